@@ -1,0 +1,43 @@
+# Everything here sets up its own virtual environment; python3 with venv, a C compiler and
+# make are enough.  PYTHON=python3.12 make test chooses another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard fastconv/kernels/*.p* fastconv/kernels/*.h)
+ARGS ?=
+
+.PHONY: demo test test-slow lint bench peers clean help
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.demo  ## train a small network on real digits and show what its memory costs
+	$(BIN)/fastconv demo $(ARGS)
+
+test: $(VENV)/.dev lint  ## lint, types and all tests but the slow ones
+	$(BIN)/python -m pytest -q $(ARGS)
+
+test-slow: $(VENV)/.dev  ## the tests that take minutes or gigabytes
+	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.made $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.made $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.demo
+
+clean:  ## remove everything that was made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f fastconv/kernels/*.so fastconv/kernels/*.c fastconv/kernels/build.json

@@ -1,0 +1,127 @@
+"""The named cases of the suite.  Append only: a name keeps its meaning for ever.
+
+Results in asv's history are filed under these names.  A case that turns out to be wrong or of
+no interest stays; a better one gets a new name and goes to the end of its table.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+#: The algorithms of `conv2d` in the order in which they came.  Append only.
+ALGORITHMS = ["direct", "im2col"]
+
+
+class Layer(NamedTuple):
+    """A convolution of square maps (N, C, H, H) with filters (K, C/groups, R, R)."""
+
+    C: int
+    H: int
+    K: int
+    R: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    N: int = 1
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return self.N, self.C, self.H, self.H
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        return self.K, self.C // self.groups, self.R, self.R
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The geometry as keyword arguments of `conv2d` and its kin."""
+        return {"stride": self.stride, "padding": self.padding, "groups": self.groups}
+
+
+#: Layers of well-known networks: AlexNet, VGG-16, ResNet-50, MobileNet-v1, and of small ones.
+NETWORKS = {
+    "alex1": Layer(3, 227, 64, 11, 4, 2),
+    "alex2": Layer(64, 27, 192, 5, 1, 2),
+    "vgg1.1": Layer(3, 224, 64, 3, 1, 1),
+    "vgg1.2": Layer(64, 224, 64, 3, 1, 1),
+    "vgg3.2": Layer(256, 56, 256, 3, 1, 1),
+    "vgg5": Layer(512, 14, 512, 3, 1, 1),
+    "rn.conv1": Layer(3, 224, 64, 7, 2, 3),
+    "rn2.3x3": Layer(64, 56, 64, 3, 1, 1),
+    "rn2.1x1": Layer(64, 56, 256, 1),
+    "rn3.3x3": Layer(128, 28, 128, 3, 1, 1),
+    "rn3.s2": Layer(128, 56, 128, 3, 2, 1),
+    "rn4.1x1": Layer(1024, 14, 256, 1),
+    "rn5.3x3": Layer(512, 7, 512, 3, 1, 1),
+    "rn5.1x1": Layer(512, 7, 2048, 1),
+    "mb.dw1": Layer(32, 112, 32, 3, 1, 1, groups=32),
+    "mb.dw2": Layer(64, 112, 64, 3, 2, 1, groups=64),
+    "mb.dw7": Layer(1024, 7, 1024, 3, 1, 1, groups=1024),
+    "book": Layer(1, 28, 30, 5, N=100),
+    "deep": Layer(16, 28, 32, 3, 1, 1, N=100),
+    "cifar": Layer(32, 32, 64, 3, 1, 1, N=32),
+}
+
+#: cv1 to cv12 of Cho and Brand, "MEC: Memory-efficient Convolution" (2017), table 2.
+MEC = {
+    "mec.cv1": Layer(3, 227, 96, 11, 4),
+    "mec.cv2": Layer(3, 231, 96, 11, 4),
+    "mec.cv3": Layer(3, 227, 64, 7, 2),
+    "mec.cv4": Layer(64, 224, 64, 7, 2),
+    "mec.cv5": Layer(96, 24, 256, 5),
+    "mec.cv6": Layer(256, 12, 512, 3),
+    "mec.cv7": Layer(3, 224, 64, 3),
+    "mec.cv8": Layer(64, 112, 128, 3),
+    "mec.cv9": Layer(64, 56, 64, 3),
+    "mec.cv10": Layer(128, 28, 128, 3),
+    "mec.cv11": Layer(256, 14, 256, 3),
+    "mec.cv12": Layer(512, 7, 512, 3),
+}
+
+LAYERS = NETWORKS | MEC
+
+
+class Pool(NamedTuple):
+    """Windows (R, R) over square maps (N, C, H, H)."""
+
+    N: int
+    C: int
+    H: int
+    R: int
+    stride: int
+    padding: int = 0
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return self.N, self.C, self.H, self.H
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The window as keyword arguments of the pooling functions."""
+        return {"stride": self.stride, "padding": self.padding}
+
+
+POOLS = {
+    "64x112.2x2": Pool(1, 64, 112, 2, 2),
+    "64x112.3x3": Pool(1, 64, 112, 3, 2, 1),
+    "book": Pool(100, 30, 24, 2, 2),
+    "512x28.2x2": Pool(1, 512, 28, 2, 2),
+}
+
+#: Windows to unfold, their columns the book's.
+UNFOLDS = {
+    "64x56.3x3": Pool(1, 64, 56, 3, 1, 1),
+    "book": Pool(100, 1, 28, 5, 1),
+    "3x224.7x7": Pool(1, 3, 224, 7, 2, 3),
+    "deep": Pool(100, 16, 28, 3, 1, 1),
+    "64x56.1x1": Pool(1, 64, 56, 1, 1),
+}
+
+
+@lru_cache(maxsize=8)  # asv calls setup before every sample
+def normal(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Return Gaussian float32 numbers, the same on every machine and commit."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

@@ -1,0 +1,114 @@
+"""Convolutional networks on a CPU with NumPy arrays.
+
+Three promises: compiled kernels at the machine's limit, memory that is seen, chosen and
+bounded before anything runs, and a registry and files that last.
+
+::
+
+    models     Sequential, Model      connect layers, plan, run, save and load
+       |
+    layers     Conv2D, Dense, ...     remember a configuration and parameters
+       |
+    functional conv2d, im2col, ...    check, choose an algorithm, take memory
+       |
+    kernels    Cython, one build per instruction set: they compute, and nothing else
+
+>>> import numpy as np, fastconv
+>>> net = fastconv.Sequential([("Conv2D", {"filters": 8, "kernel_size": 3}), "ReLU", "Flatten",
+...                            ("Dense", {"units": 10})], input_shape=(1, 8, 8))
+>>> net(np.zeros((2, 1, 8, 8), np.float32)).shape
+(2, 10)
+"""
+
+from . import data, errors, layers, memory, registry
+from .errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ConfigError,
+    FastconvError,
+    FormatError,
+    InstructionSetError,
+    MemoryLimitError,
+    MissingExtraError,
+    PluginWarning,
+    ShapeError,
+    UnknownNameError,
+)
+from .functional import (
+    PackedWeight,
+    avg_pool2d,
+    avg_pool2d_backward,
+    col2im,
+    conv2d,
+    conv2d_backward,
+    conv2d_costs,
+    im2col,
+    max_pool2d,
+    max_pool2d_backward,
+    prepare_conv2d,
+)
+from .kernels import active_isa, available_isas
+from .layers import Layer, Spec, create_layer, describe_layer, list_layers, register_layer
+from .models import (
+    InferenceModel,
+    Input,
+    Model,
+    Sequential,
+    create_model,
+    from_config,
+    list_models,
+    load,
+    register_model,
+)
+from .threads import get_num_threads, set_num_threads
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "ConfigError",
+    "FastconvError",
+    "FormatError",
+    "InferenceModel",
+    "Input",
+    "InstructionSetError",
+    "Layer",
+    "MemoryLimitError",
+    "MissingExtraError",
+    "Model",
+    "PackedWeight",
+    "PluginWarning",
+    "Sequential",
+    "ShapeError",
+    "Spec",
+    "UnknownNameError",
+    "active_isa",
+    "available_isas",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_costs",
+    "create_layer",
+    "create_model",
+    "data",
+    "describe_layer",
+    "errors",
+    "from_config",
+    "get_num_threads",
+    "im2col",
+    "layers",
+    "list_layers",
+    "list_models",
+    "load",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "memory",
+    "prepare_conv2d",
+    "register_layer",
+    "register_model",
+    "registry",
+    "set_num_threads",
+]

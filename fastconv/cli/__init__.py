@@ -1,0 +1,78 @@
+"""The command ``fastconv``; every subcommand is one file here.
+
+A command module has a docstring, whose first line is the help in the overview and the rest
+the text of its own ``--help``, ``add_arguments(parser)`` and ``run(arguments)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from fastconv.cli import demo, describe, doctor, layers, plan, summary, train
+from fastconv.cli.networks import version
+from fastconv.errors import FastconvError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "demo": demo,
+    "layers": layers,
+    "describe": describe,
+    "summary": summary,
+    "plan": plan,
+    "train": train,
+    "doctor": doctor,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, 2 after a user's error, 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the name of the program; `sys.argv` by default.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a file name may not fit the terminal's encoding
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `fastconv layers | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (FastconvError, OSError) as error:
+        print(f"fastconv {chosen.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nfastconv {chosen.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastconv",
+        description="Convolutional networks on the CPU, with memory you can see.",
+        epilog="New here? Run `fastconv demo`. Every command explains itself with --help.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastconv {version()}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+    for name, module in COMMANDS.items():
+        first, _, rest = (module.__doc__ or "").strip().partition("\n")
+        command = commands.add_parser(
+            name,
+            help=first.rstrip("."),
+            description=f"{first}\n{rest}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,110 @@
+"""Say what this installation has, what it uses, and what is wrong with it.
+
+Shows the version, the instruction sets that were built, that can run here and that the
+compiler left out, and which is used; threads and the processors that this process may use;
+NumPy and the optional packages; the plugins of other packages, the broken ones with the reason.
+A report of a bug begins with this output.
+
+examples:
+  fastconv doctor
+  FASTCONV_ISA=baseline fastconv doctor      with another instruction set
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from fastconv import kernels, registry, threads
+from fastconv.cli.networks import version
+from fastconv.errors import FastconvError, PluginWarning
+
+EXTRAS = {"plot": "matplotlib"}
+NEEDED = ("numpy", "safetensors", "tqdm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There is nothing to choose."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    _section(
+        f"fastconv {version()}",
+        {
+            "at": str(Path(kernels.__file__).parents[1]),
+            "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+            **{_title(name): _version(name) or "MISSING" for name in NEEDED},
+        },
+    )
+    left_out = kernels.left_out()
+    _section(
+        "instruction sets",
+        {
+            "active": kernels.active_isa(),
+            "available": " ".join(kernels.available_isas()),
+            "built": " ".join(kernels.built_isas()),
+            **{f"left out {name}": reason for name, reason in left_out.items()},
+        },
+    )
+    _section("threads", dict(_threads()))
+    _section(
+        "extras",
+        {
+            extra: f"{_title(name)} {found}"
+            if (found := _version(name))
+            else f'no {name}; pip install "fastconv[{extra}]"'
+            for extra, name in EXTRAS.items()
+        },
+    )
+    _section("plugins", dict(_plugins()) or {"": "none"})
+
+
+def _section(title: str, rows: dict[str, str]) -> None:
+    print(title)
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        print(f"  {name:<{width}}  {text}" if name else f"  {text}")
+
+
+def _title(distribution: str) -> str:
+    return "NumPy" if distribution == "numpy" else distribution
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _threads() -> Iterator[tuple[str, str]]:
+    quota = threads.quota_cpus()
+    yield "used", str(threads.get_num_threads())
+    yield "affinity", f"{threads.affinity_cpus()} of {os.cpu_count()} processors"
+    yield "cgroup quota", "none" if quota is None else f"{quota:g} processors"
+    for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
+        if value := os.environ.get(variable):
+            yield variable, value
+
+
+def _plugins() -> Iterator[tuple[str, str]]:
+    """Yield each offered name, and whether it loads; loading is undone afterwards."""
+    with registry.isolated(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PluginWarning)
+        for where in (registry.layers, registry.models):
+            where.names()  # lists the entry points, warning of those that are refused
+            for point in metadata.entry_points(group=f"fastconv.{where.kind}s"):
+                refused = [str(w.message) for w in caught if repr(point.name) in str(w.message)]
+                try:
+                    where.get(point.name)
+                except FastconvError as error:
+                    state = f"BROKEN: {error}"
+                else:
+                    state = f"REFUSED: {refused[0]}" if refused else "works"
+                owner = point.dist.name if point.dist else "unknown"
+                yield f"{point.name} ({where.kind} of {owner})", state

@@ -1,0 +1,134 @@
+"""A strict reader of IDX files, the format of MNIST, plain or gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from fastconv.errors import ArgumentError, FormatError
+
+__all__ = ["mnist", "read_idx"]
+
+Array = np.ndarray[Any, Any]
+
+# The third byte of the magic number, http://yann.lecun.com/exdb/mnist/ (big-endian values).
+DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+CHUNK = 1 << 20
+
+
+def read_idx(path: str | PathLike[str]) -> Array:
+    """Return the array of an IDX file; a name that ends in ``.gz`` is unpacked on the way.
+
+    Parameters
+    ----------
+    path : path of the file
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype as the file says, in native byte order.
+
+    Raises
+    ------
+    FormatError
+        The header is wrong, or the data is shorter or longer than the header says. Memory
+        never exceeds what the file really holds by more than 1 MiB.
+    OSError
+        The file cannot be read.
+    """
+    path = Path(path)
+    with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+        try:
+            dtype, shape = _header(file, path)
+            data = _exactly(file, math.prod(shape) * dtype.itemsize, path)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FormatError(f"read_idx: {path} must be whole gzip data; {error}") from error
+    try:
+        array: Array = np.frombuffer(data, dtype).reshape(shape)
+    except ValueError as error:  # no data, but sizes beside the zero that no array can have
+        raise FormatError(f"read_idx: {path} must have possible sizes, got {shape}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or not 1 <= magic[3] <= 8:
+        raise FormatError(
+            f"read_idx: {path} must begin with the magic number of IDX, two zeros, a type and "
+            f"a rank of 1 to 8, got {magic!r}"
+        )
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise FormatError(f"read_idx: {path} must hold {magic[3]} sizes, the header is cut off")
+    return np.dtype(DTYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
+
+
+def _exactly(file: BinaryIO, nbytes: int, path: Path) -> bytearray:
+    """Read `nbytes`, piece by piece: the header's word is not enough to take the memory."""
+    data = bytearray()
+    while piece := file.read(min(CHUNK, nbytes + 1 - len(data))):
+        data += piece
+        if len(data) > nbytes:
+            raise FormatError(f"read_idx: {path} must end after {nbytes} bytes of data, has more")
+    if len(data) < nbytes:
+        raise FormatError(f"read_idx: {path} must hold {nbytes} bytes of data, got {len(data)}")
+    return data
+
+
+def mnist(folder: str | PathLike[str]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Read MNIST, or anything stored like it (Fashion-MNIST), from the four IDX files.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same two of
+        ``t10k``, each plain or as ``.gz``; ``-images.idx3-ubyte`` is right too.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test)
+        x : float32 (N, 1, H, W) from 0 to 1; y : int64 (N,).
+
+    Raises
+    ------
+    ArgumentError
+        A file is not there.
+    FormatError
+        A file is damaged, or images and labels do not belong together.
+    """
+    return _part(Path(folder), "train"), _part(Path(folder), "t10k")
+
+
+def _part(folder: Path, part: str) -> tuple[Array, Array]:
+    images = read_idx(images_path := _find(folder, f"{part}-images", "idx3-ubyte"))
+    labels = read_idx(labels_path := _find(folder, f"{part}-labels", "idx1-ubyte"))
+    for path, array, rank in ((images_path, images, 3), (labels_path, labels, 1)):
+        if array.ndim != rank or array.dtype != np.uint8:
+            raise FormatError(
+                f"mnist: {path} must hold uint8 of rank {rank}, got {array.dtype} of shape "
+                f"{array.shape}"
+            )
+    if len(images) != len(labels):
+        raise FormatError(
+            f"mnist: {labels_path} must hold one label per image, {len(images)}, got {len(labels)}"
+        )
+    x = images[:, np.newaxis].astype(np.float32)  # (N, 1, H, W)
+    x /= np.float32(255)
+    return x, labels.astype(np.int64)
+
+
+def _find(folder: Path, stem: str, kind: str) -> Path:
+    names = [f"{stem}{dot}{kind}{gz}" for dot in "-." for gz in ("", ".gz")]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise ArgumentError(
+        f"mnist: folder must hold {names[0]} or {names[1]}, got {str(folder)!r} without it"
+    )

@@ -1,0 +1,53 @@
+"""Operations on arrays, without state: check, choose, take memory, call the kernel."""
+
+from .conv2d import conv2d, conv2d_backward, conv2d_costs
+from .dense import dense, dense_backward
+from .elementwise import (
+    log_softmax,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
+from .packing import PackedWeight, prepare_conv2d, prepare_dense
+from .pooling import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_argmax,
+    max_pool2d_argmax_backward,
+    max_pool2d_backward,
+)
+from .unfold import col2im, im2col
+
+__all__ = [
+    "PackedWeight",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_costs",
+    "dense",
+    "dense_backward",
+    "im2col",
+    "log_softmax",
+    "max_pool2d",
+    "max_pool2d_argmax",
+    "max_pool2d_argmax_backward",
+    "max_pool2d_backward",
+    "prepare_conv2d",
+    "prepare_dense",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+]

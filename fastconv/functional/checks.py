@@ -1,0 +1,109 @@
+"""What every operation asks of its arrays, before a kernel sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import memory
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+
+__all__ = ["as_array", "as_output", "contiguous", "readable", "same_dtype"]
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
+    """Return `value` as a plain ndarray of native float32 or float64, copied only if it must be.
+
+    Raises
+    ------
+    ArgumentTypeError
+        For any other dtype, masked arrays and None, saying what to cast.
+    """
+    if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
+        return value
+    if isinstance(value, (list, tuple)):
+        try:
+            return np.array(value, np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentTypeError(
+                f"{operation}: {parameter} must be an array of numbers, got {shorten(value)}"
+            ) from None
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentTypeError(
+            f"{operation}: {parameter} is a masked array, whose mask would be lost; "
+            "use .filled(value)"
+        )
+    if not isinstance(value, np.ndarray):
+        raise ArgumentTypeError(
+            f"{operation}: {parameter} must be a NumPy array, got {type(value).__name__}"
+        )
+    array = np.asarray(value)  # a subclass becomes a plain array
+    if array.dtype == FLOAT32 or array.dtype == FLOAT64:
+        return array.view(FLOAT32 if array.dtype == FLOAT32 else FLOAT64)
+    if array.dtype.newbyteorder("=") in (FLOAT32, FLOAT64):
+        return memory.copied(array)
+    raise ArgumentTypeError(
+        f"{operation}: {parameter} must be float32 or float64, got {array.dtype}; "
+        "cast it, for example with .astype(np.float32)"
+    )
+
+
+def same_dtype(operation: str, first: str, a: np.ndarray, second: str, b: np.ndarray) -> None:
+    """Raise unless both arrays have one dtype."""
+    if a.dtype is not b.dtype and a.dtype != b.dtype:
+        raise ArgumentTypeError(
+            f"{operation}: {second} is {b.dtype} and {first} is {a.dtype}; cast one of them, "
+            f"for example {second}.astype(np.{a.dtype})"
+        )
+
+
+def readable(array: np.ndarray) -> np.ndarray:
+    """Return `array` if kernels can read it in place, rows contiguous, else a counted copy."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    itemsize = array.itemsize
+    if array.flags.aligned and (array.strides[-1] == itemsize or array.shape[-1] == 1):
+        if all(stride % itemsize == 0 for stride in array.strides):
+            return array
+    return memory.copied(array)
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """Return `array` if it is C-contiguous and aligned, else a counted copy."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return memory.copied(array)
+
+
+def as_output(
+    operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: np.ndarray
+) -> np.ndarray:
+    """Return `out` checked, or a new array where it is None.
+
+    Raises
+    ------
+    ArgumentError
+        If `out` has another shape or dtype, is read-only, not C-contiguous, or overlaps an input.
+    """
+    if out is None:
+        return memory.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise ArgumentTypeError(
+            f"{operation}: out must be a NumPy array, got {type(out).__name__}"
+        )
+    if out.shape != shape:
+        raise ShapeError(f"{operation}: out must have shape {shape}, got {out.shape}")
+    if out.dtype != dtype or not out.dtype.isnative:
+        raise ArgumentError(f"{operation}: out must be {dtype}, got {out.dtype}")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ArgumentError(
+            f"{operation}: out must be C-contiguous, aligned and writeable, got strides "
+            f"{out.strides}, writeable={out.flags.writeable}"
+        )
+    for array in inputs:
+        if np.may_share_memory(out, array):
+            raise ArgumentError(f"{operation}: out must not overlap an input")
+    return out

@@ -1,0 +1,169 @@
+"""The matrix product of dense layers: a 1x1 convolution whose pixels are the samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import kernels, memory, threads
+from ..errors import ArgumentError, ShapeError, shorten
+from ..geometry import SUM_LENGTH, check_axes
+from . import checks
+from .conv2d import as_bias, check_needs
+from .packing import PackedWeight, dense_panels, pack_backward
+
+__all__ = ["dense", "dense_backward"]
+
+ONES, ZEROS = (1, 1), (0, 0)
+
+
+def as_pixels(matrix: np.ndarray) -> np.ndarray:
+    """View (samples, features) as an image (1, features, 1, samples), without a copy."""
+    return matrix.T[None, :, None, :]
+
+
+def dense(
+    x: Any, weight: Any, bias: Any = None, *, activation: str | None = None, out: Any = None
+) -> np.ndarray:
+    """Return ``x @ weight.T + bias``.
+
+    Parameters
+    ----------
+    x : ndarray (N, I), float32 or float64
+    weight : ndarray (U, I) or PackedWeight of `prepare_dense`
+    bias : ndarray (U,), optional
+    activation : None or "relu"
+    out : ndarray (N, U), optional
+
+    Returns
+    -------
+    ndarray (N, U)
+        The same bits for every batch size, layout and number of threads.
+
+    Raises
+    ------
+    ArgumentError, ShapeError, ArgumentTypeError
+        Naming the parameter, the rule and the value.
+
+    Notes
+    -----
+    No temporary bytes beyond the packed weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dense(np.ones((2, 3)), np.ones((4, 3))).tolist()
+    [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
+    """
+    operation = "dense"
+    x = checks.as_array(operation, "x", x)
+    check_axes(operation, "x", x.shape, "NI")
+    if not isinstance(weight, PackedWeight):
+        weight = checks.as_array(operation, "weight", weight)
+        check_axes(operation, "weight", weight.shape, "UI")
+    checks.same_dtype(operation, "x", x, "weight", weight)
+    units, inputs = weight.shape[:2]
+    if len(weight.shape) == 4 and weight.shape[2:] != (1, 1):
+        raise ShapeError(f"{operation}: weight was prepared for conv2d, got {weight.shape}")
+    if inputs != x.shape[1]:
+        raise ShapeError(
+            f"{operation}: x has {x.shape[1]} features and weight is for {inputs}; "
+            f"got shapes {x.shape} and {weight.shape[:2]}"
+        )
+    if bias is not None:
+        bias = as_bias(operation, bias, units, x)
+    if activation is not None and activation != "relu":
+        raise ArgumentError(
+            f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
+        )
+    y = checks.as_output(operation, out, (x.shape[0], units), x.dtype, x)
+    if y.size == 0:
+        return y
+    if not isinstance(weight, PackedWeight):
+        weight = dense_panels(weight)
+    threads.run(
+        kernels.module(x.dtype).conv2d, as_pixels(checks.readable(x)), weight.data, bias,
+        as_pixels(y), 1, 1, ONES, ZEROS, ONES, 1, SUM_LENGTH, activation is not None, False,
+        work=y.size * inputs,
+    )  # fmt: skip
+    return y
+
+
+def dense_backward(
+    dy: Any, x: Any, weight: Any, *, needs: Any = ("x", "weight", "bias")
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return the gradients (dx, dweight, dbias) of `dense`, None for those not in `needs`.
+
+    Parameters
+    ----------
+    dy : ndarray (N, U)
+    x : ndarray (N, I)
+    weight : ndarray (U, I)
+    needs : sequence of "x", "weight", "bias"
+
+    Returns
+    -------
+    dx : ndarray (N, I)
+    dweight : ndarray (U, I)
+    dbias : ndarray (U,)
+
+    Raises
+    ------
+    ShapeError, ArgumentTypeError
+        If shapes or dtypes do not fit.
+
+    Notes
+    -----
+    Workspace: the sum of the gradient of the weights, its units rounded up to whole panels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dx, dw, db = dense_backward(np.ones((2, 1)), np.ones((2, 3)), np.ones((1, 3)))
+    >>> dx.tolist(), dw.tolist(), db.tolist()
+    ([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], [[2.0, 2.0, 2.0]], [2.0])
+    """
+    operation = "dense_backward"
+    dy = checks.as_array(operation, "dy", dy)
+    x = checks.as_array(operation, "x", x)
+    weight = checks.as_array(operation, "weight", weight)
+    check_axes(operation, "x", x.shape, "NI")
+    check_axes(operation, "weight", weight.shape, "UI")
+    checks.same_dtype(operation, "x", x, "weight", weight)
+    checks.same_dtype(operation, "x", x, "dy", dy)
+    wanted = check_needs(operation, needs)
+    (units, inputs), samples = weight.shape, x.shape[0]
+    if x.shape[1] != inputs or dy.shape != (samples, units):
+        raise ShapeError(
+            f"{operation}: dy, x and weight must be (N, U), (N, I) and (U, I), "
+            f"got {dy.shape}, {x.shape} and {weight.shape}"
+        )
+    dx = memory.empty(x.shape, x.dtype) if "x" in wanted else None
+    dweight = memory.empty(weight.shape, x.dtype) if "weight" in wanted else None
+    dbias = memory.empty(units, x.dtype) if "bias" in wanted else None
+    if samples == 0:
+        for gradient in (dweight, dbias):
+            if gradient is not None:
+                gradient[...] = 0
+        return dx, dweight, dbias
+    dy, x, weight = checks.contiguous(dy), checks.readable(x), checks.contiguous(weight)
+    kernel, work = kernels.module(x.dtype), samples * units * inputs
+    if dbias is not None:
+        kernel.channel_sums(dy.reshape(samples, units, 1), dbias, 1)
+    if dx is not None:
+        data, _ = pack_backward(weight.reshape(units, inputs, 1, 1), 1, panels=True)
+        threads.run(
+            kernel.conv2d_backward_input, as_pixels(dy), data, as_pixels(dx), 1, 1, ONES, ZEROS,
+            ONES, 1, SUM_LENGTH, False, work=work,
+        )  # fmt: skip
+    if dweight is not None:
+        lanes = kernels.lanes(x.dtype)
+        panels = -(-units // lanes)
+        with memory.workspace(panels * lanes * inputs * x.itemsize) as block:
+            threads.run(
+                kernel.conv2d_backward_weight, as_pixels(x), as_pixels(dy), block.view(x.dtype),
+                dweight.reshape(units, inputs, 1, 1), ONES, ZEROS, ONES, 1, 1, False,
+                work=work,
+            )  # fmt: skip
+    return dx, dweight, dbias

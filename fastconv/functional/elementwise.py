@@ -1,0 +1,121 @@
+"""Activations and their gradients; each returns a new array and writes to no input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import memory
+
+__all__ = [
+    "log_softmax",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+]
+
+
+def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the larger of `x` and 0, element by element; NaN stays NaN.
+
+    Examples
+    --------
+    >>> relu(np.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+    y = memory.empty(x.shape, x.dtype) if out is None else out
+    np.maximum(x, x.dtype.type(0), out=y)
+    return y
+
+
+def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return `dy` where the output `y` is positive, 0 elsewhere."""
+    dx = memory.empty(y.shape, y.dtype)
+    np.multiply(dy, y > 0, out=dx)
+    return dx
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)), computed without overflow.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([0.0, -1000.0])).tolist()
+    [0.5, 0.0]
+    """
+    y = memory.empty(x.shape, x.dtype)
+    np.multiply(x, x.dtype.type(0.5), out=y)
+    np.tanh(y, out=y)  # 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2
+    y += 1
+    y *= x.dtype.type(0.5)
+    return y
+
+
+def sigmoid_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return dy y (1 - y), `y` the output."""
+    dx = memory.empty(y.shape, y.dtype)
+    np.subtract(1, y, out=dx)
+    dx *= y
+    dx *= dy
+    return dx
+
+
+def tanh(x: np.ndarray) -> np.ndarray:
+    """Return the hyperbolic tangent.
+
+    Examples
+    --------
+    >>> tanh(np.array([0.0])).tolist()
+    [0.0]
+    """
+    y = memory.empty(x.shape, x.dtype)
+    np.tanh(x, out=y)
+    return y
+
+
+def tanh_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return dy (1 - y^2), `y` the output."""
+    dx = memory.empty(y.shape, y.dtype)
+    np.multiply(y, y, out=dx)
+    np.subtract(1, dx, out=dx)
+    dx *= dy
+    return dx
+
+
+def softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
+    """Return exp(x) / sum(exp(x)) along `axis`, computed without overflow.
+
+    Examples
+    --------
+    >>> softmax(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+    y = memory.empty(x.shape, x.dtype)
+    if y.size:
+        np.subtract(x, x.max(axis=axis, keepdims=True), out=y)
+        np.exp(y, out=y)
+        y /= y.sum(axis=axis, keepdims=True)
+    return y
+
+
+def log_softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
+    """Return the logarithm of `softmax`, exact where the softmax itself would round to 0."""
+    y = memory.empty(x.shape, x.dtype)
+    if y.size:
+        np.subtract(x, x.max(axis=axis, keepdims=True), out=y)
+        y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    return y
+
+
+def softmax_backward(dy: np.ndarray, y: np.ndarray, axis: int = 1) -> np.ndarray:
+    """Return y (dy - sum(dy y)) along `axis`, `y` the output."""
+    dx = memory.empty(y.shape, y.dtype)
+    np.multiply(dy, y, out=dx)
+    total = dx.sum(axis=axis, keepdims=True)
+    np.subtract(dy, total, out=dx)
+    dx *= y
+    return dx

@@ -1,0 +1,207 @@
+"""Weights in the order in which the register tile reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import costs, kernels, memory, threads
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from ..geometry import as_int, as_padding, as_pair, check_axes
+from . import checks
+
+__all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
+
+ALGORITHMS = ("auto", "direct", "im2col")
+PRECISIONS = ("strict", "standard", "fast")
+
+
+class PackedWeight:
+    """A weight (K, C/groups, R, S) packed once, accepted wherever its array is.
+
+    Made by `prepare_conv2d`.  The values are copied: a later change of the array does not
+    show.  Belongs to the instruction set that is active in this process; pickles as its array.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    groups : int
+    nbytes : int
+        Bytes of packed memory.
+    """
+
+    __slots__ = ("data", "dtype", "finite", "groups", "nbytes", "planes", "shape", "weight")
+
+    def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
+        self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
+        self.planes = planes
+        self.finite = bool(np.isfinite(weight).all()) if keep else None
+        if planes:  # read as it is; a kept weight must not follow the caller's array
+            self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
+            self.data = self.weight.reshape(-1)
+            self.nbytes = 0
+        else:
+            self.weight = checks.contiguous(weight)
+            self.data = pack(self.weight, groups)
+            self.nbytes = self.data.nbytes
+            if keep:
+                self.weight = None
+
+    def unpacked(self) -> np.ndarray:
+        """Return the plain weight (K, C/groups, R, S)."""
+        if self.weight is not None:
+            return self.weight.copy()
+        lanes = kernels.lanes(self.dtype)
+        k = self.shape[0] // self.groups
+        panels = self.data.reshape(self.groups, -1, int(np.prod(self.shape[1:])), lanes)
+        rows = panels.transpose(0, 1, 3, 2).reshape(self.groups, -1, panels.shape[2])
+        return rows[:, :k].reshape(self.shape).copy()
+
+    def is_finite(self) -> bool:
+        """Whether no weight is infinite or NaN."""
+        if self.finite is None:
+            self.finite = bool(np.isfinite(self.weight).all())
+        return self.finite
+
+    def __reduce__(self):
+        # planes or panels again: dense layers want panels however few their units
+        return _repack, (self.unpacked(), self.groups, self.planes)
+
+    def __repr__(self) -> str:
+        return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, nbytes={self.nbytes})"
+
+
+def _repack(weight: np.ndarray, groups: int, planes: bool) -> PackedWeight:
+    return PackedWeight(weight, groups, planes and few_filters(weight, groups))
+
+
+def few_filters(weight: np.ndarray, groups: int) -> bool:
+    """Return whether the groups of `weight` (K, C, R, S) have too few filters to pack."""
+    return costs.few(weight.shape[0] // groups, kernels.lanes(weight.dtype))
+
+
+def pack(weight: np.ndarray, groups: int) -> np.ndarray:
+    """Return `weight` (K, C, R, S) as panels [group][panel][c][r][s][lanes]."""
+    lanes = kernels.lanes(weight.dtype)
+    panels = -(-(weight.shape[0] // groups) // lanes)
+    nbytes = groups * panels * lanes * weight[0].size * weight.itemsize
+    data = memory.packed(nbytes, weight.dtype)
+    threads.run(
+        kernels.module(weight.dtype).pack_weight, weight, data, groups,
+        work=threads.MOVE * data.size,
+    )  # fmt: skip
+    return data
+
+
+def pack_backward(
+    weight: np.ndarray, groups: int, panels: bool = False
+) -> tuple[np.ndarray, bool]:
+    """Return `weight` for the gradient of the input, and whether it is plain (few channels).
+
+    Packed it lies as panels of input channels: [group][panel of c][r][s][k][lanes]; with
+    `panels` always.
+    """
+    lanes = kernels.lanes(weight.dtype)
+    c = weight.shape[1]
+    if costs.few(c, lanes) and not panels:
+        return weight.reshape(-1), True
+    taps = weight.shape[2] * weight.shape[3]
+    nbytes = -(-c // lanes) * lanes * weight.shape[0] * taps * weight.itemsize
+    data = memory.packed(nbytes, weight.dtype)
+    threads.run(
+        kernels.module(weight.dtype).pack_weight_backward, weight, data, groups,
+        work=threads.MOVE * data.size,
+    )  # fmt: skip
+    return data, False
+
+
+def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise unless `value` is one of the words `choices`."""
+    if not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{operation}: {parameter} must be one of {', '.join(choices)}, "
+            f"got {type(value).__name__}"
+        )
+    if value not in choices:
+        raise ArgumentError(
+            f"{operation}: {parameter} must be one of {', '.join(choices)}, got {value!r:.60}"
+        )
+
+
+def prepare_conv2d(
+    weight: Any,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+    precision: str = "standard",
+) -> PackedWeight:
+    """Pack the weights of a convolution once, for many calls of `conv2d`.
+
+    Parameters
+    ----------
+    weight : ndarray (K, C/groups, R, S), float32 or float64
+    stride, padding, dilation, groups, algorithm, precision
+        As they will be given to `conv2d`.
+
+    Returns
+    -------
+    PackedWeight
+        Takes ceil(K / groups / lanes) * lanes * groups * C/groups * R * S elements, where
+        lanes is the width of a panel for the active instruction set; nothing is packed
+        where a group has so few filters that the weights are read as they are.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError, ShapeError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prepared = prepare_conv2d(np.ones((32, 3, 3, 3), np.float32))
+    >>> prepared.shape
+    (32, 3, 3, 3)
+    """
+    operation = "prepare_conv2d"
+    array = checks.as_array(operation, "weight", weight)
+    check_axes(operation, "weight", array.shape, "KCRS")
+    as_pair(operation, "stride", stride, 1)
+    as_pair(operation, "dilation", dilation, 1)
+    as_padding(operation, padding)
+    groups = as_int(operation, "groups", groups, 1)
+    if array.shape[0] % groups:
+        raise ShapeError(
+            f"{operation}: groups must divide the filters (= {array.shape[0]}), got {groups}"
+        )
+    check_choice(operation, "algorithm", algorithm, ALGORITHMS)
+    check_choice(operation, "precision", precision, PRECISIONS)
+    return PackedWeight(array, groups, few_filters(array, groups))
+
+
+def prepare_dense(weight: Any) -> PackedWeight:
+    """Pack the weight (units, inputs) of a dense layer once, for many calls of `dense`.
+
+    Returns
+    -------
+    PackedWeight
+        Of shape (units, inputs, 1, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prepare_dense(np.ones((10, 4))).shape
+    (10, 4, 1, 1)
+    """
+    array = checks.as_array("prepare_dense", "weight", weight)
+    check_axes("prepare_dense", "weight", array.shape, "UI")
+    return dense_panels(array, keep=True)
+
+
+def dense_panels(weight: np.ndarray, keep: bool = False) -> PackedWeight:
+    """Pack (units, inputs) as panels, however few the units: pixels never fill the lanes."""
+    return PackedWeight(weight.reshape(*weight.shape, 1, 1), 1, planes=False, keep=keep)

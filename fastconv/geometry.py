@@ -1,0 +1,357 @@
+"""Windows that slide over maps: THE output-size formula, padding, and the price of each algorithm.
+
+Everything here is arithmetic on exact Python integers, before any array is touched.  The
+letters are those of the kernels: batch N, channels C, map H x W, filters K, kernel R x S,
+output OH x OW.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+
+__all__ = ["Conv2DGeometry", "Window2D", "as_int", "as_pair", "as_shape", "check_axes", "nbytes"]
+
+LARGEST = 2**31 - 1
+#: Products added one after the other before their sum joins the total; a longer chain of
+#: float32 additions loses accuracy, a shorter one time.
+SUM_LENGTH = 512
+#: The largest number of partial sums that the gradient of the weights goes through.
+MOST_PARTIAL_SUMS = 16
+
+Padding = Union[str, tuple[tuple[int, int], tuple[int, int]]]
+
+
+def as_int(
+    operation: str, parameter: str, value: object, minimum: int, maximum: int = LARGEST
+) -> int:
+    """Return `value` as an int between `minimum` and `maximum`, or raise.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `value` is no integer (a bool is none).
+    ArgumentError
+        If it is too small or too large.
+    """
+    if type(value) is not int:
+        name = type(value).__name__
+        if isinstance(value, bool) or name in ("bool", "bool_"):
+            raise ArgumentTypeError(f"{operation}: {parameter} must be an integer, got {value!r}")
+        try:
+            value = operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            raise ArgumentTypeError(
+                f"{operation}: {parameter} must be an integer, got {shorten(value)} ({name})"
+            ) from None
+    if value < minimum:
+        raise ArgumentError(
+            f"{operation}: {parameter} must be at least {minimum}, got {shorten(value)}"
+        )
+    if value > maximum:
+        raise ArgumentError(
+            f"{operation}: {parameter} must be at most {maximum}, got {shorten(value)}"
+        )
+    return value
+
+
+def _is_sequence(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def as_pair(operation: str, parameter: str, value: object, minimum: int) -> tuple[int, int]:
+    """Return an integer, or a sequence of two, as a pair (vertical, horizontal)."""
+    if not _is_sequence(value):
+        number = as_int(operation, parameter, value, minimum)
+        return number, number
+    if len(value) != 2:  # type: ignore[arg-type]
+        raise ArgumentError(
+            f"{operation}: {parameter} must be an integer or two of them, "
+            f"got {len(value)}: {shorten(value)}"  # type: ignore[arg-type]
+        )
+    first, second = value  # type: ignore[misc]
+    return (
+        as_int(operation, parameter, first, minimum),
+        as_int(operation, parameter, second, minimum),
+    )
+
+
+def as_padding(operation: str, value: object) -> Padding:
+    """Return `value` as ``((top, bottom), (left, right))``, or as the word ``"same"``."""
+    if isinstance(value, str):
+        if value == "valid":
+            return (0, 0), (0, 0)
+        if value == "same":
+            return "same"
+        raise ArgumentError(
+            f"{operation}: padding must be an integer, a pair, two pairs, 'same' or 'valid', "
+            f"got {shorten(value)}"
+        )
+    if _is_sequence(value) and len(value) == 2:  # type: ignore[arg-type]
+        if all(_is_sequence(side) for side in value):  # type: ignore[union-attr]
+            vertical, horizontal = value  # type: ignore[misc]
+            return (
+                as_pair(operation, "padding", vertical, 0),
+                as_pair(operation, "padding", horizontal, 0),
+            )
+    vertical, horizontal = as_pair(operation, "padding", value, 0)
+    return (vertical, vertical), (horizontal, horizontal)
+
+
+def as_shape(operation: str, parameter: str, shape: object, axes: str, minimum: int = 1) -> tuple:
+    """Return `shape` as a tuple of ints, one per letter of `axes`; N may be 0, the others not."""
+    if not _is_sequence(shape):
+        raise ArgumentTypeError(
+            f"{operation}: {parameter} must be a tuple ({', '.join(axes)}), got {shorten(shape)}"
+        )
+    if len(shape) != len(axes):  # type: ignore[arg-type]
+        raise ShapeError(
+            f"{operation}: {parameter} must have {len(axes)} numbers ({', '.join(axes)}), "
+            f"got {shorten(tuple(shape))}"  # type: ignore[arg-type]
+        )
+    return tuple(
+        as_int(operation, f"{parameter}[{i}]", size, 0 if axis == "N" else minimum)
+        for i, (axis, size) in enumerate(zip(axes, shape))  # type: ignore[call-overload]
+    )
+
+
+def check_axes(operation: str, parameter: str, shape: Sequence[int], axes: str) -> None:
+    """Raise ShapeError unless `shape` has an axis per letter of `axes`, none but N empty."""
+    if len(shape) != len(axes):
+        remedy = ""
+        if axes == "NCHW" and len(shape) == 3:
+            n, h, w = shape
+            remedy = f"; for one channel use reshape({n}, 1, {h}, {w})"
+        raise ShapeError(
+            f"{operation}: {parameter} must have {len(axes)} dimensions ({', '.join(axes)}), "
+            f"got shape {tuple(shape)}{remedy}"
+        )
+    for axis, size in zip(axes, shape):
+        if size < 1 and axis != "N":
+            raise ShapeError(
+                f"{operation}: {parameter} must have at least one element along {axis}, "
+                f"got shape {tuple(shape)}"
+            )
+
+
+def nbytes(shape: Sequence[int], itemsize: int) -> int:
+    """Return the bytes of an array of `shape` with elements of `itemsize` bytes."""
+    return math.prod(shape) * itemsize
+
+
+@dataclass(frozen=True)
+class Window2D:
+    """A window of R x S taps that slides over a map.
+
+    Parameters
+    ----------
+    kernel, stride, dilation : tuple of int
+        (vertical, horizontal), each at least 1.
+    padding : tuple or "same"
+        ((top, bottom), (left, right)); "same" is resolved for each map, as ONNX SAME_UPPER.
+    ceil_mode : bool
+        Whether a last window that overhangs the padded map counts.
+
+    Examples
+    --------
+    >>> Window2D.make("conv2d", kernel=5, stride=2).output_size("conv2d", (25, 25))
+    (11, 11)
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: Padding = ((0, 0), (0, 0))
+    dilation: tuple[int, int] = (1, 1)
+    ceil_mode: bool = False
+
+    @classmethod
+    def make(
+        cls,
+        operation: str,
+        kernel: object,
+        stride: object = 1,
+        padding: object = 0,
+        dilation: object = 1,
+        ceil_mode: object = False,
+        kernel_parameter: str = "kernel_size",
+    ) -> Window2D:
+        """Check what a user gave and return the window; errors name `operation`."""
+        if not isinstance(ceil_mode, bool):
+            raise ArgumentTypeError(
+                f"{operation}: ceil_mode must be True or False, got {shorten(ceil_mode)}"
+            )
+        return cls(
+            as_pair(operation, kernel_parameter, kernel, 1),
+            as_pair(operation, "stride", stride, 1),
+            as_padding(operation, padding),
+            as_pair(operation, "dilation", dilation, 1),
+            ceil_mode,
+        )
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns that a dilated window spans: d(R - 1) + 1."""
+        (r, s), (dh, dw) = self.kernel, self.dilation
+        return dh * (r - 1) + 1, dw * (s - 1) + 1
+
+    @property
+    def taps(self) -> int:
+        """Elements of the window: R S."""
+        return self.kernel[0] * self.kernel[1]
+
+    def resolve(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return ((top, bottom), (left, right)) for a map of `size` (H, W)."""
+        if self.padding != "same":
+            return self.padding  # type: ignore[return-value]
+        sides = []
+        for length, extent, stride in zip(size, self.extent, self.stride):
+            windows = -(-length // stride)
+            total = max((windows - 1) * stride + extent - length, 0)
+            sides.append((total // 2, total - total // 2))
+        return sides[0], sides[1]
+
+    def output_size(self, operation: str, size: tuple[int, int]) -> tuple[int, int]:
+        """Return (OH, OW) for a map of `size`: floor((H + pads - extent) / stride) + 1.
+
+        Raises
+        ------
+        ShapeError
+            If the window is larger than the padded map, or the output too large to count.
+        """
+        padding = self.resolve(size)
+        output = []
+        for axis in (0, 1):
+            before, after = padding[axis]
+            length, extent, stride = size[axis], self.extent[axis], self.stride[axis]
+            room = length + before + after - extent
+            if room < 0:
+                raise ShapeError(
+                    f"{operation}: the window spans {self.extent[0]}x{self.extent[1]}, "
+                    f"more than the padded input of {size[0] + sum(padding[0])}x"
+                    f"{size[1] + sum(padding[1])}; use a smaller kernel or dilation, "
+                    "or more padding"
+                )
+            windows = room // stride + 1
+            # as PyTorch: the extra window must start inside the map or the padding before it
+            if self.ceil_mode and room % stride and windows * stride < length + before:
+                windows += 1
+            if windows > LARGEST:
+                raise ShapeError(
+                    f"{operation}: the output would be {windows} long, more than {LARGEST}"
+                )
+            output.append(windows)
+        return output[0], output[1]
+
+
+@dataclass(frozen=True)
+class Conv2DGeometry:
+    """Every size of one convolution, checked and resolved.
+
+    ``C`` and ``K`` count all channels and filters; each of the `groups` has C/groups and
+    K/groups of them.  ``pad`` is (top, left): the padding below and to the right has done its
+    part once OH and OW are known.
+    """
+
+    N: int
+    C: int
+    H: int
+    W: int
+    K: int
+    R: int
+    S: int
+    OH: int
+    OW: int
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    padded: bool
+
+    @classmethod
+    def make(
+        cls, operation: str, x_shape: Sequence[int], weight_shape: Sequence[int],
+        stride: object, padding: object, dilation: object, groups: object,
+    ) -> Conv2DGeometry:  # fmt: skip
+        """Check shapes (N, C, H, W) and (K, C/groups, R, S) and resolve all sizes.
+
+        Raises
+        ------
+        ShapeError, ArgumentError, ArgumentTypeError
+            Naming `operation`, the parameter, the rule and the value.
+        """
+        check_axes(operation, "x", x_shape, "NCHW")
+        check_axes(operation, "weight", weight_shape, "KCRS")
+        n, c, h, w = x_shape
+        k, c_group, r, s = weight_shape
+        groups = as_int(operation, "groups", groups, 1)
+        if c % groups or k % groups:
+            raise ShapeError(
+                f"{operation}: groups must divide the channels (= {c}) and the filters (= {k}), "
+                f"got {groups}"
+            )
+        if c_group * groups != c:
+            of = "" if groups == 1 else f" x {groups} groups"
+            remedy = f"; is x channel-last? use x.transpose(0, 3, 1, 2), got shape {tuple(x_shape)}"
+            raise ShapeError(
+                f"{operation}: x has {c} channels and weight is for {c_group}{of}"
+                + (remedy if w == c_group * groups else "")
+            )
+        window = Window2D.make(operation, (r, s), stride, padding, dilation)
+        oh, ow = window.output_size(operation, (h, w))
+        (top, bottom), (left, right) = window.resolve((h, w))
+        return cls(
+            n, c, h, w, k, r, s, oh, ow, window.stride, (top, left), window.dilation, groups,
+            bool(top or bottom or left or right),
+        )  # fmt: skip
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        """(N, K, OH, OW)."""
+        return self.N, self.K, self.OH, self.OW
+
+    @property
+    def taps(self) -> int:
+        """Products that one output adds up: C/groups R S."""
+        return self.C // self.groups * self.R * self.S
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the forward pass, those with the padding included."""
+        return self.N * self.K * self.OH * self.OW * self.taps
+
+    @property
+    def channels_per_sum(self) -> int:
+        """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
+        return max(1, SUM_LENGTH // (self.R * self.S))
+
+    def im2col_bytes(self, itemsize: int) -> int:
+        """Workspace of ``im2col``: the unfolded batch, N OH OW C R S elements."""
+        return self.N * self.OH * self.OW * self.C * self.R * self.S * itemsize
+
+    def packed_bytes(self, itemsize: int, lanes: int) -> int:
+        """Packed weights: the filters of each group rounded up to panels of `lanes`."""
+        panels = -(-(self.K // self.groups) // lanes)
+        return self.groups * panels * lanes * self.taps * itemsize
+
+    def packed_backward_bytes(self, itemsize: int, lanes: int) -> int:
+        """The weights packed for the gradient of the input: panels of input channels."""
+        panels = -(-(self.C // self.groups) // lanes)
+        return panels * lanes * self.K * self.R * self.S * itemsize
+
+    def partial_sums(self, lanes: int) -> int:
+        """Partial sums of the gradient of the weights, fixed by the geometry alone.
+
+        One suffices where there are enough filters and channels to share among threads.
+        """
+        panels = -(-(self.K // self.groups) // lanes)
+        shares = self.groups * panels * -(-(self.C // self.groups) // 64)
+        return max(1, min(MOST_PARTIAL_SUMS, self.N, MOST_PARTIAL_SUMS // shares))
+
+    def weight_gradient_bytes(self, itemsize: int, lanes: int) -> int:
+        """Workspace of the gradient of the weights: its partial sums."""
+        return self.partial_sums(lanes) * self.packed_bytes(itemsize, lanes)

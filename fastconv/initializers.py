@@ -1,0 +1,149 @@
+"""Starting values of parameters: callables of ``(rng, shape, fan_in, dtype)``.
+
+``fan_in`` is the number of inputs that one output adds up. With a variance of 1/fan_in
+(Xavier) the outputs keep the variance of the inputs; ReLU halves it, and He doubles it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastconv import registry
+from fastconv.errors import ArgumentError, ArgumentTypeError, shorten
+
+__all__ = ["Constant", "Gaussian", "He", "Initializer", "Ones", "Xavier", "Zeros", "resolve"]
+
+Initializer = Callable[[np.random.Generator, "tuple[int, ...]", int, Any], np.ndarray]
+
+
+def resolve(spec: object, operation: str) -> Initializer:
+    """Return the initializer that a name, ``(name, {...})`` or a callable gives.
+
+    Examples
+    --------
+    >>> resolve(("gaussian", {"std": 0.1}), "Dense")
+    Gaussian(std=0.1)
+    """
+    initializer = registry.resolve(registry.initializers, spec, operation)
+    if not callable(initializer):
+        raise ArgumentTypeError(
+            f"{operation}: initializer must be a name, (name, {{...}}) or a callable of "
+            f"(rng, shape, fan_in, dtype), got {shorten(spec)}"
+        )
+    return initializer
+
+
+@registry.initializers.register("he")
+@dataclass(frozen=True)
+class He:
+    """Gaussian of variance 2/fan_in, for layers before ReLU (He et al. 2015, section 2.2)."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
+    ) -> np.ndarray:
+        """Return starting values of `shape` and `dtype`."""
+        return _gaussian(rng, shape, math.sqrt(2.0 / max(fan_in, 1)), dtype)
+
+
+@registry.initializers.register("xavier")
+@dataclass(frozen=True)
+class Xavier:
+    """Gaussian of variance 1/fan_in, for sigmoid and tanh ("Deep Learning from Scratch", 6.2)."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
+    ) -> np.ndarray:
+        """Return starting values of `shape` and `dtype`."""
+        return _gaussian(rng, shape, math.sqrt(1.0 / max(fan_in, 1)), dtype)
+
+
+@registry.initializers.register("gaussian")
+@dataclass(frozen=True)
+class Gaussian:
+    """Gaussian of one standard deviation, whatever the layer; `std` is 0.01 in the book.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        If `std` is not a finite number of at least 0.
+    """
+
+    std: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_number("gaussian", "std", self.std)
+        if self.std < 0:
+            raise ArgumentError(f"gaussian: std must be at least 0, got {shorten(self.std)}")
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
+    ) -> np.ndarray:
+        """Return starting values of `shape` and `dtype`."""
+        return _gaussian(rng, shape, self.std, dtype)
+
+
+@registry.initializers.register("constant")
+@dataclass(frozen=True)
+class Constant:
+    """One value everywhere.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        If `value` is not a finite number.
+    """
+
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_number("constant", "value", self.value)
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
+    ) -> np.ndarray:
+        """Return starting values of `shape` and `dtype`."""
+        return np.full(shape, self.value, dtype)
+
+
+@registry.initializers.register("zeros")
+@dataclass(frozen=True)
+class Zeros:
+    """Zero everywhere."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
+    ) -> np.ndarray:
+        """Return starting values of `shape` and `dtype`."""
+        return np.zeros(shape, dtype)
+
+
+@registry.initializers.register("ones")
+@dataclass(frozen=True)
+class Ones:
+    """One everywhere."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
+    ) -> np.ndarray:
+        """Return starting values of `shape` and `dtype`."""
+        return np.ones(shape, dtype)
+
+
+def _gaussian(
+    rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: Any
+) -> np.ndarray:
+    values: np.ndarray = rng.standard_normal(shape, dtype=np.dtype(dtype).type)
+    values *= std
+    return values
+
+
+def _check_number(operation: str, parameter: str, value: object) -> None:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating)):
+        raise ArgumentTypeError(f"{operation}: {parameter} must be a number, got {shorten(value)}")
+    if not math.isfinite(value):
+        raise ArgumentError(f"{operation}: {parameter} must be finite, got {shorten(value)}")

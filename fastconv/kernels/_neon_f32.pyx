@@ -1,0 +1,2 @@
+"""Kernels for neon, float32; see body.pxi."""
+include "body.pxi"

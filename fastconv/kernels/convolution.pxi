@@ -1,0 +1,180 @@
+# Convolution with output channels in the lanes: the forward pass, the gradient of the input
+# and the matrix product, all of them one walk over the output.
+#
+#      left  interior  right         In each rectangle the taps that fall inside the map
+#     +----+----------+----+         are the same, so none is tested or multiplied by a
+#  top|    |          |    |         padded zero.  The interior is cut into row tiles; the
+#     +----+----------+----+         columns at the edge, one pixel wide, into tiles that
+#     |    |          |    |         run down the rows.
+#     +----+----------+----+
+#     |    |          |    |
+#     +----+----------+----+
+#
+# The order of every sum is fixed, whatever the tile: blocks of `block` input channels, in
+# each of them (forward) channel, row, column, or (backward) row, column, channel, where
+# every tap is a block of its own, as col2im adds them.
+
+cdef struct Convolution:
+    const real* x
+    const real* w
+    const real* bias
+    real* y
+    Py_ssize_t N, groups, C, K             # C and K of one group
+    Py_ssize_t xn, xc, xh, xw              # strides in elements
+    Py_ssize_t yn, yk, yh, yw
+    Py_ssize_t R, S                        # the kernel as it lies in memory
+    Py_ssize_t wk, wc, wr, ws              # its strides, where it is not packed (planes.pxi)
+    Axis rows, columns
+    Py_ssize_t block
+    bint taps_first, relu
+    Py_ssize_t panels, pairs, row_blocks, column_blocks
+
+
+cdef struct Region:
+    Py_ssize_t top, left, height, width
+    Py_ssize_t r0, r1, s0, s1              # the taps that fall inside the map
+
+
+cdef inline bint runs_down(const Region* at) noexcept nogil:
+    """Whether tiles of this region are columns: it is narrow and taller than wide."""
+    return at.width < at.height and at.width < NARROW
+
+
+cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssize_t step,
+                   const real* w, int pixels, bint pair, vreal* total) noexcept nogil:
+    """total = the whole sum of `pixels` outputs, x at tap (0, 0) of the first, block by block."""
+    cdef Nest nest
+    cdef Py_ssize_t tap = c.C * LANES if c.taps_first else LANES
+    cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
+    cdef Py_ssize_t rows = at.r1 - at.r0
+    cdef Py_ssize_t columns = at.s1 - at.s0
+    cdef Py_ssize_t channel, count, r, s
+    cdef const real* xb
+    cdef const real* wb
+    cdef int i
+    for i in range(pixels * (2 * NV if pair else NV)):
+        total[i] = vzero()
+    for channel from 0 <= channel < c.C by c.block:
+        count = min(c.block, c.C - channel)
+        if c.taps_first or (rows == 1 and columns == 1):
+            # one tap a time: the channels are the inner loop
+            nest.n1, nest.n2, nest.n3 = 1, 1, count
+            nest.x1, nest.x2, nest.x3 = 0, 0, c.xc
+            nest.w1, nest.w2 = 0, 0
+            if not c.taps_first and c.R * c.S > 1:
+                # a single tap of a larger kernel: its weights are R * S panels rows apart
+                nest.n2, nest.n3 = count, 1
+                nest.x2, nest.x3 = c.xc, 0
+                nest.w2 = c.R * c.S * LANES
+            for r in range(at.r0, at.r1):
+                for s in range(at.s0, at.s1):
+                    xb = x + r * c.rows.dilation * c.xh + s * c.columns.dilation * c.xw \
+                        + channel * c.xc
+                    wb = w + ((c.rows.first + r * c.rows.every) * c.S
+                              + c.columns.first + s * c.columns.every) * tap
+                    wb = wb + channel * (LANES if c.taps_first else c.R * c.S * LANES)
+                    if pair:
+                        narrow_tile(pixels, xb, step, wb, panel, &nest, total)
+                    else:
+                        wide_tile(pixels, xb, step, wb, &nest, total)
+        else:
+            nest.n1, nest.n2, nest.n3 = count, rows, columns
+            nest.x1 = c.xc
+            nest.x2 = c.rows.dilation * c.xh
+            nest.x3 = c.columns.dilation * c.xw
+            nest.w1 = c.R * c.S * LANES
+            nest.w2 = c.S * LANES
+            xb = x + at.r0 * nest.x2 + at.s0 * nest.x3 + channel * c.xc
+            wb = w + (at.r0 * c.S + at.s0) * LANES + channel * nest.w1
+            if pair:
+                narrow_tile(pixels, xb, step, wb, panel, &nest, total)
+            else:
+                wide_tile(pixels, xb, step, wb, &nest, total)
+
+
+cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
+                          const real* w, const real* bias, Py_ssize_t channels,
+                          bint pair) noexcept nogil:
+    """All outputs of a region for one panel, or two where `pair`; x, y, w, bias of its group."""
+    cdef vreal total[TILE * NV]
+    cdef Destination to
+    cdef bint down = runs_down(at)
+    cdef Py_ssize_t length = at.height if down else at.width
+    cdef Py_ssize_t lines = at.width if down else at.height
+    cdef int most = NARROW if pair else TILE
+    cdef Py_ssize_t pieces = (length + most - 1) // most
+    cdef Py_ssize_t x_step = c.rows.stride * c.xh if down else c.columns.stride * c.xw
+    cdef Py_ssize_t line, piece, first, i, j
+    cdef int pixels
+    to.channel, to.relu, to.bias = c.yk, c.relu, bias
+    to.pixel = c.yh if down else c.yw
+    for line in range(lines):
+        for piece in range(pieces):  # pieces of nearly equal length
+            first = piece * length // pieces
+            pixels = <int> ((piece + 1) * length // pieces - first)
+            i = at.top + (first if down else line)
+            j = at.left + (line if down else first)
+            sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
+                     + (j * c.columns.stride + c.columns.offset) * c.xw,
+                     x_step, w, pixels, pair, total)
+            to.y = y + i * c.yh + j * c.yw
+            store_tile(&to, total, pixels, 2 * NV if pair else NV, channels)
+
+
+cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (group, pair of panels, image, row block, column block), the last the fastest:
+    neighbours share their weights, which stay in the cache."""
+    cdef const Convolution* c = <const Convolution*> args
+    cdef Region at
+    cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
+    cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
+    cdef Py_ssize_t panel, panels
+    cdef Py_ssize_t row_height = TILE
+    cdef Py_ssize_t column_width = 16 * TILE
+    cdef const real* x
+    cdef real* y
+    cdef const real* w
+    cdef const real* bias
+    for item in range(begin, end):
+        rest = item
+        left = rest % c.column_blocks * column_width
+        rest //= c.column_blocks
+        top = rest % c.row_blocks * row_height
+        rest //= c.row_blocks
+        n = rest % c.N
+        rest //= c.N
+        pair = rest % c.pairs
+        group = rest // c.pairs
+        panels = min(<Py_ssize_t> 2, c.panels - 2 * pair)
+        k = 2 * pair * LANES
+        w = c.w + (group * c.panels + 2 * pair) * panel_size
+        x = c.x + n * c.xn + group * c.C * c.xc
+        y = c.y + n * c.yn + (group * c.K + k) * c.yk
+        bias = c.bias + group * c.K + k if c.bias != NULL else NULL
+        bottom = min(top + row_height, c.rows.outputs)
+        end_column = min(left + column_width, c.columns.outputs)
+        at.top = top
+        while at.top < bottom:
+            at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
+            at.left = left
+            while at.left < end_column:
+                right = same_taps(&c.columns, at.left, end_column, &at.s0, &at.s1)
+                at.width = right - at.left
+                if panels == 2 and (at.height if runs_down(&at) else at.width) <= NARROW:
+                    convolve_region(c, &at, x, y, w, bias, c.K - k, True)
+                else:
+                    for panel in range(panels):
+                        convolve_region(
+                            c, &at, x, y + panel * LANES * c.yk, w + panel * panel_size,
+                            bias + panel * LANES if bias != NULL else NULL,
+                            c.K - k - panel * LANES, False)
+                at.left = right
+            at.top += at.height
+
+
+cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
+    c.panels = (c.K + LANES - 1) // LANES
+    c.pairs = (c.panels + 1) // 2
+    c.row_blocks = (c.rows.outputs + TILE - 1) // TILE
+    c.column_blocks = (c.columns.outputs + 16 * TILE - 1) // (16 * TILE)
+    return c.groups * c.pairs * c.N * c.row_blocks * c.column_blocks

@@ -1,0 +1,201 @@
+# The gradient of the weights: dweight[k, c, r, s] = sum of dy[n, k, i, j] * x[n, c, i', j'].
+#
+# With filters in the lanes it is the register tile again: its "pixels" are input channels
+# (a constant stride apart), its nest walks the pixels of a chunk, and its "weights" are the
+# chunk of dy, transposed so that filters are contiguous:
+#
+#   dy[n, panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]   (stack)
+#   total[r][s][c][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
+#
+# A chunk is one block of the sum.  Totals live in a partial sum of the workspace; the
+# partial sums, of which the geometry fixes the number, are added in order at the end.
+
+cdef extern from *:
+    """
+    enum { CHUNK = 128 };
+    """
+    enum: CHUNK
+
+cdef struct WeightGradient:
+    const real* x
+    const real* dy
+    real* partial                          # [part][group][panel][r][s][c][LANES]
+    real* dweight                          # [k][c][r][s]
+    Py_ssize_t N, groups, C, K
+    Py_ssize_t xn, xc, xh, xw
+    Py_ssize_t yn, yk, yh, yw
+    Axis rows, columns
+    Py_ssize_t panels, sums, channel_blocks
+    Py_ssize_t part, parts                 # which share of the chunks this call adds
+
+
+cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
+                          Py_ssize_t height, Py_ssize_t width, Py_ssize_t filters,
+                          real* chunk) noexcept nogil:
+    """chunk[pixel][LANES] = dy[filter][pixel], zero where there is no filter."""
+    cdef vreal block[VL]
+    cdef Py_ssize_t i, j, count, lane, k
+    if yw != 1 or height * width < VL:
+        for i in range(height):
+            for j in range(width):
+                for lane in range(LANES):
+                    chunk[lane] = dy[lane * yk + i * yh + j * yw] if lane < filters else 0
+                chunk += LANES
+        return
+    for i in range(height):
+        for j from 0 <= j < width by VL:
+            count = min(<Py_ssize_t> VL, width - j)
+            for lane from 0 <= lane < LANES by VL:
+                for k in range(VL):
+                    block[k] = vload_n(dy + (lane + k) * yk + i * yh + j, count) \
+                        if lane + k < filters else vzero()
+                vtranspose(block)
+                for k in range(VL):
+                    if k < count:
+                        vstore(chunk + (j + k) * LANES + lane, block[k])
+        chunk += width * LANES
+
+
+cdef inline void outputs_inside(const Axis* axis, Py_ssize_t tap, Py_ssize_t begin,
+                                Py_ssize_t end, Py_ssize_t* first,
+                                Py_ssize_t* last) noexcept nogil:
+    """The output positions of [begin, end) at which `tap` lies inside the map."""
+    cdef Py_ssize_t base = axis.offset + tap * axis.dilation
+    first[0] = clamp(ceil_div(-base, axis.stride), begin, end)
+    last[0] = clamp(floor_div(axis.inputs - 1 - base, axis.stride) + 1, first[0], end)
+
+
+cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
+                    Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
+                    Py_ssize_t channel, Py_ssize_t channels, real* total) noexcept nogil:
+    """Add a chunk's products to total[r][s][c][LANES] for `channels` channels from `channel`."""
+    cdef Nest nest
+    cdef Py_ssize_t r, s, i0, i1, j0, j1, pieces, piece, first, count
+    nest.n1, nest.x1, nest.w1 = 1, 0, 0
+    nest.x2 = g.rows.stride * g.xh
+    nest.x3 = g.columns.stride * g.xw
+    nest.w2 = (right - left) * LANES
+    pieces = (channels + TILE - 1) // TILE
+    for r in range(g.rows.taps):
+        outputs_inside(&g.rows, r, top, bottom, &i0, &i1)
+        for s in range(g.columns.taps):
+            outputs_inside(&g.columns, s, left, right, &j0, &j1)
+            nest.n2, nest.n3 = i1 - i0, j1 - j0
+            if nest.n2 == 0 or nest.n3 == 0:
+                continue
+            for piece in range(pieces):
+                first = channel + piece * channels // pieces
+                count = channel + (piece + 1) * channels // pieces - first
+                wide_tile(
+                    <int> count,
+                    x + first * g.xc
+                    + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh
+                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw,
+                    g.xc, chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
+                    <vreal*> (total + ((r * g.columns.taps + s) * g.C + first) * LANES))
+
+
+cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (share of the batch, group, panel of filters, block of 64 channels).
+
+    A call adds one part of an item's chunks, so that a long sum is no single long call.
+    """
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef real chunk[CHUNK * LANES]
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t item, rest, channel, channels, panel, group, share, n, i, j, height
+    cdef Py_ssize_t r, pieces, piece, right, bottom, filters, row_chunks, chunks, q, first
+    cdef real* total
+    pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
+    height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
+    row_chunks = (g.rows.outputs + height - 1) // height
+    for item in range(begin, end):
+        rest = item
+        channel = rest % g.channel_blocks * 64
+        channels = min(<Py_ssize_t> 64, g.C - channel)
+        rest //= g.channel_blocks
+        total = g.partial + rest * taps * g.C * LANES
+        panel = rest % g.panels
+        filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
+        rest //= g.panels
+        group = rest % g.groups
+        share = rest // g.groups
+        first = share * g.N // g.sums
+        chunks = ((share + 1) * g.N // g.sums - first) * row_chunks
+        if g.part == 0:
+            for r in range(taps):
+                memset(total + (r * g.C + channel) * LANES, 0, channels * LANES * sizeof(real))
+        for q in range(g.part * chunks // g.parts, (g.part + 1) * chunks // g.parts):
+            n = first + q // row_chunks
+            i = q % row_chunks * height
+            bottom = min(i + height, g.rows.outputs)
+            for piece in range(pieces):
+                j = piece * g.columns.outputs // pieces
+                right = (piece + 1) * g.columns.outputs // pieces
+                transpose_chunk(
+                    g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
+                    + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, chunk)
+                add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
+                          channel, channels, total)
+
+
+cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Add the partial sums in order and write dweight[k]; items are filters of all groups."""
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
+    cdef Py_ssize_t item, group, k, c, t, share
+    cdef const real* from_
+    cdef real* to
+    cdef real value
+    for item in range(begin, end):
+        group = item // g.K
+        k = item % g.K
+        from_ = g.partial + (group * g.panels + k // LANES) * taps * g.C * LANES + k % LANES
+        to = g.dweight + item * g.C * taps
+        for c in range(g.C):
+            for t in range(taps):
+                value = from_[(t * g.C + c) * LANES]
+                for share in range(1, g.sums):
+                    value = value + from_[share * size + (t * g.C + c) * LANES]
+                to[c * taps + t] = value
+
+
+cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The same gradient for groups with few filters: pixels in the lanes, a row is a block.
+
+    Items are (filter of all groups, channel of the group, kernel row, kernel column).  Lane l
+    holds the outputs whose column is l modulo VL, wherever the row is cut by the padding.
+    """
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Py_ssize_t item, k, channel, n, i, j, r, s, i0, i1, j0, j1, low, high
+    cdef Py_ssize_t step = g.columns.stride * g.xw
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef vreal total, acc, value
+    cdef const real* x
+    cdef const real* dy
+    for item in range(begin, end):
+        k = item // taps // g.C
+        channel = k // g.K * g.C + item // taps % g.C
+        r = item % taps // g.columns.taps
+        s = item % g.columns.taps
+        outputs_inside(&g.rows, r, 0, g.rows.outputs, &i0, &i1)
+        outputs_inside(&g.columns, s, 0, g.columns.outputs, &j0, &j1)
+        total = vzero()
+        for n in range(g.N):
+            for i in range(i0, i1):
+                x = g.x + n * g.xn + channel * g.xc \
+                    + (i * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
+                    + (g.columns.offset + s * g.columns.dilation) * g.xw
+                dy = g.dy + n * g.yn + k * g.yk + i * g.yh
+                acc = vzero()
+                for j from j0 // VL * VL <= j < j1 by VL:
+                    low = j0 - j
+                    high = min(j1 - j, <Py_ssize_t> VL)
+                    if step == 1:
+                        value = vload_range(x + j, low, high)
+                    else:
+                        value = vload_lanes(x + j * step, step, low, high)
+                    acc = acc + value * vload_range(dy + j, low, high)
+                total = total + acc
+        g.dweight[item] = vsum(total)

@@ -1,0 +1,185 @@
+/* A pool of threads for loops whose items are independent.
+ *
+ * Why not OpenMP: its workers spin at the barrier, and a library cannot set the waiting policy
+ * of its process, so that a core taken by somebody else stalls every call; and a child after
+ * fork() hangs in libgomp.  Here workers spin for some microseconds and then sleep, the caller
+ * never waits for a worker that has not begun, and a child starts a pool of its own.
+ *
+ * One loop runs at a time.  A caller that finds the pool taken does its loop alone.
+ */
+#ifndef FASTCONV_POOL_H
+#define FASTCONV_POOL_H
+
+#include <stddef.h>
+
+typedef void (*fc_task)(void *args, ptrdiff_t begin, ptrdiff_t end);
+
+#if defined(_WIN32) || defined(FC_NO_THREADS)
+static const char *fc_pool_kind(void) { return "none"; }
+static void fc_parallel_for(fc_task task, void *args, ptrdiff_t begin, ptrdiff_t end,
+                            ptrdiff_t grain, int threads) {
+    (void)grain; (void)threads;
+    if (begin < end) task(args, begin, end);
+}
+#else
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+enum { FC_MAX_WORKERS = 255, FC_SPIN_NANOSECONDS = 30000 };
+
+static struct {
+    pthread_mutex_t busy;      /* held by the caller whose loop is running */
+    pthread_mutex_t lock;      /* guards sleeping: wake, done */
+    pthread_cond_t wake, done;
+    int started;               /* workers that exist */
+    int sleepers;              /* workers inside pthread_cond_wait(wake) */
+    int caller_sleeps;
+    /* the loop */
+    fc_task task;
+    void *args;
+    ptrdiff_t end, grain;
+    ptrdiff_t next;            /* atomic: the first item nobody has taken */
+    int seats;                 /* atomic: how many more workers may join */
+    int open;                  /* atomic: number of the loop that may be joined, or 0 */
+    int inside;                /* atomic: workers that look at the loop */
+    int number;                /* of the newest loop */
+} fc_pool = {.busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER,
+             .wake = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+static void fc_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+static long long fc_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void fc_take_items(void) {
+    for (;;) {
+        ptrdiff_t first = __atomic_fetch_add(&fc_pool.next, fc_pool.grain, __ATOMIC_RELAXED);
+        if (first >= fc_pool.end) return;
+        ptrdiff_t last = first + fc_pool.grain;
+        fc_pool.task(fc_pool.args, first, last < fc_pool.end ? last : fc_pool.end);
+    }
+}
+
+/* Join the open loop if there is one newer than `seen`; returns the number last seen. */
+static int fc_join(int seen) {
+    __atomic_fetch_add(&fc_pool.inside, 1, __ATOMIC_SEQ_CST);
+    int open = __atomic_load_n(&fc_pool.open, __ATOMIC_SEQ_CST);
+    if (open && open != seen) {
+        seen = open;
+        if (__atomic_fetch_sub(&fc_pool.seats, 1, __ATOMIC_SEQ_CST) > 0) fc_take_items();
+    }
+    if (__atomic_sub_fetch(&fc_pool.inside, 1, __ATOMIC_SEQ_CST) == 0 &&
+        __atomic_load_n(&fc_pool.caller_sleeps, __ATOMIC_SEQ_CST)) {
+        pthread_mutex_lock(&fc_pool.lock);
+        pthread_cond_signal(&fc_pool.done);
+        pthread_mutex_unlock(&fc_pool.lock);
+    }
+    return seen;
+}
+
+static void *fc_worker(void *unused) {
+    int seen = 0;
+    (void)unused;
+    for (;;) {
+        long long until = fc_now() + FC_SPIN_NANOSECONDS;
+        int open = 0;
+        do {
+            for (int i = 0; i < 64 && !open; i++) {
+                fc_pause();
+                open = __atomic_load_n(&fc_pool.open, __ATOMIC_ACQUIRE);
+                if (open == seen) open = 0;
+            }
+        } while (!open && fc_now() < until);
+        if (!open) {
+            pthread_mutex_lock(&fc_pool.lock);
+            __atomic_fetch_add(&fc_pool.sleepers, 1, __ATOMIC_SEQ_CST);
+            while ((open = __atomic_load_n(&fc_pool.open, __ATOMIC_SEQ_CST)) == 0 || open == seen)
+                pthread_cond_wait(&fc_pool.wake, &fc_pool.lock);
+            __atomic_fetch_sub(&fc_pool.sleepers, 1, __ATOMIC_SEQ_CST);
+            pthread_mutex_unlock(&fc_pool.lock);
+        }
+        seen = fc_join(seen);
+    }
+    return NULL;
+}
+
+static void fc_after_fork(void) {  /* no worker lives in the child, and no lock is meant */
+    pthread_mutex_init(&fc_pool.busy, NULL);
+    pthread_mutex_init(&fc_pool.lock, NULL);
+    pthread_cond_init(&fc_pool.wake, NULL);
+    pthread_cond_init(&fc_pool.done, NULL);
+    fc_pool.started = fc_pool.sleepers = fc_pool.caller_sleeps = 0;
+    fc_pool.open = fc_pool.inside = 0;
+}
+
+static void fc_start_workers(int wanted) {
+    static int registered;
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    if (!registered) registered = pthread_atfork(NULL, NULL, fc_after_fork) == 0;
+    if (wanted > FC_MAX_WORKERS) wanted = FC_MAX_WORKERS;
+    if (fc_pool.started >= wanted) return;
+    sigfillset(&all);  /* signals, Ctrl-C first of all, belong to the caller's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 1 << 20);  /* musl's own would be 128 KiB */
+    while (fc_pool.started < wanted) {
+        pthread_t thread;
+        if (pthread_create(&thread, &attributes, fc_worker, NULL)) break;
+        fc_pool.started++;
+    }
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static const char *fc_pool_kind(void) { return "pthreads"; }
+
+static void fc_parallel_for(fc_task task, void *args, ptrdiff_t begin, ptrdiff_t end,
+                            ptrdiff_t grain, int threads) {
+    if (begin >= end) return;
+    if (threads < 2 || end - begin <= grain || pthread_mutex_trylock(&fc_pool.busy)) {
+        task(args, begin, end);
+        return;
+    }
+    fc_start_workers(threads - 1);
+    fc_pool.task = task;
+    fc_pool.args = args;
+    fc_pool.end = end;
+    fc_pool.grain = grain;
+    fc_pool.next = begin;
+    fc_pool.seats = threads - 1;
+    fc_pool.number = fc_pool.number == 0x7fffffff ? 1 : fc_pool.number + 1;
+    __atomic_store_n(&fc_pool.open, fc_pool.number, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&fc_pool.sleepers, __ATOMIC_SEQ_CST)) {
+        pthread_mutex_lock(&fc_pool.lock);
+        pthread_cond_broadcast(&fc_pool.wake);
+        pthread_mutex_unlock(&fc_pool.lock);
+    }
+    fc_take_items();
+    __atomic_store_n(&fc_pool.open, 0, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&fc_pool.inside, __ATOMIC_SEQ_CST)) {
+        long long until = fc_now() + FC_SPIN_NANOSECONDS;
+        while (__atomic_load_n(&fc_pool.inside, __ATOMIC_SEQ_CST) && fc_now() < until) fc_pause();
+        if (__atomic_load_n(&fc_pool.inside, __ATOMIC_SEQ_CST)) {
+            pthread_mutex_lock(&fc_pool.lock);
+            __atomic_store_n(&fc_pool.caller_sleeps, 1, __ATOMIC_SEQ_CST);
+            while (__atomic_load_n(&fc_pool.inside, __ATOMIC_SEQ_CST))
+                pthread_cond_wait(&fc_pool.done, &fc_pool.lock);
+            __atomic_store_n(&fc_pool.caller_sleeps, 0, __ATOMIC_SEQ_CST);
+            pthread_mutex_unlock(&fc_pool.lock);
+        }
+    }
+    pthread_mutex_unlock(&fc_pool.busy);
+}
+#endif
+#endif

@@ -1,0 +1,152 @@
+# The register tile.  Every sum of products that has output channels to put in lanes runs
+# through it: convolution, its gradients, and the matrix product.
+#
+#             lanes: output channels                 TILE x NV accumulators stay in
+#           +-----------+-----------+                registers for a whole block of
+#   pixel 0 | acc[0][0] | acc[0][1] |                the sum; each step loads NV
+#   pixel 1 | acc[1][0] | acc[1][1] |   += x * w     vectors of weights and broadcasts
+#      ...  |           |           |                TILE pixels, which lie a constant
+#  TILE - 1 |           |           |                `step` apart, straight from x.
+#           +-----------+-----------+
+#
+# A step walks a nest of three loops.  In the forward pass they are channel, kernel row and
+# kernel column; in the gradient of the weights the pixels of a chunk.
+
+cdef struct Nest:
+    Py_ssize_t n1, n2, n3      # iterations, outermost first
+    Py_ssize_t x1, x2, x3      # how far the pixels move
+    Py_ssize_t w1, w2          # how far the weights move; innermost by LANES
+
+
+cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssize_t step,
+                      const real* w, Py_ssize_t panel, const Nest* nest,
+                      vreal* total) noexcept nogil:
+    """Add the block of products to total[pixels][vectors]; panel separates two panels of w."""
+    cdef vreal acc[TILE * NV]
+    cdef vreal weights[2 * NV]
+    cdef vreal pixel
+    cdef const real* xp
+    cdef const real* wp
+    cdef Py_ssize_t i1, i2, i3
+    cdef int p, v
+    for p in range(pixels * vectors):
+        acc[p] = vzero()
+    for i1 in range(nest.n1):
+        for i2 in range(nest.n2):
+            xp = x + i1 * nest.x1 + i2 * nest.x2
+            wp = w + i1 * nest.w1 + i2 * nest.w2
+            for i3 in range(nest.n3):
+                for v in range(vectors):
+                    weights[v] = vload(wp + (v // NV) * panel + (v % NV) * VL)
+                for p in range(pixels):
+                    pixel = vset1(xp[p * step])
+                    for v in range(vectors):
+                        acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+                xp = xp + nest.x3
+                wp = wp + LANES
+    for p in range(pixels * vectors):
+        total[p] = total[p] + acc[p]
+
+
+cdef void wide_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
+                    const Nest* nest, vreal* total) noexcept nogil:
+    """A tile of up to TILE pixels by one panel; the widths a target lacks are compiled out."""
+    if TILE >= 14 and pixels == 14:
+        tile(14, NV, x, step, w, 0, nest, total)
+    elif TILE >= 13 and pixels == 13:
+        tile(13, NV, x, step, w, 0, nest, total)
+    elif TILE >= 12 and pixels == 12:
+        tile(12, NV, x, step, w, 0, nest, total)
+    elif TILE >= 11 and pixels == 11:
+        tile(11, NV, x, step, w, 0, nest, total)
+    elif TILE >= 10 and pixels == 10:
+        tile(10, NV, x, step, w, 0, nest, total)
+    elif TILE >= 9 and pixels == 9:
+        tile(9, NV, x, step, w, 0, nest, total)
+    elif TILE >= 8 and pixels == 8:
+        tile(8, NV, x, step, w, 0, nest, total)
+    elif TILE >= 7 and pixels == 7:
+        tile(7, NV, x, step, w, 0, nest, total)
+    elif pixels == 6:
+        tile(6, NV, x, step, w, 0, nest, total)
+    elif pixels == 5:
+        tile(5, NV, x, step, w, 0, nest, total)
+    elif pixels == 4:
+        tile(4, NV, x, step, w, 0, nest, total)
+    elif pixels == 3:
+        tile(3, NV, x, step, w, 0, nest, total)
+    elif pixels == 2:
+        tile(2, NV, x, step, w, 0, nest, total)
+    else:
+        tile(1, NV, x, step, w, 0, nest, total)
+
+
+cdef void narrow_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
+                      Py_ssize_t panel, const Nest* nest, vreal* total) noexcept nogil:
+    """A tile of up to NARROW pixels by two panels."""
+    if NARROW >= 7 and pixels == 7:
+        tile(7, 2 * NV, x, step, w, panel, nest, total)
+    elif NARROW >= 6 and pixels == 6:
+        tile(6, 2 * NV, x, step, w, panel, nest, total)
+    elif NARROW >= 5 and pixels == 5:
+        tile(5, 2 * NV, x, step, w, panel, nest, total)
+    elif NARROW >= 4 and pixels == 4:
+        tile(4, 2 * NV, x, step, w, panel, nest, total)
+    elif pixels == 3:
+        tile(3, 2 * NV, x, step, w, panel, nest, total)
+    elif pixels == 2:
+        tile(2, 2 * NV, x, step, w, panel, nest, total)
+    else:
+        tile(1, 2 * NV, x, step, w, panel, nest, total)
+
+
+cdef struct Destination:
+    real* y                    # of pixel 0, channel 0 of the panel
+    Py_ssize_t channel         # from one output channel to the next
+    Py_ssize_t pixel           # from one pixel of the tile to the next
+    const real* bias           # of channel 0 of the panel, or NULL
+    bint relu
+
+
+cdef inline void store_vectors(const Destination* to, vreal* total, int pixels, int vectors,
+                               int v, Py_ssize_t channels) noexcept nogil:
+    """Finish vector v of the tile: add the bias, clip, and write `channels` <= VL channels."""
+    cdef vreal block[VL]
+    cdef vreal bias = vzero()
+    cdef vreal value
+    cdef real* y = to.y + v * VL * to.channel
+    cdef int p, first, count, i
+    if to.bias != NULL:
+        bias = vload_n(to.bias + v * VL, channels)
+    for p in range(pixels):
+        value = total[p * vectors + v]
+        if to.bias != NULL:
+            value = value + bias
+        if to.relu:
+            value = vrelu(value)
+        total[p * vectors + v] = value
+    if to.channel == 1:
+        for p in range(pixels):
+            vstore_n(y + p * to.pixel, total[p * vectors + v], channels)
+    elif to.pixel != 1:
+        for p in range(pixels):
+            vstore_strided(y + p * to.pixel, to.channel, total[p * vectors + v], channels)
+    else:
+        # lanes are channels, memory wants pixels: transpose VL x VL at a time
+        for first from 0 <= first < pixels by VL:
+            count = min(<int> VL, pixels - first)
+            for i in range(VL):
+                block[i] = total[(first + i) * vectors + v] if i < count else vzero()
+            vtranspose(block)
+            for i in range(VL):
+                if i < channels:
+                    vstore_n(y + i * to.channel + first, block[i], count)
+
+
+cdef void store_tile(const Destination* to, vreal* total, int pixels, int vectors,
+                     Py_ssize_t channels) noexcept nogil:
+    """Write total[pixels][vectors]; of its lanes only the first `channels` are channels."""
+    cdef int v
+    for v in range(vectors):
+        if v * VL < channels:
+            store_vectors(to, total, pixels, vectors, v, channels - v * VL)

@@ -1,0 +1,150 @@
+# Unfolding: im2col and its adjoint col2im, in two layouts of the columns.
+#
+#   book    col[n, i, j][c, r, s]    a row per window: the functions im2col and col2im
+#   planes  col[n][c, r, s][i, j]    a map per tap: what the algorithm "im2col" unfolds to,
+#                                    so that its matrix product reads and writes NCHW
+#
+# Folding gathers: each input row adds up, in the order of the taps, what fell on it.
+
+cdef struct Unfolding:
+    const real* x
+    real* col
+    Py_ssize_t N, C, H, W
+    Axis rows, columns
+    Py_ssize_t xn, xc, xh, xw                # strides of the map in elements
+
+
+cdef inline bint row_inside(const Unfolding* g, Py_ssize_t i, Py_ssize_t r,
+                            Py_ssize_t* row) noexcept nogil:
+    row[0] = i * g.rows.stride + g.rows.offset + r * g.rows.dilation
+    return 0 <= row[0] < g.H
+
+
+cdef inline void copy_strided(const real* x, Py_ssize_t step, real* to,
+                              Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    if step == 1:
+        memcpy(to, x, n * sizeof(real))
+    else:
+        for i in range(n):
+            to[i] = x[i * step]
+
+
+cdef void unfold_book(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are rows of windows (image, output row)."""
+    cdef const Unfolding* g = <const Unfolding*> args
+    cdef Py_ssize_t R = g.rows.taps
+    cdef Py_ssize_t S = g.columns.taps
+    cdef Py_ssize_t item, n, i, j, c, r, s, s0, s1, row
+    cdef const real* x
+    cdef real* to
+    for item in range(begin, end):
+        n = item // g.rows.outputs
+        i = item % g.rows.outputs
+        to = g.col + item * g.columns.outputs * g.C * R * S
+        for j in range(g.columns.outputs):
+            taps_inside(&g.columns, j, &s0, &s1)
+            for c in range(g.C):
+                for r in range(R):
+                    if not row_inside(g, i, r, &row) or s0 == s1:
+                        for s in range(S):
+                            to[s] = 0
+                    else:
+                        x = g.x + n * g.xn + c * g.xc + row * g.xh \
+                            + (j * g.columns.stride + g.columns.offset) * g.xw
+                        for s in range(s0):
+                            to[s] = 0
+                        for s in range(s0, s1):
+                            to[s] = x[s * g.columns.dilation * g.xw]
+                        for s in range(s1, S):
+                            to[s] = 0
+                    to += S
+
+
+cdef void unfold_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are taps of channels (image, channel, kernel row, kernel column)."""
+    cdef const Unfolding* g = <const Unfolding*> args
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t item, n, c, r, s, i, j0, j1, row
+    cdef Py_ssize_t width = g.columns.outputs
+    cdef real* to
+    for item in range(begin, end):
+        n = item // (g.C * taps)
+        c = item // taps % g.C
+        r = item % taps // g.columns.taps
+        s = item % g.columns.taps
+        outputs_inside(&g.columns, s, 0, width, &j0, &j1)
+        for i in range(g.rows.outputs):
+            to = g.col + (item * g.rows.outputs + i) * width
+            if not row_inside(g, i, r, &row):
+                memset(to, 0, width * sizeof(real))
+                continue
+            memset(to, 0, j0 * sizeof(real))
+            memset(to + j1, 0, (width - j1) * sizeof(real))
+            if j1 > j0:
+                copy_strided(
+                    g.x + n * g.xn + c * g.xc + row * g.xh
+                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw,
+                    g.columns.stride * g.xw, to + j0, j1 - j0)
+
+
+cdef inline void add_row(const Unfolding* g, const real* col, Py_ssize_t step, Py_ssize_t s,
+                         real* dx) noexcept nogil:
+    """Add to one input row what tap s of an output row put there; col of output column 0."""
+    cdef Py_ssize_t j, j0, j1
+    outputs_inside(&g.columns, s, 0, g.columns.outputs, &j0, &j1)
+    dx += g.columns.offset + s * g.columns.dilation
+    if step == 1 and g.columns.stride == 1:
+        for j in range(j0, j1):
+            dx[j] += col[j]
+    else:
+        for j in range(j0, j1):
+            dx[j * g.columns.stride] += col[j * step]
+
+
+cdef inline bint output_row(const Unfolding* g, Py_ssize_t row, Py_ssize_t r,
+                            Py_ssize_t* i) noexcept nogil:
+    """Whether tap r of some output row i falls on input `row`."""
+    cdef Py_ssize_t base = row - g.rows.offset - r * g.rows.dilation
+    i[0] = base // g.rows.stride
+    return base >= 0 and base % g.rows.stride == 0 and i[0] < g.rows.outputs
+
+
+cdef void fold_book(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are input rows of all channels (image, row)."""
+    cdef const Unfolding* g = <const Unfolding*> args
+    cdef Py_ssize_t S = g.columns.taps
+    cdef Py_ssize_t size = g.C * g.rows.taps * S
+    cdef Py_ssize_t item, n, c, r, s, i, row
+    cdef real* dx
+    cdef const real* col
+    for item in range(begin, end):
+        n = item // g.H
+        row = item % g.H
+        for c in range(g.C):
+            dx = <real*> g.x + ((n * g.C + c) * g.H + row) * g.W
+            memset(dx, 0, g.W * sizeof(real))
+            for r in range(g.rows.taps):
+                if output_row(g, row, r, &i):
+                    col = g.col + (n * g.rows.outputs + i) * g.columns.outputs * size \
+                        + (c * g.rows.taps + r) * S
+                    for s in range(S):
+                        add_row(g, col + s, size, s, dx)
+
+
+cdef void fold_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Adds to what dx holds; items are planes (image, channel)."""
+    cdef const Unfolding* g = <const Unfolding*> args
+    cdef Py_ssize_t R = g.rows.taps
+    cdef Py_ssize_t S = g.columns.taps
+    cdef Py_ssize_t outputs = g.rows.outputs * g.columns.outputs
+    cdef Py_ssize_t item, row, r, s, i
+    cdef real* dx
+    for item in range(begin, end):
+        for row in range(g.H):
+            dx = <real*> g.x + (item * g.H + row) * g.W
+            for r in range(R):
+                if output_row(g, row, r, &i):
+                    for s in range(S):
+                        add_row(g, g.col + (item * R * S + r * S + s) * outputs
+                                + i * g.columns.outputs, 1, s, dx)

@@ -1,0 +1,197 @@
+/* One vector type and a dozen operations on it, the same names for every instruction set.
+ *
+ * The build defines FC_BYTES, the bytes of a vector (64, 32, 16; 0 for a compiler without
+ * vector types: a "vector" is then one number), FC_DOUBLE for float64, and FC_TILE, the
+ * pixels of a register tile.  Cython declares `vreal` as a number, so that `acc + b * w`
+ * in a kernel is vector code, which the compiler contracts to a fused multiply-add.
+ */
+#ifndef FASTCONV_VEC_H
+#define FASTCONV_VEC_H
+
+#include <stddef.h>
+#include <string.h>
+
+#ifdef FC_DOUBLE
+typedef double real;
+typedef long long ireal;
+#else
+typedef float real;
+typedef int ireal;
+#endif
+
+#if FC_BYTES
+typedef real vreal __attribute__((vector_size(FC_BYTES), may_alias));
+typedef ireal vmask __attribute__((vector_size(FC_BYTES)));
+enum { VL = FC_BYTES / sizeof(real) };
+#else
+typedef real vreal;
+typedef ireal vmask;
+enum { VL = 1 };
+#endif
+
+/* A register tile is TILE pixels by NV vectors of output channels; a panel of packed
+ * weights is LANES = NV * VL channels wide.  A narrow tile is half as many pixels by two
+ * panels: the same number of accumulators for maps that are only a few pixels wide. */
+enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FC_INLINE static inline __attribute__((always_inline))
+#define FC_UNUSED __attribute__((unused))
+#else
+#define FC_INLINE static __inline
+#define FC_UNUSED
+#endif
+
+#if defined(__AVX512F__) && FC_BYTES == 64
+#include <immintrin.h>
+#ifdef FC_DOUBLE
+#define FC_MASK(n) ((__mmask8)((1u << (n)) - 1u))
+#define fc_maskz_load_mask(m, p) ((vreal)_mm512_maskz_loadu_pd(m, p))
+#define fc_maskz_loadu(n, p) fc_maskz_load_mask(FC_MASK(n), p)
+#define fc_mask_storeu(p, n, v) _mm512_mask_storeu_pd(p, FC_MASK(n), (__m512d)(v))
+#else
+#define FC_MASK(n) ((__mmask16)((1u << (n)) - 1u))
+#define fc_maskz_load_mask(m, p) ((vreal)_mm512_maskz_loadu_ps(m, p))
+#define fc_maskz_loadu(n, p) fc_maskz_load_mask(FC_MASK(n), p)
+#define fc_mask_storeu(p, n, v) _mm512_mask_storeu_ps(p, FC_MASK(n), (__m512)(v))
+#endif
+#endif
+
+FC_INLINE vreal vload(const real *p) { vreal v; memcpy(&v, p, sizeof v); return v; }
+FC_INLINE void vstore(real *p, vreal v) { memcpy(p, &v, sizeof v); }
+FC_INLINE vreal vset1(real a) {
+#if FC_BYTES
+    return a - (vreal){0};
+#else
+    return a;
+#endif
+}
+FC_INLINE vreal vzero(void) {
+#if FC_BYTES
+    return (vreal){0};
+#else
+    return 0;
+#endif
+}
+
+/* The first n lanes, 0 <= n <= VL; lanes beyond are zero, memory beyond is not touched. */
+FC_INLINE vreal vload_n(const real *p, ptrdiff_t n) {
+    if (n >= VL) return vload(p);
+    if (n <= 0) return vzero();
+#ifdef fc_maskz_loadu
+    return fc_maskz_loadu(n, p);
+#else
+    real lanes[VL];
+    for (int i = 0; i < VL; i++) lanes[i] = i < n ? p[i] : 0;
+    return vload(lanes);
+#endif
+}
+FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
+    if (n >= VL) { vstore(p, v); return; }
+#ifdef fc_mask_storeu
+    fc_mask_storeu(p, n, v);
+#else
+    real lanes[VL];
+    vstore(lanes, v);
+    for (int i = 0; i < n; i++) p[i] = lanes[i];
+#endif
+}
+
+/* The lanes first <= i < last, those before and beyond are zero and their memory not touched. */
+FC_INLINE vreal vload_range(const real *p, ptrdiff_t first, ptrdiff_t last) {
+    if (first <= 0) return vload_n(p, last);
+#ifdef fc_maskz_loadu
+    return fc_maskz_load_mask(FC_MASK(last < VL ? last : VL) & ~FC_MASK(first), p);
+#else
+    real lanes[VL];
+    for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i] : 0;
+    return vload(lanes);
+#endif
+}
+
+/* Numbers that lie `step` apart, in the lanes first <= i < last. */
+FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
+    real lanes[VL];
+    for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i * step] : 0;
+    return vload(lanes);
+}
+FC_INLINE vreal vload_strided(const real *p, ptrdiff_t step, ptrdiff_t n) {
+    return vload_lanes(p, step, 0, n);
+}
+FC_INLINE void vstore_strided(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
+    real lanes[VL];
+    vstore(lanes, v);
+    for (int i = 0; i < n && i < VL; i++) p[i * step] = lanes[i];
+}
+
+/* mask ? a : b, lane by lane. */
+FC_INLINE vreal vselect(vmask mask, vreal a, vreal b) {
+#if FC_BYTES
+    return (vreal)(((vmask)a & mask) | ((vmask)b & ~mask));
+#else
+    return mask ? a : b;
+#endif
+}
+FC_INLINE vreal vrelu(vreal a) {  /* NaN stays NaN, -0 becomes 0 */
+#if FC_BYTES
+    return vselect(a <= vzero(), vzero(), a);
+#else
+    return a <= 0 ? 0 : a;
+#endif
+}
+/* Where `value` beats `best` in a maximum (it is greater, or the first NaN): a, elsewhere b. */
+FC_INLINE vreal vwinner(vreal value, vreal best, vreal a, vreal b) {
+    return vselect((value > best) | ((value != value) & (best == best)), a, b);
+}
+FC_INLINE real vsum(vreal v) {  /* a fixed tree: the upper half is added to the lower */
+    real lanes[VL];
+    vstore(lanes, v);
+    for (int half = VL / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* Transpose VL vectors of VL lanes in place: log2(VL) rounds of interleaving i and i + VL/2. */
+#if FC_BYTES
+#ifdef __clang__
+#define FC_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FC_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vmask){__VA_ARGS__})
+#endif
+FC_INLINE vreal vlow(vreal a, vreal b) {
+#if FC_BYTES == 64 && !defined(FC_DOUBLE)
+    return FC_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif FC_BYTES == 64 || (FC_BYTES == 32 && !defined(FC_DOUBLE))
+    return FC_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#elif FC_BYTES == 32 || !defined(FC_DOUBLE)
+    return FC_SHUFFLE(a, b, 0, 4, 1, 5);
+#else
+    return FC_SHUFFLE(a, b, 0, 2);
+#endif
+}
+FC_INLINE vreal vhigh(vreal a, vreal b) {
+#if FC_BYTES == 64 && !defined(FC_DOUBLE)
+    return FC_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif FC_BYTES == 64 || (FC_BYTES == 32 && !defined(FC_DOUBLE))
+    return FC_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#elif FC_BYTES == 32 || !defined(FC_DOUBLE)
+    return FC_SHUFFLE(a, b, 2, 6, 3, 7);
+#else
+    return FC_SHUFFLE(a, b, 1, 3);
+#endif
+}
+FC_INLINE void vtranspose(vreal *rows) {
+    for (int round = 1; round < VL; round *= 2) {
+        vreal next[VL];
+        for (int i = 0; i < VL / 2; i++) {
+            next[2 * i] = vlow(rows[i], rows[i + VL / 2]);
+            next[2 * i + 1] = vhigh(rows[i], rows[i + VL / 2]);
+        }
+        for (int i = 0; i < VL; i++) rows[i] = next[i];
+    }
+}
+#else
+FC_INLINE void vtranspose(vreal *rows) { (void)rows; }
+#endif
+
+#endif

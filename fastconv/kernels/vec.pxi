@@ -1,0 +1,39 @@
+# The vector type and its operations (vec.h), declared as numbers so that arithmetic reads
+# as arithmetic.  Inline functions must be inlined: a register tile that is passed through
+# a call lives in memory, and runs at a third of the speed.
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #undef CYTHON_INLINE
+    #define CYTHON_INLINE inline __attribute__((always_inline))
+    #endif
+    """
+
+cdef extern from "vec.h":
+    ctypedef float real
+    ctypedef float vreal
+    ctypedef int ireal
+    ctypedef int vmask
+    enum: VL
+    enum: NV
+    enum: LANES
+    enum: TILE
+    enum: NARROW
+    vreal vload(const real*) noexcept nogil
+    vreal vload_n(const real*, Py_ssize_t n) noexcept nogil
+    vreal vload_range(const real*, Py_ssize_t first, Py_ssize_t last) noexcept nogil
+    vreal vload_strided(const real*, Py_ssize_t step, Py_ssize_t n) noexcept nogil
+    vreal vload_lanes(const real*, Py_ssize_t step, Py_ssize_t first, Py_ssize_t last) noexcept nogil
+    void vstore(real*, vreal) noexcept nogil
+    void vstore_n(real*, vreal, Py_ssize_t n) noexcept nogil
+    void vstore_strided(real*, Py_ssize_t step, vreal, Py_ssize_t n) noexcept nogil
+    vreal vset1(real) noexcept nogil
+    vreal vzero() noexcept nogil
+    vreal vrelu(vreal) noexcept nogil
+    vreal vwinner(vreal value, vreal best, vreal a, vreal b) noexcept nogil
+    real vsum(vreal) noexcept nogil
+    void vtranspose(vreal*) noexcept nogil
+
+from libc.string cimport memcpy, memset
+from fastconv.kernels._pool cimport parallel_for, task_t

@@ -1,0 +1,329 @@
+"""The base class of layers: configuration, parameters, shape inference, no state of a call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from fastconv import initializers, registry
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ConfigError,
+    FastconvError,
+    ShapeError,
+    nearest,
+    shorten,
+)
+from fastconv.layers.context import Context
+from fastconv.layers.parameter import Parameter
+from fastconv.layers.recorded import recording, taking_limit, written
+from fastconv.layers.spec import LayerCosts, Spec
+
+__all__ = ["Layer"]
+
+# Set by the models above: makes a node of a graph from a layer and the nodes it is called on.
+_connect: Callable[..., Any] | None = None
+
+
+class Layer:
+    """A configuration, the parameters it leads to, and a pair of pure functions of arrays.
+
+    The arguments of a subclass's ``__init__`` are its configuration; this class records them,
+    defaults included. Every layer takes ``name=``, the name it has in a model, which is no part
+    of the configuration. A subclass overrides `infer`, `forward` and `backward`, and `build`
+    where it has parameters, `costs` where it can tell them.
+
+    A layer keeps nothing of a call: that is in the `Context`. So one layer may stand in a graph
+    several times and serve many threads at once. It writes neither to inputs nor to gradients.
+
+    Parameters
+    ----------
+    name : str, optional
+        The layer's name in a model.
+
+    Examples
+    --------
+    >>> from fastconv.layers import Dense
+    >>> layer = Dense(10, name="head")
+    >>> layer.name, layer.config["units"], layer.infer(Spec((64,))).shape
+    ('head', 10, (10,))
+    """
+
+    # An example that `describe_layer` shows: settings, and shapes of inputs without the batch.
+    example_config: Mapping[str, Any] = MappingProxyType({})
+    example_shapes: tuple[tuple[int, ...], ...] = ()
+
+    name: str | None
+    parameters: dict[str, Parameter]
+    states: dict[str, Parameter]
+    _config: dict[str, Any]
+    _specs: tuple[Spec, ...] | None
+    _building: tuple[np.random.Generator, tuple[Spec, ...]] | None
+
+    @recording
+    def __init__(self) -> None:
+        """Take no settings."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = recording(cls.__init__)  # type: ignore[method-assign]
+        if "costs" in cls.__dict__:
+            cls.costs = taking_limit(cls.costs)  # type: ignore[method-assign]
+
+    # Configuration
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings, defaults included; a copy."""
+        return dict(self._config)
+
+    @property
+    def registered_name(self) -> str:
+        """The versioned name of the class, as files have it.
+
+        Raises
+        ------
+        ConfigError
+            If the class is not registered.
+        """
+        name = registry.layers.name_of(type(self))
+        if name is None:
+            raise ConfigError(
+                f"{type(self).__name__}: the class must be registered to be written; decorate it "
+                "with @fastconv.register_layer('your_package.Name.v1')"
+            )
+        return name
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values, defaults included.
+
+        Raises
+        ------
+        ConfigError
+            If a setting has no form in JSON.
+        """
+        return {
+            key: written(value, type(self).__name__, key) for key, value in self._config.items()
+        }
+
+    # Shapes, parameters, statistics
+
+    def infer(self, *specs: Spec) -> Spec:
+        """Return the Spec of the output for those of the inputs; raise ShapeError if none is."""
+        raise NotImplementedError(f"{type(self).__name__}: infer must be defined")
+
+    def one_input(self, specs: tuple[Spec, ...], axes: str = "") -> Spec:
+        """Return the only Spec; raise ShapeError unless there is one, with `axes` as given.
+
+        `axes` has a letter per axis without the batch, ``"CHW"`` or ``"I"``; empty is any.
+        """
+        owner = type(self).__name__
+        if len(specs) != 1:
+            raise ShapeError(f"{owner}: inputs must be one, got {len(specs)}")
+        shape = specs[0].shape
+        if axes and len(axes) != len(shape):
+            remedy = ""
+            if axes == "CHW" and len(shape) == 2:
+                remedy = f"; reshape it to {(1, *shape)}"
+            elif len(axes) == 1:
+                remedy = "; put a Flatten or GlobalAvgPool2D before it"
+            letters = ", ".join(axes) + ("," if len(axes) == 1 else "")
+            raise ShapeError(
+                f"{owner}: input must have shape ({letters}) beside the batch, got {shape}{remedy}"
+            )
+        return specs[0]
+
+    def build(self, rng: np.random.Generator, *specs: Spec) -> None:
+        """Make the parameters with `add_param` and `add_state`; called by `ensure_built`."""
+
+    def ensure_built(self, rng: np.random.Generator | int | None, *specs: Spec) -> None:
+        """Build for `specs`, once; with other specs later, check that the parameters fit them.
+
+        Raises
+        ------
+        ShapeError
+            If the layer is shared and its parameters do not fit `specs`.
+        """
+        self.infer(*specs)
+        if specs == self._specs:
+            return
+        generator = np.random.default_rng(rng)
+        self._building = (generator, specs)
+        try:
+            self.build(generator, *specs)
+        finally:
+            self._building = None
+        self._specs = self._specs or specs
+
+    @property
+    def built(self) -> bool:
+        """Whether the parameters exist."""
+        return self._specs is not None
+
+    def add_param(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any = "zeros",
+        *,
+        dtype: str | None = None,
+        fan_in: int | None = None,
+    ) -> None:
+        """Add a learned parameter; to be called in `build`.
+
+        Parameters
+        ----------
+        name : str
+            Its name in the layer, such as ``"weight"``.
+        shape : tuple of int
+            Its shape.
+        initializer : str, pair or callable
+            A registered initializer, or a callable of ``(rng, shape, fan_in, dtype)``.
+        dtype : str, optional
+            That of the first input by default.
+        fan_in : int, optional
+            How many inputs one output has; the product of `shape` after the first axis by
+            default.
+        """
+        self._add(self.parameters, name, shape, initializer, dtype, fan_in)
+
+    def add_state(self, name: str, shape: tuple[int, ...], value: float = 0.0) -> None:
+        """Add a statistic, `value` everywhere, which no optimizer changes; called in `build`."""
+        self._add(self.states, name, shape, initializers.Constant(value), None, None)
+
+    def _add(
+        self,
+        group: dict[str, Parameter],
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any,
+        dtype: str | None,
+        fan_in: int | None,
+    ) -> None:
+        owner = type(self).__name__
+        if self._building is None:
+            raise FastconvError(f"{owner}: {name} must be added in build, got a call outside it")
+        rng, specs = self._building
+        dtype = dtype or specs[0].dtype
+        shape = tuple(shape)
+        known = group.get(name)
+        if known is not None:
+            if (known.shape, known.dtype.name) != (shape, dtype):
+                raise ShapeError(
+                    f"{owner}: {name} has shape {known.shape} and dtype {known.dtype.name}, and "
+                    f"must be {shape} and {dtype} for inputs "
+                    f"{', '.join(f'{s.shape} {s.dtype}' for s in specs)}; a shared layer takes "
+                    "inputs of one kind"
+                )
+            return
+        start = initializers.resolve(initializer, owner)
+        value = start(rng, shape, fan_in or math.prod(shape[1:]), dtype)
+        trainable = group is self.parameters
+        if np.shape(value) != shape:
+            raise ShapeError(
+                f"{owner}: {name} must start with shape {shape}, got {np.shape(value)}"
+            )
+        group[name] = Parameter(np.asarray(value, dtype), name=name, trainable=trainable)
+
+    def param(self, name: str) -> Parameter:
+        """Return the parameter or statistic `name`; raise FastconvError before `build`."""
+        found = self.parameters.get(name) or self.states.get(name)
+        if found is None:
+            raise FastconvError(
+                f"{type(self).__name__}: the layer must be built before it is used; make a model "
+                "of it, or call ensure_built(rng, Spec(shape, dtype))"
+            )
+        return found
+
+    @property
+    def params(self) -> Mapping[str, np.ndarray]:
+        """Read-only views of the learned parameters, by name."""
+        return MappingProxyType({name: p.view for name, p in self.parameters.items()})
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Read-only views of the statistics, by name."""
+        return MappingProxyType({name: p.view for name, p in self.states.items()})
+
+    def set_params(self, **arrays: Any) -> None:
+        """Give learned parameters new values: all of those named, or on an error none.
+
+        Raises
+        ------
+        ArgumentError
+            If a name is unknown, or the layer is not built.
+        ShapeError, ArgumentTypeError
+            If a shape differs, or a value is not a real number that the dtype holds.
+        """
+        owner = self.name or type(self).__name__
+        checked = {}
+        for name, array in arrays.items():
+            if name not in self.parameters:
+                known = nearest(name, self.parameters) or list(self.parameters)
+                remedy = f"it has {' and '.join(known)}" if known else "it has none"
+                if not self.built:
+                    remedy = "it gets them when a model is made of it"
+                raise ArgumentError(f"{owner}: a parameter must exist, got {name!r}; {remedy}")
+            checked[name] = self.parameters[name].checked(array, owner)
+        for name, array in checked.items():
+            self.parameters[name].assign(array, owner)
+
+    # Arrays
+
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        """Return the output for the inputs `xs`, batch first; write to none of them."""
+        raise NotImplementedError(f"{type(self).__name__}: forward must be defined")
+
+    def backward(self, ctx: Context, dy: np.ndarray) -> Any:
+        """Return the gradient of each input, None where ``ctx.needs`` says so.
+
+        One array or None for one input, a tuple for several. The gradients of parameters go
+        to ``ctx.add_grad``. `dy` is not written to; what is returned may be `dy` itself.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: backward must be defined")
+
+    def costs(
+        self,
+        batch: int,
+        *specs: Spec,
+        training: bool = False,
+        workspace_limit: int | str | None = None,
+    ) -> LayerCosts:
+        """Return what a call takes; a layer that does not define this is estimated."""
+        return LayerCosts(keeps=frozenset({"inputs", "output"}), estimated=True)
+
+    def __call__(self, *nodes: Any) -> Any:
+        """Return the node of a graph that applies this layer to `nodes`."""
+        if _connect is None:
+            raise FastconvError(
+                f"{type(self).__name__}: graphs must be imported before a layer is called; "
+                "import fastconv.models"
+            )
+        return _connect(self, *nodes)
+
+    def __repr__(self) -> str:
+        settings = [f"{key}={value!r}" for key, value in self._config.items()]
+        if self.name is not None:
+            settings.append(f"name={self.name!r}")
+        return f"{type(self).__name__}({', '.join(settings)})"
+
+    def _begin(self, name: str | None, config: dict[str, Any]) -> None:
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ArgumentTypeError(
+                f"{type(self).__name__}: name must be a text without '/', got {shorten(name)}"
+            )
+        self.name = name
+        self._config = config
+        self.parameters = {}
+        self.states = {}
+        self._specs = None
+        self._building = None
+
+
+registry.layers.requires = Layer

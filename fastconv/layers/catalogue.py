@@ -1,0 +1,153 @@
+"""Layers by name: register, create, list, describe."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastconv import registry
+from fastconv.errors import ConfigError
+from fastconv.layers.base import Layer
+from fastconv.layers.spec import Spec
+
+__all__ = ["create_layer", "describe_layer", "list_layers", "register_layer"]
+
+L = TypeVar("L", bound=type[Layer])
+
+
+def register_layer(name: str, *, override: bool = False) -> Callable[[L], L]:
+    """Return a decorator that registers a subclass of `Layer`.
+
+    Parameters
+    ----------
+    name : str
+        ``"namespace.Name.vN"``; the namespace ``fastconv`` is taken.
+    override : bool
+        Whether a layer of this name may be replaced.
+
+    Raises
+    ------
+    ArgumentError
+        If the name is malformed, or taken by another class and `override` is false. The same
+        module and qualified name again is right, so that a notebook's cell can be run twice.
+    ArgumentTypeError
+        If the class is not derived from `Layer`.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> @fastconv.register_layer("acme.Same.v1")
+    ... class Same(fastconv.Layer):
+    ...     def infer(self, *specs): return specs[0]
+    """
+    return registry.layers.register(name, override=override)
+
+
+def create_layer(layer: str, /, *, name: str | None = None, **config: Any) -> Layer:
+    """Return a new layer of a registered class.
+
+    Parameters
+    ----------
+    layer : str
+        ``"Conv2D"``, the newest version, or ``"fastconv.Conv2D.v1"``, ``"acme.Mish"``.
+    name : str, optional
+        The layer's name in a model.
+    **config
+        The layer's settings, which `describe_layer` lists.
+
+    Raises
+    ------
+    UnknownNameError
+        If no layer has this name; the message offers the nearest.
+    ConfigError
+        If settings are unknown or missing.
+    ArgumentError, ArgumentTypeError
+        If a setting has a wrong value.
+
+    Examples
+    --------
+    >>> create_layer("MaxPool2D", pool_size=2)
+    MaxPool2D(pool_size=2, stride=None, padding=0, dilation=1, ceil_mode=False)
+    """
+    cls = _get("create_layer", layer)
+    problems = registry.setting_problems(cls, config)
+    if problems:
+        raise ConfigError([f"{cls.__name__}: {key} is {rule}" for key, rule in problems])
+    return cls(name=name, **config)  # type: ignore[call-arg]  # the base class takes the name
+
+
+def list_layers(pattern: str = "*") -> list[str]:
+    """Return the names of the layers that match `pattern`, sorted, without regard to case.
+
+    Plugins are listed and not imported.
+
+    Examples
+    --------
+    >>> list_layers("conv*")
+    ['Conv2D']
+    """
+    return registry.layers.names(pattern)
+
+
+def describe_layer(layer: str) -> str:
+    """Return what there is to know about a layer: purpose, settings, an example of shapes.
+
+    Raises
+    ------
+    UnknownNameError
+        If no layer has this name.
+
+    Examples
+    --------
+    >>> print(describe_layer("Flatten").splitlines()[0])
+    fastconv.Flatten.v1
+    """
+    cls = _get("describe_layer", layer)
+    parameters = inspect.signature(cls).parameters
+    signature = str(inspect.Signature([p.replace(annotation=p.empty) for p in parameters.values()]))
+    text = re.split(r"\n\n[A-Z]\w+\n---", inspect.cleandoc(cls.__doc__ or ""))[0]
+    call = textwrap.fill(f"{cls.__name__}{signature}", 96, subsequent_indent="    ")
+    lines = [registry.layers.canonical(layer), call, "", text, ""]
+    if parameters:
+        rows = [("setting", "type", "default")]
+        rows += [(p.name, _type(p), _default(p)) for p in parameters.values()]
+        wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        lines += [f"  {a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in rows] + [""]
+    return "\n".join(lines + _example(cls)).rstrip()
+
+
+def _get(operation: str, layer: str) -> type[Layer]:
+    try:
+        found: type[Layer] = registry.layers.get(layer)
+    except ConfigError as error:
+        raise type(error)([f"{operation}: {problem}" for problem in error.problems]) from None
+    return found
+
+
+def _type(parameter: inspect.Parameter) -> str:
+    given = parameter.annotation
+    if given is parameter.empty:
+        return "any"
+    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    return "(required)" if parameter.default is parameter.empty else repr(parameter.default)
+
+
+def _example(cls: type[Layer]) -> list[str]:
+    """Return the lines that show the shapes of the class's own example, and its parameters."""
+    if not cls.example_shapes:
+        return []
+    layer = cls(**cls.example_config)
+    specs = [Spec(shape) for shape in cls.example_shapes]
+    layer.ensure_built(0, *specs)
+    settings = ", ".join(f"{key}={value!r}" for key, value in cls.example_config.items())
+    inputs = " and ".join(str(spec.shape) for spec in specs)
+    lines = [f"  {cls.__name__}({settings}): {inputs} -> {layer.infer(*specs).shape}"]
+    for kind, group in (("parameter", layer.parameters), ("statistic", layer.states)):
+        lines += [f"  {kind} {name} {p.shape}: {p.size:,} values" for name, p in group.items()]
+    return lines

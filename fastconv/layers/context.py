@@ -1,0 +1,105 @@
+"""What one node and call share between forward and backward; layers hold nothing of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from fastconv import memory
+
+__all__ = ["Context"]
+
+
+class Context:
+    """The surroundings of one call of a layer.
+
+    Parameters
+    ----------
+    training : bool
+        Whether the call is a step of training: dropout drops, statistics are taken.
+    needs : sequence of bool
+        For each input, whether its gradient will be asked for.
+    needs_params : collection of str, or callable from str to bool
+        The parameters whose gradients will be asked for.
+    rng_key : sequence of int
+        Seed, step and node. The generator made from it is the same each time.
+    workspace_limit : int, str or None
+        The most temporary memory that the call may take.
+
+    Attributes
+    ----------
+    saved : tuple
+        What `save` was given.
+    grads : dict of str to ndarray
+        The gradients of parameters, by name.
+    new_state : dict of str to ndarray
+        Statistics that take effect after the step.
+    """
+
+    def __init__(
+        self,
+        training: bool = False,
+        *,
+        needs: Sequence[bool] = (),
+        needs_params: Collection[str] | Callable[[str], bool] = (),
+        rng_key: Sequence[int] = (0, 0, 0),
+        workspace_limit: int | str | None = None,
+    ) -> None:
+        self.training = training
+        self.workspace_limit = workspace_limit
+        self.saved: tuple[Any, ...] = ()
+        self.grads: dict[str, np.ndarray] = {}
+        self.new_state: dict[str, np.ndarray] = {}
+        self._needs = tuple(needs)
+        self._needs_params = needs_params
+        self._rng_key = tuple(rng_key)
+        self._rng: np.random.Generator | None = None
+
+    def needs(self, index: int) -> bool:
+        """Return whether the gradient of input `index` is asked for."""
+        return index < len(self._needs) and self._needs[index]
+
+    def needs_param(self, name: str) -> bool:
+        """Return whether the gradient of the parameter `name` is asked for."""
+        if callable(self._needs_params):
+            return self._needs_params(name)
+        return name in self._needs_params
+
+    @property
+    def differentiated(self) -> bool:
+        """Whether a backward pass will follow."""
+        return any(self._needs) or callable(self._needs_params) or bool(self._needs_params)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """Random numbers of this call, the same when the call is repeated."""
+        if self._rng is None:
+            self._rng = np.random.default_rng(self._rng_key)
+        return self._rng
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return an uninitialised array for an output or a gradient."""
+        return memory.empty(shape, dtype)
+
+    def workspace(self, nbytes: int) -> AbstractContextManager[np.ndarray]:
+        """Return a context that lends `nbytes` of the arena as a one-dimensional uint8 array."""
+        return memory.workspace(nbytes)
+
+    def save(self, *things: Any) -> None:
+        """Keep `things` for the backward pass; keeps nothing when none will follow."""
+        if self.differentiated:
+            self.saved = things
+
+    def add_grad(self, name: str, array: np.ndarray | None) -> None:
+        """Give the gradient of the parameter `name`; given twice, it is added."""
+        if array is None or not self.needs_param(name):
+            return
+        before = self.grads.get(name)
+        self.grads[name] = array if before is None else before + array
+
+    def set_state(self, name: str, array: np.ndarray) -> None:
+        """Give the statistic `name` the value it takes after the step."""
+        self.new_state[name] = array

@@ -1,0 +1,200 @@
+"""Convolution in two dimensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import functional, initializers, memory
+from fastconv.errors import ArgumentError, MemoryLimitError, ShapeError
+from fastconv.functional.packing import ALGORITHMS, PRECISIONS
+from fastconv.geometry import Window2D, as_int
+from fastconv.layers.base import Layer
+from fastconv.layers.catalogue import register_layer
+from fastconv.layers.checks import as_bool, as_choice, output_map
+from fastconv.layers.context import Context
+from fastconv.layers.spec import LayerCosts, Spec
+
+__all__ = ["Conv2D"]
+
+
+@register_layer("fastconv.Conv2D.v1")
+class Conv2D(Layer):
+    """Slide filters over an image; each makes one channel of the output.
+
+    It is a cross-correlation, as in every framework: the filter is not turned around.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size : int or (int, int)
+        Rows and columns of a filter.
+    stride, dilation : int or (int, int)
+        Steps between windows, and between the taps of one.
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        Zeros around the image.
+    groups : int
+        Into how many parts channels and filters are divided; each part sees only itself.
+    bias : bool
+        Whether a learned number is added to each channel.
+    activation : None or "relu"
+        What is applied to the output, in the same pass over memory.
+    algorithm, precision : str
+        As in `fastconv.conv2d`.
+    initializer : str, (str, dict) or callable
+        Starting values of the weight.
+
+    Notes
+    -----
+    Parameters: ``weight`` (filters, C / groups, R, S) and ``bias`` (filters,).
+
+    Examples
+    --------
+    >>> Conv2D(30, 5).infer(Spec((1, 28, 28))).shape
+    (30, 24, 24)
+    """
+
+    example_config = {"filters": 32, "kernel_size": 3, "padding": 1}
+    example_shapes = ((16, 28, 28),)
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | str | tuple[Any, Any] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        activation: str | None = None,
+        algorithm: str = "auto",
+        precision: str = "standard",
+        initializer: Any = "he",
+    ) -> None:
+        self.filters = as_int("Conv2D", "filters", filters, 1)
+        self.groups = as_int("Conv2D", "groups", groups, 1)
+        if self.filters % self.groups:
+            raise ArgumentError(
+                f"Conv2D: groups must divide the filters (= {self.filters}), got {self.groups}"
+            )
+        self.window = Window2D.make("Conv2D", kernel_size, stride, padding, dilation)
+        self.bias = as_bool("Conv2D", "bias", bias)
+        self.activation = as_choice("Conv2D", "activation", activation, (None, "relu"))
+        self.algorithm = as_choice("Conv2D", "algorithm", algorithm, ALGORITHMS)
+        self.precision = as_choice("Conv2D", "precision", precision, PRECISIONS)
+        self.initializer = initializers.resolve(initializer, "Conv2D")
+
+    def infer(self, *specs: Spec) -> Spec:
+        """Return (filters, OH, OW) for (C, H, W)."""
+        spec = self.one_input(specs, "CHW")
+        if spec.shape[0] % self.groups:
+            raise ShapeError(
+                f"Conv2D: groups must divide the channels of the input (= {spec.shape[0]}), "
+                f"got {self.groups}"
+            )
+        return Spec((self.filters, *output_map("Conv2D", self.window, spec.shape)), spec.dtype)
+
+    def build(self, rng: np.random.Generator, *specs: Spec) -> None:
+        """Make the weight and the bias."""
+        self.add_param("weight", self._weight_shape(specs[0]), self.initializer)
+        if self.bias:
+            self.add_param("bias", (self.filters,))
+
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        """Return y (N, filters, OH, OW) for x (N, C, H, W)."""
+        weight = self.param("weight")
+        plain = ctx.training and weight.trainable  # packed weights would serve one step only
+        y = functional.conv2d(
+            xs[0],
+            weight.value if plain else weight.packed(self._key, self._pack),
+            self.param("bias").value if self.bias else None,
+            activation=self.activation,
+            workspace_limit=ctx.workspace_limit,
+            **self._options,
+        )
+        ctx.save(xs[0], y if self.activation else None)
+        return y
+
+    def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
+        """Return dx (N, C, H, W) for dy (N, filters, OH, OW)."""
+        x, y = ctx.saved
+        if y is not None:
+            dy = functional.relu_backward(dy, y)
+        needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
+        dx, dweight, dbias = functional.conv2d_backward(
+            dy,
+            x,
+            self.param("weight").value,
+            needs=(*(("x",) if ctx.needs(0) else ()), *needs),
+            workspace_limit=ctx.workspace_limit,
+            **self._options,
+        )
+        ctx.add_grad("weight", dweight)
+        ctx.add_grad("bias", dbias)
+        return dx
+
+    def costs(
+        self,
+        batch: int,
+        *specs: Spec,
+        training: bool = False,
+        workspace_limit: int | str | None = None,
+    ) -> LayerCosts:
+        """Return the figures of `fastconv.conv2d_costs`; in training the larger of both ways.
+
+        Raises
+        ------
+        MemoryLimitError
+            If the algorithm that is named does not keep within `workspace_limit`.
+        """
+        (spec,) = specs
+        options = self._options
+        algorithm = options.pop("algorithm")
+        options |= {"dtype": spec.dtype, "workspace_limit": workspace_limit}
+        taken = []
+        for direction in ("forward", "backward") if training else ("forward",):
+            table = functional.conv2d_costs(
+                (batch, *spec.shape), self._weight_shape(spec), direction=direction, **options
+            )
+            taken.append(table[table.choice if algorithm == "auto" else algorithm])
+            if direction == "forward":
+                choice, why = (table.choice, table.why) if algorithm == "auto" else (algorithm, "")
+        workspace = max(cost.workspace for cost in taken)
+        limit = memory.parse_bytes("Conv2D", "workspace_limit", workspace_limit)
+        if algorithm != "auto" and limit is not None and workspace > limit:
+            raise MemoryLimitError(
+                f"Conv2D: workspace_limit must be at least {workspace} bytes for algorithm "
+                f"{algorithm!r}, got {limit}; use 'auto'"
+            )
+        return LayerCosts(
+            workspace=workspace,
+            packed=max(cost.packed for cost in taken),
+            multiply_adds=taken[0].multiply_adds,
+            algorithm=choice,
+            why=why or "named in the configuration",
+            keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
+        )
+
+    def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:
+        return (self.filters, spec.shape[0] // self.groups, *self.window.kernel)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {
+            "stride": self.window.stride,
+            "padding": self.window.padding,
+            "dilation": self.window.dilation,
+            "groups": self.groups,
+            "algorithm": self.algorithm,
+            "precision": self.precision,
+        }
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return ("conv2d", *self._options.values())
+
+    def _pack(self, weight: np.ndarray) -> functional.PackedWeight:
+        return functional.prepare_conv2d(weight, **self._options)

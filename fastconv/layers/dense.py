@@ -1,0 +1,115 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import functional, initializers, kernels
+from fastconv.geometry import Conv2DGeometry, as_int
+from fastconv.layers.base import Layer
+from fastconv.layers.catalogue import register_layer
+from fastconv.layers.checks import as_bool, as_choice
+from fastconv.layers.context import Context
+from fastconv.layers.spec import LayerCosts, Spec
+
+__all__ = ["Dense"]
+
+
+@register_layer("fastconv.Dense.v1")
+class Dense(Layer):
+    """Connect every input to every output: the book's affine layer.
+
+    Parameters
+    ----------
+    units : int
+        Outputs.
+    bias : bool
+        Whether a learned number is added to each output.
+    activation : None or "relu"
+        What is applied to the output, in the same pass over memory.
+    initializer : str, (str, dict) or callable
+        Starting values of the weight.
+
+    Notes
+    -----
+    Parameters: ``weight`` (units, inputs) and ``bias`` (units,).
+
+    Examples
+    --------
+    >>> Dense(10).infer(Spec((64,))).shape
+    (10,)
+    """
+
+    example_config = {"units": 10}
+    example_shapes = ((64,),)
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        bias: bool = True,
+        activation: str | None = None,
+        initializer: Any = "he",
+    ) -> None:
+        self.units = as_int("Dense", "units", units, 1)
+        self.bias = as_bool("Dense", "bias", bias)
+        self.activation = as_choice("Dense", "activation", activation, (None, "relu"))
+        self.initializer = initializers.resolve(initializer, "Dense")
+
+    def infer(self, *specs: Spec) -> Spec:
+        """Return (units,) for (inputs,)."""
+        return Spec((self.units,), self.one_input(specs, "I").dtype)
+
+    def build(self, rng: np.random.Generator, *specs: Spec) -> None:
+        """Make the weight and the bias."""
+        self.add_param("weight", (self.units, specs[0].size), self.initializer)
+        if self.bias:
+            self.add_param("bias", (self.units,))
+
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        """Return y (N, units) for x (N, inputs)."""
+        weight = self.param("weight")
+        plain = ctx.training and weight.trainable  # packed weights would serve one step only
+        y = functional.dense(
+            xs[0],
+            weight.value if plain else weight.packed("dense", functional.prepare_dense),
+            self.param("bias").value if self.bias else None,
+            activation=self.activation,
+        )
+        ctx.save(xs[0], y if self.activation else None)
+        return y
+
+    def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
+        """Return dx (N, inputs) for dy (N, units)."""
+        x, y = ctx.saved
+        if y is not None:
+            dy = functional.relu_backward(dy, y)
+        needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
+        dx, dweight, dbias = functional.dense_backward(
+            dy, x, self.param("weight").value, needs=(*(("x",) if ctx.needs(0) else ()), *needs)
+        )
+        ctx.add_grad("weight", dweight)
+        ctx.add_grad("bias", dbias)
+        return dx
+
+    def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
+        """Return the packed weight and, in training, the sum of the weight's gradient.
+
+        Both are panels of units as wide as a vector register.
+        """
+        (spec,) = specs
+        g = Conv2DGeometry.make(
+            "Dense", (batch, spec.size, 1, 1), (self.units, spec.size, 1, 1), 1, 0, 1, 1
+        )
+        dtype = np.dtype(spec.dtype)
+        lanes = kernels.lanes(dtype)
+        panels = g.packed_bytes(dtype.itemsize, lanes)
+        backward = g.packed_backward_bytes(dtype.itemsize, lanes) if training else 0
+        return LayerCosts(
+            workspace=panels if training and batch else 0,
+            packed=max(panels, backward),
+            multiply_adds=g.multiply_adds,
+            keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
+        )

@@ -1,0 +1,76 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv.layers.base import Layer
+from fastconv.layers.catalogue import register_layer
+from fastconv.layers.checks import as_real
+from fastconv.layers.context import Context
+from fastconv.layers.spec import LayerCosts, Spec
+
+__all__ = ["Dropout"]
+
+
+@register_layer("fastconv.Dropout.v1")
+class Dropout(Layer):
+    """In training, make a random part of the elements zero and enlarge the rest to match.
+
+    What is left is divided by ``1 - rate``, so that the mean stays and inference does nothing:
+    there, the output is the input itself.
+
+    Parameters
+    ----------
+    rate : float
+        The part that is dropped, from 0 to below 1.
+
+    Examples
+    --------
+    >>> Dropout(0.5).infer(Spec((100,))).shape
+    (100,)
+    """
+
+    example_config = {"rate": 0.5}
+    example_shapes = ((100,),)
+
+    def __init__(self, rate: float) -> None:
+        self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, 1.0)
+
+    def infer(self, *specs: Spec) -> Spec:
+        """Return the Spec of the input."""
+        return self.one_input(specs)
+
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        """Return y, of the shape of x."""
+        (x,) = xs
+        if not ctx.training or self.rate == 0.0:
+            return x
+        kept = ctx.empty(x.shape, np.bool_)
+        with ctx.workspace(4 * x.size) as raw:
+            chance = raw.view(np.float32).reshape(x.shape)
+            ctx.rng.random(out=chance, dtype=np.float32)
+            np.greater_equal(chance, np.float32(self.rate), out=kept)
+        y = self._drop(ctx, x, kept)
+        ctx.save(kept)
+        return y
+
+    def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
+        """Return dx, of the shape of dy."""
+        if not ctx.needs(0):
+            return None
+        return self._drop(ctx, dy, *ctx.saved) if ctx.saved else dy
+
+    def _drop(self, ctx: Context, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        # Not x * kept: a dropped infinity is zero, and would be NaN.
+        y = ctx.empty(x.shape, x.dtype)
+        y.fill(0.0)
+        np.multiply(x, x.dtype.type(1.0 / (1.0 - self.rate)), out=y, where=kept)
+        return y
+
+    def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
+        """Return, in training, the random numbers (float32) and the mask (a byte each)."""
+        elements = batch * specs[0].size if training and self.rate else 0
+        return LayerCosts(workspace=4 * elements, saved=elements)

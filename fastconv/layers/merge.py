@@ -1,0 +1,36 @@
+"""What layers of several inputs have in common."""
+
+from __future__ import annotations
+
+from fastconv.errors import ShapeError
+from fastconv.layers.base import Layer
+from fastconv.layers.spec import Spec
+
+__all__ = ["Merge"]
+
+
+class Merge(Layer):
+    """The base of layers that make one array of at least two."""
+
+    example_shapes: tuple[tuple[int, ...], ...] = ((16, 8, 8), (16, 8, 8))
+
+    def at_least_two(self, specs: tuple[Spec, ...]) -> Spec:
+        """Return the first Spec; raise ShapeError unless there are more, all of its dtype."""
+        owner = type(self).__name__
+        if len(specs) < 2:
+            raise ShapeError(f"{owner}: inputs must be at least 2, got {len(specs)}")
+        dtypes = [spec.dtype for spec in specs]
+        if len(set(dtypes)) > 1:
+            raise ShapeError(f"{owner}: inputs must have one dtype, got {' and '.join(dtypes)}")
+        return specs[0]
+
+    def all_equal(self, specs: tuple[Spec, ...]) -> Spec:
+        """Return the first Spec; raise ShapeError unless there are more, all like it."""
+        first = self.at_least_two(specs)
+        for spec in specs[1:]:
+            if spec != first:
+                raise ShapeError(
+                    f"{type(self).__name__}: inputs must have one shape, got {first.shape} and "
+                    f"{spec.shape}; nothing is broadcast"
+                )
+        return first

@@ -1,0 +1,99 @@
+"""How a layer's settings are recorded when it is made, and written as JSON values."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fastconv import registry
+from fastconv.errors import ArgumentTypeError, ConfigError, shorten
+
+__all__ = ["recording", "taking_limit", "written"]
+
+
+def recording(init: Callable[..., None]) -> Callable[..., None]:
+    """Return `init` that takes ``name=`` and records its arguments, unless a subclass calls it.
+
+    Raises
+    ------
+    ArgumentTypeError
+        At once if `init` takes ``*args`` or a `name` of its own; later if arguments do not fit.
+    """
+    signature = inspect.signature(init)
+    parameters = signature.parameters
+    kinds = {key: parameter.kind for key, parameter in parameters.items()}
+    if "name" in parameters or inspect.Parameter.VAR_POSITIONAL in kinds.values():
+        raise ArgumentTypeError(
+            f"{init.__qualname__}: settings must be named, and 'name' belongs to the base class, "
+            f"got {signature}"
+        )
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "_config" in vars(self):
+            return init(self, *args, **kwargs)
+        name = kwargs.pop("name", None)
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            by_position = dict(zip(list(parameters)[1:], args, strict=False))
+            problems = registry.setting_problems(type(self), by_position | kwargs)
+            text = "; ".join(f"{key} is {rule}" for key, rule in problems) or str(error)
+            raise ArgumentTypeError(f"{type(self).__name__}: {text}") from None
+        bound.apply_defaults()
+        config: dict[str, Any] = {}
+        for key, value in list(bound.arguments.items())[1:]:  # without self
+            config.update(value if kinds[key] is inspect.Parameter.VAR_KEYWORD else {key: value})
+        self._begin(name, {key: _frozen(value) for key, value in config.items()})
+        init(*bound.args, **bound.kwargs)
+
+    return __init__
+
+
+def taking_limit(costs: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `costs` that takes ``workspace_limit=``, which layers without workspace leave out."""
+    parameters = inspect.signature(costs).parameters.values()
+    if any(p.name == "workspace_limit" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return costs
+
+    @functools.wraps(costs)
+    def limited(*args: Any, workspace_limit: int | str | None = None, **kwargs: Any) -> Any:
+        return costs(*args, **kwargs)
+
+    return limited
+
+
+def written(value: Any, owner: str, key: str) -> Any:
+    """Return the setting `key` of the class `owner` as JSON has it; tuples become lists.
+
+    Raises
+    ------
+    ConfigError
+        If it has no form in JSON.
+    """
+    if isinstance(value, tuple):
+        return [written(item, owner, key) for item in value]
+    if isinstance(value, dict):
+        return {k: written(item, owner, f"{key}.{k}") for k, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    name = registry.initializers.name_of(type(value))
+    if name is not None:
+        return [name, written(dict(vars(value)), owner, key)] if vars(value) else name
+    raise ConfigError(
+        f"{owner}: {key} must be a name, number, list or mapping to be written, got "
+        f"{shorten(value)}; register it and give its name"
+    )
+
+
+def _frozen(value: Any) -> Any:
+    """Return `value` with its lists as tuples and NumPy's scalars as Python's."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,30 @@
+"""Scores to probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastconv import functional
+from fastconv.layers.activation import Activation
+from fastconv.layers.catalogue import register_layer
+
+__all__ = ["Softmax"]
+
+
+@register_layer("fastconv.Softmax.v1")
+class Softmax(Activation):
+    """Make axis 1 (classes, or channels) positive with sum 1: exp(x) / sum(exp(x)).
+
+    Examples
+    --------
+    >>> Softmax().apply(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[0.042, 0.114, 0.844]])
+    """
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Return the function of x."""
+        return functional.softmax(x)
+
+    def gradient(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return dx for dy and y."""
+        return functional.softmax_backward(dy, y)

@@ -1,0 +1,99 @@
+"""What a layer says about arrays and about its costs, before there is any data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fastconv.errors import ArgumentTypeError, ShapeError, shorten
+from fastconv.geometry import as_int
+
+__all__ = ["LayerCosts", "Spec"]
+
+_ITEMSIZE = {"float32": 4, "float64": 8}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape without the batch, and dtype, of an array in a network.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(C, H, W)`` for images, ``(features,)`` for vectors; each at least 1.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+
+    Raises
+    ------
+    ShapeError, ArgumentTypeError, ArgumentError
+        If the shape is empty or holds anything but integers of at least 1, or the dtype is
+        another.
+
+    Examples
+    --------
+    >>> Spec((3, 32, 32)).nbytes
+    12288
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.shape, (str, bytes)) or not isinstance(self.shape, Iterable):
+            raise ArgumentTypeError(
+                f"Spec: shape must be a tuple of integers, got {shorten(self.shape)}"
+            )
+        shape = tuple(as_int("Spec", "shape", size, 1) for size in self.shape)
+        if not shape:
+            raise ShapeError("Spec: shape must have at least one axis beside the batch, got ()")
+        dtype = getattr(self.dtype, "name", None) or getattr(self.dtype, "__name__", self.dtype)
+        if dtype not in ("float32", "float64"):
+            raise ArgumentTypeError(
+                f"Spec: dtype must be 'float32' or 'float64', got {shorten(self.dtype)}"
+            )
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "dtype", str(dtype))
+
+    @property
+    def size(self) -> int:
+        """Elements of one sample."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one sample."""
+        return self.size * _ITEMSIZE[self.dtype]
+
+
+@dataclass(frozen=True)
+class LayerCosts:
+    """What one call of a layer takes; every size in bytes, for the whole batch.
+
+    Attributes
+    ----------
+    workspace : int
+        Temporary memory, given back when the call ends.
+    packed : int
+        Weights in the order that kernels read, kept beside the plain ones.
+    saved : int
+        What a training step keeps for the backward pass besides inputs and output.
+    multiply_adds : int
+        Multiplications with addition of the forward pass.
+    algorithm, why : str
+        The algorithm taken and the reason; empty where there is no choice.
+    keeps : frozenset of str
+        Which of ``"inputs"`` and ``"output"`` the backward pass reads again.
+    estimated : bool
+        Whether the layer gave no figures of its own.
+    """
+
+    workspace: int = 0
+    packed: int = 0
+    saved: int = 0
+    multiply_adds: int = 0
+    algorithm: str = ""
+    why: str = ""
+    keeps: frozenset[str] = field(default_factory=frozenset)
+    estimated: bool = False

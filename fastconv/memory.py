@@ -1,0 +1,211 @@
+"""Every byte that fastconv takes for itself is taken here, and counted.
+
+Three kinds: *workspace*, scratch memory from an arena that calls and layers share; *copies*
+of arrays whose layout the kernels cannot read in place; *packed* weights.  Outputs are
+ordinary arrays, counted beside them.
+
+>>> import numpy as np, fastconv
+>>> x, w = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3))
+>>> with fastconv.memory.track() as used:
+...     y = fastconv.conv2d(x, w, algorithm="im2col")
+>>> used.workspace_peak == 1 * 6 * 6 * 3 * 3 * 3 * 8
+True
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+from .errors import ArgumentError, shorten
+from .geometry import as_int
+
+__all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
+
+ALIGNMENT = 64
+UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
+         "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
+
+
+class Usage:
+    """Bytes that were taken inside a `track` block.
+
+    Attributes
+    ----------
+    workspace_peak : int
+        The largest workspace held at one time, as requested: equal to what
+        `conv2d_costs` states.
+    packed, copies, output : int
+        Totals of packed weights made, of copies of odd layouts, and of outputs.
+    """
+
+    __slots__ = ("copies", "output", "packed", "workspace", "workspace_peak")
+
+    def __init__(self) -> None:
+        self.workspace = self.workspace_peak = self.packed = self.copies = self.output = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"Usage(workspace_peak={self.workspace_peak}, packed={self.packed}, "
+            f"copies={self.copies}, output={self.output})"
+        )
+
+    def _workspace(self, nbytes: int) -> None:
+        self.workspace += nbytes
+        self.workspace_peak = max(self.workspace_peak, self.workspace)
+
+
+_trackers: ContextVar[tuple[Usage, ...]] = ContextVar("fastconv_trackers", default=())
+
+
+@contextmanager
+def track() -> Iterator[Usage]:
+    """Count what fastconv takes inside the block; blocks nest, each thread has its own.
+
+    Examples
+    --------
+    >>> with track() as used:
+    ...     pass
+    >>> used.workspace_peak
+    0
+    """
+    usage = Usage()
+    token = _trackers.set((*_trackers.get(), usage))
+    try:
+        yield usage
+    finally:
+        _trackers.reset(token)
+
+
+class _Arena:
+    """Blocks of scratch memory that are free for the next call."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.free: list[np.ndarray] = []
+
+    def take(self, nbytes: int) -> np.ndarray:
+        with self.lock:
+            fitting = [i for i, block in enumerate(self.free) if block.nbytes >= nbytes]
+            if fitting:
+                return self.free.pop(min(fitting, key=lambda i: self.free[i].nbytes))
+            # smaller blocks would only pile up: the new one serves whatever they served
+            self.free.clear()
+        raw = allocate(nbytes + ALIGNMENT, np.uint8)
+        start = -raw.__array_interface__["data"][0] % ALIGNMENT
+        return raw[start : start + nbytes]
+
+    def give_back(self, block: np.ndarray) -> None:
+        with self.lock:
+            self.free.append(block)
+
+    def release(self) -> int:
+        with self.lock:
+            released = sum(block.nbytes for block in self.free)
+            self.free.clear()
+        return released
+
+
+_arena = _Arena()
+
+
+def release() -> int:
+    """Give the arena's free memory back to the system and return how many bytes it was.
+
+    Examples
+    --------
+    >>> _ = release()
+    >>> release()
+    0
+    """
+    return _arena.release()
+
+
+@contextmanager
+def workspace(nbytes: int) -> Iterator[np.ndarray]:
+    """Lend `nbytes` of uninitialised memory, a uint8 array aligned to 64 bytes."""
+    trackers = _trackers.get()
+    block = _arena.take(nbytes)
+    for usage in trackers:
+        usage._workspace(nbytes)
+    try:
+        yield block[:nbytes]
+    finally:
+        for usage in trackers:
+            usage._workspace(-nbytes)
+        _arena.give_back(block)
+
+
+def allocate(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
+    """Return ``np.empty(shape, dtype)``; a size beyond all memory is a MemoryError too."""
+    try:
+        return np.empty(shape, dtype)
+    except ValueError:  # "array is too big": more bytes than an address can hold
+        raise MemoryError(f"cannot allocate an array of shape {shape} of {dtype}") from None
+
+
+def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
+    """Return an uninitialised array that will be handed out, counted as output."""
+    array = allocate(shape, dtype)
+    for usage in _trackers.get():
+        usage.output += array.nbytes
+    return array
+
+
+def copied(array: np.ndarray) -> np.ndarray:
+    """Return a C-contiguous native copy of `array`, counted as a copy."""
+    copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True, subok=False)
+    for usage in _trackers.get():
+        usage.copies += copy.nbytes
+    return copy
+
+
+def packed(nbytes: int, dtype: np.dtype) -> np.ndarray:
+    """Return an uninitialised flat array for packed weights, aligned and counted as packed."""
+    raw = allocate(nbytes + ALIGNMENT, np.uint8)
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
+    for usage in _trackers.get():
+        usage.packed += nbytes
+    return raw[start : start + nbytes].view(dtype)
+
+
+def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:
+    """Return a number of bytes, given as one or as text such as "8 MiB"; None is no limit.
+
+    Examples
+    --------
+    >>> parse_bytes("conv2d", "workspace_limit", "8 MiB")
+    8388608
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
+        if match and match[2].lower() in UNITS:
+            return int(float(match[1]) * UNITS[match[2].lower()])
+        raise ArgumentError(
+            f"{operation}: {parameter} must be a number of bytes, such as 8388608 or '8 MiB' "
+            f"(B, kB, MB, GB, KiB, MiB, GiB), got {shorten(value)}"
+        )
+    return as_int(operation, parameter, value, 0, 2**63 - 1)
+
+
+def format_bytes(nbytes: int) -> str:
+    """Return `nbytes` for people, in powers of 1024.
+
+    Examples
+    --------
+    >>> format_bytes(0), format_bytes(1536), format_bytes(8 * 2**20)
+    ('0 B', '1.5 KiB', '8 MiB')
+    """
+    size, unit = float(nbytes), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if size == int(size) or size >= 100 else f"{size:.3g} {unit}"

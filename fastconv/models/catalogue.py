@@ -1,0 +1,132 @@
+"""Models by name, and models from configurations and files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from fastconv import registry
+from fastconv.errors import ConfigError, FormatError, shorten
+from fastconv.models import configuration, files, weights
+from fastconv.models.graph import trace
+from fastconv.models.model import Model
+
+__all__ = ["create_model", "from_config", "list_models", "load", "register_model"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def from_config(config: Mapping[str, Any] | str | bytes, *, seed: int | None = None) -> Model:
+    """Return the network that a configuration describes.
+
+    Its parameters take memory when they are first needed, so that `Model.plan` and
+    `Model.summary` answer for networks of any size.
+
+    Parameters
+    ----------
+    config : mapping, str or bytes
+        What `Model.to_config` gave, the form written by hand, or the JSON text of either.
+    seed : int, optional
+        Of starting weights and of dropout.
+
+    Raises
+    ------
+    ConfigError
+        With every problem, each with its JSON path.
+
+    Examples
+    --------
+    >>> layers = ["Flatten", ["Dense", {"units": 10}]]
+    >>> from_config({"input_shape": [1, 8, 8], "layers": layers}).count_params()
+    650
+    """
+    (inputs, outputs), name = configuration.read(config)
+    return Model._lazily(trace(inputs, outputs), name, seed)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Return the network that `Model.save` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, is none of ours or holds other arrays than its network needs.
+    OSError
+        If it cannot be read.
+    """
+    with files.open_weights(path) as file:
+        if file.config is None:
+            raise FormatError(
+                f"load: {file.path} must hold a network, got weights alone; make the network and "
+                "call its load_weights"
+            )
+        try:
+            model = from_config(file.config)
+        except ConfigError as error:
+            raise FormatError(f"load: {file.path}: {error}") from error
+        weights.fill(model._graph, file)
+    return model
+
+
+def register_model(name: str, *, override: bool = False) -> Callable[[F], F]:
+    """Return a decorator that registers a function which returns a configuration.
+
+    Parameters
+    ----------
+    name : str
+        ``"namespace.Name.v1"``; third parties take a namespace of their own.
+    override : bool
+        Whether a taken name may be taken over.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> @fastconv.register_model("acme.Tiny.v1")
+    ... def tiny(units=10):
+    ...     return {"input_shape": [4], "layers": [["Dense", {"units": units}]]}
+    >>> fastconv.create_model("acme.Tiny", units=3).count_params()
+    15
+    """
+    return registry.models.register(name, override=override)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of the registered models that match `pattern`."""
+    return registry.models.names(pattern)
+
+
+def create_model(
+    model: str | Mapping[str, Any], /, *, name: str | None = None, seed: int | None = None,
+    **config: Any,
+) -> Model:  # fmt: skip
+    """Return a network by name.
+
+    Parameters
+    ----------
+    model : str or mapping
+        A registered name, or a configuration.
+    name : str, optional
+        The network's title.
+    seed : int, optional
+        Of starting weights and of dropout.
+    **config
+        The arguments of the registered function.
+
+    Raises
+    ------
+    UnknownNameError
+        If the name is not registered; the message offers the nearest ones.
+    ConfigError
+        If an argument or the configuration is wrong.
+    """
+    if isinstance(model, Mapping):
+        if config:
+            raise ConfigError(f"create_model: a mapping takes no arguments, got {shorten(config)}")
+        made: Any = model
+    else:
+        made = registry.create(registry.models, model, config, "create_model")
+    net = made if isinstance(made, Model) else from_config(made, seed=seed)
+    if name is not None:
+        net.name = name
+    return net

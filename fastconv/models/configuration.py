@@ -1,0 +1,156 @@
+"""Configurations: plain JSON from a network and back.
+
+Two forms are read. The full one, which is also written::
+
+    {"format": "fastconv/1", "dtype": "float32", "inputs": [{"id": "x", "shape": [1, 28, 28]}],
+     "nodes": [{"id": "conv2d_1", "layer": "fastconv.Conv2D.v1", "config": {...}, "from": ["x"]},
+               {"id": "relu_1", "layer": "fastconv.ReLU.v1"},
+               {"id": "again", "use": "conv2d_1", "from": ["x"]}],
+     "outputs": ["relu_1"]}
+
+and the one written by hand, a chain: ``{"input_shape": [1, 28, 28], "layers": ["ReLU", ...]}``.
+Names resolve in the registry alone: a configuration can import nothing and run nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastconv.errors import ArgumentError, shorten
+from fastconv.layers.base import Layer
+from fastconv.models import strict_json
+from fastconv.models.graph import DTYPES, Graph, Node
+from fastconv.models.problems import MAX_NODES, Problems, describe, input_node
+from fastconv.models.reader import Reader
+
+__all__ = ["FORMAT", "Ends", "chain", "read", "write"]
+
+FORMAT = "fastconv/1"
+
+Ends = tuple[list[Node], list[Node]]  # inputs, outputs
+
+
+def write(graph: Graph, name: str | None = None) -> dict[str, Any]:
+    """Return the configuration of a network: JSON, every default and versioned names in it."""
+    ids = graph.ids
+    nodes: list[dict[str, Any]] = []
+    for step in graph.steps:
+        node: dict[str, Any] = {"id": step.id}
+        if step.id == step.name:
+            node["layer"] = step.layer.registered_name
+            node["config"] = step.layer.to_config()
+        else:
+            node["use"] = step.name
+        node["from"] = [ids[source] for source in step.sources]
+        nodes.append(node)
+    inputs = zip(graph.input_ids, graph.input_specs, strict=True)
+    return {
+        "format": FORMAT,
+        **({} if name is None else {"name": name}),
+        "dtype": graph.input_specs[0].dtype,
+        "inputs": [{"id": input_id, "shape": list(spec.shape)} for input_id, spec in inputs],
+        "nodes": nodes,
+        "outputs": [ids[output] for output in graph.outputs],
+    }
+
+
+def read(config: Any) -> tuple[Ends, str | None]:
+    """Return inputs, outputs and name of the network that a configuration describes.
+
+    Parameters
+    ----------
+    config : mapping, str or bytes
+        Either form, or its JSON text.
+
+    Raises
+    ------
+    ConfigError
+        With every problem and its JSON path.
+    """
+    if isinstance(config, (str, bytes)):
+        config = strict_json.parse(config, "configuration")
+    problems = Problems()
+    if not isinstance(config, Mapping):
+        problems.add("configuration", f"must be an object, got {shorten(config)}")
+        problems.finish()
+    name = config.get("name")
+    if name is not None and not isinstance(name, str):
+        problems.add("name", f"must be a string, got {shorten(name)}")
+    version = config.get("format", FORMAT if "layers" in config else None)
+    if version != FORMAT:
+        missing = "is missing" if version is None else f"got {shorten(version)}"
+        problems.add("format", f"must be {FORMAT!r}, {missing}")
+    dtype = config.get("dtype", "float32")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        problems.add("dtype", f'must be "float32" or "float64", got {shorten(dtype)}')
+        dtype = "float32"
+    if "layers" in config:
+        problems.keys("", config, ("format", "name", "dtype", "input_shape", "layers"))
+        shape = config.get("input_shape")
+        ends = _chain(config["layers"], shape, dtype, problems, from_json=True)
+    else:
+        problems.keys("", config, ("format", "name", "dtype", "inputs", "nodes", "outputs"))
+        ends = Reader(config, dtype, problems).ends()
+    problems.finish()
+    assert ends is not None
+    return ends, name
+
+
+def chain(layers: Any, input_shape: Any, dtype: str) -> Ends:
+    """Return input and output of layers in a row: names, pairs, instances, models."""
+    problems = Problems()
+    ends = _chain(layers, input_shape, dtype, problems, from_json=False)
+    problems.finish()
+    assert ends is not None
+    return ends
+
+
+def _chain(
+    layers: Any, input_shape: Any, dtype: str, problems: Problems, *, from_json: bool
+) -> Ends | None:
+    start = node = input_node("input_shape", input_shape, dtype, None, problems)
+    if not isinstance(layers, (list, tuple)) or not 1 <= len(layers) <= MAX_NODES:
+        got = len(layers) if isinstance(layers, (list, tuple)) else shorten(layers)
+        problems.add("layers", f"must be a list of 1 to {MAX_NODES} layers, got {got}")
+        return None
+    for i, item in enumerate(layers):
+        path = f"layers[{i}]"
+        if not from_json and callable(item) and not isinstance(item, type):
+            part = item  # a layer, or a model, which is inlined
+        else:
+            part = _chained_layer(path, item, problems)
+        if part is None or node is None:
+            node = None  # later layers are still checked, but for their shapes
+            continue
+        try:
+            node = part(node)
+            if not isinstance(node, Node):
+                raise ArgumentError(f"must be a layer or a model of one output, got {item!r}")
+        except Exception as error:  # a third party's layer may raise anything
+            problems.add(path, describe(error))
+            node = None
+    return None if start is None or node is None else ([start], [node])
+
+
+def _chained_layer(path: str, item: Any, problems: Problems) -> Layer | None:
+    """One entry of the form written by hand."""
+    name = None
+    if isinstance(item, Mapping):
+        problems.keys(path, item, ("id", "layer", "config"))
+        kind, config, name = item.get("layer"), item.get("config", {}), item.get("id")
+        where, settings = f"{path}.layer", f"{path}.config"
+    elif isinstance(item, (list, tuple)) and len(item) == 2:
+        kind, config = item
+        where, settings = f"{path}[0]", f"{path}[1]"
+        if isinstance(config, Mapping) and "name" in config:
+            config = dict(config)
+            name = config.pop("name")
+    else:
+        kind, config, where, settings = item, {}, path, path
+    if kind is item and not isinstance(kind, str):
+        problems.add(path, f'must be a name or ["name", {{...}}], got {shorten(item)}')
+        return None
+    if name is not None and not problems.is_id(f"{path}.id", name):
+        name = None
+    return problems.layer(where, kind, settings, config, name)

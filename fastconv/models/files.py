@@ -1,0 +1,217 @@
+"""One file for a network: safetensors, with the configuration as JSON in its metadata.
+
+The layout (https://github.com/huggingface/safetensors): eight bytes, the length of the header;
+the header, JSON that gives dtype, shape and place of each array; the arrays. Everything is
+checked against the size of the file before an array is made, so a damaged or hostile file costs
+no more than itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastconv.errors import ArgumentTypeError, ConfigError, FormatError, shorten
+from fastconv.models import strict_json
+
+__all__ = ["Entry", "WeightFile", "open_weights", "write_weights"]
+
+Array = np.ndarray[Any, Any]
+
+METADATA_KEY = "fastconv"
+_ITEMSIZE = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
+    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
+}  # fmt: skip
+_READABLE: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
+_MAX_HEADER = strict_json.MAX_BYTES
+_MAX_RANK = 32
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array of a file: safetensors' dtype, shape, and its bytes behind the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class WeightFile:
+    """An open file whose header has been checked.
+
+    Attributes
+    ----------
+    entries : dict of str to Entry
+        The arrays by name.
+    config : str or None
+        The JSON of the network, where the file has one.
+    """
+
+    def __init__(
+        self,
+        file: BufferedReader,
+        path: str,
+        entries: dict[str, Entry],
+        data: int,
+        meta: dict[str, str],
+    ):
+        self._file, self.path, self.entries, self._data = file, path, entries, data
+        self.config: str | None = meta.get(METADATA_KEY)
+
+    def read(self, name: str) -> Array:
+        """Return one array, float16, float32 or float64, in native byte order."""
+        entry = self.entries[name]
+        if entry.dtype not in _READABLE:
+            raise FormatError(
+                f"load: {name} must be F16, F32 or F64, got {entry.dtype} in {self.path}"
+            )
+        array = np.empty(entry.shape, _READABLE[entry.dtype])
+        self.read_into(name, array)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+    def read_into(self, name: str, array: Array) -> None:
+        """Read one array into `array`, which is contiguous and has its shape and dtype."""
+        entry = self.entries[name]
+        self._file.seek(self._data + entry.begin)
+        plain: Any = array.reshape(-1).view(np.uint8)
+        if array.size and self._file.readinto(plain) != array.nbytes:
+            raise FormatError(f"load: {name} is cut off, {self.path} changed while it was read")
+        if sys.byteorder == "big":
+            array.byteswap(inplace=True)
+
+    def matches(self, name: str, dtype: np.dtype[Any]) -> bool:
+        """Whether the array can be read into one of `dtype` without a cast."""
+        return _READABLE.get(self.entries[name].dtype) == dtype.newbyteorder("<")
+
+
+@contextlib.contextmanager
+def open_weights(path: str | os.PathLike[str]) -> Iterator[WeightFile]:
+    """Open a safetensors file and check its header.
+
+    Raises
+    ------
+    FormatError
+        If the file is none, is cut off, or its header does not fit it.
+    OSError
+        If the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        name = str(path)
+        head = file.read(8)
+        if len(head) < 8:
+            raise FormatError(f"load: a file must have at least 8 bytes, got {size} in {name}")
+        length = int.from_bytes(head, "little")
+        if length > size - 8:
+            raise FormatError(
+                f"load: a header of {length} bytes must fit the file, got {size} bytes in {name}; "
+                "it is cut off or no safetensors file"
+            )
+        if length > _MAX_HEADER:
+            raise FormatError(
+                f"load: the header must have at most {_MAX_HEADER} bytes, got {length} in {name}"
+            )
+        try:
+            header = strict_json.parse(file.read(length), "header")
+            if not isinstance(header, dict):
+                raise ConfigError(f"header: must be an object, got {shorten(header)}")
+            meta = _metadata(header.pop("__metadata__", {}))
+            entries = {key: _entry(key, item) for key, item in header.items()}
+            _check_ranges(entries, size - 8 - length)
+        except ConfigError as error:
+            raise FormatError(f"load: {name}: {error}") from None
+        yield WeightFile(file, name, entries, 8 + length, meta)
+
+
+def _metadata(meta: Any) -> dict[str, str]:
+    if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
+        raise ConfigError(f"header.__metadata__: must map strings to strings, got {shorten(meta)}")
+    return meta
+
+
+def _entry(name: str, item: Any) -> Entry:
+    where = f"header[{shorten(name)}]"
+    if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"}:
+        raise ConfigError(f"{where}: must have dtype, shape and data_offsets, got {shorten(item)}")
+    dtype, shape, offsets = item["dtype"], item["shape"], item["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _ITEMSIZE:
+        raise ConfigError(f"{where}.dtype: must be one of safetensors', got {shorten(dtype)}")
+    for key, value in (("shape", shape), ("data_offsets", offsets)):
+        whole = isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+        if not whole or len(value) > _MAX_RANK:
+            raise ConfigError(f"{where}.{key}: must be a list of sizes, got {shorten(value)}")
+    if len(offsets) != 2:
+        raise ConfigError(f"{where}.data_offsets: must be begin and end, got {shorten(offsets)}")
+    begin, end = offsets
+    if end - begin != prod(shape) * _ITEMSIZE[dtype]:
+        raise ConfigError(
+            f"{where}: shape {shorten(shape)} of {dtype} must fill its bytes, got {end - begin}"
+        )
+    return Entry(dtype, tuple(shape), begin, end)
+
+
+def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
+    """The arrays must follow one another without gap or overlap and fill the file."""
+    at, before = 0, "the header"
+    for name, entry in sorted(entries.items(), key=lambda pair: (pair[1].begin, pair[1].end)):
+        if entry.begin != at:
+            raise ConfigError(
+                f"header[{shorten(name)}].data_offsets: must begin at {at}, where {before} ends, "
+                f"got {entry.begin}"
+            )
+        at, before = entry.end, shorten(name)
+    if at != size:
+        raise ConfigError(f"header: arrays must fill the {size} bytes behind it, got {at}")
+
+
+def write_weights(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], config: str | None = None
+) -> None:
+    """Write a safetensors file in one go: whoever reads `path` sees the old file or the new.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `path` is no path.
+    ConfigError
+        If the configuration is larger than what can be read again.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentTypeError(f"save: path must be a path, got {shorten(path)}")
+    if config is not None:
+        strict_json.parse(config, "save: the configuration")
+    from safetensors.numpy import save_file
+
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    try:
+        meta = None if config is None else {METADATA_KEY: config}
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary, meta)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

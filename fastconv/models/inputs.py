@@ -1,0 +1,91 @@
+"""What is given to a network, as arrays of its shapes and dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv.errors import ArgumentTypeError, ShapeError, nearest, shorten
+from fastconv.layers.spec import Spec
+from fastconv.models.graph import Graph
+
+__all__ = ["cast", "split"]
+
+Array = np.ndarray[Any, Any]
+
+
+def split(x: Any, graph: Graph) -> Sequence[Any]:
+    """Return one thing for each input: `x` is one, a sequence of them or a mapping by id."""
+    ids = graph.input_ids
+    if isinstance(x, Mapping):
+        for name in x:
+            if name not in ids:
+                close = nearest(name, ids) or list(ids)
+                raise ArgumentTypeError(
+                    f"Model: x must have the inputs' ids, got {shorten(name)}; did you mean "
+                    f"{close[0]!r}?"
+                )
+        missing = [name for name in ids if name not in x]
+        if missing:
+            raise ArgumentTypeError(f"Model: x must have every input, missing {missing[0]!r}")
+        return [x[name] for name in ids]
+    if len(ids) == 1:
+        alone = isinstance(x, tuple) and len(x) == 1 and isinstance(x[0], np.ndarray)
+        return x if alone else (x,)
+    if not isinstance(x, (tuple, list)) or len(x) != len(ids):
+        got = f"{len(x)} things" if isinstance(x, (tuple, list)) else type(x).__name__
+        raise ArgumentTypeError(
+            f"Model: x must be a tuple of {len(ids)} arrays, {', '.join(ids)}, got {got}"
+        )
+    return x
+
+
+def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
+    """Return the inputs as arrays (N, ...) of the network's dtype; no copy where none is due.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If something is not made of real numbers.
+    ShapeError
+        If a shape does not fit; the message says how to reshape.
+    """
+    arrays = []
+    for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
+        if isinstance(given, np.ma.MaskedArray):
+            raise ArgumentTypeError(
+                f"Model: {name} must be a plain array, got a masked one; fill it with .filled(0)"
+            )
+        try:
+            array = np.asarray(given)
+        except ValueError:  # lists of unequal lengths
+            array = np.asarray(None)
+        if array.dtype.kind not in "buif":
+            raise ArgumentTypeError(
+                f"Model: {name} must be an array of real numbers, got {shorten(given)} of dtype "
+                f"{array.dtype}"
+            )
+        if array.shape[1:] != spec.shape or array.ndim == 0:
+            raise ShapeError(_wrong_shape(name, array.shape, spec))
+        arrays.append(array.astype(spec.dtype, copy=False))
+    if len({len(array) for array in arrays}) > 1:
+        counts = ", ".join(map(str, (len(array) for array in arrays)))
+        raise ShapeError(f"Model: inputs must hold equally many examples, got {counts}")
+    return tuple(arrays)
+
+
+def _wrong_shape(name: str, shape: tuple[int, ...], spec: Spec) -> str:
+    want = spec.shape
+    remedy = ""
+    if shape == want:
+        remedy = "; one example needs a batch of its own: x[None]"
+    elif len(want) == 3 and want[0] == 1 and shape[1:] == want[1:]:
+        remedy = "; add the channel: x[:, None]"
+    elif len(want) == 3 and len(shape) == 4 and shape[1:] == (*want[1:], want[0]):
+        remedy = "; the channels come first here: x.transpose(0, 3, 1, 2)"
+    elif len(shape) >= 2 and int(np.prod(shape[1:], dtype=object)) == spec.size:
+        remedy = f"; x.reshape(-1, {', '.join(map(str, want))}) has it"
+    expected = ", ".join(["N", *map(str, want)])
+    return f"Model: {name} must have shape ({expected}), got {shape}{remedy}"

@@ -1,0 +1,276 @@
+"""`Model` and `Sequential`: networks that are assembled, trained, saved and loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv.errors import ArgumentTypeError, ConfigError, UnknownNameError, nearest, shorten
+from fastconv.geometry import as_int
+from fastconv.layers.base import Layer
+from fastconv.models import configuration, files, graph, weights
+from fastconv.models.graph import Graph, Node
+from fastconv.models.inference import InferenceModel, freeze_network
+from fastconv.models.names import closest
+from fastconv.models.trainable import TrainableNetwork
+
+__all__ = ["Model", "Sequential"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Model(TrainableNetwork):
+    """A network from nodes to nodes.
+
+    Parameters
+    ----------
+    inputs : Node or sequence of Node
+        What `fastconv.Input` made.
+    outputs : Node or sequence of Node
+        What the network returns; nodes that they do not need are left out.
+    name : str, optional
+        A title, for summaries and files.
+    seed : int, optional
+        Of starting weights and of dropout; by default another one each time.
+
+    Raises
+    ------
+    ConfigError
+        If an input is missing or two layers have one name.
+    ShapeError
+        If a shared layer is used on inputs that need other weights.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> x = fastconv.Input((16, 8, 8))
+    >>> h = fastconv.create_layer("Conv2D", filters=16, kernel_size=3, padding="same")(x)
+    >>> net = fastconv.Model(x, fastconv.create_layer("Add")(h, x))
+    >>> net.count_params()
+    2320
+    """
+
+    def __init__(
+        self,
+        inputs: Node | Sequence[Node],
+        outputs: Node | Sequence[Node],
+        *,
+        name: str | None = None,
+        seed: int | None = None,
+    ):
+        starts = [inputs] if isinstance(inputs, Node) else list(inputs)
+        ends = [outputs] if isinstance(outputs, Node) else list(outputs)
+        self._assemble(graph.trace(starts, ends), name, seed)
+        self._prepare()
+
+    @classmethod
+    def _lazily(cls, traced: Graph, name: str | None, seed: int | None) -> Model:
+        """Return a model whose parameters take memory when they are first needed."""
+        model = Model.__new__(Model)
+        model._assemble(traced, name, seed)
+        return model
+
+    def _assemble(self, traced: Graph, name: str | None, seed: int | None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise ArgumentTypeError(f"Model: name must be a text, got {shorten(name)}")
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+        self.seed = as_int("Model", "seed", seed, 0, 2**63 - 1)
+        self._settle(traced, name)
+        for layer_name, layer in traced.layers.items():
+            if layer.name is None:
+                layer.name = layer_name
+        self.compiled = None
+        self.gradients = {}
+        self._ready = False
+        self._lock = threading.Lock()
+
+    def _prepare(self) -> None:
+        if not self._ready:
+            with self._lock:
+                weights.build(self._graph, self.seed)
+                self._ready = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._prepare()
+        return {k: v for k, v in vars(self).items() if k != "_lock"} | {"gradients": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in running order, a shared one once."""
+        self._prepare()
+        return list(self._graph.layers.values())
+
+    def __getitem__(self, name: str) -> Layer:
+        """Return the layer of this name; raise UnknownNameError if there is none."""
+        self._prepare()
+        layers = self._graph.layers
+        if name not in layers:
+            close = nearest(name, layers) or list(layers)[:8]
+            raise UnknownNameError(
+                f"Model: name must be of a layer, got {shorten(name)}; there are {', '.join(close)}"
+            )
+        return layers[name]
+
+    def __repr__(self) -> str:
+        title = f" {self.name!r}" if self.name else ""
+        what = f"{len(self._graph.steps)} layers, {self.count_params():,} parameters"
+        return f"<{type(self).__name__}{title} of {what}>"
+
+    # Configuration and files
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the network without its weights, as plain JSON with every default in it."""
+        return configuration.write(self._graph, self.name)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and configuration to one safetensors file; `fastconv.load` reads it."""
+        config = json.dumps(self.to_config(), separators=(",", ":"), allow_nan=False)
+        files.write_weights(path, self._values(), config)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights alone to a safetensors file."""
+        files.write_weights(path, self._values())
+
+    def load_weights(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        only: str = "*",
+        strict: bool = True,
+        mapping: Mapping[str, str] | Callable[[str], str | None] | None = None,
+    ) -> list[str]:
+        """Read weights from a safetensors file, of this library or another.
+
+        Parameters
+        ----------
+        path : str or path
+        only : str
+            Which layers, such as ``"conv*"``, or keys, such as ``"*/weight"``.
+        strict : bool
+            Whether a weight missing in the file, and one there that no layer has, is an error.
+        mapping : mapping or callable, optional
+            From names in the file to keys ``layer/parameter``; a callable may return None for
+            what is to be left out.
+
+        Returns
+        -------
+        list of str
+            The keys that were loaded.
+
+        Raises
+        ------
+        FormatError
+            If the file is damaged.
+        ConfigError
+            If names or shapes do not fit: all of them, and nothing is loaded.
+        """
+        self._prepare()
+        with files.open_weights(path) as file:
+            return weights.load_into(self._graph, file, only, strict, mapping)
+
+    # Weights
+
+    def _values(self) -> dict[str, Array]:
+        self._prepare()
+        return {key: parameter.value for key, parameter in weights.named(self._graph).items()}
+
+    def weights(self) -> dict[str, Array]:
+        """Return copies of all weights, statistics included, by ``layer/parameter``."""
+        return {key: value.copy() for key, value in self._values().items()}
+
+    def set_weights(self, arrays: Mapping[str, Any]) -> None:
+        """Give the weights of `arrays` new values: all of them, or on an error none.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array-like
+            By ``layer/parameter``; what is not named stays.
+        """
+        self._prepare()
+        parameters = weights.named(self._graph)
+        problems = []
+        for key in arrays:
+            if key not in parameters:
+                remedy = closest(key, parameters)
+                problems.append(f"set_weights: no layer has {shorten(key)}{remedy}")
+        if problems:
+            raise ConfigError(problems)
+        checked = {k: parameters[k].checked(a, f"set_weights: {k}") for k, a in arrays.items()}
+        for key, array in checked.items():
+            parameters[key].assign(array, "set_weights")
+
+    def freeze(self, pattern: str = "*") -> None:
+        """Keep layers (``"conv*"``) or weights (``"*/bias"``) as they are in training.
+
+        The statistics of a layer all of whose parameters are frozen stay too.
+        """
+        self._set_trainable("freeze", pattern, False)
+
+    def unfreeze(self, pattern: str = "*") -> None:
+        """Let layers or weights learn again."""
+        self._set_trainable("unfreeze", pattern, True)
+
+    def _set_trainable(self, operation: str, pattern: str, trainable: bool) -> None:
+        self._prepare()
+        parameters = weights.named(self._graph)
+        for key in weights.matching(pattern, self._graph, operation):
+            if self._slots[key].learned:
+                parameters[key].trainable = trainable
+        self._cache.clear()
+
+    def for_inference(self) -> InferenceModel:
+        """Return a frozen twin: BatchNorm folded, Dropout gone, packed weights instead of plain."""
+        self._prepare()
+        return freeze_network(self._graph, self.name)
+
+
+class Sequential(Model):
+    """Layers in a row.
+
+    Parameters
+    ----------
+    layers : sequence
+        Of names, ``(name, {...})`` pairs, layers, or models, which are inlined.
+    input_shape : tuple of int
+        Shape of one example, without the batch.
+    dtype : {"float32", "float64"}
+        What the network computes in.
+    seed : int, optional
+        Of starting weights and of dropout.
+    name : str, optional
+        A title.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the layers, each with its place.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> net = fastconv.Sequential(["Flatten", ("Dense", {"units": 10})], input_shape=(1, 8, 8))
+    >>> net([[[[0.5] * 8] * 8]]).shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        input_shape: Sequence[int],
+        dtype: str = "float32",
+        seed: int | None = None,
+        *,
+        name: str | None = None,
+    ):
+        inputs, outputs = configuration.chain(layers, input_shape, dtype)
+        super().__init__(inputs, outputs, name=name, seed=seed)

@@ -1,0 +1,218 @@
+"""What trained and frozen networks have in common: a graph that runs and can be planned."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastconv.errors import ArgumentError, nearest, shorten
+from fastconv.geometry import as_int
+from fastconv.memory import parse_bytes
+from fastconv.models import execute, inputs, weights
+from fastconv.models.graph import Graph, Node, connect
+from fastconv.models.plan import Plan, make_plan
+from fastconv.models.schedule import Schedule, schedule
+from fastconv.models.summary import summarize
+from fastconv.training import loop
+
+__all__ = ["Network"]
+
+Array = np.ndarray[Any, Any]
+T = TypeVar("T")
+
+
+class BoundedCache:
+    """The results asked for last, made once each; safe with threads. Copies of it are empty."""
+
+    def __init__(self, size: int = 32) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the entry of `key`, made by `make` when it is not there."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]  # type: ignore[no-any-return]
+        made = make()  # outside the lock: two threads may make the same, and that is right
+        with self._lock:
+            self._entries[key] = made
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+        return made
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __reduce__(self) -> tuple[type[BoundedCache], tuple[int]]:
+        return BoundedCache, (self._size,)
+
+
+class Network:
+    """A graph of layers that runs on arrays."""
+
+    name: str | None
+    _graph: Graph
+
+    def _settle(self, graph: Graph, name: str | None) -> None:
+        self._graph = graph
+        self.name = name
+        self._slots = weights.slots(graph)
+        self._cache = BoundedCache()
+
+    def _prepare(self) -> None:
+        """Make what is made on first use; called before anything runs."""
+
+    def __call__(self, *xs: Any) -> Any:
+        """Run one batch, or put the network's nodes behind nodes of another graph.
+
+        Parameters
+        ----------
+        *xs : array-like (N, ...), or Node
+            One for each input; they are cast to the network's dtype.
+
+        Returns
+        -------
+        ndarray (N, ...), or a tuple of them for several outputs
+            Arrays of their own, never views of what was given.
+
+        Raises
+        ------
+        ShapeError
+            If a shape does not fit; the message says how to reshape.
+        ArgumentTypeError
+            If something is not made of real numbers.
+        """
+        x = xs[0] if len(xs) == 1 else xs
+        nodes = x if isinstance(x, (tuple, list)) else (x,)
+        if any(isinstance(node, Node) for node in nodes):
+            return self._inline(nodes)
+        return self._run(list(inputs.cast(x, self._graph)), self._graph.outputs)
+
+    def _inline(self, nodes: Sequence[Any]) -> Any:
+        graph = self._graph
+        if len(nodes) != len(graph.input_ids) or not all(isinstance(n, Node) for n in nodes):
+            raise ArgumentError(
+                f"Model: nodes must be one for each of {len(graph.input_ids)} inputs, "
+                f"got {shorten(nodes)}"
+            )
+        self._prepare()
+        values = list(nodes)
+        for step in graph.steps:
+            sources = (values[source] for source in step.sources)
+            values.append(connect(step.layer, *sources, name=step.id))
+        made = tuple(values[output] for output in graph.outputs)
+        return made[0] if len(made) == 1 else made
+
+    def _schedule(self, outputs: tuple[int, ...], *, merge: bool) -> Schedule:
+        return self._cache.get(
+            (outputs, merge), lambda: schedule(self._graph, outputs, merge=merge)
+        )
+
+    def _run(self, values: list[Any], outputs: tuple[int, ...]) -> Any:
+        self._prepare()
+        found = execute.infer(self._schedule(outputs, merge=True), values)
+        return found[0] if len(found) == 1 else found
+
+    def cast_inputs(self, x: Any) -> tuple[Array, ...]:
+        """Return one array for each input, of the network's dtype and checked shape."""
+        return inputs.cast(x, self._graph)
+
+    def predict_batch(self, xs: Sequence[Array]) -> Any:
+        """Run one batch of arrays that `cast_inputs` gave."""
+        return self._run(list(xs), self._graph.outputs)
+
+    def predict(self, x: Any, batch_size: int = 100) -> Any:
+        """Return what the network returns, batch by batch, for any number of rows.
+
+        Parameters
+        ----------
+        x : array-like (N, ...), or a tuple of them
+        batch_size : int
+            Rows computed at a time; the result does not depend on it.
+        """
+        runner: Any = self  # predicting needs no gradients
+        return loop.predict(runner, tuple(inputs.split(x, self._graph)), batch_size=batch_size)
+
+    def intermediate(self, x: Any, ids: str | Sequence[str]) -> Any:
+        """Return what one node, or a tuple of what several, make of a batch.
+
+        Parameters
+        ----------
+        x : array-like (N, ...)
+        ids : str or sequence of str
+            Ids of nodes; that of a layer's first use is the layer's name.
+        """
+        known = {name: number for number, name in enumerate(self._graph.ids)}
+        asked = [ids] if isinstance(ids, str) else list(ids)
+        for name in asked:
+            if name not in known:
+                close = nearest(name, known) or list(known)[:8]
+                raise ArgumentError(
+                    f"intermediate: ids must be of nodes, got {shorten(name)}; there are "
+                    f"{', '.join(close)}"
+                )
+        values = list(inputs.cast(x, self._graph))
+        found = self._run(values, tuple(known[name] for name in asked))
+        return (found,) if len(asked) == 1 and not isinstance(ids, str) else found
+
+    def plan(
+        self,
+        batch_size: int = 1,
+        *,
+        training: bool = False,
+        workspace_limit: int | str | None = None,
+    ) -> Plan:
+        """Return what one batch takes, node by node, before it runs.
+
+        Parameters
+        ----------
+        batch_size : int
+        training : bool
+            Whether of a step of training, or of inference.
+        workspace_limit : int or str, optional
+            Bytes, or such as ``"8 MiB"``: the most workspace a node may take.
+
+        Returns
+        -------
+        Plan
+            ``print`` shows a table; `Plan.to_dict` gives plain values.
+        """
+        batch_size = as_int("plan", "batch_size", batch_size, 1)
+        limit = parse_bytes("plan", "workspace_limit", workspace_limit)
+        training = bool(training)
+
+        def make() -> Plan:
+            steps = self._schedule(self._graph.outputs, merge=not training)
+            return make_plan(
+                self._graph,
+                steps,
+                self._slots,
+                self._frozen(),
+                batch_size,
+                training=training,
+                workspace_limit=limit,
+            )
+
+        return self._cache.get(("plan", batch_size, training, limit), make)
+
+    def _frozen(self) -> frozenset[str]:
+        return frozenset(key for key, p in weights.named(self._graph).items() if not p.trainable)
+
+    def summary(self) -> str:
+        """Return a table of layers, output shapes and numbers of parameters."""
+        return summarize(self._graph, self._slots, self._frozen(), self.name)
+
+    def count_params(self) -> int:
+        """Return how many numbers the network learns, frozen or not; a shared layer counts once."""
+        return sum(slot.size for slot in self._slots.values() if slot.learned)

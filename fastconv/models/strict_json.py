@@ -1,0 +1,80 @@
+"""JSON read strictly: no doubled keys, no NaN, no numbers that Python would make up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from fastconv.errors import ConfigError, shorten
+
+__all__ = ["parse"]
+
+# Far beyond any network, and small enough that what Python makes of a hostile text (some hundred
+# bytes a value) stays within tens of MiB.
+MAX_BYTES = 8 * 2**20
+MAX_VALUES = 250_000
+
+
+def parse(text: str | bytes, what: str = "JSON") -> Any:
+    """Return the value of a JSON text.
+
+    Parameters
+    ----------
+    text : str or bytes
+        The text; bytes are UTF-8.
+    what : str
+        How errors name the text.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no JSON, or has a doubled key, NaN or an infinity, an integer of more
+        than 19 digits, too deep nesting or more than 250,000 values.
+
+    Examples
+    --------
+    >>> parse('{"filters": 30}')
+    {'filters': 30}
+    """
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"{what}: must be at most {MAX_BYTES} bytes, got {len(text)}")
+
+    def fail(problem: str) -> NoReturn:
+        raise ConfigError(f"{what}: {problem}")
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(items)
+        if len(result) < len(items):
+            seen: set[str] = set()
+            doubled = next(key for key, _ in items if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            fail(f"keys must be unique, {shorten(doubled)} is given twice")
+        return result
+
+    def integer(digits: str) -> int:
+        if len(digits) > 20:
+            fail(f"integers must have at most 19 digits, got one of {len(digits)} characters")
+        return int(digits)
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if value in (float("inf"), float("-inf")):
+            fail(f"numbers must be finite in float64, got {shorten(digits)}")
+        return value
+
+    try:
+        string = text.decode("utf-8") if isinstance(text, bytes) else text
+        if sum(map(string.count, ",[{")) > MAX_VALUES:
+            fail(f"must have at most {MAX_VALUES} values")
+        return json.loads(
+            string,
+            object_pairs_hook=pairs,
+            parse_int=integer,
+            parse_float=number,
+            parse_constant=lambda name: fail(f"{name} is no JSON number"),
+        )
+    except ConfigError:
+        raise
+    except RecursionError:
+        raise ConfigError(f"{what}: is nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
+        raise ConfigError(f"{what}: {error}") from None

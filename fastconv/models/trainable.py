@@ -1,0 +1,197 @@
+"""Training of a network: what the loop asks of one, and the loop's functions as methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv.errors import ArgumentTypeError, ShapeError
+from fastconv.layers.base import Layer
+from fastconv.layers.parameter import Parameter
+from fastconv.models import execute, inputs
+from fastconv.models.network import Network
+from fastconv.training import loop
+from fastconv.training.callbacks import History
+from fastconv.training.compiled import Compiled
+
+__all__ = ["TrainableNetwork"]
+
+Array = np.ndarray[Any, Any]
+
+
+class TrainableNetwork(Network):
+    """A network with gradients.
+
+    Attributes
+    ----------
+    compiled : Compiled or None
+        Optimizer, loss and metrics, once `compile` has chosen them.
+    gradients : mapping of str to ndarray
+        By ``layer/parameter``, of the last step.
+    """
+
+    compiled: Compiled | None
+    gradients: Mapping[str, Array]
+    seed: int
+
+    def forward_backward(
+        self, xs: Sequence[Array], dloss: Callable[..., Any], step: int
+    ) -> tuple[tuple[Array, ...], dict[str, float]]:
+        """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
+
+        Parameters
+        ----------
+        xs : sequence of ndarray
+            As `cast_inputs` gives them.
+        dloss : callable
+            Maps the outputs to (losses by name, one gradient an output).
+        step : int
+            With the seed and the node's place it keys what is random.
+
+        Returns
+        -------
+        outputs : tuple of ndarray
+        losses : dict of str to float
+        """
+        self._prepare()
+        self.gradients = {}  # the last step's would only add to the peak
+        steps = self._schedule(self._graph.outputs, merge=False)
+        outputs, losses, found = execute.differentiate(
+            steps, list(xs), dloss, training=True, rng_key=(self.seed, step)
+        )
+        self.gradients = found.params
+        return outputs, losses
+
+    def input_gradient(self, x: Any, dy: Any) -> Any:
+        """Return the gradient of ``sum(dy * net(x))`` with respect to `x`, as in inference.
+
+        Parameters
+        ----------
+        x : array-like (N, ...), or a tuple of them
+        dy : array-like of the output's shape, or a tuple of them
+
+        Returns
+        -------
+        ndarray of the shape of `x`, or a tuple of them
+        """
+        self._prepare()
+        graph = self._graph
+        xs = self.cast_inputs(x)
+        several = len(graph.outputs) > 1
+        dys = list(dy) if several and isinstance(dy, (tuple, list)) else [dy]
+        if len(dys) != len(graph.outputs):
+            raise ArgumentTypeError(
+                f"input_gradient: dy must be a tuple of {len(graph.outputs)} arrays, got {len(dys)}"
+            )
+        dtype = graph.input_specs[0].dtype
+        arrays = [np.asarray(one) for one in dys]
+        for array, output in zip(arrays, graph.outputs, strict=True):
+            shape = (len(xs[0]), *graph.specs[output].shape)
+            if array.dtype.kind not in "buif":
+                raise ArgumentTypeError(
+                    f"input_gradient: dy must be an array of real numbers, got {array.dtype}"
+                )
+            if array.shape != shape:
+                raise ShapeError(f"input_gradient: dy must have shape {shape}, got {array.shape}")
+        _, _, found = execute.differentiate(
+            self._schedule(graph.outputs, merge=False),
+            list(xs),
+            lambda outputs: ({}, [array.astype(dtype) for array in arrays]),
+            training=False,
+            rng_key=(self.seed, 0),
+            inputs=True,
+            params=False,
+        )
+        zeros = (np.zeros_like(part) for part in xs)
+        dxs = tuple(z if dx is None else dx for z, dx in zip(zeros, found.inputs, strict=True))
+        return dxs[0] if len(dxs) == 1 else dxs
+
+    def trainable_parameters(self) -> dict[str, Parameter]:
+        """Return the parameters that optimizers change, by ``layer/parameter``."""
+        self._prepare()
+        return {
+            f"{name}/{key}": parameter
+            for name, layer in self._graph.layers.items()
+            for key, parameter in layer.parameters.items()
+            if parameter.trainable
+        }
+
+    def output_layers(self) -> list[Layer | None]:
+        """Return the layer behind each output; None where an input is returned as it is."""
+        first = len(self._graph.input_specs)
+        steps = self._graph.steps
+        return [steps[o - first].layer if o >= first else None for o in self._graph.outputs]
+
+    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = ()) -> None:
+        """Choose how the network learns.
+
+        Parameters
+        ----------
+        optimizer : str, (str, dict) or Optimizer
+        loss : str, (str, dict) or Loss
+            ``softmax_cross_entropy`` takes logits, ``cross_entropy`` probabilities. With several
+            outputs a list of one for each.
+        metrics : sequence of str, (str, dict) or Metric
+        """
+        loop.compile(self, optimizer, loss, metrics)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 100,
+        epochs: int = 10,
+        validation_data: tuple[Any, Any] | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        verbose: int = 1,
+        callbacks: Iterable[Any] = (),
+    ) -> History:
+        """Train on arrays; see `fastconv.training.loop.fit`.
+
+        Parameters
+        ----------
+        x : array-like (N, ...), or a tuple of them
+        y : array-like (N, ...), or a tuple of them
+        batch_size, epochs : int
+        validation_data : (x, y), optional
+            Measured after each epoch.
+        shuffle : bool
+            Whether rows come in another order each epoch, which `seed` decides.
+        verbose : {0, 1, 2}
+            Silent, a progress bar, or a line an epoch.
+        callbacks : sequence of Callback
+
+        Returns
+        -------
+        History
+            ``.history`` has a list an epoch long for each figure.
+        """
+        if validation_data is not None and len(validation_data) == 2:
+            validation_data = (self._parts(validation_data[0]), validation_data[1])
+        return loop.fit(
+            self,
+            self._parts(x),
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            seed=seed,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+
+    def train_on_batch(self, x: Any, y: Any) -> dict[str, float]:
+        """Take one step of the optimizer; return loss and metrics of the batch before it."""
+        return loop.train_on_batch(self, self._parts(x), y)
+
+    def evaluate(self, x: Any, y: Any, *, batch_size: int = 100) -> dict[str, float]:
+        """Return loss and metrics over all rows, exact for any batch size."""
+        return loop.evaluate(self, self._parts(x), y, batch_size=batch_size)
+
+    def _parts(self, x: Any) -> tuple[Any, ...]:
+        return tuple(inputs.split(x, self._graph))

@@ -1,0 +1,248 @@
+"""The parameters of a network: which there are, how they start, and loading them."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fnmatch
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ConfigError,
+    FormatError,
+    ShapeError,
+    nearest,
+    shorten,
+)
+from fastconv.layers.base import Layer
+from fastconv.layers.parameter import Parameter
+from fastconv.layers.spec import Spec
+from fastconv.models.files import WeightFile
+from fastconv.models.graph import Graph
+from fastconv.models.names import closest
+
+__all__ = ["Slot", "build", "fill", "load_into", "matching", "named", "slots", "slots_of"]
+
+
+class Slot(NamedTuple):
+    """What a parameter will be, before it takes memory."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    learned: bool
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the plain value."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+
+def slots_of(layer: Layer, *specs: Spec) -> dict[str, Slot]:
+    """Return what `layer` makes in `build` for `specs`, without making it."""
+    if layer.built:
+        layer.ensure_built(0, *specs)  # raises where its parameters do not fit
+        return _made(layer)
+    found: dict[str, Slot] = {}
+
+    def add_param(name: str, shape: Any, initializer: Any = None, *, dtype: Any = None,
+                  fan_in: Any = None) -> None:  # fmt: skip
+        found[name] = Slot(tuple(shape), np.dtype(dtype or specs[0].dtype).name, True)
+
+    def add_state(name: str, shape: Any, value: float = 0.0) -> None:
+        found[name] = Slot(tuple(shape), specs[0].dtype, False)
+
+    try:
+        with _replaced(layer, add_param=add_param, add_state=add_state):
+            layer.build(np.random.default_rng(0), *specs)
+    except Exception:  # a third party's build may want the arrays; if it is broken, this says so
+        trial = copy.deepcopy(layer)
+        trial.ensure_built(0, *specs)
+        return _made(trial)
+    return found
+
+
+def _made(layer: Layer) -> dict[str, Slot]:
+    return {
+        name: Slot(p.shape, p.dtype.name, learned)
+        for group, learned in ((layer.parameters, True), (layer.states, False))
+        for name, p in group.items()
+    }
+
+
+@contextlib.contextmanager
+def _replaced(layer: Layer, **methods: Callable[..., None]) -> Iterator[None]:
+    """Put `methods` in the place of the layer's own for a while."""
+    vars(layer).update(methods)
+    try:
+        yield
+    finally:
+        for name in methods:
+            del vars(layer)[name]
+
+
+def slots(graph: Graph) -> dict[str, Slot]:
+    """Return the parameters of a network by ``layer/parameter``, without making them.
+
+    Raises
+    ------
+    ShapeError
+        If a shared layer is used on inputs that need other parameters.
+    """
+    found: dict[str, dict[str, Slot]] = {}
+    for step in graph.steps:
+        here = slots_of(step.layer, *graph.source_specs(step))
+        if found.setdefault(step.name, here) != here:
+            raise ShapeError(mismatch(step.id, step.name, found[step.name], here))
+    return {f"{name}/{key}": slot for name, group in found.items() for key, slot in group.items()}
+
+
+def mismatch(user: str, name: str, first: Mapping[str, Slot], here: Mapping[str, Slot]) -> str:
+    """Say why a shared layer cannot be used here."""
+    key = next(key for key in {**first, **here} if first.get(key) != here.get(key))
+    shapes = [slots[key].shape if key in slots else "none" for slots in (first, here)]
+    return (
+        f"{user}: inputs must be such that the parameters of {name} fit, {key} is {shapes[0]} "
+        f"and would be {shapes[1]} here; a shared layer takes inputs of one kind"
+    )
+
+
+def build(graph: Graph, seed: int) -> None:
+    """Make the parameters of every layer that has none; each layer has a stream of its own."""
+    numbers = {name: number for number, name in enumerate(graph.layers)}
+    for step in graph.steps:
+        if not step.layer.built:
+            rng = np.random.default_rng([seed, numbers[step.name]])
+            step.layer.ensure_built(rng, *graph.source_specs(step))
+
+
+def fill(graph: Graph, file: WeightFile) -> None:
+    """Make the parameters of every layer from a file that has exactly these.
+
+    Raises
+    ------
+    FormatError
+        If names, shapes or dtypes differ; nothing has been allocated then.
+    """
+    wanted, entries = slots(graph), file.entries
+    problems = [f"{key} is missing" for key in wanted if key not in entries]
+    problems += [f"{key} belongs to no layer" for key in entries if key not in wanted]
+    for key, slot in wanted.items():
+        if key in entries and not (
+            slot.shape == entries[key].shape and file.matches(key, np.dtype(slot.dtype))
+        ):
+            got = f"{entries[key].shape} {entries[key].dtype}"
+            problems.append(f"{key} must be {slot.shape} {slot.dtype}, got {got}")
+    if problems:
+        more = f" (and {len(problems) - 8} more)" if len(problems) > 8 else ""
+        raise FormatError(
+            f"load: {file.path}: arrays must be those of the network: "
+            f"{'; '.join(problems[:8])}{more}"
+        )
+
+    def blank(rng: Any, shape: tuple[int, ...], fan_in: int, dtype: Any) -> Any:
+        return np.broadcast_to(np.zeros((), dtype), shape)
+
+    for step in graph.steps:
+        layer = step.layer
+        if layer.built:
+            continue
+        original = layer.add_param
+
+        def add_param(name: str, shape: Any, initializer: Any = None, *, dtype: Any = None,
+                      fan_in: Any = None, make: Any = original) -> None:  # fmt: skip
+            make(name, shape, blank, dtype=dtype, fan_in=fan_in)
+
+        with _replaced(layer, add_param=add_param):
+            layer.ensure_built(0, *graph.source_specs(step))
+        for group in (layer.parameters, layer.states):
+            for name, parameter in group.items():
+                file.read_into(f"{step.name}/{name}", parameter.value)
+                parameter.bump()
+
+
+def named(graph: Graph) -> dict[str, Parameter]:
+    """Return learned parameters and statistics by ``layer/parameter``, in running order."""
+    return {
+        f"{name}/{key}": parameter
+        for name, layer in graph.layers.items()
+        for group in (layer.parameters, layer.states)
+        for key, parameter in group.items()
+    }
+
+
+def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
+    """Return the keys ``layer/parameter`` that `pattern` means: of layers, or keys if it has "/".
+
+    Raises
+    ------
+    ArgumentError
+        If no layer or key matches.
+    """
+    if not isinstance(pattern, str):
+        raise ArgumentTypeError(f"{operation}: pattern must be a text, got {shorten(pattern)}")
+    keys = list(named(graph))
+    pool = keys if "/" in pattern else list(graph.layers)
+    found = set(fnmatch.filter(pool, pattern))
+    if not found and pattern != "*":
+        close = nearest(pattern, pool) or pool[:8]
+        raise ArgumentError(
+            f"{operation}: pattern must match a layer, got {pattern!r}; there are "
+            f"{', '.join(close)}"
+        )
+    return [key for key in keys if key in found or key.rpartition("/")[0] in found]
+
+
+def load_into(
+    graph: Graph,
+    file: WeightFile,
+    only: str,
+    strict: bool,
+    mapping: Mapping[str, str] | Callable[[str], str | None] | None,
+) -> list[str]:
+    """Read arrays of a file into the parameters they are for; all of them, or on an error none.
+
+    Returns
+    -------
+    list of str
+        The keys that were loaded.
+    """
+    parameters = named(graph)
+    chosen = set(matching(only, graph, "load_weights"))
+    problems: list[str] = []
+    sources: dict[str, str] = {}
+    for name in file.entries:
+        key = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
+        if key in sources:
+            problems.append(f"{name}: {key} must come from one array, got {sources[key]} as well")
+        elif key in chosen:
+            sources[key] = name
+        elif strict and key is not None and key not in parameters:
+            remedy = closest(key, parameters)
+            problems.append(f"{name}: no layer has {shorten(key)}{remedy}")
+    if isinstance(mapping, Mapping):
+        problems += [f"mapping: the file has no {n!r}" for n in mapping if n not in file.entries]
+    if strict:
+        problems += [f"{key}: is missing in the file" for key in parameters
+                     if key in chosen and key not in sources]  # fmt: skip
+    for key, name in sources.items():
+        entry = file.entries[name]
+        if entry.shape != parameters[key].shape:
+            problems.append(f"{key}: must have shape {parameters[key].shape}, got {entry.shape}")
+        if entry.dtype not in ("F16", "F32", "F64"):
+            problems.append(f"{key}: must be F16, F32 or F64, got {entry.dtype}")
+    if problems:
+        raise ConfigError([f"load_weights: {problem}" for problem in problems])
+    for key, name in sources.items():
+        parameters[key].assign(file.read(name), "load_weights")
+    return [key for key in parameters if key in sources]

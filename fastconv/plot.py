@@ -1,0 +1,161 @@
+"""Pictures of filters: as blocks in a terminal, and as a PNG with matplotlib."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from os import PathLike
+from typing import IO, Any
+
+import numpy as np
+
+from fastconv.errors import ArgumentError, MissingExtraError, ShapeError
+
+__all__ = ["draws_blocks", "filters_png", "filters_text"]
+
+Array = np.ndarray[Any, Any]
+
+BLOCKS = " ░▒▓█", tuple("┌─┐│└┘")
+PLAIN = " .:*#", tuple("+-+|++")
+
+
+def draws_blocks(stream: IO[str] | None = None) -> bool:
+    """Whether `stream` (standard output) can encode block characters."""
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "ascii"
+    try:
+        "░▒▓█┌─┐│└┘".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def filters_text(weights: Mapping[str, Array], *, width: int = 80, blocks: bool = True) -> str:
+    """Draw filters side by side, one labelled row per entry, numbered below.
+
+    Parameters
+    ----------
+    weights : mapping of label to ndarray (K, C, R, S)
+        All of one shape. Each filter is drawn as the mean of its channels, from its own
+        smallest weight (blank) to its largest (full).
+    width : int
+        Characters to a line; filters that do not fit go on below.
+    blocks : bool
+        Shaded blocks in frames; else ASCII alone.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> edge = np.array([[[[0.0, 1.0], [0.0, 1.0]]]])
+    >>> print(filters_text({"edge": edge}, blocks=False))
+    edge  +----+
+          |  ##|
+          |  ##|
+          +----+
+            1
+    """
+    maps = _maps(weights)
+    shades, (left_top, bar, right_top, side, left_low, right_low) = BLOCKS if blocks else PLAIN
+    count, rows, columns = next(iter(maps.values())).shape
+    margin = 2 + max(len(label) for label in maps)
+    frame = 2 * columns + 2
+    per_line = max(1, (width - margin + 1) // (frame + 1))
+    lines: list[str] = []
+    for begin in range(0, count, per_line):
+        shown = range(begin, min(begin + per_line, count))
+        if begin:
+            lines.append("")
+        for label, filters in maps.items():
+            levels = _levels(filters, len(shades))
+            top = " ".join([left_top + bar * 2 * columns + right_top] * len(shown))
+            lines.append(label.ljust(margin) + top)
+            for r in range(rows):
+                cells = (
+                    side + "".join(2 * shades[level] for level in levels[k, r]) + side
+                    for k in shown
+                )
+                lines.append(" " * margin + " ".join(cells))
+            lines.append(
+                " " * margin + " ".join([left_low + bar * 2 * columns + right_low] * len(shown))
+            )
+        numbers = " ".join(str(k + 1).center(frame) for k in shown)
+        lines.append(" " * margin + numbers)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def filters_png(
+    weights: Mapping[str, Array], path: str | PathLike[str], *, title: str = ""
+) -> None:
+    """Write a PNG of filters, one labelled row per entry.
+
+    Parameters
+    ----------
+    weights : mapping of label to ndarray (K, C, R, S)
+        As for `filters_text`. Red is positive, blue negative, white zero, each filter on its
+        own scale.
+    path : path
+        The file to write.
+    title : str
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed: ``pip install "fastconv[plot]"``.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            'filters_png: matplotlib is needed, got none; pip install "fastconv[plot]"'
+        ) from error
+    maps = _maps(weights)
+    count = len(next(iter(maps.values())))
+    per_line = min(count, 8)
+    bands = -(-count // per_line)
+    size = (1.1 * per_line + 0.8, 1.2 * bands * len(maps) + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(bands * len(maps), per_line, squeeze=False)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_frame_on(False)
+    for row, (label, filters) in enumerate(maps.items()):
+        for k, image in enumerate(filters):
+            axis = axes[k // per_line * len(maps) + row, k % per_line]
+            limit = max(float(np.abs(image).max()), np.finfo(np.float32).tiny)
+            axis.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+            if k % per_line == 0:
+                axis.set_ylabel(label)
+            if row == len(maps) - 1:
+                axis.set_xlabel(str(k + 1))
+    figure.suptitle(title)
+    figure.savefig(path, format="png", dpi=120)
+
+
+def _maps(weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Each entry as float64 (K, R, S), the mean over channels, checked."""
+    if not weights:
+        raise ArgumentError("filters: weights must hold at least one entry, got none")
+    maps = {}
+    for label, weight in weights.items():
+        weight = np.asarray(weight, np.float64)
+        if weight.ndim != 4 or not weight.size:
+            raise ShapeError(
+                f"filters: weights[{label!r}] must be (K, C, R, S), got shape {weight.shape}"
+            )
+        maps[label] = weight.mean(axis=1)
+    shapes = {image.shape for image in maps.values()}
+    if len(shapes) > 1:
+        raise ShapeError(f"filters: weights must be of one shape, got {sorted(shapes)}")
+    return maps
+
+
+def _levels(filters: Array, count: int) -> Array:
+    """Integers (K, R, S) from 0 to count - 1, each filter on its own scale."""
+    low = filters.min(axis=(1, 2), keepdims=True)
+    span = filters.max(axis=(1, 2), keepdims=True) - low
+    scaled = np.where(span > 0, (filters - low) / np.where(span > 0, span, 1), 0.5)
+    levels: Array = np.minimum((scaled * count).astype(int), count - 1)
+    return levels

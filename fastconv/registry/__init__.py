@@ -1,0 +1,75 @@
+"""Everything that has a name: layers, models, losses, metrics, optimizers and the like.
+
+A layer or model is registered as ``namespace.Name.vN`` and asked for by that name, by
+``namespace.Name`` (the newest version) or, in the namespace ``fastconv``, by ``Name`` alone.
+Losses, metrics, optimizers, initializers and callbacks have lower_snake names without version.
+A bare name is ours; third parties write ``acme.Mish.v1`` and ``acme.focal``.
+
+They add names with the decorator, or by an entry point called like the name it gives, in the
+group ``fastconv.layers`` or ``fastconv.models``: ``"acme.Mish.v1" = "acme_layers:Mish"``. Entry
+points are listed from metadata; the one asked for is imported, and nothing else is.
+
+::
+
+    core       Registry: register, get, canonical, names
+    names      the form of names and versions
+    plugins    entry points
+    settings   check_config, create, resolve: settings checked against a signature
+    spellings  what other libraries call the same things, for hints
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from fastconv.registry.core import Registry
+from fastconv.registry.settings import check_config, create, resolve, setting_problems
+
+__all__ = [
+    "Registry",
+    "callbacks",
+    "check_config",
+    "create",
+    "initializers",
+    "isolated",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "resolve",
+    "setting_problems",
+]
+
+layers: Registry[Any] = Registry("layer", entry_point_group="fastconv.layers", versioned=True)
+models: Registry[Any] = Registry("model", entry_point_group="fastconv.models", versioned=True)
+losses: Registry[Any] = Registry("loss")
+metrics: Registry[Any] = Registry("metric")
+optimizers: Registry[Any] = Registry("optimizer")
+initializers: Registry[Any] = Registry("initializer")
+callbacks: Registry[Any] = Registry("callback")
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """Forget at the end what was registered inside, in all registries; list plugins anew inside.
+
+    For tests, and notebooks that try names out.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> with isolated():
+    ...     _ = metrics.register("acme.zero", lambda: 0)
+    >>> "acme.zero" in metrics
+    False
+    """
+    registries = (layers, models, losses, metrics, optimizers, initializers, callbacks)
+    restores = [registry.snapshot() for registry in registries]
+    try:
+        yield
+    finally:
+        for restore in restores:
+            restore()

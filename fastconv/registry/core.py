@@ -1,0 +1,200 @@
+"""The one generic Registry."""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar, overload
+
+from fastconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError, shorten
+from fastconv.registry.names import BARE, VERSIONED, newest, short
+from fastconv.registry.plugins import Plugins
+from fastconv.registry.spellings import either, name_offers
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names and the objects they stand for.
+
+    Parameters
+    ----------
+    kind : str
+        What is registered, in the singular, as error messages say it.
+    entry_point_group : str, optional
+        The group of entry points by which installed packages add names.
+    versioned : bool
+        Whether names have the form ``namespace.Name.vN``; else they are lower_snake.
+
+    Attributes
+    ----------
+    requires : type or None
+        The class that whatever is registered must be derived from.
+
+    Examples
+    --------
+    >>> shapes = Registry("shape")
+    >>> square = shapes.register("square", lambda side: (side, side))
+    >>> shapes.get("square")(3)
+    (3, 3)
+    """
+
+    def __init__(
+        self, kind: str, *, entry_point_group: str | None = None, versioned: bool = False
+    ) -> None:
+        self.kind = kind
+        self.versioned = versioned
+        self.requires: type | None = None
+        self._entries: dict[str, T] = {}
+        self._plugins = Plugins(kind, entry_point_group)
+        self._lock = threading.Lock()
+
+    @overload
+    def register(
+        self, name: str, obj: None = None, *, override: bool = False
+    ) -> Callable[[T], T]: ...
+    @overload
+    def register(self, name: str, obj: T, *, override: bool = False) -> T: ...
+
+    def register(self, name: str, obj: Any = None, *, override: bool = False) -> Any:
+        """Register `obj` under `name`; without `obj`, return a decorator that does.
+
+        Raises
+        ------
+        ArgumentError
+            If `name` is malformed, in a namespace that is not the caller's, or taken by an
+            object of another module or qualified name and `override` is false.
+        ArgumentTypeError
+            If `obj` is not derived from `requires`.
+        """
+        if obj is None:
+            return lambda obj: self.register(name, obj, override=override)
+        operation = f"register_{self.kind}"
+        self._check_name(operation, name, obj)
+        if self.requires and not (isinstance(obj, type) and issubclass(obj, self.requires)):
+            raise ArgumentTypeError(
+                f"{operation}: {name} must be a class derived from {self.requires.__name__}, "
+                f"got {shorten(obj)}"
+            )
+        with self._lock:
+            taken = self._entries.get(name)
+            if taken is not None and not override and _origin(taken) != _origin(obj):
+                raise ArgumentError(
+                    f"{operation}: name must be new, got {name!r}, which is "
+                    f"{'.'.join(map(str, _origin(taken)))}; take another name or version, or pass "
+                    "override=True"
+                )
+            # Copied, so that who is iterating in another thread is not disturbed.
+            self._entries = {**self._entries, name: obj}
+        return obj
+
+    def get(self, name: object) -> T:
+        """Return what `name` stands for, importing the plugin that offers it if need be.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such name; the message offers the nearest ones.
+        ConfigError
+            If two distributions offer it.
+        """
+        found = self.canonical(name)  # may replace the entries
+        return self._entries[found]
+
+    def canonical(self, name: object) -> str:
+        """Return the full name, ``fastconv.Conv2D.v1`` for ``Conv2D``; errors as `get`."""
+        found = self._find(name)
+        if found is None:
+            raise self._unknown(name)
+        if found not in self._entries:
+            obj = self._plugins.load(found)
+            try:
+                if found not in self._entries:
+                    self.register(found, obj)
+            except Exception as error:
+                raise self._plugins.fail(found, error) from error
+        return found
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Return the short names that match `pattern`, without regard to case, sorted."""
+        everything = {short(name) for name in self._everything()}
+        return sorted(n for n in everything if fnmatch.fnmatchcase(n.lower(), pattern.lower()))
+
+    def name_of(self, obj: object) -> str | None:
+        """Return the full name under which `obj` was registered last, or None."""
+        origin = _origin(obj)
+        found = [name for name, entry in self._entries.items() if _origin(entry) == origin]
+        return found[-1] if found else None
+
+    def snapshot(self) -> Callable[[], None]:
+        """List plugins anew, and return a function that brings back the entries of now."""
+        entries, plugins = self._entries, self._plugins
+        self._plugins = Plugins(plugins.kind, plugins.group)
+
+        def restore() -> None:
+            self._entries, self._plugins = entries, plugins
+
+        return restore
+
+    def __contains__(self, name: object) -> bool:
+        return self._find(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __repr__(self) -> str:
+        return f"<Registry of {self.kind}: {', '.join(self._entries)}>"
+
+    def _check_name(self, operation: str, name: object, obj: object) -> None:
+        form = VERSIONED if self.versioned else BARE
+        if not isinstance(name, str) or not form.fullmatch(name):
+            example = "acme.Mish.v1" if self.versioned else "acme.my_name"
+            raise ArgumentError(
+                f"{operation}: name must have the form {example!r}, got {shorten(name)}"
+            )
+        ours = name.startswith("fastconv.") or "." not in name
+        if ours and str(_origin(obj)[0]).split(".")[0] != "fastconv":
+            raise ArgumentError(
+                f"{operation}: name must be in a namespace of your own, got {name!r}; "
+                f"write 'acme.{name.removeprefix('fastconv.')}'"
+            )
+
+    def _everything(self) -> list[str]:
+        ours = [short(name) for name in self._entries if name.startswith("fastconv.")]
+        return [*self._entries, *self._plugins.offered(ours)]
+
+    def _find(self, name: object) -> str | None:
+        if not isinstance(name, str):
+            return None
+        stem = name if "." in name or not self.versioned else f"fastconv.{name}"
+        found = newest(stem, self._entries)
+        if found is None or "." in name and not name.startswith("fastconv."):
+            # In a third party's namespace the newest version may not be imported yet.
+            found = newest(stem, self._everything())
+        return found
+
+    def _unknown(self, name: object) -> UnknownNameError:
+        failure = self._plugins.failure(name) if isinstance(name, str) else None
+        if failure:
+            return UnknownNameError(failure)
+        names = self.names()
+        offers = name_offers(self.kind, short(name), names) if isinstance(name, str) else []
+        if offers:
+            remedy = f"did you mean {either(offers)}?"
+        elif len(names) <= 8:
+            remedy = f"known are {', '.join(names)}" if names else "none is registered"
+        else:
+            remedy = f"fastconv.list_{self.kind}s() shows all"
+        return UnknownNameError(
+            f"{self.kind} must be a registered name, got {shorten(name)}; {remedy}"
+        )
+
+
+def _origin(obj: Any) -> tuple[object, object]:
+    """Return (module, qualified name), by which a class defined again is known as the same."""
+    owner = obj if hasattr(obj, "__qualname__") else type(obj)
+    anonymous = owner is not obj or "<lambda>" in owner.__qualname__
+    return owner.__module__, id(obj) if anonymous else owner.__qualname__

@@ -1,0 +1,266 @@
+"""Help for tests: of fastconv itself and of the layers that others write for it.
+
+``check_layer("acme.Mish", (2, 3, 4, 4))`` holds a layer against everything that models and
+training expect of one.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv import registry
+from fastconv.layers.base import Layer
+from fastconv.layers.catalogue import create_layer
+from fastconv.layers.context import Context
+from fastconv.layers.spec import Spec
+
+__all__ = ["assert_bits_equal", "assert_close", "check_layer", "tolerance"]
+
+_TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
+_STEP = 1e-6  # of the central difference; its error, about step**2, is far below the tolerance
+_SAMPLES = 24  # elements of an array whose derivative is taken numerically
+
+
+def tolerance(dtype: Any) -> float:
+    """Return the error, relative to the largest element, that results of `dtype` may have.
+
+    Examples
+    --------
+    >>> tolerance("float32")
+    1e-05
+    """
+    return _TOLERANCES[np.dtype(dtype).name]
+
+
+def assert_bits_equal(actual: Any, expected: Any) -> None:
+    """Assert that two arrays have equal shapes, dtypes and bits: -0 is not 0, NaN is its bits.
+
+    Examples
+    --------
+    >>> assert_bits_equal(np.float32([0.5]), np.float32([0.5]))
+    """
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.dtype == expected.dtype, f"dtype {actual.dtype}, not {expected.dtype}"
+    assert actual.shape == expected.shape, f"shape {actual.shape}, not {expected.shape}"
+    unsigned = np.dtype(f"u{actual.itemsize}")
+    bits = [np.ascontiguousarray(array).view(unsigned) for array in (actual, expected)]
+    different = np.argwhere(bits[0] != bits[1])
+    if len(different):
+        place = tuple(int(i) for i in different[0])
+        raise AssertionError(
+            f"{len(different)} of {actual.size} elements differ, the first at {place}: "
+            f"{actual[place]!r}, not {expected[place]!r}"
+        )
+
+
+def assert_close(actual: Any, expected: Any, *, factor: float = 1.0) -> None:
+    """Assert equal shapes, and errors of at most `factor` times the `tolerance` of `actual`."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, f"shape {actual.shape}, not {expected.shape}"
+    largest = float(np.max(np.abs(expected), initial=0.0))
+    limit = factor * tolerance(actual.dtype) * max(largest, np.finfo(actual.dtype).tiny)
+    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=limit)
+
+
+def check_layer(
+    layer: str | Layer,
+    *input_shapes: Sequence[int],
+    rng: int = 0,
+    dtype: str = "float64",
+    **config: Any,
+) -> None:
+    """Assert that a layer keeps what `fastconv.Layer` promises.
+
+    Its gradients are those of central differences, of every input and parameter, in training
+    and in inference; it repeats its bits, and writes neither to inputs nor to gradients; what
+    `infer` says comes out, in both dtypes, of an empty batch too; it copies, pickles, and comes
+    back from JSON.
+
+    Parameters
+    ----------
+    layer : str or Layer
+        A registered name, or a layer that is not yet built.
+    *input_shapes : sequence of int
+        The shape of each input, the batch first. Small ones will do: (2, 3, 5, 5).
+    rng : int
+        The seed of starting values and data.
+    dtype : str
+        ``"float64"``, or ``"float32"`` to leave the gradients out.
+    **config
+        The settings of the layer that is named.
+
+    Raises
+    ------
+    AssertionError
+        Saying what is not kept.
+
+    Examples
+    --------
+    >>> check_layer("Conv2D", (2, 3, 5, 5), filters=4, kernel_size=3)
+    """
+    layer = create_layer(layer, **config) if isinstance(layer, str) else layer
+    shapes = [tuple(shape) for shape in input_shapes]
+    _check_json(layer)
+    for other in {"float32", "float64"} - {dtype}:
+        _Case(copy.deepcopy(layer), shapes, other, rng).check_calls()
+    case = _Case(layer, shapes, dtype, rng)
+    case.check_calls()
+    case.check_copies()
+    if dtype == "float64":
+        for training in (True, False):
+            case.check_gradients(training)
+
+
+class _Case:
+    """A layer that is built, and inputs for it."""
+
+    def __init__(self, layer: Layer, shapes: list[tuple[int, ...]], dtype: str, seed: int) -> None:
+        self.layer = layer
+        self.dtype = dtype
+        self.random = np.random.default_rng(seed)
+        self.specs = [Spec(shape[1:], dtype) for shape in shapes]
+        self.output = layer.infer(*self.specs)
+        layer.ensure_built(self.random, *self.specs)
+        for parameter in layer.parameters.values():
+            # Away from zeros and ones, where a wrong gradient may look right.
+            parameter.assign(parameter.value + self.random.uniform(0.1, 0.3, parameter.shape))
+        self.xs = [self._distinct(shape) for shape in shapes]
+
+    def _distinct(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a read-only array without equal elements or zeros, so that maxima are clear."""
+        size = int(np.prod(shape))
+        values = (np.arange(size) - size // 2 + 1 / 3) * (4 / max(size, 1))
+        return _read_only(self.random.permutation(values).reshape(shape).astype(self.dtype))
+
+    def context(self, training: bool, asked: bool = True) -> Context:
+        return Context(
+            training,
+            needs=[asked] * len(self.xs),
+            needs_params=frozenset(self.layer.parameters) if asked else (),
+            rng_key=(7, 1, 2),
+        )
+
+    def run(
+        self, layer: Layer, xs: Sequence[np.ndarray], training: bool
+    ) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...], dict[str, np.ndarray]]:
+        """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape."""
+        ctx = self.context(training)
+        y = layer.forward(ctx, *xs)
+        ramp = np.cos(np.arange(y.size)).reshape(y.shape).astype(self.dtype)
+        dy = _read_only(ramp)
+        return y, dy, _tuple(layer.backward(ctx, dy)), ctx.grads
+
+    def check_calls(self) -> None:
+        what = f"{type(self.layer).__name__} in {self.dtype}"
+        empty = [_read_only(np.empty((0, *x.shape[1:]), self.dtype)) for x in self.xs]
+        for training in (False, True):
+            for xs in (self.xs, empty):
+                before = [x.copy() for x in xs]
+                y, dy, dxs, grads = self.run(self.layer, xs, training)
+                ramp = dy.copy()
+                expected = (len(xs[0]), *self.output.shape)
+                assert y.shape == expected, f"{what}: y is {y.shape}, infer says {expected}"
+                assert y.dtype == self.output.dtype, f"{what}: y is {y.dtype}"
+                assert len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs"
+                for dx, x in zip(dxs, xs, strict=True):
+                    assert (dx.shape, dx.dtype) == (x.shape, x.dtype), f"{what}: dx {dx.shape}"
+                for name, parameter in self.layer.parameters.items():
+                    assert name in grads, f"{what}: no gradient of {name}"
+                    assert grads[name].shape == parameter.shape, f"{what}: {name}"
+                    assert grads[name].dtype == parameter.dtype, f"{what}: {name}"
+                    assert len(xs[0]) or not grads[name].any(), f"{what}: {name} of nothing"
+                self._check_repeats(xs, training, y, dxs, grads)
+                for array, copied in zip((*xs, dy), (*before, ramp), strict=True):
+                    assert_bits_equal(array, copied)
+            unasked = self.context(training, asked=False)
+            self.layer.forward(unasked, *self.xs)
+            assert not unasked.saved, f"{what}: keeps arrays that no backward pass will read"
+
+    def _check_repeats(
+        self,
+        xs: Sequence[np.ndarray],
+        training: bool,
+        y: np.ndarray,
+        dxs: tuple[Any, ...],
+        grads: dict[str, np.ndarray],
+    ) -> None:
+        kept = y.copy()
+        again, _, again_dxs, again_grads = self.run(self.layer, xs, training)
+        assert_bits_equal(again, kept)
+        assert_bits_equal(y, kept)
+        for dx, other in zip(dxs, again_dxs, strict=True):
+            assert_bits_equal(other, dx)
+        for name, gradient in grads.items():
+            assert_bits_equal(again_grads[name], gradient)
+
+    def check_copies(self) -> None:
+        y = self.layer.forward(self.context(False), *self.xs)
+        for other in (pickle.loads(pickle.dumps(self.layer)), copy.deepcopy(self.layer)):
+            assert other.to_config() == self.layer.to_config()
+            for name, parameter in self.layer.parameters.items():
+                assert not np.shares_memory(other.parameters[name].value, parameter.value)
+            assert_bits_equal(other.forward(self.context(False), *self.xs), y)
+
+    def check_gradients(self, training: bool) -> None:
+        _, dy, dxs, grads = self.run(self.layer, self.xs, training)
+        what = f"{type(self.layer).__name__} in {'training' if training else 'inference'}"
+
+        def loss(xs: Sequence[np.ndarray]) -> float:
+            y = self.layer.forward(self.context(training), *xs)
+            return float(np.sum(y.astype(np.longdouble) * dy))
+
+        for i, x in enumerate(self.xs):
+
+            def along(value: np.ndarray, i: int = i) -> float:
+                return loss([*self.xs[:i], value, *self.xs[i + 1 :]])
+
+            self._compare(f"{what}: dx of input {i}", dxs[i], x, along)
+        for name, parameter in self.layer.parameters.items():
+            start = parameter.value.copy()
+
+            def with_value(value: np.ndarray, name: str = name) -> float:
+                self.layer.parameters[name].assign(value)
+                return loss(self.xs)
+
+            self._compare(f"{what}: gradient of {name}", grads[name], start, with_value)
+            parameter.assign(start)
+
+    def _compare(
+        self, what: str, gradient: np.ndarray, at: np.ndarray, loss: Callable[[np.ndarray], float]
+    ) -> None:
+        """Compare `gradient` with central differences of `loss` in some elements of `at`."""
+        chosen = self.random.permutation(at.size)[:_SAMPLES]
+        largest = max(float(np.max(np.abs(gradient), initial=0.0)), 1.0)
+        for flat in chosen:
+            place = tuple(int(i) for i in np.unravel_index(int(flat), at.shape))
+            sides = []
+            for step in (_STEP, -_STEP):
+                moved = at.copy()
+                moved[place] += step
+                sides.append(loss(moved))
+            numerical = (sides[0] - sides[1]) / (2 * _STEP)
+            assert abs(gradient[place] - numerical) <= 1e-6 * largest, (
+                f"{what} at {place} is {gradient[place]!r}, and by differences {numerical!r}"
+            )
+
+
+def _check_json(layer: Layer) -> None:
+    text = json.dumps(layer.to_config(), allow_nan=False)
+    name = registry.layers.name_of(type(layer))
+    assert name is not None, f"{type(layer).__name__} is not registered"
+    assert create_layer(name, **json.loads(text)).to_config() == json.loads(text)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

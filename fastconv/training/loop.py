@@ -1,0 +1,248 @@
+"""The training loop, on the protocol `Trainable`: it drives, the model computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastconv import registry
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.geometry import as_int
+from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
+from fastconv.training.compiled import Compiled, Totals, Trainable, compile
+
+__all__ = ["compile", "evaluate", "fit", "predict", "train_on_batch"]
+
+Array = np.ndarray[Any, Any]
+
+
+def fit(
+    model: Trainable,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int = 100,
+    epochs: int = 10,
+    validation_data: tuple[Any, Any] | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    verbose: int = 1,
+    callbacks: Iterable[Any] = (),
+) -> History:
+    """Train a compiled model.
+
+    Parameters
+    ----------
+    x : array (N, ...), or a tuple of them for several inputs
+        Cast batch by batch, so uint8 images cost one byte a pixel here.
+    y : array (N, ...), or a tuple of them for several outputs
+    batch_size, epochs : int
+        The last batch of an epoch may be smaller.
+    validation_data : (x, y), optional
+        Evaluated after every epoch; its figures are named ``val_…``.
+    shuffle : bool
+        A new order every epoch, from `seed` and the number of epochs trained so far.
+    verbose : {0, 1, 2}
+        Silent, a progress bar, a line per epoch.
+    callbacks : iterable of Callback, name or (name, dict)
+
+    Returns
+    -------
+    History
+        ``.history`` maps every figure's name to a list, one entry per epoch. Training figures
+        are means over the epoch, taken while the weights change.
+    """
+    compiled = _compiled("fit", model)
+    batch_size = as_int("fit", "batch_size", batch_size, 1)
+    epochs = as_int("fit", "epochs", epochs, 1)
+    seed = as_int("fit", "seed", seed, 0, 2**64 - 1)
+    inputs, targets = _data("fit", model, compiled, x, y)
+    if validation_data is not None:
+        x_val, y_val = _pair(validation_data)
+        _data("fit", model, compiled, x_val, y_val)
+    rows = len(inputs[0])
+    run = Run(model, compiled.optimizer, epochs, batches=-(-rows // batch_size))
+    history = History()
+    chain: list[Callback] = [
+        history,
+        *_printer(verbose),
+        *(registry.resolve(registry.callbacks, spec, "fit") for spec in callbacks),
+    ]
+    try:
+        for callback in chain:
+            callback.on_fit_begin(run)
+        for epoch in range(epochs):
+            for callback in chain:
+                callback.on_epoch_begin(run, epoch)
+            order = None
+            if shuffle:
+                order = np.random.default_rng((seed, compiled.epoch)).permutation(rows)
+            totals = Totals()
+            for batch, rows_now in enumerate(_slices(rows, batch_size, order)):
+                _step(
+                    model,
+                    compiled,
+                    tuple(a[rows_now] for a in inputs),
+                    tuple(a[rows_now] for a in targets),
+                    totals,
+                )
+                means = totals.means()
+                for callback in chain:
+                    callback.on_batch_end(run, batch, means)
+            compiled.epoch += 1
+            figures = totals.means()
+            if validation_data is not None:
+                held_out = evaluate(model, x_val, y_val, batch_size=batch_size)
+                figures.update({f"val_{name}": figure for name, figure in held_out.items()})
+            for callback in chain:
+                callback.on_epoch_end(run, epoch, figures)
+            if run.stop:
+                break
+    finally:
+        for callback in chain:
+            callback.on_fit_end(run)
+    return history
+
+
+def train_on_batch(model: Trainable, x: Any, y: Any) -> dict[str, float]:
+    """Take one step of the optimizer on one batch; return its figures by name."""
+    compiled = _compiled("train_on_batch", model)
+    inputs, targets = _data("train_on_batch", model, compiled, x, y)
+    totals = Totals()
+    _step(model, compiled, inputs, targets, totals)
+    return totals.means()
+
+
+def evaluate(model: Trainable, x: Any, y: Any, *, batch_size: int = 100) -> dict[str, float]:
+    """Return loss and metrics over all rows, exact for a last batch that is not full."""
+    compiled = _compiled("evaluate", model)
+    batch_size = as_int("evaluate", "batch_size", batch_size, 1)
+    inputs, targets = _data("evaluate", model, compiled, x, y)
+    totals = Totals()
+    for rows in _slices(len(inputs[0]), batch_size):
+        wanted = tuple(a[rows] for a in targets)
+        outputs = _tuple(model.predict_batch(_cast(model, tuple(a[rows] for a in inputs))))
+        losses, _ = compiled.loss_function(wanted)(outputs)
+        compiled.measure(totals, losses, outputs, wanted)
+    return totals.means()
+
+
+def predict(model: Trainable, x: Any, *, batch_size: int = 100) -> Any:
+    """Return what the network returns, for any number of rows, none included.
+
+    Returns
+    -------
+    ndarray (N, ...), or a tuple of them for several outputs
+    """
+    batch_size = as_int("predict", "batch_size", batch_size, 1)
+    inputs = _inputs("predict", model, x)
+    total = len(inputs[0])
+    found: Any = model.predict_batch(_cast(model, tuple(a[:batch_size] for a in inputs)))
+    if total <= batch_size:
+        return found
+    first = _tuple(found)
+    whole = tuple(np.empty((total, *part.shape[1:]), part.dtype) for part in first)
+    for out, part in zip(whole, first, strict=True):
+        out[:batch_size] = part
+    for rows in _slices(total, batch_size, begin=batch_size):
+        parts = _tuple(model.predict_batch(_cast(model, tuple(a[rows] for a in inputs))))
+        for out, part in zip(whole, parts, strict=True):
+            out[rows] = part
+    return whole if isinstance(found, tuple) else whole[0]
+
+
+def _step(
+    model: Trainable,
+    compiled: Compiled,
+    inputs: tuple[Array, ...],
+    targets: tuple[Array, ...],
+    totals: Totals,
+) -> None:
+    outputs, losses = model.forward_backward(
+        _cast(model, inputs), compiled.loss_function(targets), compiled.step
+    )
+    compiled.optimizer.update(model.trainable_parameters(), model.gradients)
+    compiled.step += 1
+    compiled.measure(totals, losses, outputs, targets)
+
+
+def _slices(
+    rows: int, batch_size: int, order: Array | None = None, begin: int = 0
+) -> Iterator[Any]:
+    """Indices of one batch after the other: slices, or parts of `order`."""
+    for start in range(begin, rows, batch_size):
+        part = slice(start, min(start + batch_size, rows))
+        yield part if order is None else order[part]
+
+
+def _compiled(operation: str, model: Trainable) -> Compiled:
+    if model.compiled is None:
+        raise ArgumentError(
+            f"{operation}: model must be compiled first; "
+            'call net.compile(optimizer="adam", loss="softmax_cross_entropy")'
+        )
+    return model.compiled
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _array(operation: str, name: str, value: Any) -> Array:
+    # Subclasses pass as they are: the model refuses masked arrays, asarray would unmask them.
+    try:
+        return value if isinstance(value, np.ndarray) else np.asarray(value)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{operation}: {name} must be an array; {error}") from None
+
+
+def _cast(model: Trainable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    return model.cast_inputs(arrays if len(arrays) > 1 else arrays[0])
+
+
+def _inputs(operation: str, model: Trainable, x: Any) -> tuple[Array, ...]:
+    """The inputs as arrays of equal length, not yet cast; one row tries shape and dtype."""
+    arrays = tuple(_array(operation, "x", part) for part in _tuple(x))
+    if not arrays or any(a.ndim == 0 for a in arrays):
+        raise ShapeError(f"{operation}: x must be a batch (N, ...), got shape ()")
+    if len({len(a) for a in arrays}) > 1:
+        raise ShapeError(
+            f"{operation}: inputs must have equally many rows, got {[len(a) for a in arrays]}"
+        )
+    _cast(model, tuple(a[:1] for a in arrays))
+    return arrays
+
+
+def _data(
+    operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    inputs = _inputs(operation, model, x)
+    wanted = len(compiled.losses)
+    targets = tuple(_array(operation, "y", part) for part in (y if wanted > 1 else (y,)))
+    if len(targets) != wanted:
+        raise ShapeError(f"{operation}: y must hold {wanted} arrays, got {len(targets)}")
+    rows = len(inputs[0])
+    for target in targets:
+        if target.ndim == 0 or len(target) != rows:
+            raise ShapeError(
+                f"{operation}: y must have as many rows as x, {rows}, got shape {target.shape}"
+            )
+    if rows == 0:
+        raise ShapeError(f"{operation}: x must hold at least one row, got shape {inputs[0].shape}")
+    return inputs, targets
+
+
+def _pair(validation_data: Any) -> tuple[Any, Any]:
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+        raise ArgumentTypeError(
+            f"fit: validation_data must be a pair (x, y), got {type(validation_data).__name__}"
+        )
+    return validation_data[0], validation_data[1]
+
+
+def _printer(verbose: int) -> list[Callback]:
+    level = as_int("fit", "verbose", int(verbose), 0, 2)
+    kinds: list[list[Callback]] = [[], [ProgressBar()], [EpochLines()]]
+    return kinds[level]

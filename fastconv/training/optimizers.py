@@ -1,0 +1,298 @@
+"""Optimizers: they change the parameters in place, in blocks that stay in the cache.
+
+An update is some dozen element-wise operations. Over whole arrays each would go to memory and
+back, so all run on one block before the next; the only temporary is one kept scratch block.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastconv import registry
+from fastconv.errors import ArgumentError, ShapeError
+from fastconv.layers.checks import as_real
+from fastconv.layers.parameter import Parameter
+
+__all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
+
+Array = np.ndarray[Any, Any]
+
+BLOCK = 16_384  # elements: with its slots and gradient a block of float32 takes 320 KiB at most
+
+
+def _positive(operation: str, parameter: str, value: object) -> float:
+    return as_real(operation, parameter, value, "positive and finite", math.ulp(0.0), math.inf)
+
+
+def _fraction(operation: str, parameter: str, value: object) -> float:
+    return as_real(operation, parameter, value, "at least 0 and below 1", 0.0, 1.0)
+
+
+class Optimizer(ABC):
+    """Base of the optimizers: a learning rate, and slots of state beside every parameter.
+
+    The learning rate may be set anew between steps.
+    """
+
+    name: ClassVar[str]
+    slot_names: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, learning_rate: float):
+        self.learning_rate = learning_rate
+        self._slots: dict[str, tuple[Array, ...]] = {}
+        self._steps: dict[str, int] = {}  # per parameter: one unfrozen later starts at 1
+        self._scratch: dict[np.dtype[Any], Array] = {}
+
+    @property
+    def learning_rate(self) -> float:
+        """The step size, positive and finite."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._learning_rate = _positive(self.name, "learning_rate", value)
+
+    @abstractmethod
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        """Update one block of a parameter and its slots in place; `t` counts the steps from 1.
+
+        All arrays are one-dimensional and of one length and dtype; `gradient` is read only.
+        """
+
+    def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
+        """Take one step: every parameter changes in place by the gradient of its key.
+
+        Raises
+        ------
+        ShapeError
+            Gradient or kept state has another shape than the parameter.
+        """
+        for key, parameter in parameters.items():
+            value, gradient = parameter.value, gradients[key]
+            slots = self._slots_for(key, value)
+            for array in (gradient, *slots):
+                if array.shape != value.shape:
+                    raise ShapeError(
+                        f"{self.name}: state and gradient of {key!r} must have shape "
+                        f"{value.shape}, got {array.shape}; a model needs its own optimizer"
+                    )
+            self._steps[key] += 1
+            scratch = self._scratch[value.dtype]
+            flat = [array.reshape(-1) for array in (value, gradient, *slots)]
+            for begin in range(0, value.size, BLOCK):
+                v, g, *s = (array[begin : begin + BLOCK] for array in flat)
+                self.apply(self._steps[key], v, g, scratch[: v.size], *s)
+            parameter.bump()
+
+    def _slots_for(self, key: str, value: Array) -> tuple[Array, ...]:
+        if key not in self._slots:
+            self._slots[key] = tuple(np.zeros(value.shape, value.dtype) for _ in self.slot_names)
+            self._steps[key] = 0
+        if value.dtype not in self._scratch:
+            self._scratch[value.dtype] = np.empty(BLOCK, value.dtype)
+        return self._slots[key]
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all state: ``steps/<key>``, and ``<slot>/<key>`` for every slot."""
+        state: dict[str, Array] = {}
+        for key, slots in self._slots.items():
+            state[f"steps/{key}"] = np.array(self._steps[key])
+            for slot, array in zip(self.slot_names, slots, strict=True):
+                state[f"{slot}/{key}"] = array.copy()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what `state_dict` of the same kind of optimizer returned, by copy.
+
+        Raises
+        ------
+        ArgumentError
+            A slot is missing, or there is one that this optimizer does not have.
+        """
+        keys = [name[6:] for name in state if name.startswith("steps/")]
+        wanted = {f"{slot}/{key}" for key in keys for slot in ("steps", *self.slot_names)}
+        if wrong := sorted(wanted.symmetric_difference(state)):
+            raise ArgumentError(
+                f"{self.name}: state must hold steps and {self.slot_names} of every parameter, "
+                f"got a missing or unknown entry {wrong[0]!r}"
+            )
+        self._steps = {key: int(state[f"steps/{key}"]) for key in keys}
+        self._slots = {
+            key: tuple(np.array(state[f"{slot}/{key}"], order="C") for slot in self.slot_names)
+            for key in keys
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_scratch": {}}
+
+    def __repr__(self) -> str:
+        shown = (f"{k.lstrip('_')}={v!r}" for k, v in vars(self).items() if isinstance(v, float))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@registry.optimizers.register("sgd")
+class SGD(Optimizer):
+    """Stochastic gradient descent (Robbins and Monro 1951): ``w -= rate * g``."""
+
+    name = "sgd"
+
+    def __init__(self, learning_rate: float = 0.01):
+        super().__init__(learning_rate)
+
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        np.multiply(gradient, self.learning_rate, out=scratch)
+        value -= scratch
+
+
+@registry.optimizers.register("momentum")
+class Momentum(Optimizer):
+    """Descent with a velocity (Polyak 1964), in the book's form.
+
+    Notes
+    -----
+    ``v = momentum * v - rate * g``; ``w += v``.
+    """
+
+    name = "momentum"
+    slot_names = ("velocity",)
+
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9):
+        super().__init__(learning_rate)
+        self.momentum = _fraction(self.name, "momentum", momentum)
+
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        (velocity,) = slots
+        velocity *= self.momentum
+        np.multiply(gradient, self.learning_rate, out=scratch)
+        velocity -= scratch
+        value += velocity
+
+
+@registry.optimizers.register("nesterov")
+class Nesterov(Momentum):
+    """Nesterov's accelerated gradient (1983), as Bengio et al. 2012 (arXiv:1212.0901) write it.
+
+    Notes
+    -----
+    ``v = momentum * v - rate * g``; ``w += momentum * v - rate * g``. The parameters are kept
+    where the next gradient is taken, one step of the velocity ahead.
+    """
+
+    name = "nesterov"
+
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        (velocity,) = slots
+        velocity *= self.momentum
+        np.multiply(gradient, self.learning_rate, out=scratch)
+        velocity -= scratch
+        value -= scratch
+        np.multiply(velocity, self.momentum, out=scratch)
+        value += scratch
+
+
+@registry.optimizers.register("adagrad")
+class AdaGrad(Optimizer):
+    """AdaGrad (Duchi, Hazan and Singer 2011): a rate that falls where gradients were large.
+
+    Notes
+    -----
+    ``h += g**2``; ``w -= rate * g / (sqrt(h) + epsilon)``.
+    """
+
+    name = "adagrad"
+    slot_names = ("squares",)
+
+    def __init__(self, learning_rate: float = 0.01, epsilon: float = 1e-7):
+        super().__init__(learning_rate)
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        (squares,) = slots
+        np.multiply(gradient, gradient, out=scratch)
+        squares += scratch
+        _descend(value, gradient, scratch, squares, self.learning_rate, self.epsilon)
+
+
+@registry.optimizers.register("rmsprop")
+class RMSProp(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012, lecture 6.5): AdaGrad that forgets.
+
+    Notes
+    -----
+    ``h = decay * h + (1 - decay) * g**2``; ``w -= rate * g / (sqrt(h) + epsilon)``.
+    """
+
+    name = "rmsprop"
+    slot_names = ("squares",)
+
+    def __init__(self, learning_rate: float = 0.001, decay: float = 0.9, epsilon: float = 1e-7):
+        super().__init__(learning_rate)
+        self.decay = _fraction(self.name, "decay", decay)
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        (squares,) = slots
+        _blend_squares(squares, gradient, scratch, self.decay)
+        _descend(value, gradient, scratch, squares, self.learning_rate, self.epsilon)
+
+
+@registry.optimizers.register("adam")
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
+
+    Notes
+    -----
+    ``m = beta1 * m + (1 - beta1) * g``; ``v = beta2 * v + (1 - beta2) * g**2``;
+    ``w -= rate * mhat / (sqrt(vhat) + epsilon)`` with ``mhat = m / (1 - beta1**t)`` and
+    ``vhat = v / (1 - beta2**t)``. The two divisions are moved to the scalars.
+    """
+
+    name = "adam"
+    slot_names = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ):
+        super().__init__(learning_rate)
+        self.beta1 = _fraction(self.name, "beta1", beta1)
+        self.beta2 = _fraction(self.name, "beta2", beta2)
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+
+    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+        m, v = slots
+        np.multiply(gradient, 1.0 - self.beta1, out=scratch)
+        m *= self.beta1
+        m += scratch
+        _blend_squares(v, gradient, scratch, self.beta2)
+        # rate * mhat / (sqrt(vhat) + epsilon) = rate * a * m / (sqrt(v) + epsilon * b)
+        b = math.sqrt(1.0 - self.beta2**t)
+        a = b / (1.0 - self.beta1**t)
+        _descend(value, m, scratch, v, self.learning_rate * a, self.epsilon * b)
+
+
+def _blend_squares(squares: Array, gradient: Array, scratch: Array, decay: float) -> None:
+    """squares = decay * squares + (1 - decay) * gradient**2, in place."""
+    np.multiply(gradient, gradient, out=scratch)
+    scratch *= 1.0 - decay
+    squares *= decay
+    squares += scratch
+
+
+def _descend(
+    value: Array, direction: Array, scratch: Array, squares: Array, rate: float, epsilon: float
+) -> None:
+    """value -= rate * direction / (sqrt(squares) + epsilon), in place."""
+    np.sqrt(squares, out=scratch)
+    scratch += epsilon
+    np.divide(direction, scratch, out=scratch)
+    scratch *= rate
+    value -= scratch

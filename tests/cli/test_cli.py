@@ -1,0 +1,265 @@
+"""The command line as its users meet it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastconv import models
+from fastconv.cli import COMMANDS, main
+
+SMALL = {
+    "input_shape": [1, 8, 8],
+    "layers": [
+        ["Conv2D", {"filters": 4, "kernel_size": 3}],
+        "ReLU",
+        "Flatten",
+        ["Dense", {"units": 10}],
+    ],
+}
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(SMALL))
+    return str(path)
+
+
+def run(capsys, *arguments):
+    """Return (exit code, standard output, standard error)."""
+    code = main(arguments)
+    return (code, *capsys.readouterr())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    assert out.count(f"fastconv {command}") >= 2  # the usage, and an example
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_overview_and_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0 and all(f"    {name}" in out for name in COMMANDS)
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0 and re.match(r"fastconv \d+\.\d+", capsys.readouterr().out)
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 2
+
+
+def test_layers(capsys):
+    code, out, _ = run(capsys, "layers")
+    assert code == 0 and {"Conv2D", "Dense", "BatchNorm"} <= set(out.split())
+    assert run(capsys, "layers", "*POOL2d")[1].split() == [
+        "AvgPool2D",
+        "GlobalAvgPool2D",
+        "MaxPool2D",
+    ]
+
+
+def test_describe(capsys):
+    code, out, _ = run(capsys, "describe", "Conv2D")
+    assert code == 0 and "kernel_size" in out and "padding" in out
+
+
+def test_summary_of_json_and_of_a_saved_network(capsys, small, tmp_path):
+    code, out, _ = run(capsys, "summary", small)
+    assert code == 0 and "conv2d_1" in out and "1,490" in out  # 4*9+4 + 144*10+10
+    saved = str(tmp_path / "small.safetensors")
+    models.from_config(SMALL).save(saved)
+    assert run(capsys, "summary", saved)[1] == out
+
+
+def test_plan(capsys, small):
+    code, out, _ = run(capsys, "plan", small, "--batch", "100", "--training")
+    assert code == 0 and "conv2d_1" in out and "peak" in out
+    plan = json.loads(run(capsys, "plan", small, "--batch", "3", "--json")[1])
+    assert plan["batch_size"] == 3 and plan["peak"] > 0
+    assert run(capsys, "plan", small, "--workspace-limit", "0")[0] == 0
+    assert run(capsys, "plan", small, "--workspace-limit", "8 MiB")[0] == 0
+
+
+def test_train_on_digits_saves_what_it_trained(capsys, small, tmp_path):
+    saved = str(tmp_path / "out.safetensors")
+    code, out, _ = run(
+        capsys, "train", small, "--epochs", "2", "--learning-rate", "0.01", "--save", saved
+    )
+    assert code == 0 and "epoch 2/2" in out and f"saved as {saved}" in out
+    accuracy = float(re.search(r"^test accuracy: (\d+\.\d) %$", out, re.M)[1])
+    assert accuracy > 80
+    code, out, _ = run(capsys, "train", saved, "--epochs", "1")
+    assert code == 0 and float(re.search(r"test accuracy: (\d+\.\d)", out)[1]) > 80
+
+
+def test_train_twice_is_the_same(capsys, small):
+    outputs = [run(capsys, "train", small, "--epochs", "1", "--seed", "3")[1] for _ in range(2)]
+    first, second = (re.sub(r"\(.* s\)", "", out) for out in outputs)
+    assert first == second
+
+
+def test_train_takes_a_network_that_ends_in_softmax(capsys, tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({**SMALL, "layers": [*SMALL["layers"], "Softmax"]}))
+    assert run(capsys, "train", str(path), "--epochs", "1", "--optimizer", "momentum")[0] == 0
+
+
+def test_train_on_npz(capsys, small, tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 1, 8, 8)), np.arange(40) % 10
+    path = str(tmp_path / "data.npz")
+    np.savez(path, x=x, y=y)
+    assert (
+        "30 images to learn from, 10 to test"
+        in run(capsys, "train", small, "--npz", path, "--epochs", "1")[1]
+    )
+    np.savez(path, x=x, y=y, x_test=x[:7], y_test=y[:7])
+    assert (
+        "40 images to learn from, 7 to test"
+        in run(capsys, "train", small, "--npz", path, "--epochs", "1")[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x": np.zeros((3, 1, 8, 8))}, "y is missing"),
+        ({"x": np.zeros((3, 1, 8, 8)), "y": np.zeros(2, int)}, "as many rows"),
+        ({"x": np.array([None]), "y": np.zeros(1, int)}, "plain arrays"),
+    ],
+)
+def test_a_wrong_npz_is_an_error(capsys, small, tmp_path, arrays, words):
+    path = str(tmp_path / "data.npz")
+    np.savez(path, **arrays)
+    code, _, err = run(capsys, "train", small, "--npz", path)
+    assert code == 2 and words in err
+
+
+def test_doctor(capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    for word in ("fastconv", "NumPy", "active", "available", "threads", "plot", "plugins"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["describe", "Conv2d"], "Conv2D"),
+        (["layers", "nothing*"], "must match"),
+        (["summary", "/no/such.json"], "No such file"),
+        (["train", "SMALL", "--epochs", "0"], "epochs must be at least 1"),
+        (["train", "SMALL", "--optimizer", "adma"], "adam"),
+        (["train", "SMALL", "--learning-rate", "-1"], "learning_rate must be positive"),
+        (["train", "SMALL", "--save", "/no/such/x.safetensors"], "folder"),
+        (["train", "SMALL", "--mnist", "/no"], "train-images"),
+        (["train", "SMALL", "--npz", "SMALL"], "plain arrays"),
+        (["plan", "SMALL", "--batch", "0"], "batch"),
+        (["demo", "--epochs", "0"], "epochs"),
+        (["demo", "--mnist", "/no"], "train-images"),
+    ],
+)
+def test_a_users_error_is_one_line_and_code_2(capsys, small, arguments, words):
+    arguments = [small if word == "SMALL" else word for word in arguments]
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and words in err
+    assert err.startswith(f"fastconv {arguments[0]}: ") and err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_all_problems_of_a_configuration_are_shown(capsys, tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text('{"input_shape": [1, 8, 8], "layers": ["Conv2d", ["Dense", {"unit": 3}]]}')
+    code, _, err = run(capsys, "summary", str(path))
+    assert code == 2 and "Conv2D" in err and "units" in err
+
+
+def test_broken_json_is_an_error(capsys, tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text('{"input_shape": ')
+    code, _, err = run(capsys, "summary", str(path))
+    assert code == 2 and err.startswith("fastconv summary: ")
+
+
+def test_demo_on_the_digits(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "demo")
+    assert code == 0, err
+    assert float(re.search(r"^test accuracy: (\d+\.\d) %$", out, re.M)[1]) >= 97
+    assert re.search(r"^majority class: 10\.2 %$", out, re.M)
+    table = re.findall(r"^(\w+) +[\d.]+ ms +([\d,]+) +([\d.]+) +([\d.e+-]+)$", out, re.M)
+    found = {name: (int(size.replace(",", "")), float(ratio)) for name, size, ratio, _ in table}
+    assert found["direct"] == (0, 0)
+    # The second layer unfolds most: 450 images of 8x8 windows of 16 * 3 * 3 float32.
+    assert found["im2col"] == (450 * 64 * 144 * 4, 144)
+    assert json.loads(re.search(r"^\{.*?\}$", out, re.M | re.S)[0])["layers"][1] == "ReLU"
+    assert len(re.findall(r"^epoch ", out, re.M)) == 20
+    if "as a picture" in out:
+        assert (tmp_path / "fastconv-demo.png").stat().st_size > 3000
+
+
+def test_demo_on_small_mnist(capsys, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 60), ("t10k", 20)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        images = rng.integers(0, 60, (count, 12, 12), dtype=np.uint8)
+        images[np.arange(count), labels] = 255  # a bright row that says the class
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+            path = tmp_path / f"{part}-{name}-ubyte.gz"
+            path.write_bytes(gzip.compress(head + array.tobytes()))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "demo", "--mnist", str(tmp_path), "--epochs", "2")
+    assert code == 0, err
+    assert "60 digits to learn from, 20 to test on" in out
+    assert re.search(r"^test accuracy: \d+\.\d %$", out, re.M)
+    assert re.search(r"^majority class: 10\.0 %$", out, re.M)
+    for algorithm in ("direct", "im2col"):
+        assert re.search(rf"^{algorithm} +\d+\.\d\d ms", out, re.M)
+    assert "before" in out and "after" in out and "█" in out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_as_a_program(encoding, small):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [sys.executable, "-m", "fastconv", "summary", small],
+        capture_output=True,
+        env=environment,
+        check=True,
+    )
+    assert b"conv2d_1" in done.stdout and not done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "fastconv", "describe", "Affine"],
+        capture_output=True,
+        env=environment,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "Dense" in done.stderr and not done.stdout
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m fastconv layers | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stderr

@@ -1,0 +1,57 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastconv
+
+Make = Callable[..., np.ndarray]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes or gigabytes, unless it is chosen by ``-m slow``."""
+    if "slow" not in config.option.markexpr:
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow: choose it with -m slow"))
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """The environment of a child process that imports the fastconv that is being tested."""
+    paths = [str(Path(fastconv.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator seeded by the test's name: the same data alone, in a suite, in any order."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def integers(rng: np.random.Generator) -> Make:
+    """Make arrays of whole numbers other than 0, so that sums are exact and never vacuous."""
+
+    def make(shape: tuple[int, ...], dtype: str = "float32", largest: int = 4) -> np.ndarray:
+        size = rng.integers(1, largest + 1, shape)
+        return (size * rng.choice([-1, 1], shape)).astype(dtype)
+
+    return make
+
+
+@pytest.fixture
+def normal(rng: np.random.Generator) -> Make:
+    """Make arrays of Gaussian numbers."""
+
+    def make(shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
+        return rng.standard_normal(shape).astype(dtype)
+
+    return make

@@ -1,0 +1,119 @@
+"""Thousands of generated geometries: direct, im2col and the reference agree bit for bit.
+
+The data are whole numbers, so that every order of summation gives the same sum. A failure
+names its number; ``pytest -k "geometries and 3"`` runs its block alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import reference
+from fastconv.testing import assert_bits_equal
+
+COUNT = 6000
+BLOCK = 100
+
+
+def draw(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...], dict]:
+    """Return the shapes of x and of the weight, and the options of a small convolution."""
+
+    def pick(*choices: int) -> int:
+        return int(rng.choice(choices))
+
+    groups = pick(1, 1, 1, 2, 3, 4)
+    channels = groups * pick(1, 1, 2, 3, 4, 7, 23)
+    filters = groups * pick(1, 2, 3, 5, 8, 11)
+    if rng.random() < 0.2:  # depthwise, at times with a multiplier
+        groups = channels = pick(1, 3, 8, 15, 16, 17)
+        filters = channels * pick(1, 1, 2)
+    elif rng.random() < 0.2:  # around the lanes of a vector and their double
+        filters = groups * pick(15, 16, 17, 31, 32, 33)
+    kernel = pick(1, 1, 2, 3, 3, 3, 4, 5, 7), pick(1, 1, 2, 3, 3, 3, 4, 5, 7)
+    stride = pick(1, 1, 1, 2, 2, 3, 4), pick(1, 1, 1, 2, 2, 3, 4)
+    dilation = pick(1, 1, 1, 1, 2, 3), pick(1, 1, 1, 1, 2, 3)
+    sides = [[pick(0, 0, 1, 1, 2, 3) for _ in range(2)] for _ in range(2)]
+    kind = rng.random()
+    if kind < 0.25:
+        padding: object = sides[0][0]
+    elif kind < 0.45:
+        padding = (sides[0][0], sides[1][0])
+    elif kind < 0.6:
+        padding = str(rng.choice(["same", "valid"]))
+    else:
+        padding = tuple(map(tuple, sides))
+    size = []
+    for axis in range(2):
+        extent = (kernel[axis] - 1) * dilation[axis] + 1
+        # Without padding the least input is as large as the window; with it, smaller.
+        least = 1 if padding == "same" else extent
+        if isinstance(padding, tuple) and isinstance(padding[0], tuple):
+            least = max(1, extent - sum(padding[axis]))
+        size.append(least + pick(0, 0, 1, 2, 3, 5, 8, 13, 30))
+    if rng.random() < 0.03:  # longer than a tile is in either direction
+        size[pick(0, 1)] += 230
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    x_shape = (pick(1, 1, 2, 3), channels, *size)
+    return x_shape, (filters, channels // groups, *kernel), options
+
+
+@pytest.mark.parametrize("block", range(COUNT // BLOCK))
+def test_all_algorithms_agree_on_generated_geometries(block):
+    rng = np.random.default_rng(20240 + block)
+    filled = 0
+    for number in range(BLOCK):
+        x_shape, weight_shape, options = draw(rng)
+        dtype = ("float32", "float64")[number % 2]
+        name = f"geometry {block * BLOCK + number}: {x_shape} {weight_shape} {dtype} {options}"
+
+        def whole(shape: tuple[int, ...], dtype: str = dtype) -> np.ndarray:
+            return rng.integers(-4, 5, shape).astype(dtype)
+
+        x, weight = whole(x_shape), whole(weight_shape)
+        bias = whole(weight_shape[:1]) if number % 3 else None
+        activation = "relu" if number % 5 == 0 else None
+        right = reference.conv2d(x, weight, bias, activation=activation, **options)
+        dy = whole(right.shape)
+        gradients = reference.conv2d_backward(dy, x, weight, **options)
+        filled += np.count_nonzero(gradients[0]) > gradients[0].size / 3
+        for algorithm in ("direct", "im2col"):
+            chosen = {**options, "algorithm": algorithm}
+            results = (
+                fastconv.conv2d(x, weight, bias, activation=activation, **chosen),
+                *fastconv.conv2d_backward(dy, x, weight, **chosen),
+            )
+            for what, result, expected in zip(
+                ("y", "dx", "dweight", "dbias"), results, (right, *gradients), strict=True
+            ):
+                try:
+                    assert_bits_equal(result, expected)
+                except AssertionError as error:
+                    raise AssertionError(f"{name}: {what} of {algorithm}\n{error}") from None
+    assert filled > BLOCK / 2, "most results are zeros, so that the test shows little"
+
+
+def test_the_generator_draws_every_kind():
+    drawn = []
+    for block in range(COUNT // BLOCK):
+        rng = np.random.default_rng(20240 + block)
+        drawn += [draw(rng) for _ in range(BLOCK)]
+    assert len(drawn) >= 2000
+    kinds = {
+        "strided": lambda x, w, o: max(o["stride"]) > 1,
+        "stride above the kernel": lambda x, w, o: o["stride"][0] > w[2],
+        "dilated": lambda x, w, o: max(o["dilation"]) > 1 and min(w[2:]) > 1,
+        "grouped": lambda x, w, o: 1 < o["groups"] < x[1],
+        "depthwise": lambda x, w, o: o["groups"] == x[1] > 1,
+        "same": lambda x, w, o: o["padding"] == "same",
+        "asymmetric": lambda x, w, o: isinstance(o["padding"], tuple)
+        and isinstance(o["padding"][0], tuple)
+        and o["padding"][0][0] != o["padding"][0][1],
+        "1x1": lambda x, w, o: w[2:] == (1, 1),
+        "kernel as large as the input": lambda x, w, o: x[2:] == w[2:],
+        "kernel above the input": lambda x, w, o: x[2] < w[2],
+        "batch": lambda x, w, o: x[0] > 1,
+    }
+    for kind, holds in kinds.items():
+        assert sum(holds(*one) for one in drawn) >= 20, kind

@@ -1,0 +1,177 @@
+"""Nothing is read or written outside of an array: each lies against a page nobody may touch.
+
+::
+
+    | no access | ........ page ........ |array| no access |      at the end
+    | no access |array| ........ page ........ | no access |      at the start
+
+A vector that reaches one element too far ends the process, so each check has one of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import functional, reference
+
+WIDTHS = [*range(1, 36), 63, 64, 65]
+DTYPES = ["float32", "float64"]
+
+
+def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:
+    """Return a copy of `array` that touches a page without access at one end."""
+    page = mmap.PAGESIZE
+    size = max(page, -(-array.nbytes // page) * page)
+    memory = mmap.mmap(-1, size + 2 * page)
+    whole = np.frombuffer(memory, np.uint8)
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for start in (whole.ctypes.data, whole.ctypes.data + page + size):
+        if protect(start, page, 0):
+            raise OSError(ctypes.get_errno(), "mprotect failed")
+    start = page + size - array.nbytes if at_end else page
+    copy = whole[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def same(result: np.ndarray, right: np.ndarray) -> None:
+    np.testing.assert_array_equal(result, right, strict=True)
+
+
+def whole_numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return (np.arange(np.prod(shape)) % 7 - 3).reshape(shape).astype(dtype)
+
+
+def cases():
+    for dtype in DTYPES:
+        for width in WIDTHS:
+            for at_end in (False, True):
+                yield dtype, width, at_end
+
+
+def check_conv2d() -> None:
+    geometries = [
+        ((3, 3), {"padding": 1}),
+        ((3, 3), {"padding": 1, "stride": 2}),
+        ((1, 1), {}),
+        ((2, 3), {"padding": ((0, 1), (2, 2)), "dilation": (1, 2)}),
+    ]
+    for dtype, width, at_end in cases():
+        for kernel, options in geometries:
+            for channels, filters, groups in ((2, 1 + width % 20, 1), (5, 5, 5), (4, 6, 2)):
+                x = guarded(whole_numbers((1, channels, 4, width), dtype), at_end)
+                weight = whole_numbers((filters, channels // groups, *kernel), dtype)
+                weight, bias = guarded(weight, at_end), guarded(weight[:, 0, 0, 0], at_end)
+                given = {**options, "groups": groups}
+                right = reference.conv2d(x, weight, bias, **given)
+                gradients = reference.conv2d_backward(right, x, weight, **given)
+                dy = guarded(right, at_end)
+                for algorithm in ("direct", "im2col"):
+                    out = guarded(np.zeros_like(right), at_end)
+                    fastconv.conv2d(x, weight, bias, algorithm=algorithm, out=out, **given)
+                    same(out, right)
+                    results = fastconv.conv2d_backward(
+                        dy, x, weight, algorithm=algorithm, **given
+                    )
+                    for result, expected in zip(results, gradients, strict=True):
+                        same(result, expected)
+
+
+def check_pooling() -> None:
+    geometries = [
+        (2, {}),
+        (3, {"stride": 2, "padding": 1}),
+        (2, {"stride": 2, "padding": 1, "ceil_mode": True}),
+        ((2, 1), {"stride": 1}),
+    ]
+    for dtype, width, at_end in cases():
+        for size, options in geometries:
+            if width == 1 and size == 2 and not options:
+                continue  # the window is larger than the map
+            x = guarded(whole_numbers((1, 2, 5, width), dtype), at_end)
+            right, places = reference.max_pool2d(x, size, **options, return_indices=True)
+            out = guarded(np.zeros_like(right), at_end)
+            same(fastconv.max_pool2d(x, size, **options, out=out), right)
+            same(fastconv.max_pool2d(x, size, **options, return_indices=True)[1], places)
+            dy, indices = guarded(right, at_end), guarded(places, at_end)
+            dx = reference.max_pool2d_backward(right, places, x.shape)
+            same(fastconv.max_pool2d_backward(dy, indices, x.shape), dx)
+            _, argmax = functional.max_pool2d_argmax(x, size, **options)
+            argmax = guarded(argmax, at_end)
+            same(functional.max_pool2d_argmax_backward(dy, argmax, x.shape, size, **options), dx)
+            out = guarded(np.zeros_like(right), at_end)
+            right = reference.avg_pool2d(x, size, **options)
+            same(fastconv.avg_pool2d(x, size, **options, out=out), right)
+            dy = guarded(np.full_like(right, 36), at_end)
+            dx = reference.avg_pool2d_backward(dy, x.shape, size, **options)
+            same(fastconv.avg_pool2d_backward(dy, x.shape, size, **options), dx)
+
+
+def check_unfold() -> None:
+    for dtype, width, at_end in cases():
+        for kernel, stride, pad in (((3, 3), 1, 1), ((2, 1), 2, 0), ((1, 1), 1, 0)):
+            x = guarded(whole_numbers((2, 2, 4, width), dtype), at_end)
+            right = reference.im2col(x, *kernel, stride, pad)
+            same(fastconv.im2col(x, *kernel, stride, pad), right)
+            col = guarded(right, at_end)
+            image = reference.col2im(right, x.shape, *kernel, stride, pad)
+            same(fastconv.col2im(col, x.shape, *kernel, stride, pad), image)
+
+
+def check_dense() -> None:
+    for dtype, size, at_end in cases():
+        for rows, inputs, units in ((size, 5, 6), (3, size, 6), (3, 5, size)):
+            x = guarded(whole_numbers((rows, inputs), dtype), at_end)
+            weight = guarded(whole_numbers((units, inputs), dtype), at_end)
+            bias = guarded(whole_numbers((units,), dtype), at_end)
+            right = reference.dense(x, weight, bias)
+            out = guarded(np.zeros_like(right), at_end)
+            same(functional.dense(x, weight, bias, out=out), right)
+            dy = guarded(right, at_end)
+            results = functional.dense_backward(dy, x, weight)
+            expected = reference.dense_backward(right, x, weight)
+            for result, gradient in zip(results, expected, strict=True):
+                same(result, gradient)
+
+
+def check_the_guard() -> None:
+    """Read one byte too far on purpose."""
+    ctypes.string_at(guarded(np.zeros(4), True).ctypes.data, 33)
+
+
+CHECKS = {
+    "conv2d": check_conv2d,
+    "pooling": check_pooling,
+    "unfold": check_unfold,
+    "dense": check_dense,
+    "guard": check_the_guard,
+}
+
+
+def run(name: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "faulthandler", __file__, name]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect of Linux")
+@pytest.mark.parametrize("name", sorted(set(CHECKS) - {"guard"}))
+def test_stays_inside_of_its_arrays(name, environment):
+    result = run(name, environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect of Linux")
+def test_the_guard_ends_a_process_that_reads_too_far(environment):
+    assert run("guard", environment).returncode < 0
+
+
+if __name__ == "__main__":
+    CHECKS[sys.argv[1]]()

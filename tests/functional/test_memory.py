@@ -1,0 +1,231 @@
+"""What a call says it will take, what it took, and the formula: the same bytes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import memory
+
+# x (N, C, H, W), weight (K, C/groups, R, S), and the other options
+CASES = {
+    "book": ((10, 1, 28, 28), (30, 1, 5, 5), {}),
+    "padded": ((2, 16, 14, 14), (32, 16, 3, 3), {"padding": 1}),
+    "strided": ((1, 3, 55, 55), (20, 3, 7, 7), {"stride": 2, "padding": 3}),
+    "1x1": ((2, 24, 10, 10), (40, 24, 1, 1), {}),
+    "groups": ((2, 12, 9, 9), (18, 4, 3, 3), {"groups": 3}),
+    "depthwise": ((2, 17, 12, 12), (17, 1, 3, 3), {"groups": 17, "padding": 1}),
+    "dilated": ((1, 5, 15, 15), (7, 5, 3, 3), {"dilation": 3, "padding": "same"}),
+}
+ITEMSIZES = {"float32": 4, "float64": 8}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+@pytest.fixture(params=ITEMSIZES)
+def dtype(request):
+    return request.param
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+def test_costs_track_and_formula_agree(case, dtype, algorithm, normal):
+    x_shape, weight_shape, options = case
+    x, weight = normal(x_shape, dtype), normal(weight_shape, dtype)
+    with memory.track() as used:
+        y = fastconv.conv2d(x, weight, algorithm=algorithm, **options)
+    costs = fastconv.conv2d_costs(x_shape, weight_shape, dtype=dtype, **options)[algorithm]
+    # N OH OW C R S elements for the book's algorithm, none for direct
+    windows = y.shape[0] * y.shape[2] * y.shape[3]
+    columns = x_shape[1] * weight_shape[2] * weight_shape[3]
+    formula = windows * columns * ITEMSIZES[dtype] if algorithm == "im2col" else 0
+    assert used.workspace_peak == costs.workspace == formula
+    assert used.output == costs.output == y.nbytes
+    assert used.packed == costs.packed
+    assert used.copies == 0
+    taps = weight_shape[1] * weight_shape[2] * weight_shape[3]
+    assert costs.multiply_adds == y.size * taps
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+def test_costs_of_the_backward_pass_are_what_it_takes(case, dtype, algorithm, normal):
+    x_shape, weight_shape, options = case
+    x, weight = normal(x_shape, dtype), normal(weight_shape, dtype)
+    dy = normal(fastconv.conv2d(x, weight, **options).shape, dtype)
+    with memory.track() as used:
+        fastconv.conv2d_backward(dy, x, weight, algorithm=algorithm, **options)
+    costs = fastconv.conv2d_costs(
+        x_shape, weight_shape, dtype=dtype, direction="backward", **options
+    )[algorithm]
+    assert used.workspace_peak == costs.workspace
+    assert used.packed == costs.packed
+    assert used.copies == 0
+    if algorithm == "direct":  # at most 16 partial sums of the gradient of the weights
+        assert used.workspace_peak <= 16 * max(costs.packed, 2 * weight.nbytes)
+
+
+def test_costs_do_not_depend_on_the_threads(case):
+    x_shape, weight_shape, options = case
+    costs = [
+        fastconv.conv2d_costs(x_shape, weight_shape, threads=threads, **options)
+        for threads in (1, 2, 64)
+    ]
+    for name in ("direct", "im2col"):
+        assert len({one[name].workspace for one in costs}) == 1
+
+
+def test_costs_name_the_choice_and_why(case):
+    x_shape, weight_shape, options = case
+    costs = fastconv.conv2d_costs(x_shape, weight_shape, **options)
+    assert costs.choice in costs
+    assert {"direct", "im2col"} <= set(costs)
+    assert isinstance(costs.why, str) and costs.why
+    assert fastconv.conv2d_costs(x_shape, weight_shape, workspace_limit=0, **options).choice == (
+        "direct"
+    )
+
+
+def test_auto_takes_what_the_costs_choose(case, normal):
+    x_shape, weight_shape, options = case
+    costs = fastconv.conv2d_costs(x_shape, weight_shape, **options)
+    with memory.track() as used:
+        fastconv.conv2d(normal(x_shape), normal(weight_shape), **options)
+    assert used.workspace_peak == costs[costs.choice].workspace
+
+
+def test_a_limit_is_kept_or_refused(normal):
+    x, weight = normal((2, 16, 14, 14)), normal((32, 16, 3, 3))
+    needed = fastconv.conv2d_costs(x.shape, weight.shape)["im2col"].workspace
+    with memory.track() as used:
+        y = fastconv.conv2d(x, weight, algorithm="im2col", workspace_limit=needed)
+    assert used.workspace_peak == needed
+    with pytest.raises(ValueError, match=f"conv2d: .*{needed}.*workspace_limit") as error:
+        fastconv.conv2d(x, weight, algorithm="im2col", workspace_limit=needed - 1)
+    assert isinstance(error.value, fastconv.errors.MemoryLimitError)
+    for limit, nbytes in ((0, 0), ("0 B", 0), (needed - 1, needed - 1), ("1 KiB", 1024)):
+        with memory.track() as used:
+            again = fastconv.conv2d(x, weight, workspace_limit=limit)
+        assert used.workspace_peak <= nbytes
+        np.testing.assert_array_equal(again, y)
+
+
+@pytest.mark.parametrize("limit", [-1, "8 parsecs", "", 1.5, True, "-1 MiB", "nan MiB"])
+def test_a_limit_that_is_none_is_refused(limit, normal):
+    with pytest.raises((ValueError, TypeError), match="conv2d: workspace_limit"):
+        fastconv.conv2d(normal((1, 1, 8, 8)), normal((1, 1, 3, 3)), workspace_limit=limit)
+
+
+def test_what_was_prepared_takes_nothing(normal):
+    x, weight = normal((2, 16, 14, 14)), normal((32, 16, 3, 3))
+    packed = fastconv.prepare_conv2d(weight, padding=1)
+    costs = fastconv.conv2d_costs(x.shape, weight.shape, padding=1)
+    assert packed.nbytes == costs[costs.choice].packed
+    out = np.empty((2, 32, 14, 14), np.float32)
+    with memory.track() as used:
+        fastconv.conv2d(x, packed, padding=1, algorithm="direct", out=out)
+    assert (used.workspace_peak, used.packed, used.copies, used.output) == (0, 0, 0, 0)
+
+
+def test_copies_of_odd_layouts_are_counted(normal):
+    x, weight = normal((2, 4, 9, 10)), normal((5, 4, 3, 3))
+    with memory.track() as used:
+        fastconv.conv2d(np.asfortranarray(x), weight, algorithm="direct")
+    assert used.copies == x.nbytes
+    with memory.track() as used:
+        fastconv.conv2d(x.astype(">f4"), weight, algorithm="direct")
+    assert used.copies == x.nbytes
+    assert used.workspace_peak == 0
+
+
+def test_counts_nest(normal):
+    x, weight = normal((2, 4, 9, 10)), normal((5, 4, 3, 3))
+    with memory.track() as outer:
+        fastconv.conv2d(x, weight, algorithm="im2col")
+        with memory.track() as inner:
+            fastconv.conv2d(x[:1], weight, algorithm="im2col")
+    assert inner.workspace_peak == outer.workspace_peak // 2 > 0
+    assert outer.output == 3 * inner.output
+    fastconv.conv2d(x, weight, algorithm="im2col")
+    assert inner.workspace_peak == outer.workspace_peak // 2  # closed: it counts no more
+
+
+def test_an_error_gives_everything_back(normal):
+    x, weight = normal((2, 4, 9, 10)), normal((5, 4, 3, 3))
+    out = np.empty((2, 5, 7, 9), np.float32)  # one too wide
+    with memory.track() as used, pytest.raises(ValueError):
+        fastconv.conv2d(x, weight, algorithm="im2col", out=out)
+    assert used.output == 0
+    y = fastconv.conv2d(x, weight, algorithm="im2col")
+    np.testing.assert_array_equal(y, fastconv.conv2d(x, weight, algorithm="direct"))
+
+
+def resident() -> int:
+    """Return the resident bytes of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+def test_nothing_is_leaked_over_many_shapes():
+    def some():
+        rng = np.random.default_rng(3)  # the same shapes again: plans of them may be kept
+        for _ in range(300):
+            channels, size = (int(n) for n in rng.integers([1, 8], [16, 40]))
+            x = np.ones((1, channels, size, size), np.float32)
+            weight = np.ones((8, channels, 3, 3), np.float32)
+            y = fastconv.conv2d(x, weight, algorithm=str(rng.choice(["direct", "im2col"])))
+            fastconv.conv2d_backward(y, x, weight)
+            _, indices = fastconv.max_pool2d(x, 2, return_indices=True)
+            assert indices.size
+
+    some()
+    gc.collect()
+    tracemalloc.start()
+    before, held = resident(), tracemalloc.get_traced_memory()[0]
+    some()
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - held
+    tracemalloc.stop()
+    assert grown < 64 * 1024
+    assert resident() - before < 8 * 2**20
+
+
+def test_results_outlive_the_arena(normal):
+    """What users get is never arena memory."""
+    x, weight = normal((2, 4, 9, 10)), normal((5, 4, 3, 3))
+    y = fastconv.conv2d(x, weight, algorithm="im2col")
+    kept = y.copy()
+    for _ in range(5):
+        fastconv.conv2d(normal((2, 4, 9, 10)), weight, algorithm="im2col")
+        fastconv.im2col(normal((2, 4, 9, 10)), 3, 3)
+    np.testing.assert_array_equal(y, kept)
+
+
+def test_no_hidden_memory_in_direct(normal):
+    """The growth of the process's largest size, which no malloc escapes, is output and packs."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        pytest.skip("needs /proc/self/clear_refs")
+    x, weight = normal((1, 64, 224, 224)), normal((64, 64, 3, 3))
+    packed = fastconv.prepare_conv2d(weight, padding=1)
+    out = np.ones((1, 64, 224, 224), np.float32)  # resident, as zeros would not be
+
+    def high_water() -> int:
+        with open("/proc/self/status") as file:
+            line = next(line for line in file if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = high_water()
+    fastconv.conv2d(x, packed, padding=1, algorithm="direct", out=out)
+    assert high_water() - before < 2**20  # im2col would take 115 MB

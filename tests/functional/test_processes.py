@@ -1,0 +1,195 @@
+"""Ctrl-C, fork and many threads: a process goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import memory
+from fastconv.testing import assert_bits_equal
+
+PREPARE = """
+import sys, time
+import numpy as np
+import fastconv
+ones = lambda *shape: np.ones(shape, np.float32)
+small = ones(1, 3, 9, 9), ones(20, 3, 3, 3)
+right = fastconv.conv2d(*small)
+"""
+# Each takes a second or more, so that the signal comes in the middle of a kernel's work.
+LONG = {
+    "direct": """
+x, w = ones(48, 256, 56, 56), fastconv.prepare_conv2d(ones(1024, 256, 3, 3))
+call = lambda: fastconv.conv2d(x, w, padding=1, algorithm="direct")
+""",
+    "large kernel": """
+x, w = ones(1, 128, 224, 224), fastconv.prepare_conv2d(ones(256, 128, 31, 31))
+call = lambda: fastconv.conv2d(x, w, padding=15, algorithm="direct")
+""",
+    "im2col": """
+x, w = ones(16, 512, 28, 28), ones(8192, 512, 3, 3)
+call = lambda: fastconv.conv2d(x, w, padding=1, algorithm="im2col")
+""",
+    "backward": """
+x, w, dy = ones(48, 256, 56, 56), ones(1024, 256, 3, 3), ones(48, 1024, 56, 56)
+call = lambda: fastconv.conv2d_backward(dy, x, w, padding=1, algorithm="direct")
+""",
+    "gradient of the weights": """
+x, w, dy = ones(48, 256, 56, 56), ones(1024, 256, 3, 3), ones(48, 1024, 56, 56)
+call = lambda: fastconv.conv2d_backward(dy, x, w, needs=["weight"], padding=1)
+""",
+    "max_pool2d": """
+x = ones(32, 128, 112, 112)
+call = lambda: fastconv.max_pool2d(x, 15, stride=1)
+""",
+}
+INTERRUPT = """
+fastconv.set_num_threads({threads})
+print("ready", flush=True)
+try:
+    call()
+except KeyboardInterrupt:
+    print(time.monotonic(), flush=True)
+else:
+    print("finished", flush=True)
+for algorithm in ("direct", "im2col"):
+    assert np.array_equal(fastconv.conv2d(*small, algorithm=algorithm), right)
+print("right")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent otherwise")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", LONG)
+def test_ctrl_c_is_heard_at_once(name, threads, environment):
+    code = PREPARE + LONG[name] + INTERRUPT.format(threads=threads)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        assert child.stdout.readline() == "ready\n", child.stderr.read()
+        time.sleep(0.5)
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        output, errors = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode == 0, errors
+    heard, after = output.split()
+    assert heard != "finished", "the call is too short to be interrupted"
+    assert float(heard) - sent < 0.2  # 0.1 s, and as much for a machine with other work
+    assert after == "right"
+
+
+FORK = """
+import os, signal
+import numpy as np
+import fastconv
+fastconv.set_num_threads(2)
+x = np.arange(2 * 32 * 40 * 40, dtype=np.float32).reshape(2, 32, 40, 40) % 7
+w = np.arange(64 * 32 * 9, dtype=np.float32).reshape(64, 32, 3, 3) % 5
+right = [fastconv.conv2d(x, w, algorithm=a) for a in ("direct", "im2col")]
+codes = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # a child that hangs is ended
+        again = [fastconv.conv2d(x, w, algorithm=a) for a in ("direct", "im2col")]
+        pooled = fastconv.max_pool2d(x, 2)
+        same = all(np.array_equal(a, b) for a, b in zip(again, right))
+        os._exit(0 if same and pooled.shape == (2, 32, 20, 20) else 1)
+    codes.append(os.waitpid(child, 0)[1])
+    assert np.array_equal(fastconv.conv2d(x, w), right[0])  # the parent goes on as well
+print(codes)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_after_a_parallel_call(environment):
+    run = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=180, env=environment
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[0, 0, 0]", "a child hung, crashed or was wrong"
+
+
+def test_64_threads_through_one_weight(normal):
+    weight, bias = normal((24, 6, 3, 3)), normal((24,))
+    packed = fastconv.prepare_conv2d(weight, padding=1)
+    images = [normal((1, 6, 20 + n % 5, 21)) for n in range(64)]
+
+    def work(n):
+        return [
+            fastconv.conv2d(images[n], w, bias, padding=1, algorithm=algorithm)
+            for w, algorithm in ((packed, "auto"), (weight, "direct"), (weight, "im2col"))
+        ] + [fastconv.max_pool2d(images[n], 2), fastconv.im2col(images[n], 3, 3)]
+
+    serial = [work(n) for n in range(64)]
+    start = threading.Barrier(64)
+
+    def together(n):
+        start.wait()
+        return [work(n) for _ in range(4)]
+
+    with ThreadPoolExecutor(64) as pool:
+        for n, rounds in enumerate(pool.map(together, range(64))):
+            for results in rounds:
+                for result, right in zip(results, serial[n], strict=True):
+                    assert_bits_equal(result, right)
+
+
+def test_each_thread_tracks_its_own_calls(normal):
+    weight = normal((8, 3, 3, 3))
+    start = threading.Barrier(8)
+
+    def work(n):
+        x = normal_images[n]
+        start.wait()
+        with memory.track() as used:
+            for _ in range(20):
+                fastconv.conv2d(x, weight, algorithm="im2col")
+        return used.workspace_peak
+
+    normal_images = [normal((1 + n, 3, 12, 12)) for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        peaks = list(pool.map(work, range(8)))
+    assert peaks == [(1 + n) * 100 * 27 * 4 for n in range(8)]
+
+
+def test_an_array_that_changes_during_the_call_is_no_fault(integers):
+    x, weight = integers((2, 8, 64, 64)), integers((16, 8, 3, 3))
+    places = np.zeros((2, 8, 32, 32), np.int64)
+    done = threading.Event()
+
+    def disturb():
+        while not done.is_set():
+            x[...] = -x
+            places[...] = 2**40
+            places[...] = 0
+
+    other = threading.Thread(target=disturb)
+    other.start()
+    try:
+        for _ in range(50):
+            assert fastconv.conv2d(x, weight).shape == (2, 16, 62, 62)
+            assert fastconv.max_pool2d(x, 2).shape == (2, 8, 32, 32)
+            try:
+                fastconv.max_pool2d_backward(np.ones(places.shape, np.float32), places, x.shape)
+            except ValueError as error:
+                assert "indices" in str(error)
+    finally:
+        done.set()
+        other.join()

@@ -1,0 +1,100 @@
+"""im2col and col2im, the book's two functions, against the reference and each other."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import reference
+from fastconv.testing import assert_bits_equal
+
+DTYPES = ["float32", "float64"]
+# (N, C, H, W), (filter_h, filter_w), stride, pad
+CASES = [
+    ((10, 3, 7, 7), (5, 5), 1, 0),
+    ((2, 3, 8, 9), (3, 3), 1, 1),
+    ((2, 3, 8, 9), (3, 2), 2, 1),
+    ((1, 1, 5, 5), (1, 1), 1, 0),
+    ((2, 4, 6, 6), (1, 1), 2, 0),
+    ((1, 2, 11, 4), (4, 3), 3, 2),
+    ((2, 2, 3, 3), (2, 2), 1, 3),  # windows wholly in the padding
+    ((2, 2, 5, 6), (5, 6), 1, 0),
+    ((1, 3, 1, 33), (1, 7), 1, 0),
+    ((1, 3, 23, 23), (7, 7), 2, 3),
+    ((0, 3, 7, 7), (3, 3), 1, 0),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), CASES)
+def test_both_equal_the_reference(shape, kernel, stride, pad, dtype, integers):
+    x = integers(shape, dtype)
+    col = fastconv.im2col(x, *kernel, stride, pad)
+    assert_bits_equal(col, reference.im2col(x, *kernel, stride, pad))
+    v = integers(col.shape, dtype)
+    image = fastconv.col2im(v, shape, *kernel, stride, pad)
+    assert_bits_equal(image, reference.col2im(v, shape, *kernel, stride, pad))
+    assert np.count_nonzero(image) >= image.size * 0.2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [*range(3, 20), 31, 32, 33, 34, 35, 66])
+def test_every_tail_of_the_width(width, dtype, integers):
+    for kernel, stride, pad in (((3, 3), 1, 1), ((2, 3), 2, 0), ((1, 1), 1, 0)):
+        x = integers((2, 2, 4, width), dtype)
+        col = fastconv.im2col(x, *kernel, stride, pad)
+        assert_bits_equal(col, reference.im2col(x, *kernel, stride, pad))
+        image = fastconv.col2im(col, x.shape, *kernel, stride, pad)
+        assert_bits_equal(image, reference.col2im(col, x.shape, *kernel, stride, pad))
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), CASES[:-1])
+def test_each_is_the_adjoint_of_the_other(shape, kernel, stride, pad, integers):
+    """<v, im2col(x)> = <col2im(v), x>, exactly: all products and sums are whole numbers."""
+    x = integers(shape, "float64")
+    col = fastconv.im2col(x, *kernel, stride, pad)
+    v = integers(col.shape, "float64")
+    assert np.vdot(v, col) == np.vdot(fastconv.col2im(v, shape, *kernel, stride, pad), x)
+
+
+def test_generated_geometries(rng, integers):
+    for number in range(300):
+        kernel, stride, pad = (*map(int, rng.integers(1, 6, 2)),), *map(int, rng.integers(1, 4, 2))
+        size = (max(1, k - 2 * pad) + int(rng.integers(0, 20)) for k in kernel)
+        shape = (*map(int, rng.integers(1, 4, 2)), *size)
+        x = integers(shape, DTYPES[number % 2])
+        col = fastconv.im2col(x, *kernel, stride, pad)
+        assert_bits_equal(col, reference.im2col(x, *kernel, stride, pad))
+        v = integers(col.shape, x.dtype.name)
+        image = fastconv.col2im(v, shape, *kernel, stride, pad)
+        assert_bits_equal(image, reference.col2im(v, shape, *kernel, stride, pad))
+        assert np.vdot(v.astype(float), col) == np.vdot(image.astype(float), x)
+
+
+def test_columns_are_ordered_by_channel_row_and_column():
+    x = np.arange(18, dtype=np.float32).reshape(1, 2, 3, 3)
+    col = fastconv.im2col(x, 2, 2)
+    assert col[0].tolist() == [0, 1, 3, 4, 9, 10, 12, 13]
+    assert col[:, 0].tolist() == [0, 1, 3, 4]
+
+
+def test_signatures_are_the_books():
+    expected = "(input_data, filter_h, filter_w, stride=1, pad=0)"
+    names = [
+        str(parameter.replace(annotation=parameter.empty))
+        for parameter in inspect.signature(fastconv.im2col).parameters.values()
+    ]
+    assert "({})".format(", ".join(names)) == expected
+    names = list(inspect.signature(fastconv.col2im).parameters)
+    assert names == ["col", "input_shape", "filter_h", "filter_w", "stride", "pad"]
+
+
+def test_one_by_one_is_a_copy(integers):
+    """What is returned never shares memory with the input."""
+    x = integers((1, 1, 4, 4))
+    col = fastconv.im2col(x, 1, 1)
+    assert not np.shares_memory(col, x)
+    assert not np.shares_memory(fastconv.col2im(col, x.shape, 1, 1), col)

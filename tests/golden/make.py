@@ -1,0 +1,97 @@
+"""Makes the golden files of the formats and layers that have none yet; never changes one.
+
+Run it once when a layer version or a format is added: ``python tests/golden/make.py``.
+For each network there are the file as saved, its configuration, and arrays in and out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastconv
+
+HERE = Path(__file__).parent
+create = fastconv.create_layer
+
+BY_HAND = {
+    "input_shape": [1, 8, 8],
+    "layers": [
+        ["Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same"}],
+        {"layer": "ReLU", "id": "activation"},
+        ["MaxPool2D", {"pool_size": 2}],
+        "Flatten",
+        ["Dense", {"units": 10, "name": "scores"}],
+    ],
+}
+
+
+def row() -> fastconv.Model:
+    """Every layer of one input, and settings other than the defaults."""
+    layers: list[Any] = [
+        ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": [[1, 0], [0, 1]], "groups": 2}),
+        "BatchNorm",
+        "ReLU",
+        ("Conv2D", {"filters": 6, "kernel_size": [3, 2], "stride": 2, "dilation": [1, 2],
+                    "padding": "same", "activation": "relu", "bias": False,
+                    "initializer": ["gaussian", {"std": 0.1}]}),
+        ("MaxPool2D", {"pool_size": 2, "stride": 1, "padding": 1}),
+        ("AvgPool2D", {"pool_size": 2, "stride": 1, "count_include_pad": True}),
+        "Tanh",
+        ("Dropout", {"rate": 0.5}),
+        "Flatten",
+        ("Dense", {"units": 5, "initializer": "xavier"}),
+        "Sigmoid",
+        ("Dense", {"units": 3, "activation": "relu"}),
+        ("BatchNorm", {"momentum": 0.5, "epsilon": 0.001}),
+        "Softmax",
+    ]  # fmt: skip
+    return fastconv.Sequential(layers, input_shape=(2, 8, 8), seed=1, name="row")
+
+
+def graph() -> fastconv.Model:
+    """Several inputs and outputs, a shared layer, layers of several inputs; float64."""
+    a = fastconv.Input((2, 6, 6), "float64", name="a")
+    b = fastconv.Input((2, 6, 6), "float64", name="b")
+    shared = create("Conv2D", name="twice", filters=3, kernel_size=3, padding=1)
+    left, right = shared(a), shared(b)
+    both = create("Concatenate")(left, create("Multiply")(left, right))
+    total = create("Add")(both, create("ReLU")(both))
+    scores = create("Dense", units=4, name="scores")(create("GlobalAvgPool2D")(total))
+    return fastconv.Model((a, b), (scores, right), seed=2)
+
+
+def write(name: str, net: fastconv.Model) -> None:
+    if (HERE / f"{name}.safetensors").exists():
+        return
+    rng = np.random.default_rng(1)
+    for key, value in net.weights().items():
+        running = key.rpartition("/")[2].startswith("running")
+        noise = rng.uniform(0.1, 0.5, value.shape) if running else rng.normal(0, 0.3, value.shape)
+        net.set_weights({key: value + noise})
+    config = net.to_config()
+    xs = {item["id"]: rng.normal(0, 2, (2, *item["shape"])).astype(config["dtype"])
+          for item in config["inputs"]}  # fmt: skip
+    ys = net(*xs.values())
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    assert all(abs(y[0] - y[1]).max() > 0.05 for y in ys), "an output should depend on its input"
+    net.save(HERE / f"{name}.safetensors")
+    (HERE / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
+    np.savez_compressed(HERE / f"{name}.npz", **xs, **{f"y{i}": y for i, y in enumerate(ys)})
+
+
+def main() -> None:
+    write("row_v1", row())
+    write("graph_v1", graph())
+    by_hand = HERE / "by_hand_v1.json"
+    if not by_hand.exists():
+        by_hand.write_text(json.dumps(BY_HAND, indent=1) + "\n")
+        full = fastconv.from_config(BY_HAND).to_config()
+        (HERE / "full_by_hand_v1.json").write_text(json.dumps(full, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Settings and inputs that broke others, and the error of each; nothing is allocated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, ShapeError
+from fastconv.layers import Spec
+
+HUGE = 10**40
+CONV = {"filters": 4, "kernel_size": 3}
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings"),
+    [
+        *(("Conv2D", CONV | {"filters": v}) for v in (0, -1, 10**15, HUGE)),
+        *(("Conv2D", CONV | {"kernel_size": v}) for v in (0, -1, (0, 3), 2**62, (), (1, 1, 1))),
+        *(("Conv2D", CONV | {"stride": v}) for v in (0, (0, 1), -1, [], (1, 1, 1), HUGE)),
+        *(("Conv2D", CONV | {"dilation": v}) for v in (0, -1, (1,))),
+        *(("Conv2D", CONV | {"padding": v}) for v in (-1, [], 2**62, "Same", "full",
+                                                      ((1, 1), (1, -1)), ((1, 1), (1,)))),
+        *(("Conv2D", CONV | {"groups": v}) for v in (0, -1, 3)),
+        *(("Conv2D", CONV | {"activation": v}) for v in ("Relu", "gelu", "")),
+        *(("Conv2D", CONV | {"algorithm": v}) for v in ("Direct", "fft", "")),
+        *(("Conv2D", CONV | {"precision": v}) for v in ("float16", "")),
+        *(("Conv2D", CONV | {"initializer": v}) for v in ("He", "os.system", ["he"], ["he", 3])),
+        *(("Dense", {"units": v}) for v in (0, -1, 10**15, HUGE)),
+        *(("MaxPool2D", {"pool_size": v}) for v in (0, -1, (2, 0), (), 1250999896764)),
+        *(("MaxPool2D", {"pool_size": 2, "stride": v}) for v in (0, (0, 1), -1)),
+        *(("MaxPool2D", {"pool_size": 2, "dilation": v}) for v in (0, -1, 1250999896764)),
+        *(("AvgPool2D", {"pool_size": v}) for v in (0, -1, 2**62)),
+        *(("AvgPool2D", {"pool_size": 2, "padding": v}) for v in (-1, [])),
+        *(("Dropout", {"rate": v}) for v in (-0.1, 1, 1.5, math.nan, math.inf, HUGE, 10**400)),
+        *(("BatchNorm", {"momentum": v}) for v in (-0.1, 1, math.nan)),
+        *(("BatchNorm", {"epsilon": v}) for v in (0, -1, math.nan, math.inf)),
+        *(("Concatenate", {"axis": v}) for v in (0, -1, HUGE)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_wrong_values_are_value_errors(layer, settings):
+    with pytest.raises(ArgumentError) as caught:
+        fastconv.create_layer(layer, **settings)
+    check_text(layer, settings, str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings"),
+    [
+        *(("Conv2D", CONV | {"stride": v}) for v in (1.5, True, "2", None, (1, 1.0), np.ones(1))),
+        *(("Conv2D", CONV | {"kernel_size": v}) for v in (1e30, None, "3", (True, 3))),
+        *(("Conv2D", CONV | {"filters": v}) for v in (1e30, 4.0, True, None, "4", [4])),
+        *(("Conv2D", CONV | {"padding": v}) for v in (1.5, None, True)),
+        *(("Conv2D", CONV | {"groups": v}) for v in (1.0, True, None)),
+        *(("Conv2D", CONV | {"bias": v}) for v in (1, 0, None, "yes")),
+        *(("Conv2D", CONV | {"activation": v}) for v in (1, ["relu"], True)),
+        *(("Conv2D", CONV | {"algorithm": v}) for v in (None, 1)),
+        *(("Conv2D", CONV | {"initializer": v}) for v in (None, 0.01, {"he": 1})),
+        *(("Dense", {"units": v}) for v in (1.5, "10", None)),
+        *(("MaxPool2D", {"pool_size": v}) for v in (2.0, None, "2")),
+        *(("MaxPool2D", {"pool_size": 2, "ceil_mode": v}) for v in (1, None)),
+        *(("AvgPool2D", {"pool_size": 2, "count_include_pad": v}) for v in (1, None)),
+        *(("Dropout", {"rate": v}) for v in (None, "0.5", True, [0.5], 1j)),
+        *(("BatchNorm", {"momentum": v}) for v in (None, "0.9", True)),
+        *(("Concatenate", {"axis": v}) for v in (1.0, None)),
+    ],
+    ids=repr,
+)
+def test_wrong_types_are_type_errors(layer, settings):
+    with pytest.raises(ArgumentTypeError) as caught:
+        fastconv.create_layer(layer, **settings)
+    check_text(layer, settings, str(caught.value))
+
+
+def check_text(layer, settings, text):
+    """The class, the setting that is wrong (the last one written), a value that stays short."""
+    setting = list(settings)[-1]
+    changed = [key for key in settings if settings[key] is not CONV.get(key)]
+    assert text.startswith(f"{layer}: "), text
+    assert any(key in text for key in [setting, *changed]), text
+    assert ", got " in text and len(text) < 300, text
+
+
+def test_numpy_s_integers_are_right():
+    layer = fastconv.create_layer("Conv2D", filters=np.int8(2), kernel_size=np.uint16(3))
+    assert layer.to_config()["kernel_size"] == 3
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings", "shapes", "text"),
+    [
+        ("Conv2D", CONV, [(1, 2, 2)], "the window spans 3x3, more than the padded input of 2x2"),
+        ("Conv2D", CONV | {"kernel_size": (65536, 65536)}, [(1, 8, 8)], "65536x65536.*8x8"),
+        ("Conv2D", CONV, [(28, 28)], r"must have shape \(C, H, W\).*\(1, 28, 28\)"),
+        ("Conv2D", CONV, [(28, 28, 1)], r"channel-last\? its shape must be \(1, 28, 28\)"),
+        ("Conv2D", CONV | {"groups": 2}, [(3, 8, 8)], r"groups must divide the channels .*= 3"),
+        ("Conv2D", CONV, [(10,)], r"must have shape \(C, H, W\) beside the batch, got \(10,\)"),
+        ("MaxPool2D", {"pool_size": 9}, [(1, 8, 8)], "spans 9x9, more than .* 8x8"),
+        ("MaxPool2D", {"pool_size": 2}, [(10,)], r"must have shape \(C, H, W\)"),
+        ("AvgPool2D", {"pool_size": 2}, [(8, 8)], r"reshape it to \(1, 8, 8\)"),
+        ("GlobalAvgPool2D", {}, [(10,)], r"must have shape \(C, H, W\)"),
+        ("Dense", {"units": 3}, [(2, 4, 4)], "put a Flatten or GlobalAvgPool2D before it"),
+        ("Add", {}, [(3,), (4,)], r"one shape, got \(3,\) and \(4,\); nothing is broadcast"),
+        ("Multiply", {}, [(3, 1, 1), (3, 4, 4)], "nothing is broadcast"),
+        ("Concatenate", {}, [(3, 4, 4), (3, 5, 4)], r"agree on all axes but 1, got \(3, 4, 4\)"),
+        ("Concatenate", {}, [(3, 4, 4), (48,)], r"agree on all axes but 1"),
+        ("Concatenate", {"axis": 2}, [(3,), (3,)], "axis must be at most 1 for shape"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_found_without_data(layer, settings, shapes, text):
+    made = fastconv.create_layer(layer, **settings)
+    with pytest.raises(ShapeError, match=text) as caught:
+        made.infer(*(Spec(shape) for shape in shapes))
+    assert str(caught.value).startswith(f"{layer}: ")
+
+
+@pytest.mark.parametrize("layer", ["Add", "Multiply", "Concatenate"])
+def test_branches_of_two_dtypes_are_refused(layer):
+    with pytest.raises(ShapeError, match=f"{layer}: inputs must have one dtype"):
+        fastconv.create_layer(layer).infer(Spec((3,)), Spec((3,), "float64"))
+
+
+@pytest.mark.parametrize("config", [{"": 1}, {"__class__": 1}, {"self": 1}, {"x" * 1000: 1}])
+def test_unknown_settings_are_config_errors(config):
+    with pytest.raises(ConfigError, match="Dense: .* is unknown") as caught:
+        fastconv.create_layer("Dense", units=3, **config)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_kernel_as_large_as_the_input_gives_one_pixel():
+    layer = fastconv.create_layer("Conv2D", filters=1, kernel_size=8)
+    assert layer.infer(Spec((1, 8, 8))).shape == (1, 1, 1)
+    pool = fastconv.create_layer("MaxPool2D", pool_size=1, dilation=2**31 - 1)
+    assert pool.infer(Spec((1, 8, 8))).shape == (1, 8, 8)

@@ -1,0 +1,311 @@
+"""Saving and loading, and files that are not what they claim to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import as_tuple, book, branches, random_like, small
+
+import fastconv
+from fastconv.errors import ConfigError, FormatError, ShapeError
+from fastconv.models.files import open_weights, write_weights
+from fastconv.testing import assert_bits_equal
+
+
+@pytest.mark.parametrize("make", [book, small, branches])
+def test_a_network_loaded_again_gives_the_same_bits(make, rng, tmp_path):
+    net = make()
+    x = random_like(net, rng)
+    net.save(tmp_path / "net.safetensors")
+    again = fastconv.load(tmp_path / "net.safetensors")
+    assert again.to_config() == net.to_config()
+    for one, other in zip(as_tuple(net(x)), as_tuple(again(x)), strict=True):
+        assert_bits_equal(one, other)
+
+
+def test_in_a_new_process_too(rng, tmp_path):
+    net = small()
+    x = random_like(net, rng)
+    net.save(tmp_path / "net.safetensors")
+    np.save(tmp_path / "x.npy", x)
+    program = (
+        "import sys, numpy, fastconv; folder = sys.argv[1]\n"
+        "net = fastconv.load(folder + '/net.safetensors')\n"
+        "numpy.save(folder + '/y.npy', net(numpy.load(folder + '/x.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert_bits_equal(np.load(tmp_path / "y.npy"), net(x))
+
+
+def test_other_tools_read_the_file(tmp_path):
+    from safetensors import safe_open
+
+    net = small()
+    net.save(tmp_path / "net.safetensors")
+    with safe_open(tmp_path / "net.safetensors", "np") as file:
+        assert json.loads(file.metadata()["fastconv"]) == net.to_config()
+        for key, value in net.weights().items():
+            assert_bits_equal(file.get_tensor(key), value)
+
+
+def test_a_file_is_replaced_in_one_go_and_readable_by_others(tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_text("old")
+    small().save(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "net.safetensors").mkdir()
+    with pytest.raises(OSError):
+        small().save(tmp_path / "net.safetensors")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_weights_alone(tmp_path):
+    net, other = small(seed=1), small(seed=2)
+    net.save_weights(tmp_path / "w.safetensors")
+    assert other.load_weights(tmp_path / "w.safetensors") == list(net.weights())
+    for key, value in net.weights().items():
+        assert_bits_equal(other.weights()[key], value)
+    with pytest.raises(FormatError, match="must hold a network, got weights alone"):
+        fastconv.load(tmp_path / "w.safetensors")
+
+
+def changed(net: Any, before: dict[str, np.ndarray]) -> list[str]:
+    return [key for key, value in net.weights().items() if not np.array_equal(value, before[key])]
+
+
+def test_load_weights_of_some_layers(tmp_path):
+    small(seed=1).save(tmp_path / "w.safetensors")
+    net = small(seed=2)
+    before = net.weights()
+    net.load_weights(tmp_path / "w.safetensors", only="conv*")
+    assert changed(net, before) == ["conv2d_1/weight", "conv2d_2/weight"]
+    net.load_weights(tmp_path / "w.safetensors", only="dense_1/weight")
+    assert changed(net, before)[2:] == ["dense_1/weight"]
+    with pytest.raises(ValueError, match="pattern must match a layer, got 'konv"):
+        net.load_weights(tmp_path / "w.safetensors", only="konv*")
+
+
+def test_load_weights_of_another_library(tmp_path):
+    net = fastconv.Sequential(["Flatten", ("Dense", {"units": 2})], (1, 2, 2), seed=0)
+    arrays = {"fc.weight": np.arange(8, dtype="float64").reshape(2, 4),
+              "fc.bias": np.ones(2, "float16"),
+              "steps": np.zeros((), "int64")}  # fmt: skip
+    write_weights(tmp_path / "w.safetensors", arrays)
+    names = {"fc.weight": "dense_1/weight", "fc.bias": "dense_1/bias"}
+    with pytest.raises(ConfigError, match="steps: no layer has 'steps'"):
+        net.load_weights(tmp_path / "w.safetensors", mapping=names)
+    loaded = net.load_weights(tmp_path / "w.safetensors", mapping=names.get)
+    assert loaded == ["dense_1/weight", "dense_1/bias"]
+    assert_bits_equal(net["dense_1"].params["weight"], arrays["fc.weight"].astype("float32"))
+    assert_bits_equal(net["dense_1"].params["bias"], np.ones(2, "float32"))
+
+
+def test_load_weights_names_all_problems_and_loads_nothing(tmp_path):
+    arrays = {"dense_1/weight": np.zeros((4, 2), "float32"), "dens_1/bias": np.zeros(2, "float32")}
+    write_weights(tmp_path / "w.safetensors", arrays)
+    net = fastconv.Sequential([("Dense", {"units": 2})], (4,), seed=0)
+    before = net.weights()
+    with pytest.raises(ConfigError) as caught:
+        net.load_weights(tmp_path / "w.safetensors")
+    assert caught.value.problems == [
+        "load_weights: dens_1/bias: no layer has 'dens_1/bias'; did you mean 'dense_1/bias'?",
+        "load_weights: dense_1/bias: is missing in the file",
+        "load_weights: dense_1/weight: must have shape (2, 4), got (4, 2)",
+    ]
+    with pytest.raises(ConfigError, match="shape"):
+        net.load_weights(tmp_path / "w.safetensors", strict=False)
+    assert not changed(net, before)
+    write_weights(tmp_path / "w.safetensors", {"dense_1/bias": np.ones(2, "float32")})
+    assert net.load_weights(tmp_path / "w.safetensors", strict=False) == ["dense_1/bias"]
+
+
+def test_set_weights_gives_all_or_nothing():
+    net = small()
+    before = net.weights()
+    with pytest.raises(ConfigError, match="no layer has 'dense_1/wieght'; did you mean"):
+        net.set_weights({"dense_1/bias": np.ones(3), "dense_1/wieght": 3})
+    with pytest.raises(ShapeError, match="must have shape"):
+        net.set_weights({"dense_1/bias": np.ones(3), "dense_1/weight": np.ones(3)})
+    assert not changed(net, before)
+    net.set_weights({"dense_1/bias": np.ones(3), "batch_norm_1/running_mean": np.ones(4)})
+    assert changed(net, before) == ["batch_norm_1/running_mean", "dense_1/bias"]
+
+
+# Damaged and hostile files
+
+
+def file(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def entry(shape: Any = (2,), offsets: Any = (0, 8), dtype: Any = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+TWO = b"\0" * 8
+HOSTILE = [
+    ("empty", b"", "at least 8 bytes"),
+    ("seven bytes", b"\0" * 7, "at least 8 bytes, got 7"),
+    ("no header", file(b""), "Expecting value"),
+    ("a header larger than the file", file({}, length=2**63), "must fit the file"),
+    ("a pickle", b"\x80\x04\x95" + b"x" * 100, "must fit the file"),
+    ("a list", file([]), "header: must be an object"),
+    ("doubled names", file(b'{"a": 1, "a": 2}'), "keys must be unique"),
+    ("NaN", file(b'{"a": NaN}'), "no JSON number"),
+    ("nested", file(b"[" * 100_000), "nested"),
+    ("many values", file(b"[" + b"[]," * 10**6 + b"1]"), "values"),
+    ("metadata that is no text", file({"__metadata__": {"a": 1}}), "__metadata__"),
+    ("an entry that is none", file({"a": 3}), "must have dtype, shape"),
+    ("an entry with more", file({"a": {**entry(), "more": 1}}, TWO), "must have dtype, shape"),
+    ("an unknown dtype", file({"a": entry(dtype="F33")}, TWO), "dtype: must be one of"),
+    ("a dtype that is no text", file({"a": entry(dtype=[])}, TWO), "dtype: must be one of"),
+    ("a negative shape", file({"a": entry([-2])}, TWO), "shape: must be a list of sizes"),
+    ("a shape of floats", file({"a": entry([2.0])}, TWO), "shape: must be a list of sizes"),
+    ("a shape of bools", file({"a": entry([True])}, TWO), "shape: must be a list of sizes"),
+    ("a huge shape", file({"a": entry([2**62, 2**62])}, TWO), "must fill its bytes"),
+    ("a product that wraps to 8 bytes", file({"a": entry([2**32, 2**32, 2])}, TWO), "must fill"),
+    ("a long shape", file({"a": entry([1] * 33, [0, 4])}, b"\0" * 4), "list of sizes"),
+    ("a length that does not fit", file({"a": entry([3])}, TWO), "must fill its bytes, got 8"),
+    ("one offset", file({"a": entry(offsets=[0])}, TWO), "begin and end"),
+    ("an end before the begin", file({"a": entry(offsets=[8, 0])}, TWO), "must fill its bytes"),
+    ("a gap", file({"a": entry(offsets=[4, 12])}, b"\0" * 12), "must begin at 0"),
+    ("an overlap", file({"a": entry(), "b": entry(offsets=[4, 12])}, b"\0" * 12),
+     "must begin at 8, where 'a' ends"),
+    ("a range beyond the file", file({"a": entry([4], [0, 16])}, TWO), "must fill the 8 bytes"),
+    ("bytes that are nobody's", file({"a": entry()}, TWO + b"\0"), "must fill the 9 bytes"),
+    ("metadata that is no JSON", file({"__metadata__": {"fastconv": "{"}}), "configuration"),
+    ("a network that imports",
+     file({"__metadata__": {"fastconv": '{"input_shape": [1], "layers": ["os.system"]}'}}),
+     "registered name, got 'os.system'"),
+    ("a network larger than its file",
+     file({"__metadata__": {"fastconv": '{"input_shape": [9999999], "layers": [["Dense", '
+                                        '{"units": 99999999}]]}'}}),
+     "dense_1/weight is missing"),
+    ("another network's arrays",
+     file({"__metadata__": {"fastconv": '{"input_shape": [2], "layers": ["ReLU"]}'},
+           "a": entry()}, TWO), "a belongs to no layer"),
+    ("another dtype",
+     file({"__metadata__": {"fastconv": '{"input_shape": [1], "layers": [["Dense", {"units": 1, '
+                                        '"bias": false}]]}'},
+           "dense_1/weight": entry([1, 1], dtype="F64")}, TWO),
+     r"dense_1/weight must be \(1, 1\) float32, got \(1, 1\) F64"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "text"), [row[1:] for row in HOSTILE],
+                         ids=[row[0] for row in HOSTILE])  # fmt: skip
+def test_hostile_files(content, text, tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        begun = time.perf_counter()
+        with pytest.raises(FormatError, match=text):
+            fastconv.load(path)
+        assert time.perf_counter() - begun < 1
+        assert tracemalloc.get_traced_memory()[1] < len(content) + 64 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_largest_header_of_many_values_keeps_the_limits(tmp_path):
+    path = tmp_path / "net.safetensors"
+    items = ",".join(f'"{i:020d}": [[[[{i}.5]]]]' for i in range(40_000))
+    path.write_bytes(file(("{" + items + "}").encode()))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="must have dtype"):
+            fastconv.load(path)
+        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size + 64 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_cut_off_at_any_byte(tmp_path):
+    net = fastconv.Sequential([("Dense", {"units": 2})], (3,), seed=0)
+    net.save(tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    path = tmp_path / "part"
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FormatError):
+            fastconv.load(path)
+        with pytest.raises(FormatError):
+            net.load_weights(path)
+
+
+def test_a_file_with_any_byte_changed_is_read_or_refused(rng, tmp_path):
+    net = fastconv.Sequential([("Dense", {"units": 2})], (3,), seed=0)
+    net.save(tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    path = tmp_path / "changed"
+    for at in rng.integers(0, len(whole), 300):
+        path.write_bytes(whole[:at] + bytes([rng.integers(256)]) + whole[at + 1 :])
+        try:
+            fastconv.load(path)
+        except FormatError:
+            continue
+
+
+def test_a_sparse_file_of_a_terabyte_takes_no_memory(tmp_path):
+    path = tmp_path / "sparse"
+    path.write_bytes(file({"a": entry([2**38], [0, 2**40])}))
+    try:
+        os.truncate(path, path.stat().st_size + 2**40)
+    except OSError:
+        pytest.skip("this file system has no sparse files of that size")
+    with open_weights(path) as weights:
+        assert weights.entries["a"].shape == (2**38,)
+    net = fastconv.Sequential([("Dense", {"units": 2})], (3,))
+    with pytest.raises(ConfigError, match="a: no layer has 'a'"):
+        net.load_weights(path)
+
+
+GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.safetensors"))
+
+
+def test_there_are_golden_files_of_every_layer():
+    texts = [path.with_suffix(".json").read_text() for path in GOLDEN]
+    names = {node["layer"] for text in texts for node in json.loads(text)["nodes"]
+             if "layer" in node}  # fmt: skip
+    assert {f"fastconv.{name}.v1" for name in fastconv.list_layers() if "." not in name} <= names
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_files_load_for_ever(path):
+    """What old files say and compute never changes; these are only ever added to."""
+    net = fastconv.load(path)
+    config = json.loads(path.with_suffix(".json").read_text())
+    assert net.to_config() == config
+    assert fastconv.from_config(config).to_config() == config
+    with np.load(path.with_suffix(".npz")) as arrays:
+        xs = tuple(arrays[name] for name in net._graph.input_ids)
+        expected = [arrays[f"y{i}"] for i in range(len(net._graph.outputs))]
+    for y, old in zip(as_tuple(net(*xs)), expected, strict=True):
+        np.testing.assert_allclose(y, old, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent.parent / "golden").glob("by_hand*.json")),
+    ids=lambda path: path.stem,
+)  # fmt: skip
+def test_golden_files_written_by_hand(path):
+    net = fastconv.from_config(path.read_bytes())
+    assert net.to_config() == json.loads(path.with_name(f"full_{path.name}").read_text())

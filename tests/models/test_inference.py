@@ -1,0 +1,98 @@
+"""Frozen twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import as_tuple, book, branches, random_like, small
+
+import fastconv
+from fastconv.errors import FastconvError
+from fastconv.testing import assert_bits_equal, assert_close
+
+create = fastconv.create_layer
+
+
+def moved(net, rng):
+    """Give a network weights and statistics that are all different."""
+    weights = net.weights()
+    net.set_weights({k: v + rng.uniform(0.1, 0.9, v.shape) for k, v in weights.items()})
+    return net
+
+
+@pytest.mark.parametrize("make", [book, branches])
+def test_without_batch_norm_the_bits_are_the_same(make, rng):
+    net = moved(make(), rng)
+    x = random_like(net, rng)
+    for y, expected in zip(as_tuple(net.for_inference()(x)), as_tuple(net(x)), strict=True):
+        assert_bits_equal(y, expected)
+
+
+def test_batch_norm_is_folded_and_dropout_gone(rng):
+    net = moved(small("float64"), rng)
+    frozen = net.for_inference()
+    assert [step.name for step in frozen._graph.steps] == [
+        "conv2d_1", "relu_1", "max_pool2d_1", "conv2d_2", "relu_2", "flatten_1", "dense_1"
+    ]  # fmt: skip
+    x = random_like(net, rng)
+    assert_close(frozen(x), net(x))
+    assert_close(frozen.predict(x, batch_size=2), net(x))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("first", ["Conv2D", "Dense"])
+def test_folding_with_and_without_bias(first, bias, rng):
+    config = {"filters": 3, "kernel_size": 2} if first == "Conv2D" else {"units": 3}
+    shape = (2, 4, 4) if first == "Conv2D" else (5,)
+    layers = [(first, {**config, "bias": bias}), ("BatchNorm", {"epsilon": 0.01}), "ReLU"]
+    net = moved(fastconv.Sequential(layers, shape, "float64", seed=0), rng)
+    frozen = net.for_inference()
+    assert len(frozen._graph.steps) == 2
+    x = random_like(net, rng)
+    assert_close(frozen(x), net(x))
+
+
+def test_what_others_read_is_not_folded(rng):
+    x = fastconv.Input((2, 4, 4), "float64")
+    conv = create("Conv2D", filters=3, kernel_size=3, name="conv")
+    one = conv(x)
+    both = create("Add")(create("BatchNorm")(one), one)
+    net = moved(fastconv.Model(x, both, seed=0), rng)
+    batch = random_like(net, rng)
+    assert len(net.for_inference()._graph.steps) == 3
+    assert_bits_equal(net.for_inference()(batch), net(batch))
+    a, b = fastconv.Input((2, 4, 4), "float64"), fastconv.Input((2, 4, 4), "float64")
+    shared = moved(fastconv.Model((a, b), (create("BatchNorm")(conv(a)), conv(b)), seed=0), rng)
+    assert len(shared.for_inference()._graph.steps) == 3
+
+
+def test_a_convolution_with_activation_is_not_folded(rng):
+    layers = [("Conv2D", {"filters": 2, "kernel_size": 3, "activation": "relu"}), "BatchNorm"]
+    net = moved(fastconv.Sequential(layers, (1, 5, 5), seed=0), rng)
+    x = random_like(net, rng)
+    assert_bits_equal(net.for_inference()(x), net(x))
+
+
+def test_the_twin_stays_when_the_network_learns(rng):
+    net = moved(small(), rng)
+    x = random_like(net, rng)
+    frozen = net.for_inference()
+    y = frozen(x)
+    net.compile("sgd", "softmax_cross_entropy")
+    before = net(x)
+    net.train_on_batch(x, [0, 1, 2])
+    assert not np.array_equal(net(x), before)
+    assert_bits_equal(frozen(x), y)
+
+
+def test_plain_weights_are_dropped(rng):
+    net = book()
+    frozen = net.for_inference()
+    with pytest.raises(FastconvError, match="dropped"):
+        frozen._graph.layers["dense_1"].params["weight"]
+    assert frozen.nbytes < 1.5 * sum(value.nbytes for value in net.weights().values())
+    assert net["dense_1"].params["weight"].shape == (100, 4320)
+    assert frozen.count_params() == net.count_params()
+    assert frozen.plan(3).nodes[0].id == "conv2d_1+relu_1"
+    assert "dense_2" in frozen.summary()
+    assert repr(frozen).startswith("<InferenceModel of 7 layers, ")

@@ -1,0 +1,123 @@
+"""What a network costs, said before it runs, held against what it took."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from networks import book, branches, random_like, small
+
+import fastconv
+from fastconv.errors import ArgumentError
+
+create = fastconv.create_layer
+
+
+def test_the_plan_of_a_row():
+    plan = book().plan(10)
+    ids = [node.id for node in plan.nodes]
+    assert ids == ["conv2d_1+relu_1", "max_pool2d_1", "flatten_1", "dense_1+relu_2", "dense_2"]
+    conv, pool, flat, _, last = plan.nodes
+    assert conv.layer == "Conv2D+ReLU"
+    assert conv.activations == 10 * 30 * 24 * 24 * 4
+    assert pool.activations == conv.activations // 4
+    assert flat.activations == 0
+    assert conv.multiply_adds == 10 * 30 * 24 * 24 * 25
+    assert last.multiply_adds == 10 * 100 * 10
+    assert sum(node.parameters for node in plan.nodes) == 433_890
+    assert plan.parameter_bytes == 4 * 433_890
+    packed = sum(node.packed for node in plan.nodes)
+    assert plan.peak == conv.activations + pool.activations + packed
+    assert plan.where == "max_pool2d_1"
+    assert conv.algorithm and conv.why
+
+
+def test_a_plan_as_text_and_as_plain_values():
+    plan = book().plan(2, workspace_limit="1 MiB")
+    text = str(plan)
+    assert text.startswith("plan of inference, batch of 2\nnode ")
+    assert "conv2d_1+relu_1" in text
+    assert text.endswith("at max_pool2d_1, beside 1.66 MiB of parameters")
+    values = json.loads(json.dumps(plan.to_dict()))
+    assert values["workspace_limit"] == 2**20
+    assert values["peak"] == plan.peak
+    assert [node["id"] for node in values["nodes"]] == [node.id for node in plan.nodes]
+
+
+def test_a_plan_counts_a_shared_layers_parameters_once():
+    plan = branches().plan()
+    assert sum(node.parameters for node in plan.nodes) == branches().count_params()
+
+
+def test_the_workspace_of_a_plan_is_what_a_run_takes(rng):
+    layers = [("Conv2D", {"filters": 8, "kernel_size": 3, "algorithm": "im2col"})]
+    net = fastconv.Sequential(layers, (4, 16, 16))
+    (node,) = net.plan(5).nodes
+    assert node.algorithm == "im2col"
+    assert node.workspace > 5 * 14 * 14 * 36 * 4 - 1
+    net(random_like(net, rng, 5))
+    with fastconv.memory.track() as used:
+        net(random_like(net, rng, 5))
+    assert used.workspace_peak == node.workspace
+    assert used.output == node.activations
+
+
+def test_the_activations_of_a_plan_are_what_a_run_hands_out(rng):
+    net = small()
+    net(random_like(net, rng))
+    with fastconv.memory.track() as used:
+        net(random_like(net, rng))
+    assert used.output == sum(node.activations for node in net.plan(3).nodes)
+
+
+def test_training_takes_more():
+    net = small()
+    inference, training = net.plan(16), net.plan(16, training=True)
+    assert training.peak > inference.peak
+    assert [node.id for node in training.nodes] == [step.id for step in net._graph.steps]
+    net.freeze()
+    assert net.plan(16, training=True).peak < training.peak
+
+
+def test_residual_blocks_keep_two_arrays():
+    x = fastconv.Input((4, 16, 16))
+    node = create("ReLU")(x)
+    size = 4 * 16 * 16 * 4
+    for _ in range(5):
+        node = create("Add")(create("Tanh")(create("ReLU")(node)), node)
+    plan = fastconv.Model(x, node).plan()
+    assert plan.peak == 3 * size
+    assert max(node.live for node in plan.nodes) == plan.peak
+
+
+def test_plans_are_kept_in_a_bounded_cache():
+    net = small()
+    assert net.plan(3) is net.plan(3)
+    for batch in range(1, 100):
+        net.plan(batch)
+        net.intermediate(np.zeros((1, 2, 8, 8)), net._graph.ids[batch % 9])
+    assert len(net._cache) <= 32
+
+
+def test_the_plan_of_what_no_machine_holds():
+    layers = ["Flatten", ("Dense", {"units": 2**31 - 1})]
+    config = {"input_shape": [3, 512, 512], "layers": layers}
+    plan = fastconv.from_config(config).plan()
+    assert plan.parameter_bytes == 4 * (2**31 - 1) * (3 * 512 * 512 + 1)
+
+
+def test_a_third_partys_layer_without_costs_is_estimated():
+    class Plain(fastconv.Layer):
+        def infer(self, *specs):
+            return specs[0]
+
+    plan = fastconv.Sequential([Plain()], (3,)).plan()
+    assert plan.nodes[0].estimated
+    assert "* estimated" in str(plan)
+
+
+@pytest.mark.parametrize(("batch", "limit"), [(0, None), (-1, None), (1, -1)])
+def test_refused(batch, limit):
+    with pytest.raises(ArgumentError, match="^plan: "):
+        small().plan(batch, workspace_limit=limit)

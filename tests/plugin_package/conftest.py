@@ -1,0 +1,3 @@
+"""This folder is a package to install; collecting it would import it."""
+
+collect_ignore_glob = ["*"]

@@ -1,0 +1,105 @@
+"""The house keeps its order: every module imports only what stands above it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fastconv
+
+PACKAGE = Path(fastconv.__file__).parent
+ORDER = (
+    "errors geometry memory threads kernels reference costs functional registry initializers "
+    "layers training models zoo data plot explain compat sklearn testing cli"
+).split()
+# The reference is the specification: it may lean on nothing that it specifies.
+ALONE = {"reference": {"geometry", "errors"}}
+OPTIONAL = {"matplotlib", "onnx", "PIL", "safetensors", "sklearn", "tqdm"}
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def unit(path: Path) -> str:
+    """Return the room of the house that a file of the package stands in."""
+    return path.parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, dotted name) of everything that a file imports, relative names resolved."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    package = ("fastconv", *path.parts[:-1])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, node.module or "")).strip(".")
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+
+
+def at_import(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports as soon as it is imported itself."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
+
+def test_every_module_has_a_room():
+    rooms = {unit(path) for path in MODULES} - {"__init__", "__main__"}
+    assert {"errors", "geometry", "reference", "functional", "layers"} <= rooms
+    assert rooms <= set(ORDER), f"not in the order of the house: {sorted(rooms - set(ORDER))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_go_downwards_only(path):
+    room = unit(path)
+    if room in {"__init__", "__main__"}:
+        pytest.skip("the front door opens every room")
+    allowed = ALONE.get(room, set(ORDER[: ORDER.index(room)]) - {"testing"}) | {room}
+    wrong = []
+    for line, name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "fastconv":
+            continue
+        if len(parts) == 1 or parts[1] not in ORDER:
+            wrong.append(f"{path}:{line} imports {name}: import the module it is defined in")
+        elif parts[1] not in allowed:
+            wrong.append(f"{path}:{line} imports {name}, which stands below {room}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_kernels_import_nothing_but_kernels():
+    sources = [*PACKAGE.glob("kernels/*.pyx"), *PACKAGE.glob("kernels/*.px[id]")]
+    if not sources:
+        pytest.skip("the sources of the kernels are not installed")
+    pattern = re.compile(r"^\s*(?:from|cimport|import)\s+(fastconv[\w.]*)", re.MULTILINE)
+    for source in sources:
+        for name in pattern.findall(source.read_text(encoding="utf-8")):
+            assert name.startswith("fastconv.kernels"), f"{source.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_only_numpy_is_imported_at_once(path):
+    """What is optional or slow is imported where it is used."""
+    for name in at_import(path):
+        root = name.split(".")[0]
+        assert root in {"numpy", "fastconv", ""} | sys.stdlib_module_names, f"{path}: {name}"
+
+
+def test_importing_fastconv_loads_no_optional_package(environment):
+    code = "import sys, fastconv; print(*{name.split('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    loaded = set(run.stdout.split())
+    assert "fastconv" in loaded
+    assert not loaded & OPTIONAL

@@ -1,0 +1,64 @@
+"""A network of one matrix, which is all that the training protocol needs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fastconv.layers.parameter import Parameter
+
+
+class Linear:
+    """y = x @ weight + bias with `heads` outputs that are all the same array."""
+
+    def __init__(self, inputs=4, units=3, *, heads=1, last="fastconv.Dense.v1"):
+        rng = np.random.default_rng(5)
+        self.parameters = {
+            "dense_1/weight": Parameter(rng.normal(size=(inputs, units))),
+            "dense_1/bias": Parameter(np.zeros(units)),
+        }
+        self.heads = heads
+        self.last = SimpleNamespace(registered_name=last, name="dense_1", config={})
+        self.compiled = None
+        self.gradients = {}
+        self.steps = []
+        self.batches = []
+
+    def trainable_parameters(self):
+        return self.parameters
+
+    def output_layers(self):
+        return [self.last] * self.heads
+
+    def cast_inputs(self, x):
+        return (np.asarray(x, np.float64),)
+
+    def predict_batch(self, xs):
+        self.batches.append(len(xs[0]))
+        weight, bias = (p.value for p in self.parameters.values())
+        y = xs[0] @ weight + bias
+        return y if self.heads == 1 else (y,) * self.heads
+
+    def forward_backward(self, xs, dloss, step):
+        y = self.predict_batch(xs)
+        outputs = y if isinstance(y, tuple) else (y,)
+        losses, gradients = dloss(outputs)
+        dy = sum(gradients)
+        self.gradients = {"dense_1/weight": xs[0].T @ dy, "dense_1/bias": dy.sum(axis=0)}
+        self.steps.append(step)
+        return outputs, losses
+
+
+@pytest.fixture
+def linear():
+    return Linear
+
+
+@pytest.fixture
+def blobs():
+    """150 points of three classes that a line can part: x (150, 4), y (150,)."""
+    rng = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    return rng.normal(size=(150, 4)) + 3 * np.eye(3, 4)[y], y

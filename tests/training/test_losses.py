@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastconv import registry
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.training import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+
+RNG = np.random.default_rng(0)
+
+
+def softmax(y):
+    e = np.exp(y - y.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def numerical(loss, outputs, targets, step=1e-6):
+    gradient = np.zeros_like(outputs)
+    for index in np.ndindex(outputs.shape):
+        up, down = outputs.copy(), outputs.copy()
+        up[index] += step
+        down[index] -= step
+        gradient[index] = (loss(up, targets) - loss(down, targets)) / (2 * step)
+    return gradient
+
+
+def cases(name):
+    for shape in [(1, 2), (5, 4), (2, 3, 2, 3)]:
+        outputs = RNG.normal(size=shape)
+        if name == "cross_entropy":
+            outputs = softmax(outputs)
+        if name != "mean_squared_error":
+            labels = RNG.integers(0, shape[1], (shape[0], *shape[2:]))
+            yield outputs, labels
+            yield outputs, labels.astype(np.uint8)
+            yield outputs, np.moveaxis(np.eye(shape[1])[labels], -1, 1)
+        yield outputs, softmax(RNG.normal(size=shape))
+
+
+@pytest.mark.parametrize("name", registry.losses.names())
+def test_gradient_is_the_numerical_one(name):
+    loss = registry.resolve(registry.losses, name, "test")
+    for outputs, targets in cases(name):
+        before = outputs.copy(), targets.copy()
+        value, gradient = loss.value_and_gradient(outputs, targets)
+        assert value == loss(outputs, targets)
+        assert gradient.shape == outputs.shape and gradient.dtype == outputs.dtype
+        np.testing.assert_allclose(
+            gradient, numerical(loss, outputs, targets), rtol=1e-6, atol=1e-9
+        )
+        np.testing.assert_array_equal(outputs, before[0])
+        np.testing.assert_array_equal(targets, before[1])
+
+
+@pytest.mark.parametrize("name", registry.losses.names())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradient_has_the_dtype_of_the_outputs(name, dtype):
+    loss = registry.resolve(registry.losses, name, "test")
+    outputs = softmax(RNG.normal(size=(3, 4))).astype(dtype)
+    _, gradient = loss.value_and_gradient(outputs, np.eye(4)[[0, 1, 2]])
+    assert gradient.dtype == dtype
+
+
+def test_worked_values():
+    assert SoftmaxCrossEntropy()(np.zeros((4, 10)), np.arange(4)) == pytest.approx(np.log(10))
+    assert CrossEntropy()(np.array([[0.25, 0.75]]), np.array([1])) == pytest.approx(-np.log(0.75))
+    assert MeanSquaredError()(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]])) == 2.0
+
+
+def test_labels_and_one_hot_are_the_same():
+    outputs, labels = RNG.normal(size=(6, 5)), RNG.integers(0, 5, 6)
+    for loss, y in [(SoftmaxCrossEntropy(), outputs), (CrossEntropy(), softmax(outputs))]:
+        value, gradient = loss.value_and_gradient(y, labels)
+        shares, by_shares = loss.value_and_gradient(y, np.eye(5)[labels])
+        assert value == pytest.approx(shares, rel=1e-14)
+        np.testing.assert_allclose(gradient, by_shares, rtol=1e-12, atol=1e-16)
+
+
+def test_the_pair_softmax_and_cross_entropy_agrees_with_the_fused_loss():
+    outputs, labels = RNG.normal(size=(6, 5)), RNG.integers(0, 5, 6)
+    assert CrossEntropy()(softmax(outputs), labels) == pytest.approx(
+        SoftmaxCrossEntropy()(outputs, labels), rel=1e-13
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_huge_logits_stay_finite(dtype):
+    loss = SoftmaxCrossEntropy()
+    value, gradient = loss.value_and_gradient(np.array([[1e30, -1e30]], dtype), np.array([1]))
+    assert np.isfinite(value) and value > 1e30 and gradient.tolist() == [[1, -1]]
+    masked = np.array([[0, 0, -np.inf]], dtype)  # a class that is ruled out
+    assert loss(masked, np.array([[1.0, 0.0, 0.0]])) == pytest.approx(np.log(2))
+    assert loss(masked, np.array([0])) == pytest.approx(np.log(2))
+
+
+def test_a_probability_of_zero_gives_a_large_finite_loss():
+    y = np.array([[0, 1]], np.float32)
+    for targets in (np.array([0]), np.array([[1.0, 0.0]])):
+        value, gradient = CrossEntropy().value_and_gradient(y, targets)
+        assert value == pytest.approx(87.3365, abs=1e-3) and np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), CrossEntropy()])
+@pytest.mark.parametrize(
+    ("targets", "error", "words"),
+    [
+        (np.array([0, 3]), ArgumentError, "0 to 2 for 3 outputs, got 3"),
+        (np.array([-1, 0]), ArgumentError, "got -1"),
+        (np.array([0.0, 1.0]), ArgumentTypeError, "y.astype"),
+        (np.array([[0], [1]]), ShapeError, r"\(2,\).*got \(2, 1\)"),
+        (np.array([0, 1, 2]), ShapeError, r"got \(3,\)"),
+        (np.array(["a", "b"]), ArgumentTypeError, "integers"),
+        (np.full((2, 3), None), ArgumentTypeError, "numbers"),
+    ],
+)
+def test_wrong_targets_are_refused(loss, targets, error, words):
+    with pytest.raises(error, match=words):
+        loss(np.full((2, 3), 1 / 3), targets)
+
+
+def test_other_refusals():
+    with pytest.raises(ArgumentError, match="softmax_cross_entropy"):
+        CrossEntropy()(np.array([[-1.0, 2.0]]), np.array([0]))
+    with pytest.raises(ShapeError, match="one-hot"):
+        MeanSquaredError()(np.zeros((2, 3)), np.array([0, 1]))
+    with pytest.raises(ArgumentTypeError, match="numbers"):
+        MeanSquaredError()(np.zeros((1, 1)), np.array([["a"]]))
+    with pytest.raises(ShapeError, match="outputs"):
+        SoftmaxCrossEntropy()(np.zeros(3), np.array([0, 1, 2]))
+
+
+@pytest.mark.parametrize("name", registry.losses.names())
+def test_an_empty_batch_costs_nothing(name):
+    loss = registry.resolve(registry.losses, name, "test")
+    value, gradient = loss.value_and_gradient(np.zeros((0, 3)), np.zeros((0, 3)))
+    assert value == 0 and gradient.shape == (0, 3)
