@@ -34,7 +34,8 @@ class InstructionSet:
 MACHINE = platform.machine().lower()
 INSTRUCTION_SETS = {
     "x86_64": (
-        InstructionSet("baseline", ("-march=x86-64",), 16, 6),
+        # -mno-sse3 takes back every later set too that the user's CFLAGS may name
+        InstructionSet("baseline", ("-march=x86-64", "-mno-sse3"), 16, 6),
         InstructionSet("avx2", ("-march=x86-64", "-mavx2", "-mfma"), 32, 6),
         InstructionSet(
             "avx512",
@@ -78,6 +79,10 @@ def switched_off(variable: str) -> bool:
     return value == "0"
 
 
+VECTORS = not switched_off("FASTCONV_VECTORS")
+THREADS = not switched_off("FASTCONV_THREADS")
+
+
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -100,7 +105,7 @@ class BuildKernels(build_ext):
 
     def build_extensions(self) -> None:
         unix = self.compiler.compiler_type == "unix"
-        vectors = unix and not switched_off("FASTCONV_VECTORS")
+        vectors = unix and VECTORS
         if vectors:
             probe = "typedef float v __attribute__((vector_size(16))); v f(v a) { return a + a; }"
             reason = self.refusal((), probe)
@@ -148,7 +153,7 @@ class BuildKernels(build_ext):
 
 def extensions() -> list[Extension]:
     """Return every module that this kind of machine could have."""
-    macros = [("FC_NO_THREADS", "1")] if switched_off("FASTCONV_THREADS") else []
+    macros = [] if THREADS else [("FC_NO_THREADS", "1")]
     wanted = os.environ.get("FASTCONV_BUILD_ISAS")
     names = {t.name for t in TARGETS}
     chosen = set(wanted.split(",")) | {"baseline"} if wanted else names
@@ -202,7 +207,7 @@ def cythonized() -> list[Extension]:
 
 
 building = any(not word.startswith("-") for word in sys.argv[1:]) and not {
-    "egg_info", "sdist", "clean", "dist_info",
+    "build_py", "egg_info", "sdist", "clean", "dist_info",
 } & set(sys.argv[1:])  # fmt: skip
 setup(ext_modules=cythonized() if building else extensions(),
       cmdclass={"build_ext": BuildKernels})  # fmt: skip

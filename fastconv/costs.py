@@ -94,8 +94,9 @@ def convolution_costs(
     plain_forward = few(g.K // g.groups, lanes)
     unfolded = g.im2col_bytes(itemsize)
     if backward:
+        plain = few(g.C // g.groups, lanes)
         packed = {
-            "direct": 0 if few(g.C // g.groups, lanes) else g.packed_backward_bytes(itemsize, lanes),
+            "direct": 0 if plain else g.packed_backward_bytes(itemsize, lanes),
             "im2col": packed_unfolded_backward(g, itemsize, lanes),
         }
         base = 0 if plain_forward else g.weight_gradient_bytes(itemsize, lanes)

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 
@@ -24,11 +24,11 @@ SUM_LENGTH = 512
 #: The largest number of partial sums that the gradient of the weights goes through.
 MOST_PARTIAL_SUMS = 16
 
-Padding = Union[str, tuple[tuple[int, int], tuple[int, int]]]
+Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
 
 def as_int(
-    operation: str, parameter: str, value: object, minimum: int, maximum: int = LARGEST
+    operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST
 ) -> int:
     """Return `value` as an int between `minimum` and `maximum`, or raise.
 
@@ -44,7 +44,7 @@ def as_int(
         if isinstance(value, bool) or name in ("bool", "bool_"):
             raise ArgumentTypeError(f"{operation}: {parameter} must be an integer, got {value!r}")
         try:
-            value = operator.index(value)  # type: ignore[arg-type]
+            value = operator.index(value)
         except TypeError:
             raise ArgumentTypeError(
                 f"{operation}: {parameter} must be an integer, got {shorten(value)} ({name})"
@@ -60,28 +60,28 @@ def as_int(
     return value
 
 
-def _is_sequence(value: object) -> bool:
+def _is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def as_pair(operation: str, parameter: str, value: object, minimum: int) -> tuple[int, int]:
+def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an integer, or a sequence of two, as a pair (vertical, horizontal)."""
     if not _is_sequence(value):
         number = as_int(operation, parameter, value, minimum)
         return number, number
-    if len(value) != 2:  # type: ignore[arg-type]
+    if len(value) != 2:
         raise ArgumentError(
             f"{operation}: {parameter} must be an integer or two of them, "
-            f"got {len(value)}: {shorten(value)}"  # type: ignore[arg-type]
+            f"got {len(value)}: {shorten(value)}"
         )
-    first, second = value  # type: ignore[misc]
+    first, second = value
     return (
         as_int(operation, parameter, first, minimum),
         as_int(operation, parameter, second, minimum),
     )
 
 
-def as_padding(operation: str, value: object) -> Padding:
+def as_padding(operation: str, value: Any) -> Padding:
     """Return `value` as ``((top, bottom), (left, right))``, or as the word ``"same"``."""
     if isinstance(value, str):
         if value == "valid":
@@ -92,9 +92,9 @@ def as_padding(operation: str, value: object) -> Padding:
             f"{operation}: padding must be an integer, a pair, two pairs, 'same' or 'valid', "
             f"got {shorten(value)}"
         )
-    if _is_sequence(value) and len(value) == 2:  # type: ignore[arg-type]
-        if all(_is_sequence(side) for side in value):  # type: ignore[union-attr]
-            vertical, horizontal = value  # type: ignore[misc]
+    if _is_sequence(value) and len(value) == 2:
+        if all(_is_sequence(side) for side in value):
+            vertical, horizontal = value
             return (
                 as_pair(operation, "padding", vertical, 0),
                 as_pair(operation, "padding", horizontal, 0),
@@ -103,20 +103,20 @@ def as_padding(operation: str, value: object) -> Padding:
     return (vertical, vertical), (horizontal, horizontal)
 
 
-def as_shape(operation: str, parameter: str, shape: object, axes: str, minimum: int = 1) -> tuple:
+def as_shape(operation: str, parameter: str, shape: Any, axes: str, minimum: int = 1) -> tuple:
     """Return `shape` as a tuple of ints, one per letter of `axes`; N may be 0, the others not."""
     if not _is_sequence(shape):
         raise ArgumentTypeError(
             f"{operation}: {parameter} must be a tuple ({', '.join(axes)}), got {shorten(shape)}"
         )
-    if len(shape) != len(axes):  # type: ignore[arg-type]
+    if len(shape) != len(axes):
         raise ShapeError(
             f"{operation}: {parameter} must have {len(axes)} numbers ({', '.join(axes)}), "
-            f"got {shorten(tuple(shape))}"  # type: ignore[arg-type]
+            f"got {shorten(tuple(shape))}"
         )
     return tuple(
         as_int(operation, f"{parameter}[{i}]", size, 0 if axis == "N" else minimum)
-        for i, (axis, size) in enumerate(zip(axes, shape))  # type: ignore[call-overload]
+        for i, (axis, size) in enumerate(zip(axes, shape, strict=True))
     )
 
 
@@ -131,7 +131,7 @@ def check_axes(operation: str, parameter: str, shape: Sequence[int], axes: str) 
             f"{operation}: {parameter} must have {len(axes)} dimensions ({', '.join(axes)}), "
             f"got shape {tuple(shape)}{remedy}"
         )
-    for axis, size in zip(axes, shape):
+    for axis, size in zip(axes, shape, strict=True):
         if size < 1 and axis != "N":
             raise ShapeError(
                 f"{operation}: {parameter} must have at least one element along {axis}, "
@@ -173,11 +173,11 @@ class Window2D:
     def make(
         cls,
         operation: str,
-        kernel: object,
-        stride: object = 1,
-        padding: object = 0,
-        dilation: object = 1,
-        ceil_mode: object = False,
+        kernel: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: Any = False,
         kernel_parameter: str = "kernel_size",
     ) -> Window2D:
         """Check what a user gave and return the window; errors name `operation`."""
@@ -206,10 +206,10 @@ class Window2D:
 
     def resolve(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return ((top, bottom), (left, right)) for a map of `size` (H, W)."""
-        if self.padding != "same":
-            return self.padding  # type: ignore[return-value]
+        if not isinstance(self.padding, str):
+            return self.padding
         sides = []
-        for length, extent, stride in zip(size, self.extent, self.stride):
+        for length, extent, stride in zip(size, self.extent, self.stride, strict=True):
             windows = -(-length // stride)
             total = max((windows - 1) * stride + extent - length, 0)
             sides.append((total // 2, total - total // 2))
@@ -275,7 +275,7 @@ class Conv2DGeometry:
     @classmethod
     def make(
         cls, operation: str, x_shape: Sequence[int], weight_shape: Sequence[int],
-        stride: object, padding: object, dilation: object, groups: object,
+        stride: Any, padding: Any, dilation: Any, groups: Any,
     ) -> Conv2DGeometry:  # fmt: skip
         """Check shapes (N, C, H, W) and (K, C/groups, R, S) and resolve all sizes.
 

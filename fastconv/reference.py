@@ -210,9 +210,7 @@ def max_pool2d(
     return (y, indices) if return_indices else y
 
 
-def max_pool2d_backward(
-    dy: Array, indices: Array, input_shape: tuple[int, int, int, int]
-) -> Array:
+def max_pool2d_backward(dy: Array, indices: Array, input_shape: tuple[int, int, int, int]) -> Array:
     """Add each gradient of dy (N, C, OH, OW) to the cell of (N, C, H, W) that was the maximum."""
     N, C, H, W = input_shape
     dx = np.zeros((N * C, H * W), dy.dtype)

@@ -208,9 +208,7 @@ def test_avg_pool2d_is_the_mean_of_each_window(pool, count_include_pad, integers
         "count_include_pad": count_include_pad,
     }
     np.testing.assert_array_equal(reference.avg_pool2d(x, kernel, **options), expected)
-    np.testing.assert_array_equal(
-        reference.avg_pool2d_backward(dy, x.shape, kernel, **options), dx
-    )
+    np.testing.assert_array_equal(reference.avg_pool2d_backward(dy, x.shape, kernel, **options), dx)
 
 
 def test_dense_is_a_matrix_product_and_its_gradients_the_adjoints(integers):

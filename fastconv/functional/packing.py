@@ -37,6 +37,7 @@ class PackedWeight:
     def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.planes = planes
+        self.weight: np.ndarray | None
         self.finite = bool(np.isfinite(weight).all()) if keep else None
         if planes:  # read as it is; a kept weight must not follow the caller's array
             self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
@@ -61,9 +62,9 @@ class PackedWeight:
 
     def is_finite(self) -> bool:
         """Whether no weight is infinite or NaN."""
-        if self.finite is None:
+        if self.finite is None and self.weight is not None:
             self.finite = bool(np.isfinite(self.weight).all())
-        return self.finite
+        return bool(self.finite)
 
     def __reduce__(self):
         # planes or panels again: dense layers want panels however few their units

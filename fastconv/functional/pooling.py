@@ -133,7 +133,7 @@ def max_pool2d(
         )
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     argmax = _max(pool, x, y, return_indices)
-    return (y, _flat_indices(pool, argmax)) if return_indices else y
+    return y if argmax is None else (y, _flat_indices(pool, argmax))
 
 
 def _max(pool: _Pool, x: np.ndarray, y: np.ndarray, wants_argmax: bool) -> np.ndarray | None:

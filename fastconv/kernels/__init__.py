@@ -25,7 +25,7 @@ __all__ = ["active_isa", "available_isas", "built_isas", "lanes", "left_out", "l
 KNOWN = ("baseline", "avx2", "avx512", "neon")
 #: Multiply-adds that take at most some 50 ms on the slowest path, see `threads.run`.
 SLICE_WORK = {"avx2": 250_000_000, "avx512": 500_000_000}
-DTYPES = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
+DTYPES: dict[np.dtype, str] = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
 
 
 @lru_cache(maxsize=1)

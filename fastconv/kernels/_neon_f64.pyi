@@ -1,1 +1,1 @@
-from ._kernels import *
+from ._kernels import *  # noqa: F403

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.errors import ArgumentError, shorten
+from fastconv.errors import ArgumentError, ConfigError, shorten
 from fastconv.layers.base import Layer
 from fastconv.models import strict_json
 from fastconv.models.graph import DTYPES, Graph, Node
@@ -32,7 +32,18 @@ Ends = tuple[list[Node], list[Node]]  # inputs, outputs
 
 
 def write(graph: Graph, name: str | None = None) -> dict[str, Any]:
-    """Return the configuration of a network: JSON, every default and versioned names in it."""
+    """Return the configuration of a network: JSON, every default and versioned names in it.
+
+    Raises
+    ------
+    ConfigError
+        If the network has more nodes than can be read again, a layer is not registered, or a
+        setting has no form in JSON.
+    """
+    if len(graph.steps) > MAX_NODES:
+        raise ConfigError(
+            f"to_config: a network must have at most {MAX_NODES} nodes, got {len(graph.steps)}"
+        )
     ids = graph.ids
     nodes: list[dict[str, Any]] = []
     for step in graph.steps:

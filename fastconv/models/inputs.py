@@ -69,7 +69,8 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
             )
         if array.shape[1:] != spec.shape or array.ndim == 0:
             raise ShapeError(_wrong_shape(name, array.shape, spec))
-        arrays.append(array.astype(spec.dtype, copy=False))
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
+            arrays.append(array.astype(spec.dtype, copy=False))
     if len({len(array) for array in arrays}) > 1:
         counts = ", ".join(map(str, (len(array) for array in arrays)))
         raise ShapeError(f"Model: inputs must hold equally many examples, got {counts}")

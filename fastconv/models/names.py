@@ -65,6 +65,7 @@ def layer_names(made: Sequence[_Node], input_ids: Sequence[str]) -> dict[int, st
         stem = snake_case(type(layer).__name__)
         looks_automatic[key] = re.fullmatch(rf"{stem}_[0-9]+", layer.name or f"{stem}_1")
         if layer.name is not None and not looks_automatic[key]:
+            check_id(type(layer).__name__, layer.name)
             if layer.name in used:
                 raise ConfigError(
                     f"Model: names must be unique, two layers or inputs are named {layer.name!r}"
@@ -94,13 +95,13 @@ def node_ids(made: Sequence[_Node], names: dict[int, str], input_ids: Sequence[s
             owner[key] = node
     used = {*input_ids, *names.values()}
     ids = []
+    counters: dict[str, itertools.count] = {}
     for node in made:
         name = names[id(node.layer)]
         if owner[id(node.layer)] is not node:
             wished = node.name if node.name and node.name not in used else None
-            name = wished or next(
-                again for i in itertools.count(2) if (again := f"{name}@{i}") not in used
-            )
+            counter = counters.setdefault(name, itertools.count(2))
+            name = wished or next(again for i in counter if (again := f"{name}@{i}") not in used)
             used.add(name)
         ids.append(name)
     return ids

@@ -170,7 +170,7 @@ class TrainableNetwork(Network):
         History
             ``.history`` has a list an epoch long for each figure.
         """
-        if validation_data is not None and len(validation_data) == 2:
+        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
             validation_data = (self._parts(validation_data[0]), validation_data[1])
         return loop.fit(
             self,

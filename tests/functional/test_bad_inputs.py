@@ -356,9 +356,7 @@ def test_costs_of_the_impossible_are_exact():
 def test_what_looks_wrong_and_is_right():
     assert fastconv.conv2d(np.zeros((0, 1, 8, 8), np.float32), W).shape == (0, 1, 6, 6)
     assert_bits_equal(fastconv.conv2d(X, X), np.sum(X * X).reshape(1, 1, 1, 1))
-    assert_bits_equal(
-        fastconv.conv2d(X, W, stride=np.int8(2)), reference.conv2d(X, W, stride=2)
-    )
+    assert_bits_equal(fastconv.conv2d(X, W, stride=np.int8(2)), reference.conv2d(X, W, stride=2))
     assert_bits_equal(fastconv.max_pool2d(X, 1, dilation=2**31 - 1), X)
     assert_bits_equal(fastconv.conv2d(X, W, stride=2**31 - 1), reference.conv2d(X, W)[..., :1, :1])
     assert_bits_equal(

@@ -144,9 +144,9 @@ LAYOUTS = {
     "reversed": lambda a: a[..., ::-1].copy()[..., ::-1],
     "reversed batch": lambda a: a[::-1].copy()[::-1],
     "Fortran": np.asfortranarray,
-    "channels last": lambda a: np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1)
-    if a.ndim > 1
-    else a,
+    "channels last": lambda a: (
+        np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1) if a.ndim > 1 else a
+    ),
     "every other": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
     "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),

@@ -274,6 +274,37 @@ def test_a_nan_in_the_weight_stays_in_its_filter(algorithm, integers):
     assert_bits_equal(y[:, others], right[:, others])
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("filters", [2, 20])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_nan_comes_from_the_padding(value, filters, prepare, algorithm, integers):
+    """A tap that falls in the padding is no product, so infinity times 0 is never formed."""
+    x, weight = integers((2, 3, 7, 9)), integers((filters, 3, 3, 3))
+    weight[1, 1, 0, 0] = value
+    right = reference.conv2d(x, weight, padding=1)
+    assert np.isfinite(right[:, 1, 0]).all() and not np.isfinite(right[:, 1, 1:, 1:]).any()
+    given = fastconv.prepare_conv2d(weight, padding=1) if prepare else weight
+    y = fastconv.conv2d(x, given, padding=1, algorithm=algorithm)
+    np.testing.assert_array_equal(y, right)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("filters", [2, 20])
+@pytest.mark.parametrize("broken", ["dy", "x", "weight"])
+def test_gradients_see_what_is_not_finite_where_they_should(broken, filters, algorithm, integers):
+    given = {
+        "dy": integers((2, filters, 7, 9)),
+        "x": integers((2, 3, 7, 9)),
+        "weight": integers((filters, 3, 3, 3)),
+    }
+    given[broken][1, 1, 0, 0] = np.inf  # dy and x: next to the padding
+    gradients = fastconv.conv2d_backward(**given, padding=1, algorithm=algorithm)
+    expected = reference.conv2d_backward(**given, padding=1)
+    for gradient, right in zip(gradients, expected, strict=True):
+        np.testing.assert_array_equal(gradient, right)
+
+
 @pytest.mark.parametrize("algorithm", ["direct", "im2col"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_subnormal_numbers_are_kept(dtype, algorithm):

@@ -78,9 +78,7 @@ def check_conv2d() -> None:
                     out = guarded(np.zeros_like(right), at_end)
                     fastconv.conv2d(x, weight, bias, algorithm=algorithm, out=out, **given)
                     same(out, right)
-                    results = fastconv.conv2d_backward(
-                        dy, x, weight, algorithm=algorithm, **given
-                    )
+                    results = fastconv.conv2d_backward(dy, x, weight, algorithm=algorithm, **given)
                     for result, expected in zip(results, gradients, strict=True):
                         same(result, expected)
 

@@ -97,9 +97,7 @@ def test_generated_geometries(seed, integers):
             assert_bits_equal(y, reference.avg_pool2d(x, pool_size, **options))
             dy = integers(y.shape, x.dtype.name) * x.dtype.type(math.lcm(*range(1, 6)) ** 2)
             dx = fastconv.avg_pool2d_backward(dy, x.shape, pool_size, **options)
-            assert_bits_equal(
-                dx, reference.avg_pool2d_backward(dy, x.shape, pool_size, **options)
-            )
+            assert_bits_equal(dx, reference.avg_pool2d_backward(dy, x.shape, pool_size, **options))
 
 
 @pytest.mark.parametrize("count_include_pad", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import memory
+from fastconv import memory, threads
 from fastconv.testing import assert_bits_equal
 
 PREPARE = """
@@ -53,25 +54,26 @@ call = lambda: fastconv.max_pool2d(x, 15, stride=1)
 """,
 }
 INTERRUPT = """
-fastconv.set_num_threads({threads})
-print("ready", flush=True)
-try:
-    call()
-except KeyboardInterrupt:
-    print(time.monotonic(), flush=True)
-else:
-    print("finished", flush=True)
+fastconv.set_num_threads({count})
+for _ in range({times}):
+    print("ready", flush=True)
+    try:
+        call()
+    except KeyboardInterrupt:
+        print(time.monotonic(), flush=True)
+    else:
+        print("finished", flush=True)
 for algorithm in ("direct", "im2col"):
     assert np.array_equal(fastconv.conv2d(*small, algorithm=algorithm), right)
-print("right")
+print("right", flush=True)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent otherwise")
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", LONG)
-def test_ctrl_c_is_heard_at_once(name, threads, environment):
-    code = PREPARE + LONG[name] + INTERRUPT.format(threads=threads)
+def test_ctrl_c_is_heard_at_once(name, count, environment):
+    code = PREPARE + LONG[name] + INTERRUPT.format(count=count, times=3)
     child = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -79,19 +81,22 @@ def test_ctrl_c_is_heard_at_once(name, threads, environment):
         text=True,
         env=environment,
     )
+    delays = []
     try:
-        assert child.stdout.readline() == "ready\n", child.stderr.read()
-        time.sleep(0.5)
-        sent = time.monotonic()
-        child.send_signal(signal.SIGINT)
+        for _ in range(3):
+            assert child.stdout.readline() == "ready\n", child.stderr.read()
+            time.sleep(0.3)
+            sent = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            heard = child.stdout.readline().strip()
+            assert heard != "finished", "the call is too short to be interrupted"
+            delays.append(float(heard) - sent)
         output, errors = child.communicate(timeout=60)
     finally:
         child.kill()
-    assert child.returncode == 0, errors
-    heard, after = output.split()
-    assert heard != "finished", "the call is too short to be interrupted"
-    assert float(heard) - sent < 0.2  # 0.1 s, and as much for a machine with other work
-    assert after == "right"
+    assert (child.returncode, output) == (0, "right\n"), errors
+    # 0.1 s, and as much for a machine with other work
+    assert statistics.median(delays) < 0.2, delays
 
 
 FORK = """
@@ -126,7 +131,12 @@ def test_fork_after_a_parallel_call(environment):
     assert run.stdout.strip() == "[0, 0, 0]", "a child hung, crashed or was wrong"
 
 
-def test_64_threads_through_one_weight(normal):
+@pytest.mark.parametrize("shared", [False, True])
+def test_64_threads_through_one_weight(shared, normal, monkeypatch):
+    """They also compete for the kernels' own threads, of which one caller at a time has them."""
+    if shared:
+        monkeypatch.setattr(threads, "SMALL_WORK", 0)
+        monkeypatch.setattr(threads, "_chosen", 4)
     weight, bias = normal((24, 6, 3, 3)), normal((24,))
     packed = fastconv.prepare_conv2d(weight, padding=1)
     images = [normal((1, 6, 20 + n % 5, 21)) for n in range(64)]

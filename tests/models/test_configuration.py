@@ -235,6 +235,15 @@ def test_ten_thousand_problems_are_said_in_a_hundred_lines(kind):
     assert time.perf_counter() - begun < 5
 
 
+def test_a_network_that_could_not_be_read_again_is_not_written():
+    x = node = fastconv.Input((1,))
+    relu = fastconv.create_layer("ReLU")
+    for _ in range(10_001):
+        node = relu(node)
+    with pytest.raises(ConfigError, match="at most 10000 nodes, got 10001"):
+        fastconv.Model(x, node).to_config()
+
+
 def test_a_configuration_takes_no_memory_for_weights():
     net = fastconv.from_config(chain("Flatten", ["Dense", {"units": 2**31 - 1}]))
     assert net.count_params() == 65 * (2**31 - 1)

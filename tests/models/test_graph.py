@@ -142,6 +142,8 @@ REFUSED = [
     ("shape with True", lambda: fastconv.Input((True,)), ArgumentTypeError, "integer"),
     ("float16", lambda: fastconv.Input((3,), "float16"), ArgumentError, "float32"),
     ("a name with a slash", lambda: fastconv.Input((3,), name="a/b"), ArgumentError, "name must"),
+    ("a layer's name with a star", lambda: fastconv.Model(x, create("ReLU", name="a*")(x)),
+     ArgumentError, "ReLU: name must"),
     ("a negative seed", lambda: fastconv.Model(x, x, seed=-1), ArgumentError, "seed must"),
 ]  # fmt: skip
 

@@ -28,6 +28,10 @@ def test_a_network_casts_what_it_is_given(dtype, rng):
     assert_bits_equal(y, net(x.astype("float32")))
 
 
+def test_what_float32_cannot_hold_is_infinite():
+    assert fastconv.Sequential(["ReLU"], (1,))([[1e300]])[0, 0] == np.inf
+
+
 def test_lists_views_and_subclasses_are_right(rng):
     net = small("float64")
     x = random_like(net, rng)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -121,3 +123,52 @@ def test_a_third_partys_layer_without_costs_is_estimated():
 def test_refused(batch, limit):
     with pytest.raises(ArgumentError, match="^plan: "):
         small().plan(batch, workspace_limit=limit)
+
+
+def residual() -> fastconv.Model:
+    """Two residual blocks, pooling, dropout and a dense layer."""
+    x = fastconv.Input((4, 24, 24))
+    conv = {"filters": 8, "kernel_size": 3, "padding": "same"}
+    node = create("Conv2D", **conv)(x)
+    for _ in range(2):
+        inner = create("ReLU")(create("BatchNorm")(create("Conv2D", **conv)(node)))
+        inner = create("Conv2D", **conv, algorithm="im2col")(inner)
+        node = create("ReLU")(create("Add")(inner, node))
+    node = create("Flatten")(create("MaxPool2D", pool_size=2)(node))
+    return fastconv.Model(x, create("Dense", units=10)(create("Dropout", rate=0.5)(node)), seed=0)
+
+
+def traced(run) -> int:
+    """The most bytes that `run` held at one time."""
+    fastconv.memory.release()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        run()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("make", [residual, book])
+def test_the_peak_of_a_plan_is_what_inference_takes(make, rng):
+    net = make()
+    x = random_like(net, rng, 50)
+    net(x)  # packs the weights
+    plan = net.plan(50)
+    expected = plan.peak - sum(node.packed for node in plan.nodes)
+    assert traced(lambda: net(x)) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("make", [residual, book])
+def test_the_peak_of_a_plan_is_what_training_takes(make, rng):
+    net = make()
+    xs = (random_like(net, rng, 50),)
+
+    def run():
+        net.forward_backward(xs, lambda ys: ({}, [np.ones_like(y) for y in ys]), 0)
+
+    run()
+    net.gradients = {}
+    assert traced(run) == pytest.approx(net.plan(50, training=True).peak, rel=0.1)

@@ -1,0 +1,120 @@
+"""The algorithms of convolution on checked arrays: direct, and the book's im2col."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import costs, kernels, memory, threads
+from ..geometry import SUM_LENGTH, Conv2DGeometry
+from .packing import PackedWeight, pack_backward
+
+ONES, ZEROS = (1, 1), (0, 0)
+
+
+def direct_forward(
+    g: Conv2DGeometry, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None,
+    y: np.ndarray, relu: bool,
+) -> None:  # fmt: skip
+    """Convolve in place, without workspace."""
+    if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded and x.flags.c_contiguous:
+        # a matrix product: the map is one long row, cut without regard to its rows
+        x = x.reshape(g.N, g.C, 1, g.H * g.W)
+        y = y.reshape(g.N, g.K, 1, g.H * g.W)
+    threads.run(
+        kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
+        g.dilation, g.groups, g.channels_per_sum, relu, weight.planes, work=g.multiply_adds,
+    )  # fmt: skip
+
+
+def unfolded(g: Conv2DGeometry, x: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Unfold the whole batch into `block` and return it as (N, C R S, 1, OH OW)."""
+    col = block.view(x.dtype)
+    threads.run(
+        kernels.module(x.dtype).unfold, x, col, (g.R, g.S), g.stride, g.pad, g.dilation,
+        g.OH, g.OW, False, work=threads.MOVE * col.size,
+    )  # fmt: skip
+    return col.reshape(g.N, g.C * g.R * g.S, g.OH, g.OW)
+
+
+def im2col_forward(
+    g: Conv2DGeometry, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None,
+    y: np.ndarray, relu: bool,
+) -> None:  # fmt: skip
+    """Unfold the batch, then one matrix product: a 1x1 convolution with C R S channels."""
+    with memory.workspace(g.im2col_bytes(x.itemsize)) as block:
+        col = unfolded(g, x, block)
+        pixels = g.OH * g.OW
+        threads.run(
+            kernels.module(x.dtype).conv2d, col.reshape(g.N, -1, 1, pixels), weight.data, bias,
+            y.reshape(g.N, g.K, 1, pixels), 1, 1, (1, 1), (0, 0), (1, 1), g.groups,
+            g.channels_per_sum * g.R * g.S, relu, weight.planes, work=g.multiply_adds,
+        )  # fmt: skip
+
+
+def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
+    """dx without workspace: a convolution of dy, one for each phase of the stride."""
+    data, planes = pack_backward(weight, g.groups)
+    if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
+        dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
+        dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
+    threads.run(
+        kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride, g.pad,
+        g.dilation, g.groups, SUM_LENGTH, planes, work=g.multiply_adds,
+    )  # fmt: skip
+
+
+def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray) -> None:
+    """dweight through partial sums in the workspace."""
+    lanes = kernels.lanes(x.dtype)
+    planes = costs.few(g.K // g.groups, lanes)
+    size = 0 if planes else g.weight_gradient_bytes(x.itemsize, lanes)
+    with memory.workspace(size) as block:
+        threads.run(
+            kernels.module(x.dtype).conv2d_backward_weight, x, dy, block.view(x.dtype), dweight,
+            g.stride, g.pad, g.dilation, g.groups, g.partial_sums(lanes), planes,
+            work=g.multiply_adds,
+        )  # fmt: skip
+
+
+def im2col_backward(
+    g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
+    dx: np.ndarray | None, dweight: np.ndarray | None,
+) -> None:  # fmt: skip
+    """Both gradients through the unfolded batch, which one block of workspace holds in turn."""
+    kernel = kernels.module(x.dtype)
+    lanes = kernels.lanes(x.dtype)
+    with memory.workspace(g.im2col_bytes(x.itemsize)) as block:
+        if dweight is not None:
+            col = unfolded(g, x, block)
+            planes = costs.few(g.K // g.groups, lanes)
+            size = 0 if planes else g.weight_gradient_bytes(x.itemsize, lanes)
+            with memory.workspace(size) as sums:
+                threads.run(
+                    kernel.conv2d_backward_weight, col, dy, sums.view(x.dtype),
+                    dweight.reshape(g.K, g.taps, 1, 1), ONES, ZEROS, ONES, g.groups,
+                    g.partial_sums(lanes), planes, work=g.multiply_adds,
+                )  # fmt: skip
+        if dx is None:
+            return
+        col = block.view(x.dtype).reshape(g.N, g.C * g.R * g.S, 1, g.OH * g.OW)
+        flat = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
+        dx[...] = 0
+        filters = g.K // g.groups
+        for first in range(0, filters, SUM_LENGTH):
+            last = min(first + SUM_LENGTH, filters)
+            for group in range(1 if filters <= SUM_LENGTH else g.groups):
+                # all groups at once where a block holds all filters of a group
+                groups = g.groups if filters <= SUM_LENGTH else 1
+                rows = slice(group * filters + first, (group + groups - 1) * filters + last)
+                share = weight[rows].reshape(-1, g.taps, 1, 1)
+                data, planes = pack_backward(share, groups)
+                channels = slice(group * g.taps, (group + groups) * g.taps)
+                threads.run(
+                    kernel.conv2d_backward_input, flat[:, rows], data, col[:, channels], 1, 1,
+                    ONES, ZEROS, ONES, groups, SUM_LENGTH, planes,
+                    work=g.multiply_adds * (last - first) // g.K * groups,
+                )  # fmt: skip
+            threads.run(
+                kernel.fold, block.view(x.dtype), dx, (g.R, g.S), g.stride, g.pad, g.dilation,
+                g.OH, g.OW, False, work=threads.MOVE * col.size,
+            )  # fmt: skip
