@@ -50,3 +50,13 @@ cdef inline Py_ssize_t same_taps(const Axis* axis, Py_ssize_t i, Py_ssize_t end,
             break
         i += 1
     return i
+
+
+cdef inline Axis window_axis(Py_ssize_t outputs, Py_ssize_t inputs, Py_ssize_t taps,
+                             Py_ssize_t stride, Py_ssize_t pad,
+                             Py_ssize_t dilation) noexcept nogil:
+    cdef Axis axis
+    axis.outputs, axis.inputs, axis.taps = outputs, inputs, taps
+    axis.stride, axis.offset, axis.dilation = stride, -pad, dilation
+    axis.first, axis.every = 0, 1
+    return axis

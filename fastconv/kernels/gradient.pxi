@@ -199,3 +199,46 @@ cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
                     acc = acc + value * vload_range(dy + j, low, high)
                 total = total + acc
         g.dweight[item] = vsum(total)
+
+
+def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
+                           real[::1] partial, real[:, :, :, ::1] dweight, stride, pad,
+                           dilation, Py_ssize_t groups, Py_ssize_t sums, bint planes,
+                           Py_ssize_t part, Py_ssize_t parts, int threads):
+    """dweight = gradient of the weights through `sums` partial sums (none where `planes`).
+
+    A part is a share of the pixels; after the last the partial sums are added and dweight is
+    written.
+    """
+    cdef WeightGradient g
+    cdef Py_ssize_t items
+    g.x, g.dy = &x[0, 0, 0, 0], &dy[0, 0, 0, 0]
+    g.dweight = &dweight[0, 0, 0, 0]
+    g.N, g.groups = x.shape[0], groups
+    g.C, g.K = x.shape[1] // groups, dy.shape[1] // groups
+    g.rows = window_axis(dy.shape[2], x.shape[2], dweight.shape[2], stride[0], pad[0],
+                         dilation[0])
+    g.columns = window_axis(dy.shape[3], x.shape[3], dweight.shape[3], stride[1], pad[1],
+                            dilation[1])
+    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
+    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
+    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    g.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
+    g.yn = dy.strides[0] // <Py_ssize_t> sizeof(real)
+    g.yk = dy.strides[1] // <Py_ssize_t> sizeof(real)
+    g.yh = dy.strides[2] // <Py_ssize_t> sizeof(real)
+    g.yw = dy.strides[3] // <Py_ssize_t> sizeof(real)
+    g.panels = (g.K + LANES - 1) // LANES
+    g.sums, g.part, g.parts = sums, part, parts
+    g.channel_blocks = (g.C + 63) // 64
+    if planes:
+        items = dy.shape[1] * g.C * g.rows.taps * g.columns.taps
+        with nogil:
+            run_items(dot_planes, &g, items, part, parts, 1, threads)
+        return
+    g.partial = &partial[0]
+    items = sums * groups * g.panels * g.channel_blocks
+    with nogil:
+        run_items(add_partial_sums, &g, items, 0, 1, 1, threads)
+        if part == parts - 1:
+            run_items(finish_weights, &g, dy.shape[1], 0, 1, 4, threads)

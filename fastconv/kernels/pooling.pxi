@@ -235,3 +235,88 @@ cdef void average_planes_backward(void* args, Py_ssize_t begin, Py_ssize_t end) 
                         + j * g.columns.stride + g.columns.offset
                     for s in range(s0, s1):
                         row[s] += share
+
+
+cdef Pooling pooling(Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, kernel, stride,
+                     pad, dilation):
+    cdef Pooling g
+    g.H, g.W = H, W
+    g.rows = window_axis(OH, H, kernel[0], stride[0], pad[0], dilation[0])
+    g.columns = window_axis(OW, W, kernel[1], stride[1], pad[1], dilation[1])
+    g.argmax = NULL
+    g.blocks = (OH + POOL_ROWS - 1) // POOL_ROWS
+    return g
+
+
+def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
+               Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Maxima of planes (P, H, W) into (P, OH, OW); argmax is None, uint8 or int32 like y."""
+    cdef Pooling g = pooling(x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride, pad,
+                             dilation)
+    cdef unsigned char[:, :, ::1] narrow
+    cdef int[:, :, ::1] wide
+    cdef task_t task = max_planes_alone
+    g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
+    if argmax is not None:
+        if argmax.itemsize == 1:
+            narrow = argmax
+            g.argmax, task = &narrow[0, 0, 0], max_planes_uint8
+        else:
+            wide = argmax
+            g.argmax, task = &wide[0, 0, 0], max_planes_int32
+    with nogil:
+        run_items(task, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
+
+
+def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, kernel, stride, pad,
+                        dilation, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Gradients (P, OH, OW) to the taps that won; argmax as `max_pool2d` wrote it."""
+    cdef Pooling g = pooling(dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
+                             pad, dilation)
+    cdef const unsigned char[:, :, ::1] narrow
+    cdef const int[:, :, ::1] wide
+    cdef task_t task
+    g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
+    if argmax.itemsize == 1:
+        narrow = argmax
+        g.argmax, task = <void*> &narrow[0, 0, 0], max_backward_uint8
+    else:
+        wide = argmax
+        g.argmax, task = <void*> &wide[0, 0, 0], max_backward_int32
+    with nogil:
+        run_items(task, &g, dx.shape[0], part, parts, 1, threads)
+
+
+def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,
+            Py_ssize_t part, Py_ssize_t parts, int threads):
+    """dx (P, H, W) = gradients (P, OH, OW) added at flat positions; others are skipped."""
+    cdef Pooling g = pooling(dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], (1, 1), (1, 1),
+                             (0, 0), (1, 1))
+    g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
+    g.argmax = <void*> &indices[0, 0, 0]
+    with nogil:
+        run_items(scatter_planes, &g, dx.shape[0], part, parts, 1, threads)
+
+
+def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
+               bint count_padding, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Averages of planes; pad is ((top, bottom), (left, right))."""
+    cdef Pooling g = pooling(x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride,
+                             (pad[0][0], pad[1][0]), (1, 1))
+    (g.top, g.bottom), (g.left, g.right) = pad
+    g.count_padding = count_padding
+    g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
+    with nogil:
+        run_items(average_planes, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
+
+
+def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, stride, pad,
+                        bint count_padding, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Each gradient in equal shares to the taps of its window."""
+    cdef Pooling g = pooling(dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
+                             (pad[0][0], pad[1][0]), (1, 1))
+    (g.top, g.bottom), (g.left, g.right) = pad
+    g.count_padding = count_padding
+    g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
+    with nogil:
+        run_items(average_planes_backward, &g, dx.shape[0], part, parts, 1, threads)

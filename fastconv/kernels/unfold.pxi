@@ -148,3 +148,42 @@ cdef void fold_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
                     for s in range(S):
                         add_row(g, g.col + (item * R * S + r * S + s) * outputs
                                 + i * g.columns.outputs, 1, s, dx)
+
+
+cdef Unfolding unfolding(const real[:, :, :, :] x, const real[::1] col, kernel, stride, pad,
+                         dilation, Py_ssize_t OH, Py_ssize_t OW):
+    cdef Unfolding g
+    g.x, g.col = &x[0, 0, 0, 0], <real*> &col[0]
+    g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    g.rows = window_axis(OH, g.H, kernel[0], stride[0], pad[0], dilation[0])
+    g.columns = window_axis(OW, g.W, kernel[1], stride[1], pad[1], dilation[1])
+    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
+    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
+    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    g.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
+    return g
+
+
+def unfold(const real[:, :, :, :] x, real[::1] col, kernel, stride, pad, dilation,
+           Py_ssize_t OH, Py_ssize_t OW, bint book, Py_ssize_t part, Py_ssize_t parts,
+           int threads):
+    """im2col: x (N, C, H, W) of any strides to col in the book's layout, or in planes."""
+    cdef Unfolding g = unfolding(x, col, kernel, stride, pad, dilation, OH, OW)
+    with nogil:
+        if book:
+            run_items(unfold_book, &g, g.N * OH, part, parts, 1, threads)
+        else:
+            run_items(unfold_planes, &g, g.N * g.C * g.rows.taps * g.columns.taps, part, parts,
+                      1, threads)
+
+
+def fold(const real[::1] col, real[:, :, :, ::1] dx, kernel, stride, pad, dilation,
+         Py_ssize_t OH, Py_ssize_t OW, bint book, Py_ssize_t part, Py_ssize_t parts,
+         int threads):
+    """col2im: from the book's layout into dx; from planes, added to what dx holds."""
+    cdef Unfolding g = unfolding(dx, col, kernel, stride, pad, dilation, OH, OW)
+    with nogil:
+        if book:
+            run_items(fold_book, &g, g.N * g.H, part, parts, 1, threads)
+        else:
+            run_items(fold_planes, &g, g.N * g.C, part, parts, 1, threads)

@@ -37,3 +37,8 @@ cdef extern from "vec.h":
 
 from libc.string cimport memcpy, memset
 from fastconv.kernels._pool cimport parallel_for, task_t
+
+
+cdef inline void run_items(task_t task, void* args, Py_ssize_t items, Py_ssize_t part,
+                           Py_ssize_t parts, Py_ssize_t grain, int threads) noexcept nogil:
+    parallel_for(task, args, items * part // parts, items * (part + 1) // parts, grain, threads)

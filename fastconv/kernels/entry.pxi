@@ -1,0 +1,106 @@
+# Forward pass and gradient of the input, as Python calls them.
+
+cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
+                            Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t pad,
+                            Py_ssize_t dilation) noexcept nogil:
+    """Every stride-th input position, from `phase`, as the output of a convolution of dy.
+
+    Tap r joins input p and output (p + pad - r * dilation) / stride where that is whole:
+    for one phase that is every (stride / gcd)-th tap, and dy is read backwards.
+    """
+    cdef Axis axis
+    cdef Py_ssize_t a = stride
+    cdef Py_ssize_t b = dilation
+    cdef Py_ssize_t r = 0
+    while b:
+        a, b = b, a % b
+    axis.every = stride // a
+    while r < min(axis.every, taps) and (phase + pad - r * dilation) % stride != 0:
+        r += 1
+    axis.first = r
+    axis.taps = (taps - 1 - r) // axis.every + 1 if r < min(axis.every, taps) else 0
+    axis.outputs = (inputs - phase + stride - 1) // stride
+    axis.inputs = outputs
+    axis.stride = 1
+    axis.offset = (phase + pad - r * dilation) // stride if axis.taps else 0
+    axis.dilation = -(dilation // a)
+    return axis
+
+
+def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :, :] y,
+           Py_ssize_t R, Py_ssize_t S, stride, pad, dilation, Py_ssize_t groups,
+           Py_ssize_t block, bint relu, bint planes, Py_ssize_t part, Py_ssize_t parts,
+           int threads):
+    """y = convolution of x; weight is packed, or plain (K, C, R, S) where `planes`."""
+    cdef Convolution c
+    cdef const real[::1] bias_view
+    c.bias = NULL
+    if bias is not None:
+        bias_view = bias
+        c.bias = &bias_view[0]
+    c.N, c.groups = x.shape[0], groups
+    c.C, c.K = x.shape[1] // groups, y.shape[1] // groups
+    c.R, c.S, c.block, c.relu, c.taps_first = R, S, block, relu, False
+    c.rows = window_axis(y.shape[2], x.shape[2], R, stride[0], pad[0], dilation[0])
+    c.columns = window_axis(y.shape[3], x.shape[3], S, stride[1], pad[1], dilation[1])
+    c.ws, c.wr, c.wc, c.wk = 1, S, R * S, c.C * R * S
+    set_arrays(&c, x, weight, y)
+    run_convolution(&c, planes, part, parts, threads)
+
+
+def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
+                          real[:, :, :, :] dx, Py_ssize_t R, Py_ssize_t S, stride, pad,
+                          dilation, Py_ssize_t groups, Py_ssize_t block, bint planes,
+                          Py_ssize_t part, Py_ssize_t parts, int threads):
+    """dx = gradient of the input, phase by phase of the stride; weight as in `conv2d`."""
+    cdef Convolution c
+    cdef Py_ssize_t sh = stride[0]
+    cdef Py_ssize_t sw = stride[1]
+    cdef Py_ssize_t top = pad[0]
+    cdef Py_ssize_t left = pad[1]
+    cdef Py_ssize_t dh = dilation[0]
+    cdef Py_ssize_t dw = dilation[1]
+    cdef Py_ssize_t i, j
+    cdef real* y
+    c.bias = NULL
+    c.N, c.groups = dx.shape[0], groups
+    c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
+    c.R, c.S, c.block, c.relu, c.taps_first = R, S, block, False, True
+    c.ws, c.wr, c.wk, c.wc = 1, S, R * S, c.K * R * S
+    set_arrays(&c, dy, weight, dx)
+    y = c.y
+    for i in range(min(sh, dx.shape[2])):
+        c.rows = phase_axis(i, dx.shape[2], dy.shape[2], R, sh, top, dh)
+        for j in range(min(sw, dx.shape[3])):
+            c.columns = phase_axis(j, dx.shape[3], dy.shape[3], S, sw, left, dw)
+            c.y = y + i * (dx.strides[2] // <Py_ssize_t> sizeof(real)) \
+                + j * (dx.strides[3] // <Py_ssize_t> sizeof(real))
+            c.yh = dx.strides[2] // <Py_ssize_t> sizeof(real) * sh
+            c.yw = dx.strides[3] // <Py_ssize_t> sizeof(real) * sw
+            run_convolution(&c, planes, part, parts, threads)
+
+
+cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real[::1] weight,
+                     real[:, :, :, :] y) noexcept:
+    c.x, c.w, c.y = &x[0, 0, 0, 0], &weight[0], &y[0, 0, 0, 0]
+    c.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
+    c.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
+    c.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    c.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
+    c.yn = y.strides[0] // <Py_ssize_t> sizeof(real)
+    c.yk = y.strides[1] // <Py_ssize_t> sizeof(real)
+    c.yh = y.strides[2] // <Py_ssize_t> sizeof(real)
+    c.yw = y.strides[3] // <Py_ssize_t> sizeof(real)
+
+
+cdef void run_convolution(Convolution* c, bint planes, Py_ssize_t part, Py_ssize_t parts,
+                          int threads) noexcept:
+    cdef Py_ssize_t items
+    with nogil:
+        if planes:
+            c.row_blocks = (c.rows.outputs + 31) // 32
+            items = c.N * c.groups * c.K * c.row_blocks
+            run_items(convolve_planes, c, items, part, parts, 1, threads)
+        else:
+            items = count_items(c)
+            run_items(convolve_items, c, items, part, parts, 1, threads)

@@ -1,0 +1,66 @@
+# Weights in the order in which the register tile reads them: panels of LANES channels.
+
+cdef struct Packing:
+    const real* weight
+    real* packed
+    Py_ssize_t K, C, taps, panels, blocks
+
+
+cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (group, panel of filters)."""
+    cdef const Packing* g = <const Packing*> args
+    cdef Py_ssize_t size = g.C * g.taps
+    cdef Py_ssize_t item, first
+    for item in range(begin, end):
+        first = item % g.panels * LANES
+        transpose_chunk(g.weight + (item // g.panels * g.K + first) * size, size, 0, 1, 1, size,
+                        min(<Py_ssize_t> LANES, g.K - first), g.packed + item * size * LANES)
+
+
+cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (group, panel of channels, block of 64 filters)."""
+    cdef const Packing* g = <const Packing*> args
+    cdef Py_ssize_t item, group, panel, first, k, c, t, count
+    cdef const real* w
+    cdef real* to
+    for item in range(begin, end):
+        first = item % g.blocks * 64
+        panel = item // g.blocks % g.panels
+        group = item // g.blocks // g.panels
+        count = min(<Py_ssize_t> LANES, g.C - panel * LANES)
+        for k in range(first, min(first + 64, g.K)):
+            w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
+            to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
+            for t in range(g.taps):
+                for c in range(count):
+                    to[c] = w[c * g.taps + t]
+                for c in range(count, LANES):
+                    to[c] = 0
+                to += g.K * LANES
+
+
+cdef Packing packing(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups):
+    cdef Packing g
+    g.weight, g.packed = &weight[0, 0, 0, 0], &packed[0]
+    g.K, g.C = weight.shape[0] // groups, weight.shape[1]
+    g.taps = weight.shape[2] * weight.shape[3]
+    g.blocks = (g.K + 63) // 64
+    return g
+
+
+def pack_weight(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups,
+                Py_ssize_t part, Py_ssize_t parts, int threads):
+    """weight (K, C, R, S) to packed [group][panel][c][r][s][LANES], zeros beyond K."""
+    cdef Packing g = packing(weight, packed, groups)
+    g.panels = (g.K + LANES - 1) // LANES
+    with nogil:
+        run_items(pack_panels, &g, groups * g.panels, part, parts, 1, threads)
+
+
+def pack_weight_backward(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups,
+                         Py_ssize_t part, Py_ssize_t parts, int threads):
+    """weight (K, C, R, S) to packed [group][panel of c][r][s][k][LANES], zeros beyond C."""
+    cdef Packing g = packing(weight, packed, groups)
+    g.panels = (g.C + LANES - 1) // LANES
+    with nogil:
+        run_items(pack_panels_backward, &g, groups * g.panels * g.blocks, part, parts, 1, threads)
