@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard fastconv/kernels/*.p* fastconv/kernels/*.h)
 ARGS ?=
 
-.PHONY: demo test test-slow lint bench peers clean help
+.PHONY: demo test test-slow lint bench clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,19 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+ASV = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/asv
+ASV_CONF := --config benchmarks/asv.conf.json
+
+bench: $(VENV)/.bench  ## time and memory of the newest commit, as pages in benchmarks/.asv/html
+	$(ASV) machine --yes $(ASV_CONF) > /dev/null
+	$(ASV) run --show-stderr $(ASV_CONF) 'HEAD^!'
+	$(ASV) publish $(ASV_CONF)
+	@echo "The pages are in benchmarks/.asv/html; to look at them: $(BIN)/asv preview $(ASV_CONF)"
+
+$(VENV)/.bench: $(VENV)/.made
+	$(BIN)/python -m pip install --quiet asv==0.6.6 virtualenv
+	touch $@
+
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -39,5 +52,5 @@ $(VENV)/.dev: $(VENV)/.made $(SOURCES)
 	touch $@ $(VENV)/.demo
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.asv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f fastconv/kernels/*.so fastconv/kernels/*.c fastconv/kernels/build.json

@@ -1,0 +1,307 @@
+"""What users install: contents of wheel and source distribution, and the code in the modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import fastconv
+from fastconv import kernels
+
+ROOT = Path(__file__).parents[1]
+INSTALLED = Path(kernels.__file__).parent
+LARGEST_WHEEL = 4_000_000
+#: Accumulators of the register tile that setup.py asks for: pixels times 2 vectors.
+ACCUMULATORS = {"avx2": ("ymm", 6 * 2), "avx512": ("zmm", 14 * 2)}
+WIDE_REGISTER = re.compile(r"%[yz]mm\d")
+BACKEND = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    """Run a command without the caller's build switches, and return what it printed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FASTCONV_", "PYTHON"))}
+    kept = {k: v for k, v in kept.items() if k not in ("CFLAGS", "CPPFLAGS", "LDFLAGS")}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=cwd, env=kept | variables, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def build(source: Path, *words: str, **variables: str) -> None:
+    """Build the modules of a copy of the sources in place."""
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", *words]
+    run(*command, cwd=source, **variables)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources without anything that was built from them."""
+    pytest.importorskip("Cython", reason="building needs Cython")
+    pytest.importorskip("setuptools", minversion="77", reason="building needs setuptools")
+    if not (ROOT / "setup.py").exists():
+        pytest.skip("the tests stand without the sources")
+    folder = tmp_path_factory.mktemp("sources") / "fastconv-copy"
+    built = shutil.ignore_patterns(
+        "*.so", "*.pyd", "*.c", "build.json", "__pycache__", "*.egg-info"
+    )
+    folder.mkdir()
+    for name in ("fastconv", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=built)
+    for path in ROOT.iterdir():
+        if path.suffix in (".toml", ".py", ".md", ".in") or path.name == "LICENSE":
+            shutil.copy2(path, folder)
+    return folder
+
+
+@pytest.fixture
+def copy(sources: Path, tmp_path: Path) -> Path:
+    """A copy of the sources to build in."""
+    return Path(shutil.copytree(sources, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, built from a tree that holds leftovers of a build."""
+    tree = tmp_path_factory.mktemp("tree") / "tree"
+    shutil.copytree(sources, tree)
+    for leftover in ("_cpu.c", "_cpu.cpython-311-x86_64-linux-gnu.so", "build.json"):
+        (tree / "fastconv" / "kernels" / leftover).write_text("{}")
+    out = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-c", BACKEND.format("sdist"), out, cwd=tree)
+    (archive,) = out.glob("*.tar.gz")
+    return archive
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of every instruction set that the compiler takes, built from the sdist."""
+    tree, out = tmp_path_factory.mktemp("unpacked"), tmp_path_factory.mktemp("wheel")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tree, filter="data")
+    (source,) = tree.iterdir()
+    run(sys.executable, "-c", BACKEND.format("wheel"), out, cwd=source)
+    (found,) = out.glob("*.whl")
+    return found
+
+
+def names_in(archive: Path) -> set[str]:
+    """The files of a source distribution, its leading folder removed."""
+    with tarfile.open(archive) as tar:
+        return {"/".join(m.name.split("/")[1:]) for m in tar if m.isfile()}
+
+
+def test_sdist_holds_the_sources_and_nothing_built(sdist):
+    names = names_in(sdist)
+    kernel_sources = {
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("*.pyx", "*.pxi", "*.pxd", "*.pyi", "*.h", "README.md")
+        for path in (ROOT / "fastconv" / "kernels").glob(pattern)
+    }
+    assert {PurePosixPath(name).suffix for name in kernel_sources} >= {".pyx", ".pxi", ".pxd", ".h"}
+    assert kernel_sources <= names
+    assert {"pyproject.toml", "setup.py", "LICENSE", "README.md"} <= names
+    assert {"fastconv/py.typed", "fastconv/data/digits.npz", "tests/conftest.py"} <= names
+    built = [name for name in names if re.search(r"\.(c|so|pyd|py[cod])$|build\.json$", name)]
+    assert not built
+
+
+def test_python_files_of_the_wheel(copy, tmp_path):
+    """What does not need a compiler: packages, stubs and data, and no sources of kernels."""
+    out = tmp_path / "lib"
+    run(sys.executable, "setup.py", "-q", "build_py", "--build-lib", out, cwd=copy)
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    check_package_files(names)
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastconv").rglob("*.py")}
+    assert modules <= names
+
+
+def check_package_files(names: set[str]) -> None:
+    """Assert that data and stubs are there, and that sources and leftovers are not."""
+    stubs = {f"fastconv/kernels/{path.name}" for path in INSTALLED.glob("*.pyi")}
+    assert {"_cpu.pyi", "_pool.pyi", "_kernels.pyi"} <= {PurePosixPath(name).name for name in stubs}
+    assert stubs <= names
+    assert {"fastconv/py.typed", "fastconv/data/digits.npz", "fastconv/data/LICENSE.txt"} <= names
+    unwanted = {".c", ".h", ".pyx", ".pxd", ".pxi", ".o", ".html"}
+    assert not [name for name in names if PurePosixPath(name).suffix in unwanted]
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_installed_modules_are_those_of_the_report():
+    for isa in kernels.built_isas():
+        for dtype in ("f32", "f64"):
+            assert list(INSTALLED.glob(f"_{isa}_{dtype}.*.so")) or sys.platform == "win32"
+
+
+@pytest.mark.slow
+def test_wheel(wheel):
+    assert wheel.name.startswith(f"fastconv-{fastconv.__version__}-")
+    assert wheel.stat().st_size < LARGEST_WHEEL
+    with zipfile.ZipFile(wheel) as archive:
+        names = {info.filename for info in archive.infolist()}
+        report = json.loads(archive.read("fastconv/kernels/build.json"))
+    check_package_files(names)
+    modules = {f"_{isa}_{dtype}" for isa in report["built"] for dtype in ("f32", "f64")}
+    found = {PurePosixPath(n).name.split(".")[0] for n in names if n.endswith((".so", ".pyd"))}
+    assert found == modules | {"_cpu", "_pool"}
+    assert "baseline" in report["built"]
+    assert not set(report["built"]) & set(report["left_out"])
+    assert any(re.search(r"dist-info/(licenses/)?LICENSE$", name) for name in names)
+
+
+@pytest.mark.slow
+def test_wheel_of_the_sdist_imports_and_computes(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    assert smoke(tmp_path / "site", tmp_path)["built"] == kernels.built_isas()
+
+
+SMOKE = """
+import json, sys
+import numpy as np
+import fastconv
+from fastconv import kernels, reference
+
+assert fastconv.__file__.startswith(sys.argv[1]), fastconv.__file__
+rng = np.random.default_rng(0)
+cases = [  # C, K, R, groups, options
+    (3, 5, 3, 1, dict(padding=1)), (4, 70, 3, 1, dict(stride=2, padding=((0, 1), (2, 0)))),
+    (8, 8, 3, 8, dict(padding=1)), (33, 40, 1, 1, dict()), (6, 9, 2, 3, dict(dilation=2)),
+]
+for dtype in ("float32", "float64"):
+    for c, k, r, groups, options in cases:
+        options["groups"] = groups
+        x = rng.integers(-3, 4, (2, c, 11, 13)).astype(dtype)
+        w = rng.integers(-3, 4, (k, c // groups, r, r)).astype(dtype)
+        y = reference.conv2d(x, w, **options)
+        assert np.count_nonzero(y) > y.size // 2
+        for algorithm in ("direct", "im2col"):
+            found = fastconv.conv2d(x, w, algorithm=algorithm, **options)
+            np.testing.assert_array_equal(found, y)
+            found = fastconv.conv2d_backward(y, x, w, algorithm=algorithm, **options)
+            for a, b in zip(found, reference.conv2d_backward(y, x, w, **options)):
+                np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(
+        fastconv.max_pool2d(x, 3, stride=2, padding=1),
+        reference.max_pool2d(x, 3, stride=2, padding=1))
+    np.testing.assert_array_equal(
+        fastconv.im2col(x, 3, 3, 1, 1), reference.im2col(x, 3, 3, 1, 1))
+print(json.dumps({"built": kernels.built_isas(), "left_out": kernels.left_out(),
+                  "lanes": kernels.lanes("float32"), "pool": kernels.pool_kind()}))
+"""
+
+
+def smoke(package: Path, cwd: Path) -> dict:
+    """Compute with the package below `package` in a new process, and return what it says."""
+    printed = run(sys.executable, "-c", SMOKE, package, cwd=cwd, PYTHONPATH=str(package))
+    return json.loads(printed)
+
+
+@pytest.mark.slow
+def test_build_without_vector_types(copy, tmp_path):
+    build(copy, FASTCONV_VECTORS="0", FASTCONV_BUILD_ISAS="baseline")
+    said = smoke(copy, tmp_path)
+    assert said["built"] == ["baseline"]
+    assert said["lanes"] == 2  # a "vector" is one number
+
+
+@pytest.mark.slow
+def test_build_without_threads(copy, tmp_path):
+    build(copy, FASTCONV_THREADS="0", FASTCONV_BUILD_ISAS="baseline")
+    assert smoke(copy, tmp_path)["pool"] == "none"
+
+
+@pytest.mark.parametrize("variable", ["FASTCONV_VECTORS", "FASTCONV_THREADS"])
+def test_switches_refuse_other_values(sources, variable):
+    command = [sys.executable, "setup.py", "--version"]
+    environment = os.environ | {variable: "maybe"}
+    done = subprocess.run(command, cwd=sources, env=environment, capture_output=True, text=True)
+    assert done.returncode
+    assert f"{variable} must be 0 or 1, got 'maybe'" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def objdump():
+    """Disassemble a module: a list of (address, operation, operands)."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        pytest.skip("the registers looked for are those of x86-64")
+    program = shutil.which("objdump")
+    if not program or sys.platform != "linux":
+        pytest.skip("objdump of the GNU binutils is not installed")
+    line = re.compile(r"\s*([0-9a-f]+):\t(?:\{\w+\} )?(\S+)\s*(.*)")
+
+    def disassemble(path: Path) -> list[tuple[int, str, str]]:
+        text = run(program, "-d", "--no-show-raw-insn", path, cwd=path.parent)
+        found = [match for match in map(line.fullmatch, text.splitlines()) if match]
+        assert len(found) > 1000, f"{path.name} holds next to no code"
+        return [(int(address, 16), operation, rest) for address, operation, rest in
+                (match.groups() for match in found)]  # fmt: skip
+
+    return disassemble
+
+
+def module_file(folder: Path, name: str) -> Path:
+    """The compiled module `name`; skipped where the build has none."""
+    found = list(folder.glob(f"{name}.*.so"))
+    if not found:
+        pytest.skip(f"this build has no {name}")
+    return found[0]
+
+
+def inner_loops(code: list[tuple[int, str, str]]) -> list[list[tuple[int, str, str]]]:
+    """The bodies of all loops that hold no other loop."""
+    index = {address: i for i, (address, _, _) in enumerate(code)}
+    loops, latest = [], -1  # in the order of their ends; where the latest of them begins
+    for last, (_, operation, operands) in enumerate(code):
+        target = re.match(r"[0-9a-f]+\b", operands) if operation.startswith("j") else None
+        first = index.get(int(target[0], 16)) if target else None
+        if first is None or first > last:
+            continue
+        if first > latest:  # no loop that ends before begins inside
+            loops.append(code[first : last + 1])
+        latest = max(latest, first)
+    return loops
+
+
+@pytest.mark.parametrize("dtype, suffix", [("f32", "ps"), ("f64", "pd")])
+@pytest.mark.parametrize("isa", ACCUMULATORS)
+def test_register_tile_stays_in_registers(objdump, isa, dtype, suffix):
+    """Some inner loop is the whole tile: an FMA per accumulator, and no vector is stored."""
+    register, accumulators = ACCUMULATORS[isa]
+    whole, largest = 0, 0
+    for body in inner_loops(objdump(module_file(INSTALLED, f"_{isa}_{dtype}"))):
+        fmas = [rest for _, operation, rest in body
+                if re.fullmatch(rf"vfn?m(add|sub)\d+{suffix}", operation)
+                and f"%{register}" in rest]  # fmt: skip
+        stores = [rest for _, _, rest in body if re.search(r"%[xyz]mm\d+,.*\(%", rest)]
+        largest = max(largest, len(fmas))
+        whole += bool(fmas) and len(fmas) % accumulators == 0 and not stores  # or unrolled
+    assert whole, f"no loop of {accumulators} FMAs without a store; the most FMAs were {largest}"
+
+
+def check_no_wide_registers(objdump, folder: Path) -> None:
+    """Assert that modules which must run on any processor use 128-bit registers alone."""
+    for name in ("_baseline_f32", "_baseline_f64", "_cpu", "_pool"):
+        wide = [line for line in objdump(module_file(folder, name))
+                if WIDE_REGISTER.search(line[2]) or line[1].startswith("v")]  # fmt: skip
+        assert not wide, f"{name} needs AVX: {len(wide)} instructions, the first {wide[0]}"
+
+
+def test_modules_for_any_processor_use_no_avx(objdump):
+    check_no_wide_registers(objdump, INSTALLED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", ["-O2 -march=native", "-O2 -mavx2 -mfma"])
+def test_flags_of_the_user_do_not_reach_the_baseline(objdump, copy, flags):
+    build(copy, FASTCONV_BUILD_ISAS="baseline", CFLAGS=flags)
+    check_no_wide_registers(objdump, copy / "fastconv" / "kernels")
