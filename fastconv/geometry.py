@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
@@ -342,6 +342,36 @@ class Conv2DGeometry:
         """The weights packed for the gradient of the input: panels of input channels."""
         panels = -(-(self.C // self.groups) // lanes)
         return panels * lanes * self.K * self.R * self.S * itemsize
+
+    @property
+    def suits_winograd(self) -> bool:
+        """Whether minimal filtering applies: 3x3, stride 1, no dilation, one group."""
+        return (self.R, self.S, *self.stride, *self.dilation, self.groups) == (3, 3, 1, 1, 1, 1, 1)
+
+    def winograd_tiles(self, m: int) -> int:
+        """Tiles of m x m outputs in one image."""
+        return -(-self.OH // m) * -(-self.OW // m)
+
+    def winograd_blocks(self, m: int, length: int) -> int:
+        """Blocks of `length` tiles in the batch: what threads share."""
+        return -(-self.N * self.winograd_tiles(m) // length)
+
+    def winograd_slot_bytes(self, m: int, length: int, itemsize: int, lanes: int) -> int:
+        """Workspace of one thread: transformed input and output of a block of tiles."""
+        return (m + 2) ** 2 * length * (self.C + lanes) * itemsize
+
+    def winograd_packed_bytes(self, m: int, itemsize: int, lanes: int) -> int:
+        """Transformed weights, (m + 2)^2 numbers for the 9 of a packed one."""
+        return self.packed_bytes(itemsize, lanes) // 9 * (m + 2) ** 2
+
+    def mirrored(self) -> Conv2DGeometry:
+        """The convolution that makes dx of dy where the stride is 1."""
+        (top, left), (dh, dw) = self.pad, self.dilation
+        top, left = dh * (self.R - 1) - top, dw * (self.S - 1) - left
+        return replace(
+            self, C=self.K, K=self.C, H=self.OH, W=self.OW, OH=self.H, OW=self.W,
+            pad=(top, left), padded=True,
+        )  # fmt: skip
 
     def partial_sums(self, lanes: int) -> int:
         """Partial sums of the gradient of the weights, fixed by the geometry alone.

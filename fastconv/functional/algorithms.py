@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .. import costs, kernels, memory, threads
@@ -49,6 +51,41 @@ def im2col_forward(
             y.reshape(g.N, g.K, 1, pixels), 1, 1, (1, 1), (0, 0), (1, 1), g.groups,
             g.channels_per_sum * g.R * g.S, relu, weight.planes, work=g.multiply_adds,
         )  # fmt: skip
+
+
+def winograd_forward(
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, weight: PackedWeight,
+    bias: np.ndarray | None, y: np.ndarray, relu: bool,
+) -> None:  # fmt: skip
+    """Minimal filtering; images with a result that is not finite are computed again directly.
+
+    So infinities, NaN and what overflows on the way come out as the direct sum has them.
+    """
+    module, m = kernels.module(x.dtype), cost.tile
+    u = weight.transformed(m)
+    length = 2 * module.tile_pixels
+    slot = g.winograd_slot_bytes(m, length, x.itemsize, module.lanes)
+    slots = cost.workspace // slot
+    broken = np.zeros(g.N, np.uint8)
+    with memory.workspace(slots * slot) as block:
+        threads.run(
+            module.winograd, x, u, bias, y, block.view(x.dtype), broken, m, length, g.pad, relu,
+            work=g.multiply_adds, most=slots,
+        )  # fmt: skip
+    for n in np.flatnonzero(broken):
+        one = slice(n, n + 1)
+        direct_forward(replace(g, N=1), x[one], weight, bias, y[one], relu)
+
+
+def winograd_input(
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, dy: np.ndarray, weight: np.ndarray,
+    dx: np.ndarray,
+) -> None:  # fmt: skip
+    """dx as the convolution of dy with the weights mirrored, filters and channels exchanged."""
+    turned = memory.packed(weight.nbytes, weight.dtype).reshape(g.C, g.K, 3, 3)
+    turned[...] = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    packed = PackedWeight(turned, 1, planes=False, keep=False)
+    winograd_forward(g.mirrored(), cost, dy, packed, None, dx, False)
 
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:

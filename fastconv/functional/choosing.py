@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from .. import costs, kernels, memory
-from ..errors import ArgumentTypeError, MemoryLimitError, shorten
+from .. import costs, kernels, memory, threads
+from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
 from ..geometry import Conv2DGeometry, as_int, as_shape
 from .packing import ALGORITHMS, PRECISIONS, check_choice
 
@@ -36,38 +37,57 @@ def resolve(
     return Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
 
 
+@lru_cache(maxsize=4)
+def _target(dtype: np.dtype) -> costs.Target:
+    module = kernels.module(dtype)
+    return costs.Target(kernels.active_isa(), dtype.itemsize, module.lanes, module.tile_pixels)
+
+
 @lru_cache(maxsize=4096)
-def _costs(g: Conv2DGeometry, itemsize: int, lanes: int, isa: str, direction: str,
-           limit: int | None) -> costs.ConvolutionCosts:  # fmt: skip
-    table = costs.convolution_costs(g, itemsize, lanes, isa, direction)
-    return costs.ConvolutionCosts(table, *costs.choose(table, limit))
+def _costs(g: Conv2DGeometry, on: costs.Target, direction: str, limit: int | None,
+           precision: str, count: int) -> costs.ConvolutionCosts:  # fmt: skip
+    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
+    table = costs.convolution_costs(g, on, direction, limit, precision, count)
+    choice, why = costs.choose(one, limit, on.itemsize, precision)
+    return costs.ConvolutionCosts(table, choice, why)
 
 
-def price(g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None):
+def price(
+    g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None, precision: str,
+    count: int | None = None,
+) -> costs.ConvolutionCosts:  # fmt: skip
     """Return the costs of every algorithm on the active instruction set."""
-    isa = kernels.active_isa()
-    return _costs(g, dtype.itemsize, kernels.lanes(dtype), isa, direction, limit)
+    count = threads.get_num_threads() if count is None else count
+    return _costs(g, _target(dtype), direction, limit, precision, count)
 
 
 def choose(
     operation: str, g: Conv2DGeometry, dtype: np.dtype, direction: str,
     algorithm: str, workspace_limit: Any, precision: str,
-) -> str:  # fmt: skip
-    """Return the algorithm to run, within the limit or not at all."""
+) -> tuple[str, costs.AlgorithmCost]:  # fmt: skip
+    """Return the algorithm to run and its cost, within the limit or not at all."""
     check_choice(operation, "algorithm", algorithm, ALGORITHMS)
     check_choice(operation, "precision", precision, PRECISIONS)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
-    if limit is None and algorithm != "auto":
-        return algorithm
-    table = price(g, dtype, direction, limit)
+    table = price(g, dtype, direction, limit, precision)
     if algorithm == "auto":
-        return table.choice
-    if table[algorithm].workspace > limit:
+        return table.choice, table[table.choice]
+    if algorithm not in table:
+        raise ArgumentError(
+            f"{operation}: algorithm 'winograd' needs a 3x3 kernel, stride 1, dilation 1 and "
+            f"groups 1, got {g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}; use 'auto'"
+        )
+    if algorithm == "winograd" and precision == "strict":
+        raise ArgumentError(
+            f"{operation}: algorithm must not be 'winograd' where precision is 'strict', "
+            "for it rounds otherwise; use 'standard' or 'fast'"
+        )
+    if limit is not None and table[algorithm].least > limit:
         raise MemoryLimitError(
-            f"{operation}: algorithm {algorithm!r} needs {table[algorithm].workspace} bytes of "
+            f"{operation}: algorithm {algorithm!r} needs {table[algorithm].least} bytes of "
             f"workspace, more than workspace_limit={limit}; raise the limit or use 'auto'"
         )
-    return algorithm
+    return algorithm, table[algorithm]
 
 
 def conv2d_costs(
@@ -96,7 +116,8 @@ def conv2d_costs(
     direction : "forward" or "backward"
         The latter covers all three gradients.
     threads : int, optional
-        Bytes do not depend on it.
+        What `winograd` is priced for: a slot of workspace for each; by default as many as
+        `get_num_threads` says.
 
     Returns
     -------
@@ -111,8 +132,9 @@ def conv2d_costs(
 
     Notes
     -----
-    ``im2col`` forward: N OH OW C R S itemsize bytes; ``direct``: none.  Backward both add the
-    partial sums of the gradient of the weights.
+    ``im2col`` forward: N OH OW C R S itemsize bytes; ``direct``: none; ``winograd``, which only
+    3x3 kernels of stride 1 have: for each thread (m + 2)^2 (C + lanes) numbers for each tile of
+    a block.  Backward all need the partial sums of the gradient of the weights.
 
     Examples
     --------
@@ -125,8 +147,7 @@ def conv2d_costs(
     weight_shape = as_shape(operation, "weight_shape", weight_shape, "KCRS")
     check_choice(operation, "direction", direction, DIRECTIONS)
     check_choice(operation, "precision", precision, PRECISIONS)
-    if threads is not None:
-        as_int(operation, "threads", threads, 1)
+    count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
         kind = np.dtype(dtype)
     except TypeError:
@@ -137,4 +158,4 @@ def conv2d_costs(
         )
     g = resolve(operation, x_shape, weight_shape, stride, padding, dilation, groups)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
-    return price(g, kind, direction, limit)
+    return price(g, kind, direction, limit, precision, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from . import checks
 
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
-ALGORITHMS = ("auto", "direct", "im2col")
+ALGORITHMS = ("auto", "direct", "im2col", "winograd")
 PRECISIONS = ("strict", "standard", "fast")
 
 
@@ -28,27 +29,47 @@ class PackedWeight:
     shape : tuple of int
     dtype : numpy.dtype
     groups : int
-    nbytes : int
-        Bytes of packed memory.
     """
 
-    __slots__ = ("data", "dtype", "finite", "groups", "nbytes", "planes", "shape", "weight")
+    __slots__ = ("_lock", "_transformed", "data", "dtype", "finite", "groups", "planes", "shape",
+                 "weight")  # fmt: skip
 
     def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.planes = planes
+        self._lock, self._transformed = threading.Lock(), {}
         self.weight: np.ndarray | None
         self.finite = bool(np.isfinite(weight).all()) if keep else None
         if planes:  # read as it is; a kept weight must not follow the caller's array
             self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
             self.data = self.weight.reshape(-1)
-            self.nbytes = 0
         else:
             self.weight = checks.contiguous(weight)
             self.data = pack(self.weight, groups)
-            self.nbytes = self.data.nbytes
             if keep:
                 self.weight = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of packed memory, the transformed weights of Winograd among them once made."""
+        own = 0 if self.planes else self.data.nbytes
+        return own + sum(u.nbytes for u in self._transformed.values())
+
+    def transformed(self, m: int) -> np.ndarray:
+        """Return the weights for F(m x m, 3x3), made on first use: [panel][e][c][lanes]."""
+        with self._lock:
+            if m not in self._transformed:
+                self._transformed[m] = self._transform(m)
+            return self._transformed[m]
+
+    def _transform(self, m: int) -> np.ndarray:
+        panels = pack(checks.contiguous(self.weight), 1) if self.planes else self.data
+        u = memory.packed(panels.nbytes // 9 * (m + 2) ** 2, self.dtype)
+        threads.run(
+            kernels.module(self.dtype).winograd_weight, panels, u, self.shape[1], m,
+            work=threads.MOVE * u.size,
+        )  # fmt: skip
+        return u
 
     def unpacked(self) -> np.ndarray:
         """Return the plain weight (K, C/groups, R, S)."""

@@ -14,6 +14,7 @@ Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]
 
 lanes: int
+tile_pixels: int
 vector_bytes: int
 
 def pack_weight(weight: Array, packed: Array, groups: int, threads: int) -> None: ...

@@ -9,6 +9,7 @@ include "axes.pxi"
 include "tile.pxi"
 include "convolution.pxi"
 include "planes.pxi"
+include "winograd.pxi"
 include "entry.pxi"
 include "gradient.pxi"
 include "packing.pxi"
@@ -17,4 +18,5 @@ include "pooling.pxi"
 include "unfold.pxi"
 
 lanes = LANES
+tile_pixels = TILE
 vector_bytes = VL * sizeof(real)

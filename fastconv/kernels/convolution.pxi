@@ -52,8 +52,11 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
     cdef const real* xb
     cdef const real* wb
     cdef int i
-    for i in range(pixels * (2 * NV if pair else NV)):
-        total[i] = vzero()
+    nest.fresh = True
+    if rows * columns == 0:
+        for i in range(pixels * (2 * NV if pair else NV)):
+            total[i] = vzero()
+        return
     for channel from 0 <= channel < c.C by c.block:
         count = min(c.block, c.C - channel)
         if c.taps_first or (rows == 1 and columns == 1):
@@ -77,6 +80,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
                         narrow_tile(pixels, xb, step, wb, panel, &nest, total)
                     else:
                         wide_tile(pixels, xb, step, wb, &nest, total)
+                    nest.fresh = False
         else:
             nest.n1, nest.n2, nest.n3 = count, rows, columns
             nest.x1 = c.xc
@@ -90,6 +94,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
                 narrow_tile(pixels, xb, step, wb, panel, &nest, total)
             else:
                 wide_tile(pixels, xb, step, wb, &nest, total)
+            nest.fresh = False
 
 
 cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
@@ -105,6 +110,7 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef Py_ssize_t pieces = (length + most - 1) // most
     cdef Py_ssize_t x_step = c.rows.stride * c.xh if down else c.columns.stride * c.xw
     cdef Py_ssize_t line, piece, first, i, j
+    cdef Py_ssize_t reach = 2 * LANES if pair else LANES
     cdef int pixels
     to.channel, to.relu, to.bias = c.yk, c.relu, bias
     to.pixel = c.yh if down else c.yw
@@ -114,10 +120,11 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             pixels = <int> ((piece + 1) * length // pieces - first)
             i = at.top + (first if down else line)
             j = at.left + (line if down else first)
+            to.y = y + i * c.yh + j * c.yw
+            prefetch_tile(&to, channels if channels < reach else reach, pixels)
             sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
                      + (j * c.columns.stride + c.columns.offset) * c.xw,
                      x_step, w, pixels, pair, total)
-            to.y = y + i * c.yh + j * c.yw
             store_tile(&to, total, pixels, 2 * NV if pair else NV, channels)
 
 

@@ -16,12 +16,17 @@ cdef struct Nest:
     Py_ssize_t n1, n2, n3      # iterations, outermost first
     Py_ssize_t x1, x2, x3      # how far the pixels move
     Py_ssize_t w1, w2          # how far the weights move; innermost by LANES
+    bint fresh                 # whether this block begins the total
 
 
 cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssize_t step,
                       const real* w, Py_ssize_t panel, const Nest* nest,
                       vreal* total) noexcept nogil:
-    """Add the block of products to total[pixels][vectors]; panel separates two panels of w."""
+    """Add a block of products to total[pixels][vectors]; panel separates two panels of w.
+
+    A fresh total is 0 + the block, not the block: the sum of an underflow may be -0, and
+    zeros that im2col adds for the padding must not show.
+    """
     cdef vreal acc[TILE * NV]
     cdef vreal weights[2 * NV]
     cdef vreal pixel
@@ -44,8 +49,12 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
                         acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
                 xp = xp + nest.x3
                 wp = wp + LANES
-    for p in range(pixels * vectors):
-        total[p] = total[p] + acc[p]
+    if nest.fresh:
+        for p in range(pixels * vectors):
+            total[p] = vzero() + acc[p]
+    else:
+        for p in range(pixels * vectors):
+            total[p] = total[p] + acc[p]
 
 
 cdef void wide_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
@@ -106,6 +115,20 @@ cdef struct Destination:
     Py_ssize_t pixel           # from one pixel of the tile to the next
     const real* bias           # of channel 0 of the panel, or NULL
     bint relu
+
+
+cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels,
+                               int pixels) noexcept nogil:
+    """Ask for the lines that the tile will write, while there is a whole sum to wait for.
+
+    In NCHW every channel of a tile is in a line of its own, often at the same place in its
+    page: no hardware prefetcher sees them coming.
+    """
+    cdef Py_ssize_t k
+    if to.channel != 1 and to.pixel == 1:
+        for k in range(channels):
+            vprefetch_write(to.y + k * to.channel)
+            vprefetch_write(to.y + k * to.channel + pixels - 1)
 
 
 cdef inline void store_vectors(const Destination* to, vreal* total, int pixels, int vectors,
