@@ -17,8 +17,12 @@ lanes: int
 tile_pixels: int
 vector_bytes: int
 
-def pack_weight(weight: Array, packed: Array, groups: int, threads: int) -> None: ...
-def pack_weight_backward(weight: Array, packed: Array, groups: int, threads: int) -> None: ...
+def pack_weight(
+    weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int
+) -> None: ...
+def pack_weight_backward(
+    weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int
+) -> None: ...
 def conv2d(
     x: Array,
     weight: Array,
@@ -145,4 +149,22 @@ def fold(
     part: int,
     parts: int,
     threads: int,
+) -> None: ...
+def winograd(
+    x: Array,
+    u: Array,
+    bias: Array | None,
+    y: Array,
+    work: Array,
+    broken: NDArray[np.uint8],
+    m: int,
+    length: int,
+    pad: Pair,
+    relu: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def winograd_weight(
+    panels: Array, u: Array, C: int, m: int, part: int, parts: int, threads: int
 ) -> None: ...
