@@ -16,6 +16,7 @@
 
 cdef struct Convolution:
     const real* x
+    const real* x_end          # the end of x's memory, NULL where its strides run backwards
     const real* w
     const real* bias
     real* y

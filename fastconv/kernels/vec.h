@@ -50,7 +50,7 @@ enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 #define fc_maskz_loadu(n, p) fc_maskz_load_mask(FC_MASK(n), p)
 #define fc_mask_storeu(p, n, v) _mm512_mask_storeu_pd(p, FC_MASK(n), (__m512d)(v))
 #else
-#define FC_MASK(n) ((__mmask16)((1u << (n)) - 1u))
+#define FC_MASK(n) ((__mmask16)((1ull << (n)) - 1u))
 #define fc_maskz_load_mask(m, p) ((vreal)_mm512_maskz_loadu_ps(m, p))
 #define fc_maskz_loadu(n, p) fc_maskz_load_mask(FC_MASK(n), p)
 #define fc_mask_storeu(p, n, v) _mm512_mask_storeu_ps(p, FC_MASK(n), (__m512)(v))
