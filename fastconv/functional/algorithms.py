@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 
@@ -11,6 +12,20 @@ from ..geometry import SUM_LENGTH, Conv2DGeometry
 from .packing import PackedWeight, pack_backward
 
 ONES, ZEROS = (1, 1), (0, 0)
+
+
+def engine(
+    module: ModuleType, weight: PackedWeight, channels: int, step: int, width: int
+) -> tuple[int, np.ndarray]:
+    """Return how the output lies in the vector lanes, and the weights in that order.
+
+    Every way gives the same bits.  `channels` and `step` are those of a group and a row.
+    """
+    if weight.planes:
+        return (module.LINES if channels > 1 and step == 1 else module.PLANES), weight.data
+    if weight.plain is not None and step == 1 and width >= 2 * module.lanes:
+        return module.LINES, weight.plain
+    return module.PANELS, weight.data
 
 
 def direct_forward(
@@ -22,9 +37,11 @@ def direct_forward(
         # a matrix product: the map is one long row, cut without regard to its rows
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
+    module = kernels.module(x.dtype)
+    how, data = engine(module, weight, g.C // g.groups, g.stride[1], y.shape[3])
     threads.run(
-        kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, g.channels_per_sum, relu, weight.planes, work=g.multiply_adds,
+        module.conv2d, x, data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
+        g.channels_per_sum, relu, how, work=g.multiply_adds,
     )  # fmt: skip
 
 
@@ -46,10 +63,12 @@ def im2col_forward(
     with memory.workspace(g.im2col_bytes(x.itemsize)) as block:
         col = unfolded(g, x, block)
         pixels = g.OH * g.OW
+        module = kernels.module(x.dtype)
+        how, data = engine(module, weight, g.taps, 1, pixels)
         threads.run(
-            kernels.module(x.dtype).conv2d, col.reshape(g.N, -1, 1, pixels), weight.data, bias,
-            y.reshape(g.N, g.K, 1, pixels), 1, 1, (1, 1), (0, 0), (1, 1), g.groups,
-            g.channels_per_sum * g.R * g.S, relu, weight.planes, work=g.multiply_adds,
+            module.conv2d, col.reshape(g.N, -1, 1, pixels), data, bias,
+            y.reshape(g.N, g.K, 1, pixels), 1, 1, ONES, ZEROS, ONES, g.groups,
+            g.channels_per_sum * g.R * g.S, relu, how, work=g.multiply_adds,
         )  # fmt: skip
 
 
@@ -90,13 +109,13 @@ def winograd_input(
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
     """dx without workspace: a convolution of dy, one for each phase of the stride."""
-    data, planes = pack_backward(weight, g.groups)
+    data, how = pack_backward(weight, g.groups)
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
     threads.run(
         kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, SUM_LENGTH, planes, work=g.multiply_adds,
+        g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
     )  # fmt: skip
 
 
@@ -144,11 +163,11 @@ def im2col_backward(
                 groups = g.groups if filters <= SUM_LENGTH else 1
                 rows = slice(group * filters + first, (group + groups - 1) * filters + last)
                 share = weight[rows].reshape(-1, g.taps, 1, 1)
-                data, planes = pack_backward(share, groups)
+                data, how = pack_backward(share, groups)
                 channels = slice(group * g.taps, (group + groups) * g.taps)
                 threads.run(
                     kernel.conv2d_backward_input, flat[:, rows], data, col[:, channels], 1, 1,
-                    ONES, ZEROS, ONES, groups, SUM_LENGTH, planes,
+                    ONES, ZEROS, ONES, groups, SUM_LENGTH, how,
                     work=g.multiply_adds * (last - first) // g.K * groups,
                 )  # fmt: skip
             threads.run(

@@ -15,6 +15,8 @@ from . import checks
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd")
+#: Products of a sum below which storing it counts, and pixels in the lanes are worth it.
+SHORT_SUM = 32
 PRECISIONS = ("strict", "standard", "fast")
 
 
@@ -31,8 +33,8 @@ class PackedWeight:
     groups : int
     """
 
-    __slots__ = ("_lock", "_transformed", "data", "dtype", "finite", "groups", "planes", "shape",
-                 "weight")  # fmt: skip
+    __slots__ = ("_lock", "_transformed", "data", "dtype", "finite", "groups", "plain", "planes",
+                 "shape", "weight")  # fmt: skip
 
     def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
@@ -48,6 +50,11 @@ class PackedWeight:
             self.data = pack(self.weight, groups)
             if keep:
                 self.weight = None
+        #: The weights as they lie, where a kernel may read them so: all if there are few
+        #: filters, else those of sums so short that they are kept beside the panels.
+        self.plain: np.ndarray | None = self.data if planes else None
+        if not planes and weight[0].size <= SHORT_SUM:
+            self.plain = np.array(weight, order="C").reshape(-1)
 
     @property
     def nbytes(self) -> int:
@@ -119,24 +126,22 @@ def pack(weight: np.ndarray, groups: int) -> np.ndarray:
 
 def pack_backward(
     weight: np.ndarray, groups: int, panels: bool = False
-) -> tuple[np.ndarray, bool]:
-    """Return `weight` for the gradient of the input, and whether it is plain (few channels).
+) -> tuple[np.ndarray, int]:
+    """Return `weight` for the gradient of the input, and the engine that reads it.
 
-    Packed it lies as panels of input channels: [group][panel of c][r][s][k][lanes]; with
-    `panels` always.
+    Where there are few channels it stays plain, unless `panels`; else it is packed as panels
+    of input channels: [group][panel of c][r][s][k][lanes].
     """
-    lanes = kernels.lanes(weight.dtype)
-    c = weight.shape[1]
-    if costs.few(c, lanes) and not panels:
-        return weight.reshape(-1), True
-    taps = weight.shape[2] * weight.shape[3]
-    nbytes = -(-c // lanes) * lanes * weight.shape[0] * taps * weight.itemsize
+    module = kernels.module(weight.dtype)
+    k, c, taps = weight.shape[0], weight.shape[1], weight.shape[2] * weight.shape[3]
+    if costs.few(c, module.lanes) and not panels:
+        return weight.reshape(-1), module.LINES if k > groups else module.PLANES
+    nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
     data = memory.packed(nbytes, weight.dtype)
     threads.run(
-        kernels.module(weight.dtype).pack_weight_backward, weight, data, groups,
-        work=threads.MOVE * data.size,
-    )  # fmt: skip
-    return data, False
+        module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size
+    )
+    return data, module.PANELS
 
 
 def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:

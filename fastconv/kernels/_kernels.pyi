@@ -15,6 +15,9 @@ Sides = tuple[Pair, Pair]
 
 lanes: int
 tile_pixels: int
+PANELS: int
+PLANES: int
+LINES: int
 vector_bytes: int
 
 def pack_weight(
@@ -36,7 +39,7 @@ def conv2d(
     groups: int,
     block: int,
     relu: bool,
-    planes: bool,
+    engine: int,
     part: int,
     parts: int,
     threads: int,
@@ -52,7 +55,7 @@ def conv2d_backward_input(
     dilation: Pair,
     groups: int,
     block: int,
-    planes: bool,
+    engine: int,
     part: int,
     parts: int,
     threads: int,

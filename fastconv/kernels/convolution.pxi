@@ -28,8 +28,14 @@ cdef struct Convolution:
     Axis rows, columns
     Py_ssize_t block
     bint taps_first, relu
-    Py_ssize_t panels, pairs, row_blocks, column_blocks
+    Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
+
+cdef extern from *:
+    """
+    enum { ITEM_WORK = 1 << 27 };  /* multiply-adds of an item at the most, or one tile's */
+    """
+    enum: ITEM_WORK
 
 cdef struct Region:
     Py_ssize_t top, left, height, width
@@ -137,17 +143,15 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
-    cdef Py_ssize_t row_height = TILE
-    cdef Py_ssize_t column_width = 16 * TILE
     cdef const real* x
     cdef real* y
     cdef const real* w
     cdef const real* bias
     for item in range(begin, end):
         rest = item
-        left = rest % c.column_blocks * column_width
+        left = rest % c.column_blocks * c.column_width
         rest //= c.column_blocks
-        top = rest % c.row_blocks * row_height
+        top = rest % c.row_blocks * c.row_height
         rest //= c.row_blocks
         n = rest % c.N
         rest //= c.N
@@ -159,8 +163,8 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         x = c.x + n * c.xn + group * c.C * c.xc
         y = c.y + n * c.yn + (group * c.K + k) * c.yk
         bias = c.bias + group * c.K + k if c.bias != NULL else NULL
-        bottom = min(top + row_height, c.rows.outputs)
-        end_column = min(left + column_width, c.columns.outputs)
+        bottom = min(top + c.row_height, c.rows.outputs)
+        end_column = min(left + c.column_width, c.columns.outputs)
         at.top = top
         while at.top < bottom:
             at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
@@ -181,8 +185,13 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
+    """Cut the output into items: a block of rows, smaller where sums are very long, for an
+    item is what a thread cannot share and a signal has to wait for."""
+    cdef Py_ssize_t sums = ITEM_WORK // (2 * LANES * c.C * c.R * c.S) + 1
+    c.row_height = clamp(sums // TILE, 1, TILE)
+    c.column_width = clamp(sums // c.row_height, TILE, 16 * TILE)
     c.panels = (c.K + LANES - 1) // LANES
     c.pairs = (c.panels + 1) // 2
-    c.row_blocks = (c.rows.outputs + TILE - 1) // TILE
-    c.column_blocks = (c.columns.outputs + 16 * TILE - 1) // (16 * TILE)
+    c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height
+    c.column_blocks = (c.columns.outputs + c.column_width - 1) // c.column_width
     return c.groups * c.pairs * c.N * c.row_blocks * c.column_blocks

@@ -14,9 +14,10 @@
 
 cdef extern from *:
     """
-    enum { LINE_ROWS = 8 };
+    enum { LINE_ROWS = 8, SIDE_BY_SIDE = -1 };
     """
     enum: LINE_ROWS
+    enum: SIDE_BY_SIDE
 
 
 cdef void line_tile(int filters, const real* w, Py_ssize_t step, const real* x, Py_ssize_t x3,
@@ -108,7 +109,8 @@ cdef void narrow_line_tile(int filters, const real* w, Py_ssize_t step, const re
 cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const real* w,
                     Py_ssize_t step, int filters, int vectors, Py_ssize_t gap,
                     vreal* total) noexcept nogil:
-    """The whole sums of `filters` filters for one block of pixels, x at its tap (0, 0)."""
+    """The whole sums of `filters` filters for one block of pixels, x at its tap (0, 0): vectors
+    side by side, or in two rows `gap` >= 0 apart."""
     cdef Nest nest
     cdef Py_ssize_t channel, count, r, s
     cdef Py_ssize_t rows = at.r1 - at.r0
@@ -141,7 +143,7 @@ cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const
                     nest.w1, nest.w2, move = c.xc, down, across
                 if vectors == 4:
                     narrow_line_tile(filters, wb, step, xb, move, &nest, total)
-                elif gap:
+                elif gap >= 0:
                     two_line_tile(filters, wb, step, xb, move, gap, &nest, total)
                 else:
                     line_tile(filters, wb, step, xb, move, &nest, total)
@@ -208,18 +210,18 @@ cdef inline void prefetch_lines(const Convolution* c, const real* y, int filters
 
 cdef void store_lines(const Convolution* c, real* y, const real* bias, int filters, int vectors,
                       Py_ssize_t gap, Py_ssize_t lanes, int rows, vreal* total) noexcept nogil:
-    """Write total[filters][vectors]: side by side where gap is 0, else in `rows` rows."""
+    """Write total[filters][vectors], side by side or in `rows` rows."""
     cdef vreal value
     cdef real* to
     cdef int k, v
     for k in range(filters):
-        for v in range(rows if gap else vectors):
+        for v in range(rows if gap >= 0 else vectors):
             value = total[k * vectors + v]
             if bias != NULL:
                 value = value + vset1(bias[k])
             if c.relu:
                 value = vrelu(value)
-            to = y + k * c.yk + (v * c.yh if gap else v * VL * c.yw)
+            to = y + k * c.yk + (v * c.yh if gap >= 0 else v * VL * c.yw)
             if c.yw == 1:
                 vstore_n(to, value, lanes)
             else:
@@ -240,7 +242,7 @@ cdef void convolve_run(const Convolution* c, const Region* at, const real* x, re
     cdef int row
     if at.width < vectors * VL:
         if rows == 1:
-            gap = c.xw  # any row but none: the second vector is not written
+            gap = 0  # the row is taken twice and written once
         while j < end:
             lanes = min(<Py_ssize_t> VL, end - j)
             if within(c, at, x + j * c.xw + (rows - 1) * x_row):
@@ -254,8 +256,8 @@ cdef void convolve_run(const Convolution* c, const Region* at, const real* x, re
         first = min(j, end - vectors * VL)  # the last block is moved back
         for row in range(rows):
             prefetch_lines(c, y + row * c.yh + first * c.yw, filters, vectors)
-            sum_lines(c, at, x + row * x_row + first * c.xw, w, step, filters, vectors, 0, total)
-            store_lines(c, y + row * c.yh + first * c.yw, bias, filters, vectors, 0, VL, 1, total)
+            sum_lines(c, at, x + row * x_row + first * c.xw, w, step, filters, vectors, SIDE_BY_SIDE, total)
+            store_lines(c, y + row * c.yh + first * c.yw, bias, filters, vectors, SIDE_BY_SIDE, VL, 1, total)
         j = first + vectors * VL
 
 
