@@ -7,6 +7,12 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard fastconv/kernels/*.p* fastconv/kernels/*.h)
 ARGS ?=
 
+# Peers are measured in an environment of their own.  PyTorch is named apart, since what its
+# plain name brings differs: see benchmarks/peers/README.md.
+PEERS := .venv-peers
+PEERS_TORCH ?= torch==2.13.0
+PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
+
 .PHONY: demo test test-slow lint bench peers clean help
 
 help:  ## what can be made
@@ -25,6 +31,14 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime and OpenVINO: docs/peers.md
+	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)
+
+$(PEERS)/.made: $(SOURCES) $(PACKAGE)
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet '$(PEERS_TORCH)' '.[peers]'
+	touch $@
+
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -39,5 +53,5 @@ $(VENV)/.dev: $(VENV)/.made $(SOURCES)
 	touch $@ $(VENV)/.demo
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f fastconv/kernels/*.so fastconv/kernels/*.c fastconv/kernels/build.json
