@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
@@ -309,22 +310,22 @@ class Conv2DGeometry:
             bool(top or bottom or left or right),
         )  # fmt: skip
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, int, int, int]:
         """(N, K, OH, OW)."""
         return self.N, self.K, self.OH, self.OW
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Products that one output adds up: C/groups R S."""
         return self.C // self.groups * self.R * self.S
 
-    @property
+    @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds of the forward pass, those with the padding included."""
         return self.N * self.K * self.OH * self.OW * self.taps
 
-    @property
+    @cached_property
     def channels_per_sum(self) -> int:
         """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
         return max(1, SUM_LENGTH // (self.R * self.S))

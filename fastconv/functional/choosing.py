@@ -3,71 +3,88 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import costs, kernels, memory
 from ..errors import ArgumentTypeError, MemoryLimitError, shorten
-from ..geometry import Conv2DGeometry, as_int, as_shape
+from ..geometry import Conv2DGeometry, as_int, as_padding, as_pair, as_shape
 from .packing import ALGORITHMS, PRECISIONS, check_choice
 
-__all__ = ["choose", "conv2d_costs", "resolve"]
+__all__ = ["Plan", "conv2d_costs", "plan"]
 
 DIRECTIONS = ("forward", "backward")
 
 
-@lru_cache(maxsize=4096, typed=True)
-def _geometry(operation: str, x: tuple, weight: tuple, *window: Any) -> Conv2DGeometry:
-    return Conv2DGeometry.make(operation, x, weight, *window)
+class Plan(NamedTuple):
+    """All that a call decides before it looks at data."""
+
+    geometry: Conv2DGeometry
+    algorithm: str
 
 
-def resolve(
-    operation: str, x: tuple, weight: tuple, stride: Any, padding: Any, dilation: Any, groups: Any
-) -> Conv2DGeometry:
-    """Return the checked geometry; plain integers and words, the usual case, are cached."""
-    plain = (int, str)
-    if type(stride) in plain and type(padding) in plain and type(dilation) in plain:
-        try:
-            return _geometry(operation, x, weight, stride, padding, dilation, groups)
-        except TypeError as error:
-            if isinstance(error, ArgumentTypeError):
-                raise
-    return Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
+def plan(
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
+    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+) -> Plan:  # fmt: skip
+    """Return the checked geometry and the algorithm to run, within the limit or not at all.
+
+    Decided once for each set of arguments, of which the last thousand are remembered.
+
+    Raises
+    ------
+    ArgumentError, ShapeError, ArgumentTypeError, MemoryLimitError
+        Naming `operation`, the parameter, the rule and the value.
+    """
+    # numbers and words are looked up by value and type; pairs, in which True would pass for 1,
+    # only once they are checked
+    if type(stride) is not int:
+        stride = as_pair(operation, "stride", stride, 1)
+    if type(padding) is not int and type(padding) is not str:
+        padding = as_padding(operation, padding)
+    if type(dilation) is not int:
+        dilation = as_pair(operation, "dilation", dilation, 1)
+    try:
+        return _plan(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+                     algorithm, workspace_limit, precision)  # fmt: skip
+    except TypeError as error:
+        if isinstance(error, ArgumentTypeError):
+            raise
+        decide = _plan.__wrapped__  # something cannot be looked up: say what is wrong with it
+        return decide(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+                      algorithm, workspace_limit, precision)  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
-def _costs(g: Conv2DGeometry, itemsize: int, lanes: int, isa: str, direction: str,
-           limit: int | None) -> costs.ConvolutionCosts:  # fmt: skip
-    table = costs.convolution_costs(g, itemsize, lanes, isa, direction)
-    return costs.ConvolutionCosts(table, *costs.choose(table, limit))
-
-
-def price(g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None):
-    """Return the costs of every algorithm on the active instruction set."""
-    isa = kernels.active_isa()
-    return _costs(g, dtype.itemsize, kernels.lanes(dtype), isa, direction, limit)
-
-
-def choose(
-    operation: str, g: Conv2DGeometry, dtype: np.dtype, direction: str,
-    algorithm: str, workspace_limit: Any, precision: str,
-) -> str:  # fmt: skip
-    """Return the algorithm to run, within the limit or not at all."""
+@lru_cache(maxsize=1024, typed=True)
+def _plan(
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
+    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+) -> Plan:  # fmt: skip
+    g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
     check_choice(operation, "algorithm", algorithm, ALGORITHMS)
     check_choice(operation, "precision", precision, PRECISIONS)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
     if limit is None and algorithm != "auto":
-        return algorithm
+        return Plan(g, algorithm)
     table = price(g, dtype, direction, limit)
     if algorithm == "auto":
-        return table.choice
+        return Plan(g, table.choice)
     if table[algorithm].workspace > limit:
         raise MemoryLimitError(
             f"{operation}: algorithm {algorithm!r} needs {table[algorithm].workspace} bytes of "
             f"workspace, more than workspace_limit={limit}; raise the limit or use 'auto'"
         )
-    return algorithm
+    return Plan(g, algorithm)
+
+
+def price(
+    g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None
+) -> costs.ConvolutionCosts:
+    """Return the costs of every algorithm on the active instruction set."""
+    isa = kernels.active_isa()
+    table = costs.convolution_costs(g, dtype.itemsize, kernels.lanes(dtype), isa, direction)
+    return costs.ConvolutionCosts(table, *costs.choose(table, limit))
 
 
 def conv2d_costs(
@@ -135,6 +152,8 @@ def conv2d_costs(
         raise ArgumentTypeError(
             f"{operation}: dtype must be float32 or float64, got {shorten(dtype)}"
         )
-    g = resolve(operation, x_shape, weight_shape, stride, padding, dilation, groups)
+    g = Conv2DGeometry.make(
+        operation, x_shape, weight_shape, stride, padding, dilation, groups
+    )
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
     return price(g, kind, direction, limit)

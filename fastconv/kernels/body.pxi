@@ -15,6 +15,8 @@ include "packing.pxi"
 include "sums.pxi"
 include "pooling.pxi"
 include "unfold.pxi"
+include "elementwise.pxi"
+include "normalize.pxi"
 
 lanes = LANES
 vector_bytes = VL * sizeof(real)

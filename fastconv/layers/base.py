@@ -58,6 +58,10 @@ class Layer:
     example_config: Mapping[str, Any] = MappingProxyType({})
     example_shapes: tuple[tuple[int, ...], ...] = ()
 
+    # Whether `backward` returns one array that is new, or `dy` itself or a view of it: the layer
+    # before may then write over it. Not so where it returns what something else still reads.
+    new_gradients: bool = False
+
     name: str | None
     parameters: dict[str, Parameter]
     states: dict[str, Parameter]

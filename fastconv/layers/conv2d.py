@@ -58,6 +58,7 @@ class Conv2D(Layer):
 
     example_config = {"filters": 32, "kernel_size": 3, "padding": 1}
     example_shapes = ((16, 28, 28),)
+    new_gradients = True
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class Conv2D(Layer):
         """Return dx (N, C, H, W) for dy (N, filters, OH, OW)."""
         x, y = ctx.saved
         if y is not None:
-            dy = functional.relu_backward(dy, y)
+            dy = functional.relu_backward(dy, y, out=ctx.reusable(dy))
         needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
         dx, dweight, dbias = functional.conv2d_backward(
             dy,

@@ -44,6 +44,7 @@ class Dense(Layer):
 
     example_config = {"units": 10}
     example_shapes = ((64,),)
+    new_gradients = True
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Dense(Layer):
         """Return dx (N, inputs) for dy (N, units)."""
         x, y = ctx.saved
         if y is not None:
-            dy = functional.relu_backward(dy, y)
+            dy = functional.relu_backward(dy, y, out=ctx.reusable(dy))
         needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
         dx, dweight, dbias = functional.dense_backward(
             dy, x, self.param("weight").value, needs=(*(("x",) if ctx.needs(0) else ()), *needs)

@@ -47,6 +47,7 @@ class MaxPool2D(Layer):
 
     example_config = {"pool_size": 2}
     example_shapes = ((16, 28, 28),)
+    new_gradients = True
 
     def __init__(
         self,

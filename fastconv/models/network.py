@@ -114,14 +114,17 @@ class Network:
         made = tuple(values[output] for output in graph.outputs)
         return made[0] if len(made) == 1 else made
 
-    def _schedule(self, outputs: tuple[int, ...], *, merge: bool) -> Schedule:
+    def _schedule(
+        self, outputs: tuple[int, ...], *, merge: bool = True, training: bool = False
+    ) -> Schedule:
         return self._cache.get(
-            (outputs, merge), lambda: schedule(self._graph, outputs, merge=merge)
+            (outputs, merge, training),
+            lambda: schedule(self._graph, outputs, merge=merge, training=training),
         )
 
     def _run(self, values: list[Any], outputs: tuple[int, ...]) -> Any:
         self._prepare()
-        found = execute.infer(self._schedule(outputs, merge=True), values)
+        found = execute.infer(self._schedule(outputs), values)
         return found[0] if len(found) == 1 else found
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
@@ -193,7 +196,7 @@ class Network:
         training = bool(training)
 
         def make() -> Plan:
-            steps = self._schedule(self._graph.outputs, merge=not training)
+            steps = self._schedule(self._graph.outputs, training=training)
             return make_plan(
                 self._graph,
                 steps,

@@ -135,7 +135,9 @@ def make_plan(
     workspace_limit: int | None,
 ) -> Plan:
     """Return the plan of running `schedule` on a batch; `slots` are the network's parameters."""
-    specs = graph.specs
+    specs = list(graph.specs)
+    for op in schedule.operations:  # whose order is not always that of the graph
+        specs[op.target] = op.steps[-1].spec
     costs = [
         op.layer.costs(
             batch_size,
@@ -195,12 +197,15 @@ def make_plan(
 
 
 def _owners(schedule: Schedule, training: bool) -> list[int]:
-    """For each value the one whose memory it is: Flatten, and Dropout at rest, give views."""
+    """For each value the one whose memory it is: Flatten, and Dropout at rest, give views.
+
+    An operation in place gives its input.
+    """
     owner = list(range(schedule.values))
     for op in schedule.operations:
         name = registry.layers.name_of(type(op.layer))
         idle = name == _DROPOUT and not (training and op.layer.config["rate"])
-        if name == _FLATTEN or idle:
+        if name == _FLATTEN or idle or op.in_place:
             owner[op.target] = owner[op.sources[0]]
     return owner
 
