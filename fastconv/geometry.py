@@ -67,6 +67,13 @@ def _is_sequence(value: Any) -> bool:
 
 def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an integer, or a sequence of two, as a pair (vertical, horizontal)."""
+    if type(value) is int and minimum <= value <= LARGEST:  # the usual cases, quickly
+        return value, value
+    if type(value) is tuple and len(value) == 2:
+        first, second = value
+        if type(first) is int and type(second) is int and minimum <= first <= LARGEST:
+            if minimum <= second <= LARGEST:
+                return value
     if not _is_sequence(value):
         number = as_int(operation, parameter, value, minimum)
         return number, number
@@ -82,8 +89,23 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
     )
 
 
+def briefly(value: Any) -> Any:
+    """Return a checked pair, padding or word in its shortest form: (2, 2) is 2 again.
+
+    Examples
+    --------
+    >>> briefly((2, 2)), briefly(((1, 1), (1, 1))), briefly((1, 2))
+    (2, 1, (1, 2))
+    """
+    while isinstance(value, tuple) and value[0] == value[1]:
+        value = value[0]
+    return value
+
+
 def as_padding(operation: str, value: Any) -> Padding:
     """Return `value` as ``((top, bottom), (left, right))``, or as the word ``"same"``."""
+    if type(value) is int and 0 <= value <= LARGEST:  # the usual case, quickly
+        return (value, value), (value, value)
     if isinstance(value, str):
         if value == "valid":
             return (0, 0), (0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from fastconv import functional, initializers, memory
 from fastconv.errors import ArgumentError, MemoryLimitError, ShapeError
 from fastconv.functional.packing import ALGORITHMS, PRECISIONS
-from fastconv.geometry import Window2D, as_int
+from fastconv.geometry import Window2D, as_int, briefly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice, output_map
@@ -152,7 +153,7 @@ class Conv2D(Layer):
             If the algorithm that is named does not keep within `workspace_limit`.
         """
         (spec,) = specs
-        options = self._options
+        options = dict(self._options)
         algorithm = options.pop("algorithm")
         options |= {"dtype": spec.dtype, "workspace_limit": workspace_limit}
         taken = []
@@ -182,18 +183,18 @@ class Conv2D(Layer):
     def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:
         return (self.filters, spec.shape[0] // self.groups, *self.window.kernel)
 
-    @property
+    @cached_property
     def _options(self) -> dict[str, Any]:
         return {
-            "stride": self.window.stride,
-            "padding": self.window.padding,
-            "dilation": self.window.dilation,
+            "stride": briefly(self.window.stride),
+            "padding": briefly(self.window.padding),
+            "dilation": briefly(self.window.dilation),
             "groups": self.groups,
             "algorithm": self.algorithm,
             "precision": self.precision,
         }
 
-    @property
+    @cached_property
     def _key(self) -> tuple[Any, ...]:
         return ("conv2d", *self._options.values())
 

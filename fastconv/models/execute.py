@@ -37,16 +37,17 @@ def infer(
     for op in schedule.operations:
         ctx = Context(workspace_limit=workspace_limit)
         y: Array | None = _call(op, ctx, values)
-        if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
-            lent.add(op.target)
+        if not lent.isdisjoint(op.sources):
+            if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
+                lent.add(op.target)
         values[op.target], y = y, None
         for number in op.drops:
             values[number] = None
     results: list[Array] = []
     for number in schedule.outputs:
         found = values[number]
-        lent_twice = any(np.may_share_memory(found, other) for other in results)
-        results.append(found.copy() if number in lent or lent_twice else found)
+        twice = results and any(np.may_share_memory(found, other) for other in results)
+        results.append(found.copy() if number in lent or twice else found)
     return tuple(results)
 
 
@@ -137,13 +138,13 @@ def _call(op: Operation, ctx: Context, values: Sequence[Any]) -> Array:
     xs = [values[source] for source in op.sources]
     ctx.may_overwrite = op.in_place
     y = op.layer.forward(ctx, *xs)
-    step = op.steps[-1]
+    shape, dtype = op.output
     # A layer of a third party may break its word; later layers trust the shapes.
-    if getattr(y, "shape", None) != (len(xs[0]), *step.spec.shape) or y.dtype != step.spec.dtype:
+    if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:
         got = f"{y.shape} {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
         raise ShapeError(
-            f"{step.id}: forward must return what infer says, "
-            f"{(len(xs[0]), *step.spec.shape)} {step.spec.dtype}, got {got}"
+            f"{op.steps[-1].id}: forward must return what infer says, "
+            f"{(len(xs[0]), *shape)} {dtype}, got {got}"
         )
     return y
 

@@ -94,6 +94,8 @@ class Network:
             If something is not made of real numbers.
         """
         x = xs[0] if len(xs) == 1 else xs
+        if type(x) is np.ndarray:
+            return self._run(list(inputs.cast(x, self._graph)), self._graph.outputs)
         nodes = x if isinstance(x, (tuple, list)) else (x,)
         if any(isinstance(node, Node) for node in nodes):
             return self._inline(nodes)

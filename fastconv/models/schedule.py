@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from fastconv import registry
 from fastconv.layers.base import Layer
@@ -50,6 +54,12 @@ class Operation:
     drops: tuple[int, ...]
     number: int
     in_place: bool = False
+
+    @cached_property
+    def output(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape without the batch and dtype of the output."""
+        spec = self.steps[-1].spec
+        return spec.shape, spec.numpy_dtype
 
     @property
     def name(self) -> str:
