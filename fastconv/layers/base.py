@@ -292,6 +292,13 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__}: backward must be defined")
 
+    def pack(self) -> None:
+        """Put the weights in the order that inference reads them, if that is another one.
+
+        Called when a network is built or loaded, so that its first run takes no longer than
+        the next. Training lets go of what was packed.
+        """
+
     def costs(
         self,
         batch: int,

@@ -15,6 +15,7 @@ from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice, output_map
 from fastconv.layers.context import Context
+from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, Spec
 
 __all__ = ["Conv2D"]
@@ -111,7 +112,7 @@ class Conv2D(Layer):
         plain = ctx.training and weight.trainable  # packed weights would serve one step only
         y = functional.conv2d(
             xs[0],
-            weight.value if plain else weight.packed(self._key, self._pack),
+            weight.value if plain else self._packed(weight),
             self.param("bias").value if self.bias else None,
             activation=self.activation,
             workspace_limit=ctx.workspace_limit,
@@ -137,6 +138,10 @@ class Conv2D(Layer):
         ctx.add_grad("weight", dweight)
         ctx.add_grad("bias", dbias)
         return dx
+
+    def pack(self) -> None:
+        """Pack the weight."""
+        self._packed(self.param("weight"))
 
     def costs(
         self,
@@ -198,5 +203,7 @@ class Conv2D(Layer):
     def _key(self) -> tuple[Any, ...]:
         return ("conv2d", *self._options.values())
 
-    def _pack(self, weight: np.ndarray) -> functional.PackedWeight:
-        return functional.prepare_conv2d(weight, **self._options)
+    def _packed(self, weight: Parameter) -> functional.PackedWeight:
+        return weight.packed(  # type: ignore[no-any-return]
+            self._key, lambda value: functional.prepare_conv2d(value, **self._options)
+        )

@@ -70,6 +70,11 @@ class Network:
         self._slots = weights.slots(graph)
         self._cache = BoundedCache()
 
+    def _pack(self) -> None:
+        """Do ahead of the first run what does not depend on its data."""
+        for op in self._schedule(self._graph.outputs).operations:
+            op.layer.pack()
+
     def _prepare(self) -> None:
         """Make what is made on first use; called before anything runs."""
 
