@@ -28,9 +28,7 @@ MOST_PARTIAL_SUMS = 16
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
 
-def as_int(
-    operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST
-) -> int:
+def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST) -> int:
     """Return `value` as an int between `minimum` and `maximum`, or raise.
 
     Raises

@@ -70,7 +70,7 @@ def _plan(
     table = price(g, dtype, direction, limit)
     if algorithm == "auto":
         return Plan(g, table.choice)
-    if table[algorithm].workspace > limit:
+    if limit is not None and table[algorithm].workspace > limit:
         raise MemoryLimitError(
             f"{operation}: algorithm {algorithm!r} needs {table[algorithm].workspace} bytes of "
             f"workspace, more than workspace_limit={limit}; raise the limit or use 'auto'"
@@ -152,8 +152,6 @@ def conv2d_costs(
         raise ArgumentTypeError(
             f"{operation}: dtype must be float32 or float64, got {shorten(dtype)}"
         )
-    g = Conv2DGeometry.make(
-        operation, x_shape, weight_shape, stride, padding, dilation, groups
-    )
+    g = Conv2DGeometry.make(operation, x_shape, weight_shape, stride, padding, dilation, groups)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
     return price(g, kind, direction, limit)

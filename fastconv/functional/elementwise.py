@@ -49,9 +49,7 @@ def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return y
 
 
-def relu_backward(
-    dy: np.ndarray, y: np.ndarray, out: np.ndarray | None = None
-) -> np.ndarray:
+def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Return `dy` where the output `y` is positive, 0 elsewhere (where `y` is NaN too).
 
     `out`, C-contiguous, may be `dy` itself.

@@ -300,8 +300,7 @@ def max_pool2d_argmax_backward(
 def _check_gradient(pool: _Pool, dy: np.ndarray) -> None:
     if dy.shape != pool.shape:
         raise ShapeError(
-            f"{pool.operation}: dy must have the shape of the output, {pool.shape}, "
-            f"got {dy.shape}"
+            f"{pool.operation}: dy must have the shape of the output, {pool.shape}, got {dy.shape}"
         )
 
 

@@ -39,4 +39,5 @@ class ReLU(Activation):
         """Return dx, of the shape of dy."""
         if not ctx.needs(0):
             return None
-        return functional.relu_backward(dy, *ctx.saved, out=ctx.reusable(dy))
+        (y,) = ctx.saved
+        return functional.relu_backward(dy, y, out=ctx.reusable(dy))

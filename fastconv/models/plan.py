@@ -106,9 +106,16 @@ class Plan:
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
                 "packed", "why"]  # fmt: skip
         rows = [
-            [node.id + ("*" if node.estimated else ""), node.algorithm, f"{node.multiply_adds:,}",
-             f"{node.parameters:,}", format_bytes(node.activations), format_bytes(node.workspace),
-             format_bytes(node.packed), node.why]  # fmt: skip
+            [
+                node.id + ("*" if node.estimated else ""),
+                node.algorithm,
+                f"{node.multiply_adds:,}",
+                f"{node.parameters:,}",
+                format_bytes(node.activations),
+                format_bytes(node.workspace),
+                format_bytes(node.packed),
+                node.why,
+            ]  # fmt: skip
             for node in self.nodes
         ]
         lines = [

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import registry
-from fastconv.functional import updates
 from fastconv.errors import ArgumentError, ShapeError
+from fastconv.functional import updates
 from fastconv.layers.checks import as_real
 from fastconv.layers.parameter import Parameter
 
@@ -159,7 +159,8 @@ class Momentum(Optimizer):
         self.momentum = _fraction(self.name, "momentum", momentum)
 
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
-        updates.momentum(value, gradient, *slots, self.learning_rate, self.momentum)
+        (velocity,) = slots
+        updates.momentum(value, gradient, velocity, self.learning_rate, self.momentum)
 
 
 @registry.optimizers.register("nesterov")
@@ -175,9 +176,8 @@ class Nesterov(Momentum):
     name = "nesterov"
 
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
-        updates.momentum(
-            value, gradient, *slots, self.learning_rate, self.momentum, nesterov=True
-        )
+        (velocity,) = slots
+        updates.momentum(value, gradient, velocity, self.learning_rate, self.momentum, True)
 
 
 @registry.optimizers.register("adagrad")
@@ -197,9 +197,8 @@ class AdaGrad(Optimizer):
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
-        updates.by_squares(
-            value, gradient, *slots, self.learning_rate, 1.0, 1.0, self.epsilon
-        )
+        (squares,) = slots
+        updates.by_squares(value, gradient, squares, self.learning_rate, 1.0, 1.0, self.epsilon)
 
 
 @registry.optimizers.register("rmsprop")
@@ -220,9 +219,9 @@ class RMSProp(Optimizer):
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
-        updates.by_squares(
-            value, gradient, *slots, self.learning_rate, self.decay, 1.0 - self.decay, self.epsilon
-        )
+        (squares,) = slots
+        rate, decay = self.learning_rate, self.decay
+        updates.by_squares(value, gradient, squares, rate, decay, 1.0 - decay, self.epsilon)
 
 
 @registry.optimizers.register("adam")
@@ -255,7 +254,6 @@ class Adam(Optimizer):
         # rate * mhat / (sqrt(vhat) + epsilon) = rate * a * m / (sqrt(v) + epsilon * b)
         b = math.sqrt(1.0 - self.beta2**t)
         a = b / (1.0 - self.beta1**t)
-        updates.adam(
-            value, gradient, *slots, self.learning_rate * a, self.beta1, self.beta2,
-            self.epsilon * b,
-        )  # fmt: skip
+        m, v = slots
+        rate, epsilon = self.learning_rate * a, self.epsilon * b
+        updates.adam(value, gradient, m, v, rate, self.beta1, self.beta2, epsilon)

@@ -82,7 +82,9 @@ def test_batch_norm_follows_the_paper(shape, dtype, normal):
     found = (y, dx, dweight, dbias)
     for ours, exact in zip(found, batch_norm_twin(x, dy, weight, bias, 1e-5), strict=True):
         assert ours.dtype == dtype
-        np.testing.assert_allclose(ours, exact, rtol=1e-3, atol=2e-4 if dtype == "float32" else 1e-9)
+        np.testing.assert_allclose(
+            ours, exact, rtol=1e-3, atol=2e-4 if dtype == "float32" else 1e-9
+        )
     again = functional.batch_norm(x, weight, bias, 1e-5, (mean, variance))
     assert_bits_equal(again[0], y)
 
