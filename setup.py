@@ -55,7 +55,8 @@ TARGETS = INSTRUCTION_SETS.get(MACHINE, (InstructionSet("baseline", (), 16, 6),)
 
 # Each tried alone and left out where the compiler refuses it: without the first three GCC
 # keeps the accumulators in memory, with predictive commoning it carries weights over the
-# stack, and with loop patterns it clears the accumulators by a memset in memory; -ffast-math is never used, it breaks NaN and the process's floating-point mode.
+# stack, and with loop patterns it clears the accumulators by a memset in memory.  -ffast-math
+# is never used: it breaks NaN and the process's floating-point mode.
 TUNING_FLAGS = (
     "-O3",
     "--param=max-completely-peeled-insns=4000",

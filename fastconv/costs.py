@@ -139,8 +139,8 @@ def choose(
     bound = "" if limit is None else f" within {limit} bytes"
     kind = f" as F({cost.tile}x{cost.tile}, 3x3)" if cost.tile else ""
     return choice, (
-        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with {cost.workspace} "
-        f"bytes of workspace, against {', '.join(rest)}"
+        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
+        f"{cost.workspace} bytes of workspace, against {', '.join(rest)}"
     )
 
 
@@ -152,7 +152,10 @@ def few(channels: int, lanes: int) -> bool:
 def convolution_costs(
     g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
 ) -> dict[str, AlgorithmCost]:
-    """Return the cost of every algorithm that can compute `g`; `direction` as in conv2d_costs."""
+    """Return the cost of every algorithm that can compute `g`.
+
+    `direction` is "forward", "backward", or "input" for the gradient of the input alone.
+    """
     size = on.itemsize
     outputs = g.N * g.K * g.OH * g.OW
     direct = outputs * (g.taps / on.rate + STORE * on.step) * 1e-9
@@ -164,7 +167,9 @@ def convolution_costs(
     else:
         packed = _packed(g.C // g.groups, g.packed_backward_bytes(size, on.lanes), on)
         unfolded_packed = _packed(g.taps, -(-g.taps // on.lanes) * on.lanes * g.K * size, on)
-        sums = 0 if few(g.K // g.groups, on.lanes) else g.weight_gradient_bytes(size, on.lanes)
+        sums = g.weight_gradient_bytes(size, on.lanes)
+        if direction == "input" or few(g.K // g.groups, on.lanes):
+            sums = 0
         images, weights = (g.N, g.C, g.H, g.W), (g.K, g.C // g.groups, g.R, g.S)
         output = geometry.nbytes(images, size) + geometry.nbytes(weights, size) + g.K * size
         passes = 2

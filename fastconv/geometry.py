@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
@@ -27,9 +28,7 @@ MOST_PARTIAL_SUMS = 16
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
 
-def as_int(
-    operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST
-) -> int:
+def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST) -> int:
     """Return `value` as an int between `minimum` and `maximum`, or raise.
 
     Raises
@@ -66,6 +65,13 @@ def _is_sequence(value: Any) -> bool:
 
 def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an integer, or a sequence of two, as a pair (vertical, horizontal)."""
+    if type(value) is int and minimum <= value <= LARGEST:  # the usual cases, quickly
+        return value, value
+    if type(value) is tuple and len(value) == 2:
+        first, second = value
+        if type(first) is int and type(second) is int and minimum <= first <= LARGEST:
+            if minimum <= second <= LARGEST:
+                return value
     if not _is_sequence(value):
         number = as_int(operation, parameter, value, minimum)
         return number, number
@@ -81,8 +87,23 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
     )
 
 
+def briefly(value: Any) -> Any:
+    """Return a checked pair, padding or word in its shortest form: (2, 2) is 2 again.
+
+    Examples
+    --------
+    >>> briefly((2, 2)), briefly(((1, 1), (1, 1))), briefly((1, 2))
+    (2, 1, (1, 2))
+    """
+    while isinstance(value, tuple) and value[0] == value[1]:
+        value = value[0]
+    return value
+
+
 def as_padding(operation: str, value: Any) -> Padding:
     """Return `value` as ``((top, bottom), (left, right))``, or as the word ``"same"``."""
+    if type(value) is int and 0 <= value <= LARGEST:  # the usual case, quickly
+        return (value, value), (value, value)
     if isinstance(value, str):
         if value == "valid":
             return (0, 0), (0, 0)
@@ -309,22 +330,22 @@ class Conv2DGeometry:
             bool(top or bottom or left or right),
         )  # fmt: skip
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, int, int, int]:
         """(N, K, OH, OW)."""
         return self.N, self.K, self.OH, self.OW
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Products that one output adds up: C/groups R S."""
         return self.C // self.groups * self.R * self.S
 
-    @property
+    @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds of the forward pass, those with the padding included."""
         return self.N * self.K * self.OH * self.OW * self.taps
 
-    @property
+    @cached_property
     def channels_per_sum(self) -> int:
         """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
         return max(1, SUM_LENGTH // (self.R * self.S))

@@ -4,75 +4,77 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import costs, kernels, memory, threads
+from .. import costs, kernels, memory
 from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
-from ..geometry import Conv2DGeometry, as_int, as_shape
+from ..geometry import Conv2DGeometry, as_int, as_padding, as_pair, as_shape
+from ..threads import get_num_threads
 from .packing import ALGORITHMS, PRECISIONS, check_choice
 
-__all__ = ["choose", "conv2d_costs", "resolve"]
+__all__ = ["Plan", "conv2d_costs", "plan"]
 
 DIRECTIONS = ("forward", "backward")
 
 
-@lru_cache(maxsize=4096, typed=True)
-def _geometry(operation: str, x: tuple, weight: tuple, *window: Any) -> Conv2DGeometry:
-    return Conv2DGeometry.make(operation, x, weight, *window)
+class Plan(NamedTuple):
+    """All that a call decides before it looks at data."""
+
+    geometry: Conv2DGeometry
+    algorithm: str
+    cost: costs.AlgorithmCost
 
 
-def resolve(
-    operation: str, x: tuple, weight: tuple, stride: Any, padding: Any, dilation: Any, groups: Any
-) -> Conv2DGeometry:
-    """Return the checked geometry; plain integers and words, the usual case, are cached."""
-    plain = (int, str)
-    if type(stride) in plain and type(padding) in plain and type(dilation) in plain:
-        try:
-            return _geometry(operation, x, weight, stride, padding, dilation, groups)
-        except TypeError as error:
-            if isinstance(error, ArgumentTypeError):
-                raise
-    return Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
+def plan(
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
+    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+) -> Plan:  # fmt: skip
+    """Return the checked geometry and the algorithm to run, within the limit or not at all.
+
+    `direction` is "forward", "backward", or "input" for the gradient of the input alone.
+    Decided once for each set of arguments, of which the last thousand are remembered.
+
+    Raises
+    ------
+    ArgumentError, ShapeError, ArgumentTypeError, MemoryLimitError
+        Naming `operation`, the parameter, the rule and the value.
+    """
+    # numbers and words are looked up by value and type; pairs, in which True would pass for 1,
+    # only once they are checked
+    if type(stride) is not int:
+        stride = as_pair(operation, "stride", stride, 1)
+    if type(padding) is not int and type(padding) is not str:
+        padding = as_padding(operation, padding)
+    if type(dilation) is not int:
+        dilation = as_pair(operation, "dilation", dilation, 1)
+    try:
+        return _plan(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+                     algorithm, workspace_limit, precision,
+                     get_num_threads())  # fmt: skip
+    except TypeError as error:
+        if isinstance(error, ArgumentTypeError):
+            raise
+        decide = _plan.__wrapped__  # something cannot be looked up: say what is wrong with it
+        return decide(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+                      algorithm, workspace_limit, precision,
+                      get_num_threads())  # fmt: skip
 
 
-@lru_cache(maxsize=4)
-def _target(dtype: np.dtype) -> costs.Target:
-    module = kernels.module(dtype)
-    return costs.Target(kernels.active_isa(), dtype.itemsize, module.lanes, module.tile_pixels)
-
-
-@lru_cache(maxsize=4096)
-def _costs(g: Conv2DGeometry, on: costs.Target, direction: str, limit: int | None,
-           precision: str, count: int) -> costs.ConvolutionCosts:  # fmt: skip
-    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
-    table = costs.convolution_costs(g, on, direction, limit, precision, count)
-    choice, why = costs.choose(one, limit, on.itemsize, precision)
-    return costs.ConvolutionCosts(table, choice, why)
-
-
-def price(
-    g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None, precision: str,
-    count: int | None = None,
-) -> costs.ConvolutionCosts:  # fmt: skip
-    """Return the costs of every algorithm on the active instruction set."""
-    count = threads.get_num_threads() if count is None else count
-    return _costs(g, _target(dtype), direction, limit, precision, count)
-
-
-def choose(
-    operation: str, g: Conv2DGeometry, dtype: np.dtype, direction: str,
-    algorithm: str, workspace_limit: Any, precision: str,
-) -> tuple[str, costs.AlgorithmCost]:  # fmt: skip
-    """Return the algorithm to run and its cost, within the limit or not at all."""
+@lru_cache(maxsize=1024, typed=True)
+def _plan(
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
+    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+    count: int,
+) -> Plan:  # fmt: skip
+    g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
     check_choice(operation, "algorithm", algorithm, ALGORITHMS)
     check_choice(operation, "precision", precision, PRECISIONS)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
-    table = price(g, dtype, direction, limit, precision)
-    if algorithm == "auto":
-        return table.choice, table[table.choice]
-    if algorithm not in table:
+    table = price(g, dtype, direction, limit, precision, count)
+    chosen = table.choice if algorithm == "auto" else algorithm
+    if chosen not in table:
         raise ArgumentError(
             f"{operation}: algorithm 'winograd' needs a 3x3 kernel, stride 1, dilation 1 and "
             f"groups 1, got {g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}; use 'auto'"
@@ -82,12 +84,26 @@ def choose(
             f"{operation}: algorithm must not be 'winograd' where precision is 'strict', "
             "for it rounds otherwise; use 'standard' or 'fast'"
         )
-    if limit is not None and table[algorithm].least > limit:
+    if limit is not None and table[chosen].least > limit:
+        remedy = "" if algorithm == "auto" else " or use 'auto'"
         raise MemoryLimitError(
-            f"{operation}: algorithm {algorithm!r} needs {table[algorithm].least} bytes of "
-            f"workspace, more than workspace_limit={limit}; raise the limit or use 'auto'"
+            f"{operation}: algorithm {algorithm!r} needs {table[chosen].least} bytes of "
+            f"workspace, more than workspace_limit={limit}; raise the limit{remedy}"
         )
-    return algorithm, table[algorithm]
+    return Plan(g, chosen, table[chosen])
+
+
+def price(
+    g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None, precision: str,
+    count: int,
+) -> costs.ConvolutionCosts:  # fmt: skip
+    """Return the costs of every algorithm on the active instruction set."""
+    module = kernels.module(dtype)
+    on = costs.Target(kernels.active_isa(), dtype.itemsize, module.lanes, module.tile_pixels)
+    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
+    table = costs.convolution_costs(g, on, direction, limit, precision, count)
+    choice, why = costs.choose(one, limit, on.itemsize, precision)
+    return costs.ConvolutionCosts(table, choice, why)
 
 
 def conv2d_costs(
@@ -156,6 +172,6 @@ def conv2d_costs(
         raise ArgumentTypeError(
             f"{operation}: dtype must be float32 or float64, got {shorten(dtype)}"
         )
-    g = resolve(operation, x_shape, weight_shape, stride, padding, dilation, groups)
+    g = Conv2DGeometry.make(operation, x_shape, weight_shape, stride, padding, dilation, groups)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
-    return price(g, kind, direction, limit, precision, count)
+    return price(g, kind, direction, limit, precision, count or get_num_threads())

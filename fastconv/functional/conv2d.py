@@ -18,7 +18,7 @@ from .algorithms import (
     winograd_forward,
     winograd_input,
 )
-from .choosing import choose, resolve
+from .choosing import plan
 from .packing import PackedWeight, few_filters
 
 __all__ = ["conv2d", "conv2d_backward"]
@@ -83,9 +83,10 @@ def conv2d(
     Notes
     -----
     Temporary bytes: ``direct`` none, ``im2col`` N OH OW C R S elements, ``winograd`` a block of
-    tiles for each thread; all beside the packed weights, see `conv2d_costs`.  The direct algorithm reads the image in place, with
-    the register tile of Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead
-    Direct Convolutions" (2018), section 3, turned so that channels fill the lanes.
+    tiles for each thread; all beside the packed weights, see `conv2d_costs`.  The direct
+    algorithm reads the image in place, with the register tile of Zhang, Franchetti and Low,
+    "High Performance Zero-Memory Overhead Direct Convolutions" (2018), section 3, turned so
+    that channels fill the lanes.
 
     Examples
     --------
@@ -104,14 +105,16 @@ def conv2d(
             f"{operation}: weight was prepared for groups={weight.groups}, got {groups!r}"
         )
     checks.same_dtype(operation, "x", x, "weight", weight)
-    g = resolve(operation, x.shape, weight.shape, stride, padding, dilation, groups)
+    g, chosen, cost = plan(
+        operation, "forward", x.shape, weight.shape, x.dtype, stride, padding, dilation, groups,
+        algorithm, workspace_limit, precision,
+    )  # fmt: skip
     if bias is not None:
         bias = as_bias(operation, bias, g.K, x)
     if activation is not None and activation != "relu":
         raise ArgumentError(
             f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
         )
-    chosen, cost = choose(operation, g, x.dtype, "forward", algorithm, workspace_limit, precision)
     inputs = [a for a in (x, weight, bias) if isinstance(a, np.ndarray)] if out is not None else []
     y = checks.as_output(operation, out, g.output_shape, x.dtype, *inputs)
     if y.size == 0:
@@ -198,12 +201,14 @@ def conv2d_backward(
     checks.same_dtype(operation, "x", x, "weight", weight)
     checks.same_dtype(operation, "x", x, "dy", dy)
     wanted = check_needs(operation, needs)
-    g = resolve(operation, x.shape, weight.shape, stride, padding, dilation, groups)
+    g, chosen, cost = plan(
+        operation, "backward" if "weight" in wanted else "input", x.shape, weight.shape, x.dtype,
+        stride, padding, dilation, groups, algorithm, workspace_limit, precision,
+    )  # fmt: skip
     if dy.shape != g.output_shape:
         raise ShapeError(
             f"{operation}: dy must have the shape of the output, {g.output_shape}, got {dy.shape}"
         )
-    chosen, cost = choose(operation, g, x.dtype, "backward", algorithm, workspace_limit, precision)
     dx = memory.empty(x.shape, x.dtype) if "x" in wanted else None
     dweight = memory.empty(weight.shape, x.dtype) if "weight" in wanted else None
     dbias = memory.empty(g.K, x.dtype) if "bias" in wanted else None

@@ -39,7 +39,8 @@ class PackedWeight:
     def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.planes = planes
-        self._lock, self._transformed = threading.Lock(), {}
+        self._lock = threading.Lock()
+        self._transformed: dict[int, np.ndarray] = {}
         self.weight: np.ndarray | None
         self.finite = bool(np.isfinite(weight).all()) if keep else None
         if planes:  # read as it is; a kept weight must not follow the caller's array
@@ -70,7 +71,7 @@ class PackedWeight:
             return self._transformed[m]
 
     def _transform(self, m: int) -> np.ndarray:
-        panels = pack(checks.contiguous(self.weight), 1) if self.planes else self.data
+        panels = pack(self.data.reshape(self.shape), 1) if self.planes else self.data
         u = memory.packed(panels.nbytes // 9 * (m + 2) ** 2, self.dtype)
         threads.run(
             kernels.module(self.dtype).winograd_weight, panels, u, self.shape[1], m,

@@ -171,3 +171,74 @@ def winograd(
 def winograd_weight(
     panels: Array, u: Array, C: int, m: int, part: int, parts: int, threads: int
 ) -> None: ...
+def relu(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
+def relu_backward(dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int) -> None: ...
+def dropout(
+    x: Array, kept: NDArray[np.uint8], y: Array, scale: float, part: int, parts: int, threads: int
+) -> None: ...
+def sgd(
+    value: Array, gradient: Array, rate: float, part: int, parts: int, threads: int
+) -> None: ...
+def momentum(
+    value: Array,
+    gradient: Array,
+    velocity: Array,
+    rate: float,
+    decay: float,
+    nesterov: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def by_squares(
+    value: Array,
+    gradient: Array,
+    squares: Array,
+    rate: float,
+    decay: float,
+    fresh: float,
+    epsilon: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def adam(
+    value: Array,
+    gradient: Array,
+    mean: Array,
+    squares: Array,
+    rate: float,
+    decay: float,
+    decay_squares: float,
+    epsilon: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def batch_norm(
+    x: Array,
+    y: Array,
+    weight: Array,
+    bias: Array,
+    mean: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    epsilon: float,
+    batch: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    dx: Array | None,
+    weight: Array,
+    mean: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    batch: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...

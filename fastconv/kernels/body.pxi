@@ -17,6 +17,8 @@ include "packing.pxi"
 include "sums.pxi"
 include "pooling.pxi"
 include "unfold.pxi"
+include "elementwise.pxi"
+include "normalize.pxi"
 
 lanes = LANES
 tile_pixels = TILE

@@ -8,6 +8,7 @@
 #ifndef FASTCONV_VEC_H
 #define FASTCONV_VEC_H
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -63,6 +64,37 @@ FC_INLINE void vprefetch_write(const real *p) { __builtin_prefetch(p, 1); }
 #else
 FC_INLINE void vprefetch_write(const real *p) { (void)p; }
 #endif
+#if FC_BYTES == 64 && defined(__AVX512F__)
+#ifdef FC_DOUBLE
+#define fc_maskz_move(n, v) ((vreal)_mm512_maskz_mov_pd(FC_MASK(n), (__m512d)(v)))
+#define fc_sqrt(v) _mm512_sqrt_pd((__m512d)(v))
+#else
+#define fc_maskz_move(n, v) ((vreal)_mm512_maskz_mov_ps(FC_MASK(n), (__m512)(v)))
+#define fc_sqrt(v) _mm512_sqrt_ps((__m512)(v))
+#endif
+#elif FC_BYTES == 32 && defined(__AVX__)
+#include <immintrin.h>
+#ifdef FC_DOUBLE
+#define fc_sqrt(v) _mm256_sqrt_pd((__m256d)(v))
+#else
+#define fc_sqrt(v) _mm256_sqrt_ps((__m256)(v))
+#endif
+#elif FC_BYTES == 16 && defined(__SSE2__)
+#include <emmintrin.h>
+#ifdef FC_DOUBLE
+#define fc_sqrt(v) _mm_sqrt_pd((__m128d)(v))
+#else
+#define fc_sqrt(v) _mm_sqrt_ps((__m128)(v))
+#endif
+#elif FC_BYTES == 16 && defined(__aarch64__)
+#include <arm_neon.h>
+#ifdef FC_DOUBLE
+#define fc_sqrt(v) vsqrtq_f64((float64x2_t)(v))
+#else
+#define fc_sqrt(v) vsqrtq_f32((float32x4_t)(v))
+#endif
+#endif
+
 FC_INLINE vreal vload(const real *p) { vreal v; memcpy(&v, p, sizeof v); return v; }
 FC_INLINE void vstore(real *p, vreal v) { memcpy(p, &v, sizeof v); }
 FC_INLINE vreal vset1(real a) {
@@ -115,6 +147,18 @@ FC_INLINE vreal vload_range(const real *p, ptrdiff_t first, ptrdiff_t last) {
 #endif
 }
 
+/* a in the first n lanes, zeros beyond. */
+FC_INLINE vreal vset1_n(real a, ptrdiff_t n) {
+    if (n >= VL) return vset1(a);
+#ifdef fc_maskz_loadu
+    return fc_maskz_move(n < 0 ? 0 : n, vset1(a));
+#else
+    real lanes[VL];
+    for (int i = 0; i < VL; i++) lanes[i] = i < n ? a : 0;
+    return vload(lanes);
+#endif
+}
+
 /* Numbers that lie `step` apart, in the lanes first <= i < last. */
 FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
     real lanes[VL];
@@ -143,6 +187,26 @@ FC_INLINE vreal vrelu(vreal a) {  /* NaN stays NaN, -0 becomes 0 */
     return vselect(a <= vzero(), vzero(), a);
 #else
     return a <= 0 ? 0 : a;
+#endif
+}
+/* dy where y is greater than 0, elsewhere 0 (where y is NaN too). */
+FC_INLINE vreal vpositive(vreal y, vreal dy) {
+#if FC_BYTES
+    return (vreal)((vmask)dy & (vmask)(y > vzero()));
+#else
+    return y > 0 ? dy : 0;
+#endif
+}
+FC_INLINE vreal vratio(vreal a, vreal b) { return a / b; }  /* Cython casts quotients */
+/* Rounded correctly on every target; the lanes' loop would ask for errno and not be vectors. */
+FC_INLINE vreal vsqrt(vreal a) {
+#ifdef fc_sqrt
+    return (vreal)fc_sqrt(a);
+#else
+    real lanes[VL];
+    vstore(lanes, a);
+    for (int i = 0; i < VL; i++) lanes[i] = (real)sqrt(lanes[i]);
+    return vload(lanes);
 #endif
 }
 /* Where `value` beats `best` in a maximum (it is greater, or the first NaN): a, elsewhere b. */

@@ -27,6 +27,7 @@ KERNELS = [
     "test_guard_pages.py",
     "test_memory.py",
     "test_winograd.py",
+    "test_elementwise.py",
 ]
 KNOWN = {"baseline", "avx2", "avx512", "neon"}
 
