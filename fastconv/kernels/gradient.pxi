@@ -67,11 +67,13 @@ cdef inline void outputs_inside(const Axis* axis, Py_ssize_t tap, Py_ssize_t beg
 
 cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                     Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
-                    Py_ssize_t channel, Py_ssize_t channels, real* total) noexcept nogil:
-    """Add a chunk's products to total[r][s][c][LANES] for `channels` channels from `channel`."""
+                    Py_ssize_t channel, Py_ssize_t channels, bint fresh,
+                    real* total) noexcept nogil:
+    """Add a chunk's products to total[r][s][c][LANES] for `channels` channels from `channel`;
+    a fresh chunk is the first."""
     cdef Nest nest
     cdef Py_ssize_t r, s, i0, i1, j0, j1, pieces, piece, first, count
-    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, False
+    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, fresh
     nest.x2 = g.rows.stride * g.xh
     nest.x3 = g.columns.stride * g.xw
     nest.w2 = (right - left) * LANES
@@ -82,6 +84,9 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
             outputs_inside(&g.columns, s, left, right, &j0, &j1)
             nest.n2, nest.n3 = i1 - i0, j1 - j0
             if nest.n2 == 0 or nest.n3 == 0:
+                if fresh:
+                    memset(total + ((r * g.columns.taps + s) * g.C + channel) * LANES, 0,
+                           channels * LANES * sizeof(real))
                 continue
             for piece in range(pieces):
                 first = channel + piece * channels // pieces
@@ -104,7 +109,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef real chunk[CHUNK * LANES]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t item, rest, channel, channels, panel, group, share, n, i, j, height
-    cdef Py_ssize_t r, pieces, piece, right, bottom, filters, row_chunks, chunks, q, first
+    cdef Py_ssize_t pieces, piece, right, bottom, filters, row_chunks, chunks, q, first
     cdef real* total
     pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
     height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
@@ -122,9 +127,6 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         share = rest // g.groups
         first = share * g.N // g.sums
         chunks = ((share + 1) * g.N // g.sums - first) * row_chunks
-        if g.part == 0:
-            for r in range(taps):
-                memset(total + (r * g.C + channel) * LANES, 0, channels * LANES * sizeof(real))
         for q in range(g.part * chunks // g.parts, (g.part + 1) * chunks // g.parts):
             n = first + q // row_chunks
             i = q % row_chunks * height
@@ -136,29 +138,42 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                     g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
                     + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, chunk)
                 add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
-                          channel, channels, total)
+                          channel, channels, q == 0 and piece == 0, total)
 
 
 cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the partial sums in order and write dweight[k]; items are filters of all groups."""
+    """Add the partial sums in order and write dweight; items are (group, panel, VL channels)."""
     cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef vreal block[VL]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
-    cdef Py_ssize_t item, group, k, c, t, share
-    cdef const real* from_
+    cdef Py_ssize_t blocks = (g.C + VL - 1) // VL
+    cdef Py_ssize_t item, group, panel, c, k, t, lane, share, count, i
+    cdef const real* sums
     cdef real* to
-    cdef real value
     for item in range(begin, end):
-        group = item // g.K
-        k = item % g.K
-        from_ = g.partial + (group * g.panels + k // LANES) * taps * g.C * LANES + k % LANES
-        to = g.dweight + item * g.C * taps
-        for c in range(g.C):
-            for t in range(taps):
-                value = from_[(t * g.C + c) * LANES]
-                for share in range(1, g.sums):
-                    value = value + from_[share * size + (t * g.C + c) * LANES]
-                to[c * taps + t] = value
+        c = item % blocks * VL
+        count = min(<Py_ssize_t> VL, g.C - c)
+        panel = item // blocks % g.panels
+        group = item // blocks // g.panels
+        for t in range(taps):
+            for lane from 0 <= lane < LANES by VL:
+                sums = g.partial + (((group * g.panels + panel) * taps + t) * g.C + c) * LANES + lane
+                for i in range(VL):
+                    block[i] = vzero()
+                    if i < count:
+                        block[i] = vload(sums + i * LANES)
+                        for share in range(1, g.sums):
+                            block[i] = block[i] + vload(sums + i * LANES + share * size)
+                vtranspose(block)
+                k = panel * LANES + lane
+                to = g.dweight + ((group * g.K + k) * g.C + c) * taps + t
+                for i in range(VL):
+                    if k + i < g.K:
+                        if taps == 1:
+                            vstore_n(to + i * g.C, block[i], count)
+                        else:
+                            vstore_strided(to + i * g.C * taps, taps, block[i], count)
 
 
 cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -241,4 +256,4 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     with nogil:
         run_items(add_partial_sums, &g, items, 0, 1, 1, threads)
         if part == parts - 1:
-            run_items(finish_weights, &g, dy.shape[1], 0, 1, 4, threads)
+            run_items(finish_weights, &g, groups * g.panels * ((g.C + VL - 1) // VL), 0, 1, 1, threads)

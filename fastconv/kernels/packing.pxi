@@ -18,25 +18,35 @@ cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
 
 
 cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, panel of channels, block of 64 filters)."""
+    """Items are (group, panel of channels, block of 64 filters).
+
+    For one filter a panel is a matrix of channels by taps, which is transposed.
+    """
     cdef const Packing* g = <const Packing*> args
-    cdef Py_ssize_t item, group, panel, first, k, c, t, count
+    cdef vreal block[VL]
+    cdef Py_ssize_t item, group, panel, first, k, t, lane, count, taps, i
     cdef const real* w
     cdef real* to
     for item in range(begin, end):
         first = item % g.blocks * 64
         panel = item // g.blocks % g.panels
         group = item // g.blocks // g.panels
-        count = min(<Py_ssize_t> LANES, g.C - panel * LANES)
         for k in range(first, min(first + 64, g.K)):
-            w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
-            to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
-            for t in range(g.taps):
-                for c in range(count):
-                    to[c] = w[c * g.taps + t]
-                for c in range(count, LANES):
-                    to[c] = 0
-                to += g.K * LANES
+            for lane from 0 <= lane < LANES by VL:
+                count = g.C - panel * LANES - lane
+                w = g.weight + ((group * g.K + k) * g.C + panel * LANES + lane) * g.taps
+                to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES + lane
+                if g.taps == 1:
+                    vstore(to, vload_n(w, count))
+                    continue
+                for t from 0 <= t < g.taps by VL:
+                    taps = min(<Py_ssize_t> VL, g.taps - t)
+                    for i in range(VL):
+                        block[i] = vload_n(w + i * g.taps + t, taps) if i < count else vzero()
+                    vtranspose(block)
+                    for i in range(VL):
+                        if i < taps:
+                            vstore(to + (t + i) * g.K * LANES, block[i])
 
 
 cdef Packing packing(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups):
