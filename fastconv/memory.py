@@ -195,6 +195,29 @@ def packed(nbytes: int, dtype: np.dtype) -> np.ndarray:
     return aligned(nbytes).view(dtype)
 
 
+class Lent:
+    """Packed weights that serve one call: memory of the arena, given back at the end of it."""
+
+    __slots__ = ("blocks",)
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+
+    def packed(self, nbytes: int, dtype: np.dtype) -> np.ndarray:
+        """As the function `packed`, but lent until the `with` block ends."""
+        for usage in _trackers.get():
+            usage.packed += nbytes
+        self.blocks.append(_arena.take(nbytes))
+        return self.blocks[-1][:nbytes].view(dtype)
+
+    def __enter__(self) -> Lent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for block in self.blocks:
+            _arena.give_back(block)
+
+
 def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:
     """Return a number of bytes, given as one or as text such as "8 MiB"; None is no limit.
 

@@ -45,6 +45,22 @@ def direct_forward(
     )  # fmt: skip
 
 
+def forward(
+    g: Conv2DGeometry, algorithm: str, cost: costs.AlgorithmCost, x: np.ndarray,
+    weight: PackedWeight, bias: np.ndarray | None, y: np.ndarray, relu: bool,
+) -> None:  # fmt: skip
+    """Convolve by the algorithm that was chosen."""
+    if algorithm == "winograd":
+        winograd_forward(g, cost, x, weight, bias, y, relu)
+        return
+    if algorithm == "im2col":
+        im2col_forward(g, x, weight, bias, y, relu)
+        if not g.padded or weight.is_finite():
+            return
+        # an infinite or NaN weight times a padded zero is NaN: the direct sum has no padding
+    direct_forward(g, x, weight, bias, y, relu)
+
+
 def unfolded(g: Conv2DGeometry, x: np.ndarray, block: np.ndarray) -> np.ndarray:
     """Unfold the whole batch into `block` and return it as (N, C R S, 1, OH OW)."""
     col = block.view(x.dtype)
@@ -101,22 +117,24 @@ def winograd_input(
     dx: np.ndarray,
 ) -> None:  # fmt: skip
     """dx as the convolution of dy with the weights mirrored, filters and channels exchanged."""
-    turned = memory.packed(weight.nbytes, weight.dtype).reshape(g.C, g.K, 3, 3)
-    turned[...] = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-    packed = PackedWeight(turned, 1, planes=False, keep=False)
-    winograd_forward(g.mirrored(), cost, dy, packed, None, dx, False)
+    with memory.Lent() as lent:
+        turned = lent.packed(weight.nbytes, weight.dtype).reshape(g.C, g.K, 3, 3)
+        turned[...] = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+        packed = PackedWeight(turned, 1, planes=False, lent=lent)
+        winograd_forward(g.mirrored(), cost, dy, packed, None, dx, False)
 
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
     """dx without workspace: a convolution of dy, one for each phase of the stride."""
-    data, how = pack_backward(weight, g.groups)
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
-    threads.run(
-        kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
-    )  # fmt: skip
+    with memory.Lent() as lent:
+        data, how = pack_backward(weight, g.groups, lent)
+        threads.run(
+            kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
+            g.pad, g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
+        )  # fmt: skip
 
 
 def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray) -> None:
@@ -163,13 +181,14 @@ def im2col_backward(
                 groups = g.groups if filters <= SUM_LENGTH else 1
                 rows = slice(group * filters + first, (group + groups - 1) * filters + last)
                 share = weight[rows].reshape(-1, g.taps, 1, 1)
-                data, how = pack_backward(share, groups)
                 channels = slice(group * g.taps, (group + groups) * g.taps)
-                threads.run(
-                    kernel.conv2d_backward_input, flat[:, rows], data, col[:, channels], 1, 1,
-                    ONES, ZEROS, ONES, groups, SUM_LENGTH, how,
-                    work=g.multiply_adds * (last - first) // g.K * groups,
-                )  # fmt: skip
+                with memory.Lent() as lent:
+                    data, how = pack_backward(share, groups, lent)
+                    threads.run(
+                        kernel.conv2d_backward_input, flat[:, rows], data, col[:, channels], 1, 1,
+                        ONES, ZEROS, ONES, groups, SUM_LENGTH, how,
+                        work=g.multiply_adds * (last - first) // g.K * groups,
+                    )  # fmt: skip
             threads.run(
                 kernel.fold, block.view(x.dtype), dx, (g.R, g.S), g.stride, g.pad, g.dilation,
                 g.OH, g.OW, False, work=threads.MOVE * col.size,

@@ -9,15 +9,7 @@ import numpy as np
 from .. import kernels, memory, threads
 from ..errors import ArgumentError, ShapeError, shorten
 from . import checks
-from .algorithms import (
-    direct_forward,
-    direct_input,
-    direct_weight,
-    im2col_backward,
-    im2col_forward,
-    winograd_forward,
-    winograd_input,
-)
+from .algorithms import direct_input, direct_weight, forward, im2col_backward, winograd_input
 from .choosing import plan
 from .packing import PackedWeight, few_filters
 
@@ -120,18 +112,13 @@ def conv2d(
     if y.size == 0:
         return y
     x = checks.readable(x)
-    if type(weight) is not PackedWeight:
-        weight = PackedWeight(weight, groups, few_filters(weight, groups), keep=False)
     relu = activation is not None
-    if chosen == "winograd":
-        winograd_forward(g, cost, x, weight, bias, y, relu)
+    if type(weight) is PackedWeight:
+        forward(g, chosen, cost, x, weight, bias, y, relu)
         return y
-    if chosen == "im2col":
-        im2col_forward(g, x, weight, bias, y, relu)
-        if not g.padded or weight.is_finite():
-            return y
-        # an infinite or NaN weight times a padded zero is NaN: the direct sum has no padding
-    direct_forward(g, x, weight, bias, y, relu)
+    with memory.Lent() as lent:
+        packed = PackedWeight(weight, groups, few_filters(weight, groups), lent)
+        forward(g, chosen, cost, x, packed, bias, y, relu)
     return y
 
 

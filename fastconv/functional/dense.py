@@ -80,14 +80,15 @@ def dense(
     y = checks.as_output(operation, out, (x.shape[0], units), x.dtype, x)
     if y.size == 0:
         return y
-    if not isinstance(weight, PackedWeight):
-        weight = dense_panels(weight)
-    threads.run(
-        kernels.module(x.dtype).conv2d, as_pixels(checks.readable(x)), weight.data, bias,
-        as_pixels(y), 1, 1, ONES, ZEROS, ONES, 1, SUM_LENGTH, activation is not None,
-        kernels.module(x.dtype).PANELS,
-        work=y.size * inputs,
-    )  # fmt: skip
+    module = kernels.module(x.dtype)
+    with memory.Lent() as lent:
+        if not isinstance(weight, PackedWeight):
+            weight = dense_panels(weight, lent)
+        threads.run(
+            module.conv2d, as_pixels(checks.readable(x)), weight.data, bias, as_pixels(y), 1, 1,
+            ONES, ZEROS, ONES, 1, SUM_LENGTH, activation is not None, module.PANELS,
+            work=y.size * inputs,
+        )  # fmt: skip
     return y
 
 
@@ -153,11 +154,12 @@ def dense_backward(
     if dbias is not None:
         kernel.channel_sums(dy.reshape(samples, units, 1), dbias, 1)
     if dx is not None:
-        data, how = pack_backward(weight.reshape(units, inputs, 1, 1), 1, panels=True)
-        threads.run(
-            kernel.conv2d_backward_input, as_pixels(dy), data, as_pixels(dx), 1, 1, ONES, ZEROS,
-            ONES, 1, SUM_LENGTH, how, work=work,
-        )  # fmt: skip
+        with memory.Lent() as lent:
+            data, how = pack_backward(weight.reshape(units, inputs, 1, 1), 1, lent, panels=True)
+            threads.run(
+                kernel.conv2d_backward_input, as_pixels(dy), data, as_pixels(dx), 1, 1, ONES,
+                ZEROS, ONES, 1, SUM_LENGTH, how, work=work,
+            )  # fmt: skip
     if dweight is not None:
         lanes = kernels.lanes(x.dtype)
         panels = -(-units // lanes)

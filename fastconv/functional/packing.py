@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,16 @@ class PackedWeight:
     groups : int
     """
 
-    __slots__ = ("_lock", "_transformed", "data", "dtype", "finite", "groups", "plain", "planes",
-                 "shape", "weight")  # fmt: skip
+    __slots__ = (
+        "_lock", "_take", "_transformed", "data", "dtype", "finite", "groups", "plain", "planes",
+        "shape", "weight",
+    )  # fmt: skip
 
-    def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
+    def __init__(
+        self, weight: np.ndarray, groups: int, planes: bool, lent: memory.Lent | None = None
+    ):
+        keep = lent is None
+        self._take = memory.packed if lent is None else lent.packed
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.planes = planes
         self._lock = threading.Lock()
@@ -48,7 +55,7 @@ class PackedWeight:
             self.data = self.weight.reshape(-1)
         else:
             self.weight = checks.contiguous(weight)
-            self.data = pack(self.weight, groups)
+            self.data = pack(self.weight, groups, self._take)
             if keep:
                 self.weight = None
         #: The weights as they lie, where a kernel may read them so: all if there are few
@@ -71,8 +78,10 @@ class PackedWeight:
             return self._transformed[m]
 
     def _transform(self, m: int) -> np.ndarray:
-        panels = pack(self.data.reshape(self.shape), 1) if self.planes else self.data
-        u = memory.packed(panels.nbytes // 9 * (m + 2) ** 2, self.dtype)
+        panels = self.data
+        if self.planes:
+            panels = pack(self.data.reshape(self.shape), 1, self._take)
+        u = self._take(panels.nbytes // 9 * (m + 2) ** 2, self.dtype)
         threads.run(
             kernels.module(self.dtype).winograd_weight, panels, u, self.shape[1], m,
             work=threads.MOVE * u.size,
@@ -112,12 +121,16 @@ def few_filters(weight: np.ndarray, groups: int) -> bool:
     return costs.few(weight.shape[0] // groups, kernels.lanes(weight.dtype))
 
 
-def pack(weight: np.ndarray, groups: int) -> np.ndarray:
+#: Takes memory for packed weights: (nbytes, dtype) to a flat array.
+Take = Callable[[int, np.dtype], np.ndarray]
+
+
+def pack(weight: np.ndarray, groups: int, take: Take = memory.packed) -> np.ndarray:
     """Return `weight` (K, C, R, S) as panels [group][panel][c][r][s][lanes]."""
     lanes = kernels.lanes(weight.dtype)
     panels = -(-(weight.shape[0] // groups) // lanes)
     nbytes = groups * panels * lanes * weight[0].size * weight.itemsize
-    data = memory.packed(nbytes, weight.dtype)
+    data = take(nbytes, weight.dtype)
     threads.run(
         kernels.module(weight.dtype).pack_weight, weight, data, groups,
         work=threads.MOVE * data.size,
@@ -126,7 +139,7 @@ def pack(weight: np.ndarray, groups: int) -> np.ndarray:
 
 
 def pack_backward(
-    weight: np.ndarray, groups: int, panels: bool = False
+    weight: np.ndarray, groups: int, lent: memory.Lent, panels: bool = False
 ) -> tuple[np.ndarray, int]:
     """Return `weight` for the gradient of the input, and the engine that reads it.
 
@@ -138,7 +151,7 @@ def pack_backward(
     if costs.few(c, module.lanes) and not panels:
         return weight.reshape(-1), module.LINES if k > groups else module.PLANES
     nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
-    data = memory.packed(nbytes, weight.dtype)
+    data = lent.packed(nbytes, weight.dtype)
     threads.run(
         module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size
     )
@@ -227,9 +240,9 @@ def prepare_dense(weight: Any) -> PackedWeight:
     """
     array = checks.as_array("prepare_dense", "weight", weight)
     check_axes("prepare_dense", "weight", array.shape, "UI")
-    return dense_panels(array, keep=True)
+    return dense_panels(array)
 
 
-def dense_panels(weight: np.ndarray, keep: bool = False) -> PackedWeight:
+def dense_panels(weight: np.ndarray, lent: memory.Lent | None = None) -> PackedWeight:
     """Pack (units, inputs) as panels, however few the units: pixels never fill the lanes."""
-    return PackedWeight(weight.reshape(*weight.shape, 1, 1), 1, planes=False, keep=keep)
+    return PackedWeight(weight.reshape(*weight.shape, 1, 1), 1, planes=False, lent=lent)
