@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastconv import registry
-from fastconv.errors import ConfigError
+from fastconv.errors import ArgumentTypeError, ConfigError
 from fastconv.layers.base import Layer
+from fastconv.layers.recorded import unrecorded
 from fastconv.layers.spec import Spec
 
 __all__ = ["create_layer", "describe_layer", "list_layers", "register_layer"]
@@ -34,16 +35,32 @@ def register_layer(name: str, *, override: bool = False) -> Callable[[L], L]:
         If the name is malformed, or taken by another class and `override` is false. The same
         module and qualified name again is right, so that a notebook's cell can be run twice.
     ArgumentTypeError
-        If the class is not derived from `Layer`.
+        If the class is not derived from `Layer`, or is a dataclass, whose settings would not be
+        recorded.
+
+    Notes
+    -----
+    docs/layers.md writes a layer with a parameter from beginning to end. So that others need not
+    import your module first, give your package an entry point of the group ``fastconv.layers``.
 
     Examples
     --------
     >>> import fastconv
-    >>> @fastconv.register_layer("acme.Same.v1")
-    ... class Same(fastconv.Layer):
+    >>> @fastconv.register_layer("acme.Twice.v1")
+    ... class Twice(fastconv.Layer):
     ...     def infer(self, *specs): return specs[0]
+    ...     def forward(self, ctx, x): return 2 * x
+    ...     def backward(self, ctx, dy): return 2 * dy
+    >>> fastconv.Sequential(["acme.Twice"], (3,))([[1, 2, 3]])
+    array([[2., 4., 6.]], dtype=float32)
     """
-    return registry.layers.register(name, override=override)
+
+    def decorate(cls: L) -> L:
+        if isinstance(cls, type) and issubclass(cls, Layer) and (problem := unrecorded(cls)):
+            raise ArgumentTypeError(f"register_layer: {problem}")
+        return registry.layers.register(name, cls, override=override)
+
+    return decorate
 
 
 def create_layer(layer: str, /, *, name: str | None = None, **config: Any) -> Layer:
