@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-import textwrap
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastconv import registry
 from fastconv.errors import ArgumentTypeError, ConfigError
+from fastconv.layers import description
 from fastconv.layers.base import Layer
 from fastconv.layers.recorded import unrecorded
-from fastconv.layers.spec import Spec
 
 __all__ = ["create_layer", "describe_layer", "list_layers", "register_layer"]
 
@@ -110,7 +107,7 @@ def list_layers(pattern: str = "*") -> list[str]:
 
 
 def describe_layer(layer: str) -> str:
-    """Return what there is to know about a layer: purpose, settings, an example of shapes.
+    """Return what there is to know about a layer: purpose, settings with their choices, shapes.
 
     Raises
     ------
@@ -123,17 +120,7 @@ def describe_layer(layer: str) -> str:
     fastconv.Flatten.v1
     """
     cls = _get("describe_layer", layer)
-    parameters = inspect.signature(cls).parameters
-    signature = str(inspect.Signature([p.replace(annotation=p.empty) for p in parameters.values()]))
-    text = re.split(r"\n\n[A-Z]\w+\n---", inspect.cleandoc(cls.__doc__ or ""))[0]
-    call = textwrap.fill(f"{cls.__name__}{signature}", 96, subsequent_indent="    ")
-    lines = [registry.layers.canonical(layer), call, "", text, ""]
-    if parameters:
-        rows = [("setting", "type", "default")]
-        rows += [(p.name, _type(p), _default(p)) for p in parameters.values()]
-        wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
-        lines += [f"  {a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in rows] + [""]
-    return "\n".join(lines + _example(cls)).rstrip()
+    return description.describe(cls, registry.layers.canonical(layer))
 
 
 def _get(operation: str, layer: str) -> type[Layer]:
@@ -142,29 +129,3 @@ def _get(operation: str, layer: str) -> type[Layer]:
     except ConfigError as error:
         raise type(error)([f"{operation}: {problem}" for problem in error.problems]) from None
     return found
-
-
-def _type(parameter: inspect.Parameter) -> str:
-    given = parameter.annotation
-    if given is parameter.empty:
-        return "any"
-    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
-
-
-def _default(parameter: inspect.Parameter) -> str:
-    return "(required)" if parameter.default is parameter.empty else repr(parameter.default)
-
-
-def _example(cls: type[Layer]) -> list[str]:
-    """Return the lines that show the shapes of the class's own example, and its parameters."""
-    if not cls.example_shapes:
-        return []
-    layer = cls(**cls.example_config)
-    specs = [Spec(shape) for shape in cls.example_shapes]
-    layer.ensure_built(0, *specs)
-    settings = ", ".join(f"{key}={value!r}" for key, value in cls.example_config.items())
-    inputs = " and ".join(str(spec.shape) for spec in specs)
-    lines = [f"  {cls.__name__}({settings}): {inputs} -> {layer.infer(*specs).shape}"]
-    for kind, group in (("parameter", layer.parameters), ("statistic", layer.states)):
-        lines += [f"  {kind} {name} {p.shape}: {p.size:,} values" for name, p in group.items()]
-    return lines
