@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from . import geometry
+from .memory import format_bytes
 
 __all__ = ["AlgorithmCost", "ConvolutionCosts", "choose"]
 
@@ -77,12 +78,12 @@ def choose(costs: dict[str, AlgorithmCost], limit: int | None) -> tuple[str, str
         allowed = {"direct": costs["direct"]}
     choice = min(allowed, key=lambda name: (allowed[name].seconds, allowed[name].workspace))
     cost = costs[choice]
-    rest = [f"{name} {other.seconds * 1e3:.3g} ms with {other.workspace} bytes"
+    rest = [f"{name} {other.seconds * 1e3:.3g} ms with {format_bytes(other.workspace)}"
             for name, other in costs.items() if name != choice]  # fmt: skip
-    bound = "" if limit is None else f" within {limit} bytes"
+    bound = "" if limit is None else f" within {format_bytes(limit)}"
     return choice, (
-        f"estimated fastest{bound}, {cost.seconds * 1e3:.3g} ms with {cost.workspace} bytes of "
-        f"workspace, against {', '.join(rest)}"
+        f"estimated fastest{bound}, {cost.seconds * 1e3:.3g} ms with "
+        f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"
     )
 
 
