@@ -103,3 +103,14 @@ def test_importing_fastconv_loads_no_optional_package(environment):
     loaded = set(run.stdout.split())
     assert "fastconv" in loaded
     assert not loaded & OPTIONAL
+
+
+def test_importing_fastconv_loads_nothing_slow(environment):
+    """What takes milliseconds to import, and few programs need, waits until it is used."""
+    code = "import sys, numpy; before = set(sys.modules); import fastconv; "
+    code += "print(*(set(sys.modules) - before))"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    slow = {"difflib", "gzip", "importlib.metadata", "importlib.resources", "numpy.random",
+            "shutil", "tempfile", "fastconv.plot", "fastconv.testing", "fastconv.cli"}  # fmt: skip
+    assert not slow & set(run.stdout.split())

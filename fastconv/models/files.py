@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
@@ -201,6 +200,8 @@ def write_weights(
         raise ArgumentTypeError(f"save: path must be a path, got {shorten(path)}")
     if config is not None:
         strict_json.parse(config, "save: the configuration")
+    import tempfile
+
     from safetensors.numpy import save_file
 
     target = Path(path)
