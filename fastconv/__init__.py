@@ -20,6 +20,9 @@ bounded before anything runs, and a registry and files that last.
 (2, 10)
 """
 
+import importlib
+from typing import Any
+
 from . import data, errors, layers, memory, registry
 from .errors import (
     ArgumentError,
@@ -63,6 +66,20 @@ from .models import (
 from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
+
+#: Modules that few programs need, imported when they are first named.
+_LATER = ("plot", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "ArgumentError",

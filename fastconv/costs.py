@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from . import geometry
 from .geometry import Conv2DGeometry
+from .memory import format_bytes
 
 __all__ = ["AlgorithmCost", "ConvolutionCosts", "Target", "choose", "convolution_costs", "few"]
 
@@ -131,16 +132,16 @@ def choose(
     choice = min(allowed, key=lambda name: (allowed[name].seconds, allowed[name].workspace))
     cost = costs[choice]
     rest = [
-        f"{name} {other.seconds * 1e3:.3g} ms with {other.workspace} bytes"
+        f"{name} {other.seconds * 1e3:.3g} ms with {format_bytes(other.workspace)}"
         + ("" if name in allowed else " (not allowed)")
         for name, other in costs.items()
         if name != choice
     ]
-    bound = "" if limit is None else f" within {limit} bytes"
-    kind = f" as F({cost.tile}x{cost.tile}, 3x3)" if cost.tile else ""
+    bound = "" if limit is None else f" within {format_bytes(limit)}"
+    kind = f", in {cost.tile}x{cost.tile} tiles" if cost.tile else ""
     return choice, (
-        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
-        f"{cost.workspace} bytes of workspace, against {', '.join(rest)}"
+        f"estimated fastest{bound}{kind}, an image {cost.seconds * 1e3:.3g} ms with "
+        f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"
     )
 
 

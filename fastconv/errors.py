@@ -6,7 +6,6 @@ there is one, the remedy: ``conv2d: stride must be at least 1, got 0``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -92,6 +91,8 @@ def nearest(name: object, candidates: Iterable[str], count: int = 3) -> list[str
     """Return up to `count` of `candidates` that look like `name`, the likeliest first."""
     if not isinstance(name, str):
         return []
+    import difflib  # not before there is an error to explain
+
     by_folded = {candidate.lower(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name[:80].lower(), list(by_folded), n=count, cutoff=0.6)
     return [by_folded[folded] for folded in found]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, shorten
 
 __all__ = ["Conv2DGeometry", "Window2D", "as_int", "as_pair", "as_shape", "check_axes", "nbytes"]
 
@@ -109,9 +109,11 @@ def as_padding(operation: str, value: Any) -> Padding:
             return (0, 0), (0, 0)
         if value == "same":
             return "same"
+        close = nearest(value, ("same", "valid"), 1)
+        remedy = f"; did you mean {close[0]!r}?" if close else ""
         raise ArgumentError(
             f"{operation}: padding must be an integer, a pair, two pairs, 'same' or 'valid', "
-            f"got {shorten(value)}"
+            f"got {shorten(value)}{remedy}"
         )
     if _is_sequence(value) and len(value) == 2:
         if all(_is_sequence(side) for side in value):

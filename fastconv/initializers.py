@@ -18,7 +18,8 @@ from fastconv.errors import ArgumentError, ArgumentTypeError, shorten
 
 __all__ = ["Constant", "Gaussian", "He", "Initializer", "Ones", "Xavier", "Zeros", "resolve"]
 
-Initializer = Callable[[np.random.Generator, "tuple[int, ...]", int, Any], np.ndarray]
+# In quotes, since NumPy imports numpy.random when it is first named.
+Initializer = Callable[["np.random.Generator", "tuple[int, ...]", int, Any], np.ndarray]
 
 
 def resolve(spec: object, operation: str) -> Initializer:

@@ -15,6 +15,7 @@ True
 from __future__ import annotations
 
 import math
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,10 @@ class _Arena:
         with self.lock:
             self.free.append(block)
 
+    def renew_lock(self) -> None:
+        """Make the lock anew: in a child after fork the thread that held it may not exist."""
+        self.lock = threading.Lock()
+
     def release(self) -> int:
         with self.lock:
             released = sum(block.nbytes for block in self.free)
@@ -111,6 +116,8 @@ class _Arena:
 
 
 _arena = _Arena()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_arena.renew_lock)
 
 
 #: Bytes from which an array's memory is worth lending.

@@ -93,8 +93,8 @@ def filters_png(
     Parameters
     ----------
     weights : mapping of label to ndarray (K, C, R, S)
-        As for `filters_text`. Red is positive, blue negative, white zero, each filter on its
-        own scale.
+        As for `filters_text`: each filter from its own smallest weight (dark) to its largest
+        (bright), which a bar beside the picture says.
     path : path
         The file to write.
     title : str
@@ -114,23 +114,33 @@ def filters_png(
     count = len(next(iter(maps.values())))
     per_line = min(count, 8)
     bands = -(-count // per_line)
-    size = (1.1 * per_line + 0.8, 1.2 * bands * len(maps) + 0.6)
+    size = (1.1 * per_line + 1.6, 1.2 * bands * len(maps) + 1.2)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(bands * len(maps), per_line, squeeze=False)
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
-        axis.set_frame_on(False)
+        for side in axis.spines.values():  # a bright edge would be lost on the white page
+            side.set(color="gray", linewidth=0.5)
     for row, (label, filters) in enumerate(maps.items()):
         for k, image in enumerate(filters):
             axis = axes[k // per_line * len(maps) + row, k % per_line]
-            limit = max(float(np.abs(image).max()), np.finfo(np.float32).tiny)
-            axis.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+            low, high = float(image.min()), float(image.max())
+            if low == high:  # without contrast: the middle of the scale, as in the text
+                low, high = low - 1.0, high + 1.0
+            drawn = axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
             if k % per_line == 0:
                 axis.set_ylabel(label)
             if row == len(maps) - 1:
                 axis.set_xlabel(str(k + 1))
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=15)
+    bar.set_ticks(list(drawn.get_clim()), labels=["smallest", "largest"])
+    bar.set_label("weights of the filter")
     figure.suptitle(title)
+    figure.supxlabel(
+        "Each filter on its own scale: dark is its smallest weight, bright its largest.",
+        fontsize="small",
+    )
     figure.savefig(path, format="png", dpi=120)
 
 

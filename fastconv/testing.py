@@ -7,6 +7,7 @@ training expect of one.
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import pickle
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
+from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
 from fastconv.layers.context import Context
@@ -55,7 +57,7 @@ def assert_bits_equal(actual: Any, expected: Any) -> None:
         place = tuple(int(i) for i in different[0])
         raise AssertionError(
             f"{len(different)} of {actual.size} elements differ, the first at {place}: "
-            f"{actual[place]!r}, not {expected[place]!r}"
+            f"{actual[place].item()!r}, not {expected[place].item()!r}"
         )
 
 
@@ -99,13 +101,35 @@ def check_layer(
     ------
     AssertionError
         Saying what is not kept.
+    ArgumentTypeError, ShapeError
+        If `layer` or a shape is none.
 
     Examples
     --------
     >>> check_layer("Conv2D", (2, 3, 5, 5), filters=4, kernel_size=3)
     """
+    if isinstance(layer, type):
+        raise ArgumentTypeError(
+            f"check_layer: layer must be a registered name or a layer, got the class "
+            f"{layer.__name__}; call it: {layer.__name__}(...)"
+        )
+    if not isinstance(layer, (str, Layer)):
+        raise ArgumentTypeError(
+            f"check_layer: layer must be a registered name or a layer, got {shorten(layer)}"
+        )
+    if config and not isinstance(layer, str):
+        raise ArgumentTypeError(
+            f"check_layer: settings go with a name, got {', '.join(config)} with a layer that "
+            "has its own"
+        )
+    if not input_shapes or any(np.ndim(shape) != 1 or not len(shape) for shape in input_shapes):
+        raise ShapeError(
+            "check_layer: the shape of each input must be given, the batch first, such as "
+            f"(2, 3, 5, 5), got {', '.join(map(shorten, input_shapes)) or 'none'}"
+        )
     layer = create_layer(layer, **config) if isinstance(layer, str) else layer
-    shapes = [tuple(shape) for shape in input_shapes]
+    _check_signatures(layer)
+    shapes = [tuple(map(int, shape)) for shape in input_shapes]
     _check_json(layer)
     for other in {"float32", "float64"} - {dtype}:
         _Case(copy.deepcopy(layer), shapes, other, rng).check_calls()
@@ -152,6 +176,8 @@ class _Case:
         """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape."""
         ctx = self.context(training)
         y = layer.forward(ctx, *xs)
+        owner = type(layer).__name__
+        assert isinstance(y, np.ndarray), f"{owner}: forward must return y, got {type(y).__name__}"
         ramp = np.cos(np.arange(y.size)).reshape(y.shape).astype(self.dtype)
         dy = _read_only(ramp)
         return y, dy, _tuple(layer.backward(ctx, dy)), ctx.grads
@@ -169,12 +195,21 @@ class _Case:
                 assert y.dtype == self.output.dtype, f"{what}: y is {y.dtype}"
                 assert len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs"
                 for dx, x in zip(dxs, xs, strict=True):
-                    assert (dx.shape, dx.dtype) == (x.shape, x.dtype), f"{what}: dx {dx.shape}"
+                    assert dx is not None, f"{what}: no gradient of an input that needs one"
+                    assert (dx.shape, dx.dtype) == (x.shape, x.dtype), (
+                        f"{what}: dx is {dx.shape} {dx.dtype}, not {x.shape} {x.dtype} as x"
+                    )
                 for name, parameter in self.layer.parameters.items():
-                    assert name in grads, f"{what}: no gradient of {name}"
-                    assert grads[name].shape == parameter.shape, f"{what}: {name}"
-                    assert grads[name].dtype == parameter.dtype, f"{what}: {name}"
-                    assert len(xs[0]) or not grads[name].any(), f"{what}: {name} of nothing"
+                    assert name in grads, (
+                        f"{what}: no gradient of {name}; backward gives it to "
+                        f"ctx.add_grad({name!r}, ...)"
+                    )
+                    got = (grads[name].shape, grads[name].dtype.name)
+                    due = (parameter.shape, parameter.dtype.name)
+                    assert got == due, f"{what}: the gradient of {name} is {got}, not {due}"
+                    assert len(xs[0]) or not grads[name].any(), (
+                        f"{what}: the gradient of {name} must be 0 for an empty batch"
+                    )
                 self._check_repeats(xs, training, y, dxs, grads)
                 for array, copied in zip((*xs, dy), (*before, ramp), strict=True):
                     assert_bits_equal(array, copied)
@@ -201,7 +236,14 @@ class _Case:
 
     def check_copies(self) -> None:
         y = self.layer.forward(self.context(False), *self.xs)
-        for other in (pickle.loads(pickle.dumps(self.layer)), copy.deepcopy(self.layer)):
+        try:
+            pickled = pickle.dumps(self.layer)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise AssertionError(
+                f"{type(self.layer).__name__} cannot be pickled, {error}; define the class at the "
+                "top of a module, and keep settings that can be pickled"
+            ) from error
+        for other in (pickle.loads(pickled), copy.deepcopy(self.layer)):
             assert other.to_config() == self.layer.to_config()
             for name, parameter in self.layer.parameters.items():
                 assert not np.shares_memory(other.parameters[name].value, parameter.value)
@@ -246,14 +288,33 @@ class _Case:
                 sides.append(loss(moved))
             numerical = (sides[0] - sides[1]) / (2 * _STEP)
             assert abs(gradient[place] - numerical) <= 1e-6 * largest, (
-                f"{what} at {place} is {gradient[place]!r}, and by differences {numerical!r}"
+                f"{what} at {place} is {float(gradient[place])!r}, and by differences "
+                f"{float(numerical)!r}"
             )
+
+
+def _check_signatures(layer: Layer) -> None:
+    """The methods take what they are called with; a forgotten ctx is named."""
+    cls = type(layer)
+    for method, wanted in (("forward", "(self, ctx, *xs)"), ("backward", "(self, ctx, dy)")):
+        positional = [
+            p for p in inspect.signature(getattr(layer, method)).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+        ]  # fmt: skip
+        several = any(p.kind is p.VAR_POSITIONAL for p in positional)
+        assert several or len(positional) >= 2, (
+            f"{cls.__name__}: {method} must take the context first, {wanted}, "
+            f"got {inspect.signature(getattr(cls, method))}"
+        )
 
 
 def _check_json(layer: Layer) -> None:
     text = json.dumps(layer.to_config(), allow_nan=False)
     name = registry.layers.name_of(type(layer))
-    assert name is not None, f"{type(layer).__name__} is not registered"
+    assert name is not None, (
+        f"{type(layer).__name__} is not registered; decorate the class with "
+        f"@fastconv.register_layer('your_package.{type(layer).__name__}.v1')"
+    )
     assert create_layer(name, **json.loads(text)).to_config() == json.loads(text)
 
 

@@ -1,4 +1,4 @@
-"""The house keeps its order: every module imports only what stands above it."""
+"""Every module imports only what stands above it in the map of docs/design.md."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 
 def unit(path: Path) -> str:
-    """Return the room of the house that a file of the package stands in."""
+    """Return the entry of the map that a file of the package belongs to."""
     return path.parts[0].removesuffix(".py")
 
 
@@ -54,18 +54,18 @@ def at_import(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-def test_every_module_has_a_room():
-    rooms = {unit(path) for path in MODULES} - {"__init__", "__main__"}
-    assert {"errors", "geometry", "reference", "functional", "layers"} <= rooms
-    assert rooms <= set(ORDER), f"not in the order of the house: {sorted(rooms - set(ORDER))}"
+def test_every_module_is_on_the_map():
+    units = {unit(path) for path in MODULES} - {"__init__", "__main__"}
+    assert {"errors", "geometry", "reference", "functional", "layers"} <= units
+    assert units <= set(ORDER), f"not in the order of the map: {sorted(units - set(ORDER))}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_imports_go_downwards_only(path):
-    room = unit(path)
-    if room in {"__init__", "__main__"}:
-        pytest.skip("the front door opens every room")
-    allowed = ALONE.get(room, set(ORDER[: ORDER.index(room)]) - {"testing"}) | {room}
+    here = unit(path)
+    if here in {"__init__", "__main__"}:
+        pytest.skip("it imports everything")
+    allowed = ALONE.get(here, set(ORDER[: ORDER.index(here)]) - {"testing"}) | {here}
     wrong = []
     for line, name in imported(path):
         parts = name.split(".")
@@ -74,7 +74,7 @@ def test_imports_go_downwards_only(path):
         if len(parts) == 1 or parts[1] not in ORDER:
             wrong.append(f"{path}:{line} imports {name}: import the module it is defined in")
         elif parts[1] not in allowed:
-            wrong.append(f"{path}:{line} imports {name}, which stands below {room}")
+            wrong.append(f"{path}:{line} imports {name}, which stands below {here}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -103,3 +103,14 @@ def test_importing_fastconv_loads_no_optional_package(environment):
     loaded = set(run.stdout.split())
     assert "fastconv" in loaded
     assert not loaded & OPTIONAL
+
+
+def test_importing_fastconv_loads_nothing_slow(environment):
+    """What takes milliseconds to import, and few programs need, waits until it is used."""
+    code = "import sys, numpy; before = set(sys.modules); import fastconv; "
+    code += "print(*(set(sys.modules) - before))"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    slow = {"difflib", "gzip", "importlib.metadata", "importlib.resources", "numpy.random",
+            "shutil", "tempfile", "fastconv.plot", "fastconv.testing", "fastconv.cli"}  # fmt: skip
+    assert not slow & set(run.stdout.split())

@@ -199,7 +199,7 @@ def test_damaged_metadata_is_a_warning(install, monkeypatch):
     def damaged(**_: object) -> None:
         raise TypeError("no name")
 
-    monkeypatch.setattr("fastconv.registry.plugins.entry_points", damaged)
+    monkeypatch.setattr("importlib.metadata.entry_points", damaged)
     with pytest.warns(PluginWarning, match="no name"):
         assert "Conv2D" in fastconv.list_layers()
 

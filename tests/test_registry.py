@@ -110,7 +110,7 @@ def test_lists_are_sorted_and_matched_without_case():
     [
         ("conv2d", "Conv2D"), ("Conv2d", "Conv2D"), ("nn.Conv2d", "Conv2D"),
         ("torch.nn.Conv2d", "Conv2D"), ("keras.layers.Conv2D", "Conv2D"),
-        ("Convolution", "Conv2D"), ("Convolution2D", "Conv2D"), ("fastconv.Conv2D.v7", "Conv2D"),
+        ("Convolution", "Conv2D"), ("Convolution2D", "Conv2D"), ("fastconv.Conv2d.v1", "Conv2D"),
         ("Affine", "Dense"), ("nn.Linear", "Dense"), ("dense", "Dense"), ("Relu", "ReLU"),
         ("Pooling", "MaxPool2D"), ("MaxPooling2D", "MaxPool2D"), ("nn.MaxPool2d", "MaxPool2D"),
         ("AveragePooling2D", "AvgPool2D"), ("GlobalAveragePooling2D", "GlobalAvgPool2D"),
@@ -251,3 +251,37 @@ def _collect(work, number, failures):
         work(number)
     except BaseException as error:
         failures.append(error)
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "said"),
+    [
+        ("layers", "GELU", "fastconv has none; write your own"),
+        ("layers", "nn.LeakyReLU", "fastconv has none; write your own"),
+        ("layers", "fastconv.Conv2D.v2", "there is only 'fastconv.Conv2D.v1'; a newer fastconv"),
+        ("layers", "other.Swish.v1", r"got 'other.Swish.v1'; import the module that registers it"),
+        ("layers", "other.Conv2D.v1", "install its package .*'fastconv.layers'"),
+        ("models", "other.Net.v1", "install its package .*'fastconv.models'"),
+        ("losses", "categorical_crossentropy", "'softmax_cross_entropy' or 'cross_entropy'"),
+        ("losses", "sparse_categorical_crossentropy", "mean 'softmax_cross_entropy' or"),
+    ],
+)
+def test_what_is_not_here_is_not_taken_for_what_looks_alike(where, name, said):
+    with pytest.raises(UnknownNameError, match=said) as caught:
+        getattr(registry, where).get(name)
+    assert "mean 'ReLU'" not in str(caught.value)
+
+
+def test_other_versions_and_names_of_a_foreign_namespace_are_offered():
+    with registry.isolated():
+        registry.metrics.register("acme.zero", lambda: 0)
+        fastconv.register_layer("acme.Mish.v1")(type("Mish", (fastconv.Layer,), {}))
+        with pytest.raises(UnknownNameError, match="there is only 'acme.Mish.v1'"):
+            registry.layers.get("acme.Mish.v2")
+        with pytest.raises(UnknownNameError, match="did you mean 'acme.Mish'. Else import the"):
+            registry.layers.get("acme.Mihs.v1")
+
+
+def test_a_bare_name_of_a_layer_is_told_the_full_one():
+    with pytest.raises(ArgumentError, match="got 'Swish'; write 'your_package.Swish.v1'"):
+        fastconv.register_layer("Swish")(type("Swish", (fastconv.Layer,), {}))

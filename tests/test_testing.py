@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -135,3 +138,59 @@ def test_tolerance_is_relative_to_the_largest():
     assert_close(np.float32([1000, 0.001]), np.float32([1000, 0.002]))
     with pytest.raises(AssertionError):
         assert_close(np.float32([1, 0.001]), np.float32([1, 0.002]))
+
+
+class NoContext(Good):
+    def forward(self, x):
+        return x
+
+
+class ReturnsNothing(Good):
+    def forward(self, ctx, *xs):
+        super().forward(ctx, *xs)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: check_layer(Good, (3, 4)), TypeError, r"the class Good; call it: Good\(...\)"),
+        (lambda: check_layer(3, (3, 4)), TypeError, "a registered name or a layer, got 3"),
+        (lambda: check_layer(Good(), (3, 4), start=2), TypeError, "settings go with a name"),
+        (lambda: check_layer(Good()), ValueError, r"batch first, such as \(2, 3, 5, 5\), got none"),
+        (lambda: check_layer(Good(), 3), ValueError, "got 3"),
+        (lambda: check_layer(NoContext(), (3, 4)), AssertionError,
+         r"NoContext: forward must take the context first, \(self, ctx, \*xs\), got \(self, x\)"),
+        (lambda: check_layer(ReturnsNothing(), (3, 4)), AssertionError, "return y, got NoneType"),
+        (lambda: check_layer(type("Unknown", (Good,), {})(), (3, 4)), AssertionError,
+         "Unknown is not registered; decorate the class"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_told(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
+
+
+def test_a_layer_that_cannot_be_pickled_is_told_how():
+    class Local(Good):
+        pass
+
+    fastconv.register_layer("acme.Local.v1")(Local)
+    with pytest.raises(AssertionError, match="cannot be pickled.*top of a module"):
+        check_layer("acme.Local", (3, 4))
+
+
+def test_figures_in_messages_are_plain_numbers():
+    with pytest.raises(AssertionError) as caught:
+        check_layer(WrongGradient(), (3, 4))
+    assert "np." not in str(caught.value)
+
+
+def test_testing_and_plot_are_found_without_an_import_of_their_own():
+    code = (
+        "import sys, fastconv; assert 'fastconv.testing' not in sys.modules;"
+        "fastconv.testing.check_layer, fastconv.plot.filters_text;"
+        "assert {'testing', 'plot'} <= set(dir(fastconv))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = fastconv.nothing

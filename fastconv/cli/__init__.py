@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from fastconv.cli import demo, describe, doctor, layers, plan, summary, train
-from fastconv.cli.networks import version
+from fastconv.cli.networks import import_modules, version
 from fastconv.errors import FastconvError
 
 __all__ = ["main"]
@@ -25,6 +25,18 @@ COMMANDS = {
     "plan": plan,
     "train": train,
     "doctor": doctor,
+}
+
+
+# What begins the message of a function, which whoever typed a command never called.
+OPERATIONS = {
+    "compile", "create_layer", "describe_layer", "evaluate", "filters_png", "fit", "from_config",
+    "load", "mnist", "plan", "save", "summary",
+}  # fmt: skip
+# Remedies in Python, and what they are here.
+INSTEAD = {
+    "fastconv.list_layers() shows all": "`fastconv layers` shows all",
+    "import the module that registers it, or": "name the module that registers it by --import, or",
 }
 
 
@@ -42,17 +54,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
+        import_modules(getattr(chosen, "imports", []))
         chosen.run(chosen)
         sys.stdout.flush()
     except BrokenPipeError:  # `fastconv layers | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (FastconvError, OSError) as error:
-        print(f"fastconv {chosen.command}: {error}", file=sys.stderr)
+        print(f"fastconv {chosen.command}: {_said(chosen.command, error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nfastconv {chosen.command}: stopped", file=sys.stderr)
         return 130
     return 0
+
+
+def _said(command: str, error: Exception) -> str:
+    """Return the message of an error as whoever typed `command` can read it."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    text = str(error)
+    operation, found, rest = text.partition(": ")
+    if found and operation in {command, *OPERATIONS}:
+        text = rest
+    for python, here in INSTEAD.items():
+        text = text.replace(python, here)
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:

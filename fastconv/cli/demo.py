@@ -1,6 +1,6 @@
 """Train a small network on real handwritten digits and see what its memory costs.
 
-In under a minute: a network put together from a list of names, its summary, its training on
+In some seconds: a network put together from a list of names, its summary, its training on
 the 1,797 digits of the UCI set (8x8, in the package), its accuracy on a quarter of them that
 it has not seen, the bytes and the time of every algorithm of convolution, and the filters of
 the first layer before and after.
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, functional, memory, models, plot
-from fastconv.cli.networks import check_writable, write
+from fastconv.cli.networks import at_least, check_writable, write
 from fastconv.errors import MissingExtraError
 
 # The first layer starts near zero, as the book has it, so that what it learns can be seen.
@@ -52,6 +52,7 @@ REPEATS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the data, and how to train."""
     parser.add_argument("--mnist", metavar="DIR", help="a folder of IDX or IDX.gz files")
     parser.add_argument("--epochs", type=int, help="default 20, with --mnist 2")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
@@ -59,13 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Print every part of the demonstration, one after the other."""
+    at_least("demo", "--epochs", arguments.epochs, 1)
+    at_least("demo", "--seed", arguments.seed, 0)
     drawn = importlib.util.find_spec("matplotlib") is not None
     if arguments.png:
         if not drawn:
             raise MissingExtraError(
                 'demo: --png needs matplotlib, got none; pip install "fastconv[plot]"'
             )
-        check_writable("demo", arguments.png)
+        check_writable("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)
     config = {"input_shape": list(x.shape[1:]), "layers": LAYERS}
@@ -103,7 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
     write("\nblank is a filter's smallest weight, full its largest")
     if drawn:
         path = arguments.png or PNG
-        plot.filters_png(pictures, path, title="First-layer filters before and after training")
+        plot.filters_png(pictures, path, title="Filters of conv2d_1 before and after training")
         write(f"as a picture: {path}")
     else:
         write('for a picture: pip install "fastconv[plot]"')

@@ -15,15 +15,19 @@ from __future__ import annotations
 
 import argparse
 
+from fastconv.cli.networks import add_imports
 from fastconv.errors import ArgumentError
 from fastconv.layers import list_layers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add PATTERN."""
     parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="default: *")
+    add_imports(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Print the names, one to a line."""
     names = list_layers(arguments.pattern)
     if not names:
         raise ArgumentError(

@@ -2,18 +2,83 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from fastconv import models
-from fastconv.errors import ArgumentError
+from fastconv.errors import ArgumentError, ConfigError
+from fastconv.geometry import as_int
+from fastconv.models import strict_json
+
+SUFFIX = ".safetensors"
+
+
+def add_file(parser: argparse.ArgumentParser, text: str = "net.json or net.safetensors") -> None:
+    """Add FILE, and the modules that its network may need."""
+    parser.add_argument("file", metavar="FILE", help=text)
+    add_imports(parser)
+
+
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Add ``--import MODULE``, which `main` obeys before the command runs."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of this folder, or installed, that registers layers; may be repeated",
+    )
+
+
+def import_modules(names: list[str]) -> None:
+    """Import modules by name, those of the working folder too, as ``python -m`` would.
+
+    Raises
+    ------
+    ArgumentError
+        If one cannot be imported, in whatever way.
+    """
+    if names and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            remedy = f"; write --import {name[:-3]}" if name.endswith(".py") else ""
+            raise ArgumentError(
+                f"--import must name a module that can be imported, got {name}, "
+                f"{type(error).__name__}: {error}{remedy}"
+            ) from error
 
 
 def read_network(path: str, seed: int | None = None) -> models.Model:
-    """Return the model of a saved ``.safetensors`` file, or of a JSON configuration."""
-    if Path(path).suffix == ".safetensors":
+    """Return the model of a saved ``.safetensors`` file, or of a JSON configuration.
+
+    Raises
+    ------
+    FormatError, ArgumentError
+        With the name of the file, and every problem of a configuration.
+    OSError
+        If it cannot be read.
+    """
+    if Path(path).suffix == SUFFIX:
         return models.load(path)
-    return models.from_config(Path(path).read_bytes(), seed=seed)
+    config = strict_json.parse(Path(path).read_bytes(), path)
+    try:
+        return models.from_config(config, seed=seed)
+    except ConfigError as error:
+        raise ArgumentError(f"{path}: {error}") from error
+
+
+def at_least(command: str, option: str, value: int | None, least: int) -> None:
+    """Refuse the number given for `option` if it is below `least`; None is not given."""
+    if value is not None:
+        as_int(command, option, value, least)
 
 
 def write(text: str) -> None:
@@ -21,16 +86,19 @@ def write(text: str) -> None:
     print(text, flush=True)
 
 
-def check_writable(command: str, path: str) -> None:
-    """Refuse a path whose folder is not there, before time is spent on what goes to it."""
+def check_writable(command: str, option: str, path: str, suffix: str = "") -> None:
+    """Refuse a path that cannot be written, before time is spent on what goes to it."""
+    if Path(path).suffix != suffix and suffix:
+        raise ArgumentError(f"{command}: {option} must end in {suffix}, got {path!r}")
     folder = Path(path).resolve().parent
     if not folder.is_dir():
         raise ArgumentError(
-            f"{command}: the folder of the output must exist, got {str(folder)!r}; create it first"
+            f"{command}: the folder of {option} must exist, got {str(folder)!r}; create it first"
         )
 
 
 def version() -> str:
     """Return the version of the package that runs, installed or not."""
-    # Asked at run time: the rooms of the house do not import the front door.
-    return str(sys.modules["fastconv"].__version__)
+    # Asked at run time: modules do not import the package itself, which imports them all.
+    package: Any = sys.modules["fastconv"]
+    return str(package.__version__)

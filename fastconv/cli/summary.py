@@ -3,26 +3,30 @@
 FILE is a configuration in JSON or a network saved as .safetensors. The shortest JSON is a
 list of names:
 
-  {"input_shape": [1, 28, 28],
-   "layers": [["Conv2D", {"filters": 30, "kernel_size": 5}], "ReLU",
+  {"input_shape": [1, 8, 8],
+   "layers": [["Conv2D", {"filters": 32, "kernel_size": 3}], "ReLU",
               ["MaxPool2D", {"pool_size": 2}], "Flatten", ["Dense", {"units": 10}]]}
 
-Every mistake in it is reported at once, each with its place and the nearest right name.
+Wrong names and settings are reported together, each with its place and what may be meant; of
+shapes that do not fit, the first.
 
-example:
+examples:
   fastconv summary net.json
+  fastconv summary net.json --import my_layers    with layers of your own
 """
 
 from __future__ import annotations
 
 import argparse
 
-from fastconv.cli.networks import read_network
+from fastconv.cli.networks import add_file, read_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="net.json or net.safetensors")
+    """Add FILE."""
+    add_file(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Print the table."""
     print(read_network(arguments.file).summary())

@@ -1,8 +1,14 @@
 """Train a network from a file on digits, MNIST or your own arrays.
 
 The digits come with fastconv and are 8x8, so a network for them has "input_shape": [1, 8, 8]
-and ends in ten units. A quarter of the rows, the same share of every class, is held out for
-the test; MNIST brings its own test part, and so may an .npz.
+and ends in ten units; a whole net.json:
+
+  {"input_shape": [1, 8, 8],
+   "layers": [["Conv2D", {"filters": 32, "kernel_size": 3}], "ReLU",
+              ["MaxPool2D", {"pool_size": 2}], "Flatten", ["Dense", {"units": 10}]]}
+
+A quarter of the rows, the same share of every class, is held out for the test; MNIST (28x28)
+brings its own test part, and so may an .npz.
 
 examples:
   fastconv train net.json
@@ -16,19 +22,28 @@ The loss is cross_entropy where the network ends in Softmax, else softmax_cross_
 from __future__ import annotations
 
 import argparse
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastconv import data
-from fastconv.cli.networks import check_writable, read_network, write
-from fastconv.errors import FormatError
+from fastconv import data, registry
+from fastconv.cli.networks import (
+    SUFFIX,
+    add_file,
+    at_least,
+    check_writable,
+    read_network,
+    write,
+)
+from fastconv.errors import ArgumentError, FormatError, ShapeError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="net.json, or net.safetensors to go on")
+    """Add FILE, the data, and how to train."""
+    add_file(parser, "net.json, or net.safetensors to go on")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", choices=["digits"], default="digits", help="the default")
     source.add_argument("--mnist", metavar="DIR", help="a folder of IDX or IDX.gz files")
@@ -36,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=10, help="default 10")
     parser.add_argument("--batch-size", type=int, default=100, help="default 100")
     parser.add_argument(
-        "--optimizer", default="adam", metavar="NAME", help="adam, momentum, sgd, ...; default adam"
+        "--optimizer",
+        default="adam",
+        metavar="NAME",
+        help=f"{', '.join(registry.optimizers.names())}; default adam",
     )
     parser.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="default: the optimizer's own"
@@ -48,18 +66,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.save:
-        check_writable("train", arguments.save)
-    net = read_network(arguments.file, arguments.seed)
-    (x, y), (x_test, y_test) = _parts(arguments)
+    """Train, say how well, and save where that is asked for."""
     rate = arguments.learning_rate
+    for option, value, least in (
+        ("--epochs", arguments.epochs, 1),
+        ("--batch-size", arguments.batch_size, 1),
+        ("--seed", arguments.seed, 0),
+    ):
+        at_least("train", option, value, least)
+    if rate is not None and not 0 < rate < math.inf:
+        raise ArgumentError(f"train: --learning-rate must be positive and finite, got {rate:g}")
+    if arguments.save:
+        check_writable("train", "--save", arguments.save, SUFFIX)
+    net = read_network(arguments.file, arguments.seed)
     last = net.output_layers()[0]
-    softmax = getattr(last, "registered_name", "").startswith("fastconv.Softmax.")
+    softmax = (registry.layers.name_of(type(last)) or "").startswith("fastconv.Softmax.")
     net.compile(
         optimizer=(arguments.optimizer, {} if rate is None else {"learning_rate": rate}),
         loss="cross_entropy" if softmax else "softmax_cross_entropy",
         metrics=["accuracy"],
     )
+    (x, y), (x_test, y_test) = _parts(arguments, net)
     write(f"{len(x):,} images to learn from, {len(x_test):,} to test on")
     net.fit(
         x,
@@ -75,15 +102,36 @@ def run(arguments: argparse.Namespace) -> None:
         write(f"saved as {arguments.save}")
 
 
-def _parts(arguments: argparse.Namespace) -> Any:
-    """Return (x, y), (x_test, y_test) of what was asked for."""
+def _parts(arguments: argparse.Namespace, net: Any) -> Any:
+    """Return (x, y), (x_test, y_test) of what was asked for, if it fits the network."""
     if arguments.mnist:
-        return data.mnist(arguments.mnist)
+        parts = data.mnist(arguments.mnist)
+        _check_shape(arguments, net, parts[0][0])
+        return parts
     x, y, *test = _npz(arguments.npz) if arguments.npz else data.digits()
+    _check_shape(arguments, net, x)
     if test:
         return (x, y), tuple(test)
     train_rows, test_rows = data.stratified_split(y, seed=arguments.seed)
     return (x[train_rows], y[train_rows]), (x[test_rows], y[test_rows])
+
+
+def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any]) -> None:
+    inputs = net.to_config()["inputs"]
+    got, want = list(x.shape[1:]), inputs[0]["shape"]
+    if len(inputs) > 1 or got == want:
+        return
+    if arguments.npz and len(got) != len(want):
+        remedy = f"save x with the shape (N, {', '.join(map(str, want))}), or "
+    elif arguments.npz or arguments.mnist:
+        remedy = ""
+    else:
+        remedy = "give other images by --mnist DIR (28x28) or --npz FILE, or "
+    source = arguments.npz or arguments.mnist or "the digits"
+    raise ShapeError(
+        f"train: images must have the network's input_shape, {want} in {arguments.file}, got "
+        f"{got} from {source}; {remedy}write \"input_shape\": {got}"
+    )
 
 
 def _npz(path: str) -> list[np.ndarray[Any, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,8 @@ def digits() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     >>> x.shape, y[:5].tolist()
     ((1797, 1, 8, 8), [0, 1, 2, 3, 4])
     """
+    from importlib import resources  # not before it is needed: it takes a while to import
+
     with (
         resources.files("fastconv.data").joinpath("digits.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as stored,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
@@ -44,6 +43,8 @@ def read_idx(path: str | PathLike[str]) -> Array:
         The file cannot be read.
     """
     path = Path(path)
+    import gzip  # not before it is needed: import fastconv should take no time
+
     with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
         try:
             dtype, shape = _header(file, path)

@@ -184,7 +184,7 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
             if VL < m:
                 for j in range(m):
                     if j < columns:
-                        vstore_n(y + i * g.yh + j, block[i][j], channels)
+                        vstore_strided(y + i * g.yh + j, g.yk, block[i][j], channels)
             else:
                 vtranspose(block[i])
                 for k in range(VL):

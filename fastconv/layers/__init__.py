@@ -3,6 +3,7 @@
 ::
 
     catalogue   register_layer, create_layer, list_layers, describe_layer
+    description the text of describe_layer
     base        Layer: records its settings, owns Parameters, keeps nothing of a call
     parameter   Parameter: an array, its version, its packed forms
     context     Context: what one node and call share between forward and backward

@@ -21,7 +21,7 @@ from fastconv.errors import (
 )
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
-from fastconv.layers.recorded import recording, taking_limit, written
+from fastconv.layers.recorded import recording, taking_limit, unrecorded, written
 from fastconv.layers.spec import LayerCosts, Spec
 
 __all__ = ["Layer"]
@@ -40,6 +40,9 @@ class Layer:
 
     A layer keeps nothing of a call: that is in the `Context`. So one layer may stand in a graph
     several times and serve many threads at once. It writes neither to inputs nor to gradients.
+
+    docs/layers.md writes one from beginning to end; `fastconv.testing.check_layer` tells whether
+    it keeps what is promised here.
 
     Parameters
     ----------
@@ -79,6 +82,12 @@ class Layer:
             cls.__init__ = recording(cls.__init__)  # type: ignore[method-assign]
         if "costs" in cls.__dict__:
             cls.costs = taking_limit(cls.costs)  # type: ignore[method-assign]
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for what is missing; these the recorded __init__ sets.
+        if name in Layer.__annotations__ and not name.startswith("__"):
+            raise ArgumentTypeError(unrecorded(type(self)))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # Configuration
 

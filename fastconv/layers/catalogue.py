@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-import textwrap
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastconv import registry
-from fastconv.errors import ConfigError
+from fastconv.errors import ArgumentTypeError, ConfigError
+from fastconv.layers import description
 from fastconv.layers.base import Layer
-from fastconv.layers.spec import Spec
+from fastconv.layers.recorded import unrecorded
 
 __all__ = ["create_layer", "describe_layer", "list_layers", "register_layer"]
 
@@ -34,16 +32,32 @@ def register_layer(name: str, *, override: bool = False) -> Callable[[L], L]:
         If the name is malformed, or taken by another class and `override` is false. The same
         module and qualified name again is right, so that a notebook's cell can be run twice.
     ArgumentTypeError
-        If the class is not derived from `Layer`.
+        If the class is not derived from `Layer`, or is a dataclass, whose settings would not be
+        recorded.
+
+    Notes
+    -----
+    docs/layers.md writes a layer with a parameter from beginning to end. So that others need not
+    import your module first, give your package an entry point of the group ``fastconv.layers``.
 
     Examples
     --------
     >>> import fastconv
-    >>> @fastconv.register_layer("acme.Same.v1")
-    ... class Same(fastconv.Layer):
+    >>> @fastconv.register_layer("acme.Twice.v1")
+    ... class Twice(fastconv.Layer):
     ...     def infer(self, *specs): return specs[0]
+    ...     def forward(self, ctx, x): return 2 * x
+    ...     def backward(self, ctx, dy): return 2 * dy
+    >>> fastconv.Sequential(["acme.Twice"], (3,))([[1, 2, 3]])
+    array([[2., 4., 6.]], dtype=float32)
     """
-    return registry.layers.register(name, override=override)
+
+    def decorate(cls: L) -> L:
+        if isinstance(cls, type) and issubclass(cls, Layer) and (problem := unrecorded(cls)):
+            raise ArgumentTypeError(f"register_layer: {problem}")
+        return registry.layers.register(name, cls, override=override)
+
+    return decorate
 
 
 def create_layer(layer: str, /, *, name: str | None = None, **config: Any) -> Layer:
@@ -93,7 +107,7 @@ def list_layers(pattern: str = "*") -> list[str]:
 
 
 def describe_layer(layer: str) -> str:
-    """Return what there is to know about a layer: purpose, settings, an example of shapes.
+    """Return what there is to know about a layer: purpose, settings with their choices, shapes.
 
     Raises
     ------
@@ -106,17 +120,7 @@ def describe_layer(layer: str) -> str:
     fastconv.Flatten.v1
     """
     cls = _get("describe_layer", layer)
-    parameters = inspect.signature(cls).parameters
-    signature = str(inspect.Signature([p.replace(annotation=p.empty) for p in parameters.values()]))
-    text = re.split(r"\n\n[A-Z]\w+\n---", inspect.cleandoc(cls.__doc__ or ""))[0]
-    call = textwrap.fill(f"{cls.__name__}{signature}", 96, subsequent_indent="    ")
-    lines = [registry.layers.canonical(layer), call, "", text, ""]
-    if parameters:
-        rows = [("setting", "type", "default")]
-        rows += [(p.name, _type(p), _default(p)) for p in parameters.values()]
-        wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
-        lines += [f"  {a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in rows] + [""]
-    return "\n".join(lines + _example(cls)).rstrip()
+    return description.describe(cls, registry.layers.canonical(layer))
 
 
 def _get(operation: str, layer: str) -> type[Layer]:
@@ -125,29 +129,3 @@ def _get(operation: str, layer: str) -> type[Layer]:
     except ConfigError as error:
         raise type(error)([f"{operation}: {problem}" for problem in error.problems]) from None
     return found
-
-
-def _type(parameter: inspect.Parameter) -> str:
-    given = parameter.annotation
-    if given is parameter.empty:
-        return "any"
-    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
-
-
-def _default(parameter: inspect.Parameter) -> str:
-    return "(required)" if parameter.default is parameter.empty else repr(parameter.default)
-
-
-def _example(cls: type[Layer]) -> list[str]:
-    """Return the lines that show the shapes of the class's own example, and its parameters."""
-    if not cls.example_shapes:
-        return []
-    layer = cls(**cls.example_config)
-    specs = [Spec(shape) for shape in cls.example_shapes]
-    layer.ensure_built(0, *specs)
-    settings = ", ".join(f"{key}={value!r}" for key, value in cls.example_config.items())
-    inputs = " and ".join(str(spec.shape) for spec in specs)
-    lines = [f"  {cls.__name__}({settings}): {inputs} -> {layer.infer(*specs).shape}"]
-    for kind, group in (("parameter", layer.parameters), ("statistic", layer.states)):
-        lines += [f"  {kind} {name} {p.shape}: {p.size:,} values" for name, p in group.items()]
-    return lines

@@ -61,5 +61,7 @@ def output_map(operation: str, window: Window2D, shape: tuple[int, ...]) -> tupl
     except ShapeError as error:
         if width > 4:
             raise
-        remedy = f"is the input channel-last? its shape must be {(width, *shape[:2])}"
-        raise ShapeError(f"{error}; {remedy}, got {shape}") from None
+        raise ShapeError(
+            f"{operation}: input must have the channels first; is {shape} channel-last? Its shape "
+            f"must be {(width, *shape[:2])}; as it is, {str(error).partition(': ')[2]}"
+        ) from None

@@ -33,19 +33,25 @@ class Conv2D(Layer):
         Channels of the output.
     kernel_size : int or (int, int)
         Rows and columns of a filter.
-    stride, dilation : int or (int, int)
-        Steps between windows, and between the taps of one.
+    stride : int or (int, int)
+        Steps between windows.
     padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
         Zeros around the image.
+    dilation : int or (int, int)
+        Steps between the taps of a window.
+    dilation : int or (int, int)
+        Steps between the taps of a window.
     groups : int
         Into how many parts channels and filters are divided; each part sees only itself.
     bias : bool
         Whether a learned number is added to each channel.
-    activation : None or "relu"
+    activation : {None, "relu"}
         What is applied to the output, in the same pass over memory.
-    algorithm, precision : str
-        As in `fastconv.conv2d`.
-    initializer : str, (str, dict) or callable
+    algorithm : {"auto", "direct", "im2col"}
+        Which algorithm computes; auto takes the fastest that keeps within the limit.
+    precision : {"strict", "standard", "fast"}
+        Which algorithms auto may take; strict gives the same bits under any limit.
+    initializer : name, (name, {...}) or callable
         Starting values of the weight.
 
     Notes

@@ -28,9 +28,9 @@ class Dense(Layer):
         Outputs.
     bias : bool
         Whether a learned number is added to each output.
-    activation : None or "relu"
+    activation : {None, "relu"}
         What is applied to the output, in the same pass over memory.
-    initializer : str, (str, dict) or callable
+    initializer : name, (name, {...}) or callable
         Starting values of the weight.
 
     Notes

@@ -30,8 +30,25 @@ class Parameter:
 
     Attributes
     ----------
+    value : ndarray
+        The owned array, which `forward` and `backward` of a layer read.
+    view : ndarray
+        A read-only view of it, for users.
+    shape, dtype, size, nbytes
+        As of the array.
+    trainable : bool
+        Whether optimizers change it.
     version : int
         Raised by every change, so that what was packed from an older value is known to be old.
+
+    Methods
+    -------
+    assign(array)
+        Copy new values in; a wrong shape or dtype is an error.
+    bump()
+        Say that `value` was written to in place.
+    packed(key, make)
+        Return ``make(value)``, made anew only after a change.
 
     Examples
     --------

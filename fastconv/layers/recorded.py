@@ -12,7 +12,7 @@ import numpy as np
 from fastconv import registry
 from fastconv.errors import ArgumentTypeError, ConfigError, shorten
 
-__all__ = ["recording", "taking_limit", "written"]
+__all__ = ["recording", "taking_limit", "unrecorded", "written"]
 
 
 def recording(init: Callable[..., None]) -> Callable[..., None]:
@@ -42,7 +42,9 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
         except TypeError as error:
             by_position = dict(zip(list(parameters)[1:], args, strict=False))
             problems = registry.setting_problems(type(self), by_position | kwargs)
-            text = "; ".join(f"{key} is {rule}" for key, rule in problems) or str(error)
+            text = "; ".join(f"{key} is {rule}" for key, rule in problems) or _positions(
+                parameters, len(args), error
+            )
             raise ArgumentTypeError(f"{type(self).__name__}: {text}") from None
         bound.apply_defaults()
         config: dict[str, Any] = {}
@@ -51,7 +53,33 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
         self._begin(name, {key: _frozen(value) for key, value in config.items()})
         init(*bound.args, **bound.kwargs)
 
+    __init__._records = True  # type: ignore[attr-defined]
     return __init__
+
+
+def unrecorded(cls: type) -> str:
+    """Return why the settings of `cls`, a Layer, are not recorded; "" if they are."""
+    if hasattr(cls.__init__, "_records"):  # type: ignore[misc]
+        return ""
+    made = "@dataclass makes it" if hasattr(cls, "__dataclass_fields__") else "it was replaced"
+    return (
+        f"{cls.__name__}: __init__ must be written in the class, where its arguments are recorded "
+        f"as the layer's settings; {made} afterwards"
+    )
+
+
+def _positions(
+    parameters: Mapping[str, inspect.Parameter], given: int, error: TypeError
+) -> str:
+    """Return which settings may come without their names, if too many did; else the error."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    allowed = [key for key, p in list(parameters.items())[1:] if p.kind in kinds]
+    named = [key for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if given <= len(allowed):
+        return str(error)
+    first = f"{' and '.join(allowed)} alone may" if allowed else "no setting may"
+    rest = f"; write {', '.join(f'{key}=...' for key in named)}" if named else ""
+    return f"{first} come without a name, got {given} positional arguments{rest}"
 
 
 def taking_limit(costs: Callable[..., Any]) -> Callable[..., Any]:

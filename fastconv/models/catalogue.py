@@ -93,7 +93,16 @@ def register_model(name: str, *, override: bool = False) -> Callable[[F], F]:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of the registered models that match `pattern`."""
+    """Return the names of the registered models that match `pattern`, sorted.
+
+    fastconv itself registers none: models come by `register_model`, and from installed packages
+    with an entry point of the group ``fastconv.models``.
+
+    Examples
+    --------
+    >>> list_models("fastconv.*")
+    []
+    """
     return registry.models.names(pattern)
 
 

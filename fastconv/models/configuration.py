@@ -14,6 +14,8 @@ Names resolve in the registry alone: a configuration can import nothing and run 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,11 +81,14 @@ def read(config: Any) -> tuple[Ends, str | None]:
     ConfigError
         With every problem and its JSON path.
     """
+    _refuse_a_path(config)
     if isinstance(config, (str, bytes)):
         config = strict_json.parse(config, "configuration")
     problems = Problems()
     if not isinstance(config, Mapping):
-        problems.add("configuration", f"must be an object, got {shorten(config)}")
+        got = "a list of layers alone" if isinstance(config, (list, tuple)) else shorten(config)
+        text = f'must be an object, got {got}; write {{"input_shape": [1, 8, 8], "layers": [...]}}'
+        problems.add("configuration", text)
         problems.finish()
     name = config.get("name")
     if name is not None and not isinstance(name, str):
@@ -106,6 +111,24 @@ def read(config: Any) -> tuple[Ends, str | None]:
     problems.finish()
     assert ends is not None
     return ends, name
+
+
+def _refuse_a_path(config: Any) -> None:
+    """Raise a ConfigError that says how to read a file, if `config` is the name of one."""
+    if isinstance(config, str):
+        plain = config.strip()
+        if plain[:1] in tuple("{[") or not re.fullmatch(r"[^\n]{1,4096}\.[A-Za-z]{1,12}", plain):
+            return
+    elif not isinstance(config, os.PathLike):
+        return
+    name = str(config)
+    read = "fastconv.load(path)" if name.endswith(".safetensors") else (
+        "fastconv.from_config(open(path).read())"
+    )
+    raise ConfigError(
+        f"from_config: config must be a mapping or JSON text, got the name of a file, "
+        f"{shorten(name)}; read it with {read}"
+    )
 
 
 def chain(layers: Any, input_shape: Any, dtype: str) -> Ends:

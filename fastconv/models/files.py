@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
@@ -115,9 +114,14 @@ def open_weights(path: str | os.PathLike[str]) -> Iterator[WeightFile]:
         size = os.fstat(file.fileno()).st_size
         name = str(path)
         head = file.read(8)
+        length = int.from_bytes(head, "little")
+        if (len(head) < 8 or length > size - 8) and head.lstrip()[:1] in (b"{", b"["):
+            raise FormatError(
+                f"load: a saved network must be a safetensors file, got JSON text in {name}; "
+                "read a configuration with fastconv.from_config(open(path).read())"
+            )
         if len(head) < 8:
             raise FormatError(f"load: a file must have at least 8 bytes, got {size} in {name}")
-        length = int.from_bytes(head, "little")
         if length > size - 8:
             raise FormatError(
                 f"load: a header of {length} bytes must fit the file, got {size} bytes in {name}; "
@@ -196,6 +200,8 @@ def write_weights(
         raise ArgumentTypeError(f"save: path must be a path, got {shorten(path)}")
     if config is not None:
         strict_json.parse(config, "save: the configuration")
+    import tempfile
+
     from safetensors.numpy import save_file
 
     target = Path(path)

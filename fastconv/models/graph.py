@@ -124,6 +124,11 @@ def connect(layer: Layer, *nodes: Node, name: str | None = None) -> Node:
         If the layer cannot take these shapes.
     """
     kind = type(layer).__name__
+    if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):
+        raise ArgumentTypeError(
+            f"{kind}: several nodes are given one by one, got a {type(nodes[0]).__name__}; write "
+            f"{kind}(...)(a, b) or {kind}(...)(*nodes)"
+        )
     for node in nodes:
         if not isinstance(node, Node):
             raise ArgumentTypeError(

@@ -73,12 +73,13 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
             )
         if array.shape[1:] != spec.shape or array.ndim == 0:
             raise ShapeError(_wrong_shape(name, array.shape, spec))
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
-            arrays.append(array.astype(spec.dtype, copy=False))
+        arrays.append(array)
     if len({len(array) for array in arrays}) > 1:
         counts = ", ".join(map(str, (len(array) for array in arrays)))
         raise ShapeError(f"Model: inputs must hold equally many examples, got {counts}")
-    return tuple(arrays)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
+        dtypes = [spec.dtype for spec in graph.input_specs]
+        return tuple(a.astype(dtype, copy=False) for a, dtype in zip(arrays, dtypes, strict=True))
 
 
 def _wrong_shape(name: str, shape: tuple[int, ...], spec: Spec) -> str:

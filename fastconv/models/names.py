@@ -36,6 +36,13 @@ def closest(name: object, known: Iterable[str]) -> str:
 
 
 def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:
+    """Name the inputs: ``x`` where there is one, else ``x1``, ``x2``, ... unless they have names.
+
+    Raises
+    ------
+    ConfigError
+        If two inputs have one name.
+    """
     names = [node.name for node in inputs]
     doubled = [name for name, count in Counter(names).items() if name and count > 1]
     if doubled:

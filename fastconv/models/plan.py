@@ -16,6 +16,12 @@ from fastconv.models.weights import Slot
 
 __all__ = ["Plan", "PlannedNode", "make_plan"]
 
+# What stands in the column of that name, and so in the peak, the largest of it.
+_ALIVE = "the activations that are still needed, the workspace, and the packed weights of all nodes"
+_ALIVE_TRAINING = (
+    "the activations and gradients that are still needed, what was saved, the workspace, and\n"
+    "  the packed weights of all nodes; the larger of forward and backward"
+)
 _DROPOUT, _FLATTEN = "fastconv.Dropout.v1", "fastconv.Flatten.v1"
 
 
@@ -104,23 +110,19 @@ class Plan:
     def __str__(self) -> str:
         mode = "training" if self.training else "inference"
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
-                "packed", "why"]  # fmt: skip
+                "packed", "alive", "why"]  # fmt: skip
         rows = [
-            [
-                node.id + ("*" if node.estimated else ""),
-                node.algorithm,
-                f"{node.multiply_adds:,}",
-                f"{node.parameters:,}",
-                format_bytes(node.activations),
-                format_bytes(node.workspace),
-                format_bytes(node.packed),
-                node.why,
-            ]  # fmt: skip
+            [node.id + ("*" if node.estimated else ""), node.algorithm, f"{node.multiply_adds:,}",
+             f"{node.parameters:,}", format_bytes(node.activations), format_bytes(node.workspace),
+             format_bytes(node.packed), format_bytes(node.live),
+             node.why.partition(",")[0]]  # fmt: skip
             for node in self.nodes
         ]
         lines = [
             f"plan of {mode}, batch of {self.batch_size}",
-            table(head, rows, align="<<>>>>><"),
+            table(head, rows, align="<<>>>>>><"),
+            "packed: weights in the order that kernels read, kept beside the plain ones",
+            f"alive: {_ALIVE_TRAINING if self.training else _ALIVE}",
             f"peak {format_bytes(self.peak)} at {self.where}, "
             f"beside {format_bytes(self.parameter_bytes)} of parameters",
         ]

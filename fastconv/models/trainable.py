@@ -64,7 +64,10 @@ class TrainableNetwork(Network):
                 steps, list(xs), dloss, training=True, rng_key=(self.seed, step)
             )
         self.gradients = found.params
-        return outputs, losses
+        # A network that ends in Flatten or Dropout may return memory of the caller.
+        lent = [any(np.may_share_memory(y, x) for x in xs) for y in outputs]
+        own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
+        return tuple(own), losses
 
     def input_gradient(self, x: Any, dy: Any) -> Any:
         """Return the gradient of ``sum(dy * net(x))`` with respect to `x`, as in inference.
@@ -107,8 +110,12 @@ class TrainableNetwork(Network):
             params=False,
         )
         zeros = (np.zeros_like(part) for part in xs)
-        dxs = tuple(z if dx is None else dx for z, dx in zip(zeros, found.inputs, strict=True))
-        return dxs[0] if len(dxs) == 1 else dxs
+        dxs: list[Array] = []
+        for zero, dx in zip(zeros, found.inputs, strict=True):
+            dx = zero if dx is None else dx
+            # Add hands one gradient to all its inputs; what users get they may write to.
+            dxs.append(dx.copy() if any(np.may_share_memory(dx, d) for d in dxs) else dx)
+        return dxs[0] if len(dxs) == 1 else tuple(dxs)
 
     def trainable_parameters(self) -> dict[str, Parameter]:
         """Return the parameters that optimizers change, by ``layer/parameter``."""
@@ -132,10 +139,14 @@ class TrainableNetwork(Network):
         Parameters
         ----------
         optimizer : str, (str, dict) or Optimizer
+            ``adagrad``, ``adam``, ``momentum``, ``nesterov``, ``rmsprop`` or ``sgd``, with settings
+            such as ``("adam", {"learning_rate": 0.01})``.
         loss : str, (str, dict) or Loss
-            ``softmax_cross_entropy`` takes logits, ``cross_entropy`` probabilities. With several
-            outputs a list of one for each.
-        metrics : sequence of str, (str, dict) or Metric
+            ``softmax_cross_entropy`` takes logits, ``cross_entropy`` probabilities,
+            ``mean_squared_error`` any values. With several outputs a list of one for each.
+        metrics : str, or sequence of str, (str, dict) or callable
+            ``accuracy``, ``mean_absolute_error``, or any function of (outputs, targets) that
+            gives one figure per answer.
         """
         loop.compile(self, optimizer, loss, metrics)
 

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
-from fastconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError, shorten
-from fastconv.registry.names import BARE, VERSIONED, newest, short
+from fastconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError, nearest, shorten
+from fastconv.registry.names import BARE, VERSIONED, newest, short, versions
 from fastconv.registry.plugins import Plugins
-from fastconv.registry.spellings import either, name_offers
+from fastconv.registry.spellings import absent, either, name_offers
 
 __all__ = ["Registry"]
 
@@ -152,8 +152,15 @@ class Registry(Generic[T]):
         form = VERSIONED if self.versioned else BARE
         if not isinstance(name, str) or not form.fullmatch(name):
             example = "acme.Mish.v1" if self.versioned else "acme.my_name"
+            stem = str(getattr(obj, "__name__", "Name")) if self.versioned else "my_name"
+            if isinstance(name, str) and name.isidentifier():
+                stem = name
+            wish = f"your_package.{stem}.v1" if self.versioned else f"your_package.{stem}"
+            remedy = f"; write {wish!r}" if form.fullmatch(wish) else ""
+            version = ", version" if self.versioned else ""
             raise ArgumentError(
-                f"{operation}: name must have the form {example!r}, got {shorten(name)}"
+                f"{operation}: name must have the form {example!r} (namespace, name{version}), "
+                f"got {shorten(name)}{remedy}"
             )
         ours = name.startswith("fastconv.") or "." not in name
         if ours and str(_origin(obj)[0]).split(".")[0] != "fastconv":
@@ -181,15 +188,39 @@ class Registry(Generic[T]):
         if failure:
             return UnknownNameError(failure)
         names = self.names()
-        offers = name_offers(self.kind, short(name), names) if isinstance(name, str) else []
-        if offers:
+        remedy = self._foreign(name) if isinstance(name, str) else ""
+        offers = [] if remedy else name_offers(self.kind, name, names)
+        if remedy:
+            pass
+        elif offers:
             remedy = f"did you mean {either(offers)}?"
+        elif absent(self.kind, name):
+            remedy = "fastconv has none; write your own, help(fastconv.register_layer) shows how"
         elif len(names) <= 8:
             remedy = f"known are {', '.join(names)}" if names else "none is registered"
         else:
             remedy = f"fastconv.list_{self.kind}s() shows all"
         return UnknownNameError(
             f"{self.kind} must be a registered name, got {shorten(name)}; {remedy}"
+        )
+
+    def _foreign(self, name: str) -> str:
+        """Return what to do about a full name that is known in another version, or of others."""
+        if not VERSIONED.fullmatch(name):
+            return ""
+        stem = name.rpartition(".v")[0]
+        others = versions(stem, self._everything())
+        if others:
+            newer = "; a newer fastconv may have it" if name.startswith("fastconv.") else ""
+            return f"there is only {either(others)}{newer}"
+        if name.startswith("fastconv."):
+            return ""
+        namespace = name.partition(".")[0]
+        near = nearest(short(name), [n for n in self.names() if n.startswith(f"{namespace}.")], 1)
+        offer = f"did you mean {near[0]!r}? Else " if near else ""
+        return (
+            f"{offer}import the module that registers it, or install its package (which has an "
+            f"entry point of the group {self._plugins.group!r})"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-__all__ = ["BARE", "VERSIONED", "newest", "short"]
+__all__ = ["BARE", "VERSIONED", "newest", "short", "versions"]
 
 VERSIONED = re.compile(r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*\.v[1-9][0-9]{0,3}")
 BARE = re.compile(r"([a-z][a-z0-9_]*\.)?[a-z][a-z0-9_]*")
@@ -21,8 +21,17 @@ def newest(stem: str, names: Collection[str]) -> str | None:
     """
     if stem in names:
         return stem
-    versions = [n for n in names if n.rpartition(".v")[0] == stem and VERSIONED.fullmatch(n)]
-    return max(versions, key=lambda n: int(n.rpartition(".v")[2]), default=None)
+    return max(versions(stem, names), key=_version, default=None)
+
+
+def versions(stem: str, names: Collection[str]) -> list[str]:
+    """Return the full names among `names` that are versions of `stem`, the oldest first."""
+    found = [n for n in names if n.rpartition(".v")[0] == stem and VERSIONED.fullmatch(n)]
+    return sorted(set(found), key=_version)
+
+
+def _version(name: str) -> int:
+    return int(name.rpartition(".v")[2])
 
 
 def short(name: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Collection
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv.errors import ConfigError, PluginWarning, UnknownNameError, shorten
 from fastconv.registry.names import VERSIONED, newest
+
+if TYPE_CHECKING:  # importing it takes as long as the rest of the registry
+    from importlib.metadata import EntryPoint
 
 __all__ = ["Plugins"]
 
@@ -90,8 +92,10 @@ class Plugins:
         return UnknownNameError(reason)
 
     def _scan(self, taken: Collection[str]) -> dict[str, list[EntryPoint]]:
+        from importlib import metadata
+
         try:
-            points = list(entry_points(group=str(self.group)))
+            points = list(metadata.entry_points(group=str(self.group)))
         except Exception as error:  # any package's damaged metadata, not only a plugin's
             _warn(f"no {self.kind} of a plugin is known, metadata could not be read: {error}")
             return {}

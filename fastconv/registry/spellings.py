@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from fastconv.errors import nearest
+from fastconv.registry.names import short
 
-__all__ = ["either", "name_offers", "setting_remedy"]
+__all__ = ["absent", "either", "name_offers", "setting_remedy"]
 
-# By kind; without case, underscores and the module before the name.
-_NAMES = {
+# By kind; without case, underscores and the module before the name. Several in the order of
+# likelihood.
+_NAMES: dict[str, dict[str, str | tuple[str, ...]]] = {
     "layer": {
         "adaptiveavgpool2d": "GlobalAvgPool2D",
         "affine": "Dense",
@@ -38,14 +40,14 @@ _NAMES = {
         "sum": "Add",
     },
     "loss": {
-        "categoricalcrossentropy": "cross_entropy",
+        "categoricalcrossentropy": ("softmax_cross_entropy", "cross_entropy"),
         "crossentropyerror": "cross_entropy",
         "crossentropyloss": "softmax_cross_entropy",
         "mse": "mean_squared_error",
         "mseloss": "mean_squared_error",
         "nllloss": "cross_entropy",
         "softmaxwithloss": "softmax_cross_entropy",
-        "sparsecategoricalcrossentropy": "cross_entropy",
+        "sparsecategoricalcrossentropy": ("softmax_cross_entropy", "cross_entropy"),
     },
     "metric": {"acc": "accuracy", "categoricalaccuracy": "accuracy"},
     "initializer": {
@@ -60,6 +62,17 @@ _NAMES = {
         "xaviernormal": "xavier",
     },
 }
+
+# What others have and fastconv has not: a name that merely looks alike is no offer.
+_ABSENT = {
+    "layer": {
+        "celu", "conv1d", "conv2dtranspose", "conv3d", "convtranspose", "convtranspose2d", "elu",
+        "embedding", "gelu", "groupnorm", "groupnormalization", "gru", "hardsigmoid", "hardswish",
+        "instancenorm2d", "layernorm", "layernormalization", "leakyrelu", "lstm", "maxpool1d",
+        "maxpool3d", "mish", "prelu", "relu6", "rnn", "selu", "silu", "softplus", "swish",
+        "upsample", "upsampling2d",
+    },
+}  # fmt: skip
 
 _SETTINGS = {
     "dilation_rate": "dilation",
@@ -93,13 +106,27 @@ _SETTINGS = {
 _INFERRED = {"in_channels", "in_features", "input_dim", "input_shape", "input_size", "num_features"}
 
 
-def name_offers(kind: str, name: str, names: Collection[str]) -> list[str]:
+def name_offers(kind: str, name: object, names: Collection[str]) -> list[str]:
     """Return the names among `names` that `name`, of a layer or another `kind`, may mean."""
+    if not isinstance(name, str) or absent(kind, name):
+        return []
+    name = short(name)
     last = name[-80:].rpartition(".")[2]
-    elsewhere = _NAMES.get(kind, {}).get(last.replace("_", "").lower())
-    if elsewhere is not None and elsewhere in names:
-        return [elsewhere]
+    elsewhere = _NAMES.get(kind, {}).get(_folded(name), ())
+    offers = (elsewhere,) if isinstance(elsewhere, str) else elsewhere
+    if found := [offer for offer in offers if offer in names]:
+        return found
     return nearest(name, names) or nearest(last, names)
+
+
+def absent(kind: str, name: object) -> bool:
+    """Return whether `name` is something that other libraries have and fastconv has not."""
+    return isinstance(name, str) and _folded(short(name)) in _ABSENT.get(kind, ())
+
+
+def _folded(name: str) -> str:
+    """Return `name` without case, underscores and the module before it."""
+    return name[-80:].rpartition(".")[2].replace("_", "").lower()
 
 
 def setting_remedy(key: object, settings: Collection[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -105,6 +104,8 @@ class ProgressBar(EpochLines):
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
         super().on_epoch_begin(run, epoch)
         if sys.stdout.isatty():
+            import shutil
+
             from tqdm import tqdm  # type: ignore[import-untyped]
 
             # Asked here: tqdm takes a terminal that does not know its size for one of no size.

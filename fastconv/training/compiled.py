@@ -23,9 +23,12 @@ LossFunction = Callable[[tuple[Array, ...]], tuple[dict[str, float], tuple[Array
 class Trainable(Protocol):
     """What training asks of a model; it knows nothing else about one.
 
-    ``forward_backward`` runs one batch both ways, leaves its gradients in ``gradients`` under
-    the keys of ``trainable_parameters``, and applies the updates of state. `dloss` maps the
-    outputs to (losses by name, gradient per output); `step` keys what is random.
+    Attributes
+    ----------
+    compiled : Compiled or None
+        What `compile` chose.
+    gradients : mapping of str to ndarray
+        Those of the last step, under the keys of `trainable_parameters`.
     """
 
     compiled: Compiled | None
@@ -33,11 +36,24 @@ class Trainable(Protocol):
 
     def forward_backward(
         self, xs: tuple[Array, ...], dloss: LossFunction, step: int
-    ) -> tuple[tuple[Array, ...], dict[str, float]]: ...
-    def trainable_parameters(self) -> dict[str, Parameter]: ...
-    def predict_batch(self, xs: tuple[Array, ...]) -> Any: ...
-    def cast_inputs(self, x: Any) -> tuple[Array, ...]: ...
-    def output_layers(self) -> Sequence[Any]: ...
+    ) -> tuple[tuple[Array, ...], dict[str, float]]:
+        """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
+
+        `dloss` maps the outputs to (losses by name, one gradient an output); `step` keys what
+        is random. Returns the outputs, and the losses by name.
+        """
+
+    def trainable_parameters(self) -> dict[str, Parameter]:
+        """Return the parameters that the optimizer changes, by ``layer/parameter``."""
+
+    def predict_batch(self, xs: tuple[Array, ...]) -> Any:
+        """Return the output of one batch, or a tuple of several outputs, as in inference."""
+
+    def cast_inputs(self, x: Any) -> tuple[Array, ...]:
+        """Return one array for each input, cast; raise where shape or dtype does not fit."""
+
+    def output_layers(self) -> Sequence[Any]:
+        """Return the layer behind each output, None where there is none."""
 
 
 class Totals:
@@ -47,10 +63,12 @@ class Totals:
         self._sums: dict[str, tuple[float, int]] = {}
 
     def add(self, name: str, total: float, count: int) -> None:
+        """Add the sum `total` of `count` figures to what `name` has so far."""
         before, counted = self._sums.get(name, (0.0, 0))
         self._sums[name] = before + total, counted + count
 
     def means(self, prefix: str = "") -> dict[str, float]:
+        """Return the mean of every name, `prefix` before each; what counts nothing is left out."""
         return {prefix + name: total / n for name, (total, n) in self._sums.items() if n}
 
 
@@ -118,7 +136,7 @@ def compile(
     optimizer : str, (str, dict) or Optimizer
     loss : str, (str, dict) or Loss
         For several outputs a list with one entry per output; one entry alone serves for all.
-    metrics : list
+    metrics : list, or one metric
         Names, (name, dict) pairs or callables; for several outputs a list of such lists.
 
     Raises
@@ -136,6 +154,8 @@ def compile(
             'compile: loss must be given; for classes loss="softmax_cross_entropy"'
         )
     specs = list(loss) if several and _is_list(loss) else [loss] * len(layers)
+    if isinstance(metrics, str) or callable(metrics) or _is_pair(metrics):
+        metrics = [metrics]  # one metric
     lists = list(metrics) if several and any(map(_is_list, metrics)) else [metrics] * len(layers)
     for parameter, given in (("loss", specs), ("metrics", lists)):
         if len(given) != len(layers):
@@ -160,8 +180,12 @@ def compile(
 
 def _is_list(spec: Any) -> bool:
     """Whether `spec` is a list of specs, and not one spec of the form [name, {...}]."""
-    pair = isinstance(spec, (list, tuple)) and len(spec) == 2 and isinstance(spec[1], dict)
-    return isinstance(spec, (list, tuple)) and not pair
+    return isinstance(spec, (list, tuple)) and not _is_pair(spec)
+
+
+def _is_pair(spec: Any) -> bool:
+    """Whether `spec` is one name with its settings: (name, {...})."""
+    return isinstance(spec, (list, tuple)) and len(spec) == 2 and isinstance(spec[1], dict)
 
 
 def _instance(where: registry.Registry[Any], spec: Any, kind: Any) -> Any:
@@ -188,7 +212,7 @@ def _labels(layers: Sequence[Any]) -> list[str]:
 
 def _check_pair(loss: Loss, layer: Any) -> None:
     """Refuse logits where probabilities are due and the other way; others' layers pass."""
-    name = str(getattr(layer, "registered_name", ""))
+    name = registry.layers.name_of(type(layer)) or ""
     if not name.startswith("fastconv."):
         return
     softmax = name.startswith("fastconv.Softmax.")

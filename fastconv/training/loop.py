@@ -212,7 +212,11 @@ def _inputs(operation: str, model: Trainable, x: Any) -> tuple[Array, ...]:
         raise ShapeError(
             f"{operation}: inputs must have equally many rows, got {[len(a) for a in arrays]}"
         )
-    _cast(model, tuple(a[:1] for a in arrays))
+    try:
+        _cast(model, tuple(a[:1] for a in arrays))
+    except ShapeError:
+        _cast(model, arrays)  # fails as well, and speaks of the shape that was given
+        raise
     return arrays
 
 

@@ -29,6 +29,7 @@ class Loss(ABC):
     takes: ClassVar[Literal["logits", "probabilities", "values"]] = "values"
 
     def __call__(self, outputs: Array, targets: Array) -> float:
+        """Return the mean loss."""
         return self.value_and_gradient(outputs, targets)[0]
 
     @abstractmethod
@@ -115,6 +116,7 @@ class SoftmaxCrossEntropy(Loss):
     takes = "logits"
 
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
+        """Return the mean loss and its gradient; see `Loss`."""
         targets, labels = class_targets(self.name, outputs, targets)
         answers = _answers(outputs)
         logs = functional.log_softmax(outputs, axis=1)
@@ -156,6 +158,7 @@ class CrossEntropy(Loss):
     takes = "probabilities"
 
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
+        """Return the mean loss and its gradient; see `Loss`."""
         targets, labels = class_targets(self.name, outputs, targets)
         if outputs.size and outputs.min() < 0:
             raise ArgumentError(
@@ -196,6 +199,7 @@ class MeanSquaredError(Loss):
     name = "mean_squared_error"
 
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
+        """Return the mean loss and its gradient; see `Loss`."""
         targets = np.asarray(targets)
         if targets.shape != outputs.shape:
             raise ShapeError(

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastconv import models
+from fastconv import models, registry
 from fastconv.cli import COMMANDS, main
 
 SMALL = {
@@ -163,13 +163,22 @@ def test_doctor(capsys):
         (["describe", "Conv2d"], "Conv2D"),
         (["layers", "nothing*"], "must match"),
         (["summary", "/no/such.json"], "No such file"),
-        (["train", "SMALL", "--epochs", "0"], "epochs must be at least 1"),
+        (["train", "SMALL", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["train", "SMALL", "--optimizer", "adma"], "adam"),
-        (["train", "SMALL", "--learning-rate", "-1"], "learning_rate must be positive"),
+        (["train", "SMALL", "--learning-rate", "-1"], "--learning-rate must be positive"),
         (["train", "SMALL", "--save", "/no/such/x.safetensors"], "folder"),
         (["train", "SMALL", "--mnist", "/no"], "train-images"),
         (["train", "SMALL", "--npz", "SMALL"], "plain arrays"),
-        (["plan", "SMALL", "--batch", "0"], "batch"),
+        (["train", "SMALL", "--save", "out.txt"], "--save must end in .safetensors"),
+        (["train", "SMALL", "--mnist", "/no", "--epochs", "0"], "--epochs must be at least 1"),
+        (["train", "SMALL", "--mnist", "/no", "--learning-rate", "nan"], "--learning-rate must"),
+        (["train", "SMALL", "--mnist", "/no", "--batch-size", "0"], "--batch-size must be"),
+        (["train", "SMALL", "--mnist", "/no", "--optimizer", "adma"], "adam"),
+        (["plan", "SMALL", "--batch", "0"], "--batch must be at least 1, got 0"),
+        (["plan", "SMALL", "--workspace-limit", "lots"], "--workspace-limit must be a number"),
+        (["summary", "SMALL", "--import", "not_there"], "--import must name a module"),
+        (["describe", "nothing_like_it"], "`fastconv layers` shows all"),
+        (["describe", "other.Swish.v1"], "name the module that registers it by --import, or"),
         (["demo", "--epochs", "0"], "epochs"),
         (["demo", "--mnist", "/no"], "train-images"),
     ],
@@ -180,6 +189,7 @@ def test_a_users_error_is_one_line_and_code_2(capsys, small, arguments, words):
     assert code == 2 and words in err
     assert err.startswith(f"fastconv {arguments[0]}: ") and err.count("\n") == 1
     assert "Traceback" not in err
+    assert not re.match(r"[\w ]+: (\w+): \1|[\w ]+: \w*_\w+: ", err)  # no doubled, no Python name
 
 
 def test_all_problems_of_a_configuration_are_shown(capsys, tmp_path):
@@ -263,3 +273,88 @@ def test_a_closed_pipe_is_no_error():
         check=True,
     )
     assert not done.stderr
+
+
+def example(text: str) -> str:
+    """The net.json that a text shows, indented."""
+    return re.search(r'^ *\{"input_shape".*?\]\}$', text, re.M | re.S)[0]
+
+
+@pytest.mark.parametrize("command", ["train", "summary"])
+def test_the_network_that_help_shows_can_be_trained(command, capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    path = tmp_path / "net.json"
+    path.write_text(example(capsys.readouterr().out))
+    code, out, err = run(capsys, "train", str(path), "--epochs", "1")
+    assert code == 0 and "test accuracy" in out, err
+
+
+def test_help_names_every_optimizer(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = re.findall(r"\w+", capsys.readouterr().out)
+    assert set(registry.optimizers.names()) <= set(words)
+
+
+def test_a_network_of_another_shape_is_refused_before_training(capsys, tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({**SMALL, "input_shape": [1, 28, 28]}))
+    code, out, err = run(capsys, "train", str(path))
+    assert code == 2 and not out
+    for words in ("input_shape, [1, 28, 28]", "got [1, 8, 8] from the digits", "--mnist DIR"):
+        assert words in err
+    images = str(tmp_path / "images.npz")
+    np.savez(images, x=np.zeros((9, 28, 28)), y=np.zeros(9, int))
+    code, _, err = run(capsys, "train", str(path), "--npz", images)
+    assert code == 2 and "save x with the shape (N, 1, 28, 28)" in err
+
+
+def test_a_broken_configuration_is_told_with_its_file(capsys, tmp_path):
+    path = tmp_path / "net.json"
+    for text, words in (
+        ('{"input_shape": ', "Expecting value: line 1"),
+        ('["ReLU"]', 'write {"input_shape": [1, 8, 8], "layers": [...]}'),
+        ('{"input_shape": [1, 8, 8], "layers": ["Rel"]}', "did you mean 'ReLU'"),
+    ):
+        path.write_text(text)
+        code, _, err = run(capsys, "summary", str(path))
+        assert code == 2 and err.startswith(f"fastconv summary: {path}: ") and words in err
+
+
+MODULE = """
+import fastconv
+
+@fastconv.register_layer("mine.Same.v1")
+class Same(fastconv.Layer):
+    def infer(self, *specs): return specs[0]
+    def forward(self, ctx, x): return x.copy()
+    def backward(self, ctx, dy): return dy
+"""
+
+
+def test_layers_of_a_module_are_imported_where_that_is_asked_for(capsys, tmp_path, monkeypatch):
+    (tmp_path / "my_layers_of_cli.py").write_text(MODULE)
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({**SMALL, "layers": ["mine.Same.v1", *SMALL["layers"]]}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    code, _, err = run(capsys, "summary", str(path))
+    assert code == 2 and "registers it by --import" in err
+    with registry.isolated():
+        for command in (["summary"], ["plan"], ["train", "--epochs", "1"]):
+            command += [str(path), "--import", "my_layers_of_cli"]
+            code, out, err = run(capsys, *command)
+            assert code == 0 and out, err
+        code, out, _ = run(capsys, "describe", "mine.Same", "--import", "my_layers_of_cli")
+        assert code == 0 and "mine.Same.v1" in out
+    del sys.modules["my_layers_of_cli"]
+
+
+def test_instruction_sets_are_named_in_any_case():
+    code = "import fastconv; print(fastconv.active_isa())"
+    environment = {**os.environ, "FASTCONV_ISA": "BASELINE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=environment, text=True, check=True
+    )
+    assert done.stdout.strip() == "baseline"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_name_is_a_text_without_slash(name):
         (lambda: Conv2D(3, 3, strides=2), "Conv2D: strides is unknown.*did you mean 'stride'"),
         (lambda: Conv2D(3), "Conv2D: kernel_size is missing, Conv2D needs filters and kernel_size"),
         (lambda: Dense(units=3, in_features=4), "in_features is unknown.*follows from the input"),
-        (lambda: Dense(3, 4), "Dense: too many positional arguments"),
+        (lambda: Dense(3, 4), "Dense: units alone may .*, got 2 .*; write bias=...,"),
         (lambda: ReLU(inplace=True), "ReLU: inplace is unknown, ReLU has no such setting; it has"),
     ],
 )
@@ -269,3 +270,39 @@ def test_a_registered_class_is_known_by_its_versioned_name():
         assert Scale().registered_name == "acme.Scale.v3"
         assert Scale(shape=(3,)).to_config() == {"factor": 2.0, "shape": [3]}
     assert Flatten().registered_name == "fastconv.Flatten.v1"
+
+
+def test_a_dataclass_is_refused():
+    with pytest.raises(ArgumentTypeError, match="Blur: __init__ must be .* @dataclass makes it"):
+
+        @fastconv.register_layer("acme.Blur.v1")
+        @dataclass
+        class Blur(Layer):
+            size: int = 3
+
+    with registry.isolated():
+
+        @dataclass
+        @fastconv.register_layer("acme.Blur.v1")
+        class Blur(Layer):  # noqa: F811
+            size: int = 3
+
+            def infer(self, *specs):
+                return specs[0]
+
+        for use in (lambda: Blur().config, lambda: Blur().name, lambda: Blur().param("weight")):
+            with pytest.raises(FastconvError, match="Blur: __init__ must be written in the class"):
+                use()
+        with pytest.raises(ArgumentTypeError, match="@dataclass makes it"):
+            fastconv.Sequential([Blur()], (3,))
+
+
+def test_several_nodes_are_given_one_by_one():
+    nodes = [fastconv.Input((3,)), fastconv.Input((3,))]
+    with pytest.raises(ArgumentTypeError, match=r"got a list; write Add\(...\)\(a, b\)"):
+        fastconv.create_layer("Add")(nodes)
+
+
+def test_same_in_capitals_gets_a_hint():
+    with pytest.raises(ArgumentError, match="got 'SAME'; did you mean 'same'?"):
+        Conv2D(3, 3, padding="SAME")

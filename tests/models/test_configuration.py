@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,3 +269,15 @@ def test_a_third_partys_layer_that_breaks_is_a_problem_with_a_path():
         assert caught.value.problems == ["layers[0]: RuntimeError: no luck"]
         with pytest.raises(ConfigError, match=r"layers\[1\]: IndexError"):
             fastconv.from_config(chain("ReLU", "acme.Shapeless"))
+
+
+def test_the_name_of_a_file_is_no_configuration():
+    names = {"net.json": "open", Path("a/net.json"): "open", "a.safetensors": "load"}
+    for name, said in names.items():
+        with pytest.raises(ConfigError, match=f"got the name of a file, .*read it with .*{said}"):
+            fastconv.from_config(name)
+
+
+def test_a_list_is_told_what_is_missing():
+    with pytest.raises(ConfigError, match=r'write {"input_shape": \[1, 8, 8\], "layers": \[...\]}'):
+        fastconv.from_config(["ReLU"])

@@ -323,3 +323,11 @@ def test_golden_files_load_for_ever(path):
 def test_golden_files_written_by_hand(path):
     net = fastconv.from_config(path.read_bytes())
     assert net.to_config() == json.loads(path.with_name(f"full_{path.name}").read_text())
+
+
+def test_a_json_file_is_recognised(tmp_path):
+    path = tmp_path / "net.json"
+    for text in ("{}", json.dumps(small().to_config())):
+        path.write_text(text)
+        with pytest.raises(FormatError, match="got JSON text in .*fastconv.from_config"):
+            fastconv.load(path)

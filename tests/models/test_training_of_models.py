@@ -7,7 +7,7 @@ import pytest
 from networks import branches, random_like, small
 
 import fastconv
-from fastconv.errors import ArgumentError
+from fastconv.errors import ArgumentError, ShapeError
 from fastconv.testing import assert_bits_equal
 
 create = fastconv.create_layer
@@ -121,3 +121,58 @@ def test_a_layer_that_outputs_do_not_need_is_not_trained():
     net.compile("adam", "softmax_cross_entropy")
     net.train_on_batch(np.ones((2, 3)), [0, 1])
     assert list(net.gradients) == ["used/weight", "used/bias"]
+
+
+def test_a_last_layer_that_is_not_registered_can_be_trained():
+    class Head(fastconv.layers.Dense):
+        pass
+
+    net = fastconv.Sequential([Head(2)], (3,), seed=0)
+    for loss in ("softmax_cross_entropy", "cross_entropy"):
+        net.compile("adam", loss)
+    net.compile("adam", "softmax_cross_entropy", "accuracy")
+    assert net.train_on_batch(np.ones((2, 3)), [0, 1])["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "last", ["Flatten", ("Dropout", {"rate": 0.0}), ("Dropout", {"rate": 0.5})]
+)
+def test_no_array_of_the_caller_is_handed_out(last):
+    net = fastconv.Sequential([last], (2, 3))
+    x = np.ones((4, 2, 3), "float32")
+    found = [net(x), net.predict(x), net.predict_batch((x,)), net.for_inference()(x)]
+    found += net.forward_backward((x,), lambda ys: ({}, [np.ones_like(y) for y in ys]), 0)[0]
+    for y in found:
+        assert not np.may_share_memory(x, y)
+
+
+def test_gradients_of_inputs_are_arrays_of_their_own():
+    ends = [fastconv.Input((3,)), fastconv.Input((3,))]
+    net = fastconv.Model(ends, create("Add")(*ends))
+    dy = np.ones((1, 3), "float32")
+    first, second = net.input_gradient((dy, dy), dy)
+    assert_bits_equal(first, second)
+    assert not np.may_share_memory(first, second) and not np.may_share_memory(first, dy)
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((30, 8, 8), r"x\[:, None\]"),
+        ((30, 8, 8, 1), r"x.transpose\(0, 3, 1, 2\)"),
+        ((30, 64), r"x.reshape\(-1, 1, 8, 8\)"),
+    ],
+)
+def test_an_error_speaks_of_the_whole_array(shape, remedy):
+    net = fastconv.Sequential(["Flatten", ("Dense", {"units": 2})], (1, 8, 8))
+    net.compile("adam", "softmax_cross_entropy")
+    x, y = np.zeros(shape), np.zeros(30, int)
+    said = f"got {shape}; ".replace("(", r"\(").replace(")", r"\)")
+    for call in (
+        lambda: net.predict(x),
+        lambda: net.fit(x, y, verbose=0),
+        lambda: net.evaluate(x, y),
+        lambda: net(x),
+    ):
+        with pytest.raises(ShapeError, match=f"{said}.*{remedy}"):
+            call()

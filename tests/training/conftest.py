@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from fastconv import registry
+from fastconv.layers import Layer
 from fastconv.layers.parameter import Parameter
 
 
@@ -20,7 +20,8 @@ class Linear:
             "dense_1/bias": Parameter(np.zeros(units)),
         }
         self.heads = heads
-        self.last = SimpleNamespace(registered_name=last, name="dense_1", config={})
+        kind = registry.layers.get(last) if last else type("Unregistered", (Layer,), {})
+        self.last = kind(**kind.example_config, name="dense_1")
         self.compiled = None
         self.gradients = {}
         self.steps = []

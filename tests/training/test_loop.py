@@ -216,7 +216,7 @@ def test_the_wrong_pair_is_refused(linear, last, loss, words):
         ("fastconv.Softmax.v1", "cross_entropy"),
         ("fastconv.Dense.v1", "softmax_cross_entropy"),
         ("fastconv.Softmax.v1", "mean_squared_error"),
-        ("acme.Sparsemax.v1", "cross_entropy"),
+        (None, "cross_entropy"),  # of a class that is not registered: nothing is known of it
     ],
 )
 def test_right_pairs_pass(linear, last, loss):
@@ -263,3 +263,10 @@ def test_fit_refuses_wrong_data(net, linear, blobs):
 def test_callbacks_by_name(net, blobs):
     with registry.isolated(), pytest.raises(UnknownNameError):
         loop.fit(net(), *blobs, verbose=0, callbacks=["no_such"])
+
+
+def test_one_metric_needs_no_list(linear):
+    for metrics in ("accuracy", ("accuracy", {}), ["accuracy"], lambda outputs, targets: targets):
+        loop.compile(linear(), "adam", "softmax_cross_entropy", metrics)
+    both = loop.compile(linear(heads=2), "adam", "softmax_cross_entropy", "accuracy")
+    assert [len(metrics) for metrics in both.metrics] == [1, 1]

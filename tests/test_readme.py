@@ -1,0 +1,76 @@
+"""What README and the pages of docs/ show runs, and what they point to is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastconv.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [path for path in (README, *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "docs").is_dir(), reason="the tests stand without the pages"
+)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in one language."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run(path: Path, folder: Path, environment: dict[str, str]) -> str:
+    """Run all Python of a page in order, as one program in an empty folder; return its output."""
+    (folder / "page.py").write_text("\n".join(blocks(path, "python")), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"],
+        cwd=folder,
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+def test_the_python_of_a_page_runs(path, tmp_path, environment):
+    out = run(path, tmp_path, environment)
+    if path == README:
+        assert "\n4718592 4718592\n" in out and "peak" in out
+        shown = re.search(r"^test accuracy: (.*)%$", README.read_text("utf-8"), re.MULTILINE)
+        found = re.search(r"^test accuracy: (.*)%$", out, re.MULTILINE)
+        assert float(found[1]) == pytest.approx(float(shown[1]), abs=1.5)
+
+
+def test_the_network_of_readme_can_be_trained(tmp_path, capsys):
+    (text,) = blocks(README, "json")
+    assert json.loads(text)["input_shape"] == [1, 8, 8]
+    path = tmp_path / "net.json"
+    path.write_text(text)
+    for command in ("summary", "plan"):
+        assert main([command, str(path)]) == 0
+    assert main(["train", str(path), "--epochs", "1"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_of_a_page_lead_somewhere(path):
+    for link in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
+        assert link.startswith("https://") or (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_what_a_page_makes_can_be_made(path):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    text = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
