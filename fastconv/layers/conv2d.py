@@ -47,7 +47,7 @@ class Conv2D(Layer):
         Whether a learned number is added to each channel.
     activation : {None, "relu"}
         What is applied to the output, in the same pass over memory.
-    algorithm : {"auto", "direct", "im2col"}
+    algorithm : {"auto", "direct", "im2col", "winograd"}
         Which algorithm computes; auto takes the fastest that keeps within the limit.
     precision : {"strict", "standard", "fast"}
         Which algorithms auto may take; strict gives the same bits under any limit.
