@@ -17,7 +17,7 @@ __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd")
 #: Products of a sum below which storing it counts, and pixels in the lanes are worth it.
-SHORT_SUM = 32
+SHORT_SUM = 64
 PRECISIONS = ("strict", "standard", "fast")
 
 
