@@ -25,7 +25,10 @@ cdef inline void taps_inside(const Axis* axis, Py_ssize_t i, Py_ssize_t* first,
     """The taps [first, last) of output position i that lie inside the map."""
     cdef Py_ssize_t base = i * axis.stride + axis.offset
     cdef Py_ssize_t d = axis.dilation
-    if d > 0:
+    if d == 1:  # without the divisions
+        first[0] = clamp(-base, 0, axis.taps)
+        last[0] = clamp(axis.inputs - base, first[0], axis.taps)
+    elif d > 0:
         first[0] = clamp(ceil_div(-base, d), 0, axis.taps)
         last[0] = clamp(floor_div(axis.inputs - 1 - base, d) + 1, first[0], axis.taps)
     else:

@@ -42,8 +42,10 @@ enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 #define FC_UNUSED
 #endif
 
-#if defined(__AVX512F__) && FC_BYTES == 64
+#if FC_BYTES >= 32 && defined(__AVX2__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512F__) && FC_BYTES == 64
 #ifdef FC_DOUBLE
 #define FC_MASK(n) ((__mmask8)((1u << (n)) - 1u))
 #define fc_maskz_load_mask(m, p) ((vreal)_mm512_maskz_loadu_pd(m, p))
@@ -143,15 +145,7 @@ FC_INLINE vreal vrelu(vreal a) {  /* NaN stays NaN, -0 becomes 0 */
 FC_INLINE vreal vwinner(vreal value, vreal best, vreal a, vreal b) {
     return vselect((value > best) | ((value != value) & (best == best)), a, b);
 }
-FC_INLINE real vsum(vreal v) {  /* a fixed tree: the upper half is added to the lower */
-    real lanes[VL];
-    vstore(lanes, v);
-    for (int half = VL / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-
-/* Transpose VL vectors of VL lanes in place: log2(VL) rounds of interleaving i and i + VL/2. */
+/* Interleave the lower or the upper halves: a0 b0 a1 b1 ... */
 #if FC_BYTES
 #ifdef __clang__
 #define FC_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -180,6 +174,7 @@ FC_INLINE vreal vhigh(vreal a, vreal b) {
     return FC_SHUFFLE(a, b, 1, 3);
 #endif
 }
+/* Transpose VL vectors of VL lanes in place: log2(VL) rounds of interleaving i and i + VL/2. */
 FC_INLINE void vtranspose(vreal *rows) {
     for (int round = 1; round < VL; round *= 2) {
         vreal next[VL];
@@ -191,7 +186,11 @@ FC_INLINE void vtranspose(vreal *rows) {
     }
 }
 #else
+FC_INLINE vreal vlow(vreal a, vreal b) { (void)b; return a; }
+FC_INLINE vreal vhigh(vreal a, vreal b) { (void)a; return b; }
 FC_INLINE void vtranspose(vreal *rows) { (void)rows; }
 #endif
+
+#include "vec_lanes.h"
 
 #endif
