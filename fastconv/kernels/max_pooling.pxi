@@ -7,12 +7,6 @@
 
 from libc.math cimport INFINITY
 
-cdef extern from *:
-    """
-    enum { BAND = 8 };
-    """
-    enum: BAND                             # rows that are done column of vectors by column
-
 ctypedef fused argmax_t:
     unsigned char
     int

@@ -45,6 +45,9 @@ enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 #if FC_BYTES >= 32 && defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#if FC_BYTES == 16 && defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 #if defined(__AVX512F__) && FC_BYTES == 64
 #ifdef FC_DOUBLE
 #define FC_MASK(n) ((__mmask8)((1u << (n)) - 1u))

@@ -42,6 +42,7 @@ cdef extern from "vec.h":
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
+    vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t) noexcept nogil
     vreal vadd_where(vreal acc, vreal a, lanes_t) noexcept nogil
     vmask vtap(int) noexcept nogil

@@ -44,6 +44,22 @@ FC_INLINE vmask fc_spread(lanes_t lanes) {
 FC_INLINE vmask fc_spread(lanes_t lanes) { return lanes ? -1 : 0; }
 #endif
 
+/* acc + a * b, fused where the target can: said, where the compiler might not see that it may. */
+FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
+#ifdef FC_512
+    return (vreal)FC_512(fmadd)((fc_v)a, (fc_v)b, (fc_v)acc);
+#elif FC_BYTES == 32 && defined(__FMA__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)acc);
+#elif FC_BYTES == 32 && defined(__FMA__)
+    return (vreal)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)acc);
+#elif FC_BYTES == 16 && defined(__aarch64__) && defined(FC_DOUBLE)
+    return (vreal)vfmaq_f64((float64x2_t)acc, (float64x2_t)a, (float64x2_t)b);
+#elif FC_BYTES == 16 && defined(__aarch64__)
+    return (vreal)vfmaq_f32((float32x4_t)acc, (float32x4_t)a, (float32x4_t)b);
+#else
+    return acc + a * b;
+#endif
+}
 #ifdef FC_512
 FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {
     return (vreal)FC_512(maskz_loadu)(FC_M(lanes), p);
@@ -80,7 +96,7 @@ FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
     for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = at[i];
 }
 FC_INLINE vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t lanes) {
-    return vselect(fc_spread(lanes), acc + a * b, acc);
+    return vselect(fc_spread(lanes), vmadd(acc, a, b), acc);
 }
 FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
     return vselect(fc_spread(lanes), acc + a, acc);
