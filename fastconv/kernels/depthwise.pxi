@@ -25,49 +25,6 @@ cdef struct Depthwise:
     lanes_t flat[FLAT * 25]                # [vector][tap] of a small plane, see flat_plane
 
 
-cdef struct Sides:
-    # of a vector of outputs at the side of the map: the lanes that see a pixel at each kernel
-    # column, and the lanes of the loads that fetch them
-    lanes_t seen[5]
-    lanes_t loaded[6]
-
-
-cdef inline void look_aside(Sides* at, const int S, const int step, const int sign,
-                            Py_ssize_t column, Py_ssize_t inputs) noexcept nogil:
-    """For the vector whose first window begins at `column` of a map that is `inputs` wide."""
-    cdef Py_ssize_t first = -column, last = inputs - column
-    cdef int s
-    for s in range(S):
-        at.seen[s] = lanes_between((first - sign * s + step - 1) // step if first > sign * s else 0,
-                                   (last - sign * s + step - 1) // step if last > sign * s else 0)
-        at.loaded[s] = at.seen[s]
-        if step == 2 and s % 2 == 0:
-            at.loaded[s] = lanes_between(first - s, last - s)
-            at.loaded[s + 1] = lanes_between(first - s - VL, last - s - VL)
-        elif step == 2:
-            at.loaded[s] = lanes_between(first - s + 1 - VL, last - s + 1 - VL)
-
-
-cdef inline void load_taps(const real* x, const int S, const int step, const int sign,
-                           const bint inside, const Sides* at, vreal* taps) noexcept nogil:
-    """The pixels of each kernel column, x those of column 0."""
-    cdef int s
-    cdef vreal a, b
-    for s in range(S):
-        if step == 1 and inside:
-            taps[s] = vload(x + sign * s)
-        elif step == 1:
-            taps[s] = vload_where(x + sign * s, at.loaded[s])
-        elif s % 2 == 0:
-            if inside:
-                a, b = vload(x + s), vload(x + s + VL)
-            else:
-                a, b = vload_where(x + s, at.loaded[s]), vload_where(x + s + VL, at.loaded[s + 1])
-            taps[s] = vevens(a, b)
-            if s + 1 < S:
-                taps[s + 1] = vodds(a, b)
-
-
 cdef inline void depth_tile(const Convolution* c, const int S, const int step, const int sign,
                             const int rows, const bint inside, const real* x, Py_ssize_t h,
                             const vreal* w, const Sides* at, vreal* acc) noexcept nogil:
@@ -105,7 +62,8 @@ cdef inline void depth_band(const Convolution* c, const int S, const int step, c
                             const Sides* sides, Py_ssize_t i) noexcept nogil:
     """`rows` rows of one plane from row i, vector by vector."""
     cdef vreal acc[DEPTH_ROWS]
-    cdef Sides at
+    cdef Sides other
+    cdef const Sides* at = &other
     cdef Py_ssize_t h = i * step + c.rows.offset
     cdef Py_ssize_t outputs = c.columns.outputs
     cdef Py_ssize_t j, column, low
@@ -114,15 +72,16 @@ cdef inline void depth_band(const Convolution* c, const int S, const int step, c
         column = j * step + c.columns.offset
         low = column - (S - 1 if sign == -1 else 0)
         if low >= 0 and low + VL * step + S - 1 <= c.columns.inputs and j + VL <= outputs:
-            depth_tile(c, S, step, sign, rows, True, x + h * c.xh + column, h, w, &at, acc)
+            depth_tile(c, S, step, sign, rows, True, x + h * c.xh + column, h, w, at, acc)
         else:
             if j == 0:
-                at = sides[0]
+                at = &sides[0]
             elif j + VL >= outputs:
-                at = sides[1]
+                at = &sides[1]
             else:
-                look_aside(&at, S, step, sign, column, c.columns.inputs)
-            depth_tile(c, S, step, sign, rows, False, x + h * c.xh + column, h, w, &at, acc)
+                look_aside(&other, S, step, sign, column, c.columns.inputs)
+                at = &other
+            depth_tile(c, S, step, sign, rows, False, x + h * c.xh + column, h, w, at, acc)
         for o in range(rows):
             acc[o] = (vzero() + acc[o]) + bias
             if c.relu:

@@ -53,7 +53,8 @@ cdef inline void dot_row(const WeightGradient* g, const int rows, const int S, c
     cdef vreal acc[9]
     cdef vreal taps[5]
     cdef vreal d
-    cdef Sides at
+    cdef Sides other
+    cdef const Sides* at = &other
     cdef Py_ssize_t j, column
     cdef int r, s
     for s in range(rows * S):
@@ -64,19 +65,20 @@ cdef inline void dot_row(const WeightGradient* g, const int rows, const int S, c
                 and j + VL <= g.columns.outputs:
             d = vload(dy + j)
             for r in range(rows):
-                load_taps(x + r * g.xh + column, S, step, 1, True, &at, taps)
+                load_taps(x + r * g.xh + column, S, step, 1, True, at, taps)
                 for s in range(S):
                     acc[r * S + s] = vmadd(acc[r * S + s], taps[s], d)
         else:
             if j == 0:
-                at = sides[0]
+                at = &sides[0]
             elif j + VL >= g.columns.outputs:
-                at = sides[1]
+                at = &sides[1]
             else:
-                look_aside(&at, S, step, 1, column, g.columns.inputs)
+                look_aside(&other, S, step, 1, column, g.columns.inputs)
+                at = &other
             d = vload_where(dy + j, lanes_between(0, g.columns.outputs - j))
             for r in range(rows):
-                load_taps(x + r * g.xh + column, S, step, 1, False, &at, taps)
+                load_taps(x + r * g.xh + column, S, step, 1, False, at, taps)
                 for s in range(S):
                     acc[r * S + s] = vmadd_where(acc[r * S + s], taps[s], d, at.seen[s])
     for s in range(rows * S):

@@ -36,6 +36,8 @@ cdef extern from "vec.h":
     void vtranspose(vreal*) noexcept nogil
     vreal vlow(vreal, vreal) noexcept nogil
     vreal vhigh(vreal, vreal) noexcept nogil
+    void vprefetch(const real*) noexcept nogil
+    vreal vrotate(vreal, int by) noexcept nogil
     vreal vevens(vreal, vreal) noexcept nogil
     vreal vodds(vreal, vreal) noexcept nogil
     ctypedef unsigned int lanes_t

@@ -103,6 +103,31 @@ FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
 }
 #endif
 
+/* Ask for a cache line that will be read; the address may be anything. */
+FC_INLINE void vprefetch(const real *p) {
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
+
+/* Lane i to lane i + by, those at the end to the beginning; 0 <= by < VL. */
+FC_INLINE vreal vrotate(vreal v, int by) {
+#if defined(FC_512) && !defined(FC_DOUBLE)
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    return (vreal)_mm512_permutexvar_ps(_mm512_sub_epi32(lane, _mm512_set1_epi32(by)), (fc_v)v);
+#elif defined(FC_512)
+    const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    return (vreal)_mm512_permutexvar_pd(_mm512_sub_epi64(lane, _mm512_set1_epi64(by)), (fc_v)v);
+#else
+    real at[2 * VL];
+    vstore(at, v);
+    vstore(at + VL, v);
+    return vload(at + VL - by);
+#endif
+}
+
 /* Lanes 0, 2, 4, ... and 1, 3, 5, ... of a and b, one after the other. */
 #if FC_BYTES == 0
 FC_INLINE vreal vevens(vreal a, vreal b) { (void)b; return a; }
