@@ -1,5 +1,11 @@
 # One axis of a sliding window, and the arithmetic of which taps fall inside the map.
 
+cdef extern from *:
+    """
+    enum { BAND = 8 };
+    """
+    enum: BAND                             # rows that are walked vector by vector together
+
 cdef struct Axis:
     # output position i and tap t meet at input position i * stride + offset + t * dilation
     Py_ssize_t outputs, inputs, taps
@@ -25,7 +31,10 @@ cdef inline void taps_inside(const Axis* axis, Py_ssize_t i, Py_ssize_t* first,
     """The taps [first, last) of output position i that lie inside the map."""
     cdef Py_ssize_t base = i * axis.stride + axis.offset
     cdef Py_ssize_t d = axis.dilation
-    if d > 0:
+    if d == 1:  # without the divisions
+        first[0] = clamp(-base, 0, axis.taps)
+        last[0] = clamp(axis.inputs - base, first[0], axis.taps)
+    elif d > 0:
         first[0] = clamp(ceil_div(-base, d), 0, axis.taps)
         last[0] = clamp(floor_div(axis.inputs - 1 - base, d) + 1, first[0], axis.taps)
     else:
@@ -50,6 +59,15 @@ cdef inline Py_ssize_t same_taps(const Axis* axis, Py_ssize_t i, Py_ssize_t end,
             break
         i += 1
     return i
+
+
+cdef inline void outputs_inside(const Axis* axis, Py_ssize_t tap, Py_ssize_t begin,
+                                Py_ssize_t end, Py_ssize_t* first,
+                                Py_ssize_t* last) noexcept nogil:
+    """The output positions of [begin, end) at which `tap` lies inside the map."""
+    cdef Py_ssize_t base = axis.offset + tap * axis.dilation
+    first[0] = clamp(ceil_div(-base, axis.stride), begin, end)
+    last[0] = clamp(floor_div(axis.inputs - 1 - base, axis.stride) + 1, first[0], end)
 
 
 cdef inline Axis window_axis(Py_ssize_t outputs, Py_ssize_t inputs, Py_ssize_t taps,

@@ -76,6 +76,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     cdef Py_ssize_t dw = dilation[1]
     cdef Py_ssize_t i, j
     cdef real* y
+    cdef Spread spread
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
@@ -83,6 +84,13 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     c.ws, c.wr, c.wk, c.wc = 1, S, R * S, c.K * R * S
     set_arrays(&c, dy, weight, dx)
     y = c.y
+    spread.c = &c
+    spread.rows = window_axis(dy.shape[2], dx.shape[2], R, sh, top, dh)
+    spread.columns = window_axis(dy.shape[3], dx.shape[3], S, sw, left, dw)
+    if engine == PLANES_ENGINE and spreads(&spread):
+        with nogil:
+            run_items(spread_planes, &spread, c.N * groups * c.K, part, parts, 1, threads)
+        return
     for i in range(min(sh, dx.shape[2])):
         c.rows = phase_axis(i, dx.shape[2], dy.shape[2], R, sh, top, dh)
         for j in range(min(sw, dx.shape[3])):
@@ -114,11 +122,17 @@ cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real[::1] w
 cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_t parts,
                           int threads) noexcept:
     cdef Py_ssize_t items
+    cdef Depthwise depthwise
     with nogil:
         if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
             items = c.N * c.groups * c.K * c.row_blocks
-            run_items(convolve_planes, c, items, part, parts, 1, threads)
+            if is_depthwise(c):
+                depthwise.c = c
+                plan_flat(&depthwise)
+                run_items(depth_planes, &depthwise, items, part, parts, 1, threads)
+            else:
+                run_items(convolve_planes, c, items, part, parts, 1, threads)
         elif engine == LINES_ENGINE:
             c.row_blocks = (c.rows.outputs + LINE_ROWS - 1) // LINE_ROWS
             c.panels = (c.K + TILE - 1) // TILE

@@ -56,15 +56,6 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
         chunk += width * LANES
 
 
-cdef inline void outputs_inside(const Axis* axis, Py_ssize_t tap, Py_ssize_t begin,
-                                Py_ssize_t end, Py_ssize_t* first,
-                                Py_ssize_t* last) noexcept nogil:
-    """The output positions of [begin, end) at which `tap` lies inside the map."""
-    cdef Py_ssize_t base = axis.offset + tap * axis.dilation
-    first[0] = clamp(ceil_div(-base, axis.stride), begin, end)
-    last[0] = clamp(floor_div(axis.inputs - 1 - base, axis.stride) + 1, first[0], end)
-
-
 cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                     Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
                     Py_ssize_t channel, Py_ssize_t channels, bint fresh,
@@ -176,44 +167,7 @@ cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                             vstore_strided(to + i * g.C * taps, taps, block[i], count)
 
 
-cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The same gradient for groups with few filters: pixels in the lanes, a row is a block.
-
-    Items are (filter of all groups, channel of the group, kernel row, kernel column).  Lane l
-    holds the outputs whose column is l modulo VL, wherever the row is cut by the padding.
-    """
-    cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef Py_ssize_t item, k, channel, n, i, j, r, s, i0, i1, j0, j1, low, high
-    cdef Py_ssize_t step = g.columns.stride * g.xw
-    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
-    cdef vreal total, acc, value
-    cdef const real* x
-    cdef const real* dy
-    for item in range(begin, end):
-        k = item // taps // g.C
-        channel = k // g.K * g.C + item // taps % g.C
-        r = item % taps // g.columns.taps
-        s = item % g.columns.taps
-        outputs_inside(&g.rows, r, 0, g.rows.outputs, &i0, &i1)
-        outputs_inside(&g.columns, s, 0, g.columns.outputs, &j0, &j1)
-        total = vzero()
-        for n in range(g.N):
-            for i in range(i0, i1):
-                x = g.x + n * g.xn + channel * g.xc \
-                    + (i * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
-                    + (g.columns.offset + s * g.columns.dilation) * g.xw
-                dy = g.dy + n * g.yn + k * g.yk + i * g.yh
-                acc = vzero()
-                for j from j0 // VL * VL <= j < j1 by VL:
-                    low = j0 - j
-                    high = min(j1 - j, <Py_ssize_t> VL)
-                    if step == 1:
-                        value = vload_range(x + j, low, high)
-                    else:
-                        value = vload_lanes(x + j * step, step, low, high)
-                    acc = acc + value * vload_range(dy + j, low, high)
-                total = total + acc
-        g.dweight[item] = vsum(total)
+include "planes_gradient.pxi"
 
 
 def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
@@ -247,9 +201,13 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.sums, g.part, g.parts = sums, part, parts
     g.channel_blocks = (g.C + 63) // 64
     if planes:
-        items = dy.shape[1] * g.C * g.rows.taps * g.columns.taps
+        items = dy.shape[1] * g.C
         with nogil:
-            run_items(dot_planes, &g, items, part, parts, 1, threads)
+            if dots_windows(&g):
+                run_items(dot_windows, &g, items, part, parts, 1, threads)
+            else:
+                items *= g.rows.taps * g.columns.taps
+                run_items(dot_planes, &g, items, part, parts, 1, threads)
         return
     g.partial = &partial[0]
     items = sums * groups * g.panels * g.channel_blocks

@@ -3,6 +3,8 @@
 # Sums have the order of convolution.pxi, so both give the same bits.
 
 cdef inline vreal load_pixels(const real* x, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
+    if step == 2:  # no element beyond the last is read
+        return vevens(vload_n(x, 2 * n - 1), vload_n(x + VL, 2 * n - 1 - VL))
     return vload_n(x, n) if step == 1 else vload_strided(x, step, n)
 
 
@@ -33,8 +35,8 @@ cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* 
                         weight = vset1(w[i * c.wc + (c.rows.first + r * c.rows.every) * c.wr
                                          + (c.columns.first + s * c.columns.every) * c.ws])
                         for v in range(vectors):
-                            acc[v] = acc[v] + weight * load_pixels(
-                                xp + v * VL * step, step, last if v == vectors - 1 else VL)
+                            acc[v] = vmadd(acc[v], weight, load_pixels(
+                                xp + v * VL * step, step, last if v == vectors - 1 else VL))
                     for v in range(vectors):
                         total[v] = total[v] + acc[v]
         else:
@@ -46,8 +48,8 @@ cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* 
                     for s in range(at.s0, at.s1):
                         weight = vset1(wp[s * c.ws])
                         for v in range(vectors):
-                            acc[v] = acc[v] + weight * load_pixels(
-                                xp + v * VL * step, step, last if v == vectors - 1 else VL)
+                            acc[v] = vmadd(acc[v], weight, load_pixels(
+                                xp + v * VL * step, step, last if v == vectors - 1 else VL))
                         xp = xp + c.columns.dilation * c.xw
             for v in range(vectors):
                 total[v] = total[v] + acc[v]

@@ -12,12 +12,16 @@ cdef struct Unfolding:
     Py_ssize_t N, C, H, W
     Axis rows, columns
     Py_ssize_t xn, xc, xh, xw                # strides of the map in elements
+    Py_ssize_t channel_blocks                # of the fold through tiles
 
 
 cdef inline bint row_inside(const Unfolding* g, Py_ssize_t i, Py_ssize_t r,
                             Py_ssize_t* row) noexcept nogil:
     row[0] = i * g.rows.stride + g.rows.offset + r * g.rows.dilation
     return 0 <= row[0] < g.H
+
+
+include "unfold_tiles.pxi"
 
 
 cdef inline void copy_strided(const real* x, Py_ssize_t step, real* to,
@@ -161,6 +165,11 @@ cdef Unfolding unfolding(const real[:, :, :, :] x, const real[::1] col, kernel, 
     g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
     g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
     g.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
+    # where the images are too few to share among threads, some 72 taps a block: rows of col are
+    # then read in pieces of a few cache lines
+    g.channel_blocks = 1
+    if g.N < 16:
+        g.channel_blocks = min(g.C, (g.C * g.rows.taps * g.columns.taps + 71) // 72)
     return g
 
 
@@ -170,7 +179,9 @@ def unfold(const real[:, :, :, :] x, real[::1] col, kernel, stride, pad, dilatio
     """im2col: x (N, C, H, W) of any strides to col in the book's layout, or in planes."""
     cdef Unfolding g = unfolding(x, col, kernel, stride, pad, dilation, OH, OW)
     with nogil:
-        if book:
+        if book and tiles_fit(&g):
+            run_items(unfold_tiles, &g, g.N * OH, part, parts, 1, threads)
+        elif book:
             run_items(unfold_book, &g, g.N * OH, part, parts, 1, threads)
         else:
             run_items(unfold_planes, &g, g.N * g.C * g.rows.taps * g.columns.taps, part, parts,
@@ -183,7 +194,9 @@ def fold(const real[::1] col, real[:, :, :, ::1] dx, kernel, stride, pad, dilati
     """col2im: from the book's layout into dx; from planes, added to what dx holds."""
     cdef Unfolding g = unfolding(dx, col, kernel, stride, pad, dilation, OH, OW)
     with nogil:
-        if book:
+        if book and tiles_fit(&g):
+            run_items(fold_tiles, &g, g.N * g.channel_blocks, part, parts, 1, threads)
+        elif book:
             run_items(fold_book, &g, g.N * g.H, part, parts, 1, threads)
         else:
             run_items(fold_planes, &g, g.N * g.C, part, parts, 1, threads)

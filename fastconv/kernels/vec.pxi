@@ -40,6 +40,27 @@ cdef extern from "vec.h":
     real vsum(vreal) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
     void vdeal(const int m, const vreal*, vreal*) noexcept nogil
+    vreal vlow(vreal, vreal) noexcept nogil
+    vreal vhigh(vreal, vreal) noexcept nogil
+    void vprefetch(const real*) noexcept nogil
+    vreal vrotate(vreal, int by) noexcept nogil
+    vreal vevens(vreal, vreal) noexcept nogil
+    vreal vodds(vreal, vreal) noexcept nogil
+    ctypedef unsigned int lanes_t
+    lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
+    vreal vload_where(const real*, lanes_t) noexcept nogil
+    void vstore_where(real*, vreal, lanes_t) noexcept nogil
+    vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
+    vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t) noexcept nogil
+    vreal vadd_where(vreal acc, vreal a, lanes_t) noexcept nogil
+    vmask vtap(int) noexcept nogil
+    void vcontest(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
+    void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
+    lanes_t vunordered(vreal a, vreal b) noexcept nogil
+    void vstore_bytes(unsigned char*, vmask taken, Py_ssize_t n) noexcept nogil
+    void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
+    vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
+    vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
 
 from libc.math cimport sqrt as dsqrt
 from libc.string cimport memcpy, memset

@@ -1,0 +1,264 @@
+# The gradients of groups with few filters, pixels in the lanes: of the weights for any window, and
+# at once for all taps of the usual ones; of the input for those with stride 2.
+#
+# In the gradient of the weights a row is a block of the sum.  Lane l holds the outputs whose
+# column is l modulo VL, wherever the row is cut by the padding.
+
+cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The same gradient for groups with few filters: pixels in the lanes, a row is a block.
+
+    Items are (filter of all groups, channel of the group, kernel row, kernel column).
+    """
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Py_ssize_t item, k, channel, n, i, j, r, s, i0, i1, j0, j1, low, high
+    cdef Py_ssize_t step = g.columns.stride * g.xw
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef vreal total, acc, value
+    cdef const real* x
+    cdef const real* dy
+    for item in range(begin, end):
+        k = item // taps // g.C
+        channel = k // g.K * g.C + item // taps % g.C
+        r = item % taps // g.columns.taps
+        s = item % g.columns.taps
+        outputs_inside(&g.rows, r, 0, g.rows.outputs, &i0, &i1)
+        outputs_inside(&g.columns, s, 0, g.columns.outputs, &j0, &j1)
+        total = vzero()
+        for n in range(g.N):
+            for i in range(i0, i1):
+                x = g.x + n * g.xn + channel * g.xc \
+                    + (i * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
+                    + (g.columns.offset + s * g.columns.dilation) * g.xw
+                dy = g.dy + n * g.yn + k * g.yk + i * g.yh
+                acc = vzero()
+                for j from j0 // VL * VL <= j < j1 by VL:
+                    low = j0 - j
+                    high = min(j1 - j, <Py_ssize_t> VL)
+                    if step == 1:
+                        value = vload_range(x + j, low, high)
+                    else:
+                        value = vload_lanes(x + j * step, step, low, high)
+                    acc = vmadd(acc, value, vload_range(dy + j, low, high))
+                total = total + acc
+        g.dweight[item] = vsum(total)
+
+
+cdef inline void dot_row(const WeightGradient* g, const int rows, const int S, const int step,
+                         const Sides* sides, const real* x, const real* dy,
+                         vreal* total) noexcept nogil:
+    """total[rows][S] += products of an output row with `rows` map rows, x at column 0.
+
+    sides are those of the first and of the last vector.
+    """
+    cdef vreal acc[9]
+    cdef vreal taps[5]
+    cdef vreal d
+    cdef Sides other
+    cdef const Sides* at = &other
+    cdef Py_ssize_t j, column
+    cdef int r, s
+    for s in range(rows * S):
+        acc[s] = vzero()
+    for j from 0 <= j < g.columns.outputs by VL:
+        column = j * step + g.columns.offset
+        if column >= 0 and column + VL * step + S - 1 <= g.columns.inputs \
+                and j + VL <= g.columns.outputs:
+            d = vload(dy + j)
+            for r in range(rows):
+                load_taps(x + r * g.xh + column, S, step, 1, True, at, taps)
+                for s in range(S):
+                    acc[r * S + s] = vmadd(acc[r * S + s], taps[s], d)
+        else:
+            if j == 0:
+                at = &sides[0]
+            elif j + VL >= g.columns.outputs:
+                at = &sides[1]
+            else:
+                look_aside(&other, S, step, 1, column, g.columns.inputs)
+                at = &other
+            d = vload_where(dy + j, lanes_between(0, g.columns.outputs - j))
+            for r in range(rows):
+                load_taps(x + r * g.xh + column, S, step, 1, False, at, taps)
+                for s in range(S):
+                    acc[r * S + s] = vmadd_where(acc[r * S + s], taps[s], d, at.seen[s])
+    for s in range(rows * S):
+        total[s] = total[s] + acc[s]
+
+
+cdef inline void dot_window(const WeightGradient* g, const int S, const int step, const real* x,
+                            const real* dy, real* dweight) noexcept nogil:
+    """All taps of one filter and channel; x and dy of image 0."""
+    cdef vreal total[25]
+    cdef Sides sides[2]
+    cdef Py_ssize_t n, i, h, r
+    cdef const real* row
+    look_aside(&sides[0], S, step, 1, g.columns.offset, g.columns.inputs)
+    look_aside(&sides[1], S, step, 1,
+               (g.columns.outputs - 1) // VL * VL * step + g.columns.offset, g.columns.inputs)
+    for i in range(S * S):
+        total[i] = vzero()
+    for n in range(g.N):
+        for i in range(g.rows.outputs):
+            h = i * step + g.rows.offset
+            row = x + n * g.xn + h * g.xh
+            if S == 3 and h >= 0 and h + S <= g.rows.inputs:
+                dot_row(g, 3, 3, step, sides, row, dy + n * g.yn + i * g.yh, total)
+            else:
+                for r in range(S):
+                    if 0 <= h + r < g.rows.inputs:
+                        dot_row(g, 1, S, step, sides, row + r * g.xh, dy + n * g.yn + i * g.yh,
+                                total + r * S)
+    for i in range(S * S):
+        dweight[i] = vsum(total[i])
+
+
+cdef void dot_windows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """As dot_planes; items are (filter of all groups, channel of the group)."""
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Py_ssize_t S = g.columns.taps
+    cdef Py_ssize_t step = g.columns.stride
+    cdef Py_ssize_t item, k
+    cdef const real* x
+    cdef const real* dy
+    cdef real* dweight
+    for item in range(begin, end):
+        k = item // g.C
+        x = g.x + (k // g.K * g.C + item % g.C) * g.xc
+        dy = g.dy + k * g.yk
+        dweight = g.dweight + item * S * S
+        if S == 3 and step == 1:
+            dot_window(g, 3, 1, x, dy, dweight)
+        elif S == 3:
+            dot_window(g, 3, 2, x, dy, dweight)
+        elif step == 1:
+            dot_window(g, 5, 1, x, dy, dweight)
+        else:
+            dot_window(g, 5, 2, x, dy, dweight)
+
+
+cdef bint dots_windows(const WeightGradient* g) noexcept nogil:
+    """Whether `dot_windows` knows this convolution."""
+    cdef Py_ssize_t S = g.columns.taps
+    return (S == 3 or S == 5) and g.rows.taps == S and g.rows.dilation == 1 \
+        and g.columns.dilation == 1 and g.rows.stride == g.columns.stride \
+        and g.rows.stride <= 2 and g.xw == 1 and g.yw == 1
+
+
+cdef struct Spread:
+    const Convolution* c                   # of dy, to dx
+    Axis rows, columns                     # of the forward pass
+
+
+cdef inline void spread_column(const Spread* g, const int S, const bint rows_inside,
+                               const bint columns_inside, const real* dy, Py_ssize_t top,
+                               Py_ssize_t bottom, Py_ssize_t m, const vreal* w,
+                               real* dx) noexcept nogil:
+    """Stride 2: rows 2i and 2i + 1 for top <= i < bottom, columns 2m .. 2m + 2 VL - 1, all
+    counted in the padded map.
+
+        row 2i        tap (2a, 2b)  of dy[i - a, m - b] | tap (2a, 2b + 1)       in even columns
+        row 2i + 1    tap (2a + 1, 2b)                  | tap (2a + 1, 2b + 1)   | in odd ones
+    """
+    cdef const Convolution* c = g.c
+    cdef vreal d[9]
+    cdef lanes_t seen[9]
+    cdef vreal even, odd
+    cdef Py_ssize_t i, h, at
+    cdef Py_ssize_t column = 2 * m + g.columns.offset
+    cdef int half = (S + 1) // 2
+    cdef int a, b, k
+    for i in range(top, bottom):
+        for a in range(half):
+            for b in range(half):
+                at = (i - a) * c.xh + m - b
+                if columns_inside:
+                    seen[a * half + b] = lanes_between(0, VL)
+                else:
+                    seen[a * half + b] = lanes_between(b - m, g.columns.outputs - m + b)
+                if not rows_inside and (i - a < 0 or i - a >= g.rows.outputs):
+                    seen[a * half + b] = 0
+                if rows_inside and columns_inside:
+                    d[a * half + b] = vload(dy + at)
+                else:
+                    d[a * half + b] = vload_where(dy + at, seen[a * half + b])
+        for k in range(2):
+            even = odd = vzero()
+            for a in range(half):
+                if 2 * a + k >= S:
+                    continue
+                for b in range(half):
+                    if rows_inside and columns_inside:
+                        even = even + (vzero() + w[(2 * a + k) * S + 2 * b] * d[a * half + b])
+                        if 2 * b + 1 < S:
+                            odd = odd + (vzero()
+                                         + w[(2 * a + k) * S + 2 * b + 1] * d[a * half + b])
+                    else:
+                        even = vadd_where(
+                            even, vzero() + w[(2 * a + k) * S + 2 * b] * d[a * half + b],
+                            seen[a * half + b])
+                        if 2 * b + 1 < S:
+                            odd = vadd_where(
+                                odd, vzero() + w[(2 * a + k) * S + 2 * b + 1] * d[a * half + b],
+                                seen[a * half + b])
+            h = 2 * i + k + g.rows.offset
+            if not rows_inside and (h < 0 or h >= g.rows.inputs):
+                continue
+            at = h * c.yh + column
+            if columns_inside:
+                vstore(dx + at, vlow(even, odd))
+                vstore(dx + at + VL, vhigh(even, odd))
+            else:
+                vstore_where(dx + at, vlow(even, odd),
+                             lanes_between(-column, g.columns.inputs - column))
+                vstore_where(dx + at + VL, vhigh(even, odd),
+                             lanes_between(-column - VL, g.columns.inputs - column - VL))
+
+
+cdef inline void spread_plane(const Spread* g, const int S, const real* dy, const real* weight,
+                              real* dx) noexcept nogil:
+    cdef vreal w[25]
+    cdef Py_ssize_t offset = g.columns.offset
+    cdef Py_ssize_t end = (g.rows.inputs - g.rows.offset + 1) // 2
+    cdef Py_ssize_t first = max((S - 1) // 2, (1 - g.rows.offset) // 2)  # these need no look
+    cdef Py_ssize_t last = min(g.rows.outputs, (g.rows.inputs - g.rows.offset) // 2)
+    cdef Py_ssize_t top = 0, bottom, m
+    cdef int t
+    for t in range(S * S):
+        w[t] = vset1(weight[t])
+    while top < end:
+        bottom = min(top + BAND, last) if first <= top < last else top + 1
+        for m from 0 <= m < (g.columns.inputs - offset + 1) // 2 by VL:
+            if not first <= top < last:
+                spread_column(g, S, False, False, dy, top, bottom, m, w, dx)
+            elif m >= (S - 1) // 2 and m + VL <= g.columns.outputs and 2 * m + offset >= 0 \
+                    and 2 * m + 2 * VL + offset <= g.columns.inputs:
+                spread_column(g, S, True, True, dy, top, bottom, m, w, dx)
+            else:
+                spread_column(g, S, True, False, dy, top, bottom, m, w, dx)
+        top = bottom
+
+
+cdef void spread_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The gradient of the input, every element written once; items are (image, channel)."""
+    cdef const Spread* g = <const Spread*> args
+    cdef const Convolution* c = g.c
+    cdef Py_ssize_t item, n, k
+    cdef const real* dy
+    cdef real* dx
+    for item in range(begin, end):
+        n = item // (c.groups * c.K)
+        k = item % (c.groups * c.K)
+        dy = c.x + n * c.xn + k // c.K * c.xc
+        dx = c.y + n * c.yn + k * c.yk
+        if g.columns.taps == 3:
+            spread_plane(g, 3, dy, c.w + k * 9, dx)
+        else:
+            spread_plane(g, 5, dy, c.w + k * 25, dx)
+
+
+cdef bint spreads(const Spread* g) noexcept nogil:
+    """Whether `spread_planes` knows this convolution."""
+    cdef Py_ssize_t S = g.columns.taps
+    return g.c.C == 1 and (S == 3 or S == 5) and g.rows.taps == S and g.rows.stride == 2 \
+        and g.columns.stride == 2 and g.rows.dilation == 1 and g.columns.dilation == 1 \
+        and g.c.xw == 1 and g.c.yw == 1

@@ -1,0 +1,260 @@
+/* Operations of vec.h that treat lanes apart: some of them, every other one, or all into one.
+ *
+ * A set of lanes is a number, bit i for lane i: a mask register where the target has them,
+ * elsewhere spread into a vector, which the compiler moves out of loops.
+ */
+#ifndef FASTCONV_VEC_LANES_H
+#define FASTCONV_VEC_LANES_H
+
+typedef unsigned int lanes_t;
+
+/* The lanes first <= i < last; both may lie anywhere. */
+FC_INLINE lanes_t lanes_between(ptrdiff_t first, ptrdiff_t last) {
+    first = first < 0 ? 0 : first > VL ? VL : first;
+    last = last < first ? first : last > VL ? VL : last;
+    return ((1u << last) - 1u) & ~((1u << first) - 1u);
+}
+
+#if FC_BYTES == 64 && defined(__AVX512F__)
+#ifdef FC_DOUBLE
+#define FC_512(name) _mm512_##name##_pd
+#define FC_CMP(name) _mm512_##name##_pd_mask
+#define FC_TAPS _mm512_mask_mov_epi64
+#define FC_M(lanes) ((__mmask8)(lanes))
+typedef __m512d fc_v;
+#else
+#define FC_512(name) _mm512_##name##_ps
+#define FC_CMP(name) _mm512_##name##_ps_mask
+#define FC_TAPS _mm512_mask_mov_epi32
+#define FC_M(lanes) ((__mmask16)(lanes))
+typedef __m512 fc_v;
+#endif
+#endif
+
+#if FC_BYTES
+typedef struct { ireal at[VL]; } fc_bits;
+FC_INLINE vmask fc_spread(lanes_t lanes) {
+    vmask bit, set = (ireal)lanes - (vmask){0};
+    fc_bits bits;
+    for (int i = 0; i < VL; i++) bits.at[i] = (ireal)1 << i;
+    memcpy(&bit, &bits, sizeof bit);
+    return (set & bit) == bit;
+}
+#else
+FC_INLINE vmask fc_spread(lanes_t lanes) { return lanes ? -1 : 0; }
+#endif
+
+/* acc + a * b, fused where the target can: said, where the compiler might not see that it may. */
+FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
+#ifdef FC_512
+    return (vreal)FC_512(fmadd)((fc_v)a, (fc_v)b, (fc_v)acc);
+#elif FC_BYTES == 32 && defined(__FMA__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)acc);
+#elif FC_BYTES == 32 && defined(__FMA__)
+    return (vreal)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)acc);
+#elif FC_BYTES == 16 && defined(__aarch64__) && defined(FC_DOUBLE)
+    return (vreal)vfmaq_f64((float64x2_t)acc, (float64x2_t)a, (float64x2_t)b);
+#elif FC_BYTES == 16 && defined(__aarch64__)
+    return (vreal)vfmaq_f32((float32x4_t)acc, (float32x4_t)a, (float32x4_t)b);
+#else
+    return acc + a * b;
+#endif
+}
+#ifdef FC_512
+FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {
+    return (vreal)FC_512(maskz_loadu)(FC_M(lanes), p);
+}
+FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
+    FC_512(mask_storeu)(p, FC_M(lanes), (fc_v)v);
+}
+/* acc + a * b, fused as elsewhere, in some lanes; acc in the others. */
+FC_INLINE vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t lanes) {
+    return (vreal)FC_512(mask3_fmadd)((fc_v)a, (fc_v)b, (fc_v)acc, FC_M(lanes));
+}
+FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
+    return (vreal)FC_512(mask_add)((fc_v)acc, FC_M(lanes), (fc_v)acc, (fc_v)a);
+}
+#else
+FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {  /* no other lane is read */
+#if FC_BYTES == 32 && defined(__AVX2__)
+#ifdef FC_DOUBLE
+    return (vreal)_mm256_maskload_pd(p, (__m256i)fc_spread(lanes));
+#else
+    return (vreal)_mm256_maskload_ps(p, (__m256i)fc_spread(lanes));
+#endif
+#else
+    real at[VL];
+    if (lanes == lanes_between(0, VL)) return vload(p);
+    for (int i = 0; i < VL; i++) at[i] = lanes >> i & 1 ? p[i] : 0;
+    return vload(at);
+#endif
+}
+FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
+    real at[VL];
+    if (lanes == lanes_between(0, VL)) { vstore(p, v); return; }
+    vstore(at, v);
+    for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = at[i];
+}
+FC_INLINE vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t lanes) {
+    return vselect(fc_spread(lanes), vmadd(acc, a, b), acc);
+}
+FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
+    return vselect(fc_spread(lanes), acc + a, acc);
+}
+#endif
+
+/* Ask for a cache line that will be read; the address may be anything. */
+FC_INLINE void vprefetch(const real *p) {
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
+
+/* Lane i to lane i + by, those at the end to the beginning; 0 <= by < VL. */
+FC_INLINE vreal vrotate(vreal v, int by) {
+#if defined(FC_512) && !defined(FC_DOUBLE)
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    return (vreal)_mm512_permutexvar_ps(_mm512_sub_epi32(lane, _mm512_set1_epi32(by)), (fc_v)v);
+#elif defined(FC_512)
+    const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    return (vreal)_mm512_permutexvar_pd(_mm512_sub_epi64(lane, _mm512_set1_epi64(by)), (fc_v)v);
+#else
+    real at[2 * VL];
+    vstore(at, v);
+    vstore(at + VL, v);
+    return vload(at + VL - by);
+#endif
+}
+
+/* The sum of all lanes in a fixed tree: the upper half is added to the lower. */
+FC_INLINE real vsum(vreal v) {
+#if FC_BYTES == 64 && !defined(FC_DOUBLE)
+    v = v + FC_SHUFFLE(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+    v = v + FC_SHUFFLE(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+    v = v + FC_SHUFFLE(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3);
+    v = v + FC_SHUFFLE(v, v, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
+    return v[0];
+#elif FC_BYTES == 64 || (FC_BYTES == 32 && !defined(FC_DOUBLE))
+    v = v + FC_SHUFFLE(v, v, 4, 5, 6, 7, 4, 5, 6, 7);
+    v = v + FC_SHUFFLE(v, v, 2, 3, 2, 3, 2, 3, 2, 3);
+    v = v + FC_SHUFFLE(v, v, 1, 1, 1, 1, 1, 1, 1, 1);
+    return v[0];
+#elif FC_BYTES == 32 || (FC_BYTES && !defined(FC_DOUBLE))
+    v = v + FC_SHUFFLE(v, v, 2, 3, 2, 3);
+    v = v + FC_SHUFFLE(v, v, 1, 1, 1, 1);
+    return v[0];
+#elif FC_BYTES
+    return v[0] + v[1];
+#else
+    return v;
+#endif
+}
+
+/* The tap that won a maximum, a whole number in each lane. */
+FC_INLINE vmask vtap(int tap) {
+#if FC_BYTES
+    return (ireal)tap - (vmask){0};
+#else
+    return tap;
+#endif
+}
+/* Where `value` beats `best` (it is greater, or the first NaN) it and its tap take the place. */
+FC_INLINE void vcontest(vreal *best, vmask *taken, vreal value, int tap) {
+#ifdef FC_512
+    lanes_t wins = FC_CMP(mask_cmp)(FC_CMP(cmp)((fc_v)*best, (fc_v)*best, _CMP_ORD_Q),
+                                    (fc_v)value, (fc_v)*best, _CMP_NLE_UQ);
+    *best = (vreal)FC_512(mask_mov)((fc_v)*best, FC_M(wins), (fc_v)value);
+    *taken = (vmask)FC_TAPS((__m512i)*taken, FC_M(wins), (__m512i)vtap(tap));
+#else
+    vmask wins = ((value > *best) | ((value != value) & (*best == *best)));
+    *best = vselect(wins, value, *best);
+#if FC_BYTES
+    *taken = (vtap(tap) & wins) | (*taken & ~wins);
+#else
+    *taken = wins ? tap : *taken;
+#endif
+#endif
+}
+/* The same for a value that is no NaN, as the shorter chain that the processor has for it. */
+FC_INLINE void vcontest_numbers(vreal *best, vmask *taken, vreal value, int tap) {
+#ifdef FC_512
+    *taken = (vmask)FC_TAPS((__m512i)*taken,
+                            FC_M(FC_CMP(cmp)((fc_v)value, (fc_v)*best, _CMP_GT_OQ)),
+                            (__m512i)vtap(tap));
+    *best = (vreal)FC_512(max)((fc_v)value, (fc_v)*best);  /* the second of equals */
+#else
+    vmask wins = value > *best;
+#if FC_BYTES
+    *taken = (vtap(tap) & wins) | (*taken & ~wins);
+#else
+    *taken = wins ? tap : *taken;
+#endif
+    *best = vselect(wins, value, *best);
+#endif
+}
+/* Which lanes hold a NaN in a or in b; other targets tell only whether there is one. */
+FC_INLINE lanes_t vunordered(vreal a, vreal b) {
+#ifdef FC_512
+    return FC_CMP(cmp)((fc_v)a, (fc_v)b, _CMP_UNORD_Q);
+#elif FC_BYTES
+    vmask bad = (a != a) | (b != b);
+    long long halves[FC_BYTES / 8], any = 0;
+    memcpy(halves, &bad, sizeof bad);
+    for (int i = 0; i < FC_BYTES / 8; i++) any |= halves[i];
+    return any != 0;
+#else
+    return a != a || b != b;
+#endif
+}
+FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    _mm512_mask_cvtepi32_storeu_epi8(p, FC_M(lanes_between(0, n)), (__m512i)taken);
+#elif FC_BYTES == 64 && defined(FC_512)
+    _mm512_mask_cvtepi64_storeu_epi8(p, FC_M(lanes_between(0, n)), (__m512i)taken);
+#else
+    ireal at[VL];
+    unsigned char bytes[VL];
+    memcpy(at, &taken, sizeof taken);
+    for (int i = 0; i < VL; i++) bytes[i] = (unsigned char)at[i];
+    if (n >= VL) memcpy(p, bytes, VL);
+    else for (int i = 0; i < n; i++) p[i] = bytes[i];
+#endif
+}
+FC_INLINE void vstore_ints(int *p, vmask taken, ptrdiff_t n) {
+    ireal at[VL];
+    memcpy(at, &taken, sizeof taken);
+    for (int i = 0; i < VL && i < n; i++) p[i] = (int)at[i];
+}
+/* Winners from bytes, in some lanes; the others are not read. */
+FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    return (vmask)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
+#elif FC_BYTES == 64 && defined(FC_512)
+    return (vmask)_mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
+#else
+    unsigned char bytes[VL];
+    ireal at[VL];
+    vmask taken;
+    if (lanes == lanes_between(0, VL)) memcpy(bytes, p, VL);
+    else for (int i = 0; i < VL; i++) bytes[i] = lanes >> i & 1 ? p[i] : 0;
+    for (int i = 0; i < VL; i++) at[i] = bytes[i];
+    memcpy(&taken, at, sizeof taken);
+    return taken;
+#endif
+}
+/* acc + a where the winner is `tap`; acc elsewhere. */
+FC_INLINE vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) {
+#if defined(FC_512) && !defined(FC_DOUBLE)
+    return vadd_where(acc, a, _mm512_cmpeq_epi32_mask((__m512i)taken, (__m512i)vtap(tap)));
+#elif defined(FC_512)
+    return vadd_where(acc, a, _mm512_cmpeq_epi64_mask((__m512i)taken, (__m512i)vtap(tap)));
+#elif FC_BYTES
+    return vselect(taken == vtap(tap), acc + a, acc);
+#else
+    return taken == tap ? acc + a : acc;
+#endif
+}
+
+#endif
