@@ -21,6 +21,12 @@ __all__ = [
 ]
 
 
+#: What a tap of a window costs, in multiply-adds: it has no register tile to fill.
+TAP = 8
+#: Outputs whose flat indices are made at a time: they stay in the cache, and Ctrl-C is heard.
+INDICES_AT_ONCE = 2**17
+
+
 class _Pool:
     """One checked pooling: the window, the resolved padding, the output, and how to run it."""
 
@@ -67,7 +73,7 @@ class _Pool:
 
     def run(self, kernel: Any, *args: Any) -> None:
         outputs = self.planes * self.output[0] * self.output[1]
-        work = outputs * (self.window.taps + threads.MOVE)
+        work = outputs * (TAP * self.window.taps + threads.MOVE)
         threads.run(kernel, *args, work=work)
 
     def flat(self, array: np.ndarray) -> np.ndarray:
@@ -157,10 +163,17 @@ def _flat_indices(pool: _Pool, argmax: np.ndarray) -> np.ndarray:
     rows, columns = taps // window.kernel[1], taps % window.kernel[1]
     offsets = (rows * window.dilation[0] - pool.pad[0]) * pool.size[1]
     offsets += columns * window.dilation[1] - pool.pad[1]
+    tops = np.arange(pool.output[0]) * window.stride[0] * pool.size[1]
+    lefts = np.arange(pool.output[1]) * window.stride[1]
     indices = memory.empty(argmax.shape, np.int64)
-    np.take(offsets, argmax, out=indices, mode="clip")
-    indices += (np.arange(pool.output[0]) * window.stride[0] * pool.size[1])[:, None]
-    indices += np.arange(pool.output[1]) * window.stride[1]
+    flat = indices.reshape(-1, len(lefts))  # (N C OH, OW)
+    positions = argmax.reshape(flat.shape)
+    at_once = max(1, INDICES_AT_ONCE // len(lefts))
+    for begin in range(0, len(flat), at_once):
+        part = flat[begin : begin + at_once]
+        np.take(offsets, positions[begin : begin + at_once], out=part, mode="clip")
+        part += tops[np.arange(begin, begin + len(part)) % len(tops), None]
+        part += lefts
     return indices
 
 
