@@ -14,6 +14,7 @@ Names resolve in the registry alone: a configuration can import nothing and run 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,6 +81,8 @@ def read(config: Any) -> tuple[Ends, str | None]:
         With every problem and its JSON path.
     """
     if isinstance(config, (str, bytes)):
+        mark = codecs.BOM_UTF8 if isinstance(config, bytes) else "\ufeff"  # of Windows' editors
+        config = config.removeprefix(mark)  # type: ignore[arg-type]
         config = strict_json.parse(config, "configuration")
     problems = Problems()
     if not isinstance(config, Mapping):

@@ -114,7 +114,7 @@ class Plan:
         lines = [
             f"plan of {mode}, batch of {self.batch_size}",
             table(head, rows, align="<<>>>>><"),
-            f"peak {format_bytes(self.peak)} at {self.where}, "
+            f"peak {format_bytes(self.peak)}{f' at {self.where}' if self.where else ''}, "
             f"beside {format_bytes(self.parameter_bytes)} of parameters",
         ]
         if any(node.estimated for node in self.nodes):
