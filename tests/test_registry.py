@@ -251,3 +251,9 @@ def _collect(work, number, failures):
         work(number)
     except BaseException as error:
         failures.append(error)
+
+
+@pytest.mark.parametrize("pattern", [3, None, b"conv*"])
+def test_a_pattern_is_a_text(pattern):
+    with pytest.raises(ArgumentTypeError, match="list_layers: pattern must be a text, got"):
+        fastconv.list_layers(pattern)
