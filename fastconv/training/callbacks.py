@@ -104,7 +104,7 @@ class ProgressBar(EpochLines):
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
         super().on_epoch_begin(run, epoch)
-        if sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():  # None where it is closed
             from tqdm import tqdm  # type: ignore[import-untyped]
 
             # Asked here: tqdm takes a terminal that does not know its size for one of no size.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from fastconv import registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.parameter import Parameter
+from fastconv.layers.spec import Spec
 from fastconv.training.losses import Loss
 from fastconv.training.optimizers import Optimizer
 
@@ -38,6 +39,7 @@ class Trainable(Protocol):
     def predict_batch(self, xs: tuple[Array, ...]) -> Any: ...
     def cast_inputs(self, x: Any) -> tuple[Array, ...]: ...
     def output_layers(self) -> Sequence[Any]: ...
+    def output_specs(self) -> Sequence[Spec]: ...
 
 
 class Totals:
@@ -135,6 +137,8 @@ def compile(
         raise ArgumentTypeError(
             'compile: loss must be given; for classes loss="softmax_cross_entropy"'
         )
+    if not isinstance(metrics, Iterable):
+        raise ArgumentTypeError(f"compile: metrics must be a list, got {shorten(metrics)}")
     specs = list(loss) if several and _is_list(loss) else [loss] * len(layers)
     lists = list(metrics) if several and any(map(_is_list, metrics)) else [metrics] * len(layers)
     for parameter, given in (("loss", specs), ("metrics", lists)):

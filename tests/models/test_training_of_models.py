@@ -7,7 +7,7 @@ import pytest
 from networks import branches, random_like, small
 
 import fastconv
-from fastconv.errors import ArgumentError
+from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.testing import assert_bits_equal
 
 create = fastconv.create_layer
@@ -121,3 +121,20 @@ def test_a_layer_that_outputs_do_not_need_is_not_trained():
     net.compile("adam", "softmax_cross_entropy")
     net.train_on_batch(np.ones((2, 3)), [0, 1])
     assert list(net.gradients) == ["used/weight", "used/bias"]
+
+
+def test_a_mask_of_a_gradient_is_not_lost(rng):
+    net = small()
+    x = random_like(net, rng)
+    dy = np.ma.array(np.ones_like(net(x)))
+    with pytest.raises(ArgumentTypeError, match="input_gradient: dy must be a plain array"):
+        net.input_gradient(x, dy)
+    for masked in (np.ma.array(x), [np.ma.array(row) for row in x]):
+        with pytest.raises(ArgumentTypeError, match="x must be a plain array, got a masked one"):
+            net(masked)
+
+
+def test_output_specs_are_those_of_what_is_returned(rng):
+    net = branches()
+    for spec, y in zip(net.output_specs(), net(random_like(net, rng)), strict=True):
+        assert (spec.shape, spec.dtype) == (y.shape[1:], y.dtype.name)
