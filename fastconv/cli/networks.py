@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastconv import models
 from fastconv.errors import ArgumentError
+from fastconv.models import files
 
 
 def read_network(path: str, seed: int | None = None) -> models.Model:
@@ -28,6 +29,15 @@ def check_writable(command: str, path: str) -> None:
         raise ArgumentError(
             f"{command}: the folder of the output must exist, got {str(folder)!r}; create it first"
         )
+
+
+def check_saving(command: str, path: str) -> None:
+    """Refuse a path that `Model.save` would refuse, or that no command could read again."""
+    if Path(path).suffix != ".safetensors":
+        raise ArgumentError(
+            f"{command}: the name of the output must end in .safetensors, got {path!r}"
+        )
+    check_writable(command, files.target_of(command, path)[0])
 
 
 def version() -> str:

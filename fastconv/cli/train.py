@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import data
-from fastconv.cli.networks import check_writable, read_network, write
+from fastconv.cli.networks import check_saving, read_network, write
 from fastconv.errors import FormatError
 
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.save:
-        check_writable("train", arguments.save)
+        check_saving("train", arguments.save)
     net = read_network(arguments.file, arguments.seed)
     (x, y), (x_test, y_test) = _parts(arguments)
     rate = arguments.learning_rate
@@ -99,6 +99,9 @@ def _npz(path: str) -> list[np.ndarray[Any, Any]]:
             f"train: {path} must hold x and y, or x, y, x_test and y_test; "
             f"{', '.join(missing)} is missing, it has {', '.join(arrays) or 'none'}"
         )
+    for name in names:
+        if not arrays[name].ndim:
+            raise FormatError(f"train: {path} must hold {name} as an array of rows, got one value")
     for name in names[::2]:
         if len(arrays[name]) != len(arrays["y" + name[1:]]):
             raise FormatError(f"train: {path} must hold as many rows of y{name[1:]} as of {name}")
