@@ -77,7 +77,9 @@ def test_training_takes_more():
     net = small()
     inference, training = net.plan(16), net.plan(16, training=True)
     assert training.peak > inference.peak
-    assert [node.id for node in training.nodes] == [step.id for step in net._graph.steps]
+    ids = [id for node in training.nodes for id in node.id.split("+")]
+    assert sorted(ids) == sorted(step.id for step in net._graph.steps)
+    assert ids.index("max_pool2d_1") < ids.index("relu_1")  # fewer elements to rectify
     net.freeze()
     assert net.plan(16, training=True).peak < training.peak
 
