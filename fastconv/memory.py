@@ -236,7 +236,7 @@ def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int 
     if value is None:
         return None
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
+        match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
         if match and match[2].lower() in UNITS:
             return int(float(match[1]) * UNITS[match[2].lower()])
         raise ArgumentError(

@@ -123,7 +123,7 @@ class Plan:
             table(head, rows, align="<<>>>>>><"),
             "packed: weights in the order that kernels read, kept beside the plain ones",
             f"alive: {_ALIVE_TRAINING if self.training else _ALIVE}",
-            f"peak {format_bytes(self.peak)} at {self.where}, "
+            f"peak {format_bytes(self.peak)}{f' at {self.where}' if self.where else ''}, "
             f"beside {format_bytes(self.parameter_bytes)} of parameters",
         ]
         if any(node.estimated for node in self.nodes):
