@@ -7,7 +7,13 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard fastconv/kernels/*.p* fastconv/kernels/*.h)
 ARGS ?=
 
-.PHONY: demo test test-slow lint bench clean help
+# Peers are measured in an environment of their own.  PyTorch is named apart, since what its
+# plain name brings differs: see benchmarks/peers/README.md.
+PEERS := .venv-peers
+PEERS_TORCH ?= torch==2.13.0
+PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
+
+.PHONY: demo test test-slow lint bench peers clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +44,14 @@ $(VENV)/.bench: $(VENV)/.made
 	$(BIN)/python -m pip install --quiet asv==0.6.6 virtualenv
 	touch $@
 
+peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime and OpenVINO: docs/peers.md
+	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)
+
+$(PEERS)/.made: $(SOURCES) $(PACKAGE)
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet '$(PEERS_TORCH)' '.[peers]'
+	touch $@
+
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -52,5 +66,6 @@ $(VENV)/.dev: $(VENV)/.made $(SOURCES)
 	touch $@ $(VENV)/.demo
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) benchmarks/.asv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) benchmarks/.asv build *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f fastconv/kernels/*.so fastconv/kernels/*.c fastconv/kernels/build.json

@@ -55,12 +55,14 @@ TARGETS = INSTRUCTION_SETS.get(MACHINE, (InstructionSet("baseline", (), 16, 6),)
 
 # Each tried alone and left out where the compiler refuses it: without the first three GCC
 # keeps the accumulators in memory, with predictive commoning it carries weights over the
-# stack; -ffast-math is never used, it breaks NaN and the process's floating-point mode.
+# stack, and with loop patterns it clears the accumulators by a memset in memory.  -ffast-math
+# is never used: it breaks NaN and the process's floating-point mode.
 TUNING_FLAGS = (
     "-O3",
     "--param=max-completely-peeled-insns=4000",
     "--param=max-completely-peel-times=64",
     "-fno-predictive-commoning",
+    "-fno-tree-loop-distribute-patterns",
     "-ffp-contract=fast",  # fused multiply-add where the target has it
     "-fno-lto",  # link-time optimisation would mix the targets' flags
     "-Wno-psabi",

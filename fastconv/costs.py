@@ -3,16 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import geometry
+from .geometry import Conv2DGeometry
 from .memory import format_bytes
 
-__all__ = ["AlgorithmCost", "ConvolutionCosts", "choose"]
+__all__ = ["AlgorithmCost", "ConvolutionCosts", "Target", "choose", "convolution_costs", "few"]
 
-#: The shipped table, measured: multiply-adds and bytes of traffic a nanosecond, one thread.
-MULTIPLY_ADDS_PER_NS = {"baseline": 8.0, "avx2": 50.0, "avx512": 100.0, "neon": 12.0}
-BYTES_PER_NS = 12.0
+BYTES_PER_NS = 12.0  # of unfolding, and of first touching memory
+STREAM_BYTES_PER_NS = 28.0  # of weights that do not stay in the cache
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the cost model has to know of the active kernels.
+
+    Attributes
+    ----------
+    isa : str
+    itemsize : int
+        Bytes of a number.
+    lanes : int
+        Output channels of a panel.
+    tile : int
+        Pixels of a register tile.
+    """
+
+    isa: str
+    itemsize: int
+    lanes: int
+    tile: int
+
+    @property
+    def block(self) -> int:
+        """Winograd tiles that are carried through the cache together."""
+        return 2 * self.tile
+
+    @property
+    def rate(self) -> float:
+        """Multiply-adds a nanosecond in the register tile, measured on one thread."""
+        return RATES.get(self.isa, 8.0) * 4 / self.itemsize
+
+    @property
+    def step(self) -> float:
+        """How much longer vector instructions take than with 16 lanes."""
+        return RATES["avx512"] / self.rate
+
+
+#: The shipped table: float32 multiply-adds a nanosecond on one thread.
+RATES = {"baseline": 14.0, "avx2": 55.0, "avx512": 120.0, "neon": 20.0}
+#: Nanoseconds with 16 lanes: to store an output of the register tile; to transform a tile's
+#: input, a channel, and output, a filter, for F(2x2) and F(4x4).
+STORE = 0.08
+WINOGRAD_INPUT = {2: 1.8, 4: 6.0}
+WINOGRAD_OUTPUT = {2: 2.0, 4: 5.5}
 
 
 @dataclass(frozen=True)
@@ -24,8 +69,13 @@ class AlgorithmCost:
     workspace, packed, output : int
         Bytes of scratch memory, of packed weights, and of the result.
     multiply_adds : int
+        Of the convolution itself, whatever the algorithm saves.
     seconds : float
         The model's estimate on one thread, good for comparing algorithms.
+    least : int
+        The fewest bytes of `workspace_limit` it can do with.
+    tile : int
+        Outputs along the side of a Winograd tile, else 0.
     """
 
     workspace: int
@@ -33,6 +83,8 @@ class AlgorithmCost:
     output: int
     multiply_adds: int
     seconds: float
+    least: int
+    tile: int = 0
 
 
 class ConvolutionCosts(Mapping):
@@ -63,63 +115,34 @@ class ConvolutionCosts(Mapping):
         return "\n".join([*rows, f"auto takes {self.choice}: {self.why}"])
 
 
-def estimate_seconds(multiply_adds: int, traffic: int, itemsize: int, isa: str) -> float:
-    """Return the modelled time: arithmetic at the tile's rate, then memory traffic."""
-    rate = MULTIPLY_ADDS_PER_NS.get(isa, 8.0) * 4 / itemsize
-    return (multiply_adds / rate + traffic / BYTES_PER_NS) * 1e-9
+def choose(
+    costs: dict[str, AlgorithmCost], limit: int | None, itemsize: int, precision: str
+) -> tuple[str, str]:
+    """Return (algorithm, reason): the fastest that keeps within `limit` bytes and `precision`.
 
-
-def choose(costs: dict[str, AlgorithmCost], limit: int | None) -> tuple[str, str]:
-    """Return (algorithm, reason): the fastest whose workspace keeps within `limit` bytes."""
+    What is compared belongs to one image and one thread, so that neither the batch nor the
+    machine's load decides about bits.
+    """
     allowed = {
-        name: cost for name, cost in costs.items() if limit is None or cost.workspace <= limit
+        name: cost
+        for name, cost in costs.items()
+        if (limit is None or cost.least <= limit or name == "direct")
+        and (name != "winograd" or (precision != "strict" and itemsize == 4))
     }
-    if not allowed:
-        allowed = {"direct": costs["direct"]}
     choice = min(allowed, key=lambda name: (allowed[name].seconds, allowed[name].workspace))
     cost = costs[choice]
-    rest = [f"{name} {other.seconds * 1e3:.3g} ms with {format_bytes(other.workspace)}"
-            for name, other in costs.items() if name != choice]  # fmt: skip
+    rest = [
+        f"{name} {other.seconds * 1e3:.3g} ms with {format_bytes(other.workspace)}"
+        + ("" if name in allowed else " (not allowed)")
+        for name, other in costs.items()
+        if name != choice
+    ]
     bound = "" if limit is None else f" within {format_bytes(limit)}"
+    kind = f" as F({cost.tile}x{cost.tile}, 3x3)" if cost.tile else ""
     return choice, (
-        f"estimated fastest{bound}, {cost.seconds * 1e3:.3g} ms with "
+        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
         f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"
     )
-
-
-def convolution_costs(
-    g: geometry.Conv2DGeometry, itemsize: int, lanes: int, isa: str, direction: str
-) -> dict[str, AlgorithmCost]:
-    """Return the cost of every algorithm that can compute `g`; `direction` as in conv2d_costs."""
-    backward = direction == "backward"
-    plain_forward = few(g.K // g.groups, lanes)
-    unfolded = g.im2col_bytes(itemsize)
-    if backward:
-        plain = few(g.C // g.groups, lanes)
-        packed = {
-            "direct": 0 if plain else g.packed_backward_bytes(itemsize, lanes),
-            "im2col": packed_unfolded_backward(g, itemsize, lanes),
-        }
-        base = 0 if plain_forward else g.weight_gradient_bytes(itemsize, lanes)
-        output = geometry.nbytes((g.N, g.C, g.H, g.W), itemsize)
-        output += geometry.nbytes((g.K, g.C // g.groups, g.R, g.S), itemsize) + g.K * itemsize
-        multiply_adds = 2 * g.multiply_adds
-    else:
-        same = 0 if plain_forward else g.packed_bytes(itemsize, lanes)
-        packed = {"direct": same, "im2col": same}
-        base, output = 0, geometry.nbytes(g.output_shape, itemsize)
-        multiply_adds = g.multiply_adds
-    passes = 2 if backward else 1
-    return {
-        "direct": AlgorithmCost(
-            base, packed["direct"], output, multiply_adds,
-            estimate_seconds(multiply_adds, output, itemsize, isa),
-        ),
-        "im2col": AlgorithmCost(
-            base + unfolded, packed["im2col"], output, multiply_adds,
-            estimate_seconds(multiply_adds, output + 2 * passes * unfolded, itemsize, isa),
-        ),
-    }  # fmt: skip
 
 
 def few(channels: int, lanes: int) -> bool:
@@ -127,8 +150,74 @@ def few(channels: int, lanes: int) -> bool:
     return 4 * channels <= lanes
 
 
-def packed_unfolded_backward(g: geometry.Conv2DGeometry, itemsize: int, lanes: int) -> int:
-    """Bytes of the weights packed for the unfolded gradient: panels of C/groups R S columns."""
-    if few(g.taps, lanes):
-        return 0
-    return -(-g.taps // lanes) * lanes * g.K * itemsize
+def convolution_costs(
+    g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
+) -> dict[str, AlgorithmCost]:
+    """Return the cost of every algorithm that can compute `g`.
+
+    `direction` is "forward", "backward", or "input" for the gradient of the input alone.
+    """
+    size = on.itemsize
+    outputs = g.N * g.K * g.OH * g.OW
+    direct = outputs * (g.taps / on.rate + STORE * on.step) * 1e-9
+    unfolded = g.im2col_bytes(size)
+    if direction == "forward":
+        packed = unfolded_packed = _packed(g.K // g.groups, g.packed_bytes(size, on.lanes), on)
+        sums, output, passes = 0, outputs * size, 1
+        minimal = g
+    else:
+        packed = _packed(g.C // g.groups, g.packed_backward_bytes(size, on.lanes), on)
+        unfolded_packed = _packed(g.taps, -(-g.taps // on.lanes) * on.lanes * g.K * size, on)
+        sums = g.weight_gradient_bytes(size, on.lanes)
+        if direction == "input" or few(g.K // g.groups, on.lanes):
+            sums = 0
+        images, weights = (g.N, g.C, g.H, g.W), (g.K, g.C // g.groups, g.R, g.S)
+        output = geometry.nbytes(images, size) + geometry.nbytes(weights, size) + g.K * size
+        passes = 2
+        minimal = g.mirrored()
+    unfolding = (2 * passes * unfolded / BYTES_PER_NS) * 1e-9
+    found = {
+        "direct": AlgorithmCost(
+            sums, packed, output, passes * g.multiply_adds, passes * direct, sums
+        ),
+        "im2col": AlgorithmCost(
+            sums + unfolded, unfolded_packed, output, passes * g.multiply_adds,
+            passes * direct + unfolding, sums + unfolded,
+        ),
+    }  # fmt: skip
+    if g.suits_winograd:
+        sizes = (2, 4) if precision == "fast" else (2,)
+        one = replace(minimal, N=1)  # the size of the tile must not hang on the batch
+        m = min(sizes, key=lambda m: _winograd(one, m, on, None, 1).seconds)
+        best = _winograd(minimal, m, on, limit, threads)
+        mirrored = 0 if direction == "forward" else geometry.nbytes((g.K, g.C, 3, 3), size)
+        found["winograd"] = AlgorithmCost(
+            max(best.workspace, sums), best.packed + mirrored, output, passes * g.multiply_adds,
+            best.seconds + (passes - 1) * direct, max(best.least, sums), best.tile,
+        )  # fmt: skip
+    return found
+
+
+def _packed(channels: int, nbytes: int, on: Target) -> int:
+    return 0 if few(channels, on.lanes) else nbytes
+
+
+def _winograd(
+    g: Conv2DGeometry, m: int, on: Target, limit: int | None, threads: int
+) -> AlgorithmCost:
+    """F(m x m, 3x3): panels and their transform are packed, a slot of workspace a thread."""
+    slot = g.winograd_slot_bytes(m, on.block, on.itemsize, on.lanes)
+    transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
+    slots = max(1, min(threads, g.winograd_blocks(m, on.block)))
+    if limit is not None:
+        slots = max(1, min(slots, (limit - transformed) // slot))
+    tiles = g.N * g.winograd_tiles(m)
+    filters = -(-g.K // on.lanes) * on.lanes
+    products = tiles * (m + 2) ** 2 * g.C * filters / on.rate
+    transforms = tiles * (g.C * WINOGRAD_INPUT[m] + filters * WINOGRAD_OUTPUT[m]) * on.step
+    stream = transformed * g.winograd_blocks(m, on.block) / STREAM_BYTES_PER_NS
+    return AlgorithmCost(
+        slots * slot, g.packed_bytes(on.itemsize, on.lanes) + transformed,
+        geometry.nbytes(g.output_shape, on.itemsize), g.multiply_adds,
+        (max(products, stream) + transforms) * 1e-9, slot + transformed, m,
+    )  # fmt: skip

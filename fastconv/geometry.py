@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, shorten
@@ -27,9 +28,7 @@ MOST_PARTIAL_SUMS = 16
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
 
-def as_int(
-    operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST
-) -> int:
+def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST) -> int:
     """Return `value` as an int between `minimum` and `maximum`, or raise.
 
     Raises
@@ -66,6 +65,13 @@ def _is_sequence(value: Any) -> bool:
 
 def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an integer, or a sequence of two, as a pair (vertical, horizontal)."""
+    if type(value) is int and minimum <= value <= LARGEST:  # the usual cases, quickly
+        return value, value
+    if type(value) is tuple and len(value) == 2:
+        first, second = value
+        if type(first) is int and type(second) is int and minimum <= first <= LARGEST:
+            if minimum <= second <= LARGEST:
+                return value
     if not _is_sequence(value):
         number = as_int(operation, parameter, value, minimum)
         return number, number
@@ -81,8 +87,23 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
     )
 
 
+def briefly(value: Any) -> Any:
+    """Return a checked pair, padding or word in its shortest form: (2, 2) is 2 again.
+
+    Examples
+    --------
+    >>> briefly((2, 2)), briefly(((1, 1), (1, 1))), briefly((1, 2))
+    (2, 1, (1, 2))
+    """
+    while isinstance(value, tuple) and value[0] == value[1]:
+        value = value[0]
+    return value
+
+
 def as_padding(operation: str, value: Any) -> Padding:
     """Return `value` as ``((top, bottom), (left, right))``, or as the word ``"same"``."""
+    if type(value) is int and 0 <= value <= LARGEST:  # the usual case, quickly
+        return (value, value), (value, value)
     if isinstance(value, str):
         if value == "valid":
             return (0, 0), (0, 0)
@@ -311,22 +332,22 @@ class Conv2DGeometry:
             bool(top or bottom or left or right),
         )  # fmt: skip
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, int, int, int]:
         """(N, K, OH, OW)."""
         return self.N, self.K, self.OH, self.OW
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Products that one output adds up: C/groups R S."""
         return self.C // self.groups * self.R * self.S
 
-    @property
+    @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds of the forward pass, those with the padding included."""
         return self.N * self.K * self.OH * self.OW * self.taps
 
-    @property
+    @cached_property
     def channels_per_sum(self) -> int:
         """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
         return max(1, SUM_LENGTH // (self.R * self.S))
@@ -344,6 +365,36 @@ class Conv2DGeometry:
         """The weights packed for the gradient of the input: panels of input channels."""
         panels = -(-(self.C // self.groups) // lanes)
         return panels * lanes * self.K * self.R * self.S * itemsize
+
+    @property
+    def suits_winograd(self) -> bool:
+        """Whether minimal filtering applies: 3x3, stride 1, no dilation, one group."""
+        return (self.R, self.S, *self.stride, *self.dilation, self.groups) == (3, 3, 1, 1, 1, 1, 1)
+
+    def winograd_tiles(self, m: int) -> int:
+        """Tiles of m x m outputs in one image."""
+        return -(-self.OH // m) * -(-self.OW // m)
+
+    def winograd_blocks(self, m: int, length: int) -> int:
+        """Blocks of `length` tiles in the batch: what threads share."""
+        return -(-self.N * self.winograd_tiles(m) // length)
+
+    def winograd_slot_bytes(self, m: int, length: int, itemsize: int, lanes: int) -> int:
+        """Workspace of one thread: transformed input and output of a block of tiles."""
+        return (m + 2) ** 2 * length * (self.C + lanes) * itemsize
+
+    def winograd_packed_bytes(self, m: int, itemsize: int, lanes: int) -> int:
+        """Transformed weights, (m + 2)^2 numbers for the 9 of a packed one."""
+        return self.packed_bytes(itemsize, lanes) // 9 * (m + 2) ** 2
+
+    def mirrored(self) -> Conv2DGeometry:
+        """The convolution that makes dx of dy where the stride is 1."""
+        (top, left), (dh, dw) = self.pad, self.dilation
+        top, left = dh * (self.R - 1) - top, dw * (self.S - 1) - left
+        return replace(
+            self, C=self.K, K=self.C, H=self.OH, W=self.OW, OH=self.H, OW=self.W,
+            pad=(top, left), padded=True,
+        )  # fmt: skip
 
     def partial_sums(self, lanes: int) -> int:
         """Partial sums of the gradient of the weights, fixed by the geometry alone.

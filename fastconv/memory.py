@@ -14,6 +14,7 @@ True
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
@@ -25,10 +26,10 @@ import numpy as np
 
 from .errors import ArgumentError, shorten
 from .geometry import as_int
+from .slab import Loan, Slab, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
 
-ALIGNMENT = 64
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
          "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
 
@@ -97,17 +98,11 @@ class _Arena:
                 return self.free.pop(min(fitting, key=lambda i: self.free[i].nbytes))
             # smaller blocks would only pile up: the new one serves whatever they served
             self.free.clear()
-        raw = allocate(nbytes + ALIGNMENT, np.uint8)
-        start = -raw.__array_interface__["data"][0] % ALIGNMENT
-        return raw[start : start + nbytes]
+        return aligned(nbytes)
 
     def give_back(self, block: np.ndarray) -> None:
         with self.lock:
             self.free.append(block)
-
-    def renew_lock(self) -> None:
-        """Make the lock anew: in a child after fork the thread that held it may not exist."""
-        self.lock = threading.Lock()
 
     def release(self) -> int:
         with self.lock:
@@ -117,12 +112,43 @@ class _Arena:
 
 
 _arena = _Arena()
+
+
+#: Bytes from which an array's memory is worth lending.
+WORTH_LENDING = 1 << 16
+_slab = Slab()
+_recycling: ContextVar[bool] = ContextVar("fastconv_recycling", default=False)
+
+
+def _renew_locks() -> None:
+    """Make the locks anew: in a child after fork the thread that held one may not exist."""
+    _arena.lock = threading.Lock()
+    _slab.lock = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_arena.renew_lock)
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+@contextmanager
+def recycling() -> Iterator[None]:
+    """Let the large outputs of the block share memory with those of the blocks before it.
+
+    The arrays are the caller's like any others: their memory is taken again only after the last
+    view of it is gone.
+    """
+    token = _recycling.set(True)
+    _slab.begin()
+    try:
+        yield
+    finally:
+        _recycling.reset(token)
 
 
 def release() -> int:
-    """Give the arena's free memory back to the system and return how many bytes it was.
+    """Give kept free memory back to the system and return how many bytes it was.
+
+    That is the arena's, and the arrays of the last steps of training.
 
     Examples
     --------
@@ -130,7 +156,7 @@ def release() -> int:
     >>> release()
     0
     """
-    return _arena.release()
+    return _arena.release() + _slab.release()
 
 
 @contextmanager
@@ -148,20 +174,21 @@ def workspace(nbytes: int) -> Iterator[np.ndarray]:
         _arena.give_back(block)
 
 
-def allocate(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
-    """Return ``np.empty(shape, dtype)``; a size beyond all memory is a MemoryError too."""
-    try:
-        return np.empty(shape, dtype)
-    except ValueError:  # "array is too big": more bytes than an address can hold
-        raise MemoryError(f"cannot allocate an array of shape {shape} of {dtype}") from None
-
-
 def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
     """Return an uninitialised array that will be handed out, counted as output."""
-    array = allocate(shape, dtype)
+    array = _recycled(shape, dtype) if _recycling.get() else allocate(shape, dtype)
     for usage in _trackers.get():
         usage.output += array.nbytes
     return array
+
+
+def _recycled(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
+    dtype = np.dtype(dtype)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes < WORTH_LENDING:
+        return allocate(shape, dtype)
+    return np.asarray(Loan(_slab, shape, dtype, nbytes))
 
 
 def copied(array: np.ndarray) -> np.ndarray:
@@ -174,11 +201,9 @@ def copied(array: np.ndarray) -> np.ndarray:
 
 def packed(nbytes: int, dtype: np.dtype) -> np.ndarray:
     """Return an uninitialised flat array for packed weights, aligned and counted as packed."""
-    raw = allocate(nbytes + ALIGNMENT, np.uint8)
-    start = -raw.__array_interface__["data"][0] % ALIGNMENT
     for usage in _trackers.get():
         usage.packed += nbytes
-    return raw[start : start + nbytes].view(dtype)
+    return aligned(nbytes).view(dtype)
 
 
 def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:

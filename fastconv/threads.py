@@ -101,15 +101,19 @@ def set_num_threads(n: int | None) -> None:
     _chosen = None if n is None else as_int("set_num_threads", "n", n, 1, MOST_THREADS)
 
 
-def run(kernel: Callable[..., None], *args: object, work: int) -> None:
+def run(
+    kernel: Callable[..., None], *args: object, work: int, most: int = MOST_THREADS
+) -> None:
     """Call ``kernel(*args, part, parts, threads)`` for each part of some `work`.
+
+    No call uses more than `most` threads.
 
     A part takes at most about 50 ms: between parts Python handles signals.
     """
     if work <= SMALL_WORK:
         kernel(*args, 0, 1, 1)
         return
-    threads = _default if _chosen is None else _chosen
+    threads = min(_default if _chosen is None else _chosen, most)
     parts = -(-work // slice_work)
     for part in range(parts):
         kernel(*args, part, parts, threads)

@@ -4,6 +4,7 @@ from .choosing import conv2d_costs
 from .conv2d import conv2d, conv2d_backward
 from .dense import dense, dense_backward
 from .elementwise import (
+    dropout,
     log_softmax,
     relu,
     relu_backward,
@@ -14,6 +15,7 @@ from .elementwise import (
     tanh,
     tanh_backward,
 )
+from .normalize import batch_norm, batch_norm_backward
 from .packing import PackedWeight, prepare_conv2d, prepare_dense
 from .pooling import (
     avg_pool2d,
@@ -29,12 +31,15 @@ __all__ = [
     "PackedWeight",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "col2im",
     "conv2d",
     "conv2d_backward",
     "conv2d_costs",
     "dense",
     "dense_backward",
+    "dropout",
     "im2col",
     "log_softmax",
     "max_pool2d",

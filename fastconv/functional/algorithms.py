@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import ModuleType
+
 import numpy as np
 
 from .. import costs, kernels, memory, threads
@@ -9,6 +12,20 @@ from ..geometry import SUM_LENGTH, Conv2DGeometry
 from .packing import PackedWeight, pack_backward
 
 ONES, ZEROS = (1, 1), (0, 0)
+
+
+def engine(
+    module: ModuleType, weight: PackedWeight, channels: int, step: int, width: int
+) -> tuple[int, np.ndarray]:
+    """Return how the output lies in the vector lanes, and the weights in that order.
+
+    Every way gives the same bits.  `channels` and `step` are those of a group and a row.
+    """
+    if weight.planes:
+        return (module.LINES if channels > 1 and step == 1 else module.PLANES), weight.data
+    if weight.plain is not None and step == 1 and width >= 2 * module.lanes:
+        return module.LINES, weight.plain
+    return module.PANELS, weight.data
 
 
 def direct_forward(
@@ -20,9 +37,11 @@ def direct_forward(
         # a matrix product: the map is one long row, cut without regard to its rows
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
+    module = kernels.module(x.dtype)
+    how, data = engine(module, weight, g.C // g.groups, g.stride[1], y.shape[3])
     threads.run(
-        kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, g.channels_per_sum, relu, weight.planes, work=g.multiply_adds,
+        module.conv2d, x, data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
+        g.channels_per_sum, relu, how, work=g.multiply_adds,
     )  # fmt: skip
 
 
@@ -44,22 +63,59 @@ def im2col_forward(
     with memory.workspace(g.im2col_bytes(x.itemsize)) as block:
         col = unfolded(g, x, block)
         pixels = g.OH * g.OW
+        module = kernels.module(x.dtype)
+        how, data = engine(module, weight, g.taps, 1, pixels)
         threads.run(
-            kernels.module(x.dtype).conv2d, col.reshape(g.N, -1, 1, pixels), weight.data, bias,
-            y.reshape(g.N, g.K, 1, pixels), 1, 1, (1, 1), (0, 0), (1, 1), g.groups,
-            g.channels_per_sum * g.R * g.S, relu, weight.planes, work=g.multiply_adds,
+            module.conv2d, col.reshape(g.N, -1, 1, pixels), data, bias,
+            y.reshape(g.N, g.K, 1, pixels), 1, 1, ONES, ZEROS, ONES, g.groups,
+            g.channels_per_sum * g.R * g.S, relu, how, work=g.multiply_adds,
         )  # fmt: skip
+
+
+def winograd_forward(
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, weight: PackedWeight,
+    bias: np.ndarray | None, y: np.ndarray, relu: bool,
+) -> None:  # fmt: skip
+    """Minimal filtering; images with a result that is not finite are computed again directly.
+
+    So infinities, NaN and what overflows on the way come out as the direct sum has them.
+    """
+    module, m = kernels.module(x.dtype), cost.tile
+    u = weight.transformed(m)
+    length = 2 * module.tile_pixels
+    slot = g.winograd_slot_bytes(m, length, x.itemsize, module.lanes)
+    slots = cost.workspace // slot
+    broken = np.zeros(g.N, np.uint8)
+    with memory.workspace(slots * slot) as block:
+        threads.run(
+            module.winograd, x, u, bias, y, block.view(x.dtype), broken, m, length, g.pad, relu,
+            work=g.multiply_adds, most=slots,
+        )  # fmt: skip
+    for n in np.flatnonzero(broken):
+        one = slice(n, n + 1)
+        direct_forward(replace(g, N=1), x[one], weight, bias, y[one], relu)
+
+
+def winograd_input(
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, dy: np.ndarray, weight: np.ndarray,
+    dx: np.ndarray,
+) -> None:  # fmt: skip
+    """dx as the convolution of dy with the weights mirrored, filters and channels exchanged."""
+    turned = memory.packed(weight.nbytes, weight.dtype).reshape(g.C, g.K, 3, 3)
+    turned[...] = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    packed = PackedWeight(turned, 1, planes=False, keep=False)
+    winograd_forward(g.mirrored(), cost, dy, packed, None, dx, False)
 
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
     """dx without workspace: a convolution of dy, one for each phase of the stride."""
-    data, planes = pack_backward(weight, g.groups)
+    data, how = pack_backward(weight, g.groups)
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
     threads.run(
         kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, SUM_LENGTH, planes, work=g.multiply_adds,
+        g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
     )  # fmt: skip
 
 
@@ -107,11 +163,11 @@ def im2col_backward(
                 groups = g.groups if filters <= SUM_LENGTH else 1
                 rows = slice(group * filters + first, (group + groups - 1) * filters + last)
                 share = weight[rows].reshape(-1, g.taps, 1, 1)
-                data, planes = pack_backward(share, groups)
+                data, how = pack_backward(share, groups)
                 channels = slice(group * g.taps, (group + groups) * g.taps)
                 threads.run(
                     kernel.conv2d_backward_input, flat[:, rows], data, col[:, channels], 1, 1,
-                    ONES, ZEROS, ONES, groups, SUM_LENGTH, planes,
+                    ONES, ZEROS, ONES, groups, SUM_LENGTH, how,
                     work=g.multiply_adds * (last - first) // g.K * groups,
                 )  # fmt: skip
             threads.run(

@@ -2,72 +2,108 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import costs, kernels, memory
-from ..errors import ArgumentTypeError, MemoryLimitError, shorten
-from ..geometry import Conv2DGeometry, as_int, as_shape
+from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
+from ..geometry import Conv2DGeometry, as_int, as_padding, as_pair, as_shape
+from ..threads import get_num_threads
 from .packing import ALGORITHMS, PRECISIONS, check_choice
 
-__all__ = ["choose", "conv2d_costs", "resolve"]
+__all__ = ["Plan", "conv2d_costs", "plan"]
 
 DIRECTIONS = ("forward", "backward")
 
 
-@lru_cache(maxsize=4096, typed=True)
-def _geometry(operation: str, x: tuple, weight: tuple, *window: Any) -> Conv2DGeometry:
-    return Conv2DGeometry.make(operation, x, weight, *window)
+class Plan(NamedTuple):
+    """All that a call decides before it looks at data."""
+
+    geometry: Conv2DGeometry
+    algorithm: str
+    cost: costs.AlgorithmCost
 
 
-def resolve(
-    operation: str, x: tuple, weight: tuple, stride: Any, padding: Any, dilation: Any, groups: Any
-) -> Conv2DGeometry:
-    """Return the checked geometry; plain integers and words, the usual case, are cached."""
-    plain = (int, str)
-    if type(stride) in plain and type(padding) in plain and type(dilation) in plain:
-        try:
-            return _geometry(operation, x, weight, stride, padding, dilation, groups)
-        except TypeError as error:
-            if isinstance(error, ArgumentTypeError):
-                raise
-    return Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
+def plan(
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
+    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+) -> Plan:  # fmt: skip
+    """Return the checked geometry and the algorithm to run, within the limit or not at all.
+
+    `direction` is "forward", "backward", or "input" for the gradient of the input alone.
+    Decided once for each set of arguments, of which the last thousand are remembered.
+
+    Raises
+    ------
+    ArgumentError, ShapeError, ArgumentTypeError, MemoryLimitError
+        Naming `operation`, the parameter, the rule and the value.
+    """
+    # numbers and words are looked up by value and type; pairs, in which True would pass for 1,
+    # only once they are checked
+    if type(stride) is not int:
+        stride = as_pair(operation, "stride", stride, 1)
+    if type(padding) is not int and type(padding) is not str:
+        padding = as_padding(operation, padding)
+    if type(dilation) is not int:
+        dilation = as_pair(operation, "dilation", dilation, 1)
+    try:
+        return _plan(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+                     algorithm, workspace_limit, precision,
+                     get_num_threads())  # fmt: skip
+    except TypeError as error:
+        if isinstance(error, ArgumentTypeError):
+            raise
+        decide = _plan.__wrapped__  # something cannot be looked up: say what is wrong with it
+        return decide(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+                      algorithm, workspace_limit, precision,
+                      get_num_threads())  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
-def _costs(g: Conv2DGeometry, itemsize: int, lanes: int, isa: str, direction: str,
-           limit: int | None) -> costs.ConvolutionCosts:  # fmt: skip
-    table = costs.convolution_costs(g, itemsize, lanes, isa, direction)
-    return costs.ConvolutionCosts(table, *costs.choose(table, limit))
-
-
-def price(g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None):
-    """Return the costs of every algorithm on the active instruction set."""
-    isa = kernels.active_isa()
-    return _costs(g, dtype.itemsize, kernels.lanes(dtype), isa, direction, limit)
-
-
-def choose(
-    operation: str, g: Conv2DGeometry, dtype: np.dtype, direction: str,
-    algorithm: str, workspace_limit: Any, precision: str,
-) -> str:  # fmt: skip
-    """Return the algorithm to run, within the limit or not at all."""
+@lru_cache(maxsize=1024, typed=True)
+def _plan(
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
+    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+    count: int,
+) -> Plan:  # fmt: skip
+    g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
     check_choice(operation, "algorithm", algorithm, ALGORITHMS)
     check_choice(operation, "precision", precision, PRECISIONS)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
-    if limit is None and algorithm != "auto":
-        return algorithm
-    table = price(g, dtype, direction, limit)
-    if algorithm == "auto":
-        return table.choice
-    if table[algorithm].workspace > limit:
-        raise MemoryLimitError(
-            f"{operation}: algorithm {algorithm!r} needs {table[algorithm].workspace} bytes of "
-            f"workspace, more than workspace_limit={limit}; raise the limit or use 'auto'"
+    table = price(g, dtype, direction, limit, precision, count)
+    chosen = table.choice if algorithm == "auto" else algorithm
+    if chosen not in table:
+        raise ArgumentError(
+            f"{operation}: algorithm 'winograd' needs a 3x3 kernel, stride 1, dilation 1 and "
+            f"groups 1, got {g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}; use 'auto'"
         )
-    return algorithm
+    if algorithm == "winograd" and precision == "strict":
+        raise ArgumentError(
+            f"{operation}: algorithm must not be 'winograd' where precision is 'strict', "
+            "for it rounds otherwise; use 'standard' or 'fast'"
+        )
+    if limit is not None and table[chosen].least > limit:
+        remedy = "" if algorithm == "auto" else " or use 'auto'"
+        raise MemoryLimitError(
+            f"{operation}: algorithm {algorithm!r} needs {table[chosen].least} bytes of "
+            f"workspace, more than workspace_limit={limit}; raise the limit{remedy}"
+        )
+    return Plan(g, chosen, table[chosen])
+
+
+def price(
+    g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None, precision: str,
+    count: int,
+) -> costs.ConvolutionCosts:  # fmt: skip
+    """Return the costs of every algorithm on the active instruction set."""
+    module = kernels.module(dtype)
+    on = costs.Target(kernels.active_isa(), dtype.itemsize, module.lanes, module.tile_pixels)
+    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
+    table = costs.convolution_costs(g, on, direction, limit, precision, count)
+    choice, why = costs.choose(one, limit, on.itemsize, precision)
+    return costs.ConvolutionCosts(table, choice, why)
 
 
 def conv2d_costs(
@@ -96,7 +132,8 @@ def conv2d_costs(
     direction : "forward" or "backward"
         The latter covers all three gradients.
     threads : int, optional
-        Bytes do not depend on it.
+        What `winograd` is priced for: a slot of workspace for each; by default as many as
+        `get_num_threads` says.
 
     Returns
     -------
@@ -111,8 +148,9 @@ def conv2d_costs(
 
     Notes
     -----
-    ``im2col`` forward: N OH OW C R S itemsize bytes; ``direct``: none.  Backward both add the
-    partial sums of the gradient of the weights.
+    ``im2col`` forward: N OH OW C R S itemsize bytes; ``direct``: none; ``winograd``, which only
+    3x3 kernels of stride 1 have: for each thread (m + 2)^2 (C + lanes) numbers for each tile of
+    a block.  Backward all need the partial sums of the gradient of the weights.
 
     Examples
     --------
@@ -125,8 +163,7 @@ def conv2d_costs(
     weight_shape = as_shape(operation, "weight_shape", weight_shape, "KCRS")
     check_choice(operation, "direction", direction, DIRECTIONS)
     check_choice(operation, "precision", precision, PRECISIONS)
-    if threads is not None:
-        as_int(operation, "threads", threads, 1)
+    count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
         kind = np.dtype(dtype)
     except TypeError:
@@ -135,6 +172,6 @@ def conv2d_costs(
         raise ArgumentTypeError(
             f"{operation}: dtype must be float32 or float64, got {shorten(dtype)}"
         )
-    g = resolve(operation, x_shape, weight_shape, stride, padding, dilation, groups)
+    g = Conv2DGeometry.make(operation, x_shape, weight_shape, stride, padding, dilation, groups)
     limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
-    return price(g, kind, direction, limit)
+    return price(g, kind, direction, limit, precision, count or get_num_threads())

@@ -9,8 +9,16 @@ import numpy as np
 from .. import kernels, memory, threads
 from ..errors import ArgumentError, ShapeError, shorten
 from . import checks
-from .algorithms import direct_forward, direct_input, direct_weight, im2col_backward, im2col_forward
-from .choosing import choose, resolve
+from .algorithms import (
+    direct_forward,
+    direct_input,
+    direct_weight,
+    im2col_backward,
+    im2col_forward,
+    winograd_forward,
+    winograd_input,
+)
+from .choosing import plan
 from .packing import PackedWeight, few_filters
 
 __all__ = ["conv2d", "conv2d_backward"]
@@ -47,12 +55,16 @@ def conv2d(
         Divides C and K; C groups of one channel make a depthwise convolution.
     activation : None or "relu"
         Applied as the results are stored.
-    algorithm : "auto", "direct" or "im2col"
-        All give the same bits on finite data.
+    algorithm : "auto", "direct", "im2col" or "winograd"
+        `direct` and `im2col` give the same bits on finite data.  `winograd` is for 3x3 kernels
+        of stride 1: F(2x2, 3x3), or where `precision` is "fast" the faster of that and
+        F(4x4, 3x3); an image with a result that is not finite is computed again directly.
     workspace_limit : int or str, optional
         Bytes, or text such as "8 MiB", that the workspace must keep within.
     precision : "strict", "standard" or "fast"
-        Which algorithms `auto` may take; the two of today are exact to the bit in all.
+        What `auto` may take: strictly the algorithms that give the same bits; also Winograd
+        F(2x2, 3x3) in float32; also F(4x4, 3x3), whose rounding errors are some ten times
+        larger.
     out : ndarray (N, K, OH, OW), optional
         C-contiguous, of the dtype of `x`, not overlapping an input.
 
@@ -70,10 +82,11 @@ def conv2d(
 
     Notes
     -----
-    Temporary bytes: ``direct`` none, ``im2col`` N OH OW C R S elements; both beside the
-    packed weights, see `conv2d_costs`.  The direct algorithm reads the image in place, with
-    the register tile of Zhang, Franchetti and Low, "High Performance Zero-Memory Overhead
-    Direct Convolutions" (2018), section 3, turned so that channels fill the lanes.
+    Temporary bytes: ``direct`` none, ``im2col`` N OH OW C R S elements, ``winograd`` a block of
+    tiles for each thread; all beside the packed weights, see `conv2d_costs`.  The direct
+    algorithm reads the image in place, with the register tile of Zhang, Franchetti and Low,
+    "High Performance Zero-Memory Overhead Direct Convolutions" (2018), section 3, turned so
+    that channels fill the lanes.
 
     Examples
     --------
@@ -92,14 +105,16 @@ def conv2d(
             f"{operation}: weight was prepared for groups={weight.groups}, got {groups!r}"
         )
     checks.same_dtype(operation, "x", x, "weight", weight)
-    g = resolve(operation, x.shape, weight.shape, stride, padding, dilation, groups)
+    g, chosen, cost = plan(
+        operation, "forward", x.shape, weight.shape, x.dtype, stride, padding, dilation, groups,
+        algorithm, workspace_limit, precision,
+    )  # fmt: skip
     if bias is not None:
         bias = as_bias(operation, bias, g.K, x)
     if activation is not None and activation != "relu":
         raise ArgumentError(
             f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
         )
-    chosen = choose(operation, g, x.dtype, "forward", algorithm, workspace_limit, precision)
     inputs = [a for a in (x, weight, bias) if isinstance(a, np.ndarray)] if out is not None else []
     y = checks.as_output(operation, out, g.output_shape, x.dtype, *inputs)
     if y.size == 0:
@@ -108,6 +123,9 @@ def conv2d(
     if type(weight) is not PackedWeight:
         weight = PackedWeight(weight, groups, few_filters(weight, groups), keep=False)
     relu = activation is not None
+    if chosen == "winograd":
+        winograd_forward(g, cost, x, weight, bias, y, relu)
+        return y
     if chosen == "im2col":
         im2col_forward(g, x, weight, bias, y, relu)
         if not g.padded or weight.is_finite():
@@ -183,12 +201,14 @@ def conv2d_backward(
     checks.same_dtype(operation, "x", x, "weight", weight)
     checks.same_dtype(operation, "x", x, "dy", dy)
     wanted = check_needs(operation, needs)
-    g = resolve(operation, x.shape, weight.shape, stride, padding, dilation, groups)
+    g, chosen, cost = plan(
+        operation, "backward" if "weight" in wanted else "input", x.shape, weight.shape, x.dtype,
+        stride, padding, dilation, groups, algorithm, workspace_limit, precision,
+    )  # fmt: skip
     if dy.shape != g.output_shape:
         raise ShapeError(
             f"{operation}: dy must have the shape of the output, {g.output_shape}, got {dy.shape}"
         )
-    chosen = choose(operation, g, x.dtype, "backward", algorithm, workspace_limit, precision)
     dx = memory.empty(x.shape, x.dtype) if "x" in wanted else None
     dweight = memory.empty(weight.shape, x.dtype) if "weight" in wanted else None
     dbias = memory.empty(g.K, x.dtype) if "bias" in wanted else None
@@ -208,7 +228,9 @@ def conv2d_backward(
         if dweight is not None and g.padded and not np.isfinite(dy).all():
             direct_weight(g, dy, x, dweight)  # no NaN from an infinite dy and a padded zero
         return dx, dweight, dbias
-    if dx is not None:
+    if dx is not None and chosen == "winograd":
+        winograd_input(g, cost, dy, weight, dx)
+    elif dx is not None:
         direct_input(g, dy, weight, dx)
     if dweight is not None:
         direct_weight(g, dy, x, dweight)

@@ -84,7 +84,8 @@ def dense(
         weight = dense_panels(weight)
     threads.run(
         kernels.module(x.dtype).conv2d, as_pixels(checks.readable(x)), weight.data, bias,
-        as_pixels(y), 1, 1, ONES, ZEROS, ONES, 1, SUM_LENGTH, activation is not None, False,
+        as_pixels(y), 1, 1, ONES, ZEROS, ONES, 1, SUM_LENGTH, activation is not None,
+        kernels.module(x.dtype).PANELS,
         work=y.size * inputs,
     )  # fmt: skip
     return y
@@ -152,10 +153,10 @@ def dense_backward(
     if dbias is not None:
         kernel.channel_sums(dy.reshape(samples, units, 1), dbias, 1)
     if dx is not None:
-        data, _ = pack_backward(weight.reshape(units, inputs, 1, 1), 1, panels=True)
+        data, how = pack_backward(weight.reshape(units, inputs, 1, 1), 1, panels=True)
         threads.run(
             kernel.conv2d_backward_input, as_pixels(dy), data, as_pixels(dx), 1, 1, ONES, ZEROS,
-            ONES, 1, SUM_LENGTH, False, work=work,
+            ONES, 1, SUM_LENGTH, how, work=work,
         )  # fmt: skip
     if dweight is not None:
         lanes = kernels.lanes(x.dtype)

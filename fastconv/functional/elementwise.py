@@ -1,12 +1,14 @@
-"""Activations and their gradients; each returns a new array and writes to no input."""
+"""Activations and their gradients; new arrays, unless `out` says where."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .. import memory
+from .. import kernels, memory, threads
+from . import checks
 
 __all__ = [
+    "dropout",
     "log_softmax",
     "relu",
     "relu_backward",
@@ -19,8 +21,23 @@ __all__ = [
 ]
 
 
+def _run(kernel: str, out: np.ndarray, *arrays: object) -> None:
+    """Run a kernel over arrays in a row; `arrays` come first, then what is written to."""
+    if out.size:
+        rows = (checks.contiguous(a).reshape(-1) if isinstance(a, np.ndarray) else a
+                for a in arrays)  # fmt: skip
+        module = kernels.module(out.dtype)
+        threads.run(getattr(module, kernel), *rows, work=threads.MOVE * out.size)
+
+
 def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Return the larger of `x` and 0, element by element; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : ndarray, any shape, float32 or float64
+    out : ndarray of the shape and dtype of `x`, optional
+        C-contiguous; may be `x` itself.
 
     Examples
     --------
@@ -28,15 +45,38 @@ def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     [0.0, 2.0]
     """
     y = memory.empty(x.shape, x.dtype) if out is None else out
-    np.maximum(x, x.dtype.type(0), out=y)
+    _run("relu", y, x, y)
     return y
 
 
-def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return `dy` where the output `y` is positive, 0 elsewhere."""
-    dx = memory.empty(y.shape, y.dtype)
-    np.multiply(dy, y > 0, out=dx)
+def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return `dy` where the output `y` is positive, 0 elsewhere (where `y` is NaN too).
+
+    `out`, C-contiguous, may be `dy` itself.
+
+    Examples
+    --------
+    >>> relu_backward(np.array([3.0, np.inf]), np.array([1.0, 0.0])).tolist()
+    [3.0, 0.0]
+    """
+    dx = memory.empty(y.shape, y.dtype) if out is None else out
+    _run("relu_backward", dx, dy, y, dx)
     return dx
+
+
+def dropout(
+    x: np.ndarray, kept: np.ndarray, scale: float, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return ``scale x`` where `kept` (bool, of the shape of `x`), elsewhere 0, even for NaN.
+
+    Examples
+    --------
+    >>> dropout(np.array([1.0, np.inf]), np.array([True, False]), 2.0).tolist()
+    [2.0, 0.0]
+    """
+    y = memory.empty(x.shape, x.dtype) if out is None else out
+    _run("dropout", y, x, kept.view(np.uint8), y, scale)
+    return y
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

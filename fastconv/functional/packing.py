@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from . import checks
 
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
-ALGORITHMS = ("auto", "direct", "im2col")
+ALGORITHMS = ("auto", "direct", "im2col", "winograd")
+#: Products of a sum below which storing it counts, and pixels in the lanes are worth it.
+SHORT_SUM = 32
 PRECISIONS = ("strict", "standard", "fast")
 
 
@@ -28,27 +31,53 @@ class PackedWeight:
     shape : tuple of int
     dtype : numpy.dtype
     groups : int
-    nbytes : int
-        Bytes of packed memory.
     """
 
-    __slots__ = ("data", "dtype", "finite", "groups", "nbytes", "planes", "shape", "weight")
+    __slots__ = ("_lock", "_transformed", "data", "dtype", "finite", "groups", "plain", "planes",
+                 "shape", "weight")  # fmt: skip
 
     def __init__(self, weight: np.ndarray, groups: int, planes: bool, keep: bool = True):
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.planes = planes
+        self._lock = threading.Lock()
+        self._transformed: dict[int, np.ndarray] = {}
         self.weight: np.ndarray | None
         self.finite = bool(np.isfinite(weight).all()) if keep else None
         if planes:  # read as it is; a kept weight must not follow the caller's array
             self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
             self.data = self.weight.reshape(-1)
-            self.nbytes = 0
         else:
             self.weight = checks.contiguous(weight)
             self.data = pack(self.weight, groups)
-            self.nbytes = self.data.nbytes
             if keep:
                 self.weight = None
+        #: The weights as they lie, where a kernel may read them so: all if there are few
+        #: filters, else those of sums so short that they are kept beside the panels.
+        self.plain: np.ndarray | None = self.data if planes else None
+        if not planes and weight[0].size <= SHORT_SUM:
+            self.plain = np.array(weight, order="C").reshape(-1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of packed memory, the transformed weights of Winograd among them once made."""
+        own = 0 if self.planes else self.data.nbytes
+        return own + sum(u.nbytes for u in self._transformed.values())
+
+    def transformed(self, m: int) -> np.ndarray:
+        """Return the weights for F(m x m, 3x3), made on first use: [panel][e][c][lanes]."""
+        with self._lock:
+            if m not in self._transformed:
+                self._transformed[m] = self._transform(m)
+            return self._transformed[m]
+
+    def _transform(self, m: int) -> np.ndarray:
+        panels = pack(self.data.reshape(self.shape), 1) if self.planes else self.data
+        u = memory.packed(panels.nbytes // 9 * (m + 2) ** 2, self.dtype)
+        threads.run(
+            kernels.module(self.dtype).winograd_weight, panels, u, self.shape[1], m,
+            work=threads.MOVE * u.size,
+        )  # fmt: skip
+        return u
 
     def unpacked(self) -> np.ndarray:
         """Return the plain weight (K, C/groups, R, S)."""
@@ -98,24 +127,22 @@ def pack(weight: np.ndarray, groups: int) -> np.ndarray:
 
 def pack_backward(
     weight: np.ndarray, groups: int, panels: bool = False
-) -> tuple[np.ndarray, bool]:
-    """Return `weight` for the gradient of the input, and whether it is plain (few channels).
+) -> tuple[np.ndarray, int]:
+    """Return `weight` for the gradient of the input, and the engine that reads it.
 
-    Packed it lies as panels of input channels: [group][panel of c][r][s][k][lanes]; with
-    `panels` always.
+    Where there are few channels it stays plain, unless `panels`; else it is packed as panels
+    of input channels: [group][panel of c][r][s][k][lanes].
     """
-    lanes = kernels.lanes(weight.dtype)
-    c = weight.shape[1]
-    if costs.few(c, lanes) and not panels:
-        return weight.reshape(-1), True
-    taps = weight.shape[2] * weight.shape[3]
-    nbytes = -(-c // lanes) * lanes * weight.shape[0] * taps * weight.itemsize
+    module = kernels.module(weight.dtype)
+    k, c, taps = weight.shape[0], weight.shape[1], weight.shape[2] * weight.shape[3]
+    if costs.few(c, module.lanes) and not panels:
+        return weight.reshape(-1), module.LINES if k > groups else module.PLANES
+    nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
     data = memory.packed(nbytes, weight.dtype)
     threads.run(
-        kernels.module(weight.dtype).pack_weight_backward, weight, data, groups,
-        work=threads.MOVE * data.size,
-    )  # fmt: skip
-    return data, False
+        module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size
+    )
+    return data, module.PANELS
 
 
 def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:

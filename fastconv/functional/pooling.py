@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .. import kernels, memory, threads
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from ..geometry import Window2D, as_shape, check_axes
+from ..geometry import Window2D, as_padding, as_pair, as_shape, check_axes
 from . import checks
 
 __all__ = [
@@ -30,7 +31,6 @@ class _Pool:
     ):  # fmt: skip
         check_axes(operation, "x", shape, "NCHW")
         self.operation = operation
-        stride = pool_size if stride is None else stride
         self.window = window = Window2D.make(
             operation, pool_size, stride, padding, dilation, ceil_mode, "pool_size"
         )
@@ -39,6 +39,7 @@ class _Pool:
         self.output = window.output_size(operation, (h, w))
         self.shape = (n, c, *self.output)
         self.pads = window.resolve((h, w))
+        self.pad = self.pads[0][0], self.pads[1][0]
         for axis in (0, 1):
             self._check_windows_see_the_map(axis)
 
@@ -61,10 +62,6 @@ class _Pool:
                     f"map of {self.size[0]}x{self.size[1]}"
                 )
 
-    @property
-    def pad(self) -> tuple[int, int]:
-        return self.pads[0][0], self.pads[1][0]
-
     def run(self, kernel: Any, *args: Any) -> None:
         outputs = self.planes * self.output[0] * self.output[1]
         work = outputs * (self.window.taps + threads.MOVE)
@@ -72,6 +69,24 @@ class _Pool:
 
     def flat(self, array: np.ndarray) -> np.ndarray:
         return array.reshape(self.planes, *array.shape[2:])
+
+
+_remembered = lru_cache(maxsize=1024, typed=True)(_Pool)
+
+
+def _pool(
+    operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
+    dilation: Any = 1, ceil_mode: Any = False,
+) -> _Pool:  # fmt: skip
+    """Return the pooling, checked once for each set of arguments."""
+    stride = pool_size if stride is None else stride
+    if type(padding) is not str:  # else a word, which is looked up as it is
+        padding = as_padding(operation, padding)
+    pool_size = as_pair(operation, "pool_size", pool_size, 1)
+    stride = as_pair(operation, "stride", stride, 1)
+    dilation = as_pair(operation, "dilation", dilation, 1)
+    make = _Pool if type(ceil_mode) is not bool else _remembered
+    return make(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool2d(
@@ -126,7 +141,7 @@ def max_pool2d(
     """
     operation = "max_pool2d"
     x = checks.as_array(operation, "x", x)
-    pool = _Pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = _pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
     if not isinstance(return_indices, bool):
         raise ArgumentTypeError(
             f"{operation}: return_indices must be True or False, got {shorten(return_indices)}"
@@ -243,7 +258,7 @@ def max_pool2d_argmax(
     (dtype('uint8'), 3)
     """
     x = checks.as_array("max_pool2d", "x", x)
-    pool = _Pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = _pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
     y = memory.empty(pool.shape, x.dtype)
     argmax = _max(pool, x, y, True)
     assert argmax is not None
@@ -264,7 +279,7 @@ def max_pool2d_argmax_backward(
     operation = "max_pool2d_backward"
     dy = checks.as_array(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
-    pool = _Pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = _pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
     _check_gradient(pool, dy)
     if argmax.shape != pool.shape or argmax.dtype not in (np.uint8, np.int32):
         raise ShapeError(
@@ -285,8 +300,7 @@ def max_pool2d_argmax_backward(
 def _check_gradient(pool: _Pool, dy: np.ndarray) -> None:
     if dy.shape != pool.shape:
         raise ShapeError(
-            f"{pool.operation}: dy must have the shape of the output, {pool.shape}, "
-            f"got {dy.shape}"
+            f"{pool.operation}: dy must have the shape of the output, {pool.shape}, got {dy.shape}"
         )
 
 
@@ -341,7 +355,7 @@ def avg_pool2d(
     operation = "avg_pool2d"
     x = checks.as_array(operation, "x", x)
     _check_flag(operation, count_include_pad)
-    pool = _Pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
+    pool = _pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     if y.size:
         pool.run(
@@ -389,7 +403,7 @@ def avg_pool2d_backward(
     dy = checks.as_array(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
     _check_flag(operation, count_include_pad)
-    pool = _Pool(operation, shape, pool_size, stride, padding, 1, ceil_mode)
+    pool = _pool(operation, shape, pool_size, stride, padding, 1, ceil_mode)
     _check_gradient(pool, dy)
     dx = memory.empty(shape, dy.dtype)
     if dx.size:

@@ -14,10 +14,18 @@ Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]
 
 lanes: int
+tile_pixels: int
+PANELS: int
+PLANES: int
+LINES: int
 vector_bytes: int
 
-def pack_weight(weight: Array, packed: Array, groups: int, threads: int) -> None: ...
-def pack_weight_backward(weight: Array, packed: Array, groups: int, threads: int) -> None: ...
+def pack_weight(
+    weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int
+) -> None: ...
+def pack_weight_backward(
+    weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int
+) -> None: ...
 def conv2d(
     x: Array,
     weight: Array,
@@ -31,7 +39,7 @@ def conv2d(
     groups: int,
     block: int,
     relu: bool,
-    planes: bool,
+    engine: int,
     part: int,
     parts: int,
     threads: int,
@@ -47,7 +55,7 @@ def conv2d_backward_input(
     dilation: Pair,
     groups: int,
     block: int,
-    planes: bool,
+    engine: int,
     part: int,
     parts: int,
     threads: int,
@@ -141,6 +149,95 @@ def fold(
     OH: int,
     OW: int,
     book: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def winograd(
+    x: Array,
+    u: Array,
+    bias: Array | None,
+    y: Array,
+    work: Array,
+    broken: NDArray[np.uint8],
+    m: int,
+    length: int,
+    pad: Pair,
+    relu: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def winograd_weight(
+    panels: Array, u: Array, C: int, m: int, part: int, parts: int, threads: int
+) -> None: ...
+def relu(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
+def relu_backward(dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int) -> None: ...
+def dropout(
+    x: Array, kept: NDArray[np.uint8], y: Array, scale: float, part: int, parts: int, threads: int
+) -> None: ...
+def sgd(
+    value: Array, gradient: Array, rate: float, part: int, parts: int, threads: int
+) -> None: ...
+def momentum(
+    value: Array,
+    gradient: Array,
+    velocity: Array,
+    rate: float,
+    decay: float,
+    nesterov: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def by_squares(
+    value: Array,
+    gradient: Array,
+    squares: Array,
+    rate: float,
+    decay: float,
+    fresh: float,
+    epsilon: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def adam(
+    value: Array,
+    gradient: Array,
+    mean: Array,
+    squares: Array,
+    rate: float,
+    decay: float,
+    decay_squares: float,
+    epsilon: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def batch_norm(
+    x: Array,
+    y: Array,
+    weight: Array,
+    bias: Array,
+    mean: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    epsilon: float,
+    batch: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    dx: Array | None,
+    weight: Array,
+    mean: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    batch: bool,
     part: int,
     parts: int,
     threads: int,

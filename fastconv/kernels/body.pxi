@@ -9,12 +9,17 @@ include "axes.pxi"
 include "tile.pxi"
 include "convolution.pxi"
 include "planes.pxi"
+include "lines.pxi"
+include "winograd.pxi"
 include "entry.pxi"
 include "gradient.pxi"
 include "packing.pxi"
 include "sums.pxi"
 include "pooling.pxi"
 include "unfold.pxi"
+include "elementwise.pxi"
+include "normalize.pxi"
 
 lanes = LANES
+tile_pixels = TILE
 vector_bytes = VL * sizeof(real)

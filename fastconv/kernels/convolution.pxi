@@ -16,6 +16,7 @@
 
 cdef struct Convolution:
     const real* x
+    const real* x_end          # the end of x's memory, NULL where its strides run backwards
     const real* w
     const real* bias
     real* y
@@ -27,8 +28,14 @@ cdef struct Convolution:
     Axis rows, columns
     Py_ssize_t block
     bint taps_first, relu
-    Py_ssize_t panels, pairs, row_blocks, column_blocks
+    Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
+
+cdef extern from *:
+    """
+    enum { ITEM_WORK = 1 << 27 };  /* multiply-adds of an item at the most, or one tile's */
+    """
+    enum: ITEM_WORK
 
 cdef struct Region:
     Py_ssize_t top, left, height, width
@@ -52,8 +59,11 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
     cdef const real* xb
     cdef const real* wb
     cdef int i
-    for i in range(pixels * (2 * NV if pair else NV)):
-        total[i] = vzero()
+    nest.fresh = True
+    if rows * columns == 0:
+        for i in range(pixels * (2 * NV if pair else NV)):
+            total[i] = vzero()
+        return
     for channel from 0 <= channel < c.C by c.block:
         count = min(c.block, c.C - channel)
         if c.taps_first or (rows == 1 and columns == 1):
@@ -77,6 +87,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
                         narrow_tile(pixels, xb, step, wb, panel, &nest, total)
                     else:
                         wide_tile(pixels, xb, step, wb, &nest, total)
+                    nest.fresh = False
         else:
             nest.n1, nest.n2, nest.n3 = count, rows, columns
             nest.x1 = c.xc
@@ -90,6 +101,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
                 narrow_tile(pixels, xb, step, wb, panel, &nest, total)
             else:
                 wide_tile(pixels, xb, step, wb, &nest, total)
+            nest.fresh = False
 
 
 cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
@@ -105,6 +117,7 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef Py_ssize_t pieces = (length + most - 1) // most
     cdef Py_ssize_t x_step = c.rows.stride * c.xh if down else c.columns.stride * c.xw
     cdef Py_ssize_t line, piece, first, i, j
+    cdef Py_ssize_t reach = 2 * LANES if pair else LANES
     cdef int pixels
     to.channel, to.relu, to.bias = c.yk, c.relu, bias
     to.pixel = c.yh if down else c.yw
@@ -114,10 +127,11 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             pixels = <int> ((piece + 1) * length // pieces - first)
             i = at.top + (first if down else line)
             j = at.left + (line if down else first)
+            to.y = y + i * c.yh + j * c.yw
+            prefetch_tile(&to, channels if channels < reach else reach, pixels)
             sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
                      + (j * c.columns.stride + c.columns.offset) * c.xw,
                      x_step, w, pixels, pair, total)
-            to.y = y + i * c.yh + j * c.yw
             store_tile(&to, total, pixels, 2 * NV if pair else NV, channels)
 
 
@@ -129,17 +143,15 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
-    cdef Py_ssize_t row_height = TILE
-    cdef Py_ssize_t column_width = 16 * TILE
     cdef const real* x
     cdef real* y
     cdef const real* w
     cdef const real* bias
     for item in range(begin, end):
         rest = item
-        left = rest % c.column_blocks * column_width
+        left = rest % c.column_blocks * c.column_width
         rest //= c.column_blocks
-        top = rest % c.row_blocks * row_height
+        top = rest % c.row_blocks * c.row_height
         rest //= c.row_blocks
         n = rest % c.N
         rest //= c.N
@@ -151,8 +163,8 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         x = c.x + n * c.xn + group * c.C * c.xc
         y = c.y + n * c.yn + (group * c.K + k) * c.yk
         bias = c.bias + group * c.K + k if c.bias != NULL else NULL
-        bottom = min(top + row_height, c.rows.outputs)
-        end_column = min(left + column_width, c.columns.outputs)
+        bottom = min(top + c.row_height, c.rows.outputs)
+        end_column = min(left + c.column_width, c.columns.outputs)
         at.top = top
         while at.top < bottom:
             at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
@@ -173,8 +185,13 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
+    """Cut the output into items: a block of rows, smaller where sums are very long, for an
+    item is what a thread cannot share and a signal has to wait for."""
+    cdef Py_ssize_t sums = ITEM_WORK // (2 * LANES * c.C * c.R * c.S) + 1
+    c.row_height = clamp(sums // TILE, 1, TILE)
+    c.column_width = clamp(sums // c.row_height, TILE, 16 * TILE)
     c.panels = (c.K + LANES - 1) // LANES
     c.pairs = (c.panels + 1) // 2
-    c.row_blocks = (c.rows.outputs + TILE - 1) // TILE
-    c.column_blocks = (c.columns.outputs + 16 * TILE - 1) // (16 * TILE)
+    c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height
+    c.column_blocks = (c.columns.outputs + c.column_width - 1) // c.column_width
     return c.groups * c.pairs * c.N * c.row_blocks * c.column_blocks

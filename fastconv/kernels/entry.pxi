@@ -1,4 +1,18 @@
-# Forward pass and gradient of the input, as Python calls them.
+# Forward pass and gradient of the input, as Python calls them.  Which of the three ways to
+# lay a convolution over the vector lanes is taken, the caller says.
+
+cdef extern from *:
+    """
+    enum { PANELS_ENGINE, PLANES_ENGINE, LINES_ENGINE };
+    """
+    enum: PANELS_ENGINE
+    enum: PLANES_ENGINE
+    enum: LINES_ENGINE
+
+PANELS = PANELS_ENGINE  # output channels in the lanes (convolution.pxi)
+PLANES = PLANES_ENGINE  # pixels of one channel (planes.pxi)
+LINES = LINES_ENGINE    # pixels, several filters at once (lines.pxi)
+
 
 cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
                             Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t pad,
@@ -29,9 +43,9 @@ cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outp
 
 def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :, :] y,
            Py_ssize_t R, Py_ssize_t S, stride, pad, dilation, Py_ssize_t groups,
-           Py_ssize_t block, bint relu, bint planes, Py_ssize_t part, Py_ssize_t parts,
+           Py_ssize_t block, bint relu, int engine, Py_ssize_t part, Py_ssize_t parts,
            int threads):
-    """y = convolution of x; weight is packed, or plain (K, C, R, S) where `planes`."""
+    """y = convolution of x; weight is packed for PANELS, else plain (K, C, R, S)."""
     cdef Convolution c
     cdef const real[::1] bias_view
     c.bias = NULL
@@ -45,12 +59,12 @@ def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :,
     c.columns = window_axis(y.shape[3], x.shape[3], S, stride[1], pad[1], dilation[1])
     c.ws, c.wr, c.wc, c.wk = 1, S, R * S, c.C * R * S
     set_arrays(&c, x, weight, y)
-    run_convolution(&c, planes, part, parts, threads)
+    run_convolution(&c, engine, part, parts, threads)
 
 
 def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
                           real[:, :, :, :] dx, Py_ssize_t R, Py_ssize_t S, stride, pad,
-                          dilation, Py_ssize_t groups, Py_ssize_t block, bint planes,
+                          dilation, Py_ssize_t groups, Py_ssize_t block, int engine,
                           Py_ssize_t part, Py_ssize_t parts, int threads):
     """dx = gradient of the input, phase by phase of the stride; weight as in `conv2d`."""
     cdef Convolution c
@@ -77,7 +91,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
                 + j * (dx.strides[3] // <Py_ssize_t> sizeof(real))
             c.yh = dx.strides[2] // <Py_ssize_t> sizeof(real) * sh
             c.yw = dx.strides[3] // <Py_ssize_t> sizeof(real) * sw
-            run_convolution(&c, planes, part, parts, threads)
+            run_convolution(&c, engine, part, parts, threads)
 
 
 cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real[::1] weight,
@@ -91,16 +105,25 @@ cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real[::1] w
     c.yk = y.strides[1] // <Py_ssize_t> sizeof(real)
     c.yh = y.strides[2] // <Py_ssize_t> sizeof(real)
     c.yw = y.strides[3] // <Py_ssize_t> sizeof(real)
+    c.x_end = NULL
+    if c.xn >= 0 and c.xc >= 0 and c.xh >= 0 and c.xw >= 0:
+        c.x_end = c.x + (x.shape[0] - 1) * c.xn + (x.shape[1] - 1) * c.xc \
+            + (x.shape[2] - 1) * c.xh + (x.shape[3] - 1) * c.xw + 1
 
 
-cdef void run_convolution(Convolution* c, bint planes, Py_ssize_t part, Py_ssize_t parts,
+cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_t parts,
                           int threads) noexcept:
     cdef Py_ssize_t items
     with nogil:
-        if planes:
+        if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
             items = c.N * c.groups * c.K * c.row_blocks
             run_items(convolve_planes, c, items, part, parts, 1, threads)
+        elif engine == LINES_ENGINE:
+            c.row_blocks = (c.rows.outputs + LINE_ROWS - 1) // LINE_ROWS
+            c.panels = (c.K + TILE - 1) // TILE
+            items = c.N * c.groups * c.panels * c.row_blocks
+            run_items(convolve_lines, c, items, part, parts, 1, threads)
         else:
             items = count_items(c)
             run_items(convolve_items, c, items, part, parts, 1, threads)

@@ -71,7 +71,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
     """Add a chunk's products to total[r][s][c][LANES] for `channels` channels from `channel`."""
     cdef Nest nest
     cdef Py_ssize_t r, s, i0, i1, j0, j1, pieces, piece, first, count
-    nest.n1, nest.x1, nest.w1 = 1, 0, 0
+    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, False
     nest.x2 = g.rows.stride * g.xh
     nest.x3 = g.columns.stride * g.xw
     nest.w2 = (right - left) * LANES

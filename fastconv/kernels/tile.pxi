@@ -15,13 +15,21 @@
 cdef struct Nest:
     Py_ssize_t n1, n2, n3      # iterations, outermost first
     Py_ssize_t x1, x2, x3      # how far the pixels move
-    Py_ssize_t w1, w2          # how far the weights move; innermost by LANES
+    Py_ssize_t w1, w2          # how far the weights move; innermost see `tile`
+    bint fresh                 # whether this block begins the total
 
 
 cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssize_t step,
-                      const real* w, Py_ssize_t panel, const Nest* nest,
-                      vreal* total) noexcept nogil:
-    """Add the block of products to total[pixels][vectors]; panel separates two panels of w."""
+                      const real* w, Py_ssize_t w3, Py_ssize_t panel, Py_ssize_t gap,
+                      const Nest* nest, vreal* total) noexcept nogil:
+    """Add a block of products to total[pixels][vectors].
+
+    The innermost loop moves the weights by w3.  The vectors of a pair are `gap` apart, pairs
+    `panel`.
+
+    A fresh total is 0 + the block, not the block: the sum of an underflow may be -0, and
+    zeros that im2col adds for the padding must not show.
+    """
     cdef vreal acc[TILE * NV]
     cdef vreal weights[2 * NV]
     cdef vreal pixel
@@ -37,67 +45,71 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
             wp = w + i1 * nest.w1 + i2 * nest.w2
             for i3 in range(nest.n3):
                 for v in range(vectors):
-                    weights[v] = vload(wp + (v // NV) * panel + (v % NV) * VL)
+                    weights[v] = vload(wp + (v // NV) * panel + (v % NV) * gap)
                 for p in range(pixels):
                     pixel = vset1(xp[p * step])
                     for v in range(vectors):
                         acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
                 xp = xp + nest.x3
-                wp = wp + LANES
-    for p in range(pixels * vectors):
-        total[p] = total[p] + acc[p]
+                wp = wp + w3
+    if nest.fresh:
+        for p in range(pixels * vectors):
+            total[p] = vzero() + acc[p]
+    else:
+        for p in range(pixels * vectors):
+            total[p] = total[p] + acc[p]
 
 
 cdef void wide_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
                     const Nest* nest, vreal* total) noexcept nogil:
     """A tile of up to TILE pixels by one panel; the widths a target lacks are compiled out."""
     if TILE >= 14 and pixels == 14:
-        tile(14, NV, x, step, w, 0, nest, total)
+        tile(14, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 13 and pixels == 13:
-        tile(13, NV, x, step, w, 0, nest, total)
+        tile(13, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 12 and pixels == 12:
-        tile(12, NV, x, step, w, 0, nest, total)
+        tile(12, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 11 and pixels == 11:
-        tile(11, NV, x, step, w, 0, nest, total)
+        tile(11, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 10 and pixels == 10:
-        tile(10, NV, x, step, w, 0, nest, total)
+        tile(10, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 9 and pixels == 9:
-        tile(9, NV, x, step, w, 0, nest, total)
+        tile(9, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 8 and pixels == 8:
-        tile(8, NV, x, step, w, 0, nest, total)
+        tile(8, NV, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 7 and pixels == 7:
-        tile(7, NV, x, step, w, 0, nest, total)
+        tile(7, NV, x, step, w, LANES, 0, VL, nest, total)
     elif pixels == 6:
-        tile(6, NV, x, step, w, 0, nest, total)
+        tile(6, NV, x, step, w, LANES, 0, VL, nest, total)
     elif pixels == 5:
-        tile(5, NV, x, step, w, 0, nest, total)
+        tile(5, NV, x, step, w, LANES, 0, VL, nest, total)
     elif pixels == 4:
-        tile(4, NV, x, step, w, 0, nest, total)
+        tile(4, NV, x, step, w, LANES, 0, VL, nest, total)
     elif pixels == 3:
-        tile(3, NV, x, step, w, 0, nest, total)
+        tile(3, NV, x, step, w, LANES, 0, VL, nest, total)
     elif pixels == 2:
-        tile(2, NV, x, step, w, 0, nest, total)
+        tile(2, NV, x, step, w, LANES, 0, VL, nest, total)
     else:
-        tile(1, NV, x, step, w, 0, nest, total)
+        tile(1, NV, x, step, w, LANES, 0, VL, nest, total)
 
 
 cdef void narrow_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
                       Py_ssize_t panel, const Nest* nest, vreal* total) noexcept nogil:
     """A tile of up to NARROW pixels by two panels."""
     if NARROW >= 7 and pixels == 7:
-        tile(7, 2 * NV, x, step, w, panel, nest, total)
+        tile(7, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
     elif NARROW >= 6 and pixels == 6:
-        tile(6, 2 * NV, x, step, w, panel, nest, total)
+        tile(6, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
     elif NARROW >= 5 and pixels == 5:
-        tile(5, 2 * NV, x, step, w, panel, nest, total)
+        tile(5, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
     elif NARROW >= 4 and pixels == 4:
-        tile(4, 2 * NV, x, step, w, panel, nest, total)
+        tile(4, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
     elif pixels == 3:
-        tile(3, 2 * NV, x, step, w, panel, nest, total)
+        tile(3, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
     elif pixels == 2:
-        tile(2, 2 * NV, x, step, w, panel, nest, total)
+        tile(2, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
     else:
-        tile(1, 2 * NV, x, step, w, panel, nest, total)
+        tile(1, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
 
 
 cdef struct Destination:
@@ -106,6 +118,20 @@ cdef struct Destination:
     Py_ssize_t pixel           # from one pixel of the tile to the next
     const real* bias           # of channel 0 of the panel, or NULL
     bint relu
+
+
+cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels,
+                               int pixels) noexcept nogil:
+    """Ask for the lines that the tile will write, while there is a whole sum to wait for.
+
+    In NCHW every channel of a tile is in a line of its own, often at the same place in its
+    page: no hardware prefetcher sees them coming.
+    """
+    cdef Py_ssize_t k
+    if to.channel != 1 and to.pixel == 1:
+        for k in range(channels):
+            vprefetch_write(to.y + k * to.channel)
+            vprefetch_write(to.y + k * to.channel + pixels - 1)
 
 
 cdef inline void store_vectors(const Destination* to, vreal* total, int pixels, int vectors,

@@ -21,6 +21,7 @@ cdef extern from "vec.h":
     enum: TILE
     enum: NARROW
     vreal vload(const real*) noexcept nogil
+    void vprefetch_write(const real*) noexcept nogil
     vreal vload_n(const real*, Py_ssize_t n) noexcept nogil
     vreal vload_range(const real*, Py_ssize_t first, Py_ssize_t last) noexcept nogil
     vreal vload_strided(const real*, Py_ssize_t step, Py_ssize_t n) noexcept nogil
@@ -30,11 +31,17 @@ cdef extern from "vec.h":
     void vstore_strided(real*, Py_ssize_t step, vreal, Py_ssize_t n) noexcept nogil
     vreal vset1(real) noexcept nogil
     vreal vzero() noexcept nogil
+    vreal vset1_n(real, Py_ssize_t n) noexcept nogil
     vreal vrelu(vreal) noexcept nogil
+    vreal vpositive(vreal y, vreal dy) noexcept nogil
+    vreal vsqrt(vreal) noexcept nogil
+    vreal vratio(vreal a, vreal b) noexcept nogil
     vreal vwinner(vreal value, vreal best, vreal a, vreal b) noexcept nogil
     real vsum(vreal) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
+    void vdeal(const int m, const vreal*, vreal*) noexcept nogil
 
+from libc.math cimport sqrt as dsqrt
 from libc.string cimport memcpy, memset
 from fastconv.kernels._pool cimport parallel_for, task_t
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastconv import functional
-from fastconv.geometry import Window2D
+from fastconv.geometry import Window2D, briefly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, output_map
@@ -42,6 +43,7 @@ class AvgPool2D(Layer):
 
     example_config = {"pool_size": 2}
     example_shapes = ((16, 28, 28),)
+    new_gradients = True
 
     def __init__(
         self,
@@ -80,11 +82,11 @@ class AvgPool2D(Layer):
         """Return zeros: the backward pass needs the shape alone."""
         return LayerCosts()
 
-    @property
+    @cached_property
     def _options(self) -> dict[str, Any]:
         return {
-            "stride": self.window.stride,
-            "padding": self.window.padding,
+            "stride": briefly(self.window.stride),
+            "padding": briefly(self.window.padding),
             "ceil_mode": self.window.ceil_mode,
             "count_include_pad": self.count_include_pad,
         }

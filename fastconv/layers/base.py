@@ -61,6 +61,10 @@ class Layer:
     example_config: Mapping[str, Any] = MappingProxyType({})
     example_shapes: tuple[tuple[int, ...], ...] = ()
 
+    # Whether `backward` returns one array that is new, or `dy` itself or a view of it: the layer
+    # before may then write over it. Not so where it returns what something else still reads.
+    new_gradients: bool = False
+
     name: str | None
     parameters: dict[str, Parameter]
     states: dict[str, Parameter]
@@ -296,6 +300,13 @@ class Layer:
         to ``ctx.add_grad``. `dy` is not written to; what is returned may be `dy` itself.
         """
         raise NotImplementedError(f"{type(self).__name__}: backward must be defined")
+
+    def pack(self) -> None:
+        """Put the weights in the order that inference reads them, if that is another one.
+
+        Called when a network is built or loaded, so that its first run takes no longer than
+        the next. Training lets go of what was packed.
+        """
 
     def costs(
         self,

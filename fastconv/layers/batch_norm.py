@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from fastconv import functional
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_real
@@ -43,6 +43,7 @@ class BatchNorm(Layer):
     """
 
     example_shapes = ((16, 8, 8),)
+    new_gradients = True
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         self.momentum = as_real("BatchNorm", "momentum", momentum, "at least 0, below 1", 0.0, 1.0)
@@ -65,45 +66,30 @@ class BatchNorm(Layer):
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y, of the shape of x (N, C, ...)."""
         (x,) = xs
-        y = ctx.empty(x.shape, x.dtype)
-        if ctx.training and x.size:
-            mean = _channel_sums(x) / (x.size // x.shape[1])
-            np.subtract(x, _along(mean, x), out=y)
-            var = _channel_sums(y, y) / (x.size // x.shape[1])
-            self._keep_running(ctx, running_mean=mean, running_var=var)
-        else:
-            mean = self.param("running_mean").value
-            var = self.param("running_var").value
-            np.subtract(x, _along(mean, x), out=y)
-        inverse = 1.0 / np.sqrt(var + self.epsilon)
-        y *= _along(self.param("weight").value * inverse, x)
-        y += _along(self.param("bias").value, x)
+        if not x.size:
+            return ctx.empty(x.shape, x.dtype)
+        running = None
+        if not ctx.training:
+            running = self.param("running_mean").value, self.param("running_var").value
+        weight, bias = self.param("weight").value, self.param("bias").value
+        y, mean, variance, inverse = functional.batch_norm(x, weight, bias, self.epsilon, running)
+        if ctx.training:
+            self._keep_running(ctx, running_mean=mean, running_var=variance)
         ctx.save(x, mean, inverse)
         return y
 
     def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
-        """Return dx for dy, both of the shape of x.
-
-        In training, with z = (x - mean) * inverse and averages over batch, rows and columns:
-        dx = weight * inverse * (dy - mean(dy) - z * mean(dy * z)).
-        """
+        """Return dx for dy, both of the shape of x."""
+        if not ctx.saved:  # an empty batch
+            for name, parameter in self.parameters.items():
+                ctx.add_grad(name, np.zeros(parameter.shape, parameter.dtype))
+            return dy if ctx.needs(0) else None
         x, mean, inverse = ctx.saved
-        dx = ctx.empty(x.shape, x.dtype)
-        np.subtract(x, _along(mean, x), out=dx)
-        dbias = _channel_sums(dy)
-        dweight = _channel_sums(dy, dx) * inverse
-        ctx.add_grad("weight", dweight.astype(x.dtype))
-        ctx.add_grad("bias", dbias.astype(x.dtype))
-        if not ctx.needs(0):
-            return None
-        if ctx.training and x.size:
-            count = x.size // x.shape[1]
-            dx *= _along(-inverse * dweight / count, x)
-            dx += dy
-            dx -= _along(dbias / count, x)
-        else:
-            np.copyto(dx, dy)
-        dx *= _along(self.param("weight").value * inverse, x)
+        dx, dweight, dbias = functional.batch_norm_backward(
+            dy, x, self.param("weight").value, mean, inverse, ctx.training, ctx.needs(0)
+        )
+        ctx.add_grad("weight", dweight)
+        ctx.add_grad("bias", dbias)
         return dx
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
@@ -120,23 +106,3 @@ class BatchNorm(Layer):
             running = self.param(name).value
             mixed = self.momentum * running + (1.0 - self.momentum) * value
             ctx.set_state(name, mixed.astype(running.dtype))
-
-
-def _channel_sums(*factors: np.ndarray) -> np.ndarray:
-    """Return the sums over all axes but 1 of the product of one or two arrays: (C,) float64.
-
-    Each sample's sum is taken in the arrays' dtype, the sum over the batch in float64, and
-    always in the same order.
-    """
-    n, c = factors[0].shape[:2]
-    flat = [f.reshape(n, c, math.prod(f.shape[2:])) for f in factors]  # (N, C, H W)
-    if len(flat) == 1:
-        sums = flat[0].sum(axis=2)
-    else:
-        sums = np.einsum("ncp,ncp->nc", *flat)
-    return sums.sum(axis=0, dtype=np.float64)
-
-
-def _along(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return `values` (C,) in the dtype of x and as (1, C, 1, ...), so that it lies on axis 1."""
-    return values.astype(x.dtype, copy=False).reshape(1, -1, *[1] * (x.ndim - 2))

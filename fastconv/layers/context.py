@@ -37,6 +37,8 @@ class Context:
         The gradients of parameters, by name.
     new_state : dict of str to ndarray
         Statistics that take effect after the step.
+    may_overwrite : bool
+        Whether nobody but the layer reads its input (or in the backward pass `dy`) again.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Context:
     ) -> None:
         self.training = training
         self.workspace_limit = workspace_limit
+        self.may_overwrite = False
         self.saved: tuple[Any, ...] = ()
         self.grads: dict[str, np.ndarray] = {}
         self.new_state: dict[str, np.ndarray] = {}
@@ -83,6 +86,10 @@ class Context:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Return an uninitialised array for an output or a gradient."""
         return memory.empty(shape, dtype)
+
+    def reusable(self, array: np.ndarray) -> np.ndarray | None:
+        """Return `array`, the input or `dy`, where a result may be written over it, else None."""
+        return array if self.may_overwrite and array.flags.carray else None
 
     def workspace(self, nbytes: int) -> AbstractContextManager[np.ndarray]:
         """Return a context that lends `nbytes` of the arena as a one-dimensional uint8 array."""

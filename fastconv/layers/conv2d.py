@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from fastconv import functional, initializers, memory
 from fastconv.errors import ArgumentError, MemoryLimitError, ShapeError
 from fastconv.functional.packing import ALGORITHMS, PRECISIONS
-from fastconv.geometry import Window2D, as_int
+from fastconv.geometry import Window2D, as_int, briefly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice, output_map
 from fastconv.layers.context import Context
+from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, Spec
 
 __all__ = ["Conv2D"]
@@ -45,10 +47,11 @@ class Conv2D(Layer):
         Whether a learned number is added to each channel.
     activation : {None, "relu"}
         What is applied to the output, in the same pass over memory.
-    algorithm : {"auto", "direct", "im2col"}
+    algorithm : {"auto", "direct", "im2col", "winograd"}
         Which algorithm computes; auto takes the fastest that keeps within the limit.
     precision : {"strict", "standard", "fast"}
-        Which algorithms auto may take; strict gives the same bits under any limit.
+        Which algorithms auto may take; strict: those of equal bits; standard: Winograd
+        F(2x2, 3x3) too, in float32; fast: also F(4x4, 3x3).
     initializer : name, (name, {...}) or callable
         Starting values of the weight.
 
@@ -64,6 +67,7 @@ class Conv2D(Layer):
 
     example_config = {"filters": 32, "kernel_size": 3, "padding": 1}
     example_shapes = ((16, 28, 28),)
+    new_gradients = True
 
     def __init__(
         self,
@@ -115,7 +119,7 @@ class Conv2D(Layer):
         plain = ctx.training and weight.trainable  # packed weights would serve one step only
         y = functional.conv2d(
             xs[0],
-            weight.value if plain else weight.packed(self._key, self._pack),
+            weight.value if plain else self._packed(weight),
             self.param("bias").value if self.bias else None,
             activation=self.activation,
             workspace_limit=ctx.workspace_limit,
@@ -128,7 +132,7 @@ class Conv2D(Layer):
         """Return dx (N, C, H, W) for dy (N, filters, OH, OW)."""
         x, y = ctx.saved
         if y is not None:
-            dy = functional.relu_backward(dy, y)
+            dy = functional.relu_backward(dy, y, out=ctx.reusable(dy))
         needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
         dx, dweight, dbias = functional.conv2d_backward(
             dy,
@@ -141,6 +145,10 @@ class Conv2D(Layer):
         ctx.add_grad("weight", dweight)
         ctx.add_grad("bias", dbias)
         return dx
+
+    def pack(self) -> None:
+        """Pack the weight."""
+        self._packed(self.param("weight"))
 
     def costs(
         self,
@@ -157,7 +165,7 @@ class Conv2D(Layer):
             If the algorithm that is named does not keep within `workspace_limit`.
         """
         (spec,) = specs
-        options = self._options
+        options = dict(self._options)
         algorithm = options.pop("algorithm")
         options |= {"dtype": spec.dtype, "workspace_limit": workspace_limit}
         taken = []
@@ -187,20 +195,22 @@ class Conv2D(Layer):
     def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:
         return (self.filters, spec.shape[0] // self.groups, *self.window.kernel)
 
-    @property
+    @cached_property
     def _options(self) -> dict[str, Any]:
         return {
-            "stride": self.window.stride,
-            "padding": self.window.padding,
-            "dilation": self.window.dilation,
+            "stride": briefly(self.window.stride),
+            "padding": briefly(self.window.padding),
+            "dilation": briefly(self.window.dilation),
             "groups": self.groups,
             "algorithm": self.algorithm,
             "precision": self.precision,
         }
 
-    @property
+    @cached_property
     def _key(self) -> tuple[Any, ...]:
         return ("conv2d", *self._options.values())
 
-    def _pack(self, weight: np.ndarray) -> functional.PackedWeight:
-        return functional.prepare_conv2d(weight, **self._options)
+    def _packed(self, weight: Parameter) -> functional.PackedWeight:
+        return weight.packed(  # type: ignore[no-any-return]
+            self._key, lambda value: functional.prepare_conv2d(value, **self._options)
+        )

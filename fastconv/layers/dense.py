@@ -12,6 +12,7 @@ from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice
 from fastconv.layers.context import Context
+from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, Spec
 
 __all__ = ["Dense"]
@@ -44,6 +45,7 @@ class Dense(Layer):
 
     example_config = {"units": 10}
     example_shapes = ((64,),)
+    new_gradients = True
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Dense(Layer):
         plain = ctx.training and weight.trainable  # packed weights would serve one step only
         y = functional.dense(
             xs[0],
-            weight.value if plain else weight.packed("dense", functional.prepare_dense),
+            weight.value if plain else self._packed(weight),
             self.param("bias").value if self.bias else None,
             activation=self.activation,
         )
@@ -85,7 +87,7 @@ class Dense(Layer):
         """Return dx (N, inputs) for dy (N, units)."""
         x, y = ctx.saved
         if y is not None:
-            dy = functional.relu_backward(dy, y)
+            dy = functional.relu_backward(dy, y, out=ctx.reusable(dy))
         needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
         dx, dweight, dbias = functional.dense_backward(
             dy, x, self.param("weight").value, needs=(*(("x",) if ctx.needs(0) else ()), *needs)
@@ -93,6 +95,13 @@ class Dense(Layer):
         ctx.add_grad("weight", dweight)
         ctx.add_grad("bias", dbias)
         return dx
+
+    def pack(self) -> None:
+        """Pack the weight."""
+        self._packed(self.param("weight"))
+
+    def _packed(self, weight: Parameter) -> functional.PackedWeight:
+        return weight.packed("dense", functional.prepare_dense)  # type: ignore[no-any-return]
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return the packed weight and, in training, the sum of the weight's gradient.

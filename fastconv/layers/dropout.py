@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import functional
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_real
@@ -35,6 +36,7 @@ class Dropout(Layer):
 
     example_config = {"rate": 0.5}
     example_shapes = ((100,),)
+    new_gradients = True
 
     def __init__(self, rate: float) -> None:
         self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, 1.0)
@@ -53,7 +55,7 @@ class Dropout(Layer):
             chance = raw.view(np.float32).reshape(x.shape)
             ctx.rng.random(out=chance, dtype=np.float32)
             np.greater_equal(chance, np.float32(self.rate), out=kept)
-        y = self._drop(ctx, x, kept)
+        y = self._drop(x, kept)
         ctx.save(kept)
         return y
 
@@ -61,14 +63,10 @@ class Dropout(Layer):
         """Return dx, of the shape of dy."""
         if not ctx.needs(0):
             return None
-        return self._drop(ctx, dy, *ctx.saved) if ctx.saved else dy
+        return self._drop(dy, *ctx.saved) if ctx.saved else dy
 
-    def _drop(self, ctx: Context, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        # Not x * kept: a dropped infinity is zero, and would be NaN.
-        y = ctx.empty(x.shape, x.dtype)
-        y.fill(0.0)
-        np.multiply(x, x.dtype.type(1.0 / (1.0 - self.rate)), out=y, where=kept)
-        return y
+    def _drop(self, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        return functional.dropout(x, kept, 1.0 / (1.0 - self.rate))
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return, in training, the random numbers (float32) and the mask (a byte each)."""

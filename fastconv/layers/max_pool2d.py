@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from fastconv import functional
-from fastconv.geometry import Window2D
+from fastconv.geometry import Window2D, briefly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import output_map
@@ -47,6 +48,7 @@ class MaxPool2D(Layer):
 
     example_config = {"pool_size": 2}
     example_shapes = ((16, 28, 28),)
+    new_gradients = True
 
     def __init__(
         self,
@@ -91,11 +93,11 @@ class MaxPool2D(Layer):
         outputs = batch * self.infer(*specs).size
         return LayerCosts(saved=position * outputs if training else 0)
 
-    @property
+    @cached_property
     def _options(self) -> dict[str, Any]:
         return {
-            "stride": self.window.stride,
-            "padding": self.window.padding,
-            "dilation": self.window.dilation,
+            "stride": briefly(self.window.stride),
+            "padding": briefly(self.window.padding),
+            "dilation": briefly(self.window.dilation),
             "ceil_mode": self.window.ceil_mode,
         }

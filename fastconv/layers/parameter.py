@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections.abc import Callable, Hashable
@@ -138,8 +139,19 @@ class Parameter:
         self.bump()
 
     def bump(self) -> None:
-        """Say that the value was changed in place."""
-        self.version += 1
+        """Say that the value was changed in place; what was packed from it is let go."""
+        with self._lock:
+            self.version += 1
+            if self._value is not None:  # else the packed forms are all there is
+                self._packed.clear()
+
+    def twin(self) -> Parameter:
+        """Return another parameter on the same array and the forms packed so far."""
+        twin = copy.copy(self)
+        with self._lock:
+            if self._stamp == (self.version, active_isa()):
+                twin._packed, twin._stamp = dict(self._packed), self._stamp
+        return twin
 
     def packed(self, key: Hashable, make: Callable[[np.ndarray], Any]) -> Any:
         """Return ``make(value)``, made once for each `key`, version and instruction set."""

@@ -7,6 +7,7 @@ import numpy as np
 from fastconv import functional
 from fastconv.layers.activation import Activation
 from fastconv.layers.catalogue import register_layer
+from fastconv.layers.context import Context
 
 __all__ = ["ReLU"]
 
@@ -21,10 +22,22 @@ class ReLU(Activation):
     array([[0., 0., 2.]])
     """
 
+    new_gradients = True
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""
         return functional.relu(x)
 
-    def gradient(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return dx for dy and y."""
-        return functional.relu_backward(dy, y)
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        """Return y, of the shape of x."""
+        (x,) = xs
+        y = functional.relu(x, out=ctx.reusable(x))
+        ctx.save(y)
+        return y
+
+    def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
+        """Return dx, of the shape of dy."""
+        if not ctx.needs(0):
+            return None
+        (y,) = ctx.saved
+        return functional.relu_backward(dy, y, out=ctx.reusable(dy))

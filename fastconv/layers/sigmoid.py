@@ -21,6 +21,8 @@ class Sigmoid(Activation):
     array([[0.269, 0.5  , 0.881]])
     """
 
+    new_gradients = True
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""
         return functional.sigmoid(x)

@@ -21,6 +21,8 @@ class Softmax(Activation):
     array([[0.042, 0.114, 0.844]])
     """
 
+    new_gradients = True
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""
         return functional.softmax(x)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.geometry import as_int
@@ -55,6 +59,11 @@ class Spec:
             )
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", str(dtype))
+
+    @cached_property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype as NumPy has it."""
+        return np.dtype(self.dtype)
 
     @property
     def size(self) -> int:

@@ -21,6 +21,8 @@ class Tanh(Activation):
     array([[-0.762,  0.   ,  0.964]])
     """
 
+    new_gradients = True
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""
         return functional.tanh(x)

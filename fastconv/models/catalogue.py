@@ -66,6 +66,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         except ConfigError as error:
             raise FormatError(f"load: {file.path}: {error}") from error
         weights.fill(model._graph, file)
+    model._prepare()
     return model
 
 

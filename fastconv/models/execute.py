@@ -35,17 +35,19 @@ def infer(
     values.extend([None] * (schedule.values - len(values)))
     lent = set(range(schedule.inputs))  # values that may be memory of the caller
     for op in schedule.operations:
-        y: Array | None = _call(op, Context(workspace_limit=workspace_limit), values)
-        if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
-            lent.add(op.target)
+        ctx = Context(workspace_limit=workspace_limit)
+        y: Array | None = _call(op, ctx, values)
+        if not lent.isdisjoint(op.sources):
+            if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
+                lent.add(op.target)
         values[op.target], y = y, None
         for number in op.drops:
             values[number] = None
     results: list[Array] = []
     for number in schedule.outputs:
         found = values[number]
-        lent_twice = any(np.may_share_memory(found, other) for other in results)
-        results.append(found.copy() if number in lent or lent_twice else found)
+        twice = results and any(np.may_share_memory(found, other) for other in results)
+        results.append(found.copy() if number in lent or twice else found)
     return tuple(results)
 
 
@@ -74,7 +76,7 @@ def differentiate(
     Parameters
     ----------
     schedule, values
-        As `infer` has them; nothing is merged.
+        As `infer` has them.
     dloss : callable
         Maps the outputs to (losses by name, one gradient an output).
     training : bool
@@ -115,11 +117,14 @@ def differentiate(
         kept = contexts.pop()
         if op.target not in sums.arrays:
             continue
-        dy = sums.arrays.pop(op.target)
+        dy, owned = sums.pop(op.target)
         if kept is not None:
+            kept.may_overwrite = owned
             for source, dx in zip(op.sources, _backward(op, kept, dy), strict=True):
                 if needs[source]:
-                    sums.add(source, dx)
+                    # a layer that returns dy itself passes on whether it is ours
+                    new = op.layer.new_gradients and (owned or not np.may_share_memory(dx, dy))
+                    sums.add(source, dx, owned=new)
             for name, gradient in kept.grads.items():
                 by_param.add(f"{op.name}/{name}", gradient)
     for layer, new_state in statistics:
@@ -131,14 +136,15 @@ def differentiate(
 
 def _call(op: Operation, ctx: Context, values: Sequence[Any]) -> Array:
     xs = [values[source] for source in op.sources]
+    ctx.may_overwrite = op.in_place
     y = op.layer.forward(ctx, *xs)
-    step = op.steps[-1]
+    shape, dtype = op.output
     # A layer of a third party may break its word; later layers trust the shapes.
-    if getattr(y, "shape", None) != (len(xs[0]), *step.spec.shape) or y.dtype != step.spec.dtype:
+    if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:
         got = f"{y.shape} {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
         raise ShapeError(
-            f"{step.id}: forward must return what infer says, "
-            f"{(len(xs[0]), *step.spec.shape)} {step.spec.dtype}, got {got}"
+            f"{op.steps[-1].id}: forward must return what infer says, "
+            f"{(len(xs[0]), *shape)} {dtype}, got {got}"
         )
     return y
 
@@ -162,25 +168,32 @@ def _backward(op: Operation, ctx: Context, dy: Array) -> tuple[Array | None, ...
 
 
 class _Sums:
-    """Adds arrays under keys; writes only to arrays of its own."""
+    """Adds arrays under keys; writes only to arrays that nobody else reads."""
 
     def __init__(self) -> None:
         self.arrays: dict[Any, Array] = {}
         self._owned: set[Any] = set()
 
-    def add(self, key: Any, array: Array | None) -> None:
+    def add(self, key: Any, array: Array | None, owned: bool = False) -> None:
+        """Add `array` to what `key` has; `owned` says that no one else reads it."""
         assert array is not None
         before = self.arrays.get(key)
         if before is None:
             self.arrays[key] = array
-            self._owned.discard(key)
+            if owned:
+                self._owned.add(key)
         elif before.shape != array.shape:
             raise ShapeError(
                 f"backward: gradients of one value must have one shape, got {before.shape} and "
                 f"{array.shape}"
             )
-        elif key in self._owned:
-            np.add(before, array, out=before)
         else:
-            self.arrays[key] = np.add(before, array, out=memory.empty(before.shape, before.dtype))
+            out = before if key in self._owned else memory.empty(before.shape, before.dtype)
+            self.arrays[key] = np.add(before, array, out=out)
             self._owned.add(key)
+
+    def pop(self, key: Any) -> tuple[Array, bool]:
+        """Return and forget the sum of `key`, and whether it may be written to."""
+        owned = key in self._owned
+        self._owned.discard(key)
+        return self.arrays.pop(key), owned

@@ -100,8 +100,8 @@ def _twin(layer: Layer, **parameters: Parameter) -> Layer:
     """Return `layer` with parameters of its own that share the arrays for now."""
     twin: Any = object.__new__(type(layer))
     vars(twin).update(vars(layer))
-    twin.parameters = {name: copy.copy(p) for name, p in layer.parameters.items()} | parameters
-    twin.states = {name: copy.copy(p) for name, p in layer.states.items()}
+    twin.parameters = {name: p.twin() for name, p in layer.parameters.items()} | parameters
+    twin.states = {name: p.twin() for name, p in layer.states.items()}
     return twin
 
 

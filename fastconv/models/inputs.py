@@ -52,6 +52,10 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
     ShapeError
         If a shape does not fit; the message says how to reshape.
     """
+    if len(graph.input_specs) == 1 and type(x) is np.ndarray:
+        (spec,) = graph.input_specs
+        if x.shape[1:] == spec.shape and x.dtype == spec.numpy_dtype:  # the usual case, quickly
+            return (x,)
     arrays = []
     for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
         if isinstance(given, np.ma.MaskedArray):

@@ -94,6 +94,7 @@ class Model(TrainableNetwork):
         if not self._ready:
             with self._lock:
                 weights.build(self._graph, self.seed)
+                self._pack()
                 self._ready = True
 
     def __getstate__(self) -> dict[str, Any]:
@@ -176,7 +177,9 @@ class Model(TrainableNetwork):
         """
         self._prepare()
         with files.open_weights(path) as file:
-            return weights.load_into(self._graph, file, only, strict, mapping)
+            loaded = weights.load_into(self._graph, file, only, strict, mapping)
+        self._pack()
+        return loaded
 
     # Weights
 

@@ -70,6 +70,11 @@ class Network:
         self._slots = weights.slots(graph)
         self._cache = BoundedCache()
 
+    def _pack(self) -> None:
+        """Do ahead of the first run what does not depend on its data."""
+        for op in self._schedule(self._graph.outputs).operations:
+            op.layer.pack()
+
     def _prepare(self) -> None:
         """Make what is made on first use; called before anything runs."""
 
@@ -94,6 +99,8 @@ class Network:
             If something is not made of real numbers.
         """
         x = xs[0] if len(xs) == 1 else xs
+        if type(x) is np.ndarray:
+            return self._run(list(inputs.cast(x, self._graph)), self._graph.outputs)
         nodes = x if isinstance(x, (tuple, list)) else (x,)
         if any(isinstance(node, Node) for node in nodes):
             return self._inline(nodes)
@@ -114,14 +121,17 @@ class Network:
         made = tuple(values[output] for output in graph.outputs)
         return made[0] if len(made) == 1 else made
 
-    def _schedule(self, outputs: tuple[int, ...], *, merge: bool) -> Schedule:
+    def _schedule(
+        self, outputs: tuple[int, ...], *, merge: bool = True, training: bool = False
+    ) -> Schedule:
         return self._cache.get(
-            (outputs, merge), lambda: schedule(self._graph, outputs, merge=merge)
+            (outputs, merge, training),
+            lambda: schedule(self._graph, outputs, merge=merge, training=training),
         )
 
     def _run(self, values: list[Any], outputs: tuple[int, ...]) -> Any:
         self._prepare()
-        found = execute.infer(self._schedule(outputs, merge=True), values)
+        found = execute.infer(self._schedule(outputs), values)
         return found[0] if len(found) == 1 else found
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
@@ -193,7 +203,7 @@ class Network:
         training = bool(training)
 
         def make() -> Plan:
-            steps = self._schedule(self._graph.outputs, merge=not training)
+            steps = self._schedule(self._graph.outputs, training=training)
             return make_plan(
                 self._graph,
                 steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -112,10 +113,17 @@ class Plan:
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
                 "packed", "alive", "why"]  # fmt: skip
         rows = [
-            [node.id + ("*" if node.estimated else ""), node.algorithm, f"{node.multiply_adds:,}",
-             f"{node.parameters:,}", format_bytes(node.activations), format_bytes(node.workspace),
-             format_bytes(node.packed), format_bytes(node.live),
-             node.why.partition(",")[0]]  # fmt: skip
+            [
+                node.id + ("*" if node.estimated else ""),
+                node.algorithm,
+                f"{node.multiply_adds:,}",
+                f"{node.parameters:,}",
+                format_bytes(node.activations),
+                format_bytes(node.workspace),
+                format_bytes(node.packed),
+                format_bytes(node.live),
+                re.split(r", (?=[\d.e+-]+ ms )", node.why)[0],  # to_dict has the figures
+            ]  # fmt: skip
             for node in self.nodes
         ]
         lines = [
@@ -144,7 +152,9 @@ def make_plan(
     workspace_limit: int | None,
 ) -> Plan:
     """Return the plan of running `schedule` on a batch; `slots` are the network's parameters."""
-    specs = graph.specs
+    specs = list(graph.specs)
+    for op in schedule.operations:  # whose order is not always that of the graph
+        specs[op.target] = op.steps[-1].spec
     costs = [
         op.layer.costs(
             batch_size,
@@ -204,12 +214,15 @@ def make_plan(
 
 
 def _owners(schedule: Schedule, training: bool) -> list[int]:
-    """For each value the one whose memory it is: Flatten, and Dropout at rest, give views."""
+    """For each value the one whose memory it is: Flatten, and Dropout at rest, give views.
+
+    An operation in place gives its input.
+    """
     owner = list(range(schedule.values))
     for op in schedule.operations:
         name = registry.layers.name_of(type(op.layer))
         idle = name == _DROPOUT and not (training and op.layer.config["rate"])
-        if name == _FLATTEN or idle:
+        if name == _FLATTEN or idle or op.in_place:
             owner[op.target] = owner[op.sources[0]]
     return owner
 

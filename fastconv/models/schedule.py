@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from fastconv import registry
 from fastconv.layers.base import Layer
@@ -13,7 +17,15 @@ __all__ = ["Operation", "Schedule", "schedule"]
 
 # Layers with `activation="relu"`, which compute the same bits as the layer and ReLU after it.
 _FUSED = ("fastconv.Conv2D.v1", "fastconv.Dense.v1")
-_RELU = "fastconv.ReLU.v1"
+_RELU, _MAX = "fastconv.ReLU.v1", "fastconv.MaxPool2D.v1"
+# Layers whose output is a new array, which their backward pass does not read.
+_OVERWRITTEN = (
+    _MAX,
+    "fastconv.Add.v1",
+    "fastconv.AvgPool2D.v1",
+    "fastconv.BatchNorm.v1",
+    "fastconv.GlobalAvgPool2D.v1",
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Operation:
         The values that nobody reads later.
     number : int
         The node's place in the network, which keys its random numbers.
+    in_place : bool
+        Whether the output may be written over the input, which nobody else reads.
     """
 
     layer: Layer = field(repr=False)
@@ -39,6 +53,13 @@ class Operation:
     target: int
     drops: tuple[int, ...]
     number: int
+    in_place: bool = False
+
+    @cached_property
+    def output(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape without the batch and dtype of the output."""
+        spec = self.steps[-1].spec
+        return spec.shape, spec.numpy_dtype
 
     @property
     def name(self) -> str:
@@ -56,7 +77,9 @@ class Schedule:
     outputs: tuple[int, ...]
 
 
-def schedule(graph: Graph, outputs: Sequence[int], *, merge: bool) -> Schedule:
+def schedule(
+    graph: Graph, outputs: Sequence[int], *, merge: bool, training: bool = False
+) -> Schedule:
     """Return the operations that lead to the values `outputs`.
 
     Parameters
@@ -67,6 +90,8 @@ def schedule(graph: Graph, outputs: Sequence[int], *, merge: bool) -> Schedule:
     merge : bool
         Whether ReLU is computed by the convolution or dense layer before it where nobody else
         reads what is between: the same bits, one array less.
+    training : bool
+        Whether a backward pass follows; max pooling then comes before the ReLU it follows.
     """
     first = len(graph.input_specs)
     needed = set(outputs)
@@ -78,7 +103,10 @@ def schedule(graph: Graph, outputs: Sequence[int], *, merge: bool) -> Schedule:
     for step in steps.values():
         for source in step.sources:
             readers[source] = readers.get(source, 0) + 1
-    merged = _merges(steps, readers) if merge else {}
+    kinds = {type(step.layer): registry.layers.name_of(type(step.layer)) for step in steps.values()}
+    if merge and training:
+        _pool_first(steps, readers, kinds)
+    merged = _merges(steps, readers, kinds) if merge else {}
 
     calls: list[tuple[Layer, tuple[Step, ...], tuple[int, ...], int]] = []
     for target, step in steps.items():
@@ -101,16 +129,38 @@ def schedule(graph: Graph, outputs: Sequence[int], *, merge: bool) -> Schedule:
             target,
             tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in outputs),
             target - first,
+            merge and _may_overwrite(done[-1], steps, readers, kinds),
         )
         for at, (layer, done, sources, target) in enumerate(calls)
     )
     return Schedule(operations, first, first + len(graph.steps), tuple(outputs))
 
 
-def _merges(steps: dict[int, Step], readers: dict[int, int]) -> dict[int, int]:
+Kinds = dict[type[Layer], str | None]
+
+
+def _pool_first(steps: dict[int, Step], readers: dict[int, int], kinds: Kinds) -> None:
+    """Let max pooling and the ReLU before it change places, in `steps`.
+
+    The largest of rectified numbers is the rectified largest, and a window without a positive
+    number sends no gradient either way: the same bits, but ReLU runs over fewer elements in
+    both directions, and the array between the two is not kept.
+    """
+    for target, pool in list(steps.items()):
+        relu = steps.get(pool.sources[0])
+        if (
+            relu is not None
+            and readers[pool.sources[0]] == 1
+            and kinds[type(pool.layer)] == _MAX
+            and kinds[type(relu.layer)] == _RELU
+        ):
+            between = pool.sources[0]
+            steps[between] = replace(pool, sources=relu.sources)
+            steps[target] = replace(relu, sources=(between,), spec=pool.spec)
+
+
+def _merges(steps: dict[int, Step], readers: dict[int, int], kinds: Kinds) -> dict[int, int]:
     """Map the value of each ReLU to that of the layer that can compute it."""
-    types = {type(step.layer) for step in steps.values()}
-    kinds = {kind: registry.layers.name_of(kind) for kind in types}
     merged = {}
     for target, step in steps.items():
         source = step.sources[0]
@@ -124,6 +174,18 @@ def _merges(steps: dict[int, Step], readers: dict[int, int]) -> dict[int, int]:
         ):
             merged[target] = source
     return merged
+
+
+def _may_overwrite(
+    step: Step, steps: dict[int, Step], readers: dict[int, int], kinds: Kinds
+) -> bool:
+    before = steps.get(step.sources[0])
+    return (
+        before is not None
+        and readers[step.sources[0]] == 1
+        and kinds[type(step.layer)] == _RELU
+        and kinds[type(before.layer)] in _OVERWRITTEN
+    )
 
 
 def _with_relu(layer: Layer) -> Layer:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import memory
 from fastconv.errors import ArgumentTypeError, ShapeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
@@ -57,10 +58,11 @@ class TrainableNetwork(Network):
         """
         self._prepare()
         self.gradients = {}  # the last step's would only add to the peak
-        steps = self._schedule(self._graph.outputs, merge=False)
-        outputs, losses, found = execute.differentiate(
-            steps, list(xs), dloss, training=True, rng_key=(self.seed, step)
-        )
+        steps = self._schedule(self._graph.outputs, training=True)
+        with memory.recycling():
+            outputs, losses, found = execute.differentiate(
+                steps, list(xs), dloss, training=True, rng_key=(self.seed, step)
+            )
         self.gradients = found.params
         # A network that ends in Flatten or Dropout may return memory of the caller.
         lent = [any(np.may_share_memory(y, x) for x in xs) for y in outputs]

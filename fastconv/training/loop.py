@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import registry
+from fastconv import memory, registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.geometry import as_int
 from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
@@ -101,6 +101,7 @@ def fit(
             if run.stop:
                 break
     finally:
+        memory.release()  # what steps keep for the next one
         for callback in chain:
             callback.on_fit_end(run)
     return history

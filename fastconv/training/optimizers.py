@@ -1,7 +1,8 @@
-"""Optimizers: they change the parameters in place, in blocks that stay in the cache.
+"""Optimizers: they change the parameters in place.
 
-An update is some dozen element-wise operations. Over whole arrays each would go to memory and
-back, so all run on one block before the next; the only temporary is one kept scratch block.
+An update is some dozen element-wise operations, done in one pass over parameter, gradient and
+state and without a temporary. It has the same bits for every number of threads; between
+instruction sets the last bit may differ, for want of fused multiply-adds in some.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ import numpy as np
 
 from fastconv import registry
 from fastconv.errors import ArgumentError, ShapeError
+from fastconv.functional import updates
 from fastconv.layers.checks import as_real
 from fastconv.layers.parameter import Parameter
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
 
 Array = np.ndarray[Any, Any]
-
-BLOCK = 16_384  # elements: with its slots and gradient a block of float32 takes 320 KiB at most
 
 
 def _positive(operation: str, parameter: str, value: object) -> float:
@@ -46,7 +46,6 @@ class Optimizer(ABC):
         self.learning_rate = learning_rate
         self._slots: dict[str, tuple[Array, ...]] = {}
         self._steps: dict[str, int] = {}  # per parameter: one unfrozen later starts at 1
-        self._scratch: dict[np.dtype[Any], Array] = {}
 
     @property
     def learning_rate(self) -> float:
@@ -58,10 +57,11 @@ class Optimizer(ABC):
         self._learning_rate = _positive(self.name, "learning_rate", value)
 
     @abstractmethod
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
-        """Update one block of a parameter and its slots in place; `t` counts the steps from 1.
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+        """Update a parameter and its slots in place; `t` counts the steps from 1.
 
-        All arrays are one-dimensional and of one length and dtype; `gradient` is read only.
+        All arrays are one-dimensional, contiguous and of one length and dtype; `gradient` is
+        not to be written to.
         """
 
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
@@ -82,19 +82,16 @@ class Optimizer(ABC):
                         f"{value.shape}, got {array.shape}; a model needs its own optimizer"
                     )
             self._steps[key] += 1
-            scratch = self._scratch[value.dtype]
-            flat = [array.reshape(-1) for array in (value, gradient, *slots)]
-            for begin in range(0, value.size, BLOCK):
-                v, g, *s = (array[begin : begin + BLOCK] for array in flat)
-                self.apply(self._steps[key], v, g, scratch[: v.size], *s)
+            if value.size:
+                gradient = np.ascontiguousarray(gradient, value.dtype)
+                flat = [array.reshape(-1) for array in (value, gradient, *slots)]
+                self.apply(self._steps[key], *flat)
             parameter.bump()
 
     def _slots_for(self, key: str, value: Array) -> tuple[Array, ...]:
         if key not in self._slots:
             self._slots[key] = tuple(np.zeros(value.shape, value.dtype) for _ in self.slot_names)
             self._steps[key] = 0
-        if value.dtype not in self._scratch:
-            self._scratch[value.dtype] = np.empty(BLOCK, value.dtype)
         return self._slots[key]
 
     def state_dict(self) -> dict[str, Array]:
@@ -127,9 +124,6 @@ class Optimizer(ABC):
             for key in keys
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_scratch": {}}
-
     def __repr__(self) -> str:
         shown = (f"{k.lstrip('_')}={v!r}" for k, v in vars(self).items() if isinstance(v, float))
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -144,9 +138,8 @@ class SGD(Optimizer):
     def __init__(self, learning_rate: float = 0.01):
         super().__init__(learning_rate)
 
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
-        np.multiply(gradient, self.learning_rate, out=scratch)
-        value -= scratch
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+        updates.sgd(value, gradient, self.learning_rate)
 
 
 @registry.optimizers.register("momentum")
@@ -165,12 +158,9 @@ class Momentum(Optimizer):
         super().__init__(learning_rate)
         self.momentum = _fraction(self.name, "momentum", momentum)
 
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         (velocity,) = slots
-        velocity *= self.momentum
-        np.multiply(gradient, self.learning_rate, out=scratch)
-        velocity -= scratch
-        value += velocity
+        updates.momentum(value, gradient, velocity, self.learning_rate, self.momentum)
 
 
 @registry.optimizers.register("nesterov")
@@ -185,14 +175,9 @@ class Nesterov(Momentum):
 
     name = "nesterov"
 
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         (velocity,) = slots
-        velocity *= self.momentum
-        np.multiply(gradient, self.learning_rate, out=scratch)
-        velocity -= scratch
-        value -= scratch
-        np.multiply(velocity, self.momentum, out=scratch)
-        value += scratch
+        updates.momentum(value, gradient, velocity, self.learning_rate, self.momentum, True)
 
 
 @registry.optimizers.register("adagrad")
@@ -211,11 +196,9 @@ class AdaGrad(Optimizer):
         super().__init__(learning_rate)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         (squares,) = slots
-        np.multiply(gradient, gradient, out=scratch)
-        squares += scratch
-        _descend(value, gradient, scratch, squares, self.learning_rate, self.epsilon)
+        updates.by_squares(value, gradient, squares, self.learning_rate, 1.0, 1.0, self.epsilon)
 
 
 @registry.optimizers.register("rmsprop")
@@ -235,10 +218,10 @@ class RMSProp(Optimizer):
         self.decay = _fraction(self.name, "decay", decay)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         (squares,) = slots
-        _blend_squares(squares, gradient, scratch, self.decay)
-        _descend(value, gradient, scratch, squares, self.learning_rate, self.epsilon)
+        rate, decay = self.learning_rate, self.decay
+        updates.by_squares(value, gradient, squares, rate, decay, 1.0 - decay, self.epsilon)
 
 
 @registry.optimizers.register("adam")
@@ -267,32 +250,10 @@ class Adam(Optimizer):
         self.beta2 = _fraction(self.name, "beta2", beta2)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
-    def apply(self, t: int, value: Array, gradient: Array, scratch: Array, *slots: Array) -> None:
-        m, v = slots
-        np.multiply(gradient, 1.0 - self.beta1, out=scratch)
-        m *= self.beta1
-        m += scratch
-        _blend_squares(v, gradient, scratch, self.beta2)
+    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         # rate * mhat / (sqrt(vhat) + epsilon) = rate * a * m / (sqrt(v) + epsilon * b)
         b = math.sqrt(1.0 - self.beta2**t)
         a = b / (1.0 - self.beta1**t)
-        _descend(value, m, scratch, v, self.learning_rate * a, self.epsilon * b)
-
-
-def _blend_squares(squares: Array, gradient: Array, scratch: Array, decay: float) -> None:
-    """squares = decay * squares + (1 - decay) * gradient**2, in place."""
-    np.multiply(gradient, gradient, out=scratch)
-    scratch *= 1.0 - decay
-    squares *= decay
-    squares += scratch
-
-
-def _descend(
-    value: Array, direction: Array, scratch: Array, squares: Array, rate: float, epsilon: float
-) -> None:
-    """value -= rate * direction / (sqrt(squares) + epsilon), in place."""
-    np.sqrt(squares, out=scratch)
-    scratch += epsilon
-    np.divide(direction, scratch, out=scratch)
-    scratch *= rate
-    value -= scratch
+        m, v = slots
+        rate, epsilon = self.learning_rate * a, self.epsilon * b
+        updates.adam(value, gradient, m, v, rate, self.beta1, self.beta2, epsilon)

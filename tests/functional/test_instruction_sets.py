@@ -26,6 +26,8 @@ KERNELS = [
     "test_bits.py",
     "test_guard_pages.py",
     "test_memory.py",
+    "test_winograd.py",
+    "test_elementwise.py",
 ]
 KNOWN = {"baseline", "avx2", "avx512", "neon"}
 

@@ -147,7 +147,7 @@ def test_set_weights_gives_all_or_nothing():
     assert changed(net, before) == ["batch_norm_1/running_mean", "dense_1/bias"]
 
 
-def test_loading_takes_the_size_of_the_file(tmp_path):
+def test_loading_takes_the_size_of_the_file_and_of_what_is_packed_from_it(tmp_path):
     path = tmp_path / "net.safetensors"
     net = fastconv.Sequential([("Dense", {"units": 2048, "initializer": "ones"})], (8192,))
     net.save(path)
@@ -155,7 +155,7 @@ def test_loading_takes_the_size_of_the_file(tmp_path):
     tracemalloc.start()
     try:
         again = fastconv.load(path)
-        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size + 2**20
+        assert tracemalloc.get_traced_memory()[1] < 2 * path.stat().st_size + 2**20
     finally:
         tracemalloc.stop()
     assert again["dense_1"].params["weight"].min() == 1

@@ -42,7 +42,7 @@ def test_a_plan_as_text_and_as_plain_values():
     assert "conv2d_1+relu_1" in text
     assert text.endswith("at max_pool2d_1, beside 1.66 MiB of parameters")
     assert "\npacked: weights in" in text and "\nalive: the activations that" in text
-    assert "estimated fastest within 1 MiB\n" in text and "against" not in text
+    assert " within 1 MiB\n" in text and "against" not in text
     values = json.loads(json.dumps(plan.to_dict()))
     assert values["workspace_limit"] == 2**20
     assert values["peak"] == plan.peak == max(node["live"] for node in values["nodes"])
@@ -80,7 +80,9 @@ def test_training_takes_more():
     net = small()
     inference, training = net.plan(16), net.plan(16, training=True)
     assert training.peak > inference.peak
-    assert [node.id for node in training.nodes] == [step.id for step in net._graph.steps]
+    ids = [id for node in training.nodes for id in node.id.split("+")]
+    assert sorted(ids) == sorted(step.id for step in net._graph.steps)
+    assert ids.index("max_pool2d_1") < ids.index("relu_1")  # fewer elements to rectify
     net.freeze()
     assert net.plan(16, training=True).peak < training.peak
 

@@ -11,8 +11,8 @@ from fastconv import registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.layers.parameter import Parameter
 from fastconv.training import SGD, Adam, Momentum
-from fastconv.training.optimizers import BLOCK
 
+RUN = 4096  # elements that a thread takes at a time
 NAMES = registry.optimizers.names()
 RATE = 0.1
 
@@ -50,7 +50,7 @@ def optimizer(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 2, 2), (BLOCK - 1,), (2, BLOCK + 1)])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 2, 2), (RUN - 1,), (2, RUN + 1)])
 def test_steps_follow_the_paper(name, shape):
     rng = np.random.default_rng(0)
     start = rng.normal(size=shape)
@@ -78,15 +78,15 @@ def test_float32_stays_float32_and_gradients_may_be_strided(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_warm_step_allocates_no_arrays(name):
-    parameter = Parameter(np.ones(4 * BLOCK, np.float32))
-    gradient = np.ones(4 * BLOCK, np.float32)
+    parameter = Parameter(np.ones(16384, np.float32))
+    gradient = np.ones(16384, np.float32)
     chosen = optimizer(name)
     chosen.update({"w": parameter}, {"w": gradient})
     tracemalloc.start()
     chosen.update({"w": parameter}, {"w": gradient})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 8192  # views and numbers; a block alone has 65,536 bytes
+    assert peak < 8192  # views and numbers; the parameter alone has 65,536 bytes
 
 
 @pytest.mark.parametrize("name", NAMES)

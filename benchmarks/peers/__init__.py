@@ -1,0 +1,14 @@
+"""fastconv beside PyTorch, ONNX Runtime and OpenVINO, all in one process and one run.
+
+::
+
+    __main__    what to measure; writes the report
+       |
+    tables/     one table a module: cases, contenders, ratios
+       |
+    libraries/  one library a module: how it is called at its best
+       |
+    timing      the race: contenders take turns, round by round
+
+Run from the folder above: ``python -m peers --help``.
+"""

@@ -1,0 +1,122 @@
+"""Measure fastconv beside PyTorch, ONNX Runtime and OpenVINO, and write a report.
+
+One process, the same arrays, equally many threads, contenders taking turns.
+
+examples, from the folder benchmarks/:
+  python -m peers                                  everything, one thread
+  python -m peers --quick                          the same in a few minutes, less exact
+  python -m peers --threads 2 --tables forward     both cores, forward convolutions only
+  python -m peers --layers resnet50 mec "vgg*"     other layers
+  python -m peers --precision standard fast --algorithms direct im2col auto
+  python -m peers --peers torch --tables backward --layers rn2.3x3     one figure, at once
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fastconv
+
+from . import machine, report
+from .cases import TABLES, select
+from .settings import PEERS, Settings
+from .tables import ALL
+
+ROOT = Path(__file__).parents[2]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    found = argparse.ArgumentParser(
+        prog="python -m peers", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = found.add_argument
+    add("--threads", type=int, default=1, help="threads of every library (1)")
+    add("--tables", nargs="+", choices=ALL, default=ALL, help="which tables (all)")
+    add("--layers", nargs="+", default=("first",), metavar="NAME",
+        help=f"of {', '.join(TABLES)}, all, or layers and patterns of them (first)")  # fmt: skip
+    add("--peers", nargs="+", choices=PEERS, default=PEERS, help="which peers (all)")
+    add("--algorithms", nargs="+", default=("direct", "auto"), metavar="NAME",
+        help="columns of fastconv in the forward table (direct auto)")  # fmt: skip
+    add("--precision", nargs="+", default=("standard",), choices=("strict", "standard", "fast"),
+        help="of the algorithm auto, a column each (standard)")  # fmt: skip
+    add("--keep-output", action="store_true", help="let fastconv write into kept memory too")
+    add("--quick", action="store_true", help="fewer and shorter rounds")
+    add("--output", type=Path, default=ROOT / "docs" / "peers.md", metavar="FILE",
+        help="the report, relative to benchmarks/; JSON beside it (docs/peers.md)")  # fmt: skip
+    return found
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """Return the checked settings.
+
+    Raises
+    ------
+    ValueError
+        If a layer, an algorithm or the number of threads is impossible.
+    """
+    if arguments.threads < 1:
+        raise ValueError(f"threads must be at least 1, got {arguments.threads}")
+    select(tuple(arguments.layers))
+    for algorithm in arguments.algorithms:
+        # its error names those that there are
+        fastconv.prepare_conv2d(np.ones((1, 1, 3, 3), np.float32), algorithm=algorithm)
+    return Settings(
+        threads=arguments.threads,
+        peers=tuple(arguments.peers),
+        layers=tuple(arguments.layers),
+        algorithms=tuple(arguments.algorithms),
+        precisions=tuple(arguments.precision),
+        keep_output=arguments.keep_output,
+        quick=arguments.quick,
+    )
+
+
+def pin_threads(settings: Settings) -> None:
+    """Give every library equally many threads; the peers, not yet imported, read variables."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(settings.threads)
+    fastconv.set_num_threads(settings.threads)
+    if "torch" in settings.peers:
+        from .libraries import pytorch
+
+        pytorch.prepare(settings.threads)
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    found = parser()
+    arguments = found.parse_args()
+    try:
+        settings = settings_from(arguments)
+    except ValueError as error:
+        found.error(str(error))
+    start, others = time.monotonic(), machine.Others()
+    pin_threads(settings)
+    facts = machine.describe(settings)
+    tables = []
+    for name in arguments.tables:
+        tables += importlib.import_module(f"{__package__}.tables.{name}").run(settings)
+    minutes = (time.monotonic() - start) / 60
+    facts["run"] = f"{minutes:.1f} minutes, {'quick' if settings.quick else 'in full'}"
+    facts["quiet"] = str(others)
+    text = report.markdown(tables, facts, shlex.join(["python", "-m", "peers", *sys.argv[1:]]))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(text)
+    data = {"facts": facts, "tables": [table.to_json() for table in tables]}
+    arguments.output.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""fastconv's contenders for a convolution."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import fastconv
+
+from ..cases import Layer
+from ..contenders import Contender
+from ..settings import Settings
+
+__all__ = ["ARRAYS", "ONE_THREAD", "choice", "column", "convolutions"]
+
+ARRAYS = "conv2d on arrays"
+ONE_THREAD = "one thread"
+
+
+def column(algorithm: str, precision: str) -> str:
+    """Name the column of an algorithm; the default precision goes without saying."""
+    return algorithm if precision == "standard" else f"{algorithm} {precision}"
+
+
+def convolutions(
+    layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, settings: Settings
+) -> list[Contender]:
+    """Return a contender for each column: weights packed ahead, and last packed in the call."""
+    found = []
+    for algorithm in settings.algorithms:
+        # only auto looks at the precision: what is named is taken
+        for precision in settings.precisions if algorithm == "auto" else ("standard",):
+            if algorithm != "auto" and algorithm not in _costs(layer, precision):
+                continue
+            options = _options(layer, algorithm, precision)
+            packed = fastconv.prepare_conv2d(weight, **options)
+            call = partial(fastconv.conv2d, x, packed, bias, **options)
+            if settings.keep_output:
+                call = partial(call, out=call())
+            found.append(Contender(column(algorithm, precision), call))
+    options = _options(layer, "auto", "standard")
+    found.append(Contender(ARRAYS, partial(fastconv.conv2d, x, weight, bias, **options)))
+    if settings.threads > 1:
+        # beside the first column
+        found.append(Contender(ONE_THREAD, partial(_on_one_thread, found[0].call)))
+    return found
+
+
+def choice(layer: Layer, precision: str) -> str:
+    """Return what `auto` takes."""
+    return _costs(layer, precision).choice
+
+
+def _options(layer: Layer, algorithm: str, precision: str) -> dict[str, Any]:
+    return {**layer.options, "algorithm": algorithm, "precision": precision}
+
+
+def _costs(layer: Layer, precision: str) -> Any:
+    return fastconv.conv2d_costs(
+        layer.x_shape, layer.weight_shape, **layer.options, precision=precision
+    )
+
+
+def _on_one_thread(call: Any) -> Any:
+    threads = fastconv.get_num_threads()
+    fastconv.set_num_threads(1)
+    try:
+        return call()
+    finally:
+        fastconv.set_num_threads(threads)

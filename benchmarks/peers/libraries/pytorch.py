@@ -1,0 +1,103 @@
+"""PyTorch's contenders, each in its two layouts: plain NCHW and channels_last.
+
+Tensors are brought into their layout ahead of the timing, and share the memory of the NumPy
+arrays where it is plain. What PyTorch reorders in a call is part of the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..cases import Layer, Pool
+from ..contenders import Contender
+
+__all__ = ["LAYOUTS", "LAST", "PLAIN", "backward", "convolution", "fold", "max_pool",
+           "max_pool_backward", "prepare", "unfold"]  # fmt: skip
+
+PLAIN, LAST = "PyTorch", "PyTorch channels_last"
+LAYOUTS = {PLAIN: torch.contiguous_format, LAST: torch.channels_last}
+
+
+def prepare(threads: int) -> None:
+    """Give every operation `threads` threads; only training asks for gradients."""
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+
+
+def _layouts(*arrays: np.ndarray) -> Iterator[tuple[str, list[torch.Tensor]]]:
+    """Yield the arrays (N, C, H, W) as tensors in each layout."""
+    for name, layout in LAYOUTS.items():
+        yield name, [torch.from_numpy(a).contiguous(memory_format=layout) for a in arrays]
+
+
+def convolution(
+    layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray
+) -> list[Contender]:
+    """Return `conv2d` in each layout."""
+    shift = torch.from_numpy(bias)
+    return [
+        Contender(name, partial(F.conv2d, *tensors, shift, **layer.options))
+        for name, tensors in _layouts(x, weight)
+    ]
+
+
+def backward(layer: Layer, dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> list[Contender]:
+    """Return all three gradients in each layout, by the operator itself, without autograd."""
+    rest = ([layer.K], [layer.stride] * 2, [layer.padding] * 2, [1, 1], False, [0, 0],
+            layer.groups, [True] * 3)  # fmt: skip
+    gradients = torch.ops.aten.convolution_backward
+    return [
+        Contender(name, partial(gradients, *tensors, *rest))
+        for name, tensors in _layouts(dy, x, weight)
+    ]
+
+
+def _pool_arguments(pool: Pool) -> tuple[Any, ...]:
+    return [pool.R] * 2, [pool.stride] * 2, [pool.padding] * 2
+
+
+def max_pool(pool: Pool, x: np.ndarray) -> list[Contender]:
+    """Return `max_pool2d` in each layout; it always notes where the maxima were."""
+    return [
+        Contender(name, partial(F.max_pool2d, *tensors, *_pool_arguments(pool)))
+        for name, tensors in _layouts(x)
+    ]
+
+
+def max_pool_backward(pool: Pool, dy: np.ndarray, x: np.ndarray) -> list[Contender]:
+    """Return the gradient of max pooling in each layout."""
+    found = []
+    operators = torch.ops.aten
+    for name, (slope, image) in _layouts(dy, x):
+        arguments = _pool_arguments(pool)
+        _, indices = operators.max_pool2d_with_indices(image, *arguments)
+        call = partial(
+            operators.max_pool2d_with_indices_backward, slope, image, *arguments, [1, 1], False,
+            indices,
+        )  # fmt: skip
+        found.append(Contender(name, call))
+    return found
+
+
+def unfold(pool: Pool, x: np.ndarray) -> Contender:
+    """Return `unfold`, its result (N, C R S, OH OW) transposed to the book's for the check."""
+
+    def as_book(result: torch.Tensor) -> list[np.ndarray]:
+        return [result.numpy().transpose(0, 2, 1).reshape(-1, result.shape[1])]
+
+    image = torch.from_numpy(x)
+    return Contender("PyTorch unfold", partial(F.unfold, image, pool.R, **pool.options), as_book)
+
+
+def fold(pool: Pool, columns: np.ndarray) -> Contender:
+    """Return `fold` of the book's `columns` (N OH OW, C R S), in its own layout ahead."""
+    parts = columns.reshape(pool.N, -1, columns.shape[1]).transpose(0, 2, 1)
+    block = torch.from_numpy(np.ascontiguousarray(parts))
+    size = (pool.H, pool.H)
+    return Contender("PyTorch fold", partial(F.fold, block, size, pool.R, **pool.options))

@@ -1,0 +1,45 @@
+"""What a run measures and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .timing import Pace
+
+__all__ = ["PEERS", "Settings"]
+
+PEERS = ("torch", "onnxruntime", "openvino")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of one run; see ``python -m peers --help``.
+
+    Attributes
+    ----------
+    threads : int
+        Of every library.
+    peers : tuple of str
+        Which of `PEERS` take part.
+    layers : tuple of str
+        Names of layer tables, or of single layers.
+    algorithms, precisions : tuple of str
+        Columns of fastconv in the forward table: every algorithm, `auto` at every precision.
+    keep_output : bool
+        Whether fastconv writes to kept memory, as ONNX Runtime and OpenVINO do.
+    quick : bool
+    """
+
+    threads: int = 1
+    peers: tuple[str, ...] = PEERS
+    layers: tuple[str, ...] = ("first",)
+    algorithms: tuple[str, ...] = ("direct", "auto")
+    precisions: tuple[str, ...] = ("standard",)
+    keep_output: bool = False
+    quick: bool = False
+
+    @property
+    def pace(self) -> Pace:
+        """Of the races of this run."""
+        pause = 0.02 if self.threads > 1 else 0.0
+        return Pace(5, 0.005, pause) if self.quick else Pace(15, 0.02, pause)

@@ -1,0 +1,126 @@
+"""A table of results: rows of times, and ratios of fastconv to the best of its peers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .timing import Times
+
+__all__ = ["Ratio", "Row", "Table", "summary"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case.
+
+    Attributes
+    ----------
+    name : str
+    times : mapping of str to Times
+        By contender.
+    facts : mapping of str to str
+        What else is said of the case, by column.
+    tags : frozenset of str
+        By which ratios choose their rows.
+    """
+
+    name: str
+    times: Mapping[str, Times]
+    facts: Mapping[str, str] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Time of one contender over the best of others; below 1 is faster.
+
+    Attributes
+    ----------
+    label : str
+    ours : str
+    peers : tuple of str
+    aim, most : float, optional
+        The geometric mean, and the largest single ratio, to be reached.
+    tag : str, optional
+        Only rows that have it count.
+    statistic : str
+        A field of `Times`.
+    """
+
+    label: str
+    ours: str
+    peers: Sequence[str]
+    aim: float | None = None
+    most: float | None = None
+    tag: str | None = None
+    statistic: str = "median"
+
+    def of(self, row: Row) -> float | None:
+        """Return the ratio of a row, None where it has not both."""
+        peers = [getattr(row.times[p], self.statistic) for p in self.peers if p in row.times]
+        if self.ours not in row.times or not peers or (self.tag and self.tag not in row.tags):
+            return None
+        return float(getattr(row.times[self.ours], self.statistic) / min(peers))
+
+
+@dataclass
+class Table:
+    """Rows that were measured in one way.
+
+    Attributes
+    ----------
+    title : str
+    notes : sequence of str
+        What was in the timing and what was not.
+    ratios : sequence of Ratio
+    rows : list of Row
+    """
+
+    title: str
+    notes: Sequence[str]
+    ratios: Sequence[Ratio]
+    rows: list[Row] = field(default_factory=list)
+
+    def values(self, ratio: Ratio) -> dict[str, float]:
+        """Return a ratio by row, for the rows that have it."""
+        found = {row.name: ratio.of(row) for row in self.rows}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def contenders(self) -> list[str]:
+        """Return all contenders of all rows, in their order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.times))
+
+    def facts(self) -> list[str]:
+        """Return the columns of facts, in their order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.facts))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain JSON, seconds and ratios."""
+        return {
+            "title": self.title,
+            "notes": list(self.notes),
+            "rows": [
+                {
+                    "name": row.name,
+                    "facts": dict(row.facts),
+                    "seconds": {name: vars(times) for name, times in row.times.items()},
+                    "ratios": {r.label: value for r in self.ratios if (value := r.of(row))},
+                }
+                for row in self.rows
+            ],
+            "ratios": [
+                {**vars(ratio), "peers": list(ratio.peers), **summary(values)}
+                for ratio in self.ratios
+                if (values := self.values(ratio))
+            ],
+        }
+
+
+def summary(values: Mapping[str, float]) -> dict[str, Any]:
+    """Return geometric mean, the largest value and where it is."""
+    worst = max(values, key=lambda name: values[name])
+    mean = math.exp(math.fsum(map(math.log, values.values())) / len(values))
+    return {"geometric_mean": mean, "worst": values[worst], "worst_at": worst}

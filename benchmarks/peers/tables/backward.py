@@ -1,0 +1,48 @@
+"""All three gradients of a convolution against PyTorch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from suite.shapes import normal
+
+import fastconv
+
+from ..cases import Layer, select
+from ..contenders import Contender, compare
+from ..settings import Settings
+from ..table import Ratio, Row, Table
+from . import progress
+from .forward import PYTORCH
+
+
+def run(settings: Settings) -> list[Table]:
+    """Return one table for each that `settings.layers` names."""
+    if "torch" not in settings.peers:
+        return []
+    tables = []
+    for title, layers in select(settings.layers).items():
+        table = Table(
+            f"Backward convolution, layers of {title!r}",
+            [
+                "Gradients of input, weight and bias. fastconv's `conv2d_backward` on plain "
+                "arrays, what it packs is in the call; PyTorch's operator "
+                "`convolution_backward`, without autograd. New arrays and tensors each call.",
+            ],
+            [Ratio("fastconv / best of PyTorch", "fastconv", PYTORCH, 0.45, 1.0)],
+        )
+        for name, layer in layers.items():
+            progress(table.title, name)
+            table.rows.append(_row(name, layer, settings))
+        tables.append(table)
+    return tables
+
+
+def _row(name: str, layer: Layer, settings: Settings) -> Row:
+    from ..libraries import pytorch
+
+    x, weight = normal(layer.x_shape), normal(layer.weight_shape, 1)
+    dy = normal(fastconv.conv2d(x, weight, **layer.options).shape, 3)
+    call = partial(fastconv.conv2d_backward, dy, x, weight, **layer.options)
+    racing = [Contender("fastconv", call), *pytorch.backward(layer, dy, x, weight)]
+    return Row(name, compare(name, racing, settings.pace))

@@ -1,0 +1,45 @@
+"""The price of a call: a convolution so small that little but the call is left."""
+
+from __future__ import annotations
+
+from suite.shapes import Layer, normal
+
+from ..contenders import compare
+from ..libraries import ours
+from ..libraries.runtimes import NAMES, contenders
+from ..settings import Settings
+from ..table import Ratio, Row, Table
+from . import progress
+from .forward import PYTORCH
+
+LAYER = Layer(1, 8, 1, 3)
+NAME = "(1,1,8,8), 3x3"
+
+
+def run(settings: Settings) -> list[Table]:
+    """Return the table of the smallest calls."""
+    table = Table(
+        "The price of a call",
+        ["Weights prepared ahead for the algorithms; `conv2d on arrays` takes plain ones."],
+        [
+            Ratio("auto / best of PyTorch", "auto", PYTORCH, 1.5),
+            Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH),
+        ],
+    )
+    progress(table.title, NAME)
+    x, weight, bias = normal(LAYER.x_shape), normal(LAYER.weight_shape, 1), normal((1,), 2)
+    racing = [
+        one
+        for one in ours.convolutions(LAYER, x, weight, bias, settings)
+        if one.name != ours.ONE_THREAD
+    ]
+    if "torch" in settings.peers:
+        from ..libraries import pytorch
+
+        racing += pytorch.convolution(LAYER, x, weight, bias)
+    if set(NAMES) & set(settings.peers):
+        from ..libraries import onnx_files
+
+        racing += contenders(onnx_files.convolution(LAYER, weight, bias), x, settings)
+    table.rows.append(Row(NAME, compare(NAME, racing, settings.pace)))
+    return [table]

@@ -1,0 +1,353 @@
+# Winograd's minimal filtering for 3x3 kernels of stride 1: F(2x2, 3x3) and F(4x4, 3x3)
+# (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4).
+#
+#   tiles of M x M outputs           EDGE = M + 2 inputs a side, EDGE^2 products in place
+#   +----+----+----+                 of 9 M^2: 16 for 36, or 36 for 144.
+#   | t0 | t1 | t2 | ...
+#   +----+----+----+                 V[e][c][t] = transformed input,  tiles in the lanes
+#   |    |    |    |                 U[panel][e][c][LANES] = transformed weights
+#                                    Z[e][t][LANES] = sum over c of U V: the register tile
+#
+# A block of `length` tiles, counted through all images, is carried from input to output while
+# V and Z stay in the cache; each thread has a slot of workspace for one V and one Z.
+
+cdef extern from *:
+    """
+    /* A slot that no other thread holds; there are as many as threads. */
+    static int fc_take_slot(int *slots) {
+    #if defined(__GNUC__) || defined(__clang__)
+        for (int i = 0;; i++) {
+            if (__atomic_exchange_n(&slots[i], 1, __ATOMIC_ACQUIRE) == 0) return i;
+        }
+    #else
+        return 0;  /* built without threads */
+    #endif
+    }
+    static void fc_free_slot(int *slots, int i) {
+    #if defined(__GNUC__) || defined(__clang__)
+        __atomic_store_n(&slots[i], 0, __ATOMIC_RELEASE);
+    #endif
+    }
+    enum { FC_SLOTS = 256 };
+    """
+    int fc_take_slot(int*) noexcept nogil
+    void fc_free_slot(int*, int) noexcept nogil
+    enum: FC_SLOTS
+
+cdef struct Winograd:
+    const real* x
+    const real* u
+    const real* bias
+    real* y
+    real* work                             # [slot][V, Z]
+    unsigned char* broken                  # [n]: image n has a result that is not finite
+    Py_ssize_t N, C, K, H, W, OH, OW
+    Py_ssize_t xn, xc, xh, yn, yk, yh
+    Py_ssize_t top, left
+    Py_ssize_t tile_rows, tile_columns, tiles, length, panels
+    int m
+    bint relu
+    int slots[FC_SLOTS]
+
+
+cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
+    """v = B^T d along one axis."""
+    cdef vreal four = vset1(4)
+    cdef vreal five = vset1(5)
+    cdef vreal two = vset1(2)
+    cdef vreal a, b
+    if m == 2:
+        v[0] = d[0] - d[2]
+        v[1] = d[1] + d[2]
+        v[2] = d[2] - d[1]
+        v[3] = d[1] - d[3]
+    else:
+        v[0] = four * d[0] - five * d[2] + d[4]
+        a = d[4] - four * d[2]
+        b = d[3] - four * d[1]
+        v[1] = a + b
+        v[2] = a - b
+        a = d[4] - d[2]
+        b = two * (d[3] - d[1])
+        v[3] = a + b
+        v[4] = a - b
+        v[5] = four * d[1] - five * d[3] + d[5]
+
+
+cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
+    """y = A^T z along one axis."""
+    cdef vreal a, b, c, d
+    if m == 2:
+        y[0] = z[0] + z[1] + z[2]
+        y[1] = z[1] - z[2] - z[3]
+    else:
+        a = z[1] + z[2]
+        b = z[1] - z[2]
+        c = z[3] + z[4]
+        d = z[3] - z[4]
+        y[0] = z[0] + a + c
+        y[1] = b + vset1(2) * d
+        y[2] = a + vset1(4) * c
+        y[3] = b + vset1(8) * d + z[5]
+
+
+cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
+    """u = G g along one axis."""
+    cdef vreal a, b
+    if m == 2:
+        a = vset1(0.5) * (g[0] + g[2])
+        b = vset1(0.5) * g[1]
+        u[0] = g[0]
+        u[1] = a + b
+        u[2] = a - b
+        u[3] = g[2]
+    else:
+        a = vset1(<real> (-1.0 / 6)) * (g[0] + g[2])
+        b = vset1(<real> (1.0 / 6)) * g[1]
+        u[0] = vset1(0.25) * g[0]
+        u[1] = a - b
+        u[2] = a + b
+        a = vset1(<real> (1.0 / 24)) * g[0] + vset1(<real> (1.0 / 6)) * g[2]
+        b = vset1(<real> (1.0 / 12)) * g[1]
+        u[3] = a + b
+        u[4] = a - b
+        u[5] = g[2]
+
+
+cdef inline void transform_input(const Winograd* g, const int m, const real* x, Py_ssize_t i,
+                                 Py_ssize_t j, Py_ssize_t count, real* v,
+                                 Py_ssize_t plane) noexcept nogil:
+    """V of up to VL tiles of a row; x is a plane, (i, j) the first input, v at the first tile.
+
+    Down first, on vectors of neighbouring columns; then the columns are dealt out by their
+    place in a tile, and the lanes are tiles.
+    """
+    cdef vreal down[6 * 6]
+    cdef vreal line[6]
+    cdef vreal out[6]
+    cdef Py_ssize_t first, last
+    cdef int edge = m + 2
+    cdef int r, q, e
+    cdef const real* row
+    for q in range(m + 1 if VL > 1 else m + 2):
+        first = -(j + q * VL)
+        last = min(g.W - (j + q * VL), m * count + 2 - q * VL)
+        for r in range(edge):
+            if 0 <= i + r < g.H and last > 0:
+                row = x + (i + r) * g.xh + j + q * VL
+                line[r] = vload(row) if first <= 0 and last >= VL else vload_range(row, first, last)
+            else:
+                line[r] = vzero()
+        input_line(m, line, out)
+        for r in range(edge):
+            down[r * 6 + q] = out[r]
+    for r in range(edge):
+        vdeal(m, &down[r * 6], line)
+        input_line(m, line, out)
+        for e in range(edge):
+            vstore_n(v + (r * edge + e) * plane, out[e], count)
+
+
+cdef inline bint transform_output(const Winograd* g, const int m, const real* z, Py_ssize_t plane,
+                                  Py_ssize_t count, Py_ssize_t rows, Py_ssize_t columns,
+                                  Py_ssize_t channels, const real* bias, real* y) noexcept nogil:
+    """Write the outputs of `count` <= max(1, VL / m) tiles for VL channels from y on.
+
+    Returns whether all are finite.
+    """
+    cdef vreal line[6]
+    cdef vreal out[4]
+    cdef vreal across[4 * 6]
+    cdef vreal block[4][VL + 4]            # [output row][output column][lanes: channels]
+    cdef vreal shift = vload_n(bias, channels) if bias != NULL else vzero()
+    cdef vreal check = vzero()
+    cdef vreal value, all
+    cdef int edge = m + 2
+    cdef int t, i, j, k
+    for t in range(count):
+        for i in range(edge):
+            for j in range(edge):
+                line[j] = vload(z + (i * edge + j) * plane + t * LANES)
+            output_line(m, line, out)
+            for j in range(m):
+                across[j * 6 + i] = out[j]
+        all = vzero()
+        for j in range(m):
+            output_line(m, &across[j * 6], out)
+            for i in range(m):
+                value = out[i] + shift
+                all = all + value
+                block[i][t * m + j] = vrelu(value) if g.relu else value
+        check = check + (all - all)        # NaN once a value is not finite
+    for i in range(m):
+        if i < rows:
+            if VL < m:
+                for j in range(m):
+                    if j < columns:
+                        vstore_n(y + i * g.yh + j, block[i][j], channels)
+            else:
+                vtranspose(block[i])
+                for k in range(VL):
+                    if k < channels:
+                        vstore_n(y + k * g.yk + i * g.yh, block[i][k], columns)
+    return vsum(check) == 0
+
+
+cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
+                                real* v, real* z) noexcept nogil:
+    """The tiles begin .. end of the batch, from input to output."""
+    cdef Nest nest
+    cdef int edge = m + 2
+    cdef int group = max(1, VL // m)
+    cdef Py_ssize_t v_plane = g.C * g.length
+    cdef Py_ssize_t z_plane = g.length * LANES
+    cdef Py_ssize_t t, n, row, column, count, c, e, panel, piece, pieces, first, lane, channel, k
+    cdef Py_ssize_t length = end - begin
+    cdef const real* u
+    t = begin
+    while t < end:  # runs of tiles that lie side by side
+        n = t // (g.tile_rows * g.tile_columns)
+        row = t // g.tile_columns % g.tile_rows
+        column = t % g.tile_columns
+        count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> VL)
+        for c in range(g.C):
+            transform_input(g, m, g.x + n * g.xn + c * g.xc, row * m - g.top,
+                            column * m - g.left, count, v + c * g.length + t - begin, v_plane)
+        t += count
+    pieces = (length + TILE - 1) // TILE
+    nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
+    nest.x3 = g.length
+    for panel in range(g.panels):
+        for e in range(edge * edge):
+            u = g.u + (panel * edge * edge + e) * g.C * LANES
+            for piece in range(pieces):
+                first = piece * length // pieces
+                for channel from 0 <= channel < g.C by 512:
+                    nest.n3 = min(<Py_ssize_t> 512, g.C - channel)
+                    nest.fresh = channel == 0
+                    wide_tile(<int> ((piece + 1) * length // pieces - first),
+                              v + e * v_plane + channel * g.length + first, 1,
+                              u + channel * LANES, &nest,
+                              <vreal*> (z + e * z_plane + first * LANES))
+        t = begin
+        while t < end:
+            n = t // (g.tile_rows * g.tile_columns)
+            row = t // g.tile_columns % g.tile_rows
+            column = t % g.tile_columns
+            count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> group)
+            for lane from 0 <= lane < LANES by VL:
+                k = panel * LANES + lane
+                if k < g.K and not transform_output(
+                        g, m, z + (t - begin) * LANES + lane, z_plane, count,
+                        g.OH - row * m, min(g.OW - column * m, count * m), g.K - k,
+                        g.bias + k if g.bias != NULL else NULL,
+                        g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m):
+                    g.broken[n] = 1
+            t += count
+
+
+cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are blocks of tiles."""
+    cdef Winograd* g = <Winograd*> args
+    cdef int slot = fc_take_slot(g.slots)
+    cdef int edge = g.m + 2
+    cdef real* v = g.work + slot * edge * edge * g.length * (g.C + LANES)
+    cdef real* z = v + edge * edge * g.length * g.C
+    cdef Py_ssize_t item, first, last
+    for item in range(begin, end):
+        first = item * g.length
+        last = min(first + g.length, g.tiles)
+        if g.m == 2:
+            winograd_block(g, 2, first, last, v, z)
+        else:
+            winograd_block(g, 4, first, last, v, z)
+    fc_free_slot(g.slots, slot)
+
+
+def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::1] y,
+             real[::1] work, unsigned char[::1] broken, int m, Py_ssize_t length, pad, bint relu,
+             Py_ssize_t part, Py_ssize_t parts, int threads):
+    """y = 3x3 convolution of x through blocks of `length` tiles of m x m outputs.
+
+    work holds a V and a Z for each thread; broken[n] becomes 1 where an output is not finite.
+    """
+    cdef Winograd g
+    cdef const real[::1] bias_view
+    cdef Py_ssize_t blocks
+    cdef int i
+    g.bias = NULL
+    if bias is not None:
+        bias_view = bias
+        g.bias = &bias_view[0]
+    g.x, g.u, g.y = &x[0, 0, 0, 0], &u[0], &y[0, 0, 0, 0]
+    g.work, g.broken = &work[0], &broken[0]
+    g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    g.K, g.OH, g.OW = y.shape[1], y.shape[2], y.shape[3]
+    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
+    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
+    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
+    g.top, g.left = pad[0], pad[1]
+    g.m, g.length, g.relu = m, length, relu
+    g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
+    g.tiles = g.N * g.tile_rows * g.tile_columns
+    g.panels = (g.K + LANES - 1) // LANES
+    for i in range(FC_SLOTS):
+        g.slots[i] = 0
+    blocks = (g.tiles + length - 1) // length
+    with nogil:
+        run_items(winograd_items, &g, blocks, part, parts, 1, threads)
+
+
+cdef struct WinogradWeights:
+    const real* panels                     # [panel][c][3][3][LANES]
+    real* u                                # [panel][e][c][LANES]
+    Py_ssize_t C
+    int m
+
+
+cdef inline void transform_weight(const int m, const real* w, real* u,
+                                  Py_ssize_t plane) noexcept nogil:
+    cdef vreal line[3]
+    cdef vreal out[6]
+    cdef vreal down[6 * 3]
+    cdef int edge = m + 2
+    cdef int r, s, e
+    for s in range(3):
+        for r in range(3):
+            line[r] = vload(w + (r * 3 + s) * LANES)
+        weight_line(m, line, out)
+        for r in range(edge):
+            down[r * 3 + s] = out[r]
+    for r in range(edge):
+        weight_line(m, &down[r * 3], out)
+        for e in range(edge):
+            vstore(u + (r * edge + e) * plane, out[e])
+
+
+cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (panel, channel)."""
+    cdef const WinogradWeights* g = <const WinogradWeights*> args
+    cdef Py_ssize_t item, panel, c, lane
+    cdef int edge = g.m + 2
+    cdef const real* w
+    cdef real* u
+    for item in range(begin, end):
+        panel = item // g.C
+        c = item % g.C
+        for lane from 0 <= lane < LANES by VL:
+            w = g.panels + item * 9 * LANES + lane
+            u = g.u + (panel * edge * edge * g.C + c) * LANES + lane
+            if g.m == 2:
+                transform_weight(2, w, u, g.C * LANES)
+            else:
+                transform_weight(4, w, u, g.C * LANES)
+
+
+def winograd_weight(const real[::1] panels, real[::1] u, Py_ssize_t C, int m, Py_ssize_t part,
+                    Py_ssize_t parts, int threads):
+    """Transform packed panels [panel][c][3][3][LANES] to u [panel][e][c][LANES]."""
+    cdef WinogradWeights g
+    g.panels, g.u, g.C, g.m = &panels[0], &u[0], C, m
+    with nogil:
+        run_items(transform_weights, &g, panels.shape[0] // (9 * LANES), part, parts, 16, threads)

@@ -1,0 +1,105 @@
+"""Activations, masks, batch normalisation and optimizers' steps, compiled: exact where they copy,
+in place where `out` says so, and the same bits for every number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import functional
+from fastconv.functional import updates
+from fastconv.testing import assert_bits_equal, assert_close
+
+DTYPES = ["float32", "float64"]
+SIZES = [0, 1, 3, 15, 16, 17, 31, 33, 4095, 4097]  # around the lanes and around a run
+SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 0.0]
+
+
+@pytest.fixture
+def threads():
+    """Set the number of threads; the test's end takes it back."""
+    yield fastconv.set_num_threads
+    fastconv.set_num_threads(None)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_relu_and_its_gradient(size, dtype, normal):
+    x, dy = normal((size,), dtype), normal((size,), dtype)
+    x[-5:], dy[:5] = SPECIAL[: x[-5:].size], SPECIAL[: dy[:5].size]
+    y = functional.relu(x)
+    assert_bits_equal(y, np.where(x <= 0, x.dtype.type(0), x))
+    dx = np.where(y > 0, dy, x.dtype.type(0))
+    assert_bits_equal(functional.relu_backward(dy, y), dx)
+    same = x.copy()
+    assert functional.relu(same, out=same) is same
+    assert_bits_equal(same, y)
+    assert functional.relu_backward(dy, y, out=dy) is dy
+    assert_bits_equal(dy, dx)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_dropout_keeps_and_scales(size, dtype, normal, rng):
+    x, kept = normal((size,), dtype), rng.random(size) < 0.5
+    x[~kept] = np.nan
+    assert_bits_equal(functional.dropout(x, kept, 2.0), np.where(kept, 2 * x, x.dtype.type(0)))
+
+
+@pytest.mark.parametrize("layout", ["strided", "reversed", "read-only"])
+def test_any_layout_is_read(layout, normal):
+    x = {"strided": lambda a: a[:, ::2], "reversed": lambda a: a[::-1], "read-only": lambda a: a}
+    x = x[layout](normal((6, 8)))
+    x.flags.writeable = False
+    assert_bits_equal(functional.relu(x), np.maximum(x, 0) + np.float32(0))
+    assert_bits_equal(functional.relu_backward(x, x), np.where(x > 0, x, np.float32(0)))
+
+
+def batch_norm_twin(x, dy, weight, bias, epsilon):
+    """The formulas of Ioffe and Szegedy 2015, in float64."""
+    x, dy = x.astype("float64"), dy.astype("float64")
+    axes = (0, *range(2, x.ndim))
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    inverse = (1 / np.sqrt(x.var(axes) + epsilon)).reshape(shape)
+    z = (x - x.mean(axes).reshape(shape)) * inverse
+    y = z * weight.reshape(shape) + bias.reshape(shape)
+    dweight, dbias = (dy * z).sum(axes), dy.sum(axes)
+    count = x.size // x.shape[1]
+    dx = dy - (dbias.reshape(shape) + z * dweight.reshape(shape)) / count
+    return y, dx * inverse * weight.reshape(shape), dweight, dbias
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 3), (5, 1), (3, 2, 1, 1), (4, 3, 5, 7), (2, 2, 33, 17)])
+def test_batch_norm_follows_the_paper(shape, dtype, normal):
+    x, dy = normal(shape, dtype) + 3, normal(shape, dtype)
+    weight, bias = normal(shape[1:2], dtype), normal(shape[1:2], dtype)
+    y, mean, variance, inverse = functional.batch_norm(x, weight, bias, 1e-5)
+    dx, dweight, dbias = functional.batch_norm_backward(dy, x, weight, mean, inverse, True)
+    axes = (0, *range(2, x.ndim))
+    assert_close(variance.astype(dtype), x.astype("float64").var(axes).astype(dtype), factor=100)
+    found = (y, dx, dweight, dbias)
+    for ours, exact in zip(found, batch_norm_twin(x, dy, weight, bias, 1e-5), strict=True):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(
+            ours, exact, rtol=1e-3, atol=2e-4 if dtype == "float32" else 1e-9
+        )
+    again = functional.batch_norm(x, weight, bias, 1e-5, (mean, variance))
+    assert_bits_equal(again[0], y)
+
+
+def test_threads_change_no_bit(threads, normal):
+    x, dy = normal((40, 8, 30, 30)), normal((40, 8, 30, 30))
+    weight, bias = normal((8,)), normal((8,))
+    found = []
+    for number in (1, 2, 3):
+        threads(number)
+        y, mean, _, inverse = functional.batch_norm(x, weight, bias, 1e-5)
+        back = functional.batch_norm_backward(dy, x, weight, mean, inverse, True)
+        value, m, v = x.reshape(-1).copy(), np.zeros(x.size, "f4"), np.zeros(x.size, "f4")
+        updates.adam(value, dy.reshape(-1), m, v, 1e-3, 0.9, 0.999, 1e-8)
+        found.append((functional.relu(x), functional.relu_backward(dy, x), y, *back, value, m, v))
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert_bits_equal(one, other)

@@ -1,0 +1,161 @@
+"""Winograd's minimal filtering: accuracy, borders, what is not finite, limits, and its bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import memory, reference
+
+# (N, C, H, W), filters, padding: tails of tiles, panels and blocks, maps smaller than a tile
+CASES = [
+    ((1, 1, 3, 3), 1, 0),
+    ((1, 3, 7, 7), 5, 1),
+    ((2, 16, 13, 17), 40, 1),
+    ((3, 8, 8, 8), 64, 2),
+    ((1, 20, 30, 31), 33, ((0, 1), (2, 0))),
+    ((2, 5, 1, 1), 3, 1),
+    ((1, 4, 9, 70), 34, "same"),
+    ((1, 600, 9, 12), 33, 1),
+    ((5, 2, 4, 5), 2, ((3, 3), (4, 0))),
+]
+PRECISIONS = {"standard": 2, "fast": 4}
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request, rng):
+    shape, filters, padding = request.param
+    x = rng.standard_normal(shape)
+    weight = rng.standard_normal((filters, shape[1], 3, 3))
+    return x, weight, rng.standard_normal(filters), padding
+
+
+def largest_error(y, exact):
+    return np.abs(y - exact).max() / np.abs(exact).max()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_agrees_with_the_reference(case, precision, dtype):
+    x, weight, bias, padding = case
+    exact = reference.conv2d(x, weight, bias, padding=padding)
+    y = fastconv.conv2d(
+        x.astype(dtype), weight.astype(dtype), bias.astype(dtype), padding=padding,
+        algorithm="winograd", precision=precision,
+    )  # fmt: skip
+    unit = np.finfo(dtype).eps / 2
+    assert largest_error(y, exact) <= (60 if precision == "standard" else 600) * unit
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_gradient_of_the_input(case, precision):
+    x, weight, _, padding = case
+    exact_y = reference.conv2d(x, weight, padding=padding)
+    dy = np.cos(np.arange(exact_y.size)).reshape(exact_y.shape)
+    exact = reference.conv2d_backward(dy, x, weight, padding=padding)
+    found = fastconv.conv2d_backward(
+        dy, x, weight, padding=padding, algorithm="winograd", precision=precision
+    )
+    for gradient, expected in zip(found, exact, strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+def test_standard_is_as_accurate_as_promised(kind, rng):
+    draw = rng.standard_normal if kind == "gaussian" else rng.random
+    x, weight = draw((1, 256, 14, 14)), draw((64, 256, 3, 3))
+    exact = fastconv.conv2d(x, weight, padding=1)
+    x, weight = x.astype(np.float32), weight.astype(np.float32)
+    exact32 = fastconv.conv2d(x.astype(np.float64), weight.astype(np.float64), padding=1)
+    direct = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
+    standard = fastconv.conv2d(x, weight, padding=1, algorithm="winograd")
+    assert exact.shape == exact32.shape
+    assert largest_error(standard, exact32) <= 4 * largest_error(direct, exact32)
+    column = fastconv.im2col(x, 3, 3, pad=1)
+    product = (column @ weight.reshape(64, -1).T).reshape(1, 14, 14, 64).transpose(0, 3, 1, 2)
+    assert largest_error(direct, exact32) <= 2 * largest_error(product, exact32)
+
+
+def test_relu_is_fused(case):
+    x, weight, bias, padding = case
+    options = {"padding": padding, "algorithm": "winograd"}
+    y = fastconv.conv2d(x, weight, bias, **options)
+    clipped = fastconv.conv2d(x, weight, bias, activation="relu", **options)
+    np.testing.assert_array_equal(clipped, np.maximum(y, 0))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_bits_do_not_depend_on_batch_or_threads(precision, normal):
+    x, weight = normal((5, 12, 15, 18)), normal((40, 12, 3, 3))
+    options = {"padding": 1, "algorithm": "winograd", "precision": precision}
+    whole = fastconv.conv2d(x, weight, **options)
+    for n in range(5):
+        alone = fastconv.conv2d(x[n : n + 1], weight, **options)
+        assert alone.tobytes() == whole[n].tobytes()
+    try:
+        for threads in (1, 2, 7):
+            fastconv.set_num_threads(threads)
+            again = fastconv.conv2d(x[::-1], weight, **options)[::-1]
+            assert again.tobytes() == whole.tobytes()
+    finally:
+        fastconv.set_num_threads(None)
+
+
+def test_what_is_not_finite_stays_where_it_belongs(normal):
+    x, weight = normal((3, 16, 12, 12)), normal((32, 16, 3, 3))
+    x[1, 3, 5, 6], x[1, 2, 0, 0], x[2, 0, 11, 11] = np.inf, np.nan, 3e38
+    auto = fastconv.conv2d(x, weight, padding=1, algorithm="winograd")
+    direct = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
+    np.testing.assert_array_equal(np.isnan(auto), np.isnan(direct))
+    np.testing.assert_array_equal(auto[1], direct[1])
+    assert np.isfinite(auto[0]).all()
+    assert 0 < np.isnan(auto[1]).sum() < auto[1].size / 2
+
+
+def test_limits_are_kept(normal):
+    x, weight = normal((1, 64, 56, 56)), normal((64, 64, 3, 3))
+    costs = fastconv.conv2d_costs(x.shape, weight.shape, padding=1, threads=8)
+    assert costs.choice == "winograd"
+    least = costs["winograd"].least
+    for limit in (None, least, 2 * least):
+        table = fastconv.conv2d_costs(x.shape, weight.shape, padding=1, workspace_limit=limit)
+        with memory.track() as used:
+            y = fastconv.conv2d(x, weight, padding=1, workspace_limit=limit)
+        assert used.workspace_peak == table["winograd"].workspace
+        assert used.packed == table["winograd"].packed
+        assert limit is None or used.workspace_peak <= limit
+    below = fastconv.conv2d_costs(x.shape, weight.shape, padding=1, workspace_limit=least - 1)
+    assert below.choice == "direct"
+    with pytest.raises(fastconv.MemoryLimitError, match=str(least)):
+        fastconv.conv2d(x, weight, padding=1, algorithm="winograd", workspace_limit=least - 1)
+    assert y.shape == (1, 64, 56, 56)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"groups": 2}])
+def test_other_geometries_are_refused(options, normal):
+    weight = normal((4, 4 // options.get("groups", 1), 3, 3))
+    with pytest.raises(ValueError, match="'winograd' needs a 3x3 kernel"):
+        fastconv.conv2d(normal((1, 4, 9, 9)), weight, algorithm="winograd", **options)
+    with pytest.raises(ValueError, match="'winograd' needs a 3x3 kernel"):
+        fastconv.conv2d(normal((1, 4, 9, 9)), normal((4, 4, 2, 3)), algorithm="winograd")
+
+
+def test_strict_never_rounds_otherwise(normal):
+    x, weight = normal((1, 64, 28, 28)), normal((64, 64, 3, 3))
+    strict = fastconv.conv2d(x, weight, precision="strict")
+    assert strict.tobytes() == fastconv.conv2d(x, weight, algorithm="im2col").tobytes()
+    with pytest.raises(ValueError, match="precision is 'strict'"):
+        fastconv.conv2d(x, weight, algorithm="winograd", precision="strict")
+    assert fastconv.conv2d_costs(x.shape, weight.shape).choice == "winograd"
+    assert fastconv.conv2d_costs(x.shape, weight.shape, dtype="float64").choice == "direct"
+
+
+def test_a_prepared_weight_gives_the_same_bits(normal):
+    x, weight = normal((2, 32, 20, 20)), normal((48, 32, 3, 3))
+    prepared = fastconv.prepare_conv2d(weight)
+    y = fastconv.conv2d(x, prepared, algorithm="winograd")
+    assert y.tobytes() == fastconv.conv2d(x, weight, algorithm="winograd").tobytes()
+    with memory.track() as used:
+        fastconv.conv2d(x, prepared, algorithm="winograd")
+    assert used.packed == 0
