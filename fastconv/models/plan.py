@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -112,10 +113,17 @@ class Plan:
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
                 "packed", "alive", "why"]  # fmt: skip
         rows = [
-            [node.id + ("*" if node.estimated else ""), node.algorithm, f"{node.multiply_adds:,}",
-             f"{node.parameters:,}", format_bytes(node.activations), format_bytes(node.workspace),
-             format_bytes(node.packed), format_bytes(node.live),
-             node.why.partition(",")[0]]  # fmt: skip
+            [
+                node.id + ("*" if node.estimated else ""),
+                node.algorithm,
+                f"{node.multiply_adds:,}",
+                f"{node.parameters:,}",
+                format_bytes(node.activations),
+                format_bytes(node.workspace),
+                format_bytes(node.packed),
+                format_bytes(node.live),
+                re.split(r", (?=[\d.e+-]+ ms )", node.why)[0],  # to_dict has the figures
+            ]
             for node in self.nodes
         ]
         lines = [
