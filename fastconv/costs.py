@@ -138,9 +138,9 @@ def choose(
         if name != choice
     ]
     bound = "" if limit is None else f" within {format_bytes(limit)}"
-    kind = f", in {cost.tile}x{cost.tile} tiles" if cost.tile else ""
+    kind = f" as F({cost.tile}x{cost.tile}, 3x3)" if cost.tile else ""
     return choice, (
-        f"estimated fastest{bound}{kind}, an image {cost.seconds * 1e3:.3g} ms with "
+        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
         f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"
     )
 

@@ -260,7 +260,8 @@ class Window2D:
                     "or more padding"
                 )
             windows = room // stride + 1
-            # as PyTorch: the extra window must start inside the map or the padding before it
+            # The extra window must start inside the map or the padding before it, as PyTorch
+            # has it; a window larger than the padded map is an error also with ceil_mode.
             if self.ceil_mode and room % stride and windows * stride < length + before:
                 windows += 1
             if windows > LARGEST:

@@ -104,10 +104,6 @@ class _Arena:
         with self.lock:
             self.free.append(block)
 
-    def renew_lock(self) -> None:
-        """Make the lock anew: in a child after fork the thread that held it may not exist."""
-        self.lock = threading.Lock()
-
     def release(self) -> int:
         with self.lock:
             released = sum(block.nbytes for block in self.free)
@@ -116,14 +112,22 @@ class _Arena:
 
 
 _arena = _Arena()
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_arena.renew_lock)
 
 
 #: Bytes from which an array's memory is worth lending.
 WORTH_LENDING = 1 << 16
 _slab = Slab()
 _recycling: ContextVar[bool] = ContextVar("fastconv_recycling", default=False)
+
+
+def _renew_locks() -> None:
+    """Make the locks anew: in a child after fork the thread that held one may not exist."""
+    _arena.lock = threading.Lock()
+    _slab.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 @contextmanager
@@ -236,7 +240,7 @@ def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int 
     if value is None:
         return None
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
+        match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
         if match and match[2].lower() in UNITS:
             return int(float(match[1]) * UNITS[match[2].lower()])
         raise ArgumentError(

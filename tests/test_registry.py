@@ -285,3 +285,9 @@ def test_other_versions_and_names_of_a_foreign_namespace_are_offered():
 def test_a_bare_name_of_a_layer_is_told_the_full_one():
     with pytest.raises(ArgumentError, match="got 'Swish'; write 'your_package.Swish.v1'"):
         fastconv.register_layer("Swish")(type("Swish", (fastconv.Layer,), {}))
+
+
+@pytest.mark.parametrize("pattern", [3, None, b"conv*"])
+def test_a_pattern_is_a_text(pattern):
+    with pytest.raises(ArgumentTypeError, match="list_layers: pattern must be a text, got"):
+        fastconv.list_layers(pattern)

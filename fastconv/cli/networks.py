@@ -12,7 +12,7 @@ from typing import Any
 from fastconv import models
 from fastconv.errors import ArgumentError, ConfigError
 from fastconv.geometry import as_int
-from fastconv.models import strict_json
+from fastconv.models import files
 
 SUFFIX = ".safetensors"
 
@@ -68,9 +68,8 @@ def read_network(path: str, seed: int | None = None) -> models.Model:
     """
     if Path(path).suffix == SUFFIX:
         return models.load(path)
-    config = strict_json.parse(Path(path).read_bytes(), path)
     try:
-        return models.from_config(config, seed=seed)
+        return models.from_config(Path(path).read_bytes(), seed=seed)
     except ConfigError as error:
         raise ArgumentError(f"{path}: {error}") from error
 
@@ -86,15 +85,20 @@ def write(text: str) -> None:
     print(text, flush=True)
 
 
-def check_writable(command: str, option: str, path: str, suffix: str = "") -> None:
-    """Refuse a path that cannot be written, before time is spent on what goes to it."""
-    if Path(path).suffix != suffix and suffix:
-        raise ArgumentError(f"{command}: {option} must end in {suffix}, got {path!r}")
+def check_writable(command: str, option: str, path: str) -> None:
+    """Refuse a path whose folder is not there, before time is spent on what goes to it."""
     folder = Path(path).resolve().parent
     if not folder.is_dir():
         raise ArgumentError(
             f"{command}: the folder of {option} must exist, got {str(folder)!r}; create it first"
         )
+
+
+def check_saving(command: str, option: str, path: str) -> None:
+    """Refuse a path that `Model.save` would refuse, or that no command could read again."""
+    if Path(path).suffix != SUFFIX:
+        raise ArgumentError(f"{command}: {option} must end in {SUFFIX}, got {path!r}")
+    check_writable(command, option, files.target_of(command, path)[0])
 
 
 def version() -> str:

@@ -30,14 +30,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, registry
-from fastconv.cli.networks import (
-    SUFFIX,
-    add_file,
-    at_least,
-    check_writable,
-    read_network,
-    write,
-)
+from fastconv.cli.networks import add_file, at_least, check_saving, read_network, write
 from fastconv.errors import ArgumentError, FormatError, ShapeError
 
 
@@ -77,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     if rate is not None and not 0 < rate < math.inf:
         raise ArgumentError(f"train: --learning-rate must be positive and finite, got {rate:g}")
     if arguments.save:
-        check_writable("train", "--save", arguments.save, SUFFIX)
+        check_saving("train", "--save", arguments.save)
     net = read_network(arguments.file, arguments.seed)
     last = net.output_layers()[0]
     softmax = (registry.layers.name_of(type(last)) or "").startswith("fastconv.Softmax.")
@@ -147,6 +140,9 @@ def _npz(path: str) -> list[np.ndarray[Any, Any]]:
             f"train: {path} must hold x and y, or x, y, x_test and y_test; "
             f"{', '.join(missing)} is missing, it has {', '.join(arrays) or 'none'}"
         )
+    for name in names:
+        if not arrays[name].ndim:
+            raise FormatError(f"train: {path} must hold {name} as an array of rows, got one value")
     for name in names[::2]:
         if len(arrays[name]) != len(arrays["y" + name[1:]]):
             raise FormatError(f"train: {path} must hold as many rows of y{name[1:]} as of {name}")

@@ -1,5 +1,6 @@
 """Operations on arrays, without state: check, choose, take memory, call the kernel."""
 
+from .average_pooling import avg_pool2d, avg_pool2d_backward
 from .choosing import conv2d_costs
 from .conv2d import conv2d, conv2d_backward
 from .dense import dense, dense_backward
@@ -18,8 +19,6 @@ from .elementwise import (
 from .normalize import batch_norm, batch_norm_backward
 from .packing import PackedWeight, prepare_conv2d, prepare_dense
 from .pooling import (
-    avg_pool2d,
-    avg_pool2d_backward,
     max_pool2d,
     max_pool2d_argmax,
     max_pool2d_argmax_backward,

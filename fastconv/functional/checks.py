@@ -12,6 +12,7 @@ from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 __all__ = ["as_array", "as_output", "contiguous", "readable", "same_dtype"]
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+NUMBERS = (int, float, np.integer, np.float32)  # what lists may hold; a np.float64 is a float
 
 
 def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
@@ -25,12 +26,7 @@ def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
     if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
         return value
     if isinstance(value, (list, tuple)):
-        try:
-            return np.array(value, np.float64)
-        except (TypeError, ValueError):
-            raise ArgumentTypeError(
-                f"{operation}: {parameter} must be an array of numbers, got {shorten(value)}"
-            ) from None
+        return _from_list(operation, parameter, value)
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentTypeError(
             f"{operation}: {parameter} is a masked array, whose mask would be lost; "
@@ -49,6 +45,29 @@ def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
         f"{operation}: {parameter} must be float32 or float64, got {array.dtype}; "
         "cast it, for example with .astype(np.float32)"
     )
+
+
+def _from_list(operation: str, parameter: str, value: list | tuple) -> np.ndarray:
+    """Return nested lists of numbers as float64; what NumPy would make numbers of is refused."""
+    try:
+        array = np.array(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentTypeError(
+            f"{operation}: {parameter} must be an array of numbers, got {shorten(value)}"
+        ) from None
+    rows: list[Any] = [value]  # an end is sure: NumPy has found them nested evenly
+    while rows:
+        row = rows.pop()
+        kinds = {item.dtype.type if type(item) is np.ndarray else type(item) for item in row}
+        for kind in kinds:
+            if issubclass(kind, (list, tuple)):
+                rows.extend(item for item in row if isinstance(item, kind))
+            elif not issubclass(kind, NUMBERS) or issubclass(kind, (bool, np.timedelta64)):
+                raise ArgumentTypeError(
+                    f"{operation}: {parameter} must be an array of numbers, got a list that "
+                    f"holds {kind.__name__}"
+                )
+    return array
 
 
 def same_dtype(operation: str, first: str, a: np.ndarray, second: str, b: np.ndarray) -> None:

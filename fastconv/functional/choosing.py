@@ -165,7 +165,7 @@ def conv2d_costs(
     check_choice(operation, "precision", precision, PRECISIONS)
     count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
-        kind = np.dtype(dtype)
+        kind = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
     except TypeError:
         kind = None
     if kind not in (np.float32, np.float64):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from .. import kernels, memory, threads
-from ..errors import ArgumentError, ShapeError, shorten
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 from . import checks
 from .algorithms import direct_input, direct_weight, forward, im2col_backward, winograd_input
 from .choosing import plan
-from .packing import PackedWeight, few_filters
+from .packing import PackedWeight, check_activation, few_filters
 
 __all__ = ["conv2d", "conv2d_backward"]
 
@@ -103,10 +104,8 @@ def conv2d(
     )  # fmt: skip
     if bias is not None:
         bias = as_bias(operation, bias, g.K, x)
-    if activation is not None and activation != "relu":
-        raise ArgumentError(
-            f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
-        )
+    if activation is not None:
+        check_activation(operation, activation)
     inputs = [a for a in (x, weight, bias) if isinstance(a, np.ndarray)] if out is not None else []
     y = checks.as_output(operation, out, g.output_shape, x.dtype, *inputs)
     if y.size == 0:
@@ -226,7 +225,13 @@ def conv2d_backward(
 
 def check_needs(operation: str, needs: Any) -> frozenset[str]:
     """Return the set of gradients that are wanted."""
-    words = frozenset((needs,) if isinstance(needs, str) else needs)
+    words = (needs,) if isinstance(needs, str) else needs
+    if not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
+        raise ArgumentTypeError(
+            f"{operation}: needs must be a sequence of 'x', 'weight' and 'bias', "
+            f"got {shorten(needs)}"
+        )
+    words = frozenset(words)
     unknown = words - {"x", "weight", "bias"}
     if unknown:
         raise ArgumentError(

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
-from ..errors import ArgumentError, ShapeError, shorten
+from ..errors import ShapeError
 from ..geometry import SUM_LENGTH, check_axes
 from . import checks
 from .conv2d import as_bias, check_needs
-from .packing import PackedWeight, dense_panels, pack_backward
+from .packing import PackedWeight, check_activation, dense_panels, pack_backward
 
 __all__ = ["dense", "dense_backward"]
 
@@ -73,10 +73,8 @@ def dense(
         )
     if bias is not None:
         bias = as_bias(operation, bias, units, x)
-    if activation is not None and activation != "relu":
-        raise ArgumentError(
-            f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
-        )
+    if activation is not None:
+        check_activation(operation, activation)
     y = checks.as_output(operation, out, (x.shape[0], units), x.dtype, x)
     if y.size == 0:
         return y

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import costs, kernels, memory, threads
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 from ..geometry import as_int, as_padding, as_pair, check_axes
 from . import checks
 
@@ -168,6 +168,18 @@ def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str,
     if value not in choices:
         raise ArgumentError(
             f"{operation}: {parameter} must be one of {', '.join(choices)}, got {value!r:.60}"
+        )
+
+
+def check_activation(operation: str, activation: Any) -> None:
+    """Raise unless `activation` is None or "relu"."""
+    if activation is not None and not isinstance(activation, str):
+        raise ArgumentTypeError(
+            f"{operation}: activation must be None or 'relu', got {type(activation).__name__}"
+        )
+    if activation not in (None, "relu"):
+        raise ArgumentError(
+            f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
         )
 
 

@@ -1,20 +1,18 @@
-"""Max and average pooling."""
+"""Max pooling."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .. import kernels, memory, threads
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from ..geometry import Window2D, as_padding, as_pair, as_shape, check_axes
+from ..geometry import as_shape, check_axes
 from . import checks
+from .pool_plan import Pool, make_pool
 
 __all__ = [
-    "avg_pool2d",
-    "avg_pool2d_backward",
     "max_pool2d",
     "max_pool2d_argmax",
     "max_pool2d_argmax_backward",
@@ -22,71 +20,8 @@ __all__ = [
 ]
 
 
-class _Pool:
-    """One checked pooling: the window, the resolved padding, the output, and how to run it."""
-
-    def __init__(
-        self, operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
-        dilation: Any = 1, ceil_mode: bool = False,
-    ):  # fmt: skip
-        check_axes(operation, "x", shape, "NCHW")
-        self.operation = operation
-        self.window = window = Window2D.make(
-            operation, pool_size, stride, padding, dilation, ceil_mode, "pool_size"
-        )
-        n, c, h, w = shape
-        self.planes, self.size = n * c, (h, w)
-        self.output = window.output_size(operation, (h, w))
-        self.shape = (n, c, *self.output)
-        self.pads = window.resolve((h, w))
-        self.pad = self.pads[0][0], self.pads[1][0]
-        for axis in (0, 1):
-            self._check_windows_see_the_map(axis)
-
-    def _check_windows_see_the_map(self, axis: int) -> None:
-        """The first and the last window, and with them all, must reach an element of the map.
-
-        With dilation a window may step over a small map; then each is looked at.
-        """
-        size, taps, before = self.size[axis], self.window.kernel[axis], self.pads[axis][0]
-        stride, dilation = self.window.stride[axis], self.window.dilation[axis]
-        count = self.output[axis]
-        positions = (0, count - 1) if dilation <= size else range(min(count, before + size + 1))
-        for i in positions:
-            start = i * stride - before
-            first = max(0, -(start // dilation)) if start < 0 else 0  # first tap at or after 0
-            if first >= taps or start + first * dilation >= size:
-                raise ArgumentError(
-                    f"{self.operation}: padding must leave an element of the input in every "
-                    f"window, got padding {self.pads} for pool_size {self.window.kernel} on a "
-                    f"map of {self.size[0]}x{self.size[1]}"
-                )
-
-    def run(self, kernel: Any, *args: Any) -> None:
-        outputs = self.planes * self.output[0] * self.output[1]
-        work = outputs * (self.window.taps + threads.MOVE)
-        threads.run(kernel, *args, work=work)
-
-    def flat(self, array: np.ndarray) -> np.ndarray:
-        return array.reshape(self.planes, *array.shape[2:])
-
-
-_remembered = lru_cache(maxsize=1024, typed=True)(_Pool)
-
-
-def _pool(
-    operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
-    dilation: Any = 1, ceil_mode: Any = False,
-) -> _Pool:  # fmt: skip
-    """Return the pooling, checked once for each set of arguments."""
-    stride = pool_size if stride is None else stride
-    if type(padding) is not str:  # else a word, which is looked up as it is
-        padding = as_padding(operation, padding)
-    pool_size = as_pair(operation, "pool_size", pool_size, 1)
-    stride = as_pair(operation, "stride", stride, 1)
-    dilation = as_pair(operation, "dilation", dilation, 1)
-    make = _Pool if type(ceil_mode) is not bool else _remembered
-    return make(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
+#: Outputs whose flat indices are made at a time: they stay in the cache, and Ctrl-C is heard.
+INDICES_AT_ONCE = 2**17
 
 
 def max_pool2d(
@@ -141,7 +76,7 @@ def max_pool2d(
     """
     operation = "max_pool2d"
     x = checks.as_array(operation, "x", x)
-    pool = _pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = make_pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
     if not isinstance(return_indices, bool):
         raise ArgumentTypeError(
             f"{operation}: return_indices must be True or False, got {shorten(return_indices)}"
@@ -151,7 +86,7 @@ def max_pool2d(
     return y if argmax is None else (y, _flat_indices(pool, argmax))
 
 
-def _max(pool: _Pool, x: np.ndarray, y: np.ndarray, wants_argmax: bool) -> np.ndarray | None:
+def _max(pool: Pool, x: np.ndarray, y: np.ndarray, wants_argmax: bool) -> np.ndarray | None:
     argmax = None
     if wants_argmax:
         argmax = memory.empty(pool.shape, np.uint8 if pool.window.taps <= 256 else np.int32)
@@ -165,17 +100,24 @@ def _max(pool: _Pool, x: np.ndarray, y: np.ndarray, wants_argmax: bool) -> np.nd
     return argmax
 
 
-def _flat_indices(pool: _Pool, argmax: np.ndarray) -> np.ndarray:
+def _flat_indices(pool: Pool, argmax: np.ndarray) -> np.ndarray:
     """Positions in the window to flat positions in the map."""
     window = pool.window
     taps = np.arange(window.taps)
     rows, columns = taps // window.kernel[1], taps % window.kernel[1]
     offsets = (rows * window.dilation[0] - pool.pad[0]) * pool.size[1]
     offsets += columns * window.dilation[1] - pool.pad[1]
+    tops = np.arange(pool.output[0]) * window.stride[0] * pool.size[1]
+    lefts = np.arange(pool.output[1]) * window.stride[1]
     indices = memory.empty(argmax.shape, np.int64)
-    np.take(offsets, argmax, out=indices, mode="clip")
-    indices += (np.arange(pool.output[0]) * window.stride[0] * pool.size[1])[:, None]
-    indices += np.arange(pool.output[1]) * window.stride[1]
+    flat = indices.reshape(-1, len(lefts))  # (N C OH, OW)
+    positions = argmax.reshape(flat.shape)
+    at_once = max(1, INDICES_AT_ONCE // len(lefts))
+    for begin in range(0, len(flat), at_once):
+        part = flat[begin : begin + at_once]
+        np.take(offsets, positions[begin : begin + at_once], out=part, mode="clip")
+        part += tops[np.arange(begin, begin + len(part)) % len(tops), None]
+        part += lefts
     return indices
 
 
@@ -258,7 +200,7 @@ def max_pool2d_argmax(
     (dtype('uint8'), 3)
     """
     x = checks.as_array("max_pool2d", "x", x)
-    pool = _pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = make_pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
     y = memory.empty(pool.shape, x.dtype)
     argmax = _max(pool, x, y, True)
     assert argmax is not None
@@ -279,8 +221,8 @@ def max_pool2d_argmax_backward(
     operation = "max_pool2d_backward"
     dy = checks.as_array(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
-    pool = _pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
-    _check_gradient(pool, dy)
+    pool = make_pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool.check_gradient(dy)
     if argmax.shape != pool.shape or argmax.dtype not in (np.uint8, np.int32):
         raise ShapeError(
             f"{operation}: argmax must be uint8 or int32 of shape {pool.shape}, "
@@ -293,122 +235,5 @@ def max_pool2d_argmax_backward(
             kernels.module(dy.dtype).max_pool2d_backward, pool.flat(checks.contiguous(dy)),
             pool.flat(checks.contiguous(argmax)), pool.flat(dx), window.kernel, window.stride,
             pool.pad, window.dilation,
-        )  # fmt: skip
-    return dx
-
-
-def _check_gradient(pool: _Pool, dy: np.ndarray) -> None:
-    if dy.shape != pool.shape:
-        raise ShapeError(
-            f"{pool.operation}: dy must have the shape of the output, {pool.shape}, got {dy.shape}"
-        )
-
-
-def _check_flag(operation: str, count_include_pad: Any) -> None:
-    if not isinstance(count_include_pad, bool):
-        raise ArgumentTypeError(
-            f"{operation}: count_include_pad must be True or False, "
-            f"got {shorten(count_include_pad)}"
-        )
-
-
-def avg_pool2d(
-    x: Any,
-    pool_size: Any,
-    *,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = False,
-    out: np.ndarray | None = None,
-) -> np.ndarray:
-    """Take the average of each window.
-
-    Parameters
-    ----------
-    x : ndarray (N, C, H, W), float32 or float64
-    pool_size, stride, padding, ceil_mode
-        As in `max_pool2d`.
-    count_include_pad : bool
-        Whether padded zeros count as elements; cells beyond the stated padding never do.
-    out : ndarray (N, C, OH, OW), optional
-
-    Returns
-    -------
-    ndarray (N, C, OH, OW)
-
-    Raises
-    ------
-    ArgumentError, ShapeError, ArgumentTypeError
-        As `max_pool2d`.
-
-    Notes
-    -----
-    No temporary bytes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0].tolist()
-    [[2.5, 4.5], [10.5, 12.5]]
-    """
-    operation = "avg_pool2d"
-    x = checks.as_array(operation, "x", x)
-    _check_flag(operation, count_include_pad)
-    pool = _pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
-    y = checks.as_output(operation, out, pool.shape, x.dtype, x)
-    if y.size:
-        pool.run(
-            kernels.module(x.dtype).avg_pool2d, pool.flat(checks.contiguous(x)), pool.flat(y),
-            pool.window.kernel, pool.window.stride, pool.pads, count_include_pad,
-        )  # fmt: skip
-    return y
-
-
-def avg_pool2d_backward(
-    dy: Any,
-    input_shape: Any,
-    pool_size: Any,
-    *,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = False,
-) -> np.ndarray:
-    """Share each gradient equally among the elements of its window.
-
-    Parameters
-    ----------
-    dy : ndarray (N, C, OH, OW), float32 or float64
-    input_shape : (N, C, H, W)
-    pool_size, stride, padding, ceil_mode, count_include_pad
-        As given to `avg_pool2d`.
-
-    Returns
-    -------
-    ndarray (N, C, H, W)
-
-    Raises
-    ------
-    ShapeError
-        If `dy` has not the shape of the output.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> avg_pool2d_backward(np.ones((1, 1, 1, 1)), (1, 1, 2, 2), 2)[0, 0].tolist()
-    [[0.25, 0.25], [0.25, 0.25]]
-    """
-    operation = "avg_pool2d_backward"
-    dy = checks.as_array(operation, "dy", dy)
-    shape = as_shape(operation, "input_shape", input_shape, "NCHW")
-    _check_flag(operation, count_include_pad)
-    pool = _pool(operation, shape, pool_size, stride, padding, 1, ceil_mode)
-    _check_gradient(pool, dy)
-    dx = memory.empty(shape, dy.dtype)
-    if dx.size:
-        pool.run(
-            kernels.module(dy.dtype).avg_pool2d_backward, pool.flat(checks.contiguous(dy)),
-            pool.flat(dx), pool.window.kernel, pool.window.stride, pool.pads, count_include_pad,
         )  # fmt: skip
     return dx

@@ -102,6 +102,7 @@ def pool_kind() -> str:
     return _pool.pool_kind()
 
 
-_active = os.environ.get("FASTCONV_ISA", "").lower() or available_isas()[-1]
+_asked = os.environ.get("FASTCONV_ISA") or available_isas()[-1]
+_active = _asked.lower() if _asked.lower() in KNOWN else _asked  # load says what is wrong
 _modules = load(_active)
 threads.slice_work = SLICE_WORK.get(_active, threads.slice_work)

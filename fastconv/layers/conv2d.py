@@ -50,7 +50,8 @@ class Conv2D(Layer):
     algorithm : {"auto", "direct", "im2col", "winograd"}
         Which algorithm computes; auto takes the fastest that keeps within the limit.
     precision : {"strict", "standard", "fast"}
-        Which algorithms auto may take; strict gives the same bits under any limit.
+        Which algorithms auto may take; strict: those of equal bits; standard: Winograd
+        F(2x2, 3x3) too, in float32; fast: also F(4x4, 3x3).
     initializer : name, (name, {...}) or callable
         Starting values of the weight.
 

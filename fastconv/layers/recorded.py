@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,12 +22,14 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
     Raises
     ------
     ArgumentTypeError
-        At once if `init` takes ``*args`` or a `name` of its own; later if arguments do not fit.
+        At once if `init` takes ``*args``, settings by position alone or a `name` of its own;
+        later if arguments do not fit.
     """
     signature = inspect.signature(init)
     parameters = signature.parameters
     kinds = {key: parameter.kind for key, parameter in parameters.items()}
-    if "name" in parameters or inspect.Parameter.VAR_POSITIONAL in kinds.values():
+    unnamed = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY}
+    if "name" in parameters or not unnamed.isdisjoint(list(kinds.values())[1:]):
         raise ArgumentTypeError(
             f"{init.__qualname__}: settings must be named, and 'name' belongs to the base class, "
             f"got {signature}"
@@ -106,7 +109,22 @@ def written(value: Any, owner: str, key: str) -> Any:
     if isinstance(value, tuple):
         return [written(item, owner, key) for item in value]
     if isinstance(value, dict):
+        for k in value:
+            if not isinstance(k, str) or not _has_utf8(k):
+                raise ConfigError(
+                    f"{owner}: {key} must have keys that are texts to be written, got {shorten(k)}"
+                )
         return {k: written(item, owner, f"{key}.{k}") for k, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{owner}: {key} must be finite to be written, got {value}")
+    if isinstance(value, int) and abs(value) >= 10**19:
+        raise ConfigError(
+            f"{owner}: {key} must have at most 19 digits to be written, got {shorten(value)}"
+        )
+    if isinstance(value, str) and not _has_utf8(value):
+        raise ConfigError(
+            f"{owner}: {key} must be a text in Unicode to be written, got {shorten(value)}"
+        )
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     name = registry.initializers.name_of(type(value))
@@ -116,6 +134,15 @@ def written(value: Any, owner: str, key: str) -> Any:
         f"{owner}: {key} must be a name, number, list or mapping to be written, got "
         f"{shorten(value)}; register it and give its name"
     )
+
+
+def _has_utf8(text: str) -> bool:
+    """Whether `text` can be written; half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _frozen(value: Any) -> Any:

@@ -53,7 +53,7 @@ class Spec:
         if not shape:
             raise ShapeError("Spec: shape must have at least one axis beside the batch, got ()")
         dtype = getattr(self.dtype, "name", None) or getattr(self.dtype, "__name__", self.dtype)
-        if dtype not in ("float32", "float64"):
+        if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
             raise ArgumentTypeError(
                 f"Spec: dtype must be 'float32' or 'float64', got {shorten(self.dtype)}"
             )

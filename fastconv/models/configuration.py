@@ -14,6 +14,7 @@ Names resolve in the registry alone: a configuration can import nothing and run 
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Mapping
@@ -83,6 +84,8 @@ def read(config: Any) -> tuple[Ends, str | None]:
     """
     _refuse_a_path(config)
     if isinstance(config, (str, bytes)):
+        mark = codecs.BOM_UTF8 if isinstance(config, bytes) else "\ufeff"  # of Windows' editors
+        config = config.removeprefix(mark)  # type: ignore[arg-type]
         config = strict_json.parse(config, "configuration")
     problems = Problems()
     if not isinstance(config, Mapping):

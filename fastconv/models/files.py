@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastconv.errors import ArgumentTypeError, ConfigError, FormatError, shorten
+from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, FormatError, shorten
 from fastconv.models import strict_json
 
-__all__ = ["Entry", "WeightFile", "open_weights", "write_weights"]
+__all__ = ["Entry", "WeightFile", "open_weights", "target_of", "write_weights"]
 
 Array = np.ndarray[Any, Any]
 
@@ -105,14 +105,16 @@ def open_weights(path: str | os.PathLike[str]) -> Iterator[WeightFile]:
 
     Raises
     ------
+    ArgumentTypeError, ArgumentError
+        If `path` is no path.
     FormatError
         If the file is none, is cut off, or its header does not fit it.
     OSError
         If the file cannot be read.
     """
-    with open(path, "rb") as file:
+    name = _checked("load", path)
+    with open(name, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        name = str(path)
         head = file.read(8)
         length = int.from_bytes(head, "little")
         if (len(head) < 8 or length > size - 8) and head.lstrip()[:1] in (b"{", b"["):
@@ -189,35 +191,76 @@ def write_weights(
 ) -> None:
     """Write a safetensors file in one go: whoever reads `path` sees the old file or the new.
 
+    A symbolic link stays one, and a file keeps its mode.
+
     Raises
     ------
-    ArgumentTypeError
-        If `path` is no path.
+    ArgumentTypeError, ArgumentError
+        If `path` is no path, or is there and no regular file.
     ConfigError
         If the configuration is larger than what can be read again.
+    OSError
+        If the file cannot be written.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise ArgumentTypeError(f"save: path must be a path, got {shorten(path)}")
+    target, mode = target_of("save", path)
     if config is not None:
         strict_json.parse(config, "save: the configuration")
-    import tempfile
-
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
+    meta = None if config is None else {METADATA_KEY: config}
+    temporary = os.path.join(os.path.dirname(target), f".fastconv-{os.urandom(8).hex()}")
     try:
-        meta = None if config is None else {METADATA_KEY: config}
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary, meta)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        # A new file has the mode that the system makes of 0o666 and the process's mask.
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        os.close(os.open(temporary, flags, 0o666 if mode is None else 0o600))
+        try:
+            if mode is None:
+                mode = stat.S_IMODE(os.stat(temporary).st_mode)
+            save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, temporary, meta)
+            os.chmod(temporary, mode)  # safetensors may have put a file of its own there
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:  # it may name a file that the user has not heard of
+        raise OSError(error.errno, error.strerror or str(error), target) from None
+    except SafetensorError as error:
+        raise OSError(f"save: {target} must be written in full; {error}") from None
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def target_of(operation: str, path: Any) -> tuple[str, int | None]:
+    """Return the path behind symbolic links, and the mode of the file that is there, if any.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        If `path` is no path, or is there and no regular file.
+    """
+    target = os.path.realpath(_checked(operation, path))
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return target, None
+    if not stat.S_ISREG(mode):
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise ArgumentError(
+            f"{operation}: path must be of a file, or free, got {target!r}, which is {what}"
+        )
+    return target, stat.S_IMODE(mode)
+
+
+def _checked(operation: str, path: Any) -> str:
+    """Return `path` as text, which the system can take."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"{operation}: path must be a path, got {shorten(path)}")
+    try:
+        possible = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ArgumentError(
+            f"{operation}: path must be made of characters that files can have, got {shorten(text)}"
+        )
+    return text

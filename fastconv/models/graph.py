@@ -86,7 +86,7 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
     ShapeError
         If `shape` is empty or has a size below 1.
     ArgumentTypeError
-        If `shape` is no sequence of integers.
+        If `shape` is no sequence of integers, or `dtype` no text.
 
     Examples
     --------
@@ -104,8 +104,9 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
         raise ShapeError(
             f"Input: shape must have 1 to 8 sizes, without the batch, got {shorten(sizes)}"
         )
-    if dtype not in DTYPES:
-        raise ArgumentError(
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
+        raise error(
             f'Input: dtype must be "float32" or "float64", got {shorten(dtype)}'
         )
     if name is not None:
@@ -119,7 +120,7 @@ def connect(layer: Layer, *nodes: Node, name: str | None = None) -> Node:
     Raises
     ------
     ArgumentTypeError
-        If something else than nodes is given.
+        If something else than nodes is given, or ``infer`` returns no Spec.
     ShapeError
         If the layer cannot take these shapes.
     """
@@ -136,6 +137,12 @@ def connect(layer: Layer, *nodes: Node, name: str | None = None) -> Node:
                 f"from fastconv.Input, or put the layer in a model and call that on arrays"
             )
     spec = layer.infer(*(node.spec for node in nodes))
+    if not isinstance(spec, Spec):
+        owner = kind if layer.name is None else f"{kind} {layer.name!r}"
+        raise ArgumentTypeError(
+            f"{owner}: infer must return a Spec, got {type(spec).__name__}; "
+            "return Spec(shape, dtype), or the Spec of an input"
+        )
     return Node(layer, nodes, spec, name)
 
 

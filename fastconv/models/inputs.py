@@ -58,7 +58,8 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
             return (x,)
     arrays = []
     for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
-        if isinstance(given, np.ma.MaskedArray):
+        masked = given if isinstance(given, (list, tuple)) else (given,)
+        if any(isinstance(part, np.ma.MaskedArray) for part in masked):
             raise ArgumentTypeError(
                 f"Model: {name} must be a plain array, got a masked one; fill it with .filled(0)"
             )

@@ -13,6 +13,7 @@ import numpy as np
 from fastconv.errors import ArgumentTypeError, ConfigError, UnknownNameError, nearest, shorten
 from fastconv.geometry import as_int
 from fastconv.layers.base import Layer
+from fastconv.layers.checks import as_bool
 from fastconv.models import configuration, files, graph, weights
 from fastconv.models.graph import Graph, Node
 from fastconv.models.inference import InferenceModel, freeze_network
@@ -170,11 +171,19 @@ class Model(TrainableNetwork):
 
         Raises
         ------
+        ArgumentTypeError
+            If `strict` or `mapping`, or what it gives, is of another type.
         FormatError
             If the file is damaged.
         ConfigError
             If names or shapes do not fit: all of them, and nothing is loaded.
         """
+        strict = as_bool("load_weights", "strict", strict)
+        if mapping is not None and not callable(mapping) and not isinstance(mapping, Mapping):
+            raise ArgumentTypeError(
+                "load_weights: mapping must be a mapping or a function of names in the file, "
+                f"got {shorten(mapping)}"
+            )
         self._prepare()
         with files.open_weights(path) as file:
             loaded = weights.load_into(self._graph, file, only, strict, mapping)
@@ -199,6 +208,11 @@ class Model(TrainableNetwork):
         arrays : mapping of str to array-like
             By ``layer/parameter``; what is not named stays.
         """
+        if not isinstance(arrays, Mapping):
+            raise ArgumentTypeError(
+                "set_weights: arrays must be a mapping from 'layer/parameter' to arrays, "
+                f"got {shorten(arrays)}"
+            )
         self._prepare()
         parameters = weights.named(self._graph)
         problems = []

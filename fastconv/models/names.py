@@ -21,7 +21,9 @@ class _Node(Protocol):
 
 def check_id(operation: str, name: object) -> str:
     """Return `name` if it can be the id of an input or node, else raise an ArgumentError."""
-    if not isinstance(name, str) or not re.fullmatch(r"[^\s/*?\[\]\x00-\x1f]{1,100}", name):
+    # neither control characters nor half a surrogate pair, which no file could have
+    form = r"[^\s/*?\[\]\x00-\x1f\ud800-\udfff]{1,100}"
+    if not isinstance(name, str) or not re.fullmatch(form, name):
         raise ArgumentError(
             f"{operation}: name must be 1 to 100 characters without spaces or any of / * ? [ ], "
             f"got {shorten(name)}"

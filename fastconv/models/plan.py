@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -112,10 +113,17 @@ class Plan:
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
                 "packed", "alive", "why"]  # fmt: skip
         rows = [
-            [node.id + ("*" if node.estimated else ""), node.algorithm, f"{node.multiply_adds:,}",
-             f"{node.parameters:,}", format_bytes(node.activations), format_bytes(node.workspace),
-             format_bytes(node.packed), format_bytes(node.live),
-             node.why.partition(",")[0]]  # fmt: skip
+            [
+                node.id + ("*" if node.estimated else ""),
+                node.algorithm,
+                f"{node.multiply_adds:,}",
+                f"{node.parameters:,}",
+                format_bytes(node.activations),
+                format_bytes(node.workspace),
+                format_bytes(node.packed),
+                format_bytes(node.live),
+                re.split(r", (?=[\d.e+-]+ ms )", node.why)[0],  # to_dict has the figures
+            ]
             for node in self.nodes
         ]
         lines = [
@@ -123,7 +131,7 @@ class Plan:
             table(head, rows, align="<<>>>>>><"),
             "packed: weights in the order that kernels read, kept beside the plain ones",
             f"alive: {_ALIVE_TRAINING if self.training else _ALIVE}",
-            f"peak {format_bytes(self.peak)} at {self.where}, "
+            f"peak {format_bytes(self.peak)}{f' at {self.where}' if self.where else ''}, "
             f"beside {format_bytes(self.parameter_bytes)} of parameters",
         ]
         if any(node.estimated for node in self.nodes):

@@ -21,18 +21,19 @@ class Reader:
     def __init__(self, config: Mapping[str, Any], dtype: str, problems: Problems):
         self.problems = problems
         self.dtype = dtype
-        self.items = self._list(config, "inputs"), self._list(config, "nodes")
+        # no nodes where the outputs are inputs, which is what is left of nodes none of them needs
+        self.items = self._list(config, "inputs"), self._list(config, "nodes", least=0)
         self.outputs = self._list(config, "outputs")
         self.place: dict[str, int] = {}  # id -> position; inputs count down from -1
         self.paths: dict[str, str] = {}
         self.slots: dict[int, tuple[str, dict[str, Slot]]] = {}  # of each layer, for its other uses
 
-    def _list(self, config: Mapping[str, Any], key: str) -> list[Any]:
+    def _list(self, config: Mapping[str, Any], key: str, least: int = 1) -> list[Any]:
         value = config.get(key)
-        if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= MAX_NODES:
+        if not isinstance(value, (list, tuple)) or not least <= len(value) <= MAX_NODES:
             got = len(value) if isinstance(value, (list, tuple)) else shorten(value)
             missing = "is missing" if key not in config else f"got {got}"
-            self.problems.add(key, f"must be a list of 1 to {MAX_NODES} entries, {missing}")
+            self.problems.add(key, f"must be a list of {least} to {MAX_NODES} entries, {missing}")
             return []
         return list(value)
 

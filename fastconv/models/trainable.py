@@ -11,6 +11,7 @@ from fastconv import memory
 from fastconv.errors import ArgumentTypeError, ShapeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
+from fastconv.layers.spec import Spec
 from fastconv.models import execute, inputs
 from fastconv.models.network import Network
 from fastconv.training import loop
@@ -91,6 +92,10 @@ class TrainableNetwork(Network):
                 f"input_gradient: dy must be a tuple of {len(graph.outputs)} arrays, got {len(dys)}"
             )
         dtype = graph.input_specs[0].dtype
+        if any(isinstance(one, np.ma.MaskedArray) for one in dys):
+            raise ArgumentTypeError(
+                "input_gradient: dy must be a plain array, got a masked one; use .filled(value)"
+            )
         arrays = [np.asarray(one) for one in dys]
         for array, output in zip(arrays, graph.outputs, strict=True):
             shape = (len(xs[0]), *graph.specs[output].shape)
@@ -133,6 +138,10 @@ class TrainableNetwork(Network):
         steps = self._graph.steps
         return [steps[o - first].layer if o >= first else None for o in self._graph.outputs]
 
+    def output_specs(self) -> list[Spec]:
+        """Return shape without the batch, and dtype, of each output."""
+        return [self._graph.specs[output] for output in self._graph.outputs]
+
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = ()) -> None:
         """Choose how the network learns.
 
@@ -161,7 +170,7 @@ class TrainableNetwork(Network):
         shuffle: bool = True,
         seed: int = 0,
         verbose: int = 1,
-        callbacks: Iterable[Any] = (),
+        callbacks: Iterable[Any] | None = (),
     ) -> History:
         """Train on arrays; see `fastconv.training.loop.fit`.
 
@@ -176,7 +185,7 @@ class TrainableNetwork(Network):
             Whether rows come in another order each epoch, which `seed` decides.
         verbose : {0, 1, 2}
             Silent, a progress bar, or a line an epoch.
-        callbacks : sequence of Callback
+        callbacks : sequence of Callback, name or (name, dict); or one name
 
         Returns
         -------

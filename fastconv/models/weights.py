@@ -223,6 +223,11 @@ def load_into(
     sources: dict[str, str] = {}
     for name in file.entries:
         key = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
+        if key is not None and not isinstance(key, str):
+            raise ArgumentTypeError(
+                "load_weights: mapping must give 'layer/parameter' or None, "
+                f"got {shorten(key)} for {name!r}"
+            )
         if key in sources:
             problems.append(f"{name}: {key} must come from one array, got {sources[key]} as well")
         elif key in chosen:

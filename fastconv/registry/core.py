@@ -120,6 +120,10 @@ class Registry(Generic[T]):
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the short names that match `pattern`, without regard to case, sorted."""
+        if not isinstance(pattern, str):
+            raise ArgumentTypeError(
+                f"list_{self.kind}s: pattern must be a text, got {shorten(pattern)}"
+            )
         everything = {short(name) for name in self._everything()}
         return sorted(n for n in everything if fnmatch.fnmatchcase(n.lower(), pattern.lower()))
 

@@ -103,7 +103,7 @@ class ProgressBar(EpochLines):
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
         super().on_epoch_begin(run, epoch)
-        if sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():  # None where it is closed
             import shutil
 
             from tqdm import tqdm  # type: ignore[import-untyped]

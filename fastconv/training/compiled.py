@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from fastconv import registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.parameter import Parameter
+from fastconv.layers.spec import Spec
 from fastconv.training.losses import Loss
 from fastconv.training.optimizers import Optimizer
 
@@ -54,6 +55,9 @@ class Trainable(Protocol):
 
     def output_layers(self) -> Sequence[Any]:
         """Return the layer behind each output, None where there is none."""
+
+    def output_specs(self) -> Sequence[Spec]:
+        """Return shape and dtype of each output, without the batch."""
 
 
 class Totals:
@@ -155,8 +159,13 @@ def compile(
         )
     specs = list(loss) if several and _is_list(loss) else [loss] * len(layers)
     if isinstance(metrics, str) or callable(metrics) or _is_pair(metrics):
-        metrics = [metrics]  # one metric
-    lists = list(metrics) if several and any(map(_is_list, metrics)) else [metrics] * len(layers)
+        metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise ArgumentTypeError(
+            f"compile: metrics must be a list, or one metric, got {shorten(metrics)}"
+        )
+    metrics = list(metrics)
+    lists = metrics if several and any(map(_is_list, metrics)) else [metrics] * len(layers)
     for parameter, given in (("loss", specs), ("metrics", lists)):
         if len(given) != len(layers):
             raise ArgumentError(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory, registry
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 from fastconv.geometry import as_int
+from fastconv.layers.checks import as_bool
 from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
 from fastconv.training.compiled import Compiled, Totals, Trainable, compile
 
@@ -29,7 +30,7 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     verbose: int = 1,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[Any] | None = (),
 ) -> History:
     """Train a compiled model.
 
@@ -46,7 +47,7 @@ def fit(
         A new order every epoch, from `seed` and the number of epochs trained so far.
     verbose : {0, 1, 2}
         Silent, a progress bar, a line per epoch.
-    callbacks : iterable of Callback, name or (name, dict)
+    callbacks : iterable of Callback, name or (name, dict); or one name
 
     Returns
     -------
@@ -58,6 +59,9 @@ def fit(
     batch_size = as_int("fit", "batch_size", batch_size, 1)
     epochs = as_int("fit", "epochs", epochs, 1)
     seed = as_int("fit", "seed", seed, 0, 2**64 - 1)
+    shuffle = as_bool("fit", "shuffle", shuffle)
+    printer = _printer(verbose)
+    others = _callbacks(callbacks)
     inputs, targets = _data("fit", model, compiled, x, y)
     if validation_data is not None:
         x_val, y_val = _pair(validation_data)
@@ -65,11 +69,7 @@ def fit(
     rows = len(inputs[0])
     run = Run(model, compiled.optimizer, epochs, batches=-(-rows // batch_size))
     history = History()
-    chain: list[Callback] = [
-        history,
-        *_printer(verbose),
-        *(registry.resolve(registry.callbacks, spec, "fit") for spec in callbacks),
-    ]
+    chain: list[Callback] = [history, *printer, *others]
     try:
         for callback in chain:
             callback.on_fit_begin(run)
@@ -193,10 +193,21 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 def _array(operation: str, name: str, value: Any) -> Array:
     # Subclasses pass as they are: the model refuses masked arrays, asarray would unmask them.
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in value):
+        raise ArgumentTypeError(
+            f"{operation}: {name} must hold plain arrays, got a masked one; use .filled(value)"
+        )
     try:
-        return value if isinstance(value, np.ndarray) else np.asarray(value)
+        array = np.asarray(value)
     except ValueError as error:
         raise ArgumentTypeError(f"{operation}: {name} must be an array; {error}") from None
+    if array.ndim == 0 and array.dtype.kind not in "buif":  # None, a text, a generator, a mapping
+        raise ArgumentTypeError(
+            f"{operation}: {name} must be an array (N, ...), got {type(value).__name__}"
+        )
+    return array
 
 
 def _cast(model: Trainable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -225,17 +236,27 @@ def _data(
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     inputs = _inputs(operation, model, x)
     wanted = len(compiled.losses)
+    if wanted > 1 and not isinstance(y, (tuple, list)):
+        raise ArgumentTypeError(
+            f"{operation}: y must be a tuple of {wanted} arrays, got {type(y).__name__}"
+        )
     targets = tuple(_array(operation, "y", part) for part in (y if wanted > 1 else (y,)))
     if len(targets) != wanted:
         raise ShapeError(f"{operation}: y must hold {wanted} arrays, got {len(targets)}")
     rows = len(inputs[0])
     for target in targets:
+        if isinstance(target, np.ma.MaskedArray):
+            raise ArgumentTypeError(
+                f"{operation}: y must be a plain array, got a masked one; use .filled(value)"
+            )
         if target.ndim == 0 or len(target) != rows:
             raise ShapeError(
                 f"{operation}: y must have as many rows as x, {rows}, got shape {target.shape}"
             )
     if rows == 0:
         raise ShapeError(f"{operation}: x must hold at least one row, got shape {inputs[0].shape}")
+    for loss, spec, target in zip(compiled.losses, model.output_specs(), targets, strict=True):
+        loss.check_targets((rows, *spec.shape), target)  # a wrong last label, before step one
     return inputs, targets
 
 
@@ -247,7 +268,19 @@ def _pair(validation_data: Any) -> tuple[Any, Any]:
     return validation_data[0], validation_data[1]
 
 
+def _callbacks(callbacks: Iterable[Any] | None) -> list[Callback]:
+    if callbacks is None or isinstance(callbacks, (str, Callback)):
+        callbacks = () if callbacks is None else (callbacks,)
+    if not isinstance(callbacks, Iterable):
+        raise ArgumentTypeError(
+            "fit: callbacks must be a list of names, (name, {...}) or instances, "
+            f"got {shorten(callbacks)}"
+        )
+    return [registry.resolve(registry.callbacks, spec, "fit") for spec in callbacks]
+
+
 def _printer(verbose: int) -> list[Callback]:
-    level = as_int("fit", "verbose", int(verbose), 0, 2)
+    whole: Any = int(verbose) if isinstance(verbose, bool) else verbose
+    level = as_int("fit", "verbose", whole, 0, 2)
     kinds: list[list[Callback]] = [[], [ProgressBar()], [EpochLines()]]
     return kinds[level]

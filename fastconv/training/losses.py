@@ -32,12 +32,70 @@ class Loss(ABC):
         """Return the mean loss."""
         return self.value_and_gradient(outputs, targets)[0]
 
+    def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:  # noqa: B027
+        """Raise if `targets` cannot be those of outputs of `shape`; called before training.
+
+        A loss that does not define this finds out batch by batch.
+        """
+
     @abstractmethod
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient, of the shape and dtype of `outputs`."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def plain(operation: str, targets: Any) -> Array:
+    """Return `targets` as an array; one with a mask, which would be lost, is refused."""
+    if isinstance(targets, np.ma.MaskedArray):
+        raise ArgumentTypeError(
+            f"{operation}: targets must be a plain array, got a masked one; use .filled(value)"
+        )
+    return np.asarray(targets)
+
+
+def are_labels(operation: str, shape: tuple[int, ...], targets: Array) -> bool:
+    """Check class targets against outputs of `shape`; return whether they are labels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (N, K, ...) of the outputs.
+    targets : ndarray
+        As `class_targets` takes them.
+
+    Raises
+    ------
+    ShapeError, ArgumentTypeError, ArgumentError
+        As `class_targets`.
+    """
+    if len(shape) < 2:
+        raise ShapeError(f"{operation}: outputs must be (N, K, ...), got {shape}")
+    if targets.shape == shape:
+        if targets.dtype.kind not in "fiub":
+            raise ArgumentTypeError(
+                f"{operation}: targets must be numbers, got dtype {targets.dtype}"
+            )
+        return False
+    expected = shape[:1] + shape[2:]
+    if targets.shape != expected:
+        raise ShapeError(
+            f"{operation}: targets must be labels of shape {expected} or shares of shape "
+            f"{shape}, got {targets.shape}"
+        )
+    if targets.dtype.kind not in "iu":
+        raise ArgumentTypeError(
+            f"{operation}: labels must be integers, got dtype {targets.dtype}; "
+            "cast with y.astype(int)"
+        )
+    classes = shape[1]
+    if targets.size and not (0 <= targets.min() and targets.max() < classes):
+        wrong = targets.min() if targets.min() < 0 else targets.max()
+        raise ArgumentError(
+            f"{operation}: labels must be 0 to {classes - 1} for {classes} outputs, got {wrong}"
+        )
+    return True
 
 
 def class_targets(operation: str, outputs: Array, targets: Array) -> tuple[Array, bool]:
@@ -59,35 +117,11 @@ def class_targets(operation: str, outputs: Array, targets: Array) -> tuple[Array
     Raises
     ------
     ShapeError, ArgumentTypeError, ArgumentError
-        Another shape; labels that are no integers; a label outside 0 to K - 1.
+        Another shape; labels that are no integers; a label outside 0 to K - 1; a masked array.
     """
-    targets = np.asarray(targets)
-    if outputs.ndim < 2:
-        raise ShapeError(f"{operation}: outputs must be (N, K, ...), got {outputs.shape}")
-    if targets.shape == outputs.shape:
-        if targets.dtype.kind not in "fiub":
-            raise ArgumentTypeError(
-                f"{operation}: targets must be numbers, got dtype {targets.dtype}"
-            )
-        return targets.astype(outputs.dtype, copy=False), False
-    expected = outputs.shape[:1] + outputs.shape[2:]
-    if targets.shape != expected:
-        raise ShapeError(
-            f"{operation}: targets must be labels of shape {expected} or shares of shape "
-            f"{outputs.shape}, got {targets.shape}"
-        )
-    if targets.dtype.kind not in "iu":
-        raise ArgumentTypeError(
-            f"{operation}: labels must be integers, got dtype {targets.dtype}; "
-            "cast with y.astype(int)"
-        )
-    classes = outputs.shape[1]
-    if targets.size and not (0 <= targets.min() and targets.max() < classes):
-        wrong = targets.min() if targets.min() < 0 else targets.max()
-        raise ArgumentError(
-            f"{operation}: labels must be 0 to {classes - 1} for {classes} outputs, got {wrong}"
-        )
-    return targets.astype(np.intp, copy=False), True
+    targets = plain(operation, targets)
+    labels = are_labels(operation, outputs.shape, targets)
+    return targets.astype(np.intp if labels else outputs.dtype, copy=False), labels
 
 
 def _answers(outputs: Array) -> int:
@@ -114,6 +148,10 @@ class SoftmaxCrossEntropy(Loss):
 
     name = "softmax_cross_entropy"
     takes = "logits"
+
+    def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
+        """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
+        are_labels(self.name, shape, plain(self.name, targets))
 
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient; see `Loss`."""
@@ -157,6 +195,10 @@ class CrossEntropy(Loss):
     name = "cross_entropy"
     takes = "probabilities"
 
+    def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
+        """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
+        are_labels(self.name, shape, plain(self.name, targets))
+
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient; see `Loss`."""
         targets, labels = class_targets(self.name, outputs, targets)
@@ -198,18 +240,23 @@ class MeanSquaredError(Loss):
 
     name = "mean_squared_error"
 
-    def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; see `Loss`."""
-        targets = np.asarray(targets)
-        if targets.shape != outputs.shape:
+    def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
+        """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
+        targets = plain(self.name, targets)
+        if targets.shape != shape:
             raise ShapeError(
-                f"{self.name}: targets must have the shape of the outputs, {outputs.shape}, "
+                f"{self.name}: targets must have the shape of the outputs, {shape}, "
                 f"got {targets.shape}; labels must be made one-hot first"
             )
         if targets.dtype.kind not in "fiub":
             raise ArgumentTypeError(
                 f"{self.name}: targets must be numbers, got dtype {targets.dtype}"
             )
+
+    def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
+        """Return the mean loss and its gradient; see `Loss`."""
+        self.check_targets(outputs.shape, targets)
+        targets = np.asarray(targets)
         gradient = outputs - targets.astype(outputs.dtype, copy=False)
         elements = max(1, gradient.size)
         total = np.square(gradient, dtype=np.float64).sum()

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv import registry
 from fastconv.errors import ShapeError
-from fastconv.training.losses import class_targets
+from fastconv.training.losses import class_targets, plain
 
 __all__ = ["Accuracy", "MeanAbsoluteError"]
 
@@ -62,7 +62,7 @@ class MeanAbsoluteError:
 
     def __call__(self, outputs: Array, targets: Array) -> Array:
         """Return ndarray of the shape of `outputs`; `targets` must have that shape too."""
-        targets = np.asarray(targets)
+        targets = plain(self.name, targets)
         if targets.shape != outputs.shape:
             raise ShapeError(
                 f"{self.name}: targets must have the shape of the outputs, {outputs.shape}, "

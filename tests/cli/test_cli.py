@@ -141,6 +141,8 @@ def test_train_on_npz(capsys, small, tmp_path):
         ({"x": np.zeros((3, 1, 8, 8))}, "y is missing"),
         ({"x": np.zeros((3, 1, 8, 8)), "y": np.zeros(2, int)}, "as many rows"),
         ({"x": np.array([None]), "y": np.zeros(1, int)}, "plain arrays"),
+        ({"x": np.array(1.0), "y": np.zeros(1, int)}, "x as an array of rows"),
+        ({"x": np.zeros((3, 1, 8, 8)), "y": np.array(1)}, "y as an array of rows"),
     ],
 )
 def test_a_wrong_npz_is_an_error(capsys, small, tmp_path, arrays, words):
@@ -358,3 +360,31 @@ def test_instruction_sets_are_named_in_any_case():
         [sys.executable, "-c", code], capture_output=True, env=environment, text=True, check=True
     )
     assert done.stdout.strip() == "baseline"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize("command", ["layers", "summary {0}", "train {0} --epochs 1", "--help"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_error(small, command, closed):
+    line = f"{sys.executable} -m fastconv {command.format(small)} {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_where_to_save_is_checked_before_training(capsys, small, tmp_path):
+    (tmp_path / "folder.safetensors").mkdir()
+    for name, words in [
+        ("net.bin", "must end in .safetensors"),
+        ("net", "must end in .safetensors"),
+        ("folder.safetensors", "which is a directory"),
+        ("nowhere/net.safetensors", "folder of --save must exist"),
+    ]:
+        code, out, err = run(capsys, "train", small, "--save", str(tmp_path / name))
+        assert (code, out) == (2, "") and words in err and err.startswith("fastconv train: ")
+
+
+def test_a_configuration_with_the_mark_of_windows_editors(capsys, tmp_path):
+    path = tmp_path / "bom.json"
+    path.write_bytes(json.dumps(SMALL).encode("utf-8-sig"))
+    code, out, _ = run(capsys, "summary", str(path))
+    assert code == 0 and "conv2d_1" in out

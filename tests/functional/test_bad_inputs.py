@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import memory, reference
+from fastconv import functional, memory, reference
 from fastconv.errors import FastconvError
 from fastconv.testing import assert_bits_equal
 
@@ -120,8 +120,33 @@ TYPES = [
     (pool(pool_size=None), TypeError, "max_pool2d: pool_size must be an integer, got None"),
     (lambda: fastconv.im2col(X, 3.0, 3), TypeError, "im2col: .*must be an integer, got 3.0"),
     (pool(ceil_mode=1.5), TypeError, "max_pool2d: ceil_mode .*got 1.5"),
+    *[
+        (back(needs=needs), TypeError, "conv2d_backward: needs must be a sequence of .*got")
+        for needs in (None, 3, [["x"]], (None,))
+    ],
+    (conv(activation=np.array(["relu", "relu"])), TypeError, "conv2d: activation .*got ndarray"),
+    (lambda: functional.dense(X[0, 0], X[0, 0], activation=1), TypeError, "dense: .*got int"),
+    (costs(dtype=None), TypeError, "conv2d_costs: dtype must be float32 or float64, got None"),
+]
+# NumPy would make NaN, 1.0 or a number of these; a mask would be lost.
+LISTS = [
+    (lambda item=item: fastconv.conv2d([[[[1.0, item]]]], [[[[1.0]]]]), TypeError, text)
+    for item, text in [
+        (None, "conv2d: x must be an array of numbers, got a list that holds NoneType"),
+        ("1", "conv2d: x .*holds str"),
+        (True, "conv2d: x .*holds bool"),
+        (np.True_, "conv2d: x .*holds bool"),
+        (np.float16(1), "conv2d: x .*holds float16"),
+        (1j, "conv2d: x must be an array of numbers, got"),
+        (10**400, "conv2d: x must be an array of numbers, got"),
+        (np.timedelta64(1), "conv2d: x must be an array of numbers, got"),
+    ]
+] + [
+    (lambda row=row: fastconv.conv2d([[row]], [[[[1.0]]]]), TypeError, "conv2d: x .*a list that")
+    for row in [[np.ma.array([1.0, 2.0], mask=[1, 0])], [np.array([True])], np.ma.array([1.0, 2.0])]
 ]
 SIZES = [
+    (conv(workspace_limit="\N{ARABIC-INDIC DIGIT THREE} MiB"), ValueError, "conv2d: workspace_"),
     (conv(stride=10**40), ValueError, "conv2d: stride .*at most 2147483647"),
     (conv(padding=2**62), ValueError, "conv2d: padding .*at most 2147483647, got 46116860184"),
     (conv(dilation=10**5000), ValueError, "conv2d: dilation .*at most .*digits"),
@@ -271,7 +296,7 @@ OUTS = [
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "text"), VALUES + LENGTHS + TYPES + SIZES + SHAPES + DTYPES + OUTS
+    ("call", "error", "text"), VALUES + LENGTHS + TYPES + LISTS + SIZES + SHAPES + DTYPES + OUTS
 )
 def test_is_refused(call, error, text):
     with pytest.raises(error) as caught:

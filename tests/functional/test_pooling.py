@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv import functional, reference
+from fastconv import functional, kernels, reference, threads
+from fastconv.functional import pooling
 from fastconv.testing import assert_bits_equal
 
 DTYPES = ["float32", "float64"]
@@ -202,6 +204,25 @@ def test_a_window_of_more_than_256_cells(integers, rng):
     dx = functional.max_pool2d_argmax_backward(dy, argmax, x.shape, 17, stride=5)
     assert_bits_equal(dx, reference.max_pool2d_backward(dy, places, x.shape))
     assert functional.max_pool2d_argmax(x, 16)[1].dtype == np.uint8
+
+
+@pytest.mark.parametrize("at_once", [1, 8, 17, 100])
+def test_flat_indices_are_the_same_however_they_are_cut(at_once, rng, monkeypatch):
+    monkeypatch.setattr(pooling, "INDICES_AT_ONCE", at_once)
+    x = rng.standard_normal((2, 3, 10, 11))
+    options = {"stride": (2, 1), "padding": 1, "dilation": 2}
+    _, indices = fastconv.max_pool2d(x, 3, **options, return_indices=True)
+    assert_bits_equal(indices, reference.max_pool2d(x, 3, **options, return_indices=True)[1])
+
+
+def test_many_windows_make_parts_for_ctrl_c(monkeypatch):
+    parts = []
+    monkeypatch.setattr(threads, "slice_work", 3_000_000)
+    monkeypatch.setattr(
+        kernels, "module", lambda dtype: SimpleNamespace(max_pool2d=lambda *a: parts.append(a[-2]))
+    )
+    fastconv.max_pool2d(np.zeros((1, 1, 140, 140), np.float32), 5, stride=1)
+    assert parts[0] == -(-(136**2 * (8 * 25 + threads.MOVE)) // 3_000_000)
 
 
 @pytest.mark.parametrize("pool", ["max_pool2d", "avg_pool2d"])

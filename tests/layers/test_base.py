@@ -306,3 +306,55 @@ def test_several_nodes_are_given_one_by_one():
 def test_same_in_capitals_gets_a_hint():
     with pytest.raises(ArgumentError, match="got 'SAME'; did you mean 'same'?"):
         Conv2D(3, 3, padding="SAME")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (float("nan"), "Scale: factor must be finite to be written, got nan"),
+        (np.float32("inf"), "Scale: factor must be finite"),
+        ([1.0, float("-inf")], "Scale: factor must be finite"),
+        ({"a": {"b": float("nan")}}, r"Scale: factor\.a\.b must be finite"),
+        ({1: 2}, "Scale: factor must have keys that are texts to be written, got 1"),
+        ({"\ud800": 2}, "Scale: factor must have keys that are texts"),
+        ("\ud800", "Scale: factor must be a text in Unicode"),
+        (10**19, "Scale: factor must have at most 19 digits"),
+        (-(10**300), "Scale: factor must have at most 19 digits"),
+    ],
+)
+def test_a_setting_that_no_file_can_hold_is_named(value, text, tmp_path):
+    with registry.isolated():
+        fastconv.register_layer("acme.Scale.v1")(Scale)
+        net = fastconv.Sequential([Scale(value)], input_shape=(4,))
+        with pytest.raises(ConfigError, match=text):
+            net.to_config()
+        with pytest.raises(ConfigError, match=text):
+            net.save(tmp_path / "net.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_by_position_alone_are_refused_with_the_class():
+    with pytest.raises(ArgumentTypeError, match=r"settings must be named.*got \(self, a, /\)"):
+
+        class Bad(Layer):
+            def __init__(self, a, /):
+                pass
+
+    class Good(Layer):
+        def __init__(self, /, a=1):
+            pass
+
+    assert Good(a=2).config == {"a": 2}
+
+
+def test_a_layer_that_infers_no_spec_is_named():
+    class Broken(Layer):
+        def infer(self, *specs):
+            return (3,)
+
+    with pytest.raises(ArgumentTypeError, match="Broken: infer must return a Spec, got tuple"):
+        Broken()(fastconv.Input((3,)))
+    with pytest.raises(ArgumentTypeError, match="Broken 'mine': infer must return a Spec"):
+        Broken(name="mine")(fastconv.Input((3,)))
+    with pytest.raises(ConfigError, match=r"layers\[0\]: Broken: infer must return a Spec"):
+        fastconv.Sequential([Broken()], input_shape=(3,))

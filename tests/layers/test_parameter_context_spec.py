@@ -134,3 +134,8 @@ def test_specs_are_plain():
     assert spec == Spec((3, 4), "float64") == Spec((3, 4), np.dtype("float64"))
     assert type(spec.shape[0]) is int and type(spec.dtype) is str
     assert spec.size == 12 and spec.nbytes == 96 and len({spec, Spec((3, 4))}) == 2
+
+
+def test_an_array_is_no_dtype():
+    with pytest.raises(ArgumentTypeError, match="Spec: dtype must be 'float32' or 'float64'"):
+        Spec((3,), np.array(["float32", "float64"]))

@@ -281,3 +281,24 @@ def test_the_name_of_a_file_is_no_configuration():
 def test_a_list_is_told_what_is_missing():
     with pytest.raises(ConfigError, match=r'write {"input_shape": \[1, 8, 8\], "layers": \[...\]}'):
         fastconv.from_config(["ReLU"])
+
+
+def test_nodes_that_no_output_needs_are_left_out_for_good():
+    net = fastconv.from_config(full({"id": "a", "layer": "ReLU"}, outputs=["x"]))
+    config = net.to_config()
+    assert config["nodes"] == [] and config["outputs"] == ["x"]
+    assert fastconv.from_config(json.loads(json.dumps(config))).to_config() == config
+
+
+def test_the_mark_of_windows_editors_is_read_over():
+    text = json.dumps(full({"id": "a", "layer": "ReLU"}, outputs=["a"]))
+    right = fastconv.from_config(text).to_config()
+    assert fastconv.from_config("\ufeff" + text).to_config() == right
+    assert fastconv.from_config(text.encode("utf-8-sig")).to_config() == right
+    with pytest.raises(ConfigError, match="BOM"):
+        fastconv.from_config("\ufeff\ufeff" + text)
+
+
+def test_half_a_surrogate_pair_is_no_id():
+    with pytest.raises(ConfigError, match=r"nodes\[0\].id: must be 1 to 100 characters"):
+        fastconv.from_config(full({"id": "\ud800", "layer": "ReLU"}))

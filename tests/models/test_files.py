@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import struct
 import subprocess
 import sys
@@ -17,7 +18,13 @@ import pytest
 from networks import as_tuple, book, branches, random_like, small
 
 import fastconv
-from fastconv.errors import ConfigError, FormatError, ShapeError
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ConfigError,
+    FormatError,
+    ShapeError,
+)
 from fastconv.models.files import open_weights, write_weights
 from fastconv.testing import assert_bits_equal
 
@@ -68,11 +75,91 @@ def test_a_file_is_replaced_in_one_go_and_readable_by_others(tmp_path):
     assert path.stat().st_mode == plain.stat().st_mode
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    net = small()
     (tmp_path / "net.safetensors").mkdir()
-    with pytest.raises(OSError):
-        small().save(tmp_path / "net.safetensors")
+    with pytest.raises(ArgumentError, match=r"save: path .*'.*net.safetensors', which is a dir"):
+        net.save(tmp_path / "net.safetensors")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ArgumentError, match="save: path .*which is no regular file"):
+            net.save_weights(tmp_path / "pipe")
+        assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    with pytest.raises(FileNotFoundError, match=r"nowhere/net\.safetensors'$"):
+        net.save(tmp_path / "nowhere/net.safetensors")
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"net.safetensors", "pipe"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes and links of POSIX")
+def test_links_stay_links_and_modes_stay_as_they_were(tmp_path):
+    (tmp_path / "far").mkdir()
+    real, link = tmp_path / "far/net.safetensors", tmp_path / "link.safetensors"
+    link.symlink_to(real)
+    small(seed=1).save(link)  # a link that leads nowhere yet
+    real.chmod(0o600)
+    net = small(seed=2)
+    net.save(link)
+    assert link.is_symlink() and stat.S_IMODE(real.stat().st_mode) == 0o600
+    for key, value in fastconv.load(real).weights().items():
+        assert_bits_equal(value, net.weights()[key])
+    assert [entry.name for entry in (tmp_path / "far").iterdir()] == ["net.safetensors"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "net.safetensors"
+    small().save(path)
+    before = path.read_bytes()
+    program = (
+        "import resource, signal, sys, fastconv\n"
+        "net = fastconv.Sequential([('Dense', {'units': 300})], input_shape=(300,))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "try: net.save(sys.argv[1])\n"
+        "except OSError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert str(path) in done.stdout and ".fastconv" not in done.stdout, done
+    assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+@pytest.mark.parametrize("operation", ["load", "save"])
+def test_what_is_no_path_is_refused(operation):
+    use = fastconv.load if operation == "load" else small().save
+    for path in (0, None, True, b"net.safetensors"):
+        with pytest.raises(ArgumentTypeError, match=f"{operation}: path must be a path, got"):
+            use(path)
+    for path in ("a\0b", "\ud800", Path("a\0b")):
+        with pytest.raises(ArgumentError, match=f"{operation}: path must be made of characters"):
+            use(path)
+
+
+def test_a_network_without_layers_can_be_loaded_again(tmp_path):
+    x = fastconv.Input((2, 3, 3))
+    net = fastconv.Model(x, x)
+    net.save(tmp_path / "net.safetensors")
+    again = fastconv.load(tmp_path / "net.safetensors")
+    assert again.to_config() == net.to_config()
+    values = np.ones((2, 2, 3, 3), np.float32)
+    assert_bits_equal(again(values), values)
+    assert "peak 0 B, beside" in str(again.plan())
+
+
+@pytest.mark.parametrize("setting", [[1], 3, "conv", None])
+def test_what_is_no_mapping_is_refused(setting, tmp_path):
+    net = small()
+    net.save_weights(tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentTypeError, match="set_weights: arrays must be a mapping"):
+        net.set_weights(setting)
+    if setting is not None:
+        with pytest.raises(ArgumentTypeError, match="load_weights: mapping must be a mapping or"):
+            net.load_weights(tmp_path / "w.safetensors", mapping=setting)
+    with pytest.raises(ArgumentTypeError, match="load_weights: mapping must give .* for '"):
+        net.load_weights(tmp_path / "w.safetensors", mapping=lambda name: [name])
+    with pytest.raises(ArgumentTypeError, match="load_weights: strict must be True or False"):
+        net.load_weights(tmp_path / "w.safetensors", strict=setting)
 
 
 def test_weights_alone(tmp_path):

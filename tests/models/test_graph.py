@@ -153,3 +153,11 @@ REFUSED = [
 def test_refused(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, ["float32"], np.array(["float32", "a"])])
+def test_the_dtype_of_an_input_is_a_text(dtype):
+    with pytest.raises(ArgumentTypeError, match='Input: dtype must be "float32" or "float64", got'):
+        fastconv.Input((3,), dtype)
+    with pytest.raises(ArgumentError, match="Input: dtype must be .*'float16'"):
+        fastconv.Input((3,), "float16")

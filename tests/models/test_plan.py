@@ -42,7 +42,7 @@ def test_a_plan_as_text_and_as_plain_values():
     assert "conv2d_1+relu_1" in text
     assert text.endswith("at max_pool2d_1, beside 1.66 MiB of parameters")
     assert "\npacked: weights in" in text and "\nalive: the activations that" in text
-    assert "estimated fastest within 1 MiB\n" in text and "against" not in text
+    assert "estimated fastest for an image within 1 MiB\n" in text and "against" not in text
     values = json.loads(json.dumps(plan.to_dict()))
     assert values["workspace_limit"] == 2**20
     assert values["peak"] == plan.peak == max(node["live"] for node in values["nodes"])

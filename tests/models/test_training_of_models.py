@@ -7,7 +7,7 @@ import pytest
 from networks import branches, random_like, small
 
 import fastconv
-from fastconv.errors import ArgumentError, ShapeError
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.testing import assert_bits_equal
 
 create = fastconv.create_layer
@@ -176,3 +176,20 @@ def test_an_error_speaks_of_the_whole_array(shape, remedy):
     ):
         with pytest.raises(ShapeError, match=f"{said}.*{remedy}"):
             call()
+
+
+def test_a_mask_of_a_gradient_is_not_lost(rng):
+    net = small()
+    x = random_like(net, rng)
+    dy = np.ma.array(np.ones_like(net(x)))
+    with pytest.raises(ArgumentTypeError, match="input_gradient: dy must be a plain array"):
+        net.input_gradient(x, dy)
+    for masked in (np.ma.array(x), [np.ma.array(row) for row in x]):
+        with pytest.raises(ArgumentTypeError, match="x must be a plain array, got a masked one"):
+            net(masked)
+
+
+def test_output_specs_are_those_of_what_is_returned(rng):
+    net = branches()
+    for spec, y in zip(net.output_specs(), net(random_like(net, rng)), strict=True):
+        assert (spec.shape, spec.dtype) == (y.shape[1:], y.dtype.name)

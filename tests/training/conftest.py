@@ -8,6 +8,7 @@ import pytest
 from fastconv import registry
 from fastconv.layers import Layer
 from fastconv.layers.parameter import Parameter
+from fastconv.layers.spec import Spec
 
 
 class Linear:
@@ -32,6 +33,9 @@ class Linear:
 
     def output_layers(self):
         return [self.last] * self.heads
+
+    def output_specs(self):
+        return [Spec(self.parameters["dense_1/bias"].shape, "float64")] * self.heads
 
     def cast_inputs(self, x):
         return (np.asarray(x, np.float64),)

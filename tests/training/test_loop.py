@@ -12,6 +12,7 @@ from fastconv.errors import (
     UnknownNameError,
 )
 from fastconv.training import Callback, History, SoftmaxCrossEntropy, loop
+from fastconv.training.losses import Loss
 
 
 @pytest.fixture
@@ -270,3 +271,83 @@ def test_one_metric_needs_no_list(linear):
         loop.compile(linear(), "adam", "softmax_cross_entropy", metrics)
     both = loop.compile(linear(heads=2), "adam", "softmax_cross_entropy", "accuracy")
     assert [len(metrics) for metrics in both.metrics] == [1, 1]
+
+
+@pytest.mark.parametrize("where", ["y", "validation_data"])
+def test_a_wrong_last_label_is_found_before_the_first_step(where, net, blobs):
+    x, y = blobs
+    wrong = y.copy()
+    wrong[-1] = 77
+    data = {"y": wrong} if where == "y" else {"y": y, "validation_data": (x, wrong)}
+    model = net()
+    before = weights(model)
+    with pytest.raises(ArgumentError, match="labels must be 0 to 2 for 3 outputs, got 77"):
+        loop.fit(model, x, **data, batch_size=2, verbose=0)
+    assert all(map(np.array_equal, before, weights(model))) and not model.steps
+
+
+def test_a_loss_without_a_check_of_targets_is_right(linear, blobs):
+    class Own(Loss):
+        def value_and_gradient(self, outputs, targets):
+            return 0.0, np.zeros_like(outputs)
+
+    model = linear()
+    loop.compile(model, "sgd", Own())
+    assert loop.fit(model, *blobs, epochs=1, verbose=0).history == {"loss": [0.0]}
+
+
+def test_a_mask_is_never_lost(net, blobs):
+    x, y = blobs
+    masked = np.ma.array(y, mask=y > 0)
+    for use in (loop.fit, loop.evaluate, loop.train_on_batch):
+        with pytest.raises(ArgumentTypeError, match="y must be a plain array, got a masked one"):
+            use(net(), x, masked)
+    with pytest.raises(ArgumentTypeError, match="fit: y must hold plain arrays, got a masked one"):
+        loop.fit(net(), x, [np.ma.array(label) for label in y])
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"x": None}, r"fit: x must be an array \(N, ...\), got NoneType"),
+        ({"x": "abc"}, "fit: x must be an array .*got str"),
+        ({"x": (i for i in range(3))}, "fit: x must be an array .*got generator"),
+        ({"y": None}, "fit: y must be an array .*got NoneType"),
+        ({"y": {"a": 1}}, "fit: y must be an array .*got dict"),
+        ({"verbose": "abc"}, "fit: verbose must be an integer, got 'abc'"),
+        ({"verbose": None}, "fit: verbose must be an integer, got None"),
+        ({"shuffle": "no"}, "fit: shuffle must be True or False, got 'no'"),
+        ({"shuffle": 1}, "fit: shuffle must be True or False, got 1"),
+        ({"callbacks": 3}, "fit: callbacks must be a list of names.*got 3"),
+        ({"callbacks": [3]}, "fit: callback must be a name"),
+    ],
+)
+def test_what_fit_refuses_by_type(settings, text, net, blobs):
+    x, y = blobs
+    with pytest.raises(ArgumentTypeError, match=text):
+        loop.fit(net(), **{"x": x, "y": y, "verbose": 0, **settings})
+
+
+@pytest.mark.parametrize("y", [None, {"a": 1}, np.zeros((2, 6))])
+def test_several_outputs_need_a_tuple(y, net, blobs):
+    text = f"y must be a tuple of 2 arrays, got {type(y).__name__}"
+    with pytest.raises(ArgumentTypeError, match=text):
+        loop.fit(net(heads=2), blobs[0], y)
+
+
+def test_one_callback_needs_no_list(net, blobs, capsys):
+    with pytest.raises(UnknownNameError, match="callback must be a registered name, got 'abc'"):
+        loop.fit(net(), *blobs, callbacks="abc")
+    loop.fit(net(), *blobs, epochs=2, verbose=0, callbacks="epoch_lines")
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    history = History()
+    loop.fit(net(), *blobs, epochs=2, verbose=False, callbacks=history)
+    assert len(history.history["loss"]) == 2
+    loop.fit(net(), *blobs, epochs=1, verbose=0, callbacks=None)
+
+
+@pytest.mark.parametrize("metrics", [None, 3])
+def test_metrics_are_a_list(metrics, linear):
+    said = "compile: metrics must be a list, or one metric, got"
+    with pytest.raises(ArgumentTypeError, match=said):
+        loop.compile(linear(), "adam", "softmax_cross_entropy", metrics)

@@ -135,3 +135,14 @@ def test_an_empty_batch_costs_nothing(name):
     loss = registry.resolve(registry.losses, name, "test")
     value, gradient = loss.value_and_gradient(np.zeros((0, 3)), np.zeros((0, 3)))
     assert value == 0 and gradient.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "cross_entropy", "mean_squared_error"])
+def test_masked_targets_are_refused(name):
+    loss = registry.create(registry.losses, name, {}, "test")
+    outputs = np.full((4, 3), 1 / 3)
+    for targets in (np.ma.array([0, 1, 2, 0], mask=[1, 0, 0, 0]), np.ma.array(outputs)):
+        with pytest.raises(ArgumentTypeError, match=f"{name}: targets must be a plain array"):
+            loss(outputs, targets)
+        with pytest.raises(ArgumentTypeError, match=f"{name}: targets must be a plain array"):
+            loss.check_targets(outputs.shape, targets)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastconv.errors import ShapeError
+from fastconv.errors import ArgumentTypeError, ShapeError
 from fastconv.training import Accuracy, MeanAbsoluteError
 
 
@@ -24,3 +24,9 @@ def test_mean_absolute_error():
 def test_accuracy_needs_two_classes():
     with pytest.raises(ShapeError, match="at least 2 classes"):
         Accuracy()(np.zeros((3, 1)), np.zeros(3, int))
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), MeanAbsoluteError()])
+def test_masked_targets_are_refused(metric):
+    with pytest.raises(ArgumentTypeError, match=f"{metric.name}: targets must be a plain array"):
+        metric(np.eye(3), np.ma.array(np.eye(3)))

@@ -1,0 +1,94 @@
+"""What max and average pooling share: the checked window, and how it is run."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import threads
+from ..errors import ArgumentError, ShapeError
+from ..geometry import Window2D, as_padding, as_pair, check_axes
+
+__all__ = ["Pool", "make_pool"]
+
+#: What a tap of a window costs, in multiply-adds: it has no register tile to fill.
+TAP = 8
+
+
+class Pool:
+    """One checked pooling: the window, the resolved padding, the output, and how to run it."""
+
+    def __init__(
+        self, operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
+        dilation: Any = 1, ceil_mode: bool = False,
+    ):  # fmt: skip
+        check_axes(operation, "x", shape, "NCHW")
+        self.operation = operation
+        self.window = window = Window2D.make(
+            operation, pool_size, stride, padding, dilation, ceil_mode, "pool_size"
+        )
+        n, c, h, w = shape
+        self.planes, self.size = n * c, (h, w)
+        self.output = window.output_size(operation, (h, w))
+        self.shape = (n, c, *self.output)
+        self.pads = window.resolve((h, w))
+        self.pad = self.pads[0][0], self.pads[1][0]
+        for axis in (0, 1):
+            self._check_windows_see_the_map(axis)
+
+    def _check_windows_see_the_map(self, axis: int) -> None:
+        """The first and the last window, and with them all, must reach an element of the map.
+
+        With dilation a window may step over a small map; then each is looked at.
+        """
+        size, taps, before = self.size[axis], self.window.kernel[axis], self.pads[axis][0]
+        stride, dilation = self.window.stride[axis], self.window.dilation[axis]
+        count = self.output[axis]
+        positions = (0, count - 1) if dilation <= size else range(min(count, before + size + 1))
+        for i in positions:
+            start = i * stride - before
+            first = max(0, -(start // dilation)) if start < 0 else 0  # first tap at or after 0
+            if first >= taps or start + first * dilation >= size:
+                raise ArgumentError(
+                    f"{self.operation}: padding must leave an element of the input in every "
+                    f"window, got padding {self.pads} for pool_size {self.window.kernel} on a "
+                    f"map of {self.size[0]}x{self.size[1]}"
+                )
+
+    def run(self, kernel: Any, *args: Any) -> None:
+        """Run `kernel` on as many threads as its windows are worth."""
+        outputs = self.planes * self.output[0] * self.output[1]
+        work = outputs * (TAP * self.window.taps + threads.MOVE)
+        threads.run(kernel, *args, work=work)
+
+    def flat(self, array: np.ndarray) -> np.ndarray:
+        """Return `array` (N, C, H, W) as planes (N C, H, W)."""
+        return array.reshape(self.planes, *array.shape[2:])
+
+    def check_gradient(self, dy: np.ndarray) -> None:
+        """Raise a ShapeError if `dy` has not the shape of the output."""
+        if dy.shape != self.shape:
+            raise ShapeError(
+                f"{self.operation}: dy must have the shape of the output, {self.shape}, "
+                f"got {dy.shape}"
+            )
+
+
+_remembered = lru_cache(maxsize=1024, typed=True)(Pool)
+
+
+def make_pool(
+    operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
+    dilation: Any = 1, ceil_mode: Any = False,
+) -> Pool:  # fmt: skip
+    """Return the pooling, checked once for each set of arguments."""
+    stride = pool_size if stride is None else stride
+    if type(padding) is not str:  # else a word, which is looked up as it is
+        padding = as_padding(operation, padding)
+    pool_size = as_pair(operation, "pool_size", pool_size, 1)
+    stride = as_pair(operation, "stride", stride, 1)
+    dilation = as_pair(operation, "dilation", dilation, 1)
+    make = Pool if type(ceil_mode) is not bool else _remembered
+    return make(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
