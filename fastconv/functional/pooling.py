@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,25 @@ class _Pool:
         return array.reshape(self.planes, *array.shape[2:])
 
 
+@lru_cache(maxsize=4096, typed=True)
+def _checked(operation: str, shape: tuple, *window: Any) -> _Pool:
+    return _Pool(operation, shape, *window)
+
+
+def _resolve(
+    operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
+    dilation: Any = 1, ceil_mode: Any = False,
+) -> _Pool:  # fmt: skip
+    """Return the checked pooling; plain integers and words, the usual case, are cached."""
+    plain = (int, str, type(None))
+    if (
+        type(pool_size) in plain and type(stride) in plain and type(padding) in plain
+        and type(dilation) in plain and type(ceil_mode) is bool
+    ):  # fmt: skip
+        return _checked(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
+    return _Pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
+
+
 def max_pool2d(
     x: Any,
     pool_size: Any,
@@ -126,7 +146,7 @@ def max_pool2d(
     """
     operation = "max_pool2d"
     x = checks.as_array(operation, "x", x)
-    pool = _Pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = _resolve(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
     if not isinstance(return_indices, bool):
         raise ArgumentTypeError(
             f"{operation}: return_indices must be True or False, got {shorten(return_indices)}"
@@ -243,7 +263,7 @@ def max_pool2d_argmax(
     (dtype('uint8'), 3)
     """
     x = checks.as_array("max_pool2d", "x", x)
-    pool = _Pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = _resolve("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
     y = memory.empty(pool.shape, x.dtype)
     argmax = _max(pool, x, y, True)
     assert argmax is not None
@@ -264,7 +284,7 @@ def max_pool2d_argmax_backward(
     operation = "max_pool2d_backward"
     dy = checks.as_array(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
-    pool = _Pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
+    pool = _resolve(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
     _check_gradient(pool, dy)
     if argmax.shape != pool.shape or argmax.dtype not in (np.uint8, np.int32):
         raise ShapeError(
@@ -341,7 +361,7 @@ def avg_pool2d(
     operation = "avg_pool2d"
     x = checks.as_array(operation, "x", x)
     _check_flag(operation, count_include_pad)
-    pool = _Pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
+    pool = _resolve(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     if y.size:
         pool.run(
@@ -389,7 +409,7 @@ def avg_pool2d_backward(
     dy = checks.as_array(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
     _check_flag(operation, count_include_pad)
-    pool = _Pool(operation, shape, pool_size, stride, padding, 1, ceil_mode)
+    pool = _resolve(operation, shape, pool_size, stride, padding, 1, ceil_mode)
     _check_gradient(pool, dy)
     dx = memory.empty(shape, dy.dtype)
     if dx.size:
