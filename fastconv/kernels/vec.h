@@ -144,10 +144,7 @@ FC_INLINE vreal vrelu(vreal a) {  /* NaN stays NaN, -0 becomes 0 */
     return a <= 0 ? 0 : a;
 #endif
 }
-/* Where `value` beats `best` in a maximum (it is greater, or the first NaN): a, elsewhere b. */
-FC_INLINE vreal vwinner(vreal value, vreal best, vreal a, vreal b) {
-    return vselect((value > best) | ((value != value) & (best == best)), a, b);
-}
+
 /* Interleave the lower or the upper halves: a0 b0 a1 b1 ... */
 #if FC_BYTES
 #ifdef __clang__
