@@ -66,6 +66,7 @@ TUNING_FLAGS = (
     "-ffp-contract=fast",  # fused multiply-add where the target has it
     "-fno-lto",  # link-time optimisation would mix the targets' flags
     "-Wno-psabi",
+    "-Wno-maybe-uninitialized",
     "-g0",
 )
 DTYPES = (("f32", ()), ("f64", (("FC_DOUBLE", "1"),)))

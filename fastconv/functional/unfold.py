@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,26 @@ from ..geometry import Window2D, as_int, as_pair, as_shape, check_axes
 from . import checks
 
 __all__ = ["col2im", "im2col"]
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _checked(operation: str, shape: tuple, filter_h: Any, filter_w: Any, stride: Any, pad: Any):
+    kernel = (
+        as_int(operation, "filter_h", filter_h, 1),
+        as_int(operation, "filter_w", filter_w, 1),
+    )
+    window = Window2D.make(operation, kernel, stride, as_pair(operation, "pad", pad, 0))
+    (top, _), (left, _) = window.resolve(shape[2:])
+    return window, window.output_size(operation, shape[2:]), (top, left)
+
+
+def _resolve(
+    operation: str, shape: tuple, filter_h: Any, filter_w: Any, stride: Any, pad: Any
+) -> tuple[Window2D, tuple[int, int], tuple[int, int]]:
+    """Return the window, the output's size and (top, left); plain integers are cached."""
+    if type(filter_h) is type(filter_w) is type(stride) is type(pad) is int:
+        return _checked(operation, shape, filter_h, filter_w, stride, pad)
+    return _checked.__wrapped__(operation, shape, filter_h, filter_w, stride, pad)
 
 
 def im2col(
@@ -49,19 +70,13 @@ def im2col(
     operation = "im2col"
     x = checks.as_array(operation, "input_data", input_data)
     check_axes(operation, "input_data", x.shape, "NCHW")
-    n, c, h, w = x.shape
-    kernel = (
-        as_int(operation, "filter_h", filter_h, 1),
-        as_int(operation, "filter_w", filter_w, 1),
-    )
-    window = Window2D.make(operation, kernel, stride, as_pair(operation, "pad", pad, 0))
-    oh, ow = window.output_size(operation, (h, w))
+    n, c, _, _ = x.shape
+    window, (oh, ow), pads = _resolve(operation, x.shape, filter_h, filter_w, stride, pad)
     col = memory.empty((n * oh * ow, c * window.taps), x.dtype)
     if col.size:
-        (top, _), (left, _) = window.resolve((h, w))
         threads.run(
-            kernels.module(x.dtype).unfold, checks.readable(x), col.reshape(-1), kernel,
-            window.stride, (top, left), window.dilation, oh, ow, True, work=threads.MOVE * col.size,
+            kernels.module(x.dtype).unfold, checks.readable(x), col.reshape(-1), window.kernel,
+            window.stride, pads, window.dilation, oh, ow, True, work=threads.MOVE * col.size,
         )  # fmt: skip
     return col
 
@@ -99,12 +114,7 @@ def col2im(
     operation = "col2im"
     col = checks.as_array(operation, "col", col)
     n, c, h, w = as_shape(operation, "input_shape", input_shape, "NCHW")
-    kernel = (
-        as_int(operation, "filter_h", filter_h, 1),
-        as_int(operation, "filter_w", filter_w, 1),
-    )
-    window = Window2D.make(operation, kernel, stride, as_pair(operation, "pad", pad, 0))
-    oh, ow = window.output_size(operation, (h, w))
+    window, (oh, ow), pads = _resolve(operation, (n, c, h, w), filter_h, filter_w, stride, pad)
     expected = (n * oh * ow, c * window.taps)
     if col.shape != expected:
         raise ShapeError(
@@ -113,9 +123,8 @@ def col2im(
         )
     dx = memory.empty((n, c, h, w), col.dtype)
     if dx.size:
-        (top, _), (left, _) = window.resolve((h, w))
         threads.run(
-            kernels.module(col.dtype).fold, checks.contiguous(col).reshape(-1), dx, kernel,
-            window.stride, (top, left), window.dilation, oh, ow, True, work=threads.MOVE * col.size,
+            kernels.module(col.dtype).fold, checks.contiguous(col).reshape(-1), dx, window.kernel,
+            window.stride, pads, window.dilation, oh, ow, True, work=threads.MOVE * col.size,
         )  # fmt: skip
     return dx

@@ -1,5 +1,5 @@
-# Pooling as Python calls it, over windows of R x S taps; the kernels are in max_pooling.pxi and
-# average_pooling.pxi.  Items are planes (image, channel), cut into blocks of rows.
+# Pooling as Python calls it, over windows of R x S taps; the kernels are in the
+# files it includes.  Items are planes (image, channel), cut into blocks of rows.
 #
 # A window sees only the taps inside the map: padding is minus infinity for the maximum and
 # is no summand of the average.  The maximum is the first in row-major order, and NaN wins.
@@ -23,6 +23,7 @@ cdef struct Pooling:
 
 
 include "max_pooling.pxi"
+include "max_gradient.pxi"
 include "average_pooling.pxi"
 
 

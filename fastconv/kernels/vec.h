@@ -214,10 +214,6 @@ FC_INLINE vreal vsqrt(vreal a) {
     return vload(lanes);
 #endif
 }
-/* Where `value` beats `best` in a maximum (it is greater, or the first NaN): a, elsewhere b. */
-FC_INLINE vreal vwinner(vreal value, vreal best, vreal a, vreal b) {
-    return vselect((value > best) | ((value != value) & (best == best)), a, b);
-}
 
 #include "vec_shuffle.h"
 #include "vec_lanes.h"

@@ -36,7 +36,6 @@ cdef extern from "vec.h":
     vreal vpositive(vreal y, vreal dy) noexcept nogil
     vreal vsqrt(vreal) noexcept nogil
     vreal vratio(vreal a, vreal b) noexcept nogil
-    vreal vwinner(vreal value, vreal best, vreal a, vreal b) noexcept nogil
     real vsum(vreal) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
     void vdeal(const int m, const vreal*, vreal*) noexcept nogil
@@ -54,6 +53,8 @@ cdef extern from "vec.h":
     vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t) noexcept nogil
     vreal vadd_where(vreal acc, vreal a, lanes_t) noexcept nogil
     vmask vtap(int) noexcept nogil
+    vreal vpick(vreal, vreal other, lanes_t) noexcept nogil
+    vmask vpick_tap(vmask, int tap, lanes_t) noexcept nogil
     void vcontest(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     lanes_t vunordered(vreal a, vreal b) noexcept nogil

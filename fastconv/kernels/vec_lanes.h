@@ -160,6 +160,18 @@ FC_INLINE vmask vtap(int tap) {
     return tap;
 #endif
 }
+/* In some lanes another value, or another tap. */
+FC_INLINE vreal vpick(vreal v, vreal other, lanes_t lanes) {
+#ifdef FC_512
+    return (vreal)FC_512(mask_mov)((fc_v)v, FC_M(lanes), (fc_v)other);
+#else
+    return vselect(fc_spread(lanes), other, v);
+#endif
+}
+FC_INLINE vmask vpick_tap(vmask taken, int tap, lanes_t lanes) {
+    vmask where = fc_spread(lanes);
+    return (vtap(tap) & where) | (taken & ~where);
+}
 /* Where `value` beats `best` (it is greater, or the first NaN) it and its tap take the place. */
 FC_INLINE void vcontest(vreal *best, vmask *taken, vreal value, int tap) {
 #ifdef FC_512
