@@ -62,7 +62,7 @@ def forward(
 
 
 def unfolded(g: Conv2DGeometry, x: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Unfold the whole batch into `block` and return it as (N, C R S, 1, OH OW)."""
+    """Unfold the whole batch into `block` and return it as (N, C R S, OH, OW)."""
     col = block.view(x.dtype)
     threads.run(
         kernels.module(x.dtype).unfold, x, col, (g.R, g.S), g.stride, g.pad, g.dilation,

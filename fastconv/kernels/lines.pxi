@@ -256,8 +256,10 @@ cdef void convolve_run(const Convolution* c, const Region* at, const real* x, re
         first = min(j, end - vectors * VL)  # the last block is moved back
         for row in range(rows):
             prefetch_lines(c, y + row * c.yh + first * c.yw, filters, vectors)
-            sum_lines(c, at, x + row * x_row + first * c.xw, w, step, filters, vectors, SIDE_BY_SIDE, total)
-            store_lines(c, y + row * c.yh + first * c.yw, bias, filters, vectors, SIDE_BY_SIDE, VL, 1, total)
+            sum_lines(c, at, x + row * x_row + first * c.xw, w, step, filters, vectors,
+                      SIDE_BY_SIDE, total)
+            store_lines(c, y + row * c.yh + first * c.yw, bias, filters, vectors,
+                        SIDE_BY_SIDE, VL, 1, total)
         j = first + vectors * VL
 
 

@@ -97,7 +97,7 @@ def _folded(graph: Graph) -> Graph:
 
 
 def _twin(layer: Layer, **parameters: Parameter) -> Layer:
-    """Return `layer` with parameters of its own that share the arrays for now."""
+    """Return `layer` with parameters of its own that share the arrays until one is assigned."""
     twin: Any = object.__new__(type(layer))
     vars(twin).update(vars(layer))
     twin.parameters = {name: p.twin() for name, p in layer.parameters.items()} | parameters
