@@ -63,6 +63,8 @@ class Usage:
 
 
 _trackers: ContextVar[tuple[Usage, ...]] = ContextVar("fastconv_trackers", default=())
+_recycling: ContextVar[bool] = ContextVar("fastconv_recycling", default=False)
+_frugal: ContextVar[bool] = ContextVar("fastconv_frugal", default=False)
 
 
 @contextmanager
@@ -101,8 +103,9 @@ class _Arena:
         return aligned(nbytes)
 
     def give_back(self, block: np.ndarray) -> None:
-        with self.lock:
-            self.free.append(block)
+        if not _frugal.get():
+            with self.lock:
+                self.free.append(block)
 
     def release(self) -> int:
         with self.lock:
@@ -117,7 +120,6 @@ _arena = _Arena()
 #: Bytes from which an array's memory is worth lending.
 WORTH_LENDING = 1 << 16
 _slab = Slab()
-_recycling: ContextVar[bool] = ContextVar("fastconv_recycling", default=False)
 
 
 def _renew_locks() -> None:
@@ -143,6 +145,17 @@ def recycling() -> Iterator[None]:
         yield
     finally:
         _recycling.reset(token)
+
+
+@contextmanager
+def frugal() -> Iterator[None]:
+    """Keep no free memory for later calls while the block runs, and none from before it."""
+    token = _frugal.set(True)
+    release()
+    try:
+        yield
+    finally:
+        _frugal.reset(token)
 
 
 def release() -> int:
@@ -225,8 +238,8 @@ class Lent:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for block in self.blocks:
-            _arena.give_back(block)
+        while self.blocks:
+            _arena.give_back(self.blocks.pop())
 
 
 def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:

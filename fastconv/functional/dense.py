@@ -158,6 +158,7 @@ def dense_backward(
                 kernel.conv2d_backward_input, as_pixels(dy), data, as_pixels(dx), 1, 1, ONES,
                 ZEROS, ONES, 1, SUM_LENGTH, how, work=work,
             )  # fmt: skip
+        del data  # before the sums below take memory
     if dweight is not None:
         lanes = kernels.lanes(x.dtype)
         panels = -(-units // lanes)

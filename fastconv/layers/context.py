@@ -28,6 +28,8 @@ class Context:
         Seed, step and node. The generator made from it is the same each time.
     workspace_limit : int, str or None
         The most temporary memory that the call may take.
+    lends : bool
+        Whether packed weights are to serve this call alone, and not be kept.
 
     Attributes
     ----------
@@ -49,8 +51,10 @@ class Context:
         needs_params: Collection[str] | Callable[[str], bool] = (),
         rng_key: Sequence[int] = (0, 0, 0),
         workspace_limit: int | str | None = None,
+        lends: bool = False,
     ) -> None:
         self.training = training
+        self.lends = lends
         self.workspace_limit = workspace_limit
         self.may_overwrite = False
         self.saved: tuple[Any, ...] = ()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import functional, initializers, memory
-from fastconv.errors import ArgumentError, MemoryLimitError, ShapeError
+from fastconv import functional, initializers
+from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional.packing import ALGORITHMS, PRECISIONS
 from fastconv.geometry import Window2D, as_int, briefly
 from fastconv.layers.base import Layer
@@ -16,7 +16,7 @@ from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice, output_map
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
-from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Conv2D"]
 
@@ -37,8 +37,6 @@ class Conv2D(Layer):
         Steps between windows.
     padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
         Zeros around the image.
-    dilation : int or (int, int)
-        Steps between the taps of a window.
     dilation : int or (int, int)
         Steps between the taps of a window.
     groups : int
@@ -116,7 +114,8 @@ class Conv2D(Layer):
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, filters, OH, OW) for x (N, C, H, W)."""
         weight = self.param("weight")
-        plain = ctx.training and weight.trainable  # packed weights would serve one step only
+        # in training packed weights would serve one step only
+        plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.conv2d(
             xs[0],
             weight.value if plain else self._packed(weight),
@@ -157,39 +156,34 @@ class Conv2D(Layer):
         training: bool = False,
         workspace_limit: int | str | None = None,
     ) -> LayerCosts:
-        """Return the figures of `fastconv.conv2d_costs`; in training the larger of both ways.
-
-        Raises
-        ------
-        MemoryLimitError
-            If the algorithm that is named does not keep within `workspace_limit`.
-        """
+        """Return the figures of `fastconv.conv2d_costs`, in training of both directions."""
         (spec,) = specs
         options = dict(self._options)
         algorithm = options.pop("algorithm")
         options |= {"dtype": spec.dtype, "workspace_limit": workspace_limit}
-        taken = []
-        for direction in ("forward", "backward") if training else ("forward",):
-            table = functional.conv2d_costs(
-                (batch, *spec.shape), self._weight_shape(spec), direction=direction, **options
-            )
-            taken.append(table[table.choice if algorithm == "auto" else algorithm])
-            if direction == "forward":
-                choice, why = (table.choice, table.why) if algorithm == "auto" else (algorithm, "")
-        workspace = max(cost.workspace for cost in taken)
-        limit = memory.parse_bytes("Conv2D", "workspace_limit", workspace_limit)
-        if algorithm != "auto" and limit is not None and workspace > limit:
-            raise MemoryLimitError(
-                f"Conv2D: workspace_limit must be at least {workspace} bytes for algorithm "
-                f"{algorithm!r}, got {limit}; use 'auto'"
-            )
+        shapes = (batch, *spec.shape), self._weight_shape(spec)
+        table = functional.conv2d_costs(*shapes, **options)
+        choice = table.choice if algorithm == "auto" else algorithm
+        cost = table[choice]
+        backward = None
+        if training:
+            found = functional.conv2d_costs(*shapes, direction="backward", **options)
+            taken = found.choice if algorithm == "auto" else algorithm
+            back, sums = found[taken], found["direct"].workspace
+            # First the gradient of the input, whose packed weights are given back, then that of
+            # the weights with its partial sums; Winograd's tiles may use the whole of it.
+            scratch = back.workspace if taken == "winograd" else back.workspace - sums
+            together = max(scratch + back.packed, back.workspace)
+            backward = PassCosts(back.workspace, back.packed, together, back.least)
         return LayerCosts(
-            workspace=workspace,
-            packed=max(cost.packed for cost in taken),
-            multiply_adds=taken[0].multiply_adds,
+            workspace=cost.workspace,
+            packed=cost.packed,
+            least=cost.least,
+            multiply_adds=cost.multiply_adds,
             algorithm=choice,
-            why=why or "named in the configuration",
+            why=table.why if algorithm == "auto" else "named in the configuration",
             keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
+            backward=backward,
         )
 
     def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:

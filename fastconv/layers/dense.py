@@ -13,7 +13,7 @@ from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
-from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Dense"]
 
@@ -73,7 +73,8 @@ class Dense(Layer):
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, units) for x (N, inputs)."""
         weight = self.param("weight")
-        plain = ctx.training and weight.trainable  # packed weights would serve one step only
+        # in training packed weights would serve one step only
+        plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.dense(
             xs[0],
             weight.value if plain else self._packed(weight),
@@ -104,7 +105,7 @@ class Dense(Layer):
         return weight.packed("dense", functional.prepare_dense)  # type: ignore[no-any-return]
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
-        """Return the packed weight and, in training, the sum of the weight's gradient.
+        """Return the packed weight and, for the backward pass, the sum of its gradient.
 
         Both are panels of units as wide as a vector register.
         """
@@ -115,10 +116,11 @@ class Dense(Layer):
         dtype = np.dtype(spec.dtype)
         lanes = kernels.lanes(dtype)
         panels = g.packed_bytes(dtype.itemsize, lanes)
-        backward = g.packed_backward_bytes(dtype.itemsize, lanes) if training else 0
+        packed = g.packed_backward_bytes(dtype.itemsize, lanes)
+        sums = panels if batch else 0
         return LayerCosts(
-            workspace=panels if training and batch else 0,
-            packed=max(panels, backward),
+            packed=panels,
             multiply_adds=g.multiply_adds,
             keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
+            backward=PassCosts(sums, packed, max(packed, sums)) if training else None,
         )

@@ -11,7 +11,7 @@ from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_real
 from fastconv.layers.context import Context
-from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Dropout"]
 
@@ -71,4 +71,4 @@ class Dropout(Layer):
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return, in training, the random numbers (float32) and the mask (a byte each)."""
         elements = batch * specs[0].size if training and self.rate else 0
-        return LayerCosts(workspace=4 * elements, saved=elements)
+        return LayerCosts(workspace=4 * elements, saved=elements, backward=PassCosts())

@@ -164,6 +164,13 @@ class Parameter:
                 self._packed[key] = make(self.value)
             return self._packed[key]
 
+    def unpack(self, most: int = 0) -> None:
+        """Drop the packed forms if they take more than `most` bytes and the value is kept."""
+        if self.packed_nbytes > most:
+            with self._lock:
+                if self._value is not None:
+                    self._packed.clear()
+
     def release(self) -> None:
         """Drop the plain value and live from the packed forms alone."""
         with self._lock:

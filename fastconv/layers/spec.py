@@ -13,7 +13,7 @@ import numpy as np
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.geometry import as_int
 
-__all__ = ["LayerCosts", "Spec"]
+__all__ = ["LayerCosts", "PassCosts", "Spec"]
 
 _ITEMSIZE = {"float32": 4, "float64": 8}
 
@@ -77,15 +77,49 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class LayerCosts:
-    """What one call of a layer takes; every size in bytes, for the whole batch.
+class PassCosts:
+    """The temporary memory of one call, forward or backward, in bytes for the whole batch.
 
     Attributes
     ----------
     workspace : int
-        Temporary memory, given back when the call ends.
+        Scratch memory, given back when the call ends.
     packed : int
-        Weights in the order that kernels read, kept beside the plain ones.
+        Weights in the order that kernels read.
+    together : int or None
+        The most of both at one time, where the packed weights serve this call alone; None is
+        their sum.
+    least : int or None
+        The smallest ``workspace_limit`` that the algorithm taken can do with; None is
+        `workspace`.
+    """
+
+    workspace: int = 0
+    packed: int = 0
+    together: int | None = None
+    least: int | None = None
+
+    @property
+    def temporary(self) -> int:
+        """The most of workspace and packed weights at one time."""
+        return self.workspace + self.packed if self.together is None else self.together
+
+    @property
+    def lowest_limit(self) -> int:
+        """The smallest ``workspace_limit`` that leads to the same algorithm."""
+        return self.workspace if self.least is None else self.least
+
+
+@dataclass(frozen=True)
+class LayerCosts(PassCosts):
+    """What one call of a layer takes; every size in bytes, for the whole batch.
+
+    The figures of `PassCosts` are those of the forward pass.  There the packed weights are kept
+    beside the plain ones from call to call; in training, where the weights change with every
+    step, they are lent to one call like workspace.
+
+    Attributes
+    ----------
     saved : int
         What a training step keeps for the backward pass besides inputs and output.
     multiply_adds : int
@@ -96,13 +130,14 @@ class LayerCosts:
         Which of ``"inputs"`` and ``"output"`` the backward pass reads again.
     estimated : bool
         Whether the layer gave no figures of its own.
+    backward : PassCosts or None
+        Of the backward pass; None is as forward.
     """
 
-    workspace: int = 0
-    packed: int = 0
     saved: int = 0
     multiply_adds: int = 0
     algorithm: str = ""
     why: str = ""
     keeps: frozenset[str] = field(default_factory=frozenset)
     estimated: bool = False
+    backward: PassCosts | None = None

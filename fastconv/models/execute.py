@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import memory
 from fastconv.errors import FastconvError, ShapeError
+from fastconv.layers.base import Layer
 from fastconv.layers.context import Context
+from fastconv.models.program import Allowance, Program, Segment, whole
 from fastconv.models.schedule import Operation, Schedule
 
-__all__ = ["Gradients", "differentiate", "infer"]
+__all__ = ["Gradients", "differentiate", "give_back_packed", "infer"]
 
 Array = np.ndarray[Any, Any]
 Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
+_FREELY = Allowance()
 
 
 def infer(
-    schedule: Schedule,
-    values: list[Any],
-    workspace_limit: int | str | None = None,
+    schedule: Schedule, values: list[Any], program: Program | None = None
 ) -> tuple[Array, ...]:
     """Return the outputs for the inputs `values`, each array let go after its last reader.
 
@@ -31,11 +32,14 @@ def infer(
         Merged or not.
     values : list of ndarray (N, ...)
         The inputs. The list is used up, so that a cast copy of an input does not stay.
+    program : Program, optional
+        What each operation may take; without one as much as it likes.
     """
     values.extend([None] * (schedule.values - len(values)))
     lent = set(range(schedule.inputs))  # values that may be memory of the caller
-    for op in schedule.operations:
-        ctx = Context(workspace_limit=workspace_limit)
+    for at, op in enumerate(schedule.operations):
+        allowed = _FREELY if program is None else program.allowances[at]
+        ctx = Context(workspace_limit=allowed.forward, lends=allowed.lends)
         y: Array | None = _call(op, ctx, values)
         if not lent.isdisjoint(op.sources):
             if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
@@ -49,6 +53,14 @@ def infer(
         twice = results and any(np.may_share_memory(found, other) for other in results)
         results.append(found.copy() if number in lent or twice else found)
     return tuple(results)
+
+
+def give_back_packed(schedule: Schedule, program: Program) -> None:
+    """Drop the packed weights of earlier runs that `program` has no room for."""
+    for op, allowed in zip(schedule.operations, program.allowances, strict=True):
+        if allowed.packed is not None or allowed.lends:
+            for parameter in op.layer.parameters.values():
+                parameter.unpack(allowed.packed or 0)
 
 
 class Gradients(NamedTuple):
@@ -67,6 +79,7 @@ def differentiate(
     rng_key: tuple[int, int],
     inputs: bool = False,
     params: bool = True,
+    program: Program | None = None,
 ) -> tuple[tuple[Array, ...], dict[str, float], Gradients]:
     """Run forward, ask for the gradients of the outputs, and run backward.
 
@@ -85,56 +98,134 @@ def differentiate(
         Seed and step of the random numbers.
     inputs, params : bool
         Which gradients are asked for. Nothing is computed for a value that leads to none.
+    program : Program, optional
+        What each operation may take, and what is computed again; without one as much as it
+        likes, and nothing.
     """
-    needs = [inputs] * schedule.inputs + [False] * (schedule.values - schedule.inputs)
-    values.extend([None] * (schedule.values - len(values)))
-    contexts: list[Context | None] = []
-    statistics = []
-    for op in schedule.operations:
-        sources = tuple(needs[source] for source in op.sources)
-        learned = op.layer.parameters.items()
-        learns = frozenset(name for name, p in learned if p.trainable and params)
-        ctx = Context(training, needs=sources, needs_params=learns, rng_key=(*rng_key, op.number))
-        values[op.target] = _call(op, ctx, values)
-        needs[op.target] = any(sources) or bool(learns)
-        if ctx.new_state and (learns or not learned):
-            statistics.append((op.layer, ctx.new_state))
-        contexts.append(ctx if needs[op.target] else None)
-        for number in op.drops:
-            values[number] = None
-        del ctx
-    results = tuple(values[number] for number in schedule.outputs)
-    values.clear()
+    run = _Run(schedule, program, training, rng_key, inputs, params)
+    results = run.forward(values)
     losses, dys = dloss(results)
     sums = _Sums()
     for number, y, dy in zip(schedule.outputs, results, dys, strict=True):
         if dy.shape != y.shape:
             raise ShapeError(f"backward: dy must have the shape {y.shape}, got {dy.shape}")
         sums.add(number, dy)
-    del dys
-    by_param = _Sums()
-    for op in reversed(schedule.operations):
-        kept = contexts.pop()
-        if op.target not in sums.arrays:
-            continue
-        dy, owned = sums.pop(op.target)
-        if kept is not None:
-            kept.may_overwrite = owned
-            for source, dx in zip(op.sources, _backward(op, kept, dy), strict=True):
-                if needs[source]:
-                    # a layer that returns dy itself passes on whether it is ours
-                    new = op.layer.new_gradients and (owned or not np.may_share_memory(dx, dy))
-                    sums.add(source, dx, owned=new)
-            for name, gradient in kept.grads.items():
-                by_param.add(f"{op.name}/{name}", gradient)
-    for layer, new_state in statistics:
+    del dys, dy
+    by_param = run.backward(sums)
+    for layer, new_state in run.statistics:
         for name, value in new_state.items():
             layer.states[name].assign(value, type(layer).__name__)
     dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]
-    return results, losses, Gradients(by_param.arrays, dxs)
+    return results, losses, Gradients(by_param, dxs)
 
 
-def _call(op: Operation, ctx: Context, values: Sequence[Any]) -> Array:
+class _Run:
+    """One pass forward and backward, segment by segment."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        program: Program | None,
+        training: bool,
+        rng_key: tuple[int, int],
+        inputs: bool,
+        params: bool,
+    ) -> None:
+        self.schedule, self.training, self.rng_key = schedule, training, rng_key
+        self.params = params
+        self.needs = [inputs] * schedule.inputs + [False] * (schedule.values - schedule.inputs)
+        self.segments = whole(schedule) if program is None else program.segments
+        self.allowances = None if program is None else program.allowances
+        self.contexts: list[Context | None] = [None] * len(schedule.operations)
+        self.checkpoints: dict[Segment, dict[int, Array]] = {}
+        self.statistics: list[tuple[Layer, dict[str, Array]]] = []
+
+    def forward(self, values: list[Any]) -> tuple[Array, ...]:
+        """Return the outputs; keep contexts, or what a segment is computed again from."""
+        values.extend([None] * (self.schedule.values - len(values)))
+        for segment in self.segments:
+            if segment.recomputed:
+                self.checkpoints[segment] = {v: values[v] for v in segment.sources}
+            for at in range(segment.begin, segment.end):
+                op = self.schedule.operations[at]
+                ctx = self._run(at, values)
+                learned = op.layer.parameters
+                if ctx.new_state and (not learned or self._learns(op)):
+                    self.statistics.append((op.layer, ctx.new_state))
+                if self.needs[op.target] and not segment.recomputed:
+                    self.contexts[at] = ctx
+                del ctx
+                for number in op.drops:
+                    values[number] = None
+        results = tuple(values[number] for number in self.schedule.outputs)
+        values.clear()
+        return results
+
+    def backward(self, sums: _Sums) -> dict[str, Array]:
+        """Return the gradients of the parameters; those of the inputs are left in `sums`."""
+        by_param = _Sums()
+        for segment in reversed(self.segments):
+            if segment.recomputed:
+                self._again(segment)
+            for at in reversed(range(segment.begin, segment.end)):
+                self._back(at, sums, by_param)
+        return by_param.arrays
+
+    def _back(self, at: int, sums: _Sums, by_param: _Sums) -> None:
+        """Turn the gradient of one output into those of inputs and parameters.
+
+        A function of its own, so that no array outlives its operation in a local name.
+        """
+        op = self.schedule.operations[at]
+        ctx, self.contexts[at] = self.contexts[at], None
+        if op.target not in sums.arrays:
+            return
+        dy, owned = sums.pop(op.target)
+        if ctx is None:
+            return
+        ctx.may_overwrite = owned
+        if self.allowances is not None:
+            ctx.workspace_limit = self.allowances[at].backward
+        for source, dx in zip(op.sources, _backward(op, ctx, dy), strict=True):
+            if self.needs[source]:
+                # a layer that returns dy itself passes on whether it is ours
+                new = op.layer.new_gradients and (owned or not np.may_share_memory(dx, dy))
+                sums.add(source, dx, owned=new)
+        for name, gradient in ctx.grads.items():
+            by_param.add(f"{op.name}/{name}", gradient)
+
+    def _again(self, segment: Segment) -> None:
+        """Compute the contexts of a segment that were not kept; statistics were taken before."""
+        values = self.checkpoints.pop(segment)
+        for at, drops in zip(range(segment.begin, segment.end), segment.drops, strict=True):
+            ctx = self._run(at, values)
+            if self.needs[self.schedule.operations[at].target]:
+                self.contexts[at] = ctx
+            del ctx
+            for number in drops:
+                del values[number]
+
+    def _run(self, at: int, values: Any) -> Context:
+        """Compute one operation into `values`; return its context."""
+        op = self.schedule.operations[at]
+        allowed = _FREELY if self.allowances is None else self.allowances[at]
+        sources = tuple(self.needs[source] for source in op.sources)
+        learns = self._learns(op)
+        ctx = Context(
+            self.training, needs=sources, needs_params=learns,
+            rng_key=(*self.rng_key, op.number), workspace_limit=allowed.forward,
+            lends=allowed.lends and self.allowances is not None,
+        )  # fmt: skip
+        values[op.target] = _call(op, ctx, values)
+        self.needs[op.target] = any(sources) or bool(learns)
+        return ctx
+
+    def _learns(self, op: Operation) -> frozenset[str]:
+        named = op.layer.parameters.items()
+        return frozenset(name for name, p in named if p.trainable and self.params)
+
+
+def _call(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, Any]) -> Array:
     xs = [values[source] for source in op.sources]
     ctx.may_overwrite = op.in_place
     y = op.layer.forward(ctx, *xs)

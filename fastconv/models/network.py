@@ -9,14 +9,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fastconv import memory
 from fastconv.errors import ArgumentError, nearest, shorten
 from fastconv.geometry import as_int
 from fastconv.memory import parse_bytes
 from fastconv.models import execute, inputs, weights
 from fastconv.models.graph import Graph, Node, connect
-from fastconv.models.plan import Plan, make_plan
+from fastconv.models.plan import Plan
+from fastconv.models.planning import make_plan
+from fastconv.models.program import Program
 from fastconv.models.schedule import Schedule, schedule
 from fastconv.models.summary import summarize
+from fastconv.threads import get_num_threads
 from fastconv.training import loop
 
 __all__ = ["Network"]
@@ -78,13 +82,15 @@ class Network:
     def _prepare(self) -> None:
         """Make what is made on first use; called before anything runs."""
 
-    def __call__(self, *xs: Any) -> Any:
+    def __call__(self, *xs: Any, memory_limit: int | str | None = None) -> Any:
         """Run one batch, or put the network's nodes behind nodes of another graph.
 
         Parameters
         ----------
         *xs : array-like (N, ...), or Node
             One for each input; they are cast to the network's dtype.
+        memory_limit : int or str, optional
+            Bytes, or such as ``"20 MB"``, that the run keeps within; see `predict`.
 
         Returns
         -------
@@ -97,8 +103,12 @@ class Network:
             If a shape does not fit; the message says how to reshape.
         ArgumentTypeError
             If something is not made of real numbers.
+        MemoryLimitError
+            If `memory_limit` cannot be kept; the message has the least figure that could.
         """
         x = xs[0] if len(xs) == 1 else xs
+        if memory_limit is not None:
+            return self._predict("Model", x, None, memory_limit)
         if type(x) is np.ndarray:
             return self._run(list(inputs.cast(x, self._graph)), self._graph.outputs)
         nodes = x if isinstance(x, (tuple, list)) else (x,)
@@ -134,25 +144,87 @@ class Network:
         found = execute.infer(self._schedule(outputs), values)
         return found[0] if len(found) == 1 else found
 
+    def program(
+        self,
+        operation: str,
+        memory_limit: int,
+        batch_size: int,
+        arrays: Sequence[Array],
+        *,
+        training: bool = False,
+        gathered: bool = False,
+        results: int | None = None,
+    ) -> Program:
+        """Return how batches are run within `memory_limit`, which `operation` was given.
+
+        Parameters
+        ----------
+        operation : str
+        memory_limit : int
+        batch_size : int
+        arrays : sequence of ndarray
+            All rows of each input, before they are cast.
+        training : bool
+        gathered : bool
+            Whether the rows of a batch are copied together first.
+        results : int, optional
+            Rows of results that are made in all.
+        """
+        self._prepare()
+        made = [
+            (0 if array.dtype == spec.numpy_dtype else spec.nbytes)
+            + (array.itemsize * spec.size if gathered else 0)
+            for array, spec in zip(arrays, self._graph.input_specs, strict=True)
+        ]
+        program = self._plan(
+            operation, batch_size, training=training, memory_limit=memory_limit,
+            results=results, input_bytes=made,
+        ).program  # fmt: skip
+        execute.give_back_packed(self._schedule(self._graph.outputs, training=training), program)
+        return program
+
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
         """Return one array for each input, of the network's dtype and checked shape."""
         return inputs.cast(x, self._graph)
 
-    def predict_batch(self, xs: Sequence[Array]) -> Any:
-        """Run one batch of arrays that `cast_inputs` gave."""
-        return self._run(list(xs), self._graph.outputs)
+    def predict_batch(self, xs: Sequence[Array], program: Program | None = None) -> Any:
+        """Run one batch of arrays that `cast_inputs` gave, as `program` says."""
+        if program is None:
+            return self._run(list(xs), self._graph.outputs)
+        with memory.frugal():
+            found = execute.infer(self._schedule(self._graph.outputs), list(xs), program)
+        return found[0] if len(found) == 1 else found
 
-    def predict(self, x: Any, batch_size: int = 100) -> Any:
+    def predict(
+        self, x: Any, batch_size: int = 100, *, memory_limit: int | str | None = None
+    ) -> Any:
         """Return what the network returns, batch by batch, for any number of rows.
 
         Parameters
         ----------
         x : array-like (N, ...), or a tuple of them
         batch_size : int
-            Rows computed at a time; the result does not depend on it.
+            Rows computed at a time, at most; the result does not depend on it.
+        memory_limit : int or str, optional
+            Bytes, or such as ``"20 MB"``, that activations, results, workspace, packed weights
+            and cast copies of `x` keep within; fewer rows at a time, slower algorithms and
+            packing for each call are taken where needed.
+
+        Raises
+        ------
+        MemoryLimitError
+            If `memory_limit` cannot be kept; the message has the least figure that could.
         """
+        return self._predict("predict", x, batch_size, memory_limit)
+
+    def _predict(
+        self, operation: str, x: Any, batch_size: int | None, memory_limit: int | str | None
+    ) -> Any:
         runner: Any = self  # predicting needs no gradients
-        return loop.predict(runner, tuple(inputs.split(x, self._graph)), batch_size=batch_size)
+        return loop.predict(
+            runner, tuple(inputs.split(x, self._graph)), batch_size=batch_size,
+            memory_limit=memory_limit, operation=operation,
+        )  # fmt: skip
 
     def intermediate(self, x: Any, ids: str | Sequence[str]) -> Any:
         """Return what one node, or a tuple of what several, make of a batch.
@@ -182,6 +254,7 @@ class Network:
         *,
         training: bool = False,
         workspace_limit: int | str | None = None,
+        memory_limit: int | str | None = None,
     ) -> Plan:
         """Return what one batch takes, node by node, before it runs.
 
@@ -189,32 +262,63 @@ class Network:
         ----------
         batch_size : int
         training : bool
-            Whether of a step of training, or of inference.
+            Whether of a step of `fit`, which gathers its batch in an array of its own, or of
+            inference.
         workspace_limit : int or str, optional
             Bytes, or such as ``"8 MiB"``: the most workspace a node may take.
+        memory_limit : int or str, optional
+            The most bytes of all; the plan says how a run keeps within them.
 
         Returns
         -------
         Plan
             ``print`` shows a table; `Plan.to_dict` gives plain values.
+
+        Raises
+        ------
+        MemoryLimitError
+            If a limit cannot be kept; the message has the least figure that could.
         """
         batch_size = as_int("plan", "batch_size", batch_size, 1)
-        limit = parse_bytes("plan", "workspace_limit", workspace_limit)
         training = bool(training)
+        rows = [spec.nbytes for spec in self._graph.input_specs] if training else None
+        return self._plan(
+            "plan", batch_size, training=training, input_bytes=rows,
+            workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
+            memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
+        )  # fmt: skip
+
+    def _plan(
+        self,
+        operation: str,
+        batch_size: int,
+        *,
+        training: bool,
+        workspace_limit: int | None = None,
+        memory_limit: int | None = None,
+        results: int | None = None,
+        input_bytes: Sequence[int] | None = None,
+    ) -> Plan:
+        results = batch_size if results is None else results
+        given = tuple(input_bytes or [0] * len(self._graph.input_specs))
 
         def make() -> Plan:
-            steps = self._schedule(self._graph.outputs, training=training)
             return make_plan(
                 self._graph,
-                steps,
+                self._schedule(self._graph.outputs, training=training),
                 self._slots,
                 self._frozen(),
                 batch_size,
                 training=training,
-                workspace_limit=limit,
+                workspace_limit=workspace_limit,
+                memory_limit=memory_limit,
+                results=results,
+                input_bytes=given,
+                operation=operation,
             )
 
-        return self._cache.get(("plan", batch_size, training, limit), make)
+        key = ("plan", batch_size, training, workspace_limit, memory_limit, results, given)
+        return self._cache.get((*key, get_num_threads()), make)
 
     def _frozen(self) -> frozenset[str]:
         return frozenset(key for key, p in weights.named(self._graph).items() if not p.trainable)

@@ -1,34 +1,32 @@
-"""What a network costs, node by node, before it runs."""
+"""What a network costs, node by node: the figures, and how they are shown."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fastconv import registry
-from fastconv.layers.spec import LayerCosts
 from fastconv.memory import format_bytes
-from fastconv.models.graph import Graph
+from fastconv.models.program import Program
 from fastconv.models.schedule import Schedule
 from fastconv.models.table import table
-from fastconv.models.weights import Slot
 
-__all__ = ["Plan", "PlannedNode", "make_plan"]
+__all__ = ["Plan", "PlannedNode"]
 
 # What stands in the column of that name, and so in the peak, the largest of it.
-_ALIVE = "the activations that are still needed, the workspace, and the packed weights of all nodes"
+_ALIVE = "the activations that are still needed, the workspace, and packed weights that are kept"
 _ALIVE_TRAINING = (
-    "the activations and gradients that are still needed, what was saved, the workspace, and\n"
-    "  the packed weights of all nodes; the larger of forward and backward"
+    "the activations and gradients that are still needed, what was saved, and the workspace;\n"
+    "  the larger of forward and backward"
 )
-_DROPOUT, _FLATTEN = "fastconv.Dropout.v1", "fastconv.Flatten.v1"
+_PACKED = "packed: weights in the order that kernels read, kept beside the plain ones"
+_PACKED_SPLIT = f"{_PACKED}, or made for each call"
+_PACKED_IN_CALL = "packed: weights in the order that kernels read, made for each call"
 
 
 @dataclass(frozen=True)
 class PlannedNode:
-    """What one node takes; sizes in bytes for the whole batch.
+    """What one node takes; sizes in bytes for the examples that are computed at a time.
 
     Attributes
     ----------
@@ -37,17 +35,22 @@ class PlannedNode:
     algorithm, why : str
         What is taken where there is a choice, and the reason.
     multiply_adds : int
-        Of the forward pass.
+        Of the forward pass of the whole batch.
     parameters : int
         How many numbers the layer learns; 0 for the further uses of a shared layer.
     activations : int
         Bytes of the output; 0 where it is a view of the input.
     workspace, packed : int
-        Temporary memory of the call, and packed weights beside the plain ones.
+        Temporary memory of the call, and packed weights beside the plain ones; in training the
+        larger of both passes.
+    lent : bool
+        Whether the packed weights serve one call, and are not kept for the next.
     saved : int
         What training keeps for the backward pass besides inputs and outputs.
     live : int
         Everything alive while the node runs, forward or, in training, backward.
+    recomputed : bool
+        Whether the backward pass computes the node again, so that less is kept.
     estimated : bool
         Whether the layer states no costs, so that these leave its workspace out.
     """
@@ -61,8 +64,10 @@ class PlannedNode:
     activations: int
     workspace: int
     packed: int
+    lent: bool
     saved: int
     live: int
+    recomputed: bool
     estimated: bool
 
 
@@ -72,23 +77,29 @@ class Plan:
 
     Attributes
     ----------
+    rows : int
+        Examples that are computed at a time; the batch, unless `memory_limit` splits it.
     nodes : tuple of PlannedNode
         In running order.
     peak : int
         The most bytes alive at one time: activations, workspace, packed weights and, in
         training, gradients; not parameters, optimizer state or the caller's arrays.
     where : str
-        The id of the node at the peak, with ``" backward"`` behind it if it is there.
+        The id of the node at the peak, with ``" backward"`` behind it if it is there, or
+        ``"the loss"``.
     """
 
     batch_size: int
     training: bool
     workspace_limit: int | None
+    memory_limit: int | None
+    rows: int
     nodes: tuple[PlannedNode, ...]
     peak: int
     where: str
     parameter_bytes: int
     schedule: Schedule = field(repr=False, compare=False)
+    program: Program = field(repr=False, compare=False)
 
     @property
     def multiply_adds(self) -> int:
@@ -101,6 +112,8 @@ class Plan:
             "batch_size": self.batch_size,
             "training": self.training,
             "workspace_limit": self.workspace_limit,
+            "memory_limit": self.memory_limit,
+            "rows": self.rows,
             "peak": self.peak,
             "where": self.where,
             "multiply_adds": self.multiply_adds,
@@ -110,11 +123,16 @@ class Plan:
 
     def __str__(self) -> str:
         mode = "training" if self.training else "inference"
+        title = [f"plan of {mode}, batch of {self.batch_size}"]
+        if self.rows < self.batch_size:
+            title.append(f"{self.rows} at a time")
+        if self.memory_limit is not None:
+            title.append(f"within {format_bytes(self.memory_limit)}")
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
                 "packed", "alive", "why"]  # fmt: skip
         rows = [
             [
-                node.id + ("*" if node.estimated else ""),
+                node.id + "+" * node.recomputed + "*" * node.estimated,
                 node.algorithm,
                 f"{node.multiply_adds:,}",
                 f"{node.parameters:,}",
@@ -126,169 +144,19 @@ class Plan:
             ]
             for node in self.nodes
         ]
+        lent = any(node.lent and node.packed for node in self.nodes) and not self.training
         lines = [
-            f"plan of {mode}, batch of {self.batch_size}",
+            ", ".join(title),
             table(head, rows, align="<<>>>>>><"),
-            "packed: weights in the order that kernels read, kept beside the plain ones",
+            _PACKED_IN_CALL if self.training else _PACKED_SPLIT if lent else _PACKED,
             f"alive: {_ALIVE_TRAINING if self.training else _ALIVE}",
             f"peak {format_bytes(self.peak)}{f' at {self.where}' if self.where else ''}, "
             f"beside {format_bytes(self.parameter_bytes)} of parameters",
         ]
+        if any(node.recomputed for node in self.nodes):
+            lines.append("+ computed again in the backward pass, from what was kept before it")
         if any(node.estimated for node in self.nodes):
             lines.append("* estimated: the layer does not state its costs")
         return "\n".join(lines)
 
     __repr__ = __str__
-
-
-def make_plan(
-    graph: Graph,
-    schedule: Schedule,
-    slots: Mapping[str, Slot],
-    frozen: Collection[str],
-    batch_size: int,
-    *,
-    training: bool,
-    workspace_limit: int | None,
-) -> Plan:
-    """Return the plan of running `schedule` on a batch; `slots` are the network's parameters."""
-    specs = list(graph.specs)
-    for op in schedule.operations:  # whose order is not always that of the graph
-        specs[op.target] = op.steps[-1].spec
-    costs = [
-        op.layer.costs(
-            batch_size,
-            *(specs[source] for source in op.sources),
-            training=training,
-            workspace_limit=workspace_limit,
-        )
-        for op in schedule.operations
-    ]
-    sizes = [0 if i < schedule.inputs else batch_size * s.nbytes for i, s in enumerate(specs)]
-    owner = _owners(schedule, training)
-    learned: dict[str, list[tuple[str, Slot]]] = {}
-    for key, slot in slots.items():
-        if slot.learned:
-            learned.setdefault(key.rpartition("/")[0], []).append((key, slot))
-    gradients = {
-        name: sum(slot.nbytes for key, slot in group if key not in frozen)
-        for name, group in learned.items()
-    }
-    live = _Simulation(schedule, costs, sizes, owner, gradients).run(training)
-    counted: set[str] = set()
-    nodes = []
-    for at, (op, cost) in enumerate(zip(schedule.operations, costs, strict=True)):
-        own = [] if op.name in counted else learned.get(op.name, [])
-        counted.add(op.name)
-        nodes.append(
-            PlannedNode(
-                id="+".join(step.id for step in op.steps),
-                layer="+".join(type(step.layer).__name__ for step in op.steps),
-                algorithm=cost.algorithm,
-                why=cost.why,
-                multiply_adds=cost.multiply_adds,
-                parameters=sum(slot.size for _, slot in own),
-                activations=sizes[op.target] if owner[op.target] == op.target else 0,
-                workspace=cost.workspace,
-                packed=cost.packed,
-                saved=cost.saved if training else 0,
-                live=max(live[at]),
-                estimated=cost.estimated,
-            )
-        )
-    peak = max((max(both) for both in live), default=0)
-    where = ""
-    for node, both in zip(nodes, live, strict=True):
-        if not where and peak in both:
-            where = node.id if both[0] == peak else f"{node.id} backward"
-    return Plan(
-        batch_size,
-        training,
-        workspace_limit,
-        tuple(nodes),
-        peak,
-        where,
-        sum(slot.nbytes for slot in slots.values()),
-        schedule,
-    )
-
-
-def _owners(schedule: Schedule, training: bool) -> list[int]:
-    """For each value the one whose memory it is: Flatten, and Dropout at rest, give views.
-
-    An operation in place gives its input.
-    """
-    owner = list(range(schedule.values))
-    for op in schedule.operations:
-        name = registry.layers.name_of(type(op.layer))
-        idle = name == _DROPOUT and not (training and op.layer.config["rate"])
-        if name == _FLATTEN or idle or op.in_place:
-            owner[op.target] = owner[op.sources[0]]
-    return owner
-
-
-class _Simulation:
-    """Follows which arrays are alive through a run."""
-
-    def __init__(
-        self,
-        schedule: Schedule,
-        costs: list[LayerCosts],
-        sizes: list[int],
-        owner: list[int],
-        gradients: Mapping[str, int],
-    ):
-        self.schedule, self.costs, self.sizes, self.owner = schedule, costs, sizes, owner
-        self.gradients = gradients
-        self.packed = sum(cost.packed for cost in costs)
-
-    def run(self, training: bool) -> list[tuple[int, int]]:
-        """Return for each operation the bytes alive while it runs forward and backward."""
-        operations, last = self.schedule.operations, len(self.schedule.operations)
-        keeps = [self._kept(at) if training else set() for at in range(last)]
-        until: dict[int, int] = {}  # value -> the last operation that needs it going forward
-        for at, op in enumerate(operations):
-            for value in (*op.sources, op.target):
-                until[self.owner[value]] = at
-        until.update({self.owner[value]: last for value in self.schedule.outputs})
-        forward, saved = [], 0
-        kept: set[int] = set()
-        alive: set[int] = set()
-        for at, op in enumerate(operations):
-            alive.add(self.owner[op.target])
-            cost = self.costs[at]
-            saved += cost.saved if training else 0
-            forward.append(self._bytes(alive | kept) + saved + cost.workspace + self.packed)
-            kept |= keeps[at]
-            alive = {value for value in alive if until[value] > at}
-        if not training:
-            return [(here, 0) for here in forward]
-        backward = [0] * last
-        gradients = {self.owner[value] for value in self.schedule.outputs}
-        learned: dict[str, int] = {}
-        for at in reversed(range(last)):
-            op, cost = operations[at], self.costs[at]
-            gradients |= {self.owner[v] for v in op.sources if v >= self.schedule.inputs}
-            learned[op.name] = self.gradients.get(op.name, 0)
-            held = set(self.schedule.outputs).union(*keeps[: at + 1])
-            backward[at] = (
-                self._bytes({self.owner[v] for v in held})
-                + self._bytes(gradients)
-                + saved
-                + sum(learned.values())
-                + cost.workspace
-                + self.packed
-            )
-            saved -= cost.saved
-            if self.owner[op.target] == op.target:
-                gradients.discard(op.target)
-        return list(zip(forward, backward, strict=True))
-
-    def _kept(self, at: int) -> set[int]:
-        op, keeps = self.schedule.operations[at], self.costs[at].keeps
-        values = list(op.sources) if "inputs" in keeps else []
-        values += [op.target] if "output" in keeps else []
-        return {self.owner[value] for value in values}
-
-    def _bytes(self, values: set[int]) -> int:
-        return sum(self.sizes[value] for value in values)

@@ -14,6 +14,7 @@ from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
 from fastconv.models import execute, inputs
 from fastconv.models.network import Network
+from fastconv.models.program import Program
 from fastconv.training import loop
 from fastconv.training.callbacks import History
 from fastconv.training.compiled import Compiled
@@ -39,7 +40,11 @@ class TrainableNetwork(Network):
     seed: int
 
     def forward_backward(
-        self, xs: Sequence[Array], dloss: Callable[..., Any], step: int
+        self,
+        xs: Sequence[Array],
+        dloss: Callable[..., Any],
+        step: int,
+        program: Program | None = None,
     ) -> tuple[tuple[Array, ...], dict[str, float]]:
         """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
 
@@ -51,6 +56,8 @@ class TrainableNetwork(Network):
             Maps the outputs to (losses by name, one gradient an output).
         step : int
             With the seed and the node's place it keys what is random.
+        program : Program, optional
+            How to keep within a limit.
 
         Returns
         -------
@@ -60,9 +67,9 @@ class TrainableNetwork(Network):
         self._prepare()
         self.gradients = {}  # the last step's would only add to the peak
         steps = self._schedule(self._graph.outputs, training=True)
-        with memory.recycling():
+        with memory.recycling() if program is None else memory.frugal():
             outputs, losses, found = execute.differentiate(
-                steps, list(xs), dloss, training=True, rng_key=(self.seed, step)
+                steps, list(xs), dloss, training=True, rng_key=(self.seed, step), program=program
             )
         self.gradients = found.params
         # A network that ends in Flatten or Dropout may return memory of the caller.
@@ -171,6 +178,7 @@ class TrainableNetwork(Network):
         seed: int = 0,
         verbose: int = 1,
         callbacks: Iterable[Any] | None = (),
+        memory_limit: int | str | None = None,
     ) -> History:
         """Train on arrays; see `fastconv.training.loop.fit`.
 
@@ -186,6 +194,11 @@ class TrainableNetwork(Network):
         verbose : {0, 1, 2}
             Silent, a progress bar, or a line an epoch.
         callbacks : sequence of Callback, name or (name, dict); or one name
+        memory_limit : int or str, optional
+            Bytes, or such as ``"20 MB"``, that activations, gradients, workspace, packed
+            weights and the gathered batch keep within; where needed, activations are computed
+            again in the backward pass. Loss and gradients are the bits that the same algorithms
+            give without a limit.
 
         Returns
         -------
@@ -205,15 +218,22 @@ class TrainableNetwork(Network):
             seed=seed,
             verbose=verbose,
             callbacks=callbacks,
+            memory_limit=memory_limit,
         )
 
-    def train_on_batch(self, x: Any, y: Any) -> dict[str, float]:
+    def train_on_batch(
+        self, x: Any, y: Any, *, memory_limit: int | str | None = None
+    ) -> dict[str, float]:
         """Take one step of the optimizer; return loss and metrics of the batch before it."""
-        return loop.train_on_batch(self, self._parts(x), y)
+        return loop.train_on_batch(self, self._parts(x), y, memory_limit=memory_limit)
 
-    def evaluate(self, x: Any, y: Any, *, batch_size: int = 100) -> dict[str, float]:
+    def evaluate(
+        self, x: Any, y: Any, *, batch_size: int = 100, memory_limit: int | str | None = None
+    ) -> dict[str, float]:
         """Return loss and metrics over all rows, exact for any batch size."""
-        return loop.evaluate(self, self._parts(x), y, batch_size=batch_size)
+        return loop.evaluate(
+            self, self._parts(x), y, batch_size=batch_size, memory_limit=memory_limit
+        )
 
     def _parts(self, x: Any) -> tuple[Any, ...]:
         return tuple(inputs.split(x, self._graph))

@@ -36,19 +36,36 @@ class Trainable(Protocol):
     gradients: Mapping[str, Array]
 
     def forward_backward(
-        self, xs: tuple[Array, ...], dloss: LossFunction, step: int
+        self, xs: tuple[Array, ...], dloss: LossFunction, step: int, program: Any = None
     ) -> tuple[tuple[Array, ...], dict[str, float]]:
         """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
 
         `dloss` maps the outputs to (losses by name, one gradient an output); `step` keys what
-        is random. Returns the outputs, and the losses by name.
+        is random; `program` is what the method of that name gave, or None. Returns the outputs,
+        and the losses by name.
         """
 
     def trainable_parameters(self) -> dict[str, Parameter]:
         """Return the parameters that the optimizer changes, by ``layer/parameter``."""
 
-    def predict_batch(self, xs: tuple[Array, ...]) -> Any:
+    def predict_batch(self, xs: tuple[Array, ...], program: Any = None) -> Any:
         """Return the output of one batch, or a tuple of several outputs, as in inference."""
+
+    def program(
+        self,
+        operation: str,
+        memory_limit: int,
+        batch_size: int,
+        arrays: Sequence[Array],
+        *,
+        training: bool = False,
+        gathered: bool = False,
+        results: int | None = None,
+    ) -> Any:
+        """Return how batches of the rows of `arrays` keep within `memory_limit` bytes.
+
+        Its ``rows`` is how many are to be given to `predict_batch` at a time.
+        """
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
         """Return one array for each input, cast; raise where shape or dtype does not fit."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def fit(
     seed: int = 0,
     verbose: int = 1,
     callbacks: Iterable[Any] | None = (),
+    memory_limit: int | str | None = None,
 ) -> History:
     """Train a compiled model.
 
@@ -63,10 +65,22 @@ def fit(
     printer = _printer(verbose)
     others = _callbacks(callbacks)
     inputs, targets = _data("fit", model, compiled, x, y)
+    limit = memory.parse_bytes("fit", "memory_limit", memory_limit)
+    rows = len(inputs[0])
+    batch_size = min(batch_size, rows)
+
+    def program() -> Any:
+        if limit is None:
+            return None
+        return model.program("fit", limit, batch_size, inputs, training=True, gathered=shuffle)
+
     if validation_data is not None:
         x_val, y_val = _pair(validation_data)
-        _data("fit", model, compiled, x_val, y_val)
-    rows = len(inputs[0])
+        held_inputs, _ = _data("fit", model, compiled, x_val, y_val)
+        if limit is not None:  # found out now, and not after an epoch
+            count = min(batch_size, len(held_inputs[0]))
+            model.program("fit", limit, count, held_inputs)
+    program()
     run = Run(model, compiled.optimizer, epochs, batches=-(-rows // batch_size))
     history = History()
     chain: list[Callback] = [history, *printer, *others]
@@ -80,6 +94,7 @@ def fit(
             if shuffle:
                 order = np.random.default_rng((seed, compiled.epoch)).permutation(rows)
             totals = Totals()
+            bounded = program()  # anew: measuring between epochs packs weights
             for batch, rows_now in enumerate(_slices(rows, batch_size, order)):
                 _step(
                     model,
@@ -87,6 +102,7 @@ def fit(
                     tuple(a[rows_now] for a in inputs),
                     tuple(a[rows_now] for a in targets),
                     totals,
+                    bounded,
                 )
                 means = totals.means()
                 for callback in chain:
@@ -94,7 +110,11 @@ def fit(
             compiled.epoch += 1
             figures = totals.means()
             if validation_data is not None:
-                held_out = evaluate(model, x_val, y_val, batch_size=batch_size)
+                if limit is not None:
+                    model.gradients = {}
+                held_out = evaluate(
+                    model, x_val, y_val, batch_size=batch_size, memory_limit=limit
+                )
                 figures.update({f"val_{name}": figure for name, figure in held_out.items()})
             for callback in chain:
                 callback.on_epoch_end(run, epoch, figures)
@@ -107,51 +127,111 @@ def fit(
     return history
 
 
-def train_on_batch(model: Trainable, x: Any, y: Any) -> dict[str, float]:
+def train_on_batch(
+    model: Trainable, x: Any, y: Any, *, memory_limit: int | str | None = None
+) -> dict[str, float]:
     """Take one step of the optimizer on one batch; return its figures by name."""
     compiled = _compiled("train_on_batch", model)
     inputs, targets = _data("train_on_batch", model, compiled, x, y)
+    limit = memory.parse_bytes("train_on_batch", "memory_limit", memory_limit)
+    program = None
+    if limit is not None:
+        rows = len(inputs[0])
+        program = model.program("train_on_batch", limit, rows, inputs, training=True)
     totals = Totals()
-    _step(model, compiled, inputs, targets, totals)
+    _step(model, compiled, inputs, targets, totals, program)
     return totals.means()
 
 
-def evaluate(model: Trainable, x: Any, y: Any, *, batch_size: int = 100) -> dict[str, float]:
+def evaluate(
+    model: Trainable,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int = 100,
+    memory_limit: int | str | None = None,
+) -> dict[str, float]:
     """Return loss and metrics over all rows, exact for a last batch that is not full."""
     compiled = _compiled("evaluate", model)
     batch_size = as_int("evaluate", "batch_size", batch_size, 1)
     inputs, targets = _data("evaluate", model, compiled, x, y)
+    batch_size, program = _rows_at_a_time("evaluate", model, inputs, batch_size, memory_limit)
+    run = _following(program, model.predict_batch)
     totals = Totals()
     for rows in _slices(len(inputs[0]), batch_size):
         wanted = tuple(a[rows] for a in targets)
-        outputs = _tuple(model.predict_batch(_cast(model, tuple(a[rows] for a in inputs))))
+        outputs = _tuple(run(_cast(model, tuple(a[rows] for a in inputs))))
         losses, _ = compiled.loss_function(wanted)(outputs)
         compiled.measure(totals, losses, outputs, wanted)
     return totals.means()
 
 
-def predict(model: Trainable, x: Any, *, batch_size: int = 100) -> Any:
+def predict(
+    model: Trainable,
+    x: Any,
+    *,
+    batch_size: int | None = 100,
+    memory_limit: int | str | None = None,
+    operation: str = "predict",
+) -> Any:
     """Return what the network returns, for any number of rows, none included.
+
+    Parameters
+    ----------
+    batch_size : int or None
+        None is all rows at once.
+    operation : str
+        What errors name.
 
     Returns
     -------
     ndarray (N, ...), or a tuple of them for several outputs
     """
-    batch_size = as_int("predict", "batch_size", batch_size, 1)
-    inputs = _inputs("predict", model, x)
+    if batch_size is not None:
+        batch_size = as_int(operation, "batch_size", batch_size, 1)
+    inputs = _inputs(operation, model, x)
     total = len(inputs[0])
-    found: Any = model.predict_batch(_cast(model, tuple(a[:batch_size] for a in inputs)))
+    batch_size, program = _rows_at_a_time(
+        operation, model, inputs, batch_size or max(1, total), memory_limit, results=total
+    )
+    run = _following(program, model.predict_batch)
+    found: Any = run(_cast(model, tuple(a[:batch_size] for a in inputs)))
     if total <= batch_size:
         return found
     first = _tuple(found)
     whole = tuple(np.empty((total, *part.shape[1:]), part.dtype) for part in first)
     for out, part in zip(whole, first, strict=True):
         out[:batch_size] = part
+    several = isinstance(found, tuple)
+    del found, first, part
     for rows in _slices(total, batch_size, begin=batch_size):
-        parts = _tuple(model.predict_batch(_cast(model, tuple(a[rows] for a in inputs))))
+        parts = _tuple(run(_cast(model, tuple(a[rows] for a in inputs))))
         for out, part in zip(whole, parts, strict=True):
             out[rows] = part
-    return whole if isinstance(found, tuple) else whole[0]
+        del parts, part
+    return whole if several else whole[0]
+
+
+def _following(program: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `method` as it runs by `program`; models that know no limits need not know them."""
+    return method if program is None else partial(method, program=program)
+
+
+def _rows_at_a_time(
+    operation: str,
+    model: Trainable,
+    inputs: tuple[Array, ...],
+    batch_size: int,
+    memory_limit: int | str | None,
+    results: int | None = None,
+) -> tuple[int, Any]:
+    """Return how many rows to compute at once within `memory_limit`, and as what program."""
+    limit = memory.parse_bytes(operation, "memory_limit", memory_limit)
+    if limit is None:
+        return batch_size, None
+    batch_size = max(1, min(batch_size, len(inputs[0])))
+    program = model.program(operation, limit, batch_size, inputs, results=results)
+    return program.rows, program
 
 
 def _step(
@@ -160,8 +240,9 @@ def _step(
     inputs: tuple[Array, ...],
     targets: tuple[Array, ...],
     totals: Totals,
+    program: Any = None,
 ) -> None:
-    outputs, losses = model.forward_backward(
+    outputs, losses = _following(program, model.forward_backward)(
         _cast(model, inputs), compiled.loss_function(targets), compiled.step
     )
     compiled.optimizer.update(model.trainable_parameters(), model.gradients)

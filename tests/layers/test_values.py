@@ -184,8 +184,9 @@ def test_the_limit_of_the_call_is_kept():
     assert used.workspace_peak == needed
     with pytest.raises(fastconv.errors.MemoryLimitError, match=str(needed)):
         layer.forward(Context(workspace_limit=needed - 1), x)
+    net = fastconv.Sequential([layer], (8, 12, 12))
     with pytest.raises(fastconv.errors.MemoryLimitError, match=str(needed)):
-        layer.costs(2, Spec((8, 12, 12)), workspace_limit=needed - 1)
+        net.plan(2, workspace_limit=needed - 1)
     auto = make("Conv2D", (8, 12, 12), filters=4, kernel_size=3)
     assert auto.costs(2, Spec((8, 12, 12)), workspace_limit=0).workspace == 0
     with memory.track() as used:

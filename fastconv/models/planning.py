@@ -1,0 +1,191 @@
+"""Makes the plan of a network: what each node takes before it runs, within limits or without."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from fastconv.errors import MemoryLimitError
+from fastconv.models.graph import Graph
+from fastconv.models.limits import Fitted, Fitter, LeastBytes, packing_bytes
+from fastconv.models.plan import Plan, PlannedNode
+from fastconv.models.schedule import Schedule
+from fastconv.models.weights import Slot
+
+__all__ = ["make_plan"]
+
+
+def make_plan(
+    graph: Graph,
+    schedule: Schedule,
+    slots: Mapping[str, Slot],
+    frozen: Collection[str],
+    batch_size: int,
+    *,
+    training: bool,
+    workspace_limit: int | None = None,
+    memory_limit: int | None = None,
+    results: int,
+    input_bytes: Sequence[int],
+    operation: str = "plan",
+) -> Plan:
+    """Return the plan of running `schedule` on a batch.
+
+    Parameters
+    ----------
+    graph : Graph
+    schedule : Schedule
+    slots : mapping of str to Slot
+        The network's parameters, by key.
+    frozen : collection of str
+        Keys of those that do not learn.
+    batch_size : int
+    training : bool
+    workspace_limit : int or None
+        For each node.
+    memory_limit : int or None
+        For all.
+    results : int
+        Rows of results that are made in all.
+    input_bytes : sequence of int
+        Bytes of a row of each input that the run makes itself, as a copy of the caller's.
+    operation : str
+        What errors name.
+
+    Raises
+    ------
+    MemoryLimitError
+        If a limit cannot be kept; the message has the least figure that could.
+    """
+    specs = list(graph.specs)
+    for op in schedule.operations:  # whose order is not always that of the graph
+        specs[op.target] = op.steps[-1].spec
+    learned: dict[str, list[tuple[str, Slot]]] = {}
+    for key, slot in slots.items():
+        if slot.learned:
+            learned.setdefault(key.rpartition("/")[0], []).append((key, slot))
+    gradients = {
+        name: sum(slot.nbytes for key, slot in group if key not in frozen)
+        for name, group in learned.items()
+    }
+    names = {op.name: op.layer.parameters for op in schedule.operations}
+    fitter = Fitter(
+        schedule,
+        specs,
+        batch_size,
+        training=training,
+        gradients=gradients if training else {},
+        released={
+            name
+            for name, parameters in names.items()
+            if any(p.size and not p.nbytes for p in parameters.values())
+        },
+        constant={name for name in names if not training or f"{name}/weight" in frozen},
+        input_bytes=input_bytes,
+        ceiling=workspace_limit,
+    )
+    if memory_limit is None:
+        fitted = fitter.free()
+    else:
+        try:
+            if training:
+                fitted = fitter.training_step(memory_limit)
+            else:
+                fitted = fitter.inference(memory_limit, results)
+        except LeastBytes as error:
+            mode = "training" if training else "inference"
+            raise MemoryLimitError(
+                f"{operation}: memory_limit must be at least {error.args[0]} bytes for {mode} on "
+                f"a batch of {batch_size}, got {memory_limit}"
+                + ("; take a smaller batch_size" if training and batch_size > 1 else "")
+            ) from None
+    program, costs = fitted.program, fitted.costs
+    for at, cost in enumerate(costs):
+        least = max(cost.lowest_limit, (cost.backward or cost).lowest_limit)
+        if workspace_limit is not None and cost.algorithm and least > workspace_limit:
+            raise MemoryLimitError(
+                f"{operation}: workspace_limit must be at least {least} bytes for "
+                f"{_id(schedule, at)} with algorithm {cost.algorithm!r}, got {workspace_limit}"
+            )
+    live, peak, where = _alive(fitter, fitted, results, steady=memory_limit is None)
+    tally = fitter.tally(program.rows)
+    again = [s.recomputed for s in program.segments for _ in range(s.begin, s.end)]
+    counted: set[str] = set()
+    nodes = []
+    for at, (op, cost) in enumerate(zip(schedule.operations, costs, strict=True)):
+        own = [] if op.name in counted else learned.get(op.name, [])
+        counted.add(op.name)
+        back = cost.backward or cost if training else cost
+        nodes.append(
+            PlannedNode(
+                id=_id(schedule, at),
+                layer="+".join(type(step.layer).__name__ for step in op.steps),
+                algorithm=cost.algorithm,
+                why=cost.why,
+                multiply_adds=fitter.cost(at, batch_size, None).multiply_adds,
+                parameters=sum(slot.size for _, slot in own),
+                activations=tally.sizes[op.target] if tally.owner[op.target] == op.target else 0,
+                workspace=max(cost.workspace, back.workspace),
+                packed=max(cost.packed, back.packed),
+                lent=program.allowances[at].lends,
+                saved=cost.saved if training else 0,
+                live=live[at],
+                recomputed=again[at],
+                estimated=cost.estimated,
+            )
+        )
+    return Plan(
+        batch_size,
+        training,
+        workspace_limit,
+        memory_limit,
+        program.rows,
+        tuple(nodes),
+        peak,
+        where,
+        sum(slot.nbytes for slot in slots.values()),
+        schedule,
+        program,
+    )
+
+
+def _id(schedule: Schedule, at: int) -> str:
+    return "+".join(step.id for step in schedule.operations[at].steps)
+
+
+def _alive(
+    fitter: Fitter, fitted: Fitted, results: int, *, steady: bool
+) -> tuple[list[int], int, str]:
+    """Return the bytes alive at each node, the most of all, and where that is.
+
+    A `steady` run keeps its workspace from call to call, so the largest counts throughout.
+    """
+    program, costs = fitted.program, fitted.costs
+    lends = [one.lends for one in program.allowances]
+    kept = {op.name for op, lent in zip(fitter.operations, lends, strict=True) if not lent}
+    always = packing_bytes(fitter.operations, fitter.resident(costs), kept)
+    if program.rows < results:
+        always += fitter.result_bytes(results)
+    forward = [c.temporary if lent else c.workspace for c, lent in zip(costs, lends, strict=True)]
+    backward = [(c.backward or c).temporary if fitter.training else 0 for c in costs]
+    if steady:
+        arena = max([0, *forward, *backward])
+        forward = backward = [arena] * len(costs)
+    tally = fitter.tally(program.rows)
+    if not fitter.training:
+        live = [always + a + b for a, b in zip(tally.inference(), forward, strict=True)]
+        return live, *_most([(one, _id(fitter.schedule, at)) for at, one in enumerate(live)])
+    found = tally.train(costs, program.segments)
+    live, moments = [], []
+    for at, _ in enumerate(costs):
+        name = _id(fitter.schedule, at)
+        there = max(found.forward[at], found.again[at]) + forward[at] + always
+        back = found.backward[at] + backward[at] + always if found.backward[at] else 0
+        live.append(max(there, back))
+        moments += [(name, there), (f"{name} backward", back)]
+    moments.append(("the loss", found.loss + (arena if steady else 0) + always))
+    return live, *_most([(nbytes, name) for name, nbytes in moments])
+
+
+def _most(moments: Sequence[tuple[int, str]]) -> tuple[int, str]:
+    peak, where = max(moments, key=lambda moment: moment[0], default=(0, ""))
+    return peak, where if peak else ""

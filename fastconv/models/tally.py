@@ -1,0 +1,283 @@
+"""Counts the bytes that are alive while a schedule runs: `execute` without the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastconv import registry
+from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.models.program import Segment
+from fastconv.models.schedule import Operation, Schedule
+
+__all__ = ["Tally", "Traced"]
+
+_ADD, _DROPOUT, _FLATTEN = "fastconv.Add.v1", "fastconv.Dropout.v1", "fastconv.Flatten.v1"
+_RELU = "fastconv.ReLU.v1"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Bytes alive while each operation runs, its temporary memory left out.
+
+    Attributes
+    ----------
+    forward, again, backward : list of int
+        For each operation, the first time, when it is computed again, and backward; 0 where it
+        does not run.
+    loss : int
+        While the loss and its gradient are computed.
+    """
+
+    forward: list[int]
+    again: list[int]
+    backward: list[int]
+    loss: int
+
+
+class Tally:
+    """What lives and dies in a run of a schedule on a batch.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    specs : sequence of Spec
+        Of every value.
+    batch : int
+    training : bool
+    gradients : mapping of str to int
+        Bytes of the gradients that each layer learns from, by the layer's name.
+    input_bytes : sequence of int
+        Bytes of a row of each input that the run makes itself, cast or gathered, and keeps to
+        the end; the caller's own arrays do not count.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        specs: Sequence[Spec],
+        batch: int,
+        *,
+        training: bool,
+        gradients: Mapping[str, int],
+        input_bytes: Sequence[int],
+    ) -> None:
+        self.schedule, self.training, self.gradients = schedule, training, gradients
+        rows = [*input_bytes, *(spec.nbytes for spec in specs[schedule.inputs :])]
+        self.sizes = [batch * nbytes for nbytes in rows]
+        self.kinds = [registry.layers.name_of(type(op.layer)) for op in schedule.operations]
+        self.owner = list(range(schedule.values))
+        for op, kind in zip(schedule.operations, self.kinds, strict=True):
+            if self._is_view(op, kind) or op.in_place:
+                self.owner[op.target] = self.owner[op.sources[0]]
+        self.needs = [False] * schedule.values
+        for op in schedule.operations:
+            fed = any(self.needs[source] for source in op.sources)
+            self.needs[op.target] = training and (fed or bool(gradients.get(op.name)))
+
+    def _is_view(self, op: Operation, kind: str | None) -> bool:
+        idle = kind == _DROPOUT and not (self.training and op.layer.config["rate"])
+        return kind == _FLATTEN or idle
+
+    def bytes_of(self, values: Iterable[int]) -> int:
+        """Return the bytes of `values`, memory that several of them share counted once."""
+        return sum(self.sizes[owner] for owner in {self.owner[value] for value in values})
+
+    def inference(self) -> list[int]:
+        """Return for each operation the bytes alive while it runs, temporary memory left out."""
+        last = len(self.schedule.operations)
+        until: dict[int, int] = {}  # owner -> the last operation that needs it
+        for at, op in enumerate(self.schedule.operations):
+            for value in (*op.sources, op.target):
+                until[self.owner[value]] = at
+        until.update({self.owner[value]: last for value in self.schedule.outputs})
+        alive = set(range(self.schedule.inputs))
+        found = []
+        for at, op in enumerate(self.schedule.operations):
+            alive.add(self.owner[op.target])
+            found.append(sum(self.sizes[value] for value in alive))
+            alive = {v for v in alive if v < self.schedule.inputs or until[v] > at}
+        return found
+
+    def train(self, costs: Sequence[LayerCosts], segments: Sequence[Segment]) -> Traced:
+        """Return what lives in a step of training that computes some segments again."""
+        return _Step(self, costs, segments).run()
+
+    def kept(self, at: int, cost: LayerCosts) -> list[int]:
+        """Return the values that the context of operation `at` keeps for the backward pass."""
+        op = self.schedule.operations[at]
+        if not self.needs[op.target]:
+            return []
+        values = list(op.sources) if "inputs" in cost.keeps else []
+        return values + ([op.target] if "output" in cost.keeps else [])
+
+    def saved(self, at: int, cost: LayerCosts) -> int:
+        """Return the bytes that it keeps besides."""
+        return cost.saved if self.needs[self.schedule.operations[at].target] else 0
+
+    def crossing(self, at: int) -> set[int]:
+        """Return the owners of what is made before operation `at` and read by it or later."""
+        operations = self.schedule.operations
+        before = set(range(self.schedule.inputs)) | {op.target for op in operations[:at]}
+        read = {source for op in operations[at:] for source in op.sources}
+        return {self.owner[value] for value in before & read}
+
+
+class _Alive:
+    """Arrays that are referred to, by owner, and the bytes of all."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._owner, self._sizes = tally.owner, tally.sizes
+        self._counts: dict[int, int] = {}
+        self.total = 0
+
+    def hold(self, values: Iterable[int]) -> None:
+        for value in values:
+            owner = self._owner[value]
+            count = self._counts.get(owner, 0)
+            self._counts[owner] = count + 1
+            if not count:
+                self.total += self._sizes[owner]
+
+    def let_go(self, values: Iterable[int]) -> None:
+        for value in values:
+            owner = self._owner[value]
+            self._counts[owner] -= 1
+            if not self._counts[owner]:
+                self.total -= self._sizes[owner]
+
+
+class _Gradients:
+    """Gradients of values: which are one array, and which nobody else reads."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._sizes = tally.sizes
+        self._arrays: dict[int, tuple[int, bool]] = {}  # value -> (array, whether it is ours)
+        self._nbytes: dict[int, int] = {}  # array -> bytes
+
+    def new(self, value: int) -> int:
+        array = len(self._nbytes)
+        self._nbytes[array] = self._sizes[value]
+        return array
+
+    def add(self, value: int, array: int, owned: bool) -> int:
+        """Add; return the bytes of a sum that is made beside both."""
+        before = self._arrays.get(value)
+        if before is None:
+            self._arrays[value] = array, owned
+            return 0
+        if before[1]:
+            return 0
+        self._arrays[value] = self.new(value), True
+        return self._sizes[value]
+
+    def pop(self, value: int) -> tuple[int, bool] | None:
+        return self._arrays.pop(value, None)
+
+    def bytes_with(self, arrays: Collection[int]) -> int:
+        """Return the bytes of all, and of `arrays` beside them."""
+        alive = {array for array, _ in self._arrays.values()} | set(arrays)
+        return sum(self._nbytes[array] for array in alive)
+
+
+class _Step:
+    """One step of training, as `execute.differentiate` takes it."""
+
+    def __init__(self, tally: Tally, costs: Sequence[LayerCosts], segments: Sequence[Segment]):
+        self.tally, self.costs, self.segments = tally, costs, segments
+        self.operations = tally.schedule.operations
+        count = len(self.operations)
+        self.alive = _Alive(tally)
+        self.gradients = _Gradients(tally)
+        self.learned: dict[str, int] = {}
+        self.saved = self.twice = 0
+        self.found = Traced([0] * count, [0] * count, [0] * count, 0)
+
+    def run(self) -> Traced:
+        tally, outputs = self.tally, self.tally.schedule.outputs
+        inputs = range(tally.schedule.inputs)
+        self.alive.hold(inputs)
+        self.alive.hold(inputs)  # and the caller holds them to the end
+        unread = set(inputs).difference(*(op.drops for op in self.operations), outputs)
+        for segment in self.segments:
+            if segment.recomputed:
+                self.alive.hold(segment.sources)
+            for at in range(segment.begin, segment.end):
+                self._forward(at, self.found.forward, keep=not segment.recomputed)
+                self.alive.let_go(self.operations[at].drops)
+        self.alive.let_go(unread)
+        # the outputs stay until the end, and are all that `values` still holds
+        size = tally.bytes_of(outputs)
+        loss = self.alive.total + self.saved + 2 * size
+        for output in outputs:
+            self.gradients.add(output, self.gradients.new(output), False)
+        for segment in reversed(self.segments):
+            if segment.recomputed:
+                self._again(segment)
+            for at in reversed(range(segment.begin, segment.end)):
+                self._backward(at)
+            self.twice = 0
+        return Traced(self.found.forward, self.found.again, self.found.backward, loss)
+
+    def _forward(self, at: int, found: list[int], *, keep: bool) -> None:
+        op, cost = self.operations[at], self.costs[at]
+        self.alive.hold([op.target])
+        saved = self.tally.saved(at, cost)
+        besides = self.gradients.bytes_with(()) + sum(self.learned.values())
+        found[at] = self.alive.total + self.twice + self.saved + saved + besides
+        if keep:
+            self.alive.hold(self.tally.kept(at, cost))
+            self.saved += saved
+
+    def _again(self, segment: Segment) -> None:
+        for at, drops in zip(range(segment.begin, segment.end), segment.drops, strict=True):
+            target = self.operations[at].target
+            if target in self.tally.schedule.outputs:  # made again, beside the one handed out
+                self.twice += self.tally.bytes_of([target])
+            self._forward(at, self.found.again, keep=True)
+            self.alive.let_go(drops)
+
+    def _backward(self, at: int) -> None:
+        op, cost, tally = self.operations[at], self.costs[at], self.tally
+        popped = self.gradients.pop(op.target)
+        if popped is not None and tally.needs[op.target]:
+            dy, owned = popped
+            dxs = self._gradients_of_inputs(op, tally.kinds[at], dy, owned)
+            learned = self._learn(op)
+            extra = 0
+            if not owned and getattr(op.layer, "activation", None) and "output" in cost.keeps:
+                extra = tally.sizes[tally.owner[op.target]]  # a copy of dy behind the ReLU
+            base = self.alive.total + self.twice + self.saved + sum(self.learned.values())
+            arrays = [dy, *(array for _, array, _ in dxs)]
+            most = self.gradients.bytes_with(arrays) + extra + learned
+            for source, array, ours in dxs:
+                beside = self.gradients.add(source, array, ours)
+                if beside:
+                    most = max(most, self.gradients.bytes_with(arrays) + learned)
+            self.found.backward[at] = base + most
+        self.alive.let_go(tally.kept(at, cost))
+        self.saved -= tally.saved(at, cost)
+
+    def _gradients_of_inputs(
+        self, op: Operation, kind: str | None, dy: int, owned: bool
+    ) -> list[tuple[int, int, bool]]:
+        """For each input that needs one: its value, the array, and whether it is ours."""
+        found = []
+        for source in op.sources:
+            if not self.tally.needs[source]:
+                continue
+            if kind == _ADD:
+                found.append((source, dy, False))
+            elif self.tally._is_view(op, kind) or (kind == _RELU and owned):
+                found.append((source, dy, owned))
+            else:
+                found.append((source, self.gradients.new(source), op.layer.new_gradients))
+        return found
+
+    def _learn(self, op: Operation) -> int:
+        """Count the gradients of the layer; return what a second use makes for a moment."""
+        nbytes = self.tally.gradients.get(op.name, 0)
+        if op.name in self.learned:
+            return 2 * nbytes
+        self.learned[op.name] = nbytes
+        return 0
