@@ -24,6 +24,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
+from .arena import Arena, Block
 from .errors import ArgumentError, shorten
 from .geometry import as_int
 from .slab import Loan, Slab, aligned, allocate
@@ -86,35 +87,7 @@ def track() -> Iterator[Usage]:
         _trackers.reset(token)
 
 
-class _Arena:
-    """Blocks of scratch memory that are free for the next call."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.free: list[np.ndarray] = []
-
-    def take(self, nbytes: int) -> np.ndarray:
-        with self.lock:
-            fitting = [i for i, block in enumerate(self.free) if block.nbytes >= nbytes]
-            if fitting:
-                return self.free.pop(min(fitting, key=lambda i: self.free[i].nbytes))
-            # smaller blocks would only pile up: the new one serves whatever they served
-            self.free.clear()
-        return aligned(nbytes)
-
-    def give_back(self, block: np.ndarray) -> None:
-        if not _frugal.get():
-            with self.lock:
-                self.free.append(block)
-
-    def release(self) -> int:
-        with self.lock:
-            released = sum(block.nbytes for block in self.free)
-            self.free.clear()
-        return released
-
-
-_arena = _Arena()
+_arena = Arena()
 
 
 #: Bytes from which an array's memory is worth lending.
@@ -124,7 +97,7 @@ _slab = Slab()
 
 def _renew_locks() -> None:
     """Make the locks anew: in a child after fork the thread that held one may not exist."""
-    _arena.lock = threading.Lock()
+    _arena.renew_locks()
     _slab.lock = threading.Lock()
 
 
@@ -175,16 +148,16 @@ def release() -> int:
 @contextmanager
 def workspace(nbytes: int) -> Iterator[np.ndarray]:
     """Lend `nbytes` of uninitialised memory, a uint8 array aligned to 64 bytes."""
-    trackers = _trackers.get()
-    block = _arena.take(nbytes)
+    trackers, keep = _trackers.get(), not _frugal.get()
+    block = _arena.take(nbytes, keep=keep)
     for usage in trackers:
         usage._workspace(nbytes)
     try:
-        yield block[:nbytes]
+        yield block.array
     finally:
         for usage in trackers:
             usage._workspace(-nbytes)
-        _arena.give_back(block)
+        _arena.give_back(block, keep=keep)
 
 
 def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
@@ -222,24 +195,25 @@ def packed(nbytes: int, dtype: np.dtype) -> np.ndarray:
 class Lent:
     """Packed weights that serve one call: memory of the arena, given back at the end of it."""
 
-    __slots__ = ("blocks",)
+    __slots__ = ("blocks", "keep")
 
     def __init__(self) -> None:
-        self.blocks: list[np.ndarray] = []
+        self.blocks: list[Block] = []
+        self.keep = not _frugal.get()
 
     def packed(self, nbytes: int, dtype: np.dtype) -> np.ndarray:
         """As the function `packed`, but lent until the `with` block ends."""
         for usage in _trackers.get():
             usage.packed += nbytes
-        self.blocks.append(_arena.take(nbytes))
-        return self.blocks[-1][:nbytes].view(dtype)
+        self.blocks.append(_arena.take(nbytes, keep=self.keep))
+        return self.blocks[-1].array.view(dtype)
 
     def __enter__(self) -> Lent:
         return self
 
     def __exit__(self, *error: object) -> None:
         while self.blocks:
-            _arena.give_back(self.blocks.pop())
+            _arena.give_back(self.blocks.pop(), keep=self.keep)
 
 
 def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:

@@ -3,12 +3,15 @@
 For every node: the algorithm and why it was chosen, multiply-adds, how many parameters, the
 bytes of activations, workspace and packed weights, and all that is alive while it runs; at the
 end the peak, which is the largest of these, and where it is. Nothing is computed, so the plan
-of a network that does not fit this machine is right too. --json has the full reasons.
+of a network that does not fit this machine is right too. With --memory-limit the plan says how
+a run keeps within it, or what the least would be. --json has the full reasons.
 
 examples:
   fastconv plan net.json                          inference on one image
-  fastconv plan net.json --batch 100 --training   a training step
-  fastconv plan net.json --workspace-limit '8 MiB'
+  fastconv plan net.json --batch 100 --training   a step of training
+  fastconv plan net.json --batch 100 --memory-limit '20 MB'
+  fastconv plan net.json --measure                run it once too, and say what it took
+  fastconv plan net.json --png plan.png           bars, with im2col beside
   fastconv plan net.json --json | python -m json.tool
 """
 
@@ -17,8 +20,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from fastconv.cli.networks import add_file, at_least, read_network
-from fastconv.memory import parse_bytes
+from fastconv import plot
+from fastconv.cli.networks import add_file, at_least, check_writable, read_network
+from fastconv.errors import ArgumentError
+from fastconv.memory import format_bytes, parse_bytes
+from fastconv.models.measure import measure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,17 +33,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images; default 1")
     parser.add_argument("--training", action="store_true", help="with the backward pass")
     parser.add_argument(
+        "--memory-limit", metavar="BYTES", help="bytes that all may take, or '20 MB'"
+    )
+    parser.add_argument(
         "--workspace-limit", metavar="BYTES", help="bytes a convolution may take, or '8 MiB'"
     )
+    parser.add_argument(
+        "--measure", action="store_true", help="run it on random numbers; say what it took"
+    )
+    parser.add_argument("--png", metavar="FILE", help="write a picture; needs matplotlib")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the plan."""
+    """Print the plan, and what a run took where that is asked for."""
     at_least("plan", "--batch", arguments.batch, 1)
-    plan = read_network(arguments.file).plan(
+    if arguments.png:
+        check_writable("plan", "--png", arguments.png)
+    net = read_network(arguments.file)
+    limit = parse_bytes("plan", "--memory-limit", arguments.memory_limit)
+    plan = net.plan(
         arguments.batch,
         training=arguments.training,
         workspace_limit=parse_bytes("plan", "--workspace-limit", arguments.workspace_limit),
+        memory_limit=limit,
     )
-    print(json.dumps(plan.to_dict(), indent=2) if arguments.json else plan)
+    taken = None
+    if arguments.measure:
+        if arguments.workspace_limit is not None:
+            raise ArgumentError("plan: --measure runs within --memory-limit alone; leave out "
+                                "--workspace-limit")  # fmt: skip
+        taken = measure(net, plan)
+    if arguments.json:
+        values = plan.to_dict()
+        print(json.dumps(values if taken is None else {**values, "measured": taken}, indent=2))
+    else:
+        print(plan)
+        if taken is not None:
+            share = 100 * taken / plan.peak if plan.peak else 100.0
+            print(f"measured {format_bytes(taken)}, {share:.1f} % of the peak that was planned")
+    if arguments.png:
+        plot.plan_png(plan, arguments.png)
+        if not arguments.json:
+            print(f"as a picture: {arguments.png}")

@@ -32,6 +32,7 @@ import numpy as np
 from fastconv import data, registry
 from fastconv.cli.networks import add_file, at_least, check_saving, read_network, write
 from fastconv.errors import ArgumentError, FormatError, ShapeError
+from fastconv.memory import parse_bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of split, weights and order; default 0"
     )
+    parser.add_argument(
+        "--memory-limit", metavar="BYTES", help="bytes that a step may take, or '20 MB'"
+    )
     parser.add_argument("--save", metavar="OUT.safetensors", help="where the trained network goes")
 
 
@@ -69,6 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         at_least("train", option, value, least)
     if rate is not None and not 0 < rate < math.inf:
         raise ArgumentError(f"train: --learning-rate must be positive and finite, got {rate:g}")
+    limit = parse_bytes("train", "--memory-limit", arguments.memory_limit)
     if arguments.save:
         check_saving("train", "--save", arguments.save)
     net = read_network(arguments.file, arguments.seed)
@@ -88,6 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
         epochs=arguments.epochs,
         seed=arguments.seed,
         validation_data=(x_test, y_test),
+        memory_limit=limit,
     )
     write(f"test accuracy: {100 * net.evaluate(x_test, y_test)['accuracy']:.1f} %")
     if arguments.save:

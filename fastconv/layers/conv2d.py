@@ -165,7 +165,7 @@ class Conv2D(Layer):
         table = functional.conv2d_costs(*shapes, **options)
         choice = table.choice if algorithm == "auto" else algorithm
         cost = table[choice]
-        backward = None
+        found, backward = table, None
         if training:
             found = functional.conv2d_costs(*shapes, direction="backward", **options)
             taken = found.choice if algorithm == "auto" else algorithm
@@ -184,6 +184,7 @@ class Conv2D(Layer):
             why=table.why if algorithm == "auto" else "named in the configuration",
             keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
             backward=backward,
+            im2col=found["im2col"].workspace,
         )
 
     def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:

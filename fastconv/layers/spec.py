@@ -132,6 +132,9 @@ class LayerCosts(PassCosts):
         Whether the layer gave no figures of its own.
     backward : PassCosts or None
         Of the backward pass; None is as forward.
+    im2col : int
+        The workspace that im2col would take, forward or in training backward; 0 where there is
+        no such choice.
     """
 
     saved: int = 0
@@ -141,3 +144,4 @@ class LayerCosts(PassCosts):
     keeps: frozenset[str] = field(default_factory=frozenset)
     estimated: bool = False
     backward: PassCosts | None = None
+    im2col: int = 0

@@ -53,6 +53,8 @@ class PlannedNode:
         Whether the backward pass computes the node again, so that less is kept.
     estimated : bool
         Whether the layer states no costs, so that these leave its workspace out.
+    im2col : int
+        The workspace that im2col would take in its place; 0 where the node is no convolution.
     """
 
     id: str
@@ -69,6 +71,7 @@ class PlannedNode:
     live: int
     recomputed: bool
     estimated: bool
+    im2col: int
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ def make_plan(
                 live=live[at],
                 recomputed=again[at],
                 estimated=cost.estimated,
+                im2col=cost.im2col,
             )
         )
     return Plan(

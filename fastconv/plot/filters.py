@@ -9,7 +9,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from fastconv.errors import ArgumentError, MissingExtraError, ShapeError
+from fastconv.errors import ArgumentError, ShapeError
+from fastconv.plot.figure import new_figure
 
 __all__ = ["draws_blocks", "filters_png", "filters_text"]
 
@@ -104,18 +105,12 @@ def filters_png(
     MissingExtraError
         matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            'filters_png: matplotlib is needed, got none; pip install "fastconv[plot]"'
-        ) from error
     maps = _maps(weights)
     count = len(next(iter(maps.values())))
     per_line = min(count, 8)
     bands = -(-count // per_line)
     size = (1.1 * per_line + 1.6, 1.2 * bands * len(maps) + 1.2)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure("filters_png", size)
     axes = figure.subplots(bands * len(maps), per_line, squeeze=False)
     for axis in axes.flat:
         axis.set_xticks([])

@@ -1,0 +1,82 @@
+"""The plan of a network as bars: what is alive at each node, and what im2col would add."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from fastconv.models.plan import Plan, PlannedNode
+from fastconv.plot.figure import new_figure
+
+__all__ = ["plan_png"]
+
+# Colours that stay apart in grey and for the colour-blind (Okabe and Ito, 2008).
+BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#777777"
+UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+
+
+def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
+    """Write a PNG of a plan: a bar a node, its length what is alive while the node runs.
+
+    Where a node is a convolution, a dashed bar shows how far im2col, the book's algorithm for
+    the whole batch, would reach in its place.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of `fastconv.Model.plan`.
+    path : path
+        The file to write.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed: ``pip install "fastconv[plot]"``.
+    """
+    nodes = plan.nodes
+    largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
+    factor, unit = next((f, u) for f, u in UNITS if largest >= f)
+    figure = new_figure("plan_png", (9.0, 1.9 + 0.3 * len(nodes)))
+    axis = figure.subplots()
+    for at, node in enumerate(nodes):
+        live, workspace = node.live / factor, min(node.workspace, node.live) / factor
+        axis.barh(at, live - workspace, color=BLUE, height=0.62)
+        axis.barh(at, workspace, left=live - workspace, color=ORANGE, height=0.62)
+        beyond = _im2col_beyond(node) / factor
+        if beyond:
+            axis.barh(
+                at, beyond, left=live, height=0.62, fill=False, edgecolor=GREY, linestyle="--"
+            )
+        text = f" {live:.3g}" + (f", im2col {live + beyond:.3g}" if beyond else "")
+        axis.text(live + beyond, at, text, va="center", fontsize="small")
+    axis.axvline(plan.peak / factor, color="black", linewidth=0.8, linestyle=":")
+    axis.text(
+        plan.peak / factor, -0.9, f"peak {plan.peak / factor:.3g} {unit}", ha="center", va="bottom"
+    )
+    axis.set_yticks(range(len(nodes)), [node.id + " +" * node.recomputed for node in nodes])
+    axis.set_ylim(len(nodes) - 0.4, -1.0)
+    axis.set_xlim(0, 1.22 * largest / factor)
+    axis.set_xlabel(f"{unit} alive while the node runs")
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    mode = "training" if plan.training else "inference"
+    title = f"Memory of {mode} on a batch of {plan.batch_size}"
+    if plan.rows < plan.batch_size:
+        title += f", {plan.rows} at a time"
+    figure.suptitle(title)
+    axis.legend(
+        handles=[
+            axis.barh(0, 0, color=BLUE, label="activations, packed weights"),
+            axis.barh(0, 0, color=ORANGE, label="workspace"),
+            axis.barh(0, 0, fill=False, edgecolor=GREY, linestyle="--", label="with im2col"),
+        ],
+        loc="upper center", bbox_to_anchor=(0.5, -0.09 - 0.5 / len(nodes)), ncols=3,
+        frameon=False, fontsize="small",
+    )  # fmt: skip
+    if any(node.recomputed for node in nodes):
+        figure.supxlabel("+ computed again in the backward pass", fontsize="small")
+    figure.savefig(path, format="png", dpi=120)
+
+
+def _im2col_beyond(node: PlannedNode) -> int:
+    """Bytes that im2col would take beyond what the node's algorithm takes."""
+    return max(0, node.im2col - node.workspace)

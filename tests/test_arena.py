@@ -1,0 +1,131 @@
+"""Scratch memory that calls share, and the layout of a step of training."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from fastconv.arena import Arena
+from fastconv.slab import layout
+
+
+def address(block) -> int:
+    return block.array.__array_interface__["data"][0]
+
+
+def test_nested_blocks_are_one_piece_from_the_second_time_on():
+    arena = Arena()
+    for _ in range(2):
+        first = arena.take(1000)
+        second = arena.take(5000)
+        first.array[:], second.array[:] = 1, 2
+        assert first.array.sum() == 1000
+        assert address(first) % 64 == address(second) % 64 == 0
+        third = arena.take(10)
+        arena.give_back(third)
+        arena.give_back(second)
+        arena.give_back(first)
+    assert address(second) == address(first) + 1024
+    assert [memory.nbytes for memory in arena.free] == [1024 + 5056 + 64]
+    big = arena.take(100_000)
+    arena.give_back(big)
+    assert sum(memory.nbytes for memory in arena.free) == 100_032
+    assert arena.release() == 100_032
+    assert arena.release() == 0
+
+
+def test_blocks_come_back_in_any_order():
+    arena = Arena()
+    blocks = [arena.take(64 * n) for n in (1, 2, 3)]
+    arena.give_back(blocks[0])
+    more = arena.take(64)
+    held = [*blocks[1:], more]
+    for number, block in enumerate(held):
+        block.array[:] = number
+    assert [set(block.array) for block in held] == [{0}, {1}, {2}]
+    for block in held:
+        arena.give_back(block)
+    again = [arena.take(64 * n) for n in (1, 2, 3, 1)]
+    assert len({address(block) for block in again}) == 4
+
+
+def test_what_is_not_kept_leaves_nothing():
+    arena = Arena()
+    block = arena.take(10_000, keep=False)
+    arena.give_back(block, keep=False)
+    assert not arena.free and arena.largest == 0
+
+
+def test_threads_have_pieces_of_their_own():
+    arena, errors, gate = Arena(), [], threading.Barrier(4)
+
+    def work(number: int) -> None:
+        rng = np.random.default_rng(number)
+        gate.wait()
+        for _ in range(300):
+            blocks = [arena.take(int(rng.integers(1, 5000))) for _ in range(3)]
+            for block in blocks:
+                block.array[:] = number
+            if any((block.array != number).any() for block in blocks):
+                errors.append(number)
+            for block in reversed(blocks):
+                arena.give_back(block)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len(arena.free) <= 4
+
+
+def test_memory_that_is_not_there_leaves_the_arena_as_it_was():
+    arena = Arena()
+    held = arena.take(100)
+    for _ in range(2):
+        try:
+            arena.take(2**62)
+        except MemoryError:
+            pass
+    after = arena.take(100)
+    assert address(after) != address(held)
+    arena.give_back(after)
+    arena.give_back(held)
+    try:
+        arena.take(2**62)
+    except MemoryError:
+        pass
+    arena.give_back(arena.take(50))
+
+
+def most_alive(loans) -> int:
+    times = range(1 + max(born for _, born, _ in loans))
+    return max(
+        sum(size for size, born, died in loans if born <= time and (died < 0 or died > time))
+        for time in times
+    )
+
+
+def test_a_layout_overlaps_nothing_that_lives_together(rng):
+    for _ in range(200):
+        loans = []
+        for born in range(int(rng.integers(1, 25))):
+            died = int(rng.integers(born + 1, born + 9))
+            loans.append([64 * int(rng.integers(1, 50)), born, -1 if died > 24 else died])
+        places = layout(loans)
+        assert [size for size, _ in places] == [size for size, _, _ in loans]
+        for one, (size, at) in enumerate(places):
+            for other, (size_2, at_2) in enumerate(places[:one]):
+                ends = [died if died >= 0 else 99 for _, _, died in loans]
+                together = loans[one][1] < ends[other] and loans[other][1] < ends[one]
+                assert not together or at + size <= at_2 or at_2 + size_2 <= at
+        needed = max(map(sum, places))
+        assert most_alive(loans) <= needed <= 1.5 * most_alive(loans)
+
+
+def test_the_layout_of_a_chain_takes_what_lives_at_one_time():
+    sizes = [3456, 864, 64, 64, 864, 3456]
+    loans = [[64 * size, at, at + 2] for at, size in enumerate(sizes)]
+    assert max(map(sum, layout(loans))) == most_alive(loans)
