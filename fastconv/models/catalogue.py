@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from fastconv import registry
 from fastconv.errors import ConfigError, FormatError, shorten
+from fastconv.layers.checks import as_bool
 from fastconv.models import configuration, files, weights
 from fastconv.models.graph import trace
+from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.model import Model
 
 __all__ = ["create_model", "from_config", "list_models", "load", "register_model"]
@@ -45,8 +47,21 @@ def from_config(config: Mapping[str, Any] | str | bytes, *, seed: int | None = N
     return Model._lazily(trace(inputs, outputs), name, seed)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+@overload
+def load(path: str | os.PathLike[str]) -> Model: ...
+@overload
+def load(path: str | os.PathLike[str], *, for_inference: Literal[False]) -> Model: ...
+@overload
+def load(path: str | os.PathLike[str], *, for_inference: Literal[True]) -> InferenceModel: ...
+def load(path: str | os.PathLike[str], *, for_inference: bool = False) -> Model | InferenceModel:
     """Return the network that `Model.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+    for_inference : bool
+        Whether to return what ``load(path).for_inference()`` would, with less memory on the
+        way: the weights are read, folded, packed and let go layer by layer.
 
     Raises
     ------
@@ -55,6 +70,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     OSError
         If it cannot be read.
     """
+    for_inference = as_bool("load", "for_inference", for_inference)
     with files.open_weights(path) as file:
         if file.config is None:
             raise FormatError(
@@ -65,7 +81,13 @@ def load(path: str | os.PathLike[str]) -> Model:
             model = from_config(file.config)
         except ConfigError as error:
             raise FormatError(f"load: {file.path}: {error}") from error
-        weights.fill(model._graph, file)
+        graph = model._graph
+        if for_inference:
+            weights.check_file(graph, file)
+            return freeze_network(
+                graph, model.name, lambda step: weights.fill_layer(graph, step, file)
+            )
+        weights.fill(graph, file)
     model._prepare()
     return model
 

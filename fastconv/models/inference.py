@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -42,58 +43,94 @@ class InferenceModel(Network):
         return f"<InferenceModel{title} of {len(self._graph.steps)} layers, {self.nbytes:,} bytes>"
 
 
-def freeze_network(graph: Graph, name: str | None) -> InferenceModel:
-    """Return the frozen twin of a network; the network stays as it is."""
-    model = InferenceModel(_folded(graph), name)
-    # One run packs every weight in the order in which it will be read.
+def freeze_network(
+    graph: Graph, name: str | None, provide: Callable[[Step], None] | None = None
+) -> InferenceModel:
+    """Return the frozen twin of a network; the network stays as it is.
+
+    Parameters
+    ----------
+    graph : Graph
+    name : str or None
+    provide : callable, optional
+        Makes the parameters of a step's layer, for a network that has none yet: one layer's at
+        a time are then there in plain form, and the network is left without any.
+    """
+    model = InferenceModel(_folded(graph, provide), name)
+    # One run packs what is left to pack, in the order in which it will be read.
     model.predict_batch(
         [np.zeros((1, *spec.shape), spec.dtype) for spec in model._graph.input_specs]
     )
     for layer in model._graph.layers.values():
+        _release_packed(layer)
         for group in (layer.parameters, layer.states):
             for key, parameter in group.items():
-                if parameter.packed_nbytes:
-                    parameter.release()
-                else:  # until here the array is the original's, which may be trained further
+                if parameter.nbytes:  # its array is the original's, which may be trained further
                     group[key] = copy.deepcopy(parameter)
     return model
 
 
-def _folded(graph: Graph) -> Graph:
+def _release_packed(layer: Layer) -> None:
+    for parameter in layer.parameters.values():
+        if parameter.packed_nbytes:
+            parameter.release()
+
+
+def _folded(graph: Graph, provide: Callable[[Step], None] | None) -> Graph:
     first = len(graph.input_specs)
+    norms = _foldable(graph)
+    twins: dict[str, Layer] = {}
+    steps: list[Step] = []
+    place = list(range(first))  # old number of a value -> new one
+    for number, step in enumerate(graph.steps, first):
+        if registry.layers.name_of(type(step.layer)) == _DROPOUT or number in norms.values():
+            place.append(place[step.sources[0]])
+            continue
+        if step.name not in twins:
+            norm = graph.steps[norms[number] - first] if number in norms else None
+            parts = [step] if norm is None else [step, norm]
+            if provide is not None:
+                for part in parts:
+                    provide(part)
+            twin = _twin(step.layer) if norm is None else _fold(step.layer, norm.layer)
+            twins[step.name] = twin
+            twin.pack()
+            _release_packed(twin)
+            if provide is not None:
+                for part in parts:
+                    part.layer.parameters.clear()
+                    part.layer.states.clear()
+        place.append(first + len(steps))
+        sources = tuple(place[source] for source in step.sources)
+        steps.append(replace(step, layer=twins[step.name], sources=sources))
+    outputs = tuple(place[number] for number in graph.outputs)
+    return replace(graph, steps=tuple(steps), outputs=outputs)
+
+
+def _foldable(graph: Graph) -> dict[int, int]:
+    """Map the value of a layer to that of the BatchNorm that can be folded into it."""
+    first = len(graph.input_specs)
+    kinds = [registry.layers.name_of(type(step.layer)) for step in graph.steps]
     readers = [0] * (first + len(graph.steps))
     uses: dict[str, int] = {}
     for number in (*graph.outputs, *(s for step in graph.steps for s in step.sources)):
         readers[number] += 1
     for step in graph.steps:
         uses[step.name] = uses.get(step.name, 0) + 1
-
-    twins: dict[str, Layer] = {}
-    steps: list[Step] = []
-    place = list(range(first))  # old number of a value -> new one
-    for step in graph.steps:
-        kind = registry.layers.name_of(type(step.layer))
-        source = place[step.sources[0]]
-        before = steps[source - first] if source >= first else None
-        if kind == _DROPOUT:
-            place.append(source)
-        elif (
-            kind == _BATCH_NORM
-            and before is not None
-            and registry.layers.name_of(type(before.layer)) in _FOLDED_INTO
-            and before.layer.config["activation"] is None
-            and readers[step.sources[0]] == uses[before.name] == 1
-        ):
-            twins[before.name] = _fold(before.layer, step.layer)
-            steps[source - first] = replace(before, layer=twins[before.name])
-            place.append(source)
-        else:
-            layer = twins.setdefault(step.name, _twin(step.layer))
-            place.append(first + len(steps))
-            sources = tuple(place[number] for number in step.sources)
-            steps.append(replace(step, layer=layer, sources=sources))
-    outputs = tuple(place[number] for number in graph.outputs)
-    return replace(graph, steps=tuple(steps), outputs=outputs)
+    found = {}
+    for number, step in enumerate(graph.steps, first):
+        source = step.sources[0]
+        while source >= first and kinds[source - first] == _DROPOUT and readers[source] == 1:
+            source = graph.steps[source - first].sources[0]
+        if kinds[number - first] == _BATCH_NORM and source >= first:
+            before = graph.steps[source - first]
+            if (
+                kinds[source - first] in _FOLDED_INTO
+                and before.layer.config["activation"] is None
+                and readers[source] == uses[before.name] == 1
+            ):
+                found[source] = number
+    return found
 
 
 def _twin(layer: Layer, **parameters: Parameter) -> Layer:
@@ -118,11 +155,13 @@ def _fold(layer: Layer, norm: Layer) -> Layer:
     scale = wide["weight"] / np.sqrt(wide["running_var"] + norm.config["epsilon"])
     weight = layer.param("weight").value
     bias = layer.param("bias").value if layer.config["bias"] else np.zeros(len(weight))
-    by_output = scale.reshape(-1, *[1] * (weight.ndim - 1))
     shifted = (bias - wide["running_mean"]) * scale + wide["bias"]
+    scaled = np.empty_like(weight)
+    for filters in range(len(weight)):  # one at a time, for float64 takes twice the memory
+        scaled[filters] = weight[filters].astype(np.float64) * scale[filters]
     twin: Any = _twin(
         layer,
-        weight=Parameter((weight * by_output).astype(weight.dtype), name="weight"),
+        weight=Parameter(scaled, name="weight"),
         bias=Parameter(shifted.astype(weight.dtype), name="bias"),
     )
     twin.bias = True

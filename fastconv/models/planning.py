@@ -67,18 +67,20 @@ def make_plan(
         name: sum(slot.nbytes for key, slot in group if key not in frozen)
         for name, group in learned.items()
     }
-    names = {op.name: op.layer.parameters for op in schedule.operations}
+    released = {
+        f"{op.name}/{key}"
+        for op in schedule.operations
+        for key, parameter in op.layer.parameters.items()
+        if parameter.size and not parameter.nbytes
+    }
+    names = {op.name for op in schedule.operations}
     fitter = Fitter(
         schedule,
         specs,
         batch_size,
         training=training,
         gradients=gradients if training else {},
-        released={
-            name
-            for name, parameters in names.items()
-            if any(p.size and not p.nbytes for p in parameters.values())
-        },
+        released={key.rpartition("/")[0] for key in released},
         constant={name for name in names if not training or f"{name}/weight" in frozen},
         input_bytes=input_bytes,
         ceiling=workspace_limit,
@@ -143,7 +145,7 @@ def make_plan(
         tuple(nodes),
         peak,
         where,
-        sum(slot.nbytes for slot in slots.values()),
+        sum(slot.nbytes for key, slot in slots.items() if key not in released),
         schedule,
         program,
     )

@@ -24,10 +24,13 @@ from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
 from fastconv.models.files import WeightFile
-from fastconv.models.graph import Graph
+from fastconv.models.graph import Graph, Step
 from fastconv.models.names import closest
 
-__all__ = ["Slot", "build", "fill", "load_into", "matching", "named", "slots", "slots_of"]
+__all__ = [
+    "Slot", "build", "check_file", "fill", "fill_layer", "load_into", "matching", "named",
+    "slots", "slots_of",
+]  # fmt: skip
 
 
 class Slot(NamedTuple):
@@ -134,6 +137,13 @@ def fill(graph: Graph, file: WeightFile) -> None:
     FormatError
         If names, shapes or dtypes differ; nothing has been allocated then.
     """
+    check_file(graph, file)
+    for step in graph.steps:
+        fill_layer(graph, step, file)
+
+
+def check_file(graph: Graph, file: WeightFile) -> None:
+    """Raise FormatError unless the file has exactly the parameters of the network."""
     wanted, entries = slots(graph), file.entries
     problems = [f"{key} is missing" for key in wanted if key not in entries]
     problems += [f"{key} belongs to no layer" for key in entries if key not in wanted]
@@ -150,25 +160,27 @@ def fill(graph: Graph, file: WeightFile) -> None:
             f"{'; '.join(problems[:8])}{more}"
         )
 
+
+def fill_layer(graph: Graph, step: Step, file: WeightFile) -> None:
+    """Make the parameters of one layer, unless it has them, from a file that was checked."""
+    layer = step.layer
+    if layer.built:
+        return
+    original = layer.add_param
+
     def blank(rng: Any, shape: tuple[int, ...], fan_in: int, dtype: Any) -> Any:
         return np.broadcast_to(np.zeros((), dtype), shape)
 
-    for step in graph.steps:
-        layer = step.layer
-        if layer.built:
-            continue
-        original = layer.add_param
+    def add_param(name: str, shape: Any, initializer: Any = None, *, dtype: Any = None,
+                  fan_in: Any = None) -> None:  # fmt: skip
+        original(name, shape, blank, dtype=dtype, fan_in=fan_in)
 
-        def add_param(name: str, shape: Any, initializer: Any = None, *, dtype: Any = None,
-                      fan_in: Any = None, make: Any = original) -> None:  # fmt: skip
-            make(name, shape, blank, dtype=dtype, fan_in=fan_in)
-
-        with _replaced(layer, add_param=add_param):
-            layer.ensure_built(0, *graph.source_specs(step))
-        for group in (layer.parameters, layer.states):
-            for name, parameter in group.items():
-                file.read_into(f"{step.name}/{name}", parameter.value)
-                parameter.bump()
+    with _replaced(layer, add_param=add_param):
+        layer.ensure_built(0, *graph.source_specs(step))
+    for group in (layer.parameters, layer.states):
+        for name, parameter in group.items():
+            file.read_into(f"{step.name}/{name}", parameter.value)
+            parameter.bump()
 
 
 def named(graph: Graph) -> dict[str, Parameter]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from networks import as_tuple, book, branches, random_like, small
@@ -96,3 +98,52 @@ def test_plain_weights_are_dropped(rng):
     assert frozen.plan(3).nodes[0].id == "conv2d_1+relu_1"
     assert "dense_2" in frozen.summary()
     assert repr(frozen).startswith("<InferenceModel of 7 layers, ")
+
+
+def normed(filters: int) -> list:
+    config = {"filters": filters, "kernel_size": 3, "padding": 1}
+    return [("Conv2D", config), "BatchNorm", "ReLU"]
+
+
+@pytest.mark.parametrize("make", [small, book, branches])
+def test_loaded_for_inference_is_loaded_and_frozen(make, rng, tmp_path):
+    net = moved(make(), rng)
+    path = tmp_path / "net.safetensors"
+    net.save(path)
+    x = random_like(net, rng)
+    streamed = fastconv.load(path, for_inference=True)
+    frozen = fastconv.load(path).for_inference()
+    assert_bits_equal(as_tuple(streamed(x))[0], as_tuple(frozen(x))[0])
+    assert streamed.nbytes == frozen.nbytes
+    assert streamed.plan(3).peak == frozen.plan(3).peak
+    assert streamed.plan(3).parameter_bytes < net.plan(3).parameter_bytes
+
+
+def test_loading_for_inference_holds_one_plain_layer_at_a_time(rng, tmp_path):
+    layers = [layer for _ in range(4) for layer in normed(128)]
+    net = moved(fastconv.Sequential(layers, (128, 4, 4), seed=0), rng)
+    path = tmp_path / "net.safetensors"
+    net.save(path)
+    fastconv.load(path, for_inference=True)
+    tracemalloc.start()
+    try:
+        frozen = fastconv.load(path, for_inference=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    one = 128 * 128 * 9 * 4
+    assert peak < frozen.nbytes + 3 * one + 200_000 < frozen.nbytes + 4 * one
+
+
+def test_loading_for_inference_refuses_as_loading_does(tmp_path):
+    net = small()
+    path = tmp_path / "net.safetensors"
+    net.save_weights(path)
+    with pytest.raises(fastconv.errors.FormatError, match="weights alone"):
+        fastconv.load(path, for_inference=True)
+    net.save(path)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(fastconv.errors.FormatError):
+        fastconv.load(path, for_inference=True)
+    with pytest.raises(TypeError, match="^load: for_inference"):
+        fastconv.load(path, for_inference="yes")
