@@ -40,6 +40,8 @@ class PlannedNode:
         How many numbers the layer learns; 0 for the further uses of a shared layer.
     activations : int
         Bytes of the output; 0 where it is a view of the input.
+    rows : int
+        How many examples that is.
     workspace, packed : int
         Temporary memory of the call, and packed weights beside the plain ones; in training the
         larger of both passes.
@@ -63,6 +65,7 @@ class PlannedNode:
     why: str
     multiply_adds: int
     parameters: int
+    rows: int
     activations: int
     workspace: int
     packed: int
@@ -81,7 +84,8 @@ class Plan:
     Attributes
     ----------
     rows : int
-        Examples that are computed at a time; the batch, unless `memory_limit` splits it.
+        Examples that are computed at a time; the batch, unless `memory_limit` splits it. Earlier
+        nodes may take fewer.
     nodes : tuple of PlannedNode
         In running order.
     peak : int
@@ -127,8 +131,9 @@ class Plan:
     def __str__(self) -> str:
         mode = "training" if self.training else "inference"
         title = [f"plan of {mode}, batch of {self.batch_size}"]
-        if self.rows < self.batch_size:
-            title.append(f"{self.rows} at a time")
+        counts = dict.fromkeys(node.rows for node in self.nodes)
+        if list(counts) not in ([], [self.batch_size]):
+            title.append(f"{', then '.join(map(str, counts))} at a time")
         if self.memory_limit is not None:
             title.append(f"within {format_bytes(self.memory_limit)}")
         head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from fastconv.errors import MemoryLimitError
+from fastconv.models.fit_inference import InferenceFit
+from fastconv.models.fit_training import TrainingFit
 from fastconv.models.graph import Graph
-from fastconv.models.limits import Fitted, Fitter, LeastBytes, packing_bytes
 from fastconv.models.plan import Plan, PlannedNode
+from fastconv.models.prices import Fitted, LeastBytes, Prices, packing_bytes
+from fastconv.models.program import Stage
 from fastconv.models.schedule import Schedule
 from fastconv.models.weights import Slot
 
@@ -74,7 +77,7 @@ def make_plan(
         if parameter.size and not parameter.nbytes
     }
     names = {op.name for op in schedule.operations}
-    fitter = Fitter(
+    prices = Prices(
         schedule,
         specs,
         batch_size,
@@ -86,13 +89,13 @@ def make_plan(
         ceiling=workspace_limit,
     )
     if memory_limit is None:
-        fitted = fitter.free()
+        fitted = prices.free()
     else:
         try:
             if training:
-                fitted = fitter.training_step(memory_limit)
+                fitted = TrainingFit(prices).within(memory_limit)
             else:
-                fitted = fitter.inference(memory_limit, results)
+                fitted = InferenceFit(prices, memory_limit, results).fitted()
         except LeastBytes as error:
             mode = "training" if training else "inference"
             raise MemoryLimitError(
@@ -108,14 +111,17 @@ def make_plan(
                 f"{operation}: workspace_limit must be at least {least} bytes for "
                 f"{_id(schedule, at)} with algorithm {cost.algorithm!r}, got {workspace_limit}"
             )
-    live, peak, where = _alive(fitter, fitted, results, steady=memory_limit is None)
-    tally = fitter.tally(program.rows)
+    live, peak, where = _alive(prices, fitted, results, steady=memory_limit is None)
+    tally = prices.tally(1)
+    stages = program.stages or (Stage(0, len(costs), program.rows),)
+    rows = [stage.rows for stage in stages for _ in range(stage.begin, stage.end)]
     again = [s.recomputed for s in program.segments for _ in range(s.begin, s.end)]
     counted: set[str] = set()
     nodes = []
     for at, (op, cost) in enumerate(zip(schedule.operations, costs, strict=True)):
         own = [] if op.name in counted else learned.get(op.name, [])
         counted.add(op.name)
+        own_array = tally.sizes[op.target] if tally.owner[op.target] == op.target else 0
         back = cost.backward or cost if training else cost
         nodes.append(
             PlannedNode(
@@ -123,9 +129,10 @@ def make_plan(
                 layer="+".join(type(step.layer).__name__ for step in op.steps),
                 algorithm=cost.algorithm,
                 why=cost.why,
-                multiply_adds=fitter.cost(at, batch_size, None).multiply_adds,
+                multiply_adds=prices.cost(at, batch_size, None).multiply_adds,
                 parameters=sum(slot.size for _, slot in own),
-                activations=tally.sizes[op.target] if tally.owner[op.target] == op.target else 0,
+                rows=rows[at],
+                activations=rows[at] * own_array,
                 workspace=max(cost.workspace, back.workspace),
                 packed=max(cost.packed, back.packed),
                 lent=program.allowances[at].lends,
@@ -156,7 +163,7 @@ def _id(schedule: Schedule, at: int) -> str:
 
 
 def _alive(
-    fitter: Fitter, fitted: Fitted, results: int, *, steady: bool
+    prices: Prices, fitted: Fitted, results: int, *, steady: bool
 ) -> tuple[list[int], int, str]:
     """Return the bytes alive at each node, the most of all, and where that is.
 
@@ -164,23 +171,22 @@ def _alive(
     """
     program, costs = fitted.program, fitted.costs
     lends = [one.lends for one in program.allowances]
-    kept = {op.name for op, lent in zip(fitter.operations, lends, strict=True) if not lent}
-    always = packing_bytes(fitter.operations, fitter.resident(costs), kept)
-    if program.rows < results:
-        always += fitter.result_bytes(results)
+    kept = {op.name for op, lent in zip(prices.operations, lends, strict=True) if not lent}
+    always = packing_bytes(prices.operations, prices.resident(costs), kept)
     forward = [c.temporary if lent else c.workspace for c, lent in zip(costs, lends, strict=True)]
-    backward = [(c.backward or c).temporary if fitter.training else 0 for c in costs]
+    backward = [(c.backward or c).temporary if prices.training else 0 for c in costs]
     if steady:
         arena = max([0, *forward, *backward])
         forward = backward = [arena] * len(costs)
-    tally = fitter.tally(program.rows)
-    if not fitter.training:
-        live = [always + a + b for a, b in zip(tally.inference(), forward, strict=True)]
-        return live, *_most([(one, _id(fitter.schedule, at)) for at, one in enumerate(live)])
-    found = tally.train(costs, program.segments)
+    if not prices.training:
+        stages = program.stages or (Stage(0, len(costs), program.rows),)
+        alive = prices.live(stages, results)
+        live = [always + a + b for a, b in zip(alive, forward, strict=True)]
+        return live, *_most([(one, _id(prices.schedule, at)) for at, one in enumerate(live)])
+    found = prices.tally(program.rows).train(costs, program.segments)
     live, moments = [], []
     for at, _ in enumerate(costs):
-        name = _id(fitter.schedule, at)
+        name = _id(prices.schedule, at)
         there = max(found.forward[at], found.again[at]) + forward[at] + always
         back = found.backward[at] + backward[at] + always if found.backward[at] else 0
         live.append(max(there, back))

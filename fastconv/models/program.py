@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastconv.models.schedule import Schedule
 
-__all__ = ["Allowance", "Program", "Segment", "segment", "whole"]
+__all__ = ["Allowance", "Program", "Segment", "Stage", "segment", "whole"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,26 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Neighbouring operations that inference runs on so many rows at a time.
+
+    Attributes
+    ----------
+    begin, end : int
+        The first operation, and the one after the last.
+    rows : int
+        At most as many as the next stage takes.
+    sources : tuple of int
+        The values of earlier stages that this one or a later one reads, or that are handed out.
+    """
+
+    begin: int
+    end: int
+    rows: int
+    sources: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Program:
     """The decisions of a plan that a run follows.
 
@@ -65,11 +85,14 @@ class Program:
         One for each operation.
     segments : tuple of Segment
         They cover the schedule; in inference there is one.
+    stages : tuple of Stage
+        They cover the schedule too; empty is one stage of all rows.
     """
 
     rows: int
     allowances: tuple[Allowance, ...]
     segments: tuple[Segment, ...]
+    stages: tuple[Stage, ...] = ()
 
 
 def segment(schedule: Schedule, begin: int, end: int) -> Segment:

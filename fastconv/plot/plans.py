@@ -60,8 +60,9 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
         axis.spines[side].set_visible(False)
     mode = "training" if plan.training else "inference"
     title = f"Memory of {mode} on a batch of {plan.batch_size}"
-    if plan.rows < plan.batch_size:
-        title += f", {plan.rows} at a time"
+    counts = dict.fromkeys(node.rows for node in nodes)
+    if list(counts) not in ([], [plan.batch_size]):
+        title += f", {', then '.join(map(str, counts))} at a time"
     figure.suptitle(title)
     axis.legend(
         handles=[
