@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from .arguments import as_int
 from .errors import ArgumentError
-from .geometry import as_int
 
 __all__ = ["get_num_threads", "run", "set_num_threads", "usable_cpus"]
 

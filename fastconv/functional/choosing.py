@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import costs, kernels, memory
+from ..arguments import as_int, as_padding, as_pair, as_shape
 from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
-from ..geometry import Conv2DGeometry, as_int, as_padding, as_pair, as_shape
+from ..geometry import Conv2DGeometry
 from ..threads import get_num_threads
 from .packing import ALGORITHMS, PRECISIONS, check_choice
 

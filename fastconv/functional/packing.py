@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import costs, kernels, memory, threads
+from ..arguments import as_int, as_padding, as_pair, check_axes
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from ..geometry import as_int, as_padding, as_pair, check_axes
 from . import checks
 
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]

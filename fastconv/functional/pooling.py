@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..arguments import as_shape, check_axes
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from ..geometry import as_shape, check_axes
 from . import checks
 from .pool_plan import Pool, make_pool
 

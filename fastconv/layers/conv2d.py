@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, initializers, memory
+from fastconv.arguments import as_int, briefly
 from fastconv.errors import ArgumentError, MemoryLimitError, ShapeError
 from fastconv.functional.packing import ALGORITHMS, PRECISIONS
-from fastconv.geometry import Window2D, as_int, briefly
+from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice, output_map

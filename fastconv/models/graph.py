@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, ShapeError, shorten
-from fastconv.geometry import as_int
 from fastconv.layers import base
 from fastconv.layers.base import Layer
 from fastconv.layers.spec import Spec
