@@ -23,6 +23,11 @@ __all__ = ["Conv2DGeometry", "Window2D", "nbytes"]
 SUM_LENGTH = 512
 #: The largest number of partial sums that the gradient of the weights goes through.
 MOST_PARTIAL_SUMS = 16
+#: Output pixels of a block of that sum, the CHUNK of kernels/gradient.pxi.
+CHUNK = 128
+#: Bytes of the unfolded matrix that ``im2col_tiled`` holds at a time where it may: half of a
+#: usual L2 cache, the same on every machine, so that its workspace is too.
+SLAB_BYTES = 512 * 1024
 
 
 def nbytes(shape: Sequence[int], itemsize: int) -> int:
@@ -216,9 +221,32 @@ class Conv2DGeometry:
         """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
         return max(1, SUM_LENGTH // (self.R * self.S))
 
-    def im2col_bytes(self, itemsize: int) -> int:
-        """Workspace of ``im2col``: the unfolded batch, N OH OW C R S elements."""
-        return self.N * self.OH * self.OW * self.C * self.R * self.S * itemsize
+    def unfolded_bytes(self, images: int, rows: int, itemsize: int) -> int:
+        """Bytes of `rows` output rows of some images, unfolded: OW C R S elements a row.
+
+        That is the workspace of ``im2col`` for the whole batch, and of ``im2col_tiled`` for a
+        slab, see `slab`.
+        """
+        return images * rows * self.OW * self.C * self.R * self.S * itemsize
+
+    @property
+    def chunk_rows(self) -> int:
+        """Output rows of a block of the gradient of the weights, which no slab may divide."""
+        return min(self.OH, max(1, CHUNK // self.OW))
+
+    def slab(self, most: int, unit: int, itemsize: int) -> tuple[int, int]:
+        """Return (images, rows): the output rows that are unfolded at a time within `most` bytes.
+
+        Some whole images, or some rows of one, a multiple of `unit` or all of them; never less
+        than `unit` rows.  Among the sizes that need equally many slabs the smallest.
+        """
+        fitting = most // self.unfolded_bytes(1, 1, itemsize)
+        if fitting >= self.OH:
+            slabs = -(-self.N // (fitting // self.OH))
+            return -(-self.N // max(1, slabs)), self.OH
+        units = -(-self.OH // unit)
+        slabs = -(-units // max(1, fitting // unit))
+        return min(1, self.N), min(self.OH, -(-units // slabs) * unit)
 
     def packed_bytes(self, itemsize: int, lanes: int) -> int:
         """Packed weights: the filters of each group rounded up to panels of `lanes`."""

@@ -40,15 +40,13 @@ class Conv2D(Layer):
         Zeros around the image.
     dilation : int or (int, int)
         Steps between the taps of a window.
-    dilation : int or (int, int)
-        Steps between the taps of a window.
     groups : int
         Into how many parts channels and filters are divided; each part sees only itself.
     bias : bool
         Whether a learned number is added to each channel.
     activation : {None, "relu"}
         What is applied to the output, in the same pass over memory.
-    algorithm : {"auto", "direct", "im2col", "winograd"}
+    algorithm : {"auto", "direct", "im2col", "im2col_tiled", "winograd"}
         Which algorithm computes; auto takes the fastest that keeps within the limit.
     precision : {"strict", "standard", "fast"}
         Which algorithms auto may take; strict: those of equal bits; standard: Winograd
@@ -163,7 +161,7 @@ class Conv2D(Layer):
         Raises
         ------
         MemoryLimitError
-            If the algorithm that is named does not keep within `workspace_limit`.
+            If the algorithm does not keep within `workspace_limit`.
         """
         (spec,) = specs
         options = dict(self._options)
@@ -177,15 +175,16 @@ class Conv2D(Layer):
             taken.append(table[table.choice if algorithm == "auto" else algorithm])
             if direction == "forward":
                 choice, why = (table.choice, table.why) if algorithm == "auto" else (algorithm, "")
-        workspace = max(cost.workspace for cost in taken)
+        least = max(cost.least for cost in taken)
         limit = memory.parse_bytes("Conv2D", "workspace_limit", workspace_limit)
-        if algorithm != "auto" and limit is not None and workspace > limit:
+        if limit is not None and least > limit:
+            remedy = "" if algorithm == "auto" else "; use 'auto'"
             raise MemoryLimitError(
-                f"Conv2D: workspace_limit must be at least {workspace} bytes for algorithm "
-                f"{algorithm!r}, got {limit}; use 'auto'"
+                f"Conv2D: workspace_limit must be at least {least} bytes for algorithm "
+                f"{algorithm!r}, got {limit}{remedy}"
             )
         return LayerCosts(
-            workspace=workspace,
+            workspace=max(cost.workspace for cost in taken),
             packed=max(cost.packed for cost in taken),
             multiply_adds=taken[0].multiply_adds,
             algorithm=choice,
