@@ -50,19 +50,19 @@ class Table:
 #: Measured by ``python benchmarks/choices.py --fit`` on one machine; neon is an estimate.
 SHIPPED = {
     "baseline": Table(
-        rate=14, few=0.9, store=1.4, stream=17, unfold=14, fold=5.3, memory=87, pack=2.8,
-        transform=6.5, input2=45, output2=22, input4=160, output4=60,
+        rate=21, few=0.9, store=0.689, stream=13.9, unfold=8.43, fold=3.53, memory=46.2, pack=1.38,
+        transform=2.96, input2=7.83, output2=6.2, input4=20, output4=22.3,
     ),
     "avx2": Table(
-        rate=55, few=9.64, store=0.36, stream=17, unfold=15.5, fold=5.3, memory=172, pack=2.17,
-        transform=4.56, input2=4.04, output2=4.46, input4=17.2, output4=10.7,
+        rate=55, few=9.64, store=0.36, stream=17, unfold=15.5, fold=5.3, memory=109, pack=2.17,
+        transform=4.56, input2=3.94, output2=4.46, input4=16.8, output4=14.1,
     ),
     "avx512": Table(
         rate=108, few=7.69, store=0.167, stream=17, unfold=14.1, fold=5.31, memory=87, pack=2.79,
         transform=6.47, input2=5.63, output2=2.71, input4=20.2, output4=7.27,
     ),
     "neon": Table(
-        rate=20, few=1.3, store=1.0, stream=17, unfold=14, fold=5.3, memory=87, pack=2.8,
-        transform=6.5, input2=33, output2=16, input4=120, output4=44,
+        rate=24, few=2, store=0.6, stream=14, unfold=9, fold=4, memory=50, pack=1.6,
+        transform=3.2, input2=7, output2=6, input4=20, output4=20,
     ),
 }  # fmt: skip

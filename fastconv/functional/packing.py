@@ -50,7 +50,6 @@ class PackedWeight:
         self._lock = threading.Lock()
         self._transformed: dict[int, np.ndarray] = {}
         self.weight: np.ndarray | None
-        self.finite = checks.is_finite(weight) if keep else None
         if planes:  # read as it is; a kept weight must not follow the caller's array
             self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
             self.data = self.weight.reshape(-1)
@@ -59,6 +58,7 @@ class PackedWeight:
             self.data = pack(self.weight, groups, self._take)
             if keep:
                 self.weight = None
+        self.finite = checks.is_finite(weight) if keep else None
         #: The weights as they lie, where a kernel may read them so: all if there are few
         #: filters, else those of sums so short that they are kept beside the panels.
         self.plain: np.ndarray | None = self.data if planes else None
