@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 #: The algorithms of `conv2d` in the order in which they came.  Append only.
-ALGORITHMS = ["direct", "im2col"]
+ALGORITHMS = ["direct", "im2col", "im2col_tiled"]
 
 
 class Layer(NamedTuple):

@@ -49,21 +49,17 @@ class PackedWeight:
         self.planes = planes
         self._lock = threading.Lock()
         self._transformed: dict[int, np.ndarray] = {}
-        self.weight: np.ndarray | None
-        if planes:  # read as it is; a kept weight must not follow the caller's array
-            self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
-            self.data = self.weight.reshape(-1)
-        else:
-            self.weight = checks.contiguous(weight)
-            self.data = pack(self.weight, groups, self._take)
-            if keep:
-                self.weight = None
-        self.finite = checks.is_finite(weight) if keep else None
+        plain = checks.contiguous(weight)
+        if keep and (planes or weight[0].size <= SHORT_SUM):
+            plain = memory.copied(weight)  # what is kept must not follow the caller's array
+        self.data = plain.reshape(-1) if planes else pack(plain, groups, self._take)
         #: The weights as they lie, where a kernel may read them so: all if there are few
         #: filters, else those of sums so short that they are kept beside the panels.
-        self.plain: np.ndarray | None = self.data if planes else None
-        if not planes and weight[0].size <= SHORT_SUM:
-            self.plain = np.array(weight, order="C").reshape(-1)
+        self.plain: np.ndarray | None = None
+        if planes or weight[0].size <= SHORT_SUM:
+            self.plain = plain.reshape(-1)
+        self.weight = plain if planes or not keep else None
+        self.finite = checks.is_finite(weight) if keep else None
 
     @property
     def nbytes(self) -> int:
