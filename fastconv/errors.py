@@ -12,6 +12,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "ConfigError",
+    "CostTableWarning",
     "FastconvError",
     "FormatError",
     "InstructionSetError",
@@ -81,6 +82,10 @@ class InstructionSetError(FastconvError, ValueError):
 
 class MissingExtraError(FastconvError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
+
+
+class CostTableWarning(UserWarning):
+    """A table of costs that was measured on this machine is broken; the shipped one serves."""
 
 
 class PluginWarning(UserWarning):

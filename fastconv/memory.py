@@ -25,8 +25,8 @@ from contextvars import ContextVar
 import numpy as np
 
 from .arena import Arena, Block
+from .arguments import as_int
 from .errors import ArgumentError, shorten
-from .geometry import as_int
 from .slab import Loan, Slab, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]

@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from .arguments import as_int
 from .errors import ArgumentError
-from .geometry import as_int
 
 __all__ = ["get_num_threads", "run", "set_num_threads", "usable_cpus"]
 
@@ -101,9 +101,7 @@ def set_num_threads(n: int | None) -> None:
     _chosen = None if n is None else as_int("set_num_threads", "n", n, 1, MOST_THREADS)
 
 
-def run(
-    kernel: Callable[..., None], *args: object, work: int, most: int = MOST_THREADS
-) -> None:
+def run(kernel: Callable[..., None], *args: object, work: int, most: int = MOST_THREADS) -> None:
     """Call ``kernel(*args, part, parts, threads)`` for each part of some `work`.
 
     No call uses more than `most` threads.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 #: The algorithms of `conv2d` in the order in which they came.  Append only.
-ALGORITHMS = ["direct", "im2col"]
+ALGORITHMS = ["direct", "im2col", "im2col_tiled"]
 
 
 class Layer(NamedTuple):
@@ -125,3 +125,61 @@ UNFOLDS = {
 def normal(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Return Gaussian float32 numbers, the same on every machine and commit."""
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def _same(*rows: tuple[int, int, int]) -> list[Layer]:
+    """3x3 layers of stride 1 with a border of zeros: (C, H, K) each."""
+    return [Layer(c, h, k, 3, 1, 1) for c, h, k in rows]
+
+
+def _depthwise(*rows: tuple[int, int, int]) -> list[Layer]:
+    """3x3 layers with a filter for each channel: (C, H, stride) each."""
+    return [Layer(c, h, c, 3, stride, 1, groups=c) for c, h, stride in rows]
+
+
+def _pointwise(*rows: tuple[int, int, int]) -> list[Layer]:
+    return [Layer(c, h, k, 1) for c, h, k in rows]
+
+
+#: Every convolution of four networks, each shape once.
+WHOLE_NETWORKS = {
+    "ResNet-50": [
+        Layer(3, 224, 64, 7, 2, 3),
+        *_pointwise((64, 56, 256), (64, 56, 64)),
+        Layer(64, 56, 64, 3, 1, 1),
+        *_pointwise((256, 56, 64)),
+        Layer(256, 56, 512, 1, 2),
+        *_pointwise((256, 56, 128)),
+        Layer(128, 56, 128, 3, 2, 1),
+        Layer(128, 28, 128, 3, 1, 1),
+        *_pointwise((128, 28, 512), (512, 28, 128)),
+        Layer(512, 28, 1024, 1, 2),
+        *_pointwise((512, 28, 256)),
+        Layer(256, 28, 256, 3, 2, 1),
+        Layer(256, 14, 256, 3, 1, 1),
+        *_pointwise((256, 14, 1024), (1024, 14, 256)),
+        Layer(1024, 14, 2048, 1, 2),
+        *_pointwise((1024, 14, 512)),
+        Layer(512, 14, 512, 3, 2, 1),
+        Layer(512, 7, 512, 3, 1, 1),
+        *_pointwise((512, 7, 2048), (2048, 7, 512)),
+    ],
+    "VGG-16": _same(
+        (3, 224, 64), (64, 224, 64), (64, 112, 128), (128, 112, 128), (128, 56, 256),
+        (256, 56, 256), (256, 28, 512), (512, 28, 512), (512, 14, 512),
+    ),
+    "AlexNet": [
+        Layer(3, 227, 96, 11, 4),
+        Layer(96, 27, 256, 5, 1, 2, groups=2),
+        Layer(256, 13, 384, 3, 1, 1),
+        Layer(384, 13, 384, 3, 1, 1, groups=2),
+        Layer(384, 13, 256, 3, 1, 1, groups=2),
+    ],
+    "MobileNet-v1": [
+        Layer(3, 224, 32, 3, 2, 1),
+        *_depthwise((32, 112, 1), (64, 112, 2), (128, 56, 1), (128, 56, 2), (256, 28, 1),
+                    (256, 28, 2), (512, 14, 1), (512, 14, 2), (1024, 7, 1)),
+        *_pointwise((32, 112, 64), (64, 56, 128), (128, 56, 128), (128, 28, 256), (256, 28, 256),
+                    (256, 14, 512), (512, 14, 512), (512, 7, 1024), (1024, 7, 1024)),
+    ],
+}  # fmt: skip

@@ -1,12 +1,20 @@
 """Say what this installation has, what it uses, and what is wrong with it.
 
 Shows the version, the instruction sets that were built, that can run here and that the
-compiler left out, and which is used; threads and the processors that this process may use;
-NumPy and the optional packages; the plugins of other packages, the broken ones with the reason.
-A report of a bug begins with this output.
+compiler left out, and which is used; the table by which the algorithm "auto" chooses; threads
+and the processors that this process may use; NumPy and the optional packages; the plugins of
+other packages, the broken ones with the reason.  A report of a bug begins with this output.
+
+With --tune it measures this machine instead, for some seconds, and writes the table of costs by
+which "auto" will choose from then on, a file for this processor and instruction set in your
+cache folder.  FASTCONV_COSTS=shipped, or the path of such a file, chooses another table: with
+another one "auto" may take another algorithm, and give other bits.
 
 examples:
   fastconv doctor
+  fastconv doctor --tune                     measure this machine
+  fastconv doctor --tune --json              print the table, write nothing
+  fastconv doctor --reset                    back to the shipped table
   FASTCONV_ISA=baseline fastconv doctor      with another instruction set
 """
 
@@ -15,6 +23,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
@@ -22,6 +31,7 @@ from pathlib import Path
 
 from fastconv import kernels, registry, threads
 from fastconv.cli.networks import version
+from fastconv.costs import local
 from fastconv.errors import FastconvError, PluginWarning
 
 EXTRAS = {"plot": "matplotlib"}
@@ -29,11 +39,48 @@ NEEDED = ("numpy", "safetensors", "tqdm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There is nothing to choose."""
+    """Whether to measure, and what becomes of it."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--tune", action="store_true", help="measure the table of costs")
+    what.add_argument("--reset", action="store_true", help="remove the table measured here")
+    parser.add_argument("--json", action="store_true", help="with --tune: print, write nothing")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the report, a section for each part."""
+    """Print the report, a section for each part; or measure, or forget what was measured."""
+    isa = kernels.active_isa()
+    if arguments.tune:
+        _tune(isa, arguments.json)
+    elif arguments.reset:
+        path = local.cache_path(isa)
+        found = path.exists()
+        path.unlink(missing_ok=True)
+        print(f"removed {path}" if found else f"there is no {path}")
+    else:
+        _report()
+
+
+def _tune(isa: str, as_json: bool) -> None:
+    from fastconv import tuning  # not for the report
+
+    shown = sys.stderr.isatty()
+
+    def progress(done: int, of: int) -> None:
+        if shown:
+            end = "\n" if done == of else ""
+            print(f"\rmeasuring {isa} on one thread: {done} of {of}", end=end, file=sys.stderr)
+
+    table = tuning.tune(progress=progress)
+    if as_json:
+        print(local.to_json(table, isa), end="")
+        return
+    path = local.save(table, isa)
+    print(f"wrote {path}")
+    if named := os.environ.get(local.VARIABLE):
+        print(f"but {local.VARIABLE}={named} chooses another table")
+
+
+def _report() -> None:
     _section(
         f"fastconv {version()}",
         {
@@ -52,6 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
             **{f"left out {name}": reason for name, reason in left_out.items()},
         },
     )
+    _section("table of costs", dict(_costs()))
     _section("threads", dict(_threads()))
     _section(
         "extras",
@@ -81,6 +129,16 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _costs() -> Iterator[tuple[str, str]]:
+    found = local.source(kernels.active_isa())
+    yield "in use", str(found.path) if found.path else "shipped"
+    if found.problem:
+        yield "BROKEN", found.problem
+    elif found.path is None and not os.environ.get(local.VARIABLE):
+        yield "to measure this machine", "fastconv doctor --tune"
+    yield "processor", local.processor()
 
 
 def _threads() -> Iterator[tuple[str, str]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fastconv import models
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ConfigError
-from fastconv.geometry import as_int
 from fastconv.models import files
 
 SUFFIX = ".safetensors"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
-from fastconv.geometry import as_int
 
 __all__ = ["stratified_split"]
 

@@ -1,31 +1,16 @@
-"""The algorithms of convolution on checked arrays: direct, and the book's im2col."""
+"""The algorithms of convolution on checked arrays; the book's im2col is in unfolded.py."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 
 import numpy as np
 
 from .. import costs, kernels, memory, threads
 from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .packing import PackedWeight, pack_backward
-
-ONES, ZEROS = (1, 1), (0, 0)
-
-
-def engine(
-    module: ModuleType, weight: PackedWeight, channels: int, step: int, width: int
-) -> tuple[int, np.ndarray]:
-    """Return how the output lies in the vector lanes, and the weights in that order.
-
-    Every way gives the same bits.  `channels` and `step` are those of a group and a row.
-    """
-    if weight.planes:
-        return (module.LINES if channels > 1 and step == 1 else module.PLANES), weight.data
-    if weight.plain is not None and step == 1 and width >= 2 * module.lanes:
-        return module.LINES, weight.plain
-    return module.PANELS, weight.data
+from .checks import is_finite
+from .packing import PackedWeight, engine, few_filters, pack_backward
+from .unfolded import unfolded_backward, unfolded_forward
 
 
 def direct_forward(
@@ -53,39 +38,30 @@ def forward(
     if algorithm == "winograd":
         winograd_forward(g, cost, x, weight, bias, y, relu)
         return
-    if algorithm == "im2col":
-        im2col_forward(g, x, weight, bias, y, relu)
+    if algorithm != "direct":
+        unfolded_forward(g, cost.slab, x, weight, bias, y, relu)
         if not g.padded or weight.is_finite():
             return
         # an infinite or NaN weight times a padded zero is NaN: the direct sum has no padding
     direct_forward(g, x, weight, bias, y, relu)
 
 
-def unfolded(g: Conv2DGeometry, x: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Unfold the whole batch into `block` and return it as (N, C R S, OH, OW)."""
-    col = block.view(x.dtype)
-    threads.run(
-        kernels.module(x.dtype).unfold, x, col, (g.R, g.S), g.stride, g.pad, g.dilation,
-        g.OH, g.OW, False, work=threads.MOVE * col.size,
-    )  # fmt: skip
-    return col.reshape(g.N, g.C * g.R * g.S, g.OH, g.OW)
-
-
-def im2col_forward(
-    g: Conv2DGeometry, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None,
-    y: np.ndarray, relu: bool,
+def backward(
+    g: Conv2DGeometry, algorithm: str, cost: costs.AlgorithmCost, dy: np.ndarray, x: np.ndarray,
+    weight: np.ndarray, dx: np.ndarray | None, dweight: np.ndarray | None,
 ) -> None:  # fmt: skip
-    """Unfold the batch, then one matrix product: a 1x1 convolution with C R S channels."""
-    with memory.workspace(g.im2col_bytes(x.itemsize)) as block:
-        col = unfolded(g, x, block)
-        pixels = g.OH * g.OW
-        module = kernels.module(x.dtype)
-        how, data = engine(module, weight, g.taps, 1, pixels)
-        threads.run(
-            module.conv2d, col.reshape(g.N, -1, 1, pixels), data, bias,
-            y.reshape(g.N, g.K, 1, pixels), 1, 1, ONES, ZEROS, ONES, g.groups,
-            g.channels_per_sum * g.R * g.S, relu, how, work=g.multiply_adds,
-        )  # fmt: skip
+    """Write the gradients that are not None by the algorithm that was chosen."""
+    if algorithm in ("im2col", "im2col_tiled"):
+        # few filters have no panels to multiply by; an infinite dy times a padded zero is NaN
+        directly = few_filters(weight, g.groups) or (g.padded and not is_finite(dy))
+        unfolded_backward(g, cost.slab, dy, x, weight, dx, None if directly else dweight)
+        dx, dweight = None, dweight if directly else None
+    if dx is not None and algorithm == "winograd":
+        winograd_input(g, cost, dy, weight, dx)
+    elif dx is not None:
+        direct_input(g, dy, weight, dx)
+    if dweight is not None:
+        direct_weight(g, dy, x, dweight)
 
 
 def winograd_forward(
@@ -148,48 +124,3 @@ def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.
             g.stride, g.pad, g.dilation, g.groups, g.partial_sums(lanes), planes,
             work=g.multiply_adds,
         )  # fmt: skip
-
-
-def im2col_backward(
-    g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
-    dx: np.ndarray | None, dweight: np.ndarray | None,
-) -> None:  # fmt: skip
-    """Both gradients through the unfolded batch, which one block of workspace holds in turn."""
-    kernel = kernels.module(x.dtype)
-    lanes = kernels.lanes(x.dtype)
-    with memory.workspace(g.im2col_bytes(x.itemsize)) as block:
-        if dweight is not None:
-            col = unfolded(g, x, block)
-            planes = costs.few(g.K // g.groups, lanes)
-            size = 0 if planes else g.weight_gradient_bytes(x.itemsize, lanes)
-            with memory.workspace(size) as sums:
-                threads.run(
-                    kernel.conv2d_backward_weight, col, dy, sums.view(x.dtype),
-                    dweight.reshape(g.K, g.taps, 1, 1), ONES, ZEROS, ONES, g.groups,
-                    g.partial_sums(lanes), planes, work=g.multiply_adds,
-                )  # fmt: skip
-        if dx is None:
-            return
-        col = block.view(x.dtype).reshape(g.N, g.C * g.R * g.S, 1, g.OH * g.OW)
-        flat = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
-        dx[...] = 0
-        filters = g.K // g.groups
-        for first in range(0, filters, SUM_LENGTH):
-            last = min(first + SUM_LENGTH, filters)
-            for group in range(1 if filters <= SUM_LENGTH else g.groups):
-                # all groups at once where a block holds all filters of a group
-                groups = g.groups if filters <= SUM_LENGTH else 1
-                rows = slice(group * filters + first, (group + groups - 1) * filters + last)
-                share = weight[rows].reshape(-1, g.taps, 1, 1)
-                channels = slice(group * g.taps, (group + groups) * g.taps)
-                with memory.Lent() as lent:
-                    data, how = pack_backward(share, groups, lent)
-                    threads.run(
-                        kernel.conv2d_backward_input, flat[:, rows], data, col[:, channels], 1, 1,
-                        ONES, ZEROS, ONES, groups, SUM_LENGTH, how,
-                        work=g.multiply_adds * (last - first) // g.K * groups,
-                    )  # fmt: skip
-            threads.run(
-                kernel.fold, block.view(x.dtype), dx, (g.R, g.S), g.stride, g.pad, g.dilation,
-                g.OH, g.OW, False, work=threads.MOVE * col.size,
-            )  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory
+from ..arguments import as_shape
 from ..errors import ArgumentTypeError, shorten
-from ..geometry import as_shape
 from . import checks
 from .pool_plan import make_pool
 

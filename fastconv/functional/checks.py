@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .. import memory
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 
-__all__ = ["as_array", "as_output", "contiguous", "readable", "same_dtype"]
+__all__ = ["as_array", "as_output", "contiguous", "is_finite", "readable", "same_dtype"]
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 NUMBERS = (int, float, np.integer, np.float32)  # what lists may hold; a np.float64 is a float
@@ -97,6 +98,15 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     return memory.copied(array)
 
 
+def is_finite(array: np.ndarray) -> bool:
+    """Whether no element is infinite or NaN, without a mask of them: such a one is in the sum.
+
+    False too where the sum itself overflows.
+    """
+    with np.errstate(all="ignore"):
+        return math.isfinite(array.sum())
+
+
 def as_output(
     operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: np.ndarray
 ) -> np.ndarray:
@@ -110,9 +120,7 @@ def as_output(
     if out is None:
         return memory.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise ArgumentTypeError(
-            f"{operation}: out must be a NumPy array, got {type(out).__name__}"
-        )
+        raise ArgumentTypeError(f"{operation}: out must be a NumPy array, got {type(out).__name__}")
     if out.shape != shape:
         raise ShapeError(f"{operation}: out must have shape {shape}, got {out.shape}")
     if out.dtype != dtype or not out.dtype.isnative:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import costs, kernels, memory
+from ..arguments import as_int, as_padding, as_pair, as_shape
 from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
-from ..geometry import Conv2DGeometry, as_int, as_padding, as_pair, as_shape
+from ..geometry import Conv2DGeometry
 from ..threads import get_num_threads
 from .packing import ALGORITHMS, PRECISIONS, check_choice
 
@@ -85,12 +86,38 @@ def _plan(
             "for it rounds otherwise; use 'standard' or 'fast'"
         )
     if limit is not None and table[chosen].least > limit:
-        remedy = "" if algorithm == "auto" else " or use 'auto'"
         raise MemoryLimitError(
             f"{operation}: algorithm {algorithm!r} needs {table[chosen].least} bytes of "
-            f"workspace, more than workspace_limit={limit}; raise the limit{remedy}"
+            f"workspace{_purpose(table, chosen)}, more than workspace_limit={limit}; "
+            f"raise the limit{_remedy(table, algorithm, limit)}"
         )
     return Plan(g, chosen, table[chosen])
+
+
+def _purpose(table: costs.ConvolutionCosts, chosen: str) -> str:
+    direct = table["direct"].least
+    if not direct:
+        return ""
+    if chosen == "direct":
+        return " for the partial sums of the gradient of the weights"
+    return f", {direct} of them for the partial sums of the gradient of the weights"
+
+
+def _remedy(table: costs.ConvolutionCosts, algorithm: str, limit: int) -> str:
+    """Return what fits instead of a named algorithm, as the end of a sentence."""
+    fitting = [
+        f"{name!r} (from {table[name].least} bytes)"
+        for name in ("im2col_tiled", "direct")
+        if name != algorithm and table[name].least <= limit
+    ]
+    return "" if algorithm == "auto" or not fitting else f", or use {' or '.join(fitting)}"
+
+
+def target(dtype: np.dtype) -> costs.Target:
+    """Return what the cost model has to know of the active kernels for `dtype`."""
+    module = kernels.module(dtype)
+    table = costs.active(kernels.active_isa())
+    return costs.Target(table, dtype.itemsize, module.lanes, module.tile_pixels)
 
 
 def price(
@@ -98,10 +125,11 @@ def price(
     count: int,
 ) -> costs.ConvolutionCosts:  # fmt: skip
     """Return the costs of every algorithm on the active instruction set."""
-    module = kernels.module(dtype)
-    on = costs.Target(kernels.active_isa(), dtype.itemsize, module.lanes, module.tile_pixels)
-    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
+    on = target(dtype)
     table = costs.convolution_costs(g, on, direction, limit, precision, count)
+    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
+    for name, cost in table.items():  # the limit is for the batch
+        one[name] = replace(one[name], least=cost.least)
     choice, why = costs.choose(one, limit, on.itemsize, precision)
     return costs.ConvolutionCosts(table, choice, why)
 
@@ -138,8 +166,9 @@ def conv2d_costs(
     Returns
     -------
     ConvolutionCosts
-        A mapping from algorithm to ``.workspace``, ``.packed`` and ``.output`` in bytes and
-        ``.multiply_adds``; ``.choice`` and ``.why`` say what `auto` takes.
+        A mapping from algorithm to ``.workspace``, ``.packed`` and ``.output`` in bytes,
+        ``.multiply_adds``, and ``.least``, the smallest `workspace_limit` it can keep;
+        ``.choice`` and ``.why`` say what `auto` takes.
 
     Raises
     ------
@@ -148,15 +177,18 @@ def conv2d_costs(
 
     Notes
     -----
-    ``im2col`` forward: N OH OW C R S itemsize bytes; ``direct``: none; ``winograd``, which only
-    3x3 kernels of stride 1 have: for each thread (m + 2)^2 (C + lanes) numbers for each tile of
-    a block.  Backward all need the partial sums of the gradient of the weights.
+    Forward, in elements: ``direct`` none; ``im2col`` N OH OW C R S; ``im2col_tiled`` OW C R S for
+    each output row of a slab, which has as many rows as fit `workspace_limit` and 512 KiB, at
+    least one; ``winograd``, which only 3x3 kernels of stride 1 have, (m + 2)^2 (C + lanes) for
+    each tile of a block and each thread.  Backward all need the partial sums of the gradient of
+    the weights beside that, and a slab has at least the rows of one block of these sums, 128
+    pixels or a row.
 
     Examples
     --------
     >>> found = conv2d_costs((1, 64, 224, 224), (64, 64, 3, 3), padding=1)
-    >>> found["im2col"].workspace, found["direct"].workspace
-    (115605504, 0)
+    >>> found["im2col"].workspace, found["im2col_tiled"].workspace, found["direct"].workspace
+    (115605504, 516096, 0)
     """
     operation = "conv2d_costs"
     x_shape = as_shape(operation, "x_shape", x_shape, "NCHW")

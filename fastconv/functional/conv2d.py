@@ -10,7 +10,7 @@ import numpy as np
 from .. import kernels, memory, threads
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 from . import checks
-from .algorithms import direct_input, direct_weight, forward, im2col_backward, winograd_input
+from .algorithms import backward, forward
 from .choosing import plan
 from .packing import PackedWeight, check_activation, few_filters
 
@@ -48,12 +48,16 @@ def conv2d(
         Divides C and K; C groups of one channel make a depthwise convolution.
     activation : None or "relu"
         Applied as the results are stored.
-    algorithm : "auto", "direct", "im2col" or "winograd"
-        `direct` and `im2col` give the same bits on finite data.  `winograd` is for 3x3 kernels
-        of stride 1: F(2x2, 3x3), or where `precision` is "fast" the faster of that and
-        F(4x4, 3x3); an image with a result that is not finite is computed again directly.
+    algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
+        `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
+        for 3x3 kernels of stride 1: F(2x2, 3x3), or where `precision` is "fast" the faster of
+        that and F(4x4, 3x3); an image with a result that is not finite is computed again
+        directly.  `auto` takes the fastest by a table of constants, shipped or measured by
+        ``fastconv doctor --tune``, so with another table its bits may be other ones, unless
+        `precision` is "strict".
     workspace_limit : int or str, optional
-        Bytes, or text such as "8 MiB", that the workspace must keep within.
+        Bytes, or text such as "8 MiB", that the workspace must keep within.  `auto` needs none
+        forward; 0 admits `direct` alone.
     precision : "strict", "standard" or "fast"
         What `auto` may take: strictly the algorithms that give the same bits; also Winograd
         F(2x2, 3x3) in float32; also F(4x4, 3x3), whose rounding errors are some ten times
@@ -71,12 +75,13 @@ def conv2d(
     ArgumentError, ShapeError, ArgumentTypeError
         Naming the parameter, the rule and the value.
     MemoryLimitError
-        If a named algorithm cannot keep within `workspace_limit`.
+        If a named algorithm cannot keep within `workspace_limit`, with the bytes it needs.
 
     Notes
     -----
-    Temporary bytes: ``direct`` none, ``im2col`` N OH OW C R S elements, ``winograd`` a block of
-    tiles for each thread; all beside the packed weights, see `conv2d_costs`.  The direct
+    Temporary bytes: ``direct`` none, ``im2col`` N OH OW C R S elements, ``im2col_tiled`` OW C R S
+    for each output row of a slab that fits `workspace_limit` and 512 KiB, ``winograd`` a block
+    of tiles for each thread; all beside the packed weights, see `conv2d_costs`.  The direct
     algorithm reads the image in place, with the register tile of Zhang, Franchetti and Low,
     "High Performance Zero-Memory Overhead Direct Convolutions" (2018), section 3, turned so
     that channels fill the lanes.
@@ -162,13 +167,15 @@ def conv2d_backward(
         Sums over filters in blocks of 512, in each of them over taps, as col2im adds them.
     dweight : ndarray (K, C/groups, R, S)
         Sums over the pixels of the batch through a number of partial sums that the geometry
-        fixes (at most 16); they are its workspace.
+        fixes (at most 16); they are its workspace, which no algorithm can do without.
     dbias : ndarray (K,)
 
     Raises
     ------
-    ArgumentError, ShapeError, ArgumentTypeError, MemoryLimitError
+    ArgumentError, ShapeError, ArgumentTypeError
         As `conv2d`; ShapeError too if `dy` has not the shape of the output.
+    MemoryLimitError
+        If the algorithm, for `auto` any, cannot keep within `workspace_limit`.
 
     Examples
     --------
@@ -209,17 +216,7 @@ def conv2d_backward(
             dy.reshape(g.N, g.K, g.OH * g.OW), dbias,
             threads.get_num_threads() if dy.size > threads.SMALL_WORK else 1,
         )  # fmt: skip
-    if chosen == "im2col":
-        im2col_backward(g, dy, x, weight, dx, dweight)
-        if dweight is not None and g.padded and not np.isfinite(dy).all():
-            direct_weight(g, dy, x, dweight)  # no NaN from an infinite dy and a padded zero
-        return dx, dweight, dbias
-    if dx is not None and chosen == "winograd":
-        winograd_input(g, cost, dy, weight, dx)
-    elif dx is not None:
-        direct_input(g, dy, weight, dx)
-    if dweight is not None:
-        direct_weight(g, dy, x, dweight)
+    backward(g, chosen, cost, dy, x, weight, dx, dweight)
     return dx, dweight, dbias
 
 

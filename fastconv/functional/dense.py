@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..arguments import check_axes
 from ..errors import ShapeError
-from ..geometry import SUM_LENGTH, check_axes
+from ..geometry import SUM_LENGTH
 from . import checks
 from .conv2d import as_bias, check_needs
 from .packing import PackedWeight, check_activation, dense_panels, pack_backward

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .. import costs, kernels, memory, threads
+from ..arguments import as_int, as_padding, as_pair, check_axes
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from ..geometry import as_int, as_padding, as_pair, check_axes
 from . import checks
 
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
-ALGORITHMS = ("auto", "direct", "im2col", "winograd")
+ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
 #: Products of a sum below which storing it counts, and pixels in the lanes are worth it.
 SHORT_SUM = 64
 PRECISIONS = ("strict", "standard", "fast")
@@ -48,21 +49,17 @@ class PackedWeight:
         self.planes = planes
         self._lock = threading.Lock()
         self._transformed: dict[int, np.ndarray] = {}
-        self.weight: np.ndarray | None
-        self.finite = bool(np.isfinite(weight).all()) if keep else None
-        if planes:  # read as it is; a kept weight must not follow the caller's array
-            self.weight = memory.copied(weight) if keep else checks.contiguous(weight)
-            self.data = self.weight.reshape(-1)
-        else:
-            self.weight = checks.contiguous(weight)
-            self.data = pack(self.weight, groups, self._take)
-            if keep:
-                self.weight = None
+        plain = checks.contiguous(weight)
+        if keep and (planes or weight[0].size <= SHORT_SUM):
+            plain = memory.copied(weight)  # what is kept must not follow the caller's array
+        self.data = plain.reshape(-1) if planes else pack(plain, groups, self._take)
         #: The weights as they lie, where a kernel may read them so: all if there are few
         #: filters, else those of sums so short that they are kept beside the panels.
-        self.plain: np.ndarray | None = self.data if planes else None
-        if not planes and weight[0].size <= SHORT_SUM:
-            self.plain = np.array(weight, order="C").reshape(-1)
+        self.plain: np.ndarray | None = None
+        if planes or weight[0].size <= SHORT_SUM:
+            self.plain = plain.reshape(-1)
+        self.weight = plain if planes or not keep else None
+        self.finite = checks.is_finite(weight) if keep else None
 
     @property
     def nbytes(self) -> int:
@@ -101,7 +98,7 @@ class PackedWeight:
     def is_finite(self) -> bool:
         """Whether no weight is infinite or NaN."""
         if self.finite is None and self.weight is not None:
-            self.finite = bool(np.isfinite(self.weight).all())
+            self.finite = checks.is_finite(self.weight)
         return bool(self.finite)
 
     def __reduce__(self):
@@ -152,10 +149,22 @@ def pack_backward(
         return weight.reshape(-1), module.LINES if k > groups else module.PLANES
     nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
     data = lent.packed(nbytes, weight.dtype)
-    threads.run(
-        module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size
-    )
+    threads.run(module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size)
     return data, module.PANELS
+
+
+def engine(
+    module: ModuleType, weight: PackedWeight, channels: int, step: int, width: int
+) -> tuple[int, np.ndarray]:
+    """Return how the output lies in the vector lanes, and the weights in that order.
+
+    Every way gives the same bits.  `channels` and `step` are those of a group and a row.
+    """
+    if weight.planes:
+        return (module.LINES if channels > 1 and step == 1 else module.PLANES), weight.data
+    if weight.plain is not None and step == 1 and width >= 2 * module.lanes:
+        return module.LINES, weight.plain
+    return module.PANELS, weight.data
 
 
 def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:

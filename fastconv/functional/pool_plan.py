@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import threads
+from ..arguments import as_padding, as_pair, check_axes
 from ..errors import ArgumentError, ShapeError
-from ..geometry import Window2D, as_padding, as_pair, check_axes
+from ..geometry import Window2D
 
 __all__ = ["Pool", "make_pool"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..arguments import as_shape, check_axes
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from ..geometry import as_shape, check_axes
 from . import checks
 from .pool_plan import Pool, make_pool
 
@@ -20,8 +20,9 @@ __all__ = [
 ]
 
 
-#: Outputs whose flat indices are made at a time: they stay in the cache, and Ctrl-C is heard.
-INDICES_AT_ONCE = 2**17
+#: Outputs whose flat indices are made at a time: they stay in the cache, Ctrl-C is heard, and
+#: what NumPy takes for them on the way is too little to count.
+INDICES_AT_ONCE = 2**12
 
 
 def max_pool2d(

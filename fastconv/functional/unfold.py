@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..arguments import as_int, as_pair, as_shape, check_axes
 from ..errors import ShapeError
-from ..geometry import Window2D, as_int, as_pair, as_shape, check_axes
+from ..geometry import Window2D
 from . import checks
 
 __all__ = ["col2im", "im2col"]

@@ -75,6 +75,20 @@ def conv2d_backward_weight(
     parts: int,
     threads: int,
 ) -> None: ...
+def add_columns(
+    col: Array,
+    dy: Array,
+    partial: Array,
+    groups: int,
+    sums: int,
+    begun: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def finish_columns(
+    partial: Array, dweight: Array, groups: int, sums: int, threads: int
+) -> None: ...
 def channel_sums(dy: Array, out: Array, threads: int) -> None: ...
 def max_pool2d(
     x: Array,

@@ -27,6 +27,7 @@ cdef struct WeightGradient:
     Axis rows, columns
     Py_ssize_t panels, sums, channel_blocks
     Py_ssize_t part, parts                 # which share of the chunks this call adds
+    bint begun                             # whether the totals hold something already
 
 
 cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
@@ -129,7 +130,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                     g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
                     + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, chunk)
                 add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
-                          channel, channels, q == 0 and piece == 0, total)
+                          channel, channels, q == 0 and piece == 0 and not g.begun, total)
 
 
 cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -198,7 +199,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.yh = dy.strides[2] // <Py_ssize_t> sizeof(real)
     g.yw = dy.strides[3] // <Py_ssize_t> sizeof(real)
     g.panels = (g.K + LANES - 1) // LANES
-    g.sums, g.part, g.parts = sums, part, parts
+    g.sums, g.part, g.parts, g.begun = sums, part, parts, False
     g.channel_blocks = (g.C + 63) // 64
     if planes:
         items = dy.shape[1] * g.C

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arguments import as_int
 from fastconv.errors import ShapeError
-from fastconv.geometry import as_int
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.merge import Merge

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, initializers
+from fastconv.arguments import as_int, briefly
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional.packing import ALGORITHMS, PRECISIONS
-from fastconv.geometry import Window2D, as_int, briefly
+from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice, output_map
@@ -45,7 +46,7 @@ class Conv2D(Layer):
         Whether a learned number is added to each channel.
     activation : {None, "relu"}
         What is applied to the output, in the same pass over memory.
-    algorithm : {"auto", "direct", "im2col", "winograd"}
+    algorithm : {"auto", "direct", "im2col", "im2col_tiled", "winograd"}
         Which algorithm computes; auto takes the fastest that keeps within the limit.
     precision : {"strict", "standard", "fast"}
         Which algorithms auto may take; strict: those of equal bits; standard: Winograd

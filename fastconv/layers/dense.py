@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, initializers, kernels
-from fastconv.geometry import Conv2DGeometry, as_int
+from fastconv.arguments import as_int
+from fastconv.geometry import Conv2DGeometry
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import as_bool, as_choice

@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from fastconv import functional
-from fastconv.geometry import Window2D, briefly
+from fastconv.arguments import briefly
+from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.checks import output_map

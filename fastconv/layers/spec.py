@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
-from fastconv.geometry import as_int
 
 __all__ = ["LayerCosts", "PassCosts", "Spec"]
 

@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, ShapeError, shorten
-from fastconv.geometry import as_int
 from fastconv.layers import base
 from fastconv.layers.base import Layer
 from fastconv.layers.spec import Spec
@@ -106,9 +106,7 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
         )
     if not isinstance(dtype, str) or dtype not in DTYPES:
         error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
-        raise error(
-            f'Input: dtype must be "float32" or "float64", got {shorten(dtype)}'
-        )
+        raise error(f'Input: dtype must be "float32" or "float64", got {shorten(dtype)}')
     if name is not None:
         names.check_id("Input", name)
     return Node(None, (), Spec(sizes, str(dtype)), name)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentTypeError, ConfigError, UnknownNameError, nearest, shorten
-from fastconv.geometry import as_int
 from fastconv.layers.base import Layer
 from fastconv.layers.checks import as_bool
 from fastconv.models import configuration, files, graph, weights

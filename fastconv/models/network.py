@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastconv import memory
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, nearest, shorten
-from fastconv.geometry import as_int
 from fastconv.memory import parse_bytes
 from fastconv.models import execute, inputs, weights
 from fastconv.models.graph import Graph, Node, connect

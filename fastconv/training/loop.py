@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory, registry
+from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from fastconv.geometry import as_int
 from fastconv.layers.checks import as_bool
 from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
 from fastconv.training.compiled import Compiled, Totals, Trainable, compile

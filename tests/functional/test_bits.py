@@ -71,7 +71,30 @@ def test_the_data_would_show_another_order(arrays):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_direct_and_im2col(case, dtype, arrays):
     given = arrays(case, dtype)
-    assert_all_equal(run(*given, "im2col"), run(*given, "direct"))
+    direct = run(*given, "direct")
+    assert_all_equal(run(*given, "im2col"), direct)
+    assert_all_equal(run(*given, "im2col_tiled"), direct)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_size_of_slab(case, dtype, arrays):
+    """From one output row, or one block of the gradient's sums, to the whole batch."""
+    dy, x, weight, bias, options = arrays(case, dtype)
+    right = run(dy, x, weight, bias, options)
+    slabs = set()
+    for backward in (False, True):
+        given = {**options, "dtype": dtype, "direction": "backward" if backward else "forward"}
+        costs = fastconv.conv2d_costs(x.shape, weight.shape, **given)
+        least, most = costs["im2col_tiled"].least, costs["im2col"].workspace
+        for limit in np.linspace(least, most, 7).astype(int).tolist():
+            cost = fastconv.conv2d_costs(x.shape, weight.shape, workspace_limit=limit, **given)
+            slabs.add(cost["im2col_tiled"].slab)
+            chosen = {**options, "algorithm": "im2col_tiled", "workspace_limit": limit}
+            if backward:
+                assert_all_equal(fastconv.conv2d_backward(dy, x, weight, **chosen), right[1:])
+            else:
+                assert_bits_equal(fastconv.conv2d(x, weight, bias, **chosen), right[0])
+    assert len(slabs) > 2, "the limits do not tell slabs apart"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -85,7 +108,7 @@ def test_strict_auto_is_one_of_them(case, dtype, arrays):
 def test_batch_split(case, dtype, arrays):
     """Each image for itself; the gradients that sum over the batch are another matter."""
     dy, x, weight, bias, options = arrays(case, dtype)
-    for algorithm in ("direct", "im2col"):
+    for algorithm in ("direct", "im2col", "im2col_tiled"):
         y, dx, _, _ = run(dy, x, weight, bias, options, algorithm)
         for n in range(len(x)):
             one = run(dy[n : n + 1], x[n : n + 1], weight, bias, options, algorithm)
@@ -104,7 +127,7 @@ def restored_threads():
 def test_thread_counts(case, dtype, arrays, restored_threads):
     given = arrays(case, dtype)
     fastconv.set_num_threads(1)
-    expected = {name: run(*given, name) for name in ("direct", "im2col")}
+    expected = {name: run(*given, name) for name in ("direct", "im2col", "im2col_tiled")}
     for threads in (2, 3, 7, 64):
         fastconv.set_num_threads(threads)
         assert fastconv.get_num_threads() == threads
@@ -161,7 +184,7 @@ def test_layouts(name, dtype, layout, arrays):
     dy, x, weight, bias, options = arrays(name, dtype)
     odd = [LAYOUTS[layout](array) for array in (dy, x, weight, bias)]
     before = [array.tobytes() for array in odd]
-    for algorithm in ("direct", "im2col"):
+    for algorithm in ("direct", "im2col", "im2col_tiled"):
         expected = run(dy, x, weight, bias, options, algorithm)
         results = run(*odd, options, algorithm)
         assert_all_equal(results, expected)
@@ -223,7 +246,7 @@ def test_broadcast_input(normal):
     row = normal((1, 1, 1, 12))
     x = np.broadcast_to(row, (2, 3, 9, 12))
     weight = normal((20, 3, 3, 3))
-    for algorithm in ("direct", "im2col"):
+    for algorithm in ("direct", "im2col", "im2col_tiled"):
         assert_bits_equal(
             fastconv.conv2d(x, weight, padding=1, algorithm=algorithm),
             fastconv.conv2d(x.copy(), weight, padding=1, algorithm=algorithm),

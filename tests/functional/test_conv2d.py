@@ -10,7 +10,7 @@ from fastconv import memory, reference
 from fastconv.testing import assert_bits_equal
 
 DTYPES = ["float32", "float64"]
-ALGORITHMS = ["direct", "im2col", "auto"]
+ALGORITHMS = ["direct", "im2col", "im2col_tiled", "auto"]
 # One more and one less than the lanes and tiles of every instruction set (4 to 16 lanes).
 FILTERS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65]
 WIDTHS = [*range(1, 20), 27, 28, 29, 42, 43, 56]
@@ -63,7 +63,7 @@ def test_equals_the_reference(case, dtype, algorithm, integers):
     check(x, weight, integers((filters,), dtype), integers, algorithm, options)
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("filters", FILTERS)
 def test_every_tail_of_filters(filters, dtype, algorithm, integers):
@@ -71,7 +71,7 @@ def test_every_tail_of_filters(filters, dtype, algorithm, integers):
     check(x, weight, integers((filters,), dtype), integers, algorithm, {"padding": 1})
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", FILTERS)
 def test_every_tail_of_channels(channels, dtype, algorithm, integers):
@@ -79,7 +79,7 @@ def test_every_tail_of_channels(channels, dtype, algorithm, integers):
     check(x, weight, integers((5,), dtype), integers, algorithm, {"padding": 1})
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_tail_of_the_width(width, dtype, algorithm, integers):
@@ -220,11 +220,11 @@ def test_error_is_at_most_twice_that_of_numpy(shape, draw, rng):
 
     # Never asked to be nearer than 4 units of rounding: BLAS may add in a luckier order.
     limit = max(2 * error(product), 4)
-    for algorithm in ("direct", "im2col"):
+    for algorithm in ("direct", "im2col", "im2col_tiled"):
         assert error(fastconv.conv2d(x, weight, algorithm=algorithm)) <= limit
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 def test_sums_over_the_batch_stay_accurate(algorithm, rng):
     x = rng.random((20, 2, 24, 24), dtype=np.float32)
     dy = rng.random((20, 3, 24, 24), dtype=np.float32)
@@ -255,7 +255,7 @@ def test_what_is_not_finite_reaches_its_windows_alone(value, algorithm, integers
         assert not np.isfinite(y[sees]).any()
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 def test_zero_times_infinity_is_nan(algorithm):
     x, weight = np.zeros((1, 1, 4, 4), np.float32), np.zeros((2, 1, 3, 3), np.float32)
     x[0, 0, 0, 0] = np.inf
@@ -305,7 +305,7 @@ def test_gradients_see_what_is_not_finite_where_they_should(broken, filters, alg
         np.testing.assert_array_equal(gradient, right)
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_subnormal_numbers_are_kept(dtype, algorithm):
     tiny = np.finfo(dtype).smallest_subnormal

@@ -1,4 +1,4 @@
-"""Thousands of generated geometries: direct, im2col and the reference agree bit for bit.
+"""Thousands of generated geometries: direct, im2col, its slabs and the reference agree bit for bit.
 
 The data are whole numbers, so that every order of summation gives the same sum. A failure
 names its number; ``pytest -k "geometries and 3"`` runs its block alone.
@@ -59,6 +59,17 @@ def draw(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...], di
     return x_shape, (filters, channels // groups, *kernel), options
 
 
+def draw_limit(rng, algorithm, x_shape, weight_shape, dtype, options, direction) -> int | None:
+    """Return a workspace limit that the algorithm can keep: any, the least one, or none."""
+    if algorithm != "im2col_tiled":
+        return None
+    costs = fastconv.conv2d_costs(
+        x_shape, weight_shape, dtype=dtype, direction=direction, **options
+    )
+    least, most = costs["im2col_tiled"].least, costs["im2col"].workspace
+    return (least, int(rng.integers(least, most + 1)), None)[rng.integers(3)]
+
+
 @pytest.fixture
 def cut_small(block, monkeypatch):
     """Every third block is cut into slices and shared by three threads, small as it is."""
@@ -87,11 +98,17 @@ def test_all_algorithms_agree_on_generated_geometries(block, cut_small):
         dy = whole(right.shape)
         gradients = reference.conv2d_backward(dy, x, weight, **options)
         filled += np.count_nonzero(gradients[0]) > gradients[0].size / 3
-        for algorithm in ("direct", "im2col"):
+        for algorithm in ("direct", "im2col", "im2col_tiled"):
             chosen = {**options, "algorithm": algorithm}
+            forward, backward = (
+                draw_limit(rng, algorithm, x_shape, weight_shape, dtype, options, direction)
+                for direction in ("forward", "backward")
+            )
             results = (
-                fastconv.conv2d(x, weight, bias, activation=activation, **chosen),
-                *fastconv.conv2d_backward(dy, x, weight, **chosen),
+                fastconv.conv2d(
+                    x, weight, bias, activation=activation, workspace_limit=forward, **chosen
+                ),
+                *fastconv.conv2d_backward(dy, x, weight, workspace_limit=backward, **chosen),
             )
             for what, result, expected in zip(
                 ("y", "dx", "dweight", "dbias"), results, (right, *gradients), strict=True

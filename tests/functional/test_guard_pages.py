@@ -74,7 +74,7 @@ def check_conv2d() -> None:
                 right = reference.conv2d(x, weight, bias, **given)
                 gradients = reference.conv2d_backward(right, x, weight, **given)
                 dy = guarded(right, at_end)
-                for algorithm in ("direct", "im2col"):
+                for algorithm in ("direct", "im2col", "im2col_tiled"):
                     out = guarded(np.zeros_like(right), at_end)
                     fastconv.conv2d(x, weight, bias, algorithm=algorithm, out=out, **given)
                     same(out, right)

@@ -35,7 +35,7 @@ def dtype(request):
     return request.param
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 def test_costs_track_and_formula_agree(case, dtype, algorithm, normal):
     x_shape, weight_shape, options = case
     x, weight = normal(x_shape, dtype), normal(weight_shape, dtype)
@@ -45,7 +45,14 @@ def test_costs_track_and_formula_agree(case, dtype, algorithm, normal):
     # N OH OW C R S elements for the book's algorithm, none for direct
     windows = y.shape[0] * y.shape[2] * y.shape[3]
     columns = x_shape[1] * weight_shape[2] * weight_shape[3]
-    formula = windows * columns * ITEMSIZES[dtype] if algorithm == "im2col" else 0
+    formula = windows * columns * ITEMSIZES[dtype] if algorithm != "direct" else 0
+    if algorithm == "im2col_tiled":  # as many images, or else rows of one, as half a MiB holds
+        image, images, rows = formula // y.shape[0], y.shape[0], y.shape[2]
+        if image <= 2**19:
+            formula = image * -(-images // -(-images // (2**19 // image)))
+        else:
+            row = image // rows
+            formula = row * -(-rows // -(-rows // (2**19 // row)))
     assert used.workspace_peak == costs.workspace == formula
     assert used.output == costs.output == y.nbytes
     assert used.packed == costs.packed
@@ -54,7 +61,7 @@ def test_costs_track_and_formula_agree(case, dtype, algorithm, normal):
     assert costs.multiply_adds == y.size * taps
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
 def test_costs_of_the_backward_pass_are_what_it_takes(case, dtype, algorithm, normal):
     x_shape, weight_shape, options = case
     x, weight = normal(x_shape, dtype), normal(weight_shape, dtype)
@@ -77,7 +84,7 @@ def test_costs_do_not_depend_on_the_threads(case):
         fastconv.conv2d_costs(x_shape, weight_shape, threads=threads, **options)
         for threads in (1, 2, 64)
     ]
-    for name in ("direct", "im2col"):
+    for name in ("direct", "im2col", "im2col_tiled"):
         assert len({one[name].workspace for one in costs}) == 1
 
 
@@ -85,7 +92,7 @@ def test_costs_name_the_choice_and_why(case):
     x_shape, weight_shape, options = case
     costs = fastconv.conv2d_costs(x_shape, weight_shape, **options)
     assert costs.choice in costs
-    assert {"direct", "im2col"} <= set(costs)
+    assert {"direct", "im2col", "im2col_tiled"} <= set(costs)
     assert isinstance(costs.why, str) and costs.why
     assert fastconv.conv2d_costs(x_shape, weight_shape, workspace_limit=0, **options).choice == (
         "direct"
@@ -114,6 +121,71 @@ def test_a_limit_is_kept_or_refused(normal):
             again = fastconv.conv2d(x, weight, workspace_limit=limit, precision="strict")
         assert used.workspace_peak <= nbytes
         np.testing.assert_array_equal(again, y)
+
+
+def test_slabs_fill_the_limit(normal):
+    """Rows of OW C R S elements: as many as the limit holds, cut evenly; or none, and an error."""
+    x, weight = normal((3, 16, 12, 14)), normal((32, 16, 3, 3))
+    row = 14 * 16 * 9 * 4  # bytes
+    options = {"padding": 1, "algorithm": "im2col_tiled"}
+    right = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
+    for limit, workspace in (
+        (row, row), (2 * row - 1, row), (5 * row, 4 * row), (6 * row + 5, 6 * row),
+        (12 * row, 12 * row), (23 * row, 12 * row), (24 * row, 24 * row), (35 * row, 24 * row),
+        (36 * row, 36 * row), (10**9, 36 * row),
+    ):  # fmt: skip
+        with memory.track() as used:
+            y = fastconv.conv2d(x, weight, workspace_limit=limit, **options)
+        assert used.workspace_peak == workspace <= limit
+        assert y.tobytes() == right.tobytes()
+        costs = fastconv.conv2d_costs(x.shape, weight.shape, padding=1, workspace_limit=limit)
+        assert costs["im2col_tiled"].workspace == workspace
+    with pytest.raises(fastconv.MemoryLimitError, match=f"needs {row} bytes .*'direct'"):
+        fastconv.conv2d(x, weight, workspace_limit=row - 1, **options)
+
+
+def test_backward_limits_are_kept_to_the_byte(normal):
+    x, weight = normal((4, 16, 14, 14)), normal((32, 16, 3, 3))
+    dy = normal((4, 32, 14, 14))
+    shapes = {"x_shape": x.shape, "weight_shape": weight.shape, "padding": 1}
+    free = fastconv.conv2d_costs(**shapes, direction="backward")
+    assert 0 < free["direct"].least < free["im2col_tiled"].least < free["im2col"].least
+    right = fastconv.conv2d_backward(dy, x, weight, padding=1, precision="strict")
+    for name in ("direct", "im2col_tiled", "im2col", "auto"):
+        least = free["direct" if name == "auto" else name].least
+        given = {"padding": 1, "algorithm": name, "precision": "strict"}
+        with pytest.raises(fastconv.MemoryLimitError, match=f"{name}' needs {least} bytes"):
+            fastconv.conv2d_backward(dy, x, weight, workspace_limit=least - 1, **given)
+        for limit in (least, 2 * least):
+            table = fastconv.conv2d_costs(**shapes, direction="backward", workspace_limit=limit)
+            with memory.track() as used:
+                found = fastconv.conv2d_backward(dy, x, weight, workspace_limit=limit, **given)
+            assert used.workspace_peak <= limit
+            if name != "auto":
+                assert used.workspace_peak == table[name].workspace
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(found, right, strict=True))
+
+
+def test_a_limit_below_the_partial_sums_names_the_least(normal):
+    x, weight, dy = normal((2, 16, 9, 9)), normal((32, 16, 3, 3)), normal((2, 32, 7, 7))
+    least = fastconv.conv2d_costs(x.shape, weight.shape, direction="backward")["direct"].least
+    words = f"needs {least} bytes of workspace for the partial sums of the gradient of the weights"
+    with pytest.raises(fastconv.MemoryLimitError, match=words):
+        fastconv.conv2d_backward(dy, x, weight, workspace_limit=0)
+    dx, _, _ = fastconv.conv2d_backward(dy, x, weight, needs="x", workspace_limit=0)
+    assert dx.shape == x.shape
+
+
+def test_an_empty_batch_takes_nothing(normal):
+    x, weight, dy = normal((0, 16, 9, 9)), normal((32, 16, 3, 3)), normal((0, 32, 7, 7))
+    for name in ("direct", "im2col", "im2col_tiled", "winograd"):
+        for direction in ("forward", "backward"):
+            cost = fastconv.conv2d_costs(x.shape, weight.shape, direction=direction)[name]
+            assert (cost.workspace, cost.packed) == (0, 0)
+        with memory.track() as used:
+            assert fastconv.conv2d(x, weight, algorithm=name, workspace_limit=0).shape == dy.shape
+            fastconv.conv2d_backward(dy, x, weight, algorithm=name, workspace_limit=0)
+        assert (used.workspace_peak, used.packed) == (0, 0)
 
 
 @pytest.mark.parametrize("limit", [-1, "8 parsecs", "", 1.5, True, "-1 MiB", "nan MiB"])

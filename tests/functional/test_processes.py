@@ -67,7 +67,7 @@ for _ in range({times}):
         print(time.monotonic(), flush=True)
     else:
         print("finished", flush=True)
-for algorithm in ("direct", "im2col"):
+for algorithm in ("direct", "im2col", "im2col_tiled"):
     assert np.array_equal(fastconv.conv2d(*small, algorithm=algorithm), right)
 print("right", flush=True)
 """

@@ -17,6 +17,7 @@ from fastconv.testing import assert_bits_equal
     [
         ("Conv2D", {"filters": 24, "kernel_size": 3, "activation": "relu"}, (8, 12, 12)),
         ("Conv2D", {"filters": 8, "kernel_size": 3, "algorithm": "im2col"}, (4, 9, 9)),
+        ("Conv2D", {"filters": 8, "kernel_size": 3, "algorithm": "im2col_tiled"}, (4, 9, 9)),
         ("Dense", {"units": 40}, (200,)),
         ("MaxPool2D", {"pool_size": 2}, (8, 12, 12)),
         ("AvgPool2D", {"pool_size": 3, "stride": 1, "padding": "same"}, (8, 12, 12)),

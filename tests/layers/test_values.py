@@ -35,7 +35,7 @@ def training(layer, count=1, key=(0, 0, 0)):
         ({"padding": 1, "stride": 3}, [[3, 11], [8, 6]]),
     ],
 )
-@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col", "im2col_tiled"])
 def test_the_lecture_s_convolution(settings, expected, algorithm):
     layer = make("Conv2D", (1, 4, 4), filters=1, kernel_size=3, algorithm=algorithm, **settings)
     layer.set_params(weight=np.reshape(F, (1, 1, 3, 3)), bias=[0])

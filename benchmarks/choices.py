@@ -1,0 +1,140 @@
+"""How often `auto` takes the fastest algorithm: each layer of well-known networks, timed.
+
+Every algorithm that can compute a layer is timed on one thread, the weights packed before, in
+rounds that interleave them; what counts is the least time of a round.  `auto` is right where
+what it takes is within 5 % of the best that the precision allows.
+
+    python benchmarks/choices.py                        # or: make choices
+    python benchmarks/choices.py --direction backward
+    FASTCONV_ISA=avx2 python benchmarks/choices.py      # another instruction set
+    python benchmarks/choices.py --save times.json      # to judge later: --load times.json
+    python benchmarks/choices.py --fit                  # the constants that fit these times
+
+Times are those of the thread, so that other work on the machine disturbs little; layers that
+come out near 5 % may still change sides from run to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from suite.shapes import MEC, NETWORKS, WHOLE_NETWORKS, Layer
+
+import fastconv
+from fastconv.costs import SHIPPED
+from fastconv.geometry import Conv2DGeometry
+from fastconv.tuning import Sample, contenders, fit, measure
+
+#: What a precision adds to the algorithms that give the bits of `direct`.
+WINOGRAD = {"strict": "", "standard": "F(2x2)", "fast": "F(4x4)"}
+NEAR = 1.05
+
+
+def layers() -> dict[str, Layer]:
+    """Return each layer of the tables once, under the first of its names."""
+    named = {
+        f"{network}.{at + 1}": layer
+        for network, found in WHOLE_NETWORKS.items()
+        for at, layer in enumerate(found)
+    }
+    once: dict[Layer, str] = {}
+    for name, layer in (named | MEC | NETWORKS).items():
+        once.setdefault(layer, name)
+    return {name: layer for layer, name in once.items()}
+
+
+def taken(layer: Layer, direction: str, precision: str) -> str:
+    """Return the label of what `auto` takes."""
+    costs = fastconv.conv2d_costs(
+        layer.x_shape, layer.weight_shape, **layer.options, direction=direction,
+        precision=precision,
+    )  # fmt: skip
+    tile = costs[costs.choice].tile
+    return f"F({tile}x{tile})" if tile else costs.choice
+
+
+def judge(samples: dict[str, Sample], direction: str) -> None:
+    """Print a line a layer, and how often `auto` was right."""
+    known = layers()
+    right = dict.fromkeys(WINOGRAD, 0)
+    print(f"{'layer':17}{'C,H -> K, R/stride,padding':28}", end="")
+    print(*(f"{precision:21}" for precision in WINOGRAD), "milliseconds")
+    for name, sample in samples.items():
+        layer, marks = known[name], []
+        for precision, best in WINOGRAD.items():
+            allowed = {
+                label: seconds
+                for label, seconds in sample.seconds.items()
+                if label[0] != "F" or label <= best
+            }
+            label = taken(layer, direction, precision)
+            ratio = allowed[label] / min(allowed.values())
+            right[precision] += ratio <= NEAR
+            marks.append(f"{label:13}{ratio:5.2f}{' ' if ratio <= NEAR else '!'}  ")
+        shape = f"{layer.C},{layer.H} -> {layer.K}, {layer.R}/{layer.stride},{layer.padding}"
+        text = "  ".join(f"{label} {1e3 * each:.3g}" for label, each in sample.seconds.items())
+        print(f"{name:17}{shape:28}", *marks, text)
+    for precision, count in right.items():
+        print(f"{precision}: auto within 5 % of the best for {count} of {len(samples)} layers")
+
+
+def measured(direction: str, rounds: int, only: str) -> dict[str, Sample]:
+    """Time every algorithm for the layers whose name contains `only`."""
+    found = {}
+    for name, layer in layers().items():
+        if only in name:
+            g = geometry_of(layer)
+            found[name] = Sample(g, direction, measure(contenders(g, direction), rounds))
+    return found
+
+
+def geometry_of(layer: Layer) -> Conv2DGeometry:
+    """Return all sizes of a layer."""
+    shapes = layer.x_shape, layer.weight_shape
+    return Conv2DGeometry.make("choices", *shapes, dilation=1, **layer.options)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--direction", choices=("forward", "backward"), help="one, not both")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", help="layers whose name contains this")
+    parser.add_argument("--save", type=Path, help="write the times as JSON")
+    parser.add_argument("--load", type=Path, help="judge these times instead of measuring")
+    parser.add_argument("--fit", action="store_true", help="fit the cost model's constants")
+    chosen = parser.parse_args()
+    fastconv.set_num_threads(1)
+    isa = fastconv.active_isa()
+    samples: dict[str, dict[str, Sample]] = {}
+    loaded = json.loads(chosen.load.read_text()) if chosen.load else {}
+    for direction in (chosen.direction,) if chosen.direction else ("forward", "backward"):
+        if chosen.load:
+            known = layers()
+            samples[direction] = {
+                name: Sample(geometry_of(known[name]), direction, seconds)
+                for name, seconds in loaded[direction].items()
+            }
+        else:
+            samples[direction] = measured(direction, chosen.rounds, chosen.only)
+        print(f"\nfastconv {fastconv.__version__}, {isa}, {direction}")
+        judge(samples[direction], direction)
+    if chosen.save:
+        times = {
+            direction: {name: sample.seconds for name, sample in found.items()}
+            for direction, found in samples.items()
+        }
+        chosen.save.write_text(json.dumps(times, indent=1))
+    if chosen.fit:
+        everything = [sample for found in samples.values() for sample in found.values()]
+        table = asdict(fit(everything, SHIPPED[isa]))
+        print(f"\nfor costs/table.py, {isa}:")
+        print(", ".join(f"{name}={value:.3g}" for name, value in table.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The fastest algorithm that keeps within a limit and a precision, and the reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..memory import format_bytes
+from .model import AlgorithmCost
+
+__all__ = ["ConvolutionCosts", "choose"]
+
+
+class ConvolutionCosts(Mapping):
+    """Algorithm name to `AlgorithmCost`, with what `auto` takes and the reason.
+
+    Attributes
+    ----------
+    choice : str
+    why : str
+    """
+
+    def __init__(self, costs: dict[str, AlgorithmCost], choice: str, why: str):
+        self._costs = costs
+        self.choice = choice
+        self.why = why
+
+    def __getitem__(self, algorithm: str) -> AlgorithmCost:
+        return self._costs[algorithm]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._costs)
+
+    def __len__(self) -> int:
+        return len(self._costs)
+
+    def __repr__(self) -> str:
+        rows = [f"{name:12} {cost}" for name, cost in self.items()]
+        return "\n".join([*rows, f"auto takes {self.choice}: {self.why}"])
+
+
+def choose(
+    costs: dict[str, AlgorithmCost], limit: int | None, itemsize: int, precision: str
+) -> tuple[str, str]:
+    """Return (algorithm, reason): the fastest that keeps within `limit` bytes and `precision`.
+
+    Never ``im2col``: ``im2col_tiled`` does the same in less memory, and no slower.  The seconds
+    that are compared belong to one image and one thread, so that neither the batch nor the
+    machine's load decides about bits.
+    """
+    allowed = {
+        name: cost
+        for name, cost in costs.items()
+        if (limit is None or cost.least <= limit or name == "direct")
+        and name != "im2col"
+        and (name != "winograd" or (precision != "strict" and itemsize == 4))
+    }
+    choice = min(allowed, key=lambda name: (allowed[name].seconds, allowed[name].workspace))
+    cost = costs[choice]
+    rest = [
+        f"{name} {other.seconds * 1e3:.3g} ms with {format_bytes(other.workspace)}"
+        + ("" if name in allowed else " (not allowed)")
+        for name, other in costs.items()
+        if name != choice
+    ]
+    bound = "" if limit is None else f" within {format_bytes(limit)}"
+    kind = f" as F({cost.tile}x{cost.tile}, 3x3)" if cost.tile else ""
+    return choice, (
+        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
+        f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"
+    )

@@ -1,0 +1,151 @@
+"""Which table serves: the one measured on this machine, or the shipped one.
+
+``fastconv doctor --tune`` writes a file for the processor and the instruction set into the
+user's cache folder.  The environment variable ``FASTCONV_COSTS`` chooses: ``shipped``, or the
+path of such a file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from dataclasses import asdict, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import ArgumentError, CostTableWarning
+from .table import SHIPPED, Table
+
+__all__ = ["Source", "active", "cache_path", "processor", "save", "source"]
+
+FORMAT = "fastconv-costs/1"
+VARIABLE = "FASTCONV_COSTS"
+
+
+class Source(NamedTuple):
+    """A table, where it is from, and what is wrong with the file that should have served."""
+
+    table: Table
+    path: Path | None
+    problem: str = ""
+
+
+def active(isa: str) -> Table:
+    """Return the table that serves `isa`, warning once if its file is broken."""
+    found = source(isa)
+    if found.problem:
+        _warn(found.problem)
+    return found.table
+
+
+@lru_cache(maxsize=8)
+def source(isa: str) -> Source:
+    """Return the table that serves `isa` and where it is from; looked for once.
+
+    Raises
+    ------
+    ArgumentError
+        If ``FASTCONV_COSTS`` names a file that cannot be read.
+    """
+    named = os.environ.get(VARIABLE, "").strip()
+    if named == "shipped":
+        return Source(SHIPPED[isa], None)
+    path = Path(named) if named else cache_path(isa)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        if not named:  # never tuned, or no home to have a cache in
+            return Source(SHIPPED[isa], None)
+        raise ArgumentError(
+            f"fastconv: the environment variable {VARIABLE} must be 'shipped' or a file "
+            f"written by `fastconv doctor --tune`, got {named!r}: {error.strerror}"
+        ) from None
+    try:
+        return Source(parse(content.decode(), isa), path)
+    except (ValueError, OverflowError, RecursionError) as error:
+        return Source(SHIPPED[isa], None, f"{path} is no table of costs for {isa}: {error}")
+
+
+@lru_cache(maxsize=8)
+def _warn(problem: str) -> None:
+    warnings.warn(
+        f"fastconv: {problem}; the shipped table serves, as with {VARIABLE}=shipped. "
+        "`fastconv doctor --tune` measures a new one",
+        CostTableWarning,
+        stacklevel=2,
+    )
+
+
+def parse(text: str, isa: str) -> Table:
+    """Return the table in the JSON `text`, or raise ValueError that says what is wrong."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT!r}")
+    if found.get("isa") != isa:
+        raise ValueError(f"it is for {found.get('isa')!r:.40}")
+    constants: Any = found.get("table")
+    names = [field.name for field in fields(Table)]
+    if not isinstance(constants, dict) or sorted(constants) != sorted(names):
+        raise ValueError(f"its table must have the constants {', '.join(names)}")
+    for name, value in constants.items():
+        if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
+            raise ValueError(f"{name} must be a positive number, got {value!r:.40}")
+    return Table(**{name: float(constants[name]) for name in names})
+
+
+def to_json(table: Table, isa: str) -> str:
+    """Return what `parse` reads."""
+    constants = {name: float(f"{value:.4g}") for name, value in asdict(table).items()}
+    content = {"format": FORMAT, "isa": isa, "processor": processor(), "table": constants}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def save(table: Table, isa: str) -> Path:
+    """Write `table` to the cache folder, whole or not at all, and return the path."""
+    path = cache_path(isa)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}")
+    try:
+        beside.write_text(to_json(table, isa), encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    source.cache_clear()
+    return path
+
+
+def cache_path(isa: str) -> Path:
+    """Return the file for this processor and `isa` in the user's cache folder."""
+    name = "".join(c if c.isalnum() else "-" for c in processor()).strip("-").lower()
+    return _cache_folder() / f"costs-1-{isa}-{name[:80] or 'unknown'}.json"
+
+
+def _cache_folder() -> Path:
+    home = Path(os.path.expanduser("~"))
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local") / "fastconv" / "Cache"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "fastconv"
+    # the convention says that a relative path is to be ignored
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(given) if os.path.isabs(given) else home / ".cache") / "fastconv"
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """Return the name of the processor, as the system gives it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                name, _, value = line.partition(":")
+                if name.strip() == "model name":
+                    return " ".join(value.split())
+    except OSError:
+        pass
+    import platform  # not needed on Linux, and slow to import
+
+    return platform.processor() or platform.machine() or "unknown"

@@ -1,0 +1,72 @@
+"""Seconds of every algorithm on one thread, estimated from the constants of a table.
+
+Good for comparing algorithms: what all of them share is left out.
+"""
+
+from __future__ import annotations
+
+from ..geometry import SLAB_BYTES, Conv2DGeometry
+from .target import Target
+
+__all__ = ["direct", "unfolded", "weight_gradient", "winograd"]
+
+#: Input channels below which the gradient of the weights has too few sums at a time to keep the
+#: multiply-add units busy: two vectors each, and a unit takes four steps for one.
+BUSY = 4
+
+
+def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
+    """The convolution in place; else the gradient of the input, its weights packed in the call."""
+    channels, filters = g.C // g.groups, g.K // g.groups
+    if direction == "forward" or channels == filters == 1:  # depthwise: the same both ways
+        return _product(g, on, filters, g.taps, g.OH * g.OW)
+    if on.few(channels):
+        rate = min(on.table.rate, on.table.few * channels) * 4 / on.itemsize
+        return g.multiply_adds / rate * 1e-9
+    packing = g.packed_backward_bytes(on.itemsize, on.lanes) / on.table.pack * 1e-9
+    # a convolution for each phase of the stride: as many products in all, a result an input
+    length = filters * g.R * g.S * g.OH * g.OW / (g.H * g.W)
+    return packing + _product(g, on, channels, length, g.H * g.W)
+
+
+def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> float:
+    """Through the unfolded matrix, in slabs or the `whole` batch at once."""
+    table, filters = on.table, g.K // g.groups
+    nbytes = g.unfolded_bytes(g.N, g.OH, on.itemsize)
+    aside = nbytes / table.memory * 1e-9 if whole and nbytes > SLAB_BYTES else 0.0
+    unfolding = nbytes / table.unfold * 1e-9 + aside
+    if direction == "forward":
+        return unfolding + _product(g, on, filters, g.taps, g.OH * g.OW)
+    packing = -(-g.taps // on.lanes) * on.lanes * g.K * on.itemsize / table.pack * 1e-9
+    took = packing + nbytes / table.fold * 1e-9 + aside
+    took += _product(g, on, g.taps, filters, g.OH * g.OW)
+    if direction == "input":
+        return took
+    if on.few(filters):
+        return took + weight_gradient(g, on, g.C // g.groups)
+    return took + unfolding + weight_gradient(g, on, g.taps)
+
+
+def weight_gradient(g: Conv2DGeometry, on: Target, rows: int) -> float:
+    """The gradient of the weights, `rows` channels or columns of a group for each pixel."""
+    rate = on.table.rate * 4 / on.itemsize * min(1.0, rows / BUSY)
+    return g.N * g.OH * g.OW * g.groups * on.padded(g.K // g.groups) * g.taps / rate * 1e-9
+
+
+def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
+    """F(m x m, 3x3), the weights transformed before."""
+    table = on.table
+    tiles = g.N * g.winograd_tiles(m)
+    filters = -(-g.K // on.lanes) * on.lanes
+    products = tiles * (m + 2) ** 2 * g.C * filters / (table.rate * 4 / on.itemsize)
+    transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
+    stream = transformed * g.winograd_blocks(m, on.block) / table.stream
+    into, out = (table.input2, table.output2) if m == 2 else (table.input4, table.output4)
+    return (max(products, stream) + tiles * (g.C * into + filters * out)) * 1e-9
+
+
+def _product(g: Conv2DGeometry, on: Target, channels: int, length: float, pixels: int) -> float:
+    """`channels` sums a group of `length` products for each of the `pixels` of an image."""
+    products = on.padded(channels) * length / (on.table.rate * 4 / on.itemsize)
+    stores = channels * on.table.store * on.itemsize / 4
+    return g.N * g.groups * pixels * (products + stores) * 1e-9

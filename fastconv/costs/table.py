@@ -1,0 +1,68 @@
+"""The constants of the cost model, for each instruction set: shipped, or measured here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SHIPPED", "Table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the kernels take on one thread of one machine, float32.
+
+    Attributes
+    ----------
+    rate : float
+        Multiply-adds a nanosecond in the register tile.
+    few : float
+        The same for an input channel of the gradient of an input with few of them.
+    store : float
+        Nanoseconds to store a result of the register tile.
+    stream : float
+        Bytes a nanosecond of transformed weights, which leave the cache between two blocks.
+    unfold, fold : float
+        Bytes a nanosecond of the unfolded matrix, made and added up again, a slab at a time.
+    memory : float
+        Bytes a nanosecond that come and go where the whole batch is unfolded.
+    pack, transform : float
+        Bytes a nanosecond of packed weights, and of those mirrored and transformed.
+    input2, output2, input4, output4 : float
+        Nanoseconds to transform the input of a Winograd tile, a channel, and its output, a
+        filter: F(2x2, 3x3) and F(4x4, 3x3).
+    """
+
+    rate: float
+    few: float
+    store: float
+    stream: float
+    unfold: float
+    fold: float
+    memory: float
+    pack: float
+    transform: float
+    input2: float
+    output2: float
+    input4: float
+    output4: float
+
+
+#: Measured by ``python benchmarks/choices.py --fit`` on one machine; neon is an estimate.
+SHIPPED = {
+    "baseline": Table(
+        rate=21, few=0.9, store=0.689, stream=13.9, unfold=8.43, fold=3.53, memory=46.2, pack=1.38,
+        transform=2.96, input2=7.83, output2=6.2, input4=20, output4=22.3,
+    ),
+    "avx2": Table(
+        rate=55, few=9.64, store=0.36, stream=17, unfold=15.5, fold=5.3, memory=109, pack=2.17,
+        transform=4.56, input2=3.94, output2=4.46, input4=16.8, output4=14.1,
+    ),
+    "avx512": Table(
+        rate=108, few=7.69, store=0.167, stream=17, unfold=14.1, fold=5.31, memory=87, pack=2.79,
+        transform=6.47, input2=5.63, output2=2.71, input4=20.2, output4=7.27,
+    ),
+    "neon": Table(
+        rate=24, few=2, store=0.6, stream=14, unfold=9, fold=4, memory=50, pack=1.6,
+        transform=3.2, input2=7, output2=6, input4=20, output4=20,
+    ),
+}  # fmt: skip

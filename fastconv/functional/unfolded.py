@@ -1,0 +1,166 @@
+"""The book's algorithm, im2col, for the whole batch at once or in slabs, on checked arrays.
+
+A slab is some output rows of the unfolded matrix: whole images, or rows of one image.
+
+    x [n, :, rows that the slab sees]  -- unfold -->  col [n][c, r, s][i, j]   (workspace)
+    y [n, :, rows of the slab]  =  weights (K, C R S) times col: a 1x1 convolution
+
+``im2col`` is the case of one slab that is the batch, so its bits are those of ``im2col_tiled``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import kernels, memory, threads
+from ..geometry import SUM_LENGTH, Conv2DGeometry
+from .packing import PackedWeight, engine, pack_backward
+
+ONES, ZEROS = (1, 1), (0, 0)
+
+
+class Slab(NamedTuple):
+    """Output rows [top, bottom) of the images [first, last)."""
+
+    first: int
+    last: int
+    top: int
+    bottom: int
+
+
+def slabs(g: Conv2DGeometry, size: tuple[int, int], first: int, last: int) -> Iterator[Slab]:
+    """Yield the slabs of the images [first, last), at most `size` = (images, rows) each."""
+    images, rows = size
+    for n in range(first, last, images):
+        for top in range(0, g.OH, rows):
+            yield Slab(n, min(n + images, last), top, min(top + rows, g.OH))
+
+
+def _columns(g: Conv2DGeometry, at: Slab, block: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The unfolded matrix of a slab: (images, C R S, rows, OW) at the start of `block`."""
+    shape = (at.last - at.first, g.C * g.R * g.S, at.bottom - at.top, g.OW)
+    return block.view(dtype)[: shape[0] * shape[1] * shape[2] * shape[3]].reshape(shape)
+
+
+def _unfold(g: Conv2DGeometry, at: Slab, x: np.ndarray, block: np.ndarray) -> np.ndarray:
+    col = _columns(g, at, block, x.dtype)
+    threads.run(
+        kernels.module(x.dtype).unfold, x[at.first : at.last], col.reshape(-1), (g.R, g.S),
+        g.stride, _pad(g, at), g.dilation, at.bottom - at.top, g.OW, False,
+        work=threads.MOVE * col.size,
+    )  # fmt: skip
+    return col
+
+
+def _pad(g: Conv2DGeometry, at: Slab) -> tuple[int, int]:
+    # seen from the slab's first row the map begins further up: less padding, or less than none
+    return g.pad[0] - at.top * g.stride[0], g.pad[1]
+
+
+def _share(g: Conv2DGeometry, at: Slab) -> int:
+    """Multiply-adds of a slab."""
+    return g.multiply_adds * (at.last - at.first) * (at.bottom - at.top) // (g.N * g.OH)
+
+
+def unfolded_forward(
+    g: Conv2DGeometry, size: tuple[int, int], x: np.ndarray, weight: PackedWeight,
+    bias: np.ndarray | None, y: np.ndarray, relu: bool,
+) -> None:  # fmt: skip
+    """Unfold and multiply, slab by slab: a 1x1 convolution with C R S channels."""
+    module = kernels.module(x.dtype)
+    flat = y.reshape(g.N, g.K, 1, g.OH * g.OW)
+    with memory.workspace(g.unfolded_bytes(*size, x.itemsize)) as block:
+        for at in slabs(g, size, 0, g.N):
+            col = _unfold(g, at, x, block)
+            pixels = (at.bottom - at.top) * g.OW
+            how, data = engine(module, weight, g.taps, 1, pixels)
+            threads.run(
+                module.conv2d, col.reshape(*col.shape[:2], 1, pixels), data, bias,
+                flat[at.first : at.last, :, :, at.top * g.OW : at.bottom * g.OW], 1, 1, ONES,
+                ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, how,
+                work=_share(g, at),
+            )  # fmt: skip
+
+
+def unfolded_backward(
+    g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
+    dx: np.ndarray | None, dweight: np.ndarray | None,
+) -> None:  # fmt: skip
+    """Both gradients through the unfolded matrix, which one block of workspace holds in turn."""
+    with memory.workspace(g.unfolded_bytes(*size, x.itemsize)) as block:
+        if dweight is not None:
+            _weight_gradient(g, size, dy, x, dweight, block)
+        if dx is not None:
+            _input_gradient(g, size, dy, weight, dx, block)
+
+
+def _weight_gradient(
+    g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, dweight: np.ndarray,
+    block: np.ndarray,
+) -> None:  # fmt: skip
+    """dweight = dy times the unfolded matrix, through the partial sums that all algorithms share.
+
+    A slab lies in one partial sum, or is the batch.
+    """
+    module = kernels.module(x.dtype)
+    parts = g.partial_sums(module.lanes)
+    with memory.workspace(g.weight_gradient_bytes(x.itemsize, module.lanes)) as held:
+        sums = held.view(x.dtype).reshape(parts, -1)
+        whole = size == (g.N, g.OH)
+        for part in range(1 if whole else parts):
+            first, last = part * g.N // parts, (part + 1) * g.N // parts
+            for at in slabs(g, size, *((0, g.N) if whole else (first, last))):
+                threads.run(
+                    module.add_columns, _unfold(g, at, x, block),
+                    dy[at.first : at.last, :, at.top : at.bottom],
+                    sums.reshape(-1) if whole else sums[part], g.groups, parts if whole else 1,
+                    not whole and (at.first, at.top) != (first, 0), work=_share(g, at),
+                )  # fmt: skip
+        module.finish_columns(
+            sums.reshape(-1), dweight.reshape(g.K, g.taps), g.groups, parts,
+            threads.get_num_threads() if sums.size > threads.SMALL_WORK else 1,
+        )  # fmt: skip
+
+
+def _input_gradient(
+    g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, weight: np.ndarray, dx: np.ndarray,
+    block: np.ndarray,
+) -> None:  # fmt: skip
+    """dx = the folded product of the turned weights and dy, for each block of filters.
+
+    Slabs are folded from the last row to the first: an element of dx gets its taps in order, for
+    the next tap of a column is that of an output row further up.
+    """
+    module = kernels.module(dx.dtype)
+    flat = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
+    dx[...] = 0
+    filters = g.K // g.groups
+    # all groups at once where a block holds all filters of a group
+    together = g.groups if filters <= SUM_LENGTH else 1
+    for first in range(0, filters, SUM_LENGTH):
+        last = min(first + SUM_LENGTH, filters)
+        with memory.Lent() as lent:
+            shares = []
+            for group in range(0, g.groups, together):
+                rows = slice(group * filters + first, (group + together - 1) * filters + last)
+                share = weight[rows].reshape(-1, g.taps, 1, 1)
+                channels = slice(group * g.taps, (group + together) * g.taps)
+                shares.append((rows, channels, *pack_backward(share, together, lent)))
+            for at in reversed(list(slabs(g, size, 0, g.N))):
+                col = _columns(g, at, block, dx.dtype)
+                pixels = slice(at.top * g.OW, at.bottom * g.OW)
+                for rows, channels, data, how in shares:
+                    threads.run(
+                        module.conv2d_backward_input, flat[at.first : at.last, rows, :, pixels],
+                        data, col.reshape(*col.shape[:2], 1, -1)[:, channels], 1, 1, ONES, ZEROS,
+                        ONES, together, SUM_LENGTH, how,
+                        work=_share(g, at) * (rows.stop - rows.start) // g.K,
+                    )  # fmt: skip
+                threads.run(
+                    module.fold, col.reshape(-1), dx[at.first : at.last], (g.R, g.S), g.stride,
+                    _pad(g, at), g.dilation, at.bottom - at.top, g.OW, False,
+                    work=threads.MOVE * col.size,
+                )  # fmt: skip

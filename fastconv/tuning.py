@@ -1,0 +1,156 @@
+"""Measure what the algorithms of convolution take on this machine, and fit the cost model to it.
+
+``fastconv doctor --tune`` does so for a few typical layers and keeps the result in the user's
+cache folder, where `costs.local` finds it; benchmarks/choices.py for the layers of whole networks.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from . import costs, functional, kernels, threads
+from .costs import Table
+from .functional import choosing
+from .functional.algorithms import backward, forward
+from .geometry import Conv2DGeometry
+
+__all__ = ["Sample", "contenders", "fit", "measure", "tune"]
+
+DIRECTIONS = ("forward", "backward")
+#: What is timed to tune: (C, H, K, R, stride, groups), each 3x3 padded; some for each constant.
+PROBES = (
+    (3, 112, 64, 7, 2, 1), (3, 64, 32, 3, 1, 1), (1, 56, 30, 5, 1, 1), (16, 56, 32, 3, 1, 1),
+    (32, 56, 64, 1, 1, 1), (64, 28, 64, 3, 1, 1), (128, 28, 128, 1, 1, 1), (64, 56, 64, 3, 1, 1),
+    (128, 28, 128, 3, 1, 1), (256, 14, 256, 3, 1, 1), (256, 14, 256, 1, 1, 1),
+    (512, 7, 512, 3, 1, 1), (128, 28, 128, 3, 2, 1), (128, 28, 128, 3, 1, 2),
+)  # fmt: skip
+
+Calls = dict[str, Callable[[], None]]
+
+
+class Sample(NamedTuple):
+    """Seconds of every algorithm for one convolution, float32, one thread."""
+
+    geometry: Conv2DGeometry
+    direction: str
+    seconds: dict[str, float]
+
+
+def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, costs.AlgorithmCost]:
+    """The costs of each algorithm, with "F(2x2)" and "F(4x4)" in place of "winograd"."""
+    found = costs.convolution_costs(g, on, direction, None, "standard", 1)
+    if found.pop("winograd", None) is not None:
+        for m in (2, 4):
+            found[f"F({m}x{m})"] = costs.winograd_cost(g, m, on, direction, None, 1)
+    return found
+
+
+def contenders(g: Conv2DGeometry, direction: str) -> Calls:
+    """Return each algorithm that can compute `g` in float32 as a call on Gaussian data.
+
+    The keys are those of `conv2d_costs`, but for "F(2x2)" and "F(4x4)" in place of "winograd".
+    Forward the weights are packed before; in the "backward" direction within the call.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((g.N, g.C, g.H, g.W), np.float32)
+    weight = rng.standard_normal((g.K, g.C // g.groups, g.R, g.S), np.float32)
+    y = rng.standard_normal(g.output_shape, np.float32)
+    packed = functional.prepare_conv2d(weight, groups=g.groups)
+    dx, dweight = np.empty_like(x), np.empty_like(weight)
+
+    def call(label: str, cost: costs.AlgorithmCost) -> Callable[[], None]:
+        name = "winograd" if cost.tile else label
+        if direction == "forward":
+            return lambda: forward(g, name, cost, x, packed, None, y, False)
+        return lambda: backward(g, name, cost, y, x, weight, dx, dweight)
+
+    priced = _priced(g, direction, choosing.target(x.dtype))
+    return {label: call(label, cost) for label, cost in priced.items()}
+
+
+def measure(calls: Calls, rounds: int, least: float = 1e-3) -> dict[str, float]:
+    """Return the seconds of each call: the least of some interleaved rounds of this thread.
+
+    A round repeats a call until it takes about `least` seconds.
+    """
+    often = {}
+    for label, call in calls.items():
+        call()
+        start = time.thread_time()
+        call()
+        often[label] = max(1, math.ceil(least / max(time.thread_time() - start, 1e-6)))
+    best = dict.fromkeys(calls, math.inf)
+    for _ in range(rounds):
+        for label, call in calls.items():
+            start = time.thread_time()
+            for _ in range(often[label]):
+                call()
+            best[label] = min(best[label], (time.thread_time() - start) / often[label])
+    return best
+
+
+def fit(samples: Iterable[Sample], start: Table) -> Table:
+    """Return constants near `start` that explain the samples, above all which call is fastest.
+
+    One constant at a time is made larger or smaller, by ever smaller factors, while that helps.
+    """
+    samples, on = list(samples), choosing.target(np.dtype(np.float32))
+    best, loss, factor = start, _loss(samples, replace(on, table=start)), 1.5
+    while factor > 1.015:
+        before = loss
+        for field in fields(Table):
+            for change in (factor, 1 / factor):
+                other = replace(best, **{field.name: getattr(best, field.name) * change})
+                found = _loss(samples, replace(on, table=other))
+                if found < loss:
+                    best, loss = other, found
+        if loss > 0.999 * before:
+            factor **= 0.5
+    return best
+
+
+def _loss(samples: list[Sample], on: costs.Target) -> float:
+    """How far the estimates are from the measured times, and what a wrong choice would lose."""
+    total = 0.0
+    for g, direction, measured in samples:
+        estimated = {name: cost.seconds for name, cost in _priced(g, direction, on).items()}
+        fastest = min(measured.values())
+        for name, seconds in measured.items():
+            # what is far from the fastest need not be known well
+            weight = 1.0 if seconds < 2 * fastest else 0.25
+            total += weight * min(abs(math.log(estimated[name] / seconds)), 0.7)
+        for allowed in ("im2col", "F(2x2)", "F(4x4)"):  # strict, standard, fast
+            names = [name for name in measured if name[0] != "F" or name <= allowed]
+            choice = min(names, key=estimated.__getitem__)
+            lost = math.log(measured[choice] / min(measured[name] for name in names))
+            total += 3 * min(lost, 0.5) + (0.3 if lost > 0.05 else 0.0)
+    return total
+
+
+def tune(rounds: int = 7, progress: Callable[[int, int], None] | None = None) -> Table:
+    """Measure the probes on one thread and return the table that fits them.
+
+    Takes some seconds; a minute where there are no vector instructions.
+    """
+    before = threads.get_num_threads()
+    samples = []
+    threads.set_num_threads(1)
+    try:
+        for done, (c, h, k, r, stride, groups) in enumerate(PROBES):
+            g = Conv2DGeometry.make(
+                "tune", (1, c, h, h), (k, c // groups, r, r), stride, r // 2, 1, groups
+            )
+            for direction in DIRECTIONS:
+                seconds = measure(contenders(g, direction), rounds)
+                samples.append(Sample(g, direction, seconds))
+            if progress is not None:
+                progress(done + 1, len(PROBES))
+    finally:
+        threads.set_num_threads(before)
+    return fit(samples, costs.SHIPPED[kernels.active_isa()])
