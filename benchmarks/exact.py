@@ -10,8 +10,10 @@ are equal, byte for byte, wherever they were made, and can be committed.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,35 @@ COLUMNS = ["result", "params", "version"]
 
 
 def asv(command: str, *arguments: str, configuration: Path = CONFIGURATION) -> int:
-    """Run a command of asv on the exact machine; return its exit code."""
+    """Run a command of asv on the exact machine, with what it prints; return its exit code."""
     base = [sys.executable, "-m", "asv"]
     known = [text for key, value in MACHINE.items() for text in (f"--{key}", value)]
     subprocess.run([*base, "machine", *known, "--config", configuration], check=True,
                    stdout=subprocess.DEVNULL)  # fmt: skip
-    options = ["--config", configuration, "--machine", MACHINE["machine"], "--bench", EXACT]
-    return subprocess.run([*base, command, *options, *arguments]).returncode
+    options = ["--config", configuration, "--machine", MACHINE["machine"], "--bench", EXACT,
+               "--show-stderr"]  # fmt: skip
+    with subprocess.Popen([*base, command, *options, *arguments], stdout=subprocess.PIPE,
+                          text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as running:
+        assert running.stdout is not None
+        for line in without_skipped(running.stdout):
+            print(line, end="", flush=True)
+    return running.returncode
+
+
+def without_skipped(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out why cases are skipped, some hundred of them, and keep why others fail."""
+    held = ""  # the blank line and the parameters, until it is known what is said of them
+    for line in lines:
+        if line.strip().startswith("For parameters:"):
+            held += line
+        elif line.strip().startswith("asv: skipped:"):
+            held = ""
+        elif line.strip() or held.strip():
+            yield held + line
+            held = ""
+        else:
+            held = line
+    yield held
 
 
 def strip(data: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +104,7 @@ def settle(folder: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Measure the commits of a range that have no file yet."""
     chosen = arguments or ["ALL"]
-    code = asv("run", "--skip-existing-commits", "--show-stderr", *chosen)
+    code = asv("run", "--skip-existing-commits", *chosen)
     for path in settle(RESULTS):
         print(path.relative_to(HERE.parent))
     return code
