@@ -36,28 +36,34 @@ def asv(command: str, *arguments: str, configuration: Path = CONFIGURATION) -> i
                    stdout=subprocess.DEVNULL)  # fmt: skip
     options = ["--config", configuration, "--machine", MACHINE["machine"], "--bench", EXACT,
                "--show-stderr"]  # fmt: skip
-    with subprocess.Popen([*base, command, *options, *arguments], stdout=subprocess.PIPE,
-                          text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as running:
+    with subprocess.Popen(
+        [*base, command, *options, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as running:
         assert running.stdout is not None
-        for line in without_skipped(running.stdout):
+        for line in without_noise(running.stdout):
             print(line, end="", flush=True)
     return running.returncode
 
 
-def without_skipped(lines: Iterable[str]) -> Iterator[str]:
-    """Leave out why cases are skipped, some hundred of them, and keep why others fail."""
-    held = ""  # the blank line and the parameters, until it is known what is said of them
+def without_noise(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out tables of values and why cases are skipped; keep steps, failures and the rest."""
+    held, table = "", False
     for line in lines:
-        if line.strip().startswith("For parameters:"):
-            held += line
-        elif line.strip().startswith("asv: skipped:"):
+        step, dot, text = line.strip().rpartition("\N{MIDDLE DOT} ")  # "[50.00%] ... text"
+        if "For parameters:" in text:
+            held = line  # until it is known what is said of them
+        elif text.startswith("asv: skipped:"):
             held = ""
-        elif line.strip() or held.strip():
+        elif dot and text and set(text) <= {"=", " "}:
+            table = True
+        elif dot or not text:
+            table = False
+        if text and not table and held != line:
             yield held + line
             held = ""
-        else:
-            held = line
-    yield held
 
 
 def strip(data: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from exact import CONFIGURATION, HERE, asv, strip
 INTENDED = HERE / "intended.json"
 FIELDS = {"commit", "benchmark", "params", "reason"}
 SCRATCH = HERE / ".asv" / "gate"
+SHOWN = 30
 
 
 class Case(NamedTuple):
@@ -80,9 +81,7 @@ def values_of(data: dict[str, Any]) -> dict[Case, float | None]:
     return found
 
 
-def worse(
-    before: dict[Case, float | None], now: dict[Case, float | None]
-) -> Iterator[Change]:
+def worse(before: dict[Case, float | None], now: dict[Case, float | None]) -> Iterator[Change]:
     """Yield the cases that fail now, and those that take more than before."""
     for case, value in now.items():
         old = before.get(case, value)
@@ -149,14 +148,18 @@ def main() -> int:
     if not values.get(parent):
         print("bench-gate: the parent of HEAD could not be measured: failures of HEAD alone count")
     subjects = git("log", "--format=%s", f"{parent}..{head}").splitlines()
-    refused = 0
-    for change in worse(values.get(parent, {}), values[head]):
-        reason = reason_for(change, entries, subjects)
-        refused += not reason
-        print(f"{'intended' if reason else 'WORSE   '}  {change}{reason and f'  ({reason})'}")
+    changes = [(change, reason_for(change, entries, subjects))
+               for change in worse(values.get(parent, {}), values[head])]  # fmt: skip
+    refused = [change for change, reason in changes if not reason]
+    for change, reason in changes:
+        if reason:
+            print(f"intended  {change}  ({reason})")
+    for change in refused[:SHOWN]:
+        print(f"WORSE     {change}")
     if refused:
-        print(f"bench-gate: {refused} of {len(values[head])} values are worse than in the parent. "
-              f"If that is meant, declare it in benchmarks/{INTENDED.name}.")  # fmt: skip
+        print(f"bench-gate: {len(refused)} of {len(values[head])} values are worse than in the "
+              f"parent{', the first of them above' if len(refused) > SHOWN else ''}. If that is "
+              f"meant, declare it in benchmarks/{INTENDED.name}.")  # fmt: skip
         return 1
     print(f"bench-gate: none of {len(values[head])} values is worse than in the parent, "
           "or it is declared")  # fmt: skip
