@@ -55,13 +55,13 @@ def without_noise(lines: Iterable[str]) -> Iterator[str]:
         step, dot, text = line.strip().rpartition("\N{MIDDLE DOT} ")  # "[50.00%] ... text"
         if "For parameters:" in text:
             held = line  # until it is known what is said of them
-        elif text.startswith("asv: skipped:"):
+            continue
+        if text.startswith("asv: skipped:"):
             held = ""
-        elif dot and text and set(text) <= {"=", " "}:
-            table = True
-        elif dot or not text:
-            table = False
-        if text and not table and held != line:
+            continue
+        if dot or not text:
+            table = bool(text) and set(text) <= {"=", " "}
+        if text and not table:
             yield held + line
             held = ""
 

@@ -21,7 +21,6 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from exact import CONFIGURATION, HERE, asv, strip
@@ -89,7 +88,7 @@ def worse(before: dict[Case, float | None], now: dict[Case, float | None]) -> It
             yield Change(case, before.get(case), value)
 
 
-def read_intended(path: Path = INTENDED) -> list[dict[str, str]]:
+def read_intended() -> list[dict[str, str]]:
     """Return the declared increases.
 
     Raises
@@ -97,10 +96,10 @@ def read_intended(path: Path = INTENDED) -> list[dict[str, str]]:
     SystemExit
         If an entry has not the four fields, each with a text.
     """
-    entries: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+    entries: list[dict[str, str]] = json.loads(INTENDED.read_text(encoding="utf-8"))
     for entry in entries:
         if set(entry) != FIELDS or not all(isinstance(v, str) and v for v in entry.values()):
-            sys.exit(f"{path.name}: an entry has {', '.join(sorted(FIELDS))}, got {entry}")
+            sys.exit(f"{INTENDED.name}: an entry has {', '.join(sorted(FIELDS))}, got {entry}")
     return entries
 
 
@@ -130,7 +129,7 @@ def measure(parent: str, head: str) -> dict[str, dict[Case, float | None]]:
         asv("continuous", "--factor", "1", parent, head, configuration=configuration)
     finally:
         configuration.unlink()
-    files = (json.loads(path.read_text(encoding="utf-8")) for path in SCRATCH.rglob("*-*.json"))
+    files = (json.loads(INTENDED.read_text(encoding="utf-8")) for path in SCRATCH.rglob("*-*.json"))
     return {data["commit_hash"]: values_of(data) for data in files}
 
 
