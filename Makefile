@@ -56,7 +56,7 @@ bench-history-exact: $(VENV)/.bench  ## bytes alone, equal on every machine; RAN
 
 bench-pages: $(VENV)/.bench  ## pages of the results that are there, nothing measured
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
-	$(ASV) run $(ASV_CONF) --bench just-discover --environment existing:$(BIN)/python
+	$(ASV) run $(ASV_CONF) --bench just-discover --environment existing:$(CURDIR)/$(BIN)/python
 	$(ASV) publish $(ASV_CONF)
 
 bench-compare: $(VENV)/.bench  ## two commits, A=main B=HEAD; fails if B is FACTOR=1.1 times slower
