@@ -129,7 +129,7 @@ def measure(parent: str, head: str) -> dict[str, dict[Case, float | None]]:
         asv("continuous", "--factor", "1", parent, head, configuration=configuration)
     finally:
         configuration.unlink()
-    files = (json.loads(INTENDED.read_text(encoding="utf-8")) for path in SCRATCH.rglob("*-*.json"))
+    files = (json.loads(path.read_text(encoding="utf-8")) for path in SCRATCH.rglob("*-*.json"))
     return {data["commit_hash"]: values_of(data) for data in files}
 
 

@@ -167,6 +167,27 @@ def test_values_of_cases(gate):
     }
 
 
+def test_both_commits_are_measured_apart_from_what_is_kept(gate, monkeypatch):
+    scratch = gate.HERE / "scratch"
+    monkeypatch.setattr(gate, "SCRATCH", scratch)
+    (scratch / "exact").mkdir(parents=True)
+    (scratch / "exact" / "old-env.json").write_text("what an earlier run left")
+
+    def asv(command: str, *arguments: str, configuration: Path) -> int:
+        assert (command, arguments) == ("continuous", ("--factor", "1", "old", "new"))
+        assert '"results_dir": ".asv/gate"' in configuration.read_text()
+        for commit_hash in ("old", "new"):
+            path = scratch / "exact" / f"{commit_hash}-env.json"
+            path.write_text(json.dumps(results(commit_hash)))
+        (scratch / "exact" / "machine.json").write_text("{}")
+        return 1
+
+    monkeypatch.setattr(gate, "asv", asv)
+    values = gate.values_of(results("old"))
+    assert gate.measure("old", "new") == {"old": values, "new": values}
+    assert not list(gate.HERE.glob(".asv*"))
+
+
 def test_results_are_equal_on_every_machine(tmp_path):
     exact = importlib.import_module("exact")
     made = []
