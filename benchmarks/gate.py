@@ -60,12 +60,20 @@ def git(*arguments: str) -> str:
 
 
 def parent_of_head() -> str:
-    """Return the first parent of HEAD, fetched if the clone is too shallow to have it, or ""."""
+    """Return the first parent of HEAD, "" if it has none; a shallow clone fetches it.
+
+    Raises
+    ------
+    SystemExit
+        If it cannot be fetched.
+    """
     find = "rev-parse", "--verify", "--quiet", "HEAD^1"
-    if not (parent := git(*find)) and git("rev-parse", "--is-shallow-repository") == "true":
+    if not git(*find) and "\nparent " in git("cat-file", "-p", "HEAD").partition("\n\n")[0]:
         git("fetch", "--quiet", "--deepen=1")
-        parent = git(*find)
-    return parent
+        if not git(*find):
+            sys.exit("bench-gate: this shallow clone lacks the parent of HEAD, and could not fetch "
+                     "it; clone with a depth of 2 or more")  # fmt: skip
+    return git(*find)
 
 
 def values_of(data: dict[str, Any]) -> dict[Case, float | None]:

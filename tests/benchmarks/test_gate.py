@@ -157,6 +157,17 @@ def test_a_shallow_clone_fetches_the_parent(gate, monkeypatch, tmp_path):
     assert gate.parent_of_head() == first
 
 
+def test_a_shallow_clone_that_cannot_fetch_says_so(gate, monkeypatch, tmp_path):
+    commit(gate.HERE, "first")
+    commit(gate.HERE, "second")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth=1", gate.HERE.as_uri(), str(clone))
+    git(clone, "remote", "remove", "origin")
+    monkeypatch.setattr(gate, "HERE", clone)
+    with pytest.raises(SystemExit, match="a depth of 2 or more"):
+        gate.parent_of_head()
+
+
 def test_values_of_cases(gate):
     assert gate.values_of(results("1" * 40)) == {
         gate.Case(PEAK, ""): 7,
