@@ -76,7 +76,7 @@ def panel(axes: Axes, sweep: Sweep) -> None:
 def name_lines(axes: Axes, sweep: Sweep) -> None:
     """Write the algorithms' names beside their lines, where these are furthest apart."""
     for name, stride, right, up in (
-        ("im2col", 1, 44, -70), ("im2col_tiled", 1, 8, 5), ("direct", 2, 4, -17),
+        ("im2col", 1, 44, -70), ("im2col_tiled", 1, 2, 5), ("direct", 2, 4, -17),
     ):  # fmt: skip
         if name in algorithms():
             axes.annotate(name, (stride, total(layer_at(sweep, stride), name) / MB),
