@@ -35,24 +35,24 @@ lint: $(VENV)/.dev  ## ruff and mypy
 # asv looks for virtualenv beside its own interpreter.
 ASV = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/asv
 ASV_CONF := --config benchmarks/asv.conf.json
+# Pages are made of what there is, also where a benchmark failed; the failure stays one.
+PUBLISH = ; code=$$?; $(ASV) publish $(ASV_CONF) && exit $$code
 BENCH ?= .
 FACTOR ?= 1.1
 
 bench: $(VENV)/.bench  ## time and memory of the newest commit, as pages in benchmarks/.asv/html
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
-	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' 'HEAD^!'
-	$(ASV) publish $(ASV_CONF)
+	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' 'HEAD^!' $(PUBLISH)
 	@echo "The pages are in benchmarks/.asv/html; to look at them: $(BIN)/asv preview $(ASV_CONF)"
 
 bench-history: $(VENV)/.bench  ## the same of several commits: RANGE=v0.1.0..HEAD, ALL, NEW or TAGS
 	$(if $(RANGE),,$(error bench-history: RANGE=v0.1.0..HEAD, ALL, NEW or TAGS says of which commits))
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
-	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' '$(RANGE)'
-	$(ASV) publish $(ASV_CONF)
+	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' '$(RANGE)' $(PUBLISH)
 
 bench-history-exact: $(VENV)/.bench  ## bytes alone, equal on every machine; RANGE=ALL
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/exact.py '$(or $(RANGE),ALL)' $(ARGS)
-	$(ASV) publish $(ASV_CONF)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/exact.py '$(or $(RANGE),ALL)' $(ARGS) \
+		$(PUBLISH)
 
 bench-pages: $(VENV)/.bench  ## pages of the results that are there, nothing measured
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
