@@ -107,13 +107,13 @@ def test_a_workspace_that_was_not_stated_fails():
 
 
 def test_what_a_commit_lacks_is_skipped():
-    helpers, layer = importlib.import_module("suite"), suite("shapes").LAYERS["mec.cv1"]
-    assert helpers.needs("conv2d", "memory.track") is fastconv
+    package, layer = importlib.import_module("suite"), suite("shapes").LAYERS["mec.cv1"]
+    assert package.needs("conv2d", "memory.track") is fastconv
     with pytest.raises(NotImplementedError, match="no fastconv.memory.nothing"):
-        helpers.needs("memory.nothing")
-    assert helpers.stated(layer, "direct").workspace == 0
+        package.needs("memory.nothing")
+    assert package.stated(layer, "direct").workspace == 0
     with pytest.raises(NotImplementedError, match="no algorithm winograd"):
-        helpers.stated(layer, "winograd")
+        package.stated(layer, "winograd")
 
 
 def test_nothing_imports_fastconv_before_setup():
