@@ -13,10 +13,11 @@ PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
-.PHONY: demo test test-slow lint bench peers clean help
+.PHONY: demo test test-slow lint peers gallery clean help
+.PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
 demo: $(VENV)/.demo  ## train a small network on real digits and show what its memory costs
 	$(BIN)/fastconv demo $(ARGS)
@@ -31,18 +32,47 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# asv looks for virtualenv beside its own interpreter.
 ASV = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/asv
 ASV_CONF := --config benchmarks/asv.conf.json
+# Pages are made of what there is, also where a benchmark failed; the failure stays one.
+PUBLISH = ; code=$$?; $(ASV) publish $(ASV_CONF) && exit $$code
+BENCH ?= .
+FACTOR ?= 1.1
 
 bench: $(VENV)/.bench  ## time and memory of the newest commit, as pages in benchmarks/.asv/html
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
-	$(ASV) run --show-stderr $(ASV_CONF) 'HEAD^!'
-	$(ASV) publish $(ASV_CONF)
+	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' 'HEAD^!' $(PUBLISH)
 	@echo "The pages are in benchmarks/.asv/html; to look at them: $(BIN)/asv preview $(ASV_CONF)"
 
+bench-history: $(VENV)/.bench  ## the same of several commits: RANGE=v0.1.0..HEAD, ALL, NEW or TAGS
+	$(if $(RANGE),,$(error bench-history: RANGE=v0.1.0..HEAD, ALL, NEW or TAGS says of which commits))
+	$(ASV) machine --yes $(ASV_CONF) > /dev/null
+	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' '$(RANGE)' $(PUBLISH)
+
+bench-history-exact: $(VENV)/.bench  ## bytes alone, equal on every machine; RANGE=ALL
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/exact.py '$(or $(RANGE),ALL)' $(ARGS) \
+		$(PUBLISH)
+
+bench-pages: $(VENV)/.bench  ## pages of the results that are there, nothing measured
+	$(ASV) machine --yes $(ASV_CONF) > /dev/null
+	$(ASV) run $(ASV_CONF) --bench just-discover --environment existing:$(CURDIR)/$(BIN)/python
+	$(ASV) publish $(ASV_CONF)
+
+bench-compare: $(VENV)/.bench  ## two commits, A=main B=HEAD; fails if B is FACTOR=1.1 times slower
+	$(if $(and $(A),$(B)),,$(error bench-compare: A=commit B=commit says which two))
+	$(ASV) machine --yes $(ASV_CONF) > /dev/null
+	$(ASV) continuous $(ASV_CONF) --factor $(FACTOR) --split --bench '$(BENCH)' '$(A)' '$(B)'
+
+bench-gate: $(VENV)/.bench  ## fails if the newest commit takes a byte more than its parent
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/gate.py
+
 $(VENV)/.bench: $(VENV)/.made
-	$(BIN)/python -m pip install --quiet asv==0.6.6 virtualenv
+	$(BIN)/python -m pip install --quiet asv==0.6.6 virtualenv numpy
 	touch $@
+
+gallery: $(VENV)/.demo  ## draw the pictures of docs/memory.md again
+	$(BIN)/python docs/gallery/draw.py $(ARGS)
 
 peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime and OpenVINO: docs/peers.md
 	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import Timing, needs
+from . import Timing, needs, stated
 from .shapes import ALGORITHMS, LAYERS, normal
 
 
@@ -13,19 +13,40 @@ class Convolution(Timing):
     param_names = ["layer", "algorithm"]
 
     def setup(self, layer: str, algorithm: str) -> None:
-        fastconv = needs("conv2d", "conv2d_backward", "conv2d_costs")
+        fastconv = needs("conv2d", "conv2d_backward")
         case = LAYERS[layer]
-        if algorithm not in fastconv.conv2d_costs(case.x_shape, case.weight_shape, **case.options):
-            raise NotImplementedError(f"no algorithm {algorithm} for this layer on this commit")
+        stated(case, algorithm)
         self.x = normal(case.x_shape)
         self.weight = normal(case.weight_shape, 1)
+        self.dy = normal(case.y_shape, 2)
         self.options = {**case.options, "algorithm": algorithm}
         self.forward, self.backward = fastconv.conv2d, fastconv.conv2d_backward
-        # the shape of the output is the function's to say; values do not change the time
-        self.dy = self.forward(self.x, self.weight, **self.options)
 
     def time_forward(self, layer: str, algorithm: str) -> None:
         self.forward(self.x, self.weight, **self.options)
 
     def time_backward(self, layer: str, algorithm: str) -> None:
         self.backward(self.dy, self.x, self.weight, **self.options)
+
+
+class Prepared(Timing):
+    """As a network runs it: the weights are packed ahead, and the algorithm is chosen."""
+
+    params = [list(LAYERS)]
+    param_names = ["layer"]
+
+    def setup(self, layer: str) -> None:
+        fastconv = needs("conv2d", "prepare_conv2d")
+        case = LAYERS[layer]
+        self.x = normal(case.x_shape)
+        self.weight = normal(case.weight_shape, 1)
+        self.options, self.groups = case.options, case.groups
+        self.forward, self.prepare = fastconv.conv2d, fastconv.prepare_conv2d
+        self.packed = self.prepare(self.weight, groups=self.groups)
+        self.forward(self.x, self.packed, **self.options)  # which packs for its algorithm, too
+
+    def time_prepare(self, layer: str) -> None:
+        self.prepare(self.weight, groups=self.groups)
+
+    def time_forward(self, layer: str) -> None:
+        self.forward(self.x, self.packed, **self.options)

@@ -31,6 +31,27 @@ class Max(Timing):
         self.backward(self.dy, self.indices, self.x.shape)
 
 
+class MaxInTraining(Timing):
+    """As a network trains it: the place of each maximum in its window, and the gradient."""
+
+    params = [list(POOLS)]
+    param_names = ["windows"]
+
+    def setup(self, windows: str) -> None:
+        names = "max_pool2d_argmax", "max_pool2d_argmax_backward"
+        f = needs(*(f"functional.{name}" for name in names)).functional
+        case = POOLS[windows]
+        self.x, self.pool_size, self.options = normal(case.x_shape), case.R, case.options
+        self.forward, self.backward = (getattr(f, name) for name in names)
+        self.dy, self.argmax = self.forward(self.x, self.pool_size, **self.options)
+
+    def time_forward(self, windows: str) -> None:
+        self.forward(self.x, self.pool_size, **self.options)
+
+    def time_backward(self, windows: str) -> None:
+        self.backward(self.dy, self.argmax, self.x.shape, self.pool_size, **self.options)
+
+
 class Average(Timing):
     """Averages and their gradient."""
 

@@ -7,12 +7,15 @@ no interest stays; a better one gets a new name and goes to the end of its table
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-#: The algorithms of `conv2d` in the order in which they came.  Append only.
-ALGORITHMS = ["direct", "im2col", "im2col_tiled"]
+#: The algorithms of `conv2d` in the order in which they came; what a layer or a commit does not
+#: have is skipped.  ``auto`` is whichever of them the commit chooses.  Append only.
+ALGORITHMS = ["direct", "im2col", "winograd", "im2col_tiled", "auto"]
+DIRECTIONS = ["forward", "backward"]
 
 
 class Layer(NamedTuple):
@@ -34,6 +37,17 @@ class Layer(NamedTuple):
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         return self.K, self.C // self.groups, self.R, self.R
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        # not asked of the library, so that a case means the same on every commit
+        side = (self.H + 2 * self.padding - self.R) // self.stride + 1
+        return self.N, self.K, side, side
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of input, weights and output in float32."""
+        return 4 * sum(map(prod, (self.x_shape, self.weight_shape, self.y_shape)))
 
     @property
     def options(self) -> dict[str, int]:
@@ -118,6 +132,21 @@ UNFOLDS = {
     "3x224.7x7": Pool(1, 3, 224, 7, 2, 3),
     "deep": Pool(100, 16, 28, 3, 1, 1),
     "64x56.1x1": Pool(1, 64, 56, 1, 1),
+}
+
+#: Maps (N, C, H, H) for what works element by element or channel by channel.
+MAPS = {
+    "64x112": (1, 64, 112, 112),
+    "book": (100, 30, 24, 24),
+    "deep": (100, 16, 28, 28),
+}
+
+#: Dense layers: samples, features, units.
+DENSE = {
+    "book": (100, 4320, 100),
+    "scores": (100, 100, 10),
+    "alex.fc6": (1, 9216, 4096),
+    "rn.fc": (1, 2048, 1000),
 }
 
 

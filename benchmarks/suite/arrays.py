@@ -1,0 +1,141 @@
+"""Time of what works element by element or channel by channel, and of dense layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import Timing, needs
+from .shapes import DENSE, MAPS, normal
+
+
+class Elementwise(Timing):
+    """Activations and their gradients; dropout, whose gradient is itself."""
+
+    params = [list(MAPS)]
+    param_names = ["maps"]
+
+    def setup(self, maps: str) -> None:
+        names = ("dropout", "relu", "relu_backward", "sigmoid", "sigmoid_backward", "tanh",
+                 "tanh_backward")  # fmt: skip
+        self.f = needs(*(f"functional.{name}" for name in names)).functional
+        self.x, self.dy = normal(MAPS[maps]), normal(MAPS[maps], 1)
+        self.y = self.f.sigmoid(self.x)
+        self.kept = self.x > 0
+
+    def time_relu(self, maps: str) -> None:
+        self.f.relu(self.x)
+
+    def time_relu_backward(self, maps: str) -> None:
+        self.f.relu_backward(self.dy, self.y)
+
+    def time_sigmoid(self, maps: str) -> None:
+        self.f.sigmoid(self.x)
+
+    def time_sigmoid_backward(self, maps: str) -> None:
+        self.f.sigmoid_backward(self.dy, self.y)
+
+    def time_tanh(self, maps: str) -> None:
+        self.f.tanh(self.x)
+
+    def time_tanh_backward(self, maps: str) -> None:
+        self.f.tanh_backward(self.dy, self.y)
+
+    def time_dropout(self, maps: str) -> None:
+        self.f.dropout(self.x, self.kept, 2.0)
+
+
+class Softmax(Timing):
+    """Over the classes of a batch: (samples, classes)."""
+
+    params = [[(100, 10), (100, 1000)]]
+    param_names = ["shape"]
+
+    def setup(self, shape: tuple[int, int]) -> None:
+        self.f = needs("functional.softmax", "functional.softmax_backward").functional
+        self.x, self.dy = normal(shape), normal(shape, 1)
+        self.y = self.f.softmax(self.x)
+
+    def time_softmax(self, shape: tuple[int, int]) -> None:
+        self.f.softmax(self.x)
+
+    def time_log_softmax(self, shape: tuple[int, int]) -> None:
+        self.f.log_softmax(self.x)
+
+    def time_softmax_backward(self, shape: tuple[int, int]) -> None:
+        self.f.softmax_backward(self.dy, self.y)
+
+
+class BatchNorm(Timing):
+    """By the statistics of the batch, by kept ones, and the gradient through the former."""
+
+    params = [list(MAPS)]
+    param_names = ["maps"]
+
+    def setup(self, maps: str) -> None:
+        f = needs("functional.batch_norm", "functional.batch_norm_backward").functional
+        self.forward, self.backward = f.batch_norm, f.batch_norm_backward
+        self.x, self.dy = normal(MAPS[maps]), normal(MAPS[maps], 1)
+        channels = self.x.shape[1]
+        self.weight, self.bias = np.ones((2, channels), np.float32)
+        self.running = np.zeros(channels), np.ones(channels)
+        _, self.mean, _, self.inverse = self.forward(self.x, self.weight, self.bias, 1e-5)
+
+    def time_training(self, maps: str) -> None:
+        self.forward(self.x, self.weight, self.bias, 1e-5)
+
+    def time_inference(self, maps: str) -> None:
+        self.forward(self.x, self.weight, self.bias, 1e-5, self.running)
+
+    def time_backward(self, maps: str) -> None:
+        self.backward(self.dy, self.x, self.weight, self.mean, self.inverse, True)
+
+
+class Dense(Timing):
+    """A dense layer on arrays, its packing included, and with weights packed ahead."""
+
+    params = [list(DENSE)]
+    param_names = ["layer"]
+
+    def setup(self, layer: str) -> None:
+        names = "dense", "dense_backward", "prepare_dense"
+        self.f = needs(*(f"functional.{name}" for name in names)).functional
+        samples, features, units = DENSE[layer]
+        self.x, self.weight = normal((samples, features)), normal((units, features), 1)
+        self.dy = normal((samples, units), 2)
+        self.packed = self.f.prepare_dense(self.weight)
+
+    def time_forward(self, layer: str) -> None:
+        self.f.dense(self.x, self.weight)
+
+    def time_forward_prepared(self, layer: str) -> None:
+        self.f.dense(self.x, self.packed)
+
+    def time_backward(self, layer: str) -> None:
+        self.f.dense_backward(self.dy, self.x, self.weight)
+
+    def time_prepare(self, layer: str) -> None:
+        self.f.prepare_dense(self.weight)
+
+
+class Optimizer(Timing):
+    """A step over a million parameters; the smallest of rates, so that nothing overflows."""
+
+    params = [["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]]
+    param_names = ["optimizer"]
+
+    def setup(self, optimizer: str) -> None:
+        f = needs("functional.updates").functional.updates
+        value, state, squares = np.ones((3, 1 << 20), np.float32)
+        gradient = normal(value.shape)
+        rate = 1e-30
+        self.step = {
+            "sgd": lambda: f.sgd(value, gradient, rate),
+            "momentum": lambda: f.momentum(value, gradient, state, rate, 0.9),
+            "nesterov": lambda: f.momentum(value, gradient, state, rate, 0.9, True),
+            "adagrad": lambda: f.by_squares(value, gradient, squares, rate, 1.0, 1.0, 1e-7),
+            "rmsprop": lambda: f.by_squares(value, gradient, squares, rate, 0.9, 0.1, 1e-7),
+            "adam": lambda: f.adam(value, gradient, state, squares, rate, 0.9, 0.99, 1e-7),
+        }[optimizer]
+
+    def time_step(self, optimizer: str) -> None:
+        self.step()

@@ -1,0 +1,55 @@
+"""Bytes alive at each step of a network, from its plan: nothing is computed."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from style import COLOURS, MB, QUIET, new, plain, save
+
+import fastconv
+
+#: VGG-16's convolutions: filters, and "pool".
+ROWS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool",
+        512, 512, 512, "pool")  # fmt: skip
+BATCH = 8
+
+
+def vgg(algorithm: str) -> fastconv.Sequential:
+    """Return VGG-16 without its classifier, all convolutions by one algorithm."""
+    layers: list[object] = []
+    for row in ROWS:
+        if row == "pool":
+            layers.append(("MaxPool2D", {"pool_size": 2}))
+        else:
+            settings = {"filters": row, "kernel_size": 3, "padding": 1, "algorithm": algorithm}
+            layers += [("Conv2D", settings), "ReLU"]
+    return fastconv.Sequential(layers, input_shape=(3, 224, 224), seed=0)
+
+
+def draw() -> Figure:
+    """Return the picture."""
+    figure = new(10.5, 4.4)
+    axes = plain(figure.subplots())
+    plans = {name: vgg(name).plan(batch_size=BATCH) for name in ("im2col", "direct")}
+    steps = range(len(plans["direct"].nodes))
+    for line, (name, plan) in enumerate(plans.items()):
+        live = [node.live / MB for node in plan.nodes]
+        ends, live = [*steps, len(steps)], [*live, live[-1]]
+        axes.fill_between(ends, live, step="post", color="white", lw=0)
+        axes.fill_between(ends, live, step="post", color=COLOURS[name], alpha=0.25, lw=0)
+        axes.step(ends, live, where="post", color=COLOURS[name])
+        axes.annotate(f"{name}: at most {plan.peak / MB:,.0f} MB", (0.2, 0.93 - 0.08 * line),
+                      xycoords="axes fraction", color=COLOURS[name], weight="bold")  # fmt: skip
+    nodes = plans["direct"].nodes
+    labels = [node.id.split("+")[0].replace("max_pool2d", "pool").replace("conv2d", "conv")
+              .replace("_", " ") for node in nodes]  # fmt: skip
+    axes.set_xticks([step + 0.5 for step in steps], labels, rotation=90, size=8.5)
+    axes.set(xlim=(0, len(steps)), ylim=(0, None), ylabel="MB alive")
+    figure.suptitle(f"VGG-16's convolutions, {BATCH} images: what is alive, step by step",
+                    x=0.008, ha="left", weight="bold", size=12.5)  # fmt: skip
+    axes.set_xlabel("activations still needed, workspace and packed weights; parameters and the "
+                    "images apart", color=QUIET, size=9)  # fmt: skip
+    return figure
+
+
+if __name__ == "__main__":
+    print(save(draw, "network"))
