@@ -84,6 +84,8 @@ def test_doctor_tunes_and_resets(quick, capsys):
     assert cli.main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "table of costs" in out and "shipped" in out and "fastconv doctor --tune" in out
+    assert cli.main(["doctor", "--json"]) == 2
+    assert capsys.readouterr().err == "fastconv doctor: --json needs --tune\n"
     assert cli.main(["doctor", "--tune", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["isa"] == ISA and not local.cache_path(ISA).exists()
