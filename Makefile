@@ -13,7 +13,7 @@ PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
-.PHONY: demo test test-slow lint peers gallery clean help
+.PHONY: demo test test-slow lint peers choices gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -81,6 +81,9 @@ $(PEERS)/.made: $(SOURCES) $(PACKAGE)
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet '$(PEERS_TORCH)' '.[peers]'
 	touch $@
+
+choices: $(VENV)/.dev  ## how often the algorithm "auto" is the fastest, on layers of known networks
+	FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} $(BIN)/python benchmarks/choices.py $(ARGS)
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

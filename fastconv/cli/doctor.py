@@ -32,7 +32,7 @@ from pathlib import Path
 from fastconv import kernels, registry, threads
 from fastconv.cli.networks import version
 from fastconv.costs import local
-from fastconv.errors import FastconvError, PluginWarning
+from fastconv.errors import ArgumentError, FastconvError, PluginWarning
 
 EXTRAS = {"plot": "matplotlib"}
 NEEDED = ("numpy", "safetensors", "tqdm")
@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the report, a section for each part; or measure, or forget what was measured."""
     isa = kernels.active_isa()
+    if arguments.json and not arguments.tune:
+        raise ArgumentError("doctor: --json needs --tune")
     if arguments.tune:
         _tune(isa, arguments.json)
     elif arguments.reset:
