@@ -33,9 +33,14 @@ cdef struct Convolution:
 
 cdef extern from *:
     """
-    enum { ITEM_WORK = 1 << 27 };  /* multiply-adds of an item at the most, or one tile's */
+    enum { ITEM_WORK = 1 << 27,  /* multiply-adds of an item at the most, or one tile's */
+           ITEM_PIXELS = 16 * TILE, ROW_TOTALS = ITEM_PIXELS * NV,
+           RUN_PIXELS = 4 * TILE };
     """
     enum: ITEM_WORK
+    enum: ITEM_PIXELS
+    enum: ROW_TOTALS
+    enum: RUN_PIXELS
 
 cdef struct Region:
     Py_ssize_t top, left, height, width
@@ -128,11 +133,103 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             i = at.top + (first if down else line)
             j = at.left + (line if down else first)
             to.y = y + i * c.yh + j * c.yw
-            prefetch_tile(&to, channels if channels < reach else reach, pixels)
+            prefetch_tile(&to, channels if channels < reach else reach, 0, pixels)
             sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
                      + (j * c.columns.stride + c.columns.offset) * c.xw,
                      x_step, w, pixels, pair, total)
             store_tile(&to, total, pixels, 2 * NV if pair else NV, channels)
+
+
+cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
+    """Whether rows can be cut into tiles that know their edges (edges.pxi): at each end at most
+    two outputs miss a tap, and no tap is missed at both."""
+    cdef const Axis* axis = &c.columns
+    cdef Py_ssize_t first, last, low, high
+    if c.taps_first or axis.outputs < 4 or c.R * c.S == 1:
+        return False
+    taps_inside(axis, 0, &low, &last)
+    taps_inside(axis, axis.outputs - 1, &first, &high)
+    if low > high:
+        return False
+    taps_inside(axis, 2, &low, &last)
+    taps_inside(axis, axis.outputs - 3, &first, &high)
+    return low == 0 and high == axis.taps
+
+
+cdef inline void look_at_edges(const Axis* axis, Py_ssize_t first, Py_ssize_t pixels,
+                               Edges* edges) noexcept nogil:
+    """The taps of `pixels` outputs from `first` on, by how many pixels at each end miss them."""
+    cdef Py_ssize_t l1, l2, r1, r2, other
+    taps_inside(axis, first, &l1, &other)
+    taps_inside(axis, first + 1, &l2, &other)
+    taps_inside(axis, first + pixels - 1, &other, &r1)
+    taps_inside(axis, first + pixels - 2, &other, &r2)
+    edges.left2, edges.left1, edges.middle = l2, l1 - l2, r1 - l1
+    edges.right1, edges.right2 = r2 - r1, axis.taps - r2
+
+
+cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
+                        Py_ssize_t right, const real* x, real* y, const real* w,
+                        const real* bias, Py_ssize_t channels, bint pair) noexcept nogil:
+    """Outputs of some rows and columns for one panel, or two where `pair`, a block of channels
+    at a time: its weights stay in the cache for all of them."""
+    cdef vreal totals[ROW_TOTALS]
+    cdef vreal* total
+    cdef Destination to
+    cdef Nest nest
+    cdef Edges edges
+    cdef int most = NARROW if pair else TILE
+    cdef int vectors = 2 * NV if pair else NV
+    cdef Py_ssize_t pieces = (right - left + most - 1) // most
+    cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
+    cdef Py_ssize_t step = c.columns.stride * c.xw
+    cdef Py_ssize_t channel, i, piece, first, r0, r1
+    cdef const real* xb
+    cdef const real* wb
+    cdef int pixels
+    cdef int run = 0           # outputs that are summed and wait to be stored together
+    cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
+    cdef bint last
+    to.channel, to.pixel, to.relu, to.bias = c.yk, c.yw, c.relu, bias
+    nest.x1, nest.x2, nest.x3 = c.xc, c.rows.dilation * c.xh, c.columns.dilation * c.xw
+    nest.w1, nest.w2 = c.R * c.S * LANES, c.S * LANES
+    for channel from 0 <= channel < c.C by c.block:
+        last = channel + c.block >= c.C
+        nest.n1 = min(c.block, c.C - channel)
+        nest.fresh = channel == 0
+        total = totals
+        for i in range(top, bottom):
+            taps_inside(&c.rows, i, &r0, &r1)
+            nest.n2 = r1 - r0
+            wb = w + channel * nest.w1 + r0 * nest.w2
+            for piece in range(pieces):  # pieces of nearly equal length
+                first = left + piece * (right - left) // pieces
+                pixels = <int> (left + (piece + 1) * (right - left) // pieces - first)
+                look_at_edges(&c.columns, first, pixels, &edges)
+                xb = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh \
+                    + r0 * nest.x2 + (first * c.columns.stride + c.columns.offset) * c.xw
+                if last:
+                    if run == 0:
+                        to.y = y + i * c.yh + first * c.yw
+                    prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), run, pixels)
+                nest.n3 = edges.middle
+                if edges.middle == c.S:
+                    if pair:
+                        narrow_tile(pixels, xb, step, wb, panel, &nest, total)
+                    else:
+                        wide_tile(pixels, xb, step, wb, &nest, total)
+                elif pair:
+                    narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
+                else:
+                    wide_edges(pixels, xb, step, wb, &nest, &edges, total)
+                total += pixels * vectors
+                if last:
+                    run += pixels
+                    if run >= RUN_PIXELS or piece == pieces - 1 and not (flat and i < bottom - 1):
+                        store_tile(&to, total - run * vectors, run, vectors, channels)
+                        run = 0
+                        if c.C <= c.block:
+                            total = totals
 
 
 cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -143,6 +240,7 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
+    cdef bint edges = edges_fit(c)
     cdef const real* x
     cdef real* y
     cdef const real* w
@@ -165,6 +263,16 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         bias = c.bias + group * c.K + k if c.bias != NULL else NULL
         bottom = min(top + c.row_height, c.rows.outputs)
         end_column = min(left + c.column_width, c.columns.outputs)
+        if edges:
+            if panels == 2 and end_column - left <= NARROW:
+                convolve_rows(c, top, bottom, left, end_column, x, y, w, bias, c.K - k, True)
+                continue
+            for panel in range(panels):
+                convolve_rows(c, top, bottom, left, end_column, x, y + panel * LANES * c.yk,
+                              w + panel * panel_size,
+                              bias + panel * LANES if bias != NULL else NULL,
+                              c.K - k - panel * LANES, False)
+            continue
         at.top = top
         while at.top < bottom:
             at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
@@ -188,8 +296,9 @@ cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
     """Cut the output into items: a block of rows, smaller where sums are very long, for an
     item is what a thread cannot share and a signal has to wait for."""
     cdef Py_ssize_t sums = ITEM_WORK // (2 * LANES * c.C * c.R * c.S) + 1
-    c.row_height = clamp(sums // TILE, 1, TILE)
-    c.column_width = clamp(sums // c.row_height, TILE, 16 * TILE)
+    c.column_width = clamp(sums, TILE, 16 * TILE)
+    c.row_height = clamp(min(sums, <Py_ssize_t> ITEM_PIXELS)
+                         // min(c.column_width, c.columns.outputs), 1, TILE)
     c.panels = (c.K + LANES - 1) // LANES
     c.pairs = (c.panels + 1) // 2
     c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height

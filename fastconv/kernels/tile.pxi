@@ -120,7 +120,7 @@ cdef struct Destination:
     bint relu
 
 
-cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels,
+cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels, int first,
                                int pixels) noexcept nogil:
     """Ask for the lines that the tile will write, while there is a whole sum to wait for.
 
@@ -130,8 +130,8 @@ cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels,
     cdef Py_ssize_t k
     if to.channel != 1 and to.pixel == 1:
         for k in range(channels):
-            vprefetch_write(to.y + k * to.channel)
-            vprefetch_write(to.y + k * to.channel + pixels - 1)
+            vprefetch_write(to.y + k * to.channel + first)
+            vprefetch_write(to.y + k * to.channel + first + pixels - 1)
 
 
 cdef inline void store_vectors(const Destination* to, vreal* total, int pixels, int vectors,

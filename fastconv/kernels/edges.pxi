@@ -1,0 +1,114 @@
+# Tiles at the ends of rows whose outermost pixels miss some taps: the left one or two pixels the
+# first taps, the right ones the last.
+#
+#   tap     0   1   2   3   4        In a step a tap adds to the pixels that see it, so the
+#   pixel 0 .   .   x   x   x        padding is never multiplied, and the columns at the
+#         1 .   x   x   x   x        edges need no tiles of their own, of a single pixel's
+#         2 x   x   x   x   x        width and with scattered stores.  The order of a sum is
+#       ... x   x   x   x   x        that of `tile`.
+#         n x   x   x   x   .
+
+cdef struct Edges:
+    # numbers of neighbouring taps that two pixels at the left miss, that one misses, that all
+    # see, that one pixel at the right misses, that two miss
+    Py_ssize_t left2, left1, middle, right1, right2
+
+
+cdef inline void edge_steps(const int vectors, const int first, const int last,
+                            const real** x, Py_ssize_t step, Py_ssize_t move, const real** w,
+                            Py_ssize_t panel, Py_ssize_t count, vreal* acc) noexcept nogil:
+    """`count` taps, in which the pixels first <= p < last take part."""
+    cdef vreal weights[2 * NV]
+    cdef vreal pixel
+    cdef Py_ssize_t i
+    cdef int p, v
+    for i in range(count):
+        for v in range(vectors):
+            weights[v] = vload(w[0] + (v // NV) * panel + (v % NV) * VL)
+        for p in range(first, last):
+            pixel = vset1(x[0][p * step])
+            for v in range(vectors):
+                acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+        x[0] = x[0] + move
+        w[0] = w[0] + LANES
+
+
+cdef inline void edge_tile(const int pixels, const int vectors, const real* x, Py_ssize_t step,
+                           const real* w, Py_ssize_t panel, const Nest* nest,
+                           const Edges* edges, vreal* total) noexcept nogil:
+    """As `tile`, but that the innermost loop goes over the taps of `edges`."""
+    cdef vreal acc[TILE * NV]
+    cdef const real* xp
+    cdef const real* wp
+    cdef Py_ssize_t i1, i2
+    cdef int p
+    for p in range(pixels * vectors):
+        acc[p] = vzero()
+    for i1 in range(nest.n1):
+        for i2 in range(nest.n2):
+            xp = x + i1 * nest.x1 + i2 * nest.x2
+            wp = w + i1 * nest.w1 + i2 * nest.w2
+            edge_steps(vectors, 2, pixels, &xp, step, nest.x3, &wp, panel, edges.left2, acc)
+            edge_steps(vectors, 1, pixels, &xp, step, nest.x3, &wp, panel, edges.left1, acc)
+            edge_steps(vectors, 0, pixels, &xp, step, nest.x3, &wp, panel, edges.middle, acc)
+            edge_steps(vectors, 0, pixels - 1, &xp, step, nest.x3, &wp, panel, edges.right1, acc)
+            edge_steps(vectors, 0, pixels - 2, &xp, step, nest.x3, &wp, panel, edges.right2, acc)
+    if nest.fresh:
+        for p in range(pixels * vectors):
+            total[p] = vzero() + acc[p]
+    else:
+        for p in range(pixels * vectors):
+            total[p] = total[p] + acc[p]
+
+
+cdef void wide_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
+                     const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
+    """A tile of up to TILE pixels by one panel; the widths a target lacks are compiled out."""
+    if TILE >= 14 and pixels == 14:
+        edge_tile(14, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 13 and pixels == 13:
+        edge_tile(13, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 12 and pixels == 12:
+        edge_tile(12, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 11 and pixels == 11:
+        edge_tile(11, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 10 and pixels == 10:
+        edge_tile(10, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 9 and pixels == 9:
+        edge_tile(9, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 8 and pixels == 8:
+        edge_tile(8, NV, x, step, w, 0, nest, edges, total)
+    elif TILE >= 7 and pixels == 7:
+        edge_tile(7, NV, x, step, w, 0, nest, edges, total)
+    elif pixels == 6:
+        edge_tile(6, NV, x, step, w, 0, nest, edges, total)
+    elif pixels == 5:
+        edge_tile(5, NV, x, step, w, 0, nest, edges, total)
+    elif pixels == 4:
+        edge_tile(4, NV, x, step, w, 0, nest, edges, total)
+    elif pixels == 3:
+        edge_tile(3, NV, x, step, w, 0, nest, edges, total)
+    elif pixels == 2:
+        edge_tile(2, NV, x, step, w, 0, nest, edges, total)
+    else:
+        edge_tile(1, NV, x, step, w, 0, nest, edges, total)
+
+
+cdef void narrow_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
+                       Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                       vreal* total) noexcept nogil:
+    """A tile of up to NARROW pixels by two panels."""
+    if NARROW >= 7 and pixels == 7:
+        edge_tile(7, 2 * NV, x, step, w, panel, nest, edges, total)
+    elif NARROW >= 6 and pixels == 6:
+        edge_tile(6, 2 * NV, x, step, w, panel, nest, edges, total)
+    elif NARROW >= 5 and pixels == 5:
+        edge_tile(5, 2 * NV, x, step, w, panel, nest, edges, total)
+    elif NARROW >= 4 and pixels == 4:
+        edge_tile(4, 2 * NV, x, step, w, panel, nest, edges, total)
+    elif pixels == 3:
+        edge_tile(3, 2 * NV, x, step, w, panel, nest, edges, total)
+    elif pixels == 2:
+        edge_tile(2, 2 * NV, x, step, w, panel, nest, edges, total)
+    else:
+        edge_tile(1, 2 * NV, x, step, w, panel, nest, edges, total)
