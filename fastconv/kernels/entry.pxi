@@ -144,8 +144,8 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
         elif engine == STRIPS_ENGINE and plan_strips(&strips, c):
             c.row_blocks = (c.rows.outputs + strips.rows - 1) // strips.rows
             c.panels = (c.K + LANES - 1) // LANES
-            run_items(convolve_strips, &strips, c.N * c.groups * c.row_blocks, part, parts, 1,
-                      threads)
+            run_items(convolve_strips, &strips, c.N * c.groups * c.row_blocks * strips.column_blocks, part,
+                      parts, 1, threads)
         else:
             items = count_items(c)
             run_items(convolve_items, c, items, part, parts, 1, threads)

@@ -20,13 +20,14 @@
 
 cdef extern from *:
     """
-    enum { STRIP_TAPS = 512, STRIP_ROWS = 8, STRIP_VECTORS = 3,
+    enum { STRIP_TAPS = 512, STRIP_ROWS = 8, STRIP_VECTORS = 3, STRIP_COLUMNS = 6,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
     enum: STRIP_TAPS
     enum: STRIP_ROWS
     enum: STRIP_VECTORS
+    enum: STRIP_COLUMNS                    # vectors
     enum: STRIP_FILTERS                    # divides LANES: no block crosses a panel
     enum: STRIP_NUMBERS
     enum: STRIP_MEMORY
@@ -39,7 +40,9 @@ cdef struct Strips:
     Py_ssize_t span            # numbers from one copy to the next
     Py_ssize_t taps
     bint flat                  # whether rows of outputs follow each other without a gap
-    int offset[STRIP_TAPS]     # from the first pixel of a tile to tap (c, r, s)
+    bint in_place              # whether the map itself is read: one row, 1x1
+    Py_ssize_t column_blocks   # into which a row is cut, if it is read in place
+    Py_ssize_t offset[STRIP_TAPS]  # from the first pixel of a tile to tap (c, r, s)
 
 
 cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
@@ -49,10 +52,21 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     cdef Py_ssize_t i, channel, r, s
     plan.c = c
     plan.taps = c.C * c.R * c.S
-    if c.taps_first or c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
-            or plan.taps > STRIP_TAPS or c.C > c.block or c.K < STRIP_FILTERS or c.R * c.S == 1 \
-            or stride > 2:
+    plan.in_place = c.R * c.S == 1
+    if c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
+            or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2:
         return False
+    plan.column_blocks = 1
+    if plan.in_place:
+        # blocks of whole vectors; the last at least as long as a tile
+        plan.column_blocks = width // (STRIP_COLUMNS * VL)
+        if stride != 1 or c.rows.outputs != 1 or c.xw != 1 or c.columns.offset != 0 \
+                or c.rows.offset != 0 or plan.column_blocks == 0:
+            return False
+        plan.rows, plan.flat = 1, True
+        for channel in range(c.C):
+            plan.offset[channel] = channel * c.xc
+        return True
     plan.rows = min(<Py_ssize_t> STRIP_ROWS, c.rows.outputs)
     plan.flat = c.rows.stride == 1 and c.yh == width and width % VL != 0
     while True:
@@ -73,7 +87,7 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     for channel in range(c.C):
         for r in range(c.R):
             for s in range(c.S):
-                plan.offset[i] = <int> (
+                plan.offset[i] = (
                     (channel * plan.copies + s % plan.copies) * plan.span + r * plan.pitch
                     + s // plan.copies)
                 i += 1
@@ -172,48 +186,66 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
 
 cdef void strip_run(const Strips* plan, const real* x, const real* w, const real* bias,
                     int filters, real* y, Py_ssize_t pixels) noexcept nogil:
-    """A run of outputs that follow each other in the buffer and in y."""
+    """A run of outputs that follow each other in x and in y; where it is long enough the last
+    tile is moved back over the one before, and writes the same bits again."""
     cdef Py_ssize_t length = (pixels + VL - 1) // VL
     cdef Py_ssize_t pieces = (length + STRIP_VECTORS - 1) // STRIP_VECTORS
-    cdef Py_ssize_t piece, first, end, last
+    cdef Py_ssize_t piece, first, end, vectors, last
     for piece in range(pieces):
         first = piece * length // pieces
         end = (piece + 1) * length // pieces
-        last = min(<Py_ssize_t> VL, pixels - (end - 1) * VL)
-        if end - first == 3:
-            strip_tile(3, plan, x + first * VL, w, bias, filters, y + first * VL, last)
-        elif end - first == 2:
-            strip_tile(2, plan, x + first * VL, w, bias, filters, y + first * VL, last)
+        vectors = end - first
+        first = min(first * VL, max(<Py_ssize_t> 0, pixels - vectors * VL))
+        last = min(<Py_ssize_t> VL, pixels - first - (vectors - 1) * VL)
+        if vectors == 3:
+            strip_tile(3, plan, x + first, w, bias, filters, y + first, last)
+        elif vectors == 2:
+            strip_tile(2, plan, x + first, w, bias, filters, y + first, last)
         else:
-            strip_tile(1, plan, x + first * VL, w, bias, filters, y + first * VL, last)
+            strip_tile(1, plan, x + first, w, bias, filters, y + first, last)
 
 
 cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (image, group, strip)."""
+    """Items are (image, group, strip), or blocks of the columns of its row."""
     cdef const Strips* plan = <const Strips*> args
     cdef const Convolution* c = plan.c
     cdef vreal memory[STRIP_MEMORY]
     cdef real* buffer = <real*> memory
-    cdef Py_ssize_t item, n, group, top, rows, row, k, panel
+    cdef Py_ssize_t item, rest, n, group, top, rows, row, column, first, pixels, k
+    cdef const real* x
     cdef int filters
     cdef const real* w
     cdef const real* bias
     cdef real* y
     for item in range(begin, end):
-        top = item % c.row_blocks * plan.rows
+        rest = item
+        column = rest % plan.column_blocks
+        rest //= plan.column_blocks
+        top = rest % c.row_blocks * plan.rows
         rows = min(plan.rows, c.rows.outputs - top)
-        group = item // c.row_blocks % c.groups
-        n = item // c.row_blocks // c.groups
-        fill_strip(plan, c.x + n * c.xn + group * c.C * c.xc,
-                   top * c.rows.stride + c.rows.offset, (rows - 1) * c.rows.stride + c.R, buffer)
+        rest //= c.row_blocks
+        group = rest % c.groups
+        n = rest // c.groups
+        x = c.x + n * c.xn + group * c.C * c.xc
+        first = column * c.columns.outputs // plan.column_blocks // VL * VL
+        pixels = rows * c.columns.outputs
+        if plan.in_place:
+            x = x + first
+            if column + 1 < plan.column_blocks:
+                pixels = (column + 1) * c.columns.outputs // plan.column_blocks // VL * VL
+            pixels -= first
+        else:
+            fill_strip(plan, x, top * c.rows.stride + c.rows.offset,
+                       (rows - 1) * c.rows.stride + c.R, buffer)
+            x = buffer
         for k from 0 <= k < c.K by STRIP_FILTERS:
             filters = <int> min(<Py_ssize_t> STRIP_FILTERS, c.K - k)
             w = c.w + (group * c.panels + k // LANES) * plan.taps * LANES + k % LANES
             bias = c.bias + group * c.K + k if c.bias != NULL else NULL
-            y = c.y + n * c.yn + (group * c.K + k) * c.yk + top * c.yh
+            y = c.y + n * c.yn + (group * c.K + k) * c.yk + top * c.yh + first
             if plan.flat:
-                strip_run(plan, buffer, w, bias, filters, y, rows * c.columns.outputs)
+                strip_run(plan, x, w, bias, filters, y, pixels)
             else:
                 for row in range(rows):
-                    strip_run(plan, buffer + row * c.rows.stride * plan.pitch, w, bias, filters,
+                    strip_run(plan, x + row * c.rows.stride * plan.pitch, w, bias, filters,
                               y + row * c.yh, c.columns.outputs)
