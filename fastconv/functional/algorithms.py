@@ -14,18 +14,21 @@ from .packing import PackedWeight, pack_backward
 ONES, ZEROS = (1, 1), (0, 0)
 
 
-def engine(
-    module: ModuleType, weight: PackedWeight, channels: int, step: int, width: int
-) -> tuple[int, np.ndarray]:
-    """Return how the output lies in the vector lanes, and the weights in that order.
+#: Input channels up to which pixels in the lanes are faster: 1x1 kernels, and larger ones.
+SHORT_SUM, FEW_CHANNELS = 128, 4
 
-    Every way gives the same bits.  `channels` and `step` are those of a group and a row.
+
+def engine(
+    module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int
+) -> int:
+    """Return how the output lies in the vector lanes; every way gives the same bits.
+
+    `channels` are those of a group, `taps` of the kernel, `step` the stride in a row.
     """
     if weight.planes:
-        return (module.LINES if channels > 1 and step == 1 else module.PLANES), weight.data
-    if weight.plain is not None and step == 1 and width >= 2 * module.lanes:
-        return module.LINES, weight.plain
-    return module.PANELS, weight.data
+        return module.LINES if channels > 1 and step == 1 else module.PLANES
+    short = channels <= (SHORT_SUM if taps == 1 else FEW_CHANNELS)
+    return module.STRIPS if short else module.PANELS
 
 
 def direct_forward(
@@ -38,9 +41,9 @@ def direct_forward(
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
     module = kernels.module(x.dtype)
-    how, data = engine(module, weight, g.C // g.groups, g.stride[1], y.shape[3])
+    how = engine(module, weight, g.C // g.groups, g.R * g.S, g.stride[1])
     threads.run(
-        module.conv2d, x, data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
+        module.conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
         g.channels_per_sum, relu, how, work=g.multiply_adds,
     )  # fmt: skip
 
@@ -80,9 +83,9 @@ def im2col_forward(
         col = unfolded(g, x, block)
         pixels = g.OH * g.OW
         module = kernels.module(x.dtype)
-        how, data = engine(module, weight, g.taps, 1, pixels)
+        how = engine(module, weight, g.taps, 1, 1)
         threads.run(
-            module.conv2d, col.reshape(g.N, -1, 1, pixels), data, bias,
+            module.conv2d, col.reshape(g.N, -1, 1, pixels), weight.data, bias,
             y.reshape(g.N, g.K, 1, pixels), 1, 1, ONES, ZEROS, ONES, g.groups,
             g.channels_per_sum * g.R * g.S, relu, how, work=g.multiply_adds,
         )  # fmt: skip

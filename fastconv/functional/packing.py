@@ -16,8 +16,6 @@ from . import checks
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd")
-#: Products of a sum below which storing it counts, and pixels in the lanes are worth it.
-SHORT_SUM = 64
 PRECISIONS = ("strict", "standard", "fast")
 
 
@@ -35,8 +33,8 @@ class PackedWeight:
     """
 
     __slots__ = (
-        "_lock", "_take", "_transformed", "data", "dtype", "finite", "groups", "plain", "planes",
-        "shape", "weight",
+        "_lock", "_take", "_transformed", "data", "dtype", "finite", "groups", "planes", "shape",
+        "weight",
     )  # fmt: skip
 
     def __init__(
@@ -58,11 +56,6 @@ class PackedWeight:
             self.data = pack(self.weight, groups, self._take)
             if keep:
                 self.weight = None
-        #: The weights as they lie, where a kernel may read them so: all if there are few
-        #: filters, else those of sums so short that they are kept beside the panels.
-        self.plain: np.ndarray | None = self.data if planes else None
-        if not planes and weight[0].size <= SHORT_SUM:
-            self.plain = np.array(weight, order="C").reshape(-1)
 
     @property
     def nbytes(self) -> int:

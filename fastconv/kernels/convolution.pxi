@@ -35,12 +35,14 @@ cdef extern from *:
     """
     enum { ITEM_WORK = 1 << 27,  /* multiply-adds of an item at the most, or one tile's */
            ITEM_PIXELS = 16 * TILE, ROW_TOTALS = ITEM_PIXELS * NV,
-           RUN_PIXELS = 4 * TILE };
+           RUN_PIXELS = 4 * TILE,   /* that are stored together, at least */
+           WEIGHTS_KEPT = 256 << 10 /* bytes of panels that stay in the L2 beside the map */ };
     """
     enum: ITEM_WORK
     enum: ITEM_PIXELS
     enum: ROW_TOTALS
     enum: RUN_PIXELS
+    enum: WEIGHTS_KEPT
 
 cdef struct Region:
     Py_ssize_t top, left, height, width
@@ -170,9 +172,11 @@ cdef inline void look_at_edges(const Axis* axis, Py_ssize_t first, Py_ssize_t pi
 
 cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
                         Py_ssize_t right, const real* x, real* y, const real* w,
-                        const real* bias, Py_ssize_t channels, bint pair) noexcept nogil:
+                        const real* after, const real* bias, Py_ssize_t channels,
+                        bint pair) noexcept nogil:
     """Outputs of some rows and columns for one panel, or two where `pair`, a block of channels
-    at a time: its weights stay in the cache for all of them."""
+    at a time: its weights stay in the cache for all of them.  Where `after` is not NULL they do
+    not stay there until they are wanted again, and `after` is what is wanted after these."""
     cdef vreal totals[ROW_TOTALS]
     cdef vreal* total
     cdef Destination to
@@ -190,11 +194,18 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int run = 0           # outputs that are summed and wait to be stored together
     cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
     cdef bint last
+    cdef const real* ahead
+    cdef Py_ssize_t done, tiles = (bottom - top) * pieces
+    edges.lines = 0
+    if after != NULL:  # every tile asks for its share of the next block
+        edges.lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * tiles)
     to.channel, to.pixel, to.relu, to.bias = c.yk, c.yw, c.relu, bias
     nest.x1, nest.x2, nest.x3 = c.xc, c.rows.dilation * c.xh, c.columns.dilation * c.xw
     nest.w1, nest.w2 = c.R * c.S * LANES, c.S * LANES
     for channel from 0 <= channel < c.C by c.block:
         last = channel + c.block >= c.C
+        ahead = after if last else w + (channel + c.block) * nest.w1
+        done = 0
         nest.n1 = min(c.block, c.C - channel)
         nest.fresh = channel == 0
         total = totals
@@ -212,13 +223,10 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                     if run == 0:
                         to.y = y + i * c.yh + first * c.yw
                     prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), run, pixels)
-                nest.n3 = edges.middle
-                if edges.middle == c.S:
-                    if pair:
-                        narrow_tile(pixels, xb, step, wb, panel, &nest, total)
-                    else:
-                        wide_tile(pixels, xb, step, wb, &nest, total)
-                elif pair:
+                edges.below = (c.R - r0) * nest.x2
+                edges.next = ahead + done * edges.lines * c.block * CACHE_LINE
+                done += 1
+                if pair:
                     narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
                 else:
                     wide_edges(pixels, xb, step, wb, &nest, &edges, total)
@@ -240,7 +248,9 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
+    cdef Py_ssize_t per_pair = c.N * c.row_blocks * c.column_blocks
     cdef bint edges = edges_fit(c)
+    cdef const real* after
     cdef const real* x
     cdef real* y
     cdef const real* w
@@ -264,12 +274,19 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         bottom = min(top + c.row_height, c.rows.outputs)
         end_column = min(left + c.column_width, c.columns.outputs)
         if edges:
+            after = NULL
+            if panels * panel_size * <Py_ssize_t> sizeof(real) > WEIGHTS_KEPT:
+                # the next item has the same panels, but at their last
+                after = w if (item + 1) % per_pair else w + panels * panel_size
             if panels == 2 and end_column - left <= NARROW:
-                convolve_rows(c, top, bottom, left, end_column, x, y, w, bias, c.K - k, True)
+                convolve_rows(c, top, bottom, left, end_column, x, y, w, after, bias, c.K - k,
+                              True)
                 continue
             for panel in range(panels):
                 convolve_rows(c, top, bottom, left, end_column, x, y + panel * LANES * c.yk,
                               w + panel * panel_size,
+                              after if after == NULL or panel + 1 == panels else
+                              w + (panel + 1) * panel_size,
                               bias + panel * LANES if bias != NULL else NULL,
                               c.K - k - panel * LANES, False)
             continue

@@ -8,10 +8,19 @@
 #       ... x   x   x   x   x        that of `tile`.
 #         n x   x   x   x   .
 
+cdef extern from *:
+    """
+    enum { CACHE_LINE = 64 / sizeof(real) };
+    """
+    enum: CACHE_LINE                       # numbers of one
+
 cdef struct Edges:
     # numbers of neighbouring taps that two pixels at the left miss, that one misses, that all
     # see, that one pixel at the right misses, that two miss
     Py_ssize_t left2, left1, middle, right1, right2
+    Py_ssize_t below           # from the first row of x to the one that the next tile below needs
+    const real* next           # weights that are wanted soon, and lines of them for a channel
+    Py_ssize_t lines
 
 
 cdef inline void edge_steps(const int vectors, const int first, const int last,
@@ -36,7 +45,11 @@ cdef inline void edge_steps(const int vectors, const int first, const int last,
 cdef inline void edge_tile(const int pixels, const int vectors, const real* x, Py_ssize_t step,
                            const real* w, Py_ssize_t panel, const Nest* nest,
                            const Edges* edges, vreal* total) noexcept nogil:
-    """As `tile`, but that the innermost loop goes over the taps of `edges`."""
+    """As `tile`, but that the innermost loop goes over the taps of `edges`.
+
+    Between two channels it asks for numbers that come next: rows of x are in as many pages as
+    there are channels, more than a hardware prefetcher follows.
+    """
     cdef vreal acc[TILE * NV]
     cdef const real* xp
     cdef const real* wp
@@ -45,6 +58,11 @@ cdef inline void edge_tile(const int pixels, const int vectors, const real* x, P
     for p in range(pixels * vectors):
         acc[p] = vzero()
     for i1 in range(nest.n1):
+        vprefetch(x + i1 * nest.x1 + edges.below)
+        for i2 in range(edges.lines):
+            vprefetch(edges.next + (i1 * edges.lines + i2) * CACHE_LINE)
+            if vectors > NV:
+                vprefetch(edges.next + panel + (i1 * edges.lines + i2) * CACHE_LINE)
         for i2 in range(nest.n2):
             xp = x + i1 * nest.x1 + i2 * nest.x2
             wp = w + i1 * nest.w1 + i2 * nest.w2

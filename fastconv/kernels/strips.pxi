@@ -15,8 +15,10 @@
 # Where copies = S every tap has its own copy as wide as the output, and outputs of all rows of
 # the strip follow each other without a gap: narrow maps fill whole vectors.
 #
-# Sums have the order of convolution.pxi; a block is the whole sum.  The padding is multiplied,
-# which the caller allows only for finite weights.
+# A convolution with a 1x1 kernel reads the map in place, which is one long row to it.
+#
+# Sums have the order of convolution.pxi; a block is the whole sum.  A zero of the padding times
+# a finite weight changes no bit of it.
 
 cdef extern from *:
     """
@@ -45,17 +47,37 @@ cdef struct Strips:
     Py_ssize_t offset[STRIP_TAPS]  # from the first pixel of a tile to tap (c, r, s)
 
 
+cdef bint pads(const Axis* axis) noexcept nogil:
+    """Whether an output of the axis misses a tap."""
+    cdef Py_ssize_t f0, f1, l0, l1
+    taps_inside(axis, 0, &f0, &l0)
+    taps_inside(axis, axis.outputs - 1, &f1, &l1)
+    return f0 > 0 or f1 > 0 or l0 < axis.taps or l1 < axis.taps
+
+
+cdef bint all_finite(const real* w, Py_ssize_t count) noexcept nogil:
+    """Whether none of `count` numbers, whole vectors, is infinite or NaN."""
+    cdef vreal zeros = vzero()
+    cdef Py_ssize_t i
+    for i from 0 <= i < count by VL:
+        zeros = zeros + vload(w + i) * vzero()
+    return vsum(zeros) == 0
+
+
 cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     """Lay out the buffer; return whether a strip fits it and is worth it."""
     cdef Py_ssize_t stride = c.columns.stride
     cdef Py_ssize_t width = c.columns.outputs
-    cdef Py_ssize_t i, channel, r, s
+    cdef Py_ssize_t i, rows, channel, r, s
     plan.c = c
     plan.taps = c.C * c.R * c.S
     plan.in_place = c.R * c.S == 1
     if c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
             or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2:
         return False
+    if (pads(&c.rows) or pads(&c.columns)) and not all_finite(
+            c.w, c.groups * ((c.K + LANES - 1) // LANES) * plan.taps * LANES):
+        return False  # times a zero of the padding they would be NaN
     plan.column_blocks = 1
     if plan.in_place:
         # blocks of whole vectors; the last at least as long as a tile
@@ -67,7 +89,9 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
         for channel in range(c.C):
             plan.offset[channel] = channel * c.xc
         return True
-    plan.rows = min(<Py_ssize_t> STRIP_ROWS, c.rows.outputs)
+    rows = clamp(ITEM_WORK // (width * c.K * plan.taps), 1,
+                 min(<Py_ssize_t> STRIP_ROWS, c.rows.outputs))
+    plan.rows = rows
     plan.flat = c.rows.stride == 1 and c.yh == width and width % VL != 0
     while True:
         plan.inputs = (plan.rows - 1) * c.rows.stride + c.R
@@ -80,7 +104,7 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
             plan.rows -= 1
         elif plan.flat:
             plan.flat = False
-            plan.rows = min(<Py_ssize_t> STRIP_ROWS, c.rows.outputs)
+            plan.rows = rows
         else:
             return False
     i = 0
