@@ -144,10 +144,11 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
 
 cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
     """Whether rows can be cut into tiles that know their edges (edges.pxi): at each end at most
-    two outputs miss a tap, and no tap is missed at both."""
+    two outputs miss a tap, and no tap is missed at both.  Four pixels are eight sums at once,
+    with which two units are busy that take four cycles for one."""
     cdef const Axis* axis = &c.columns
     cdef Py_ssize_t first, last, low, high
-    if c.taps_first or axis.outputs < 4 or c.R * c.S == 1:
+    if c.taps_first or c.R * c.S == 1 or axis.outputs < 4 * ceil_div(axis.outputs, TILE):
         return False
     taps_inside(axis, 0, &low, &last)
     taps_inside(axis, axis.outputs - 1, &first, &high)
@@ -228,6 +229,10 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                 done += 1
                 if pair:
                     narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
+                elif TILE < 12 and edges.middle == c.S:
+                    # steps are so few cycles that the loops around them count
+                    nest.n3 = c.S
+                    wide_tile(pixels, xb, step, wb, &nest, total)
                 else:
                     wide_edges(pixels, xb, step, wb, &nest, &edges, total)
                 total += pixels * vectors

@@ -22,7 +22,8 @@
 
 cdef extern from *:
     """
-    enum { STRIP_TAPS = 512, STRIP_ROWS = 8, STRIP_VECTORS = 3, STRIP_COLUMNS = 6,
+    enum { STRIP_TAPS = 512, STRIP_ROWS = 8, STRIP_COLUMNS = 6,
+           STRIP_VECTORS = TILE >= 12 ? 3 : 2,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
@@ -221,7 +222,7 @@ cdef void strip_run(const Strips* plan, const real* x, const real* w, const real
         vectors = end - first
         first = min(first * VL, max(<Py_ssize_t> 0, pixels - vectors * VL))
         last = min(<Py_ssize_t> VL, pixels - first - (vectors - 1) * VL)
-        if vectors == 3:
+        if STRIP_VECTORS == 3 and vectors == 3:
             strip_tile(3, plan, x + first, w, bias, filters, y + first, last)
         elif vectors == 2:
             strip_tile(2, plan, x + first, w, bias, filters, y + first, last)
