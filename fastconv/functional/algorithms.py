@@ -14,7 +14,8 @@ from .packing import PackedWeight, pack_backward
 ONES, ZEROS = (1, 1), (0, 0)
 
 
-#: Input channels up to which pixels in the lanes are faster: 1x1 kernels, and larger ones.
+#: Where pixels in the lanes are faster: products of a sum at most, and its channels unless the
+#: kernel is 1x1, whose map is read in place.
 SHORT_SUM, FEW_CHANNELS = 128, 4
 
 
@@ -27,7 +28,7 @@ def engine(
     """
     if weight.planes:
         return module.LINES if channels > 1 and step == 1 else module.PLANES
-    short = channels <= (SHORT_SUM if taps == 1 else FEW_CHANNELS)
+    short = channels * taps <= SHORT_SUM and (taps == 1 or channels <= FEW_CHANNELS)
     return module.STRIPS if short else module.PANELS
 
 

@@ -22,17 +22,17 @@
 
 cdef extern from *:
     """
-    enum { STRIP_TAPS = 512, STRIP_ROWS = 8, STRIP_COLUMNS = 6,
+    enum { STRIP_TAPS = 128, STRIP_ROWS = 8, STRIP_COLUMNS = 6,
            STRIP_VECTORS = TILE >= 12 ? 3 : 2,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
     enum: STRIP_TAPS
-    enum: STRIP_ROWS
+    enum: STRIP_ROWS                       # of outputs, at most
+    enum: STRIP_COLUMNS                    # vectors of a map that is read in place, at least
     enum: STRIP_VECTORS
-    enum: STRIP_COLUMNS                    # vectors
     enum: STRIP_FILTERS                    # divides LANES: no block crosses a panel
-    enum: STRIP_NUMBERS
+    enum: STRIP_NUMBERS                    # in the buffer
     enum: STRIP_MEMORY
 
 cdef struct Strips:
@@ -185,6 +185,9 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
     cdef int f, v
     for f in range(STRIP_FILTERS * vectors):
         acc[f] = vzero()
+    for f in range(STRIP_FILTERS):
+        for v in range(vectors):
+            vprefetch_write(y + f * plan.c.yk + v * VL)
     for tap in range(plan.taps):
         at = x + plan.offset[tap]
         for v in range(vectors):
