@@ -142,9 +142,13 @@ cdef void fill_copy(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_
                 vstore(to + j, vload_lanes(x + j * stride * c.xw, stride * c.xw, begin - j,
                                            end - j))
         elif stride == 1:
-            vstore(to, vload_where(x, lanes_between(begin, end)))
-            for j from VL <= j <= end - VL by VL:
+            j = 0
+            while j < begin:
+                vstore(to + j, vload_where(x + j, lanes_between(begin - j, end - j)))
+                j += VL
+            while j + VL <= end:
                 vstore(to + j, vload(x + j))
+                j += VL
             while j < plan.pitch:
                 vstore(to + j, vload_where(x + j, lanes_between(begin - j, end - j)))
                 j += VL

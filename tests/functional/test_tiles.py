@@ -21,6 +21,7 @@ STRIPS = {
     "stride of rows": ((3, 21, 20), (3, 3), {"padding": 1, "stride": (2, 1)}),
     "stride above the kernel": ((3, 9, 40), (3, 1), {"stride": 2}),
     "much padding": ((1, 6, 7), (4, 7), {"padding": ((3, 1), (6, 2))}),
+    "padding of vectors": ((1, 5, 9), (1, 40), {"padding": (0, 35)}),
     "groups": ((4, 8, 22), (3, 3), {"padding": 1, "groups": 2}),
 }
 
