@@ -23,9 +23,9 @@ def direct_forward(
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
     module = kernels.module(x.dtype)
-    how, data = engine(module, weight, g.C // g.groups, g.stride[1], y.shape[3])
+    how = engine(module, weight, g.C // g.groups, g.R * g.S, g.stride[1])
     threads.run(
-        module.conv2d, x, data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
+        module.conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
         g.channels_per_sum, relu, how, work=g.multiply_adds,
     )  # fmt: skip
 

@@ -17,8 +17,9 @@ from . import checks
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
-#: Products of a sum below which storing it counts, and pixels in the lanes are worth it.
-SHORT_SUM = 64
+#: Where pixels in the lanes are faster: products of a sum at most, and its channels unless the
+#: kernel is 1x1, whose map is read in place.
+SHORT_SUM, FEW_CHANNELS = 128, 4
 PRECISIONS = ("strict", "standard", "fast")
 
 
@@ -36,8 +37,8 @@ class PackedWeight:
     """
 
     __slots__ = (
-        "_lock", "_take", "_transformed", "data", "dtype", "finite", "groups", "plain", "planes",
-        "shape", "weight",
+        "_lock", "_take", "_transformed", "data", "dtype", "finite", "groups", "planes", "shape",
+        "weight",
     )  # fmt: skip
 
     def __init__(
@@ -50,14 +51,9 @@ class PackedWeight:
         self._lock = threading.Lock()
         self._transformed: dict[int, np.ndarray] = {}
         plain = checks.contiguous(weight)
-        if keep and (planes or weight[0].size <= SHORT_SUM):
+        if keep and planes:
             plain = memory.copied(weight)  # what is kept must not follow the caller's array
         self.data = plain.reshape(-1) if planes else pack(plain, groups, self._take)
-        #: The weights as they lie, where a kernel may read them so: all if there are few
-        #: filters, else those of sums so short that they are kept beside the panels.
-        self.plain: np.ndarray | None = None
-        if planes or weight[0].size <= SHORT_SUM:
-            self.plain = plain.reshape(-1)
         self.weight = plain if planes or not keep else None
         self.finite = checks.is_finite(weight) if keep else None
 
@@ -154,17 +150,16 @@ def pack_backward(
 
 
 def engine(
-    module: ModuleType, weight: PackedWeight, channels: int, step: int, width: int
-) -> tuple[int, np.ndarray]:
-    """Return how the output lies in the vector lanes, and the weights in that order.
+    module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int
+) -> int:
+    """Return how the output lies in the vector lanes; every way gives the same bits.
 
-    Every way gives the same bits.  `channels` and `step` are those of a group and a row.
+    `channels` are those of a group, `taps` of the kernel, `step` the stride in a row.
     """
     if weight.planes:
-        return (module.LINES if channels > 1 and step == 1 else module.PLANES), weight.data
-    if weight.plain is not None and step == 1 and width >= 2 * module.lanes:
-        return module.LINES, weight.plain
-    return module.PANELS, weight.data
+        return module.LINES if channels > 1 and step == 1 else module.PLANES
+    short = channels * taps <= SHORT_SUM and (taps == 1 or channels <= FEW_CHANNELS)
+    return module.STRIPS if short else module.PANELS
 
 
 def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -76,9 +76,9 @@ def unfolded_forward(
         for at in slabs(g, size, 0, g.N):
             col = _unfold(g, at, x, block)
             pixels = (at.bottom - at.top) * g.OW
-            how, data = engine(module, weight, g.taps, 1, pixels)
+            how = engine(module, weight, g.taps, 1, 1)
             threads.run(
-                module.conv2d, col.reshape(*col.shape[:2], 1, pixels), data, bias,
+                module.conv2d, col.reshape(*col.shape[:2], 1, pixels), weight.data, bias,
                 flat[at.first : at.last, :, :, at.top * g.OW : at.bottom * g.OW], 1, 1, ONES,
                 ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, how,
                 work=_share(g, at),

@@ -18,6 +18,7 @@ tile_pixels: int
 PANELS: int
 PLANES: int
 LINES: int
+STRIPS: int
 vector_bytes: int
 
 def pack_weight(

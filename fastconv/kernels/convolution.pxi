@@ -5,9 +5,9 @@
 #     +----+----------+----+         are the same, so none is tested or multiplied by a
 #  top|    |          |    |         padded zero.  The interior is cut into row tiles; the
 #     +----+----------+----+         columns at the edge, one pixel wide, into tiles that
-#     |    |          |    |         run down the rows.
-#     +----+----------+----+
-#     |    |          |    |
+#     |    |          |    |         run down the rows.  Where at most two pixels at an edge
+#     +----+----------+----+         miss taps, as in most forward passes, edges.pxi cuts whole
+#     |    |          |    |         rows into tiles instead.
 #     +----+----------+----+
 #
 # The order of every sum is fixed, whatever the tile: blocks of `block` input channels, in
@@ -33,9 +33,13 @@ cdef struct Convolution:
 
 cdef extern from *:
     """
-    enum { ITEM_WORK = 1 << 27 };  /* multiply-adds of an item at the most, or one tile's */
+    enum { ITEM_WORK = 1 << 27,  /* multiply-adds of an item at the most, or one tile's */
+           ITEM_PIXELS = 16 * TILE,     /* whose totals are kept */
+           WEIGHTS_KEPT = 256 << 10 };  /* bytes of panels that stay in the L2 beside the map */
     """
     enum: ITEM_WORK
+    enum: ITEM_PIXELS
+    enum: WEIGHTS_KEPT
 
 cdef struct Region:
     Py_ssize_t top, left, height, width
@@ -128,7 +132,7 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             i = at.top + (first if down else line)
             j = at.left + (line if down else first)
             to.y = y + i * c.yh + j * c.yw
-            prefetch_tile(&to, channels if channels < reach else reach, pixels)
+            prefetch_tile(&to, channels if channels < reach else reach, 0, pixels)
             sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
                      + (j * c.columns.stride + c.columns.offset) * c.xw,
                      x_step, w, pixels, pair, total)
@@ -143,6 +147,9 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
+    cdef Py_ssize_t per_pair = c.N * c.row_blocks * c.column_blocks
+    cdef bint edges = edges_fit(c)
+    cdef const real* after
     cdef const real* x
     cdef real* y
     cdef const real* w
@@ -165,6 +172,23 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         bias = c.bias + group * c.K + k if c.bias != NULL else NULL
         bottom = min(top + c.row_height, c.rows.outputs)
         end_column = min(left + c.column_width, c.columns.outputs)
+        if edges:
+            after = NULL
+            if panels * panel_size * <Py_ssize_t> sizeof(real) > WEIGHTS_KEPT:
+                # all but the last item of these panels is followed by one that has them again
+                after = w if (item + 1) % per_pair else w + panels * panel_size
+            if panels == 2 and end_column - left <= NARROW:
+                convolve_rows(c, top, bottom, left, end_column, x, y, w, after, bias, c.K - k,
+                              True)
+                continue
+            for panel in range(panels):
+                convolve_rows(c, top, bottom, left, end_column, x, y + panel * LANES * c.yk,
+                              w + panel * panel_size,
+                              after if after == NULL or panel + 1 == panels else
+                              w + (panel + 1) * panel_size,
+                              bias + panel * LANES if bias != NULL else NULL,
+                              c.K - k - panel * LANES, False)
+            continue
         at.top = top
         while at.top < bottom:
             at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
@@ -188,8 +212,9 @@ cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
     """Cut the output into items: a block of rows, smaller where sums are very long, for an
     item is what a thread cannot share and a signal has to wait for."""
     cdef Py_ssize_t sums = ITEM_WORK // (2 * LANES * c.C * c.R * c.S) + 1
-    c.row_height = clamp(sums // TILE, 1, TILE)
-    c.column_width = clamp(sums // c.row_height, TILE, 16 * TILE)
+    c.column_width = clamp(sums, TILE, 16 * TILE)
+    c.row_height = clamp(min(sums, <Py_ssize_t> ITEM_PIXELS)
+                         // min(c.column_width, c.columns.outputs), 1, TILE)
     c.panels = (c.K + LANES - 1) // LANES
     c.pairs = (c.panels + 1) // 2
     c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height

@@ -3,15 +3,17 @@
 
 cdef extern from *:
     """
-    enum { PANELS_ENGINE, PLANES_ENGINE, LINES_ENGINE };
+    enum { PANELS_ENGINE, PLANES_ENGINE, LINES_ENGINE, STRIPS_ENGINE };
     """
     enum: PANELS_ENGINE
     enum: PLANES_ENGINE
     enum: LINES_ENGINE
+    enum: STRIPS_ENGINE
 
 PANELS = PANELS_ENGINE  # output channels in the lanes (convolution.pxi)
 PLANES = PLANES_ENGINE  # pixels of one channel (planes.pxi)
 LINES = LINES_ENGINE    # pixels, several filters at once (lines.pxi)
+STRIPS = STRIPS_ENGINE  # pixels of a strip that is copied (strips.pxi), else as PANELS
 
 
 cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
@@ -123,6 +125,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
                           int threads) noexcept:
     cdef Py_ssize_t items
     cdef Depthwise depthwise
+    cdef Strips strips
     with nogil:
         if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
@@ -138,6 +141,11 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
             c.panels = (c.K + TILE - 1) // TILE
             items = c.N * c.groups * c.panels * c.row_blocks
             run_items(convolve_lines, c, items, part, parts, 1, threads)
+        elif engine == STRIPS_ENGINE and plan_strips(&strips, c):
+            c.row_blocks = (c.rows.outputs + strips.rows - 1) // strips.rows
+            c.panels = (c.K + LANES - 1) // LANES
+            run_items(convolve_strips, &strips, c.N * c.groups * c.row_blocks * strips.column_blocks, part,
+                      parts, 1, threads)
         else:
             items = count_items(c)
             run_items(convolve_items, c, items, part, parts, 1, threads)

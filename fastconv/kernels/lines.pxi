@@ -1,7 +1,6 @@
 # Convolution with pixels in the lanes and several filters at once: the register tile with its
-# sides exchanged.  It wins where a sum is short, for its results need no transposing, and
-# where there are few filters, whose lanes would be empty: first layers, small 1x1
-# convolutions, and the gradient of an input with few channels.
+# sides exchanged.  It wins where there are few filters, whose lanes would be empty: forward
+# with fewer than fill a vector, and the gradient of an input with few channels.
 #
 #               lanes: neighbouring pixels of a row
 #              +-----------+-----------+     Weights are broadcast from (K, C, R, S) as it

@@ -120,7 +120,7 @@ cdef struct Destination:
     bint relu
 
 
-cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels,
+cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels, int first,
                                int pixels) noexcept nogil:
     """Ask for the lines that the tile will write, while there is a whole sum to wait for.
 
@@ -130,49 +130,55 @@ cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels,
     cdef Py_ssize_t k
     if to.channel != 1 and to.pixel == 1:
         for k in range(channels):
-            vprefetch_write(to.y + k * to.channel)
-            vprefetch_write(to.y + k * to.channel + pixels - 1)
+            vprefetch_write(to.y + k * to.channel + first)
+            vprefetch_write(to.y + k * to.channel + first + pixels - 1)
 
 
-cdef inline void store_vectors(const Destination* to, vreal* total, int pixels, int vectors,
-                               int v, Py_ssize_t channels) noexcept nogil:
-    """Finish vector v of the tile: add the bias, clip, and write `channels` <= VL channels."""
+cdef inline vreal finish(const Destination* to, vreal total, vreal bias) noexcept nogil:
+    """A result; a total is never -0, so that no bias is as good as one of 0."""
+    return vrelu(total + bias) if to.relu else total + bias
+
+
+cdef inline void store_vectors(const Destination* to, const vreal* total, int pixels,
+                               int vectors, Py_ssize_t channels) noexcept nogil:
+    """Finish the first vector of each pixel of the tile, and write `channels` of its lanes."""
     cdef vreal block[VL]
-    cdef vreal bias = vzero()
-    cdef vreal value
-    cdef real* y = to.y + v * VL * to.channel
+    cdef vreal bias = vload_n(to.bias, channels) if to.bias != NULL else vzero()
+    cdef real* y = to.y
     cdef int p, first, count, i
-    if to.bias != NULL:
-        bias = vload_n(to.bias + v * VL, channels)
-    for p in range(pixels):
-        value = total[p * vectors + v]
-        if to.bias != NULL:
-            value = value + bias
-        if to.relu:
-            value = vrelu(value)
-        total[p * vectors + v] = value
     if to.channel == 1:
         for p in range(pixels):
-            vstore_n(y + p * to.pixel, total[p * vectors + v], channels)
+            vstore_n(y + p * to.pixel, finish(to, total[p * vectors], bias), channels)
     elif to.pixel != 1:
         for p in range(pixels):
-            vstore_strided(y + p * to.pixel, to.channel, total[p * vectors + v], channels)
+            vstore_strided(y + p * to.pixel, to.channel, finish(to, total[p * vectors], bias),
+                           channels)
     else:
         # lanes are channels, memory wants pixels: transpose VL x VL at a time
         for first from 0 <= first < pixels by VL:
             count = min(<int> VL, pixels - first)
+            if count == VL and channels >= VL:
+                for i in range(VL):
+                    block[i] = finish(to, total[(first + i) * vectors], bias)
+                vtranspose(block)
+                for i in range(VL):
+                    vstore(y + i * to.channel + first, block[i])
+                continue
             for i in range(VL):
-                block[i] = total[(first + i) * vectors + v] if i < count else vzero()
+                block[i] = finish(to, total[(first + i) * vectors], bias) if i < count else vzero()
             vtranspose(block)
             for i in range(VL):
                 if i < channels:
                     vstore_n(y + i * to.channel + first, block[i], count)
 
 
-cdef void store_tile(const Destination* to, vreal* total, int pixels, int vectors,
+cdef void store_tile(const Destination* to, const vreal* total, int pixels, int vectors,
                      Py_ssize_t channels) noexcept nogil:
     """Write total[pixels][vectors]; of its lanes only the first `channels` are channels."""
+    cdef Destination part = to[0]
     cdef int v
     for v in range(vectors):
         if v * VL < channels:
-            store_vectors(to, total, pixels, vectors, v, channels - v * VL)
+            part.y = to.y + v * VL * to.channel
+            part.bias = to.bias + v * VL if to.bias != NULL else NULL
+            store_vectors(&part, total + v, pixels, vectors, channels - v * VL)

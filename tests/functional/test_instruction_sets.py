@@ -19,6 +19,7 @@ import fastconv
 HERE = Path(__file__).parent
 KERNELS = [
     "test_conv2d.py",
+    "test_tiles.py",
     "test_pooling.py",
     "test_unfold.py",
     "test_dense.py",

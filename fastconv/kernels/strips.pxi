@@ -1,0 +1,283 @@
+# Forward convolution with pixels in the lanes, from a strip of the map that is laid out anew
+# in a small buffer: for sums of at most STRIP_TAPS products, as first layers have.  Storing
+# such a sum costs as much as computing it, and here whole vectors go straight to NCHW.
+#
+#               lanes: neighbouring pixels                 Weights are broadcast from the
+#              +-----------+-----------+-----------+       panels of convolution.pxi.  Few
+#   filter 0   | acc[0][0] | acc[0][1] | acc[0][2] |       filters at a time: their planes
+#      ...     |           |           |           |       often lie at the same place in
+#   filter 7   |           |           |           |       a page, and more of them would
+#              +-----------+-----------+-----------+       push each other out of the L1.
+#
+# A strip is a block of output rows.  The buffer holds the rows of the map that they see, with
+# the zeros of the padding, each row as `copies` rows: copy m is every stride-th number from
+# m - pad on.  Where copies = stride, tap s is found in copy s % stride, moved by s / stride.
+# Where copies = S every tap has its own copy as wide as the output, and outputs of all rows of
+# the strip follow each other without a gap: narrow maps fill whole vectors.
+#
+# A convolution with a 1x1 kernel reads the map in place, which is one long row to it.
+#
+# Sums have the order of convolution.pxi; a block is the whole sum.  A zero of the padding times
+# a finite weight changes no bit of it.
+
+cdef extern from *:
+    """
+    enum { STRIP_TAPS = 128, STRIP_ROWS = 8, STRIP_COLUMNS = 6,
+           STRIP_VECTORS = TILE >= 12 ? 3 : 2,
+           STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
+           STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
+    """
+    enum: STRIP_TAPS
+    enum: STRIP_ROWS                       # of outputs, at most
+    enum: STRIP_COLUMNS                    # vectors of a map that is read in place, at least
+    enum: STRIP_VECTORS
+    enum: STRIP_FILTERS                    # divides LANES: no block crosses a panel
+    enum: STRIP_NUMBERS                    # in the buffer
+    enum: STRIP_MEMORY
+
+cdef struct Strips:
+    const Convolution* c
+    Py_ssize_t rows            # outputs of a strip
+    Py_ssize_t inputs          # rows of the map that they see
+    Py_ssize_t copies, pitch   # of a row; numbers from one row to the next
+    Py_ssize_t span            # numbers from one copy to the next
+    Py_ssize_t taps
+    bint flat                  # whether rows of outputs follow each other without a gap
+    bint in_place              # whether the map itself is read: one row, 1x1
+    Py_ssize_t column_blocks   # into which a row is cut, if it is read in place
+    Py_ssize_t offset[STRIP_TAPS]  # from the first pixel of a tile to tap (c, r, s)
+
+
+cdef bint pads(const Axis* axis) noexcept nogil:
+    """Whether an output of the axis misses a tap."""
+    cdef Py_ssize_t f0, f1, l0, l1
+    taps_inside(axis, 0, &f0, &l0)
+    taps_inside(axis, axis.outputs - 1, &f1, &l1)
+    return f0 > 0 or f1 > 0 or l0 < axis.taps or l1 < axis.taps
+
+
+cdef bint all_finite(const real* w, Py_ssize_t count) noexcept nogil:
+    """Whether none of `count` numbers, whole vectors, is infinite or NaN."""
+    cdef vreal zeros = vzero()
+    cdef Py_ssize_t i
+    for i from 0 <= i < count by VL:
+        zeros = zeros + vload(w + i) * vzero()
+    return vsum(zeros) == 0
+
+
+cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
+    """Lay out the buffer; return whether a strip fits it and is worth it."""
+    cdef Py_ssize_t stride = c.columns.stride
+    cdef Py_ssize_t width = c.columns.outputs
+    cdef Py_ssize_t i, rows, channel, r, s
+    plan.c = c
+    plan.taps = c.C * c.R * c.S
+    plan.in_place = c.R * c.S == 1
+    if c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
+            or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2:
+        return False
+    if (pads(&c.rows) or pads(&c.columns)) and not all_finite(
+            c.w, c.groups * ((c.K + LANES - 1) // LANES) * plan.taps * LANES):
+        return False  # times a zero of the padding they would be NaN
+    plan.column_blocks = 1
+    if plan.in_place:
+        # blocks of whole vectors; the last at least as long as a tile
+        plan.column_blocks = width // (STRIP_COLUMNS * VL)
+        if stride != 1 or c.rows.outputs != 1 or c.xw != 1 or c.columns.offset != 0 \
+                or c.rows.offset != 0 or plan.column_blocks == 0:
+            return False
+        plan.rows, plan.flat = 1, True
+        for channel in range(c.C):
+            plan.offset[channel] = channel * c.xc
+        return True
+    rows = clamp(ITEM_WORK // (width * c.K * plan.taps), 1,
+                 min(<Py_ssize_t> STRIP_ROWS, c.rows.outputs))
+    plan.rows = rows
+    plan.flat = c.rows.stride == 1 and c.yh == width and width % VL != 0
+    while True:
+        plan.inputs = (plan.rows - 1) * c.rows.stride + c.R
+        plan.copies = c.S if plan.flat else min(stride, c.S)
+        plan.pitch = width if plan.flat else width + (c.S - 1) // stride
+        plan.span = (plan.inputs * plan.pitch + VL - 1) // VL * VL + VL
+        if c.C * plan.copies * plan.span + STRIP_VECTORS * VL <= STRIP_NUMBERS:
+            break
+        if plan.rows > 1:
+            plan.rows -= 1
+        elif plan.flat:
+            plan.flat = False
+            plan.rows = rows
+        else:
+            return False
+    i = 0
+    for channel in range(c.C):
+        for r in range(c.R):
+            for s in range(c.S):
+                plan.offset[i] = (
+                    (channel * plan.copies + s % plan.copies) * plan.span + r * plan.pitch
+                    + s // plan.copies)
+                i += 1
+    return True
+
+
+cdef void fill_copy(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_t inputs,
+                    Py_ssize_t first, real* to) noexcept nogil:
+    """to[row][j] = number first + j * stride of row top + row of the map x, or 0 outside it.
+
+    Whole vectors are written: up to VL - 1 numbers after a row too, where the next one comes.
+    """
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t stride = c.columns.stride
+    cdef Py_ssize_t begin = clamp(ceil_div(-first, stride), 0, plan.pitch)
+    cdef Py_ssize_t end = clamp(floor_div(c.columns.inputs - 1 - first, stride) + 1, begin,
+                                plan.pitch)
+    cdef Py_ssize_t row, j
+    cdef const real* at
+    x = x + top * c.xh + first * c.xw
+    for row in range(inputs):
+        if top + row < 0 or top + row >= c.rows.inputs:
+            for j from 0 <= j < plan.pitch by VL:
+                vstore(to + j, vzero())
+        elif c.xw != 1 or stride > 2:
+            for j from 0 <= j < plan.pitch by VL:
+                vstore(to + j, vload_lanes(x + j * stride * c.xw, stride * c.xw, begin - j,
+                                           end - j))
+        elif stride == 1:
+            j = 0
+            while j < begin:
+                vstore(to + j, vload_where(x + j, lanes_between(begin - j, end - j)))
+                j += VL
+            while j + VL <= end:
+                vstore(to + j, vload(x + j))
+                j += VL
+            while j < plan.pitch:
+                vstore(to + j, vload_where(x + j, lanes_between(begin - j, end - j)))
+                j += VL
+        else:
+            for j from 0 <= j < plan.pitch by VL:
+                # every second number; the one after the last may lie outside the array
+                at = x + 2 * j
+                vstore(to + j, vevens(
+                    vload_where(at, lanes_between(2 * (begin - j), 2 * (end - j) - 1)),
+                    vload_where(at + VL, lanes_between(2 * (begin - j) - VL,
+                                                       2 * (end - j) - 1 - VL))))
+        x = x + c.xh
+        to = to + plan.pitch
+
+
+cdef void fill_strip(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_t inputs,
+                     real* buffer) noexcept nogil:
+    """Copy the `inputs` rows from row `top` of the map on; x is of its image and group."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t channel, m
+    for channel in range(c.C):
+        for m in range(plan.copies):
+            fill_copy(plan, x + channel * c.xc, top, inputs, m + c.columns.offset,
+                      buffer + (channel * plan.copies + m) * plan.span)
+
+
+cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x,
+                            const real* w, const real* bias, int filters, real* y,
+                            Py_ssize_t last) noexcept nogil:
+    """STRIP_FILTERS filters by some vectors of pixels, `last` of them in the last vector; only
+    `filters` are stored."""
+    cdef vreal acc[STRIP_FILTERS * STRIP_VECTORS]
+    cdef vreal pixels[STRIP_VECTORS]
+    cdef vreal weight
+    cdef const real* at
+    cdef Py_ssize_t tap
+    cdef real* to
+    cdef int f, v
+    for f in range(STRIP_FILTERS * vectors):
+        acc[f] = vzero()
+    for f in range(STRIP_FILTERS):
+        for v in range(vectors):
+            vprefetch_write(y + f * plan.c.yk + v * VL)
+    for tap in range(plan.taps):
+        at = x + plan.offset[tap]
+        for v in range(vectors):
+            pixels[v] = vload(at + v * VL)
+        for f in range(STRIP_FILTERS):
+            weight = vset1(w[f])
+            for v in range(vectors):
+                acc[f * vectors + v] = acc[f * vectors + v] + weight * pixels[v]
+        w = w + LANES
+    for f in range(STRIP_FILTERS):
+        if f < filters:
+            to = y + f * plan.c.yk
+            weight = vset1(bias[f]) if bias != NULL else vzero()
+            for v in range(vectors):
+                # 0 + sum: see `tile`
+                acc[f * vectors + v] = vzero() + acc[f * vectors + v] + weight
+                if plan.c.relu:
+                    acc[f * vectors + v] = vrelu(acc[f * vectors + v])
+                if v < vectors - 1:
+                    vstore(to + v * VL, acc[f * vectors + v])
+                else:
+                    vstore_n(to + v * VL, acc[f * vectors + v], last)
+
+
+cdef void strip_run(const Strips* plan, const real* x, const real* w, const real* bias,
+                    int filters, real* y, Py_ssize_t pixels) noexcept nogil:
+    """A run of outputs that follow each other in x and in y; where it is long enough the last
+    tile is moved back over the one before, and writes the same bits again."""
+    cdef Py_ssize_t length = (pixels + VL - 1) // VL
+    cdef Py_ssize_t pieces = (length + STRIP_VECTORS - 1) // STRIP_VECTORS
+    cdef Py_ssize_t piece, first, end, vectors, last
+    for piece in range(pieces):
+        first = piece * length // pieces
+        end = (piece + 1) * length // pieces
+        vectors = end - first
+        first = min(first * VL, max(<Py_ssize_t> 0, pixels - vectors * VL))
+        last = min(<Py_ssize_t> VL, pixels - first - (vectors - 1) * VL)
+        if STRIP_VECTORS == 3 and vectors == 3:
+            strip_tile(3, plan, x + first, w, bias, filters, y + first, last)
+        elif vectors == 2:
+            strip_tile(2, plan, x + first, w, bias, filters, y + first, last)
+        else:
+            strip_tile(1, plan, x + first, w, bias, filters, y + first, last)
+
+
+cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (image, group, strip), or blocks of the columns of its row."""
+    cdef const Strips* plan = <const Strips*> args
+    cdef const Convolution* c = plan.c
+    cdef vreal memory[STRIP_MEMORY]
+    cdef real* buffer = <real*> memory
+    cdef Py_ssize_t item, rest, n, group, top, rows, row, column, first, pixels, k
+    cdef const real* x
+    cdef int filters
+    cdef const real* w
+    cdef const real* bias
+    cdef real* y
+    for item in range(begin, end):
+        rest = item
+        column = rest % plan.column_blocks
+        rest //= plan.column_blocks
+        top = rest % c.row_blocks * plan.rows
+        rows = min(plan.rows, c.rows.outputs - top)
+        rest //= c.row_blocks
+        group = rest % c.groups
+        n = rest // c.groups
+        x = c.x + n * c.xn + group * c.C * c.xc
+        first = column * c.columns.outputs // plan.column_blocks // VL * VL
+        pixels = rows * c.columns.outputs
+        if plan.in_place:
+            x = x + first
+            if column + 1 < plan.column_blocks:
+                pixels = (column + 1) * c.columns.outputs // plan.column_blocks // VL * VL
+            pixels -= first
+        else:
+            fill_strip(plan, x, top * c.rows.stride + c.rows.offset,
+                       (rows - 1) * c.rows.stride + c.R, buffer)
+            x = buffer
+        for k from 0 <= k < c.K by STRIP_FILTERS:
+            filters = <int> min(<Py_ssize_t> STRIP_FILTERS, c.K - k)
+            w = c.w + (group * c.panels + k // LANES) * plan.taps * LANES + k % LANES
+            bias = c.bias + group * c.K + k if c.bias != NULL else NULL
+            y = c.y + n * c.yn + (group * c.K + k) * c.yk + top * c.yh + first
+            if plan.flat:
+                strip_run(plan, x, w, bias, filters, y, pixels)
+            else:
+                for row in range(rows):
+                    strip_run(plan, x + row * c.rows.stride * plan.pitch, w, bias, filters,
+                              y + row * c.yh, c.columns.outputs)

@@ -1,0 +1,109 @@
+"""The ways in which the forward pass cuts a map into tiles, at sizes around each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import kernels, reference
+from fastconv.functional import algorithms, prepare_conv2d
+from fastconv.testing import assert_bits_equal
+
+# x (C, H, W), kernel, and the other options: strips that are wide, that fill vectors with several
+# rows, that lose every second column, that begin and end in the padding
+STRIPS = {
+    "wide": ((3, 9, 64), (3, 3), {"padding": 1}),
+    "wider than a strip": ((1, 4, 1100), (3, 3), {"padding": 1}),
+    "narrow": ((1, 28, 28), (5, 5), {}),
+    "narrow, padded": ((2, 17, 9), (3, 3), {"padding": 1}),
+    "stride 2": ((3, 21, 45), (3, 3), {"padding": 1, "stride": 2}),
+    "stride of rows": ((3, 21, 20), (3, 3), {"padding": 1, "stride": (2, 1)}),
+    "stride above the kernel": ((3, 9, 40), (3, 1), {"stride": 2}),
+    "much padding": ((1, 6, 7), (4, 7), {"padding": ((3, 1), (6, 2))}),
+    "padding of vectors": ((1, 5, 9), (1, 40), {"padding": (0, 35)}),
+    "groups": ((4, 8, 22), (3, 3), {"padding": 1, "groups": 2}),
+}
+
+UNPADDED = ("narrow", "stride above the kernel")
+
+
+def lay_out(x: np.ndarray, layout: str) -> np.ndarray:
+    """Return `x` with its rows turned round in memory, or its channels last."""
+    if layout == "reversed":
+        return np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+    if layout == "channels last":
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return x
+
+
+def engine_of(weight: np.ndarray, groups: int = 1) -> int:
+    packed = prepare_conv2d(weight, groups=groups)
+    taps = weight.shape[2] * weight.shape[3]
+    return algorithms.engine(kernels.module(weight.dtype), packed, weight.shape[1], taps, 1)
+
+
+@pytest.mark.parametrize("layout", ["plain", "reversed", "channels last"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", STRIPS)
+def test_strips_equal_the_reference(case, dtype, layout, integers):
+    shape, kernel, options = STRIPS[case]
+    groups = options.get("groups", 1)
+    for filters in (20, 35, 64):
+        x = lay_out(integers((2, *shape), dtype), layout)
+        weight = integers((filters * groups, shape[0] // groups, *kernel), dtype)
+        bias = integers(filters * groups, dtype)
+        assert engine_of(weight, groups) == kernels.module(x.dtype).STRIPS
+        y = fastconv.conv2d(x, weight, bias, algorithm="direct", activation="relu", **options)
+        right = reference.conv2d(x, weight, bias, activation="relu", **options)
+        assert_bits_equal(y, right)
+
+
+@pytest.mark.parametrize("pixels", [11, 23, 24, 25, 47, 49, 95, 96, 97, 143, 191, 192, 193, 331])
+def test_1x1_equals_the_reference_at_every_tail(pixels, integers):
+    for channels in (1, 5, 128, 129):
+        x, weight = integers((2, channels, 1, pixels)), integers((37, channels, 1, 1))
+        y = fastconv.conv2d(x, weight, algorithm="direct")
+        assert_bits_equal(y, reference.conv2d(x, weight))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("case", STRIPS)
+def test_a_weight_that_is_not_finite_misses_the_padding(case, value, integers):
+    """Strips multiply zeros of the padding: such weights must go another way."""
+    shape, kernel, options = STRIPS[case]
+    groups = options.get("groups", 1)
+    x = integers((1, *shape))
+    weight = integers((20 * groups, shape[0] // groups, *kernel))
+    weight[-1, 0, 0, 0] = value
+    right = reference.conv2d(x, weight, **options)
+    assert not np.isfinite(right[:, -1]).all()
+    assert (case in UNPADDED) or np.isfinite(right[:, -1]).any()
+    y = fastconv.conv2d(x, weight, algorithm="direct", **options)
+    np.testing.assert_array_equal(y, right)
+
+
+@pytest.mark.parametrize("kernel, padding, stride", [
+    (3, 1, 1), (3, 1, 2), (5, 2, 1), (5, 2, 2), (5, (2, 1), 1), (7, 3, 2), (7, 3, 1), (4, 2, 1),
+])  # fmt: skip
+def test_every_width_with_edges(kernel, padding, stride, integers, normal):
+    """Rows from narrower than the kernel to several tiles, equal to im2col on any data."""
+    options = {"padding": padding, "stride": stride}
+    for width in (*range(4, 32), 43, 57):
+        x, weight = integers((1, 9, 5, width)), integers((35, 9, kernel, kernel))
+        y = fastconv.conv2d(x, weight, algorithm="direct", **options)
+        assert_bits_equal(y, reference.conv2d(x, weight, **options))
+        x, weight = normal(x.shape), normal(weight.shape)
+        y = fastconv.conv2d(x, weight, algorithm="direct", **options)
+        assert_bits_equal(y, fastconv.conv2d(x, weight, algorithm="im2col", **options))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (14, 14), (3, 40), (30, 12)])
+def test_blocks_of_channels_are_added_in_order(size, normal):
+    """Sums of several blocks, whose totals wait in memory, and weights beyond the L2 cache."""
+    for channels, filters in ((57, 70), (200, 65), (130, 33)):
+        x, weight = normal((2, channels, *size)), normal((filters, channels, 3, 3))
+        bias = normal(filters)
+        y = fastconv.conv2d(x, weight, bias, padding=1, algorithm="direct")
+        right = fastconv.conv2d(x, weight, bias, padding=1, algorithm="im2col")
+        assert_bits_equal(y, right)
