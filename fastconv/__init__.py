@@ -65,7 +65,7 @@ from .models import (
 )
 from .threads import get_num_threads, set_num_threads
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: Modules that few programs need, imported when they are first named.
 _LATER = ("plot", "testing")
