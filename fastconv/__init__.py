@@ -63,9 +63,11 @@ from .models import (
     load,
     register_model,
 )
+from .threadpools import introduce as _introduce
 from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.2.0"
+_introduce()
 
 #: Modules that few programs need, imported when they are first named.
 _LATER = ("plot", "testing")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,8 @@ MOVE = 20
 slice_work = 50_000_000
 
 _chosen: int | None = None
+#: Called once, before the first large operation with threadpoolctl loaded: see threadpools.py.
+introduce: Callable[[], None] | None = None
 
 
 def affinity_cpus() -> int:
@@ -111,6 +114,8 @@ def run(kernel: Callable[..., None], *args: object, work: int, most: int = MOST_
     if work <= SMALL_WORK:
         kernel(*args, 0, 1, 1)
         return
+    if introduce is not None and "threadpoolctl" in sys.modules:
+        introduce()
     threads = min(_default if _chosen is None else _chosen, most)
     parts = -(-work // slice_work)
     for part in range(parts):

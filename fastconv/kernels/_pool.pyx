@@ -1,5 +1,14 @@
 """The one pool of threads that all kernels share; see pool.h."""
 
+cdef extern from *:
+    """
+    /* by which threadpoolctl knows this library from others of its name */
+    #ifdef _WIN32
+    __declspec(dllexport)
+    #endif
+    int fastconv_pool = 1;
+    """
+
 cdef extern from "pool.h":
     void fc_parallel_for(task_t task, void* args, Py_ssize_t begin, Py_ssize_t end,
                          Py_ssize_t grain, int threads) noexcept nogil
