@@ -19,9 +19,7 @@ ONES, ZEROS = (1, 1), (0, 0)
 SHORT_SUM, FEW_CHANNELS = 128, 4
 
 
-def engine(
-    module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int
-) -> int:
+def engine(module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int) -> int:
     """Return how the output lies in the vector lanes; every way gives the same bits.
 
     `channels` are those of a group, `taps` of the kernel, `step` the stride in a row.
