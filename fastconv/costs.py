@@ -14,6 +14,7 @@ __all__ = ["AlgorithmCost", "ConvolutionCosts", "Target", "choose", "convolution
 BYTES_PER_NS = 12.0  # of unfolding, and of first touching memory
 PACKED_BYTES_PER_NS = 8.0  # of mirroring, packing and transforming weights
 STREAM_BYTES_PER_NS = 28.0  # of weights that do not stay in the cache
+FOLDED_TAPS, FOLDED_WIDTH = 128, 4096  # what the stack of kernels/folded.pxi holds
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,21 @@ def few(channels: int, lanes: int) -> bool:
     return 4 * channels <= lanes
 
 
+def folds(g: Conv2DGeometry, lanes: int) -> bool:
+    """Return whether the gradient of the input is a product with all taps, folded in the cache.
+
+    It wins where input channels would leave half of the lanes empty; the columns of a row of
+    the output have to fit the kernel's stack.
+    """
+    return (
+        2 * g.C // g.groups <= lanes
+        and g.K > g.groups
+        and 1 < g.R * g.S <= FOLDED_TAPS
+        and g.W <= FOLDED_WIDTH
+        and g.OH * g.OW >= lanes
+    )
+
+
 def convolution_costs(
     g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
 ) -> dict[str, AlgorithmCost]:
@@ -168,6 +184,8 @@ def convolution_costs(
         minimal = g
     else:
         packed = _packed(g.C // g.groups, g.packed_backward_bytes(size, on.lanes), on)
+        if folds(g, on.lanes):
+            packed = 0
         unfolded_packed = _packed(g.taps, -(-g.taps // on.lanes) * on.lanes * g.K * size, on)
         sums = g.weight_gradient_bytes(size, on.lanes)
         if direction == "input" or few(g.K // g.groups, on.lanes):

@@ -12,6 +12,8 @@ from ..geometry import SUM_LENGTH, Conv2DGeometry
 from .packing import PackedWeight, pack_backward
 
 ONES, ZEROS = (1, 1), (0, 0)
+#: Input channels of a group that are too few rows for the tile of the gradient of the weights.
+FEW_ROWS = 4
 
 
 def engine(
@@ -129,25 +131,46 @@ def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.n
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
+    module = kernels.module(dx.dtype)
+    if costs.folds(g, module.lanes):
+        threads.run(
+            module.conv2d_backward_input_folded, dy, weight.reshape(-1), dx, g.R, g.S, g.stride,
+            g.pad, g.dilation, g.groups, SUM_LENGTH, work=g.multiply_adds,
+        )  # fmt: skip
+        return
     with memory.Lent() as lent:
         data, how = pack_backward(weight, g.groups, lent)
         threads.run(
-            kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
+            module.conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
             g.pad, g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
         )  # fmt: skip
 
 
 def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray) -> None:
     """dweight through partial sums in the workspace."""
-    lanes = kernels.lanes(x.dtype)
-    planes = costs.few(g.K // g.groups, lanes)
-    size = 0 if planes else g.weight_gradient_bytes(x.itemsize, lanes)
+    module = kernels.module(x.dtype)
+    how = weight_engine(module, g)
+    size = 0 if how == module.PLANES else g.weight_gradient_bytes(x.itemsize, module.lanes)
     with memory.workspace(size) as block:
-        threads.run(
-            kernels.module(x.dtype).conv2d_backward_weight, x, dy, block.view(x.dtype), dweight,
-            g.stride, g.pad, g.dilation, g.groups, g.partial_sums(lanes), planes,
-            work=g.multiply_adds,
-        )  # fmt: skip
+
+        def run(engine: int) -> None:
+            threads.run(
+                module.conv2d_backward_weight, x, dy, block.view(x.dtype), dweight, g.stride,
+                g.pad, g.dilation, g.groups, g.partial_sums(module.lanes), engine,
+                work=g.multiply_adds,
+            )  # fmt: skip
+
+        run(how)
+        if how == module.LINES and g.padded and not np.isfinite(dweight).all():
+            run(module.PANELS)  # no NaN from an infinite dy and a padded zero
+
+
+def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:
+    """Return what lies in the vector lanes for the gradient of the weights."""
+    if costs.few(g.K // g.groups, module.lanes):
+        return module.PLANES
+    few_rows = g.C // g.groups <= FEW_ROWS and g.R * g.S > 1
+    return module.LINES if few_rows else module.PANELS
 
 
 def im2col_backward(
@@ -161,12 +184,13 @@ def im2col_backward(
         if dweight is not None:
             col = unfolded(g, x, block)
             planes = costs.few(g.K // g.groups, lanes)
+            how = kernel.PLANES if planes else kernel.PANELS
             size = 0 if planes else g.weight_gradient_bytes(x.itemsize, lanes)
             with memory.workspace(size) as sums:
                 threads.run(
                     kernel.conv2d_backward_weight, col, dy, sums.view(x.dtype),
                     dweight.reshape(g.K, g.taps, 1, 1), ONES, ZEROS, ONES, g.groups,
-                    g.partial_sums(lanes), planes, work=g.multiply_adds,
+                    g.partial_sums(lanes), how, work=g.multiply_adds,
                 )  # fmt: skip
         if dx is None:
             return

@@ -60,6 +60,21 @@ def conv2d_backward_input(
     parts: int,
     threads: int,
 ) -> None: ...
+def conv2d_backward_input_folded(
+    dy: Array,
+    weight: Array,
+    dx: Array,
+    R: int,
+    S: int,
+    stride: Pair,
+    pad: Pair,
+    dilation: Pair,
+    groups: int,
+    block: int,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
 def conv2d_backward_weight(
     x: Array,
     dy: Array,
@@ -70,7 +85,7 @@ def conv2d_backward_weight(
     dilation: Pair,
     groups: int,
     sums: int,
-    planes: bool,
+    engine: int,
     part: int,
     parts: int,
     threads: int,

@@ -12,9 +12,10 @@
 
 cdef extern from *:
     """
-    enum { CHUNK = 128 };
+    enum { CHUNK = 128, RUN_LENGTH = 256 };
     """
     enum: CHUNK
+    enum: RUN_LENGTH
 
 cdef struct WeightGradient:
     const real* x
@@ -26,6 +27,7 @@ cdef struct WeightGradient:
     Py_ssize_t yn, yk, yh, yw
     Axis rows, columns
     Py_ssize_t panels, sums, channel_blocks
+    Py_ssize_t blocks                      # of filters, where taps are in the lanes
     Py_ssize_t part, parts                 # which share of the chunks this call adds
 
 
@@ -91,6 +93,51 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                     <vreal*> (total + ((r * g.columns.taps + s) * g.C + first) * LANES))
 
 
+cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Add the partial sums in order and write dweight; items are (group, panel, 64 channels).
+
+    Channels and taps are neighbours in dweight.  VL of them are transposed at a time, wherever
+    their sums lie; RUN_LENGTH are gathered before they are written, for rows of dweight often share
+    their place in the cache, and must not push each other out half written.
+    """
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef real rows[VL * RUN_LENGTH]
+    cdef vreal block[VL]
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
+    cdef Py_ssize_t item, group, panel, first, next_, last, k, lane, share, i, c, t, at
+    cdef const real* sums
+    for item in range(begin, end):
+        panel = item // g.channel_blocks % g.panels
+        group = item // g.channel_blocks // g.panels
+        last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
+        for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
+            next_ = min(first + RUN_LENGTH, last)
+            for lane from 0 <= lane < LANES by VL:
+                k = panel * LANES + lane
+                if k >= g.K:
+                    break
+                c, t = first // taps, first % taps
+                for at from first <= at < next_ by VL:
+                    for i in range(VL):
+                        block[i] = vzero()
+                        if at + i < next_:
+                            sums = g.partial + lane + LANES \
+                                * (((group * g.panels + panel) * taps + t) * g.C + c)
+                            block[i] = vload(sums)
+                            for share in range(1, g.sums):
+                                block[i] = block[i] + vload(sums + share * size)
+                            t += 1
+                            if t == taps:
+                                c, t = c + 1, 0
+                    vtranspose(block)
+                    for i in range(VL):
+                        vstore(rows + i * RUN_LENGTH + at - first, block[i])
+                for i in range(min(<Py_ssize_t> VL, g.K - k)):
+                    memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first, rows + i * RUN_LENGTH,
+                           (next_ - first) * sizeof(real))
+
+
 cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (share of the batch, group, panel of filters, block of 64 channels).
 
@@ -130,51 +177,21 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                     + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, chunk)
                 add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
                           channel, channels, q == 0 and piece == 0, total)
-
-
-cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the partial sums in order and write dweight; items are (group, panel, VL channels)."""
-    cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef vreal block[VL]
-    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
-    cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
-    cdef Py_ssize_t blocks = (g.C + VL - 1) // VL
-    cdef Py_ssize_t item, group, panel, c, k, t, lane, share, count, i
-    cdef const real* sums
-    cdef real* to
-    for item in range(begin, end):
-        c = item % blocks * VL
-        count = min(<Py_ssize_t> VL, g.C - c)
-        panel = item // blocks % g.panels
-        group = item // blocks // g.panels
-        for t in range(taps):
-            for lane from 0 <= lane < LANES by VL:
-                sums = g.partial + (((group * g.panels + panel) * taps + t) * g.C + c) * LANES + lane
-                for i in range(VL):
-                    block[i] = vzero()
-                    if i < count:
-                        block[i] = vload(sums + i * LANES)
-                        for share in range(1, g.sums):
-                            block[i] = block[i] + vload(sums + i * LANES + share * size)
-                vtranspose(block)
-                k = panel * LANES + lane
-                to = g.dweight + ((group * g.K + k) * g.C + c) * taps + t
-                for i in range(VL):
-                    if k + i < g.K:
-                        if taps == 1:
-                            vstore_n(to + i * g.C, block[i], count)
-                        else:
-                            vstore_strided(to + i * g.C * taps, taps, block[i], count)
+        if g.sums == 1 and g.part == g.parts - 1:
+            finish_weights(args, item, item + 1)  # while the sums are in the cache
 
 
 include "planes_gradient.pxi"
+include "columns_gradient.pxi"
 
 
 def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                            real[::1] partial, real[:, :, :, ::1] dweight, stride, pad,
-                           dilation, Py_ssize_t groups, Py_ssize_t sums, bint planes,
+                           dilation, Py_ssize_t groups, Py_ssize_t sums, int engine,
                            Py_ssize_t part, Py_ssize_t parts, int threads):
-    """dweight = gradient of the weights through `sums` partial sums (none where `planes`).
+    """dweight = gradient of the weights through `sums` partial sums (none with PLANES).
+
+    With PANELS filters are in the lanes, with LINES taps, with PLANES pixels of one channel.
 
     A part is a share of the pixels; after the last the partial sums are added and dweight is
     written.
@@ -200,7 +217,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.panels = (g.K + LANES - 1) // LANES
     g.sums, g.part, g.parts = sums, part, parts
     g.channel_blocks = (g.C + 63) // 64
-    if planes:
+    if engine == PLANES_ENGINE:
         items = dy.shape[1] * g.C
         with nogil:
             if dots_windows(&g):
@@ -210,8 +227,18 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                 run_items(dot_planes, &g, items, part, parts, 1, threads)
         return
     g.partial = &partial[0]
+    if engine == LINES_ENGINE:
+        items = sums * groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
+        # as few blocks as keep all threads busy
+        g.blocks = clamp((2 * threads + items - 1) // items if threads > 1 else 1,
+                         (g.K + 127) // 128, (g.K + TILE - 1) // TILE)
+        with nogil:
+            run_items(add_columns, &g, items * g.blocks, 0, 1, 1, threads)
+            if part == parts - 1:
+                run_items(finish_columns, &g, groups * g.K, 0, 1, 16, threads)
+        return
     items = sums * groups * g.panels * g.channel_blocks
     with nogil:
         run_items(add_partial_sums, &g, items, 0, 1, 1, threads)
-        if part == parts - 1:
-            run_items(finish_weights, &g, groups * g.panels * ((g.C + VL - 1) // VL), 0, 1, 1, threads)
+        if part == parts - 1 and sums > 1:
+            run_items(finish_weights, &g, groups * g.panels * g.channel_blocks, 0, 1, 1, threads)

@@ -1,5 +1,11 @@
 # Weights in the order in which the register tile reads them: panels of LANES channels.
 
+cdef extern from *:
+    """
+    enum { LINE = 64 / sizeof(real) };
+    """
+    enum: LINE                             # numbers of a cache line
+
 cdef struct Packing:
     const real* weight
     real* packed
@@ -32,6 +38,14 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
         panel = item // g.blocks % g.panels
         group = item // g.blocks // g.panels
         for k in range(first, min(first + 64, g.K)):
+            # rows of weights are far from each other: no hardware prefetcher sees them coming
+            w = g.weight + ((group * g.K + k + 4) * g.C + panel * LANES) * g.taps
+            for i from 0 <= i < min(<Py_ssize_t> LANES, g.C - panel * LANES) * g.taps by LINE:
+                vprefetch(w + i)
+            to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k + 4) * LANES
+            for t in range(g.taps):
+                for i from 0 <= i < LANES by LINE:
+                    vprefetch_write(to + t * g.K * LANES + i)
             for lane from 0 <= lane < LANES by VL:
                 count = g.C - panel * LANES - lane
                 w = g.weight + ((group * g.K + k) * g.C + panel * LANES + lane) * g.taps
