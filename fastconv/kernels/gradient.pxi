@@ -20,7 +20,7 @@ cdef extern from *:
 cdef struct WeightGradient:
     const real* x
     const real* dy
-    real* partial                          # [part][group][panel][r][s][c][LANES]
+    real* partial                          # [part][group][panel][r][s][c][LANES or VL]
     real* dweight                          # [k][c][r][s]
     Py_ssize_t N, groups, C, K
     Py_ssize_t xn, xc, xh, xw
@@ -33,21 +33,21 @@ cdef struct WeightGradient:
 
 cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
                           Py_ssize_t height, Py_ssize_t width, Py_ssize_t filters,
-                          real* chunk) noexcept nogil:
-    """chunk[pixel][LANES] = dy[filter][pixel], zero where there is no filter."""
+                          Py_ssize_t lanes, real* chunk) noexcept nogil:
+    """chunk[pixel][LANES] = dy[filter][pixel], zero in those of `lanes` that have no filter."""
     cdef vreal block[VL]
     cdef Py_ssize_t i, j, count, lane, k
     if yw != 1 or height * width < VL:
         for i in range(height):
             for j in range(width):
-                for lane in range(LANES):
+                for lane in range(lanes):
                     chunk[lane] = dy[lane * yk + i * yh + j * yw] if lane < filters else 0
                 chunk += LANES
         return
     for i in range(height):
         for j from 0 <= j < width by VL:
             count = min(<Py_ssize_t> VL, width - j)
-            for lane from 0 <= lane < LANES by VL:
+            for lane from 0 <= lane < lanes by VL:
                 for k in range(VL):
                     block[k] = vload_n(dy + (lane + k) * yk + i * yh + j, count) \
                         if lane + k < filters else vzero()
@@ -60,10 +60,12 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
 
 cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                     Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
-                    Py_ssize_t channel, Py_ssize_t channels, bint fresh,
+                    Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes, bint fresh,
                     real* total) noexcept nogil:
-    """Add a chunk's products to total[r][s][c][LANES] for `channels` channels from `channel`;
+    """Add a chunk's products to total[r][s][c][lanes] for `channels` channels from `channel`;
     a fresh chunk is the first."""
+    cdef const real* at
+    cdef real* to
     cdef Nest nest
     cdef Py_ssize_t r, s, i0, i1, j0, j1, pieces, piece, first, count
     nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, fresh
@@ -78,19 +80,29 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
             nest.n2, nest.n3 = i1 - i0, j1 - j0
             if nest.n2 == 0 or nest.n3 == 0:
                 if fresh:
-                    memset(total + ((r * g.columns.taps + s) * g.C + channel) * LANES, 0,
-                           channels * LANES * sizeof(real))
+                    memset(total + ((r * g.columns.taps + s) * g.C + channel) * lanes, 0,
+                           channels * lanes * sizeof(real))
                 continue
             for piece in range(pieces):
                 first = channel + piece * channels // pieces
                 count = channel + (piece + 1) * channels // pieces - first
-                wide_tile(
-                    <int> count,
-                    x + first * g.xc
-                    + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh
-                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw,
-                    g.xc, chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
-                    <vreal*> (total + ((r * g.columns.taps + s) * g.C + first) * LANES))
+                at = x + first * g.xc \
+                    + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
+                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
+                to = total + ((r * g.columns.taps + s) * g.C + first) * lanes
+                if lanes == VL:
+                    slim_tile(<int> count, at, g.xc,
+                              chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
+                              <vreal*> to)
+                else:
+                    wide_tile(<int> count, at, g.xc,
+                              chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
+                              <vreal*> to)
+
+
+cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) noexcept nogil:
+    """One vector will do for the last filters."""
+    return VL if g.K - panel * LANES <= VL else LANES
 
 
 cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -105,25 +117,25 @@ cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef vreal block[VL]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
-    cdef Py_ssize_t item, group, panel, first, next_, last, k, lane, share, i, c, t, at
+    cdef Py_ssize_t item, group, panel, first, next_, last, k, lane, lanes, share, i
+    cdef Py_ssize_t c, t, at
     cdef const real* sums
     for item in range(begin, end):
         panel = item // g.channel_blocks % g.panels
         group = item // g.channel_blocks // g.panels
+        lanes = panel_lanes(g, panel)
         last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
         for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
             next_ = min(first + RUN_LENGTH, last)
-            for lane from 0 <= lane < LANES by VL:
+            for lane from 0 <= lane < lanes by VL:
                 k = panel * LANES + lane
-                if k >= g.K:
-                    break
                 c, t = first // taps, first % taps
                 for at from first <= at < next_ by VL:
                     for i in range(VL):
                         block[i] = vzero()
                         if at + i < next_:
-                            sums = g.partial + lane + LANES \
-                                * (((group * g.panels + panel) * taps + t) * g.C + c)
+                            sums = g.partial + (group * g.panels + panel) * taps * g.C * LANES \
+                                + (t * g.C + c) * lanes + lane
                             block[i] = vload(sums)
                             for share in range(1, g.sums):
                                 block[i] = block[i] + vload(sums + share * size)
@@ -147,7 +159,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef real chunk[CHUNK * LANES]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t item, rest, channel, channels, panel, group, share, n, i, j, height
-    cdef Py_ssize_t pieces, piece, right, bottom, filters, row_chunks, chunks, q, first
+    cdef Py_ssize_t pieces, piece, right, bottom, filters, lanes, row_chunks, chunks, q, first
     cdef real* total
     pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
     height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
@@ -160,6 +172,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         total = g.partial + rest * taps * g.C * LANES
         panel = rest % g.panels
         filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
+        lanes = panel_lanes(g, panel)
         rest //= g.panels
         group = rest % g.groups
         share = rest // g.groups
@@ -174,9 +187,9 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                 right = (piece + 1) * g.columns.outputs // pieces
                 transpose_chunk(
                     g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
-                    + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, chunk)
+                    + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, lanes, chunk)
                 add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
-                          channel, channels, q == 0 and piece == 0, total)
+                          channel, channels, lanes, q == 0 and piece == 0, total)
         if g.sums == 1 and g.part == g.parts - 1:
             finish_weights(args, item, item + 1)  # while the sums are in the cache
 

@@ -20,7 +20,7 @@ cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     for item in range(begin, end):
         first = item % g.panels * LANES
         transpose_chunk(g.weight + (item // g.panels * g.K + first) * size, size, 0, 1, 1, size,
-                        min(<Py_ssize_t> LANES, g.K - first), g.packed + item * size * LANES)
+                        min(<Py_ssize_t> LANES, g.K - first), LANES, g.packed + item * size * LANES)
 
 
 cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
