@@ -12,7 +12,7 @@ from .memory import format_bytes
 __all__ = ["AlgorithmCost", "ConvolutionCosts", "Target", "choose", "convolution_costs", "few"]
 
 BYTES_PER_NS = 12.0  # of unfolding, and of first touching memory
-PACKED_BYTES_PER_NS = 8.0  # of mirroring, packing and transforming weights
+PACKED_BYTES_PER_NS = 8.0  # of transforming weights
 STREAM_BYTES_PER_NS = 28.0  # of weights that do not stay in the cache
 FOLDED_TAPS, FOLDED_WIDTH = 128, 4096  # what the stack of kernels/folded.pxi holds
 
@@ -209,12 +209,12 @@ def convolution_costs(
         one = replace(minimal, N=1)  # the size of the tile must not hang on the batch
         m = min(sizes, key=lambda m: _winograd(one, m, on, None, 1).seconds)
         best = _winograd(minimal, m, on, limit, threads)
-        mirrored, packing = 0, 0.0
-        if direction != "forward":  # the weights change with every step: packed in the call
-            mirrored = geometry.nbytes((g.K, g.C, 3, 3), size)
-            packing = (best.packed + mirrored) / PACKED_BYTES_PER_NS * 1e-9
+        packed, packing = best.packed, 0.0
+        if direction != "forward":  # the weights change with every step: transformed in the call
+            packed = minimal.winograd_packed_bytes(m, size, on.lanes)
+            packing = packed / PACKED_BYTES_PER_NS * 1e-9
         found["winograd"] = AlgorithmCost(
-            max(best.workspace, sums), best.packed + mirrored, output, passes * g.multiply_adds,
+            max(best.workspace, sums), packed, output, passes * g.multiply_adds,
             best.seconds + packing + (passes - 1) * direct, max(best.least, sums), best.tile,
         )  # fmt: skip
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import costs, kernels, memory, threads
 from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .packing import PackedWeight, pack_backward
+from .packing import PackedWeight, pack_backward, transform
 
 ONES, ZEROS = (1, 1), (0, 0)
 #: Input channels of a group that are too few rows for the tile of the gradient of the weights.
@@ -98,8 +98,17 @@ def winograd_forward(
 
     So infinities, NaN and what overflows on the way come out as the direct sum has them.
     """
+    for n in winograd(g, cost, x, weight.transformed(cost.tile), bias, y, relu):
+        one = slice(n, n + 1)
+        direct_forward(replace(g, N=1), x[one], weight, bias, y[one], relu)
+
+
+def winograd(
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, u: np.ndarray,
+    bias: np.ndarray | None, y: np.ndarray, relu: bool,
+) -> np.ndarray:  # fmt: skip
+    """Run the blocks of tiles; return the images with a result that is not finite."""
     module, m = kernels.module(x.dtype), cost.tile
-    u = weight.transformed(m)
     length = 2 * module.tile_pixels
     slot = g.winograd_slot_bytes(m, length, x.itemsize, module.lanes)
     slots = cost.workspace // slot
@@ -109,9 +118,7 @@ def winograd_forward(
             module.winograd, x, u, bias, y, block.view(x.dtype), broken, m, length, g.pad, relu,
             work=g.multiply_adds, most=slots,
         )  # fmt: skip
-    for n in np.flatnonzero(broken):
-        one = slice(n, n + 1)
-        direct_forward(replace(g, N=1), x[one], weight, bias, y[one], relu)
+    return np.flatnonzero(broken)
 
 
 def winograd_input(
@@ -120,10 +127,11 @@ def winograd_input(
 ) -> None:  # fmt: skip
     """dx as the convolution of dy with the weights mirrored, filters and channels exchanged."""
     with memory.Lent() as lent:
-        turned = lent.packed(weight.nbytes, weight.dtype).reshape(g.C, g.K, 3, 3)
-        turned[...] = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-        packed = PackedWeight(turned, 1, planes=False, lent=lent)
-        winograd_forward(g.mirrored(), cost, dy, packed, None, dx, False)
+        u = transform(weight, cost.tile, True, lent.packed)
+        broken = winograd(g.mirrored(), cost, dy, u, None, dx, False)
+    for n in broken:
+        one = slice(n, n + 1)
+        direct_input(replace(g, N=1), dy[one], weight, dx[one])
 
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
