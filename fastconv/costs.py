@@ -14,6 +14,7 @@ __all__ = ["AlgorithmCost", "ConvolutionCosts", "Target", "choose", "convolution
 BYTES_PER_NS = 12.0  # of unfolding, and of first touching memory
 PACKED_BYTES_PER_NS = 8.0  # of transforming weights
 STREAM_BYTES_PER_NS = 28.0  # of weights that do not stay in the cache
+FOLDED = 1.25  # how much longer a gradient of the input that is folded takes
 FOLDED_TAPS, FOLDED_WIDTH = 128, 4096  # what the stack of kernels/folded.pxi holds
 
 
@@ -69,7 +70,8 @@ class AlgorithmCost:
     Attributes
     ----------
     workspace, packed, output : int
-        Bytes of scratch memory, of packed weights, and of the result.
+        Bytes of scratch memory, of packed weights as `prepare_conv2d` keeps them (a call on
+        plain weights packs no more), and of the result.
     multiply_adds : int
         Of the convolution itself, whatever the algorithm saves.
     seconds : float
@@ -181,11 +183,13 @@ def convolution_costs(
     if direction == "forward":
         packed = unfolded_packed = _packed(g.K // g.groups, g.packed_bytes(size, on.lanes), on)
         sums, output, passes = 0, outputs * size, 1
-        minimal = g
+        minimal, others = g, 0.0
     else:
         packed = _packed(g.C // g.groups, g.packed_backward_bytes(size, on.lanes), on)
+        others = direct  # the gradient of the weights, by whatever algorithm
         if folds(g, on.lanes):
             packed = 0
+            direct *= FOLDED
         unfolded_packed = _packed(g.taps, -(-g.taps // on.lanes) * on.lanes * g.K * size, on)
         sums = g.weight_gradient_bytes(size, on.lanes)
         if direction == "input" or few(g.K // g.groups, on.lanes):
@@ -197,11 +201,11 @@ def convolution_costs(
     unfolding = (2 * passes * unfolded / BYTES_PER_NS) * 1e-9
     found = {
         "direct": AlgorithmCost(
-            sums, packed, output, passes * g.multiply_adds, passes * direct, sums
+            sums, packed, output, passes * g.multiply_adds, direct + others, sums
         ),
         "im2col": AlgorithmCost(
             sums + unfolded, unfolded_packed, output, passes * g.multiply_adds,
-            passes * direct + unfolding, sums + unfolded,
+            direct + others + unfolding, sums + unfolded,
         ),
     }  # fmt: skip
     if g.suits_winograd:
@@ -215,7 +219,7 @@ def convolution_costs(
             packing = packed / PACKED_BYTES_PER_NS * 1e-9
         found["winograd"] = AlgorithmCost(
             max(best.workspace, sums), packed, output, passes * g.multiply_adds,
-            best.seconds + packing + (passes - 1) * direct, max(best.least, sums), best.tile,
+            best.seconds + packing + others, max(best.least, sums), best.tile,
         )  # fmt: skip
     return found
 
@@ -234,7 +238,8 @@ def _winograd(
     if limit is not None:
         slots = max(1, min(slots, (limit - transformed) // slot))
     tiles = g.N * g.winograd_tiles(m)
-    filters = -(-g.K // on.lanes) * on.lanes
+    vector = on.lanes // 2  # half a panel is multiplied where that is enough
+    filters = -(-g.K // vector) * vector
     products = tiles * (m + 2) ** 2 * g.C * filters / on.rate
     transforms = tiles * (g.C * WINOGRAD_INPUT[m] + filters * WINOGRAD_OUTPUT[m]) * on.step
     stream = transformed * g.winograd_blocks(m, on.block) / STREAM_BYTES_PER_NS

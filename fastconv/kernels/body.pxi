@@ -7,6 +7,7 @@
 include "vec.pxi"
 include "axes.pxi"
 include "tile.pxi"
+include "slim_tile.pxi"
 include "convolution.pxi"
 include "planes.pxi"
 include "lines.pxi"

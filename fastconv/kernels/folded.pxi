@@ -84,7 +84,8 @@ cdef inline void fold_row(const Axis* axis, const FoldedChunk* at, const real** 
             value = vload(row + q)
             for b in range(n):
                 for a in range(axis.taps):
-                    value = value + vload(lines[b] + a * axis.every * at.plane + q - shift - a * move)
+                    value = value + vload(
+                        lines[b] + a * axis.every * at.plane + q - shift - a * move)
             vstore(row + q, value)
         else:
             for a in range(axis.taps):
@@ -125,7 +126,8 @@ cdef void fold_chunk(const Folded* g, const FoldedChunk* at, const real* columns
                         lines[n] = columns + y * g.columns.outputs + at.left - at.origin \
                             + ((rows.first + t * rows.every) * S + axis.first) * at.plane
                         n += 1
-                fold_row(&axis, at, lines, n, dx + (q * g.rows.stride + i) * g.columns.inputs + start)
+                fold_row(&axis, at, lines, n,
+                         dx + (q * g.rows.stride + i) * g.columns.inputs + start)
                 q += 1
             start += axis.outputs
 

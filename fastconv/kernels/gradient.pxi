@@ -7,20 +7,21 @@
 #   dy[n, panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]   (stack)
 #   total[r][s][c][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
 #
-# A chunk is one block of the sum.  Totals live in a partial sum of the workspace; the
+# Where the last panel has at most VL filters it is a single vector wide.  A chunk is one block
+# of the sum.  Totals live in a partial sum of the workspace; the
 # partial sums, of which the geometry fixes the number, are added in order at the end.
 
 cdef extern from *:
     """
     enum { CHUNK = 128, RUN_LENGTH = 256 };
     """
-    enum: CHUNK
-    enum: RUN_LENGTH
+    enum: CHUNK                            # output pixels at the most
+    enum: RUN_LENGTH                       # numbers of dweight that are written at once
 
 cdef struct WeightGradient:
     const real* x
     const real* dy
-    real* partial                          # [part][group][panel][r][s][c][LANES or VL]
+    real* partial                          # [part][group][panel][r][s][c][lanes]
     real* dweight                          # [k][c][r][s]
     Py_ssize_t N, groups, C, K
     Py_ssize_t xn, xc, xh, xw
@@ -120,10 +121,12 @@ cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t item, group, panel, first, next_, last, k, lane, lanes, share, i
     cdef Py_ssize_t c, t, at
     cdef const real* sums
+    cdef const real* panel_sums
     for item in range(begin, end):
         panel = item // g.channel_blocks % g.panels
         group = item // g.channel_blocks // g.panels
         lanes = panel_lanes(g, panel)
+        panel_sums = g.partial + (group * g.panels + panel) * taps * g.C * LANES
         last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
         for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
             next_ = min(first + RUN_LENGTH, last)
@@ -134,8 +137,7 @@ cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     for i in range(VL):
                         block[i] = vzero()
                         if at + i < next_:
-                            sums = g.partial + (group * g.panels + panel) * taps * g.C * LANES \
-                                + (t * g.C + c) * lanes + lane
+                            sums = panel_sums + (t * g.C + c) * lanes + lane
                             block[i] = vload(sums)
                             for share in range(1, g.sums):
                                 block[i] = block[i] + vload(sums + share * size)
