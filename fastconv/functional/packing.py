@@ -55,14 +55,15 @@ class PackedWeight:
             self._data: np.ndarray | None = self.weight.reshape(-1)
         else:
             self.weight = checks.contiguous(weight)
-            self._data = None  # packed in a call only where it is read
+            # in a call what is long is packed where it is read: Winograd does without panels
+            short = weight[0].size <= SHORT_SUM
+            self._data = pack(self.weight, groups, self._take) if keep or short else None
             if keep:
-                self._data = pack(self.weight, groups, self._take)
                 self.weight = None
         #: The weights as they lie, where a kernel may read them so: all if there are few
         #: filters, else those of sums so short that they are kept beside the panels.
         self.plain: np.ndarray | None = self._data if planes else None
-        if not planes and weight[0].size <= SHORT_SUM:
+        if not planes and short:
             self.plain = np.array(weight, order="C").reshape(-1)
 
     @property

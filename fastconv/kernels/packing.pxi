@@ -29,9 +29,6 @@ cdef void turn_filter(const real* w, Py_ssize_t taps, Py_ssize_t channels, real*
     cdef vreal block[VL]
     cdef Py_ssize_t lane, t, count, i
     for lane from 0 <= lane < LANES by VL:
-        if taps == 1:
-            vstore(to + lane, vload_n(w + lane, channels - lane))
-            continue
         for t from 0 <= t < taps by VL:
             count = min(<Py_ssize_t> VL, taps - t)
             for i in range(VL):
@@ -67,6 +64,10 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
         for k in range(first, min(first + 64, g.K)):
             w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
             to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
+            if g.taps == 1:
+                for i from 0 <= i < LANES by VL:
+                    vstore(to + i, vload_n(w + i, channels - i))
+                continue
             prefetch_filter(w + 4 * g.C * g.taps, channels * g.taps)
             for t in range(g.taps):
                 for i from 4 * LANES <= i < 5 * LANES by LINE:
