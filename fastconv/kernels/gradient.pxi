@@ -148,8 +148,8 @@ cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     for i in range(VL):
                         vstore(rows + i * RUN_LENGTH + at - first, block[i])
                 for i in range(min(<Py_ssize_t> VL, g.K - k)):
-                    memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first, rows + i * RUN_LENGTH,
-                           (next_ - first) * sizeof(real))
+                    memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first,
+                           rows + i * RUN_LENGTH, (next_ - first) * sizeof(real))
 
 
 cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -149,8 +149,9 @@ cdef inline void transform_input(const Winograd* g, const int m, const real* x, 
 
 
 cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
-                                  Py_ssize_t plane, Py_ssize_t lanes, Py_ssize_t count, Py_ssize_t rows, Py_ssize_t columns,
-                                  Py_ssize_t channels, const real* bias, real* y) noexcept nogil:
+                                  Py_ssize_t plane, Py_ssize_t lanes, Py_ssize_t count,
+                                  Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels,
+                                  const real* bias, real* y) noexcept nogil:
     """Write the outputs of `count` <= max(1, VL / m) tiles for VL channels from y on.
 
     Returns whether all are finite.
