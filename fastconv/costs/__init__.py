@@ -16,7 +16,7 @@ from .choice import ConvolutionCosts, choose
 from .local import active
 from .model import AlgorithmCost, convolution_costs, winograd_cost
 from .table import SHIPPED, Table
-from .target import Target, few
+from .target import Target, few, folds
 
 __all__ = [
     "SHIPPED",
@@ -28,5 +28,6 @@ __all__ = [
     "choose",
     "convolution_costs",
     "few",
+    "folds",
     "winograd_cost",
 ]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .. import geometry
 from ..geometry import Conv2DGeometry
 from . import seconds
-from .target import Target
+from .target import Target, folds
 
 __all__ = ["AlgorithmCost", "convolution_costs", "winograd_cost"]
 
@@ -20,7 +20,8 @@ class AlgorithmCost:
     Attributes
     ----------
     workspace, packed, output : int
-        Bytes of scratch memory, of packed weights, and of the result.
+        Bytes of scratch memory, of packed weights as `prepare_conv2d` keeps them (a call on
+        plain weights packs no more), and of the result.
     multiply_adds : int
         Of the convolution itself, whatever the algorithm saves.
     seconds : float
@@ -61,7 +62,7 @@ def _shared(g: Conv2DGeometry, on: Target, direction: str) -> _Shared:
     if direction == "input":
         return _Shared(output, 2 * g.multiply_adds, 0, 0.0)
     sums = 0 if on.few(g.K // g.groups) else g.weight_gradient_bytes(size, on.lanes)
-    took = seconds.weight_gradient(g, on, g.C // g.groups)
+    took = seconds.weight_gradient(g, on)
     return _Shared(output, 2 * g.multiply_adds, sums, took)
 
 
@@ -77,6 +78,7 @@ def convolution_costs(
         packed = unfolded_packed = _packed(g.K // g.groups, g.packed_bytes(size, on.lanes), on)
     else:
         packed = _packed(g.C // g.groups, g.packed_backward_bytes(size, on.lanes), on)
+        packed = 0 if folds(g, on.lanes) else packed
         unfolded_packed = _packed(g.taps, -(-g.taps // on.lanes) * on.lanes * g.K * size, on)
     found = {
         "direct": AlgorithmCost(
@@ -124,10 +126,11 @@ def winograd_cost(
     slots = max(1, min(threads, minimal.winograd_blocks(m, on.block)))
     if limit is not None:
         slots = max(1, min(slots, (limit - transformed) // slot))
-    packed = minimal.packed_bytes(on.itemsize, on.lanes) + transformed
     took = shared.seconds + seconds.winograd(minimal, m, on)
-    if direction != "forward":  # the weights change with every step: packed in the call
-        packed += geometry.nbytes((g.K, g.C, 3, 3), on.itemsize)
+    if direction == "forward":
+        packed = minimal.packed_bytes(on.itemsize, on.lanes) + transformed
+    else:  # the weights change with every step: transformed as they lie, in the call
+        packed = transformed
         took += packed / on.table.transform * 1e-9
     return AlgorithmCost(
         max(slots * slot, shared.sums), packed, shared.output, shared.multiply_adds, took,

@@ -6,13 +6,12 @@ Good for comparing algorithms: what all of them share is left out.
 from __future__ import annotations
 
 from ..geometry import SLAB_BYTES, Conv2DGeometry
-from .target import Target
+from .target import Target, folds
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd"]
 
-#: Input channels below which the gradient of the weights has too few sums at a time to keep the
-#: multiply-add units busy: two vectors each, and a unit takes four steps for one.
-BUSY = 4
+#: How much longer a gradient of the input that is folded takes than its products.
+FOLDED = 1.25
 
 
 def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
@@ -20,6 +19,8 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
     channels, filters = g.C // g.groups, g.K // g.groups
     if direction == "forward" or channels == filters == 1:  # depthwise: the same both ways
         return _product(g, on, filters, g.taps, g.OH * g.OW)
+    if folds(g, on.lanes):
+        return FOLDED * g.multiply_adds / (on.table.rate * 4 / on.itemsize) * 1e-9
     if on.few(channels):
         rate = min(on.table.rate, on.table.few * channels) * 4 / on.itemsize
         return g.multiply_adds / rate * 1e-9
@@ -43,21 +44,22 @@ def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> floa
     if direction == "input":
         return took
     if on.few(filters):
-        return took + weight_gradient(g, on, g.C // g.groups)
-    return took + unfolding + weight_gradient(g, on, g.taps)
+        return took + weight_gradient(g, on)
+    return took + unfolding + weight_gradient(g, on)
 
 
-def weight_gradient(g: Conv2DGeometry, on: Target, rows: int) -> float:
-    """The gradient of the weights, `rows` channels or columns of a group for each pixel."""
-    rate = on.table.rate * 4 / on.itemsize * min(1.0, rows / BUSY)
-    return g.N * g.OH * g.OW * g.groups * on.padded(g.K // g.groups) * g.taps / rate * 1e-9
+def weight_gradient(g: Conv2DGeometry, on: Target) -> float:
+    """The gradient of the weights; a last panel of at most a vector takes half."""
+    rate = on.table.rate * 4 / on.itemsize
+    return g.N * g.OH * g.OW * g.groups * on.padded(g.K // g.groups, 1) * g.taps / rate * 1e-9
 
 
 def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
     """F(m x m, 3x3), the weights transformed before."""
     table = on.table
     tiles = g.N * g.winograd_tiles(m)
-    filters = -(-g.K // on.lanes) * on.lanes
+    vector = on.lanes // 2  # half a panel is multiplied where that is enough
+    filters = -(-g.K // vector) * vector
     products = tiles * (m + 2) ** 2 * g.C * filters / (table.rate * 4 / on.itemsize)
     transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
     stream = transformed * g.winograd_blocks(m, on.block) / table.stream

@@ -26,7 +26,7 @@ class Table:
     memory : float
         Bytes a nanosecond that come and go where the whole batch is unfolded.
     pack, transform : float
-        Bytes a nanosecond of packed weights, and of those mirrored and transformed.
+        Bytes a nanosecond of packed weights, and of those transformed for Winograd.
     input2, output2, input4, output4 : float
         Nanoseconds to transform the input of a Winograd tile, a channel, and its output, a
         filter: F(2x2, 3x3) and F(4x4, 3x3).

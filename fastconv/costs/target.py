@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..geometry import Conv2DGeometry
 from .table import Table
 
-__all__ = ["Target", "few"]
+__all__ = ["Target", "few", "folds"]
+
+FOLDED_TAPS, FOLDED_WIDTH = 128, 4096  # what the stack of kernels/folded.pxi holds
 
 
 def few(channels: int, lanes: int) -> bool:
     """Return whether a group has so few output channels that pixels fill the lanes instead."""
     return 4 * channels <= lanes
+
+
+def folds(g: Conv2DGeometry, lanes: int) -> bool:
+    """Return whether the gradient of the input is a product with all taps, folded in the cache.
+
+    It wins where input channels would leave half of the lanes empty; the columns of a row of
+    the output have to fit the kernel's stack.
+    """
+    return (
+        2 * g.C // g.groups <= lanes
+        and g.K > g.groups
+        and 1 < g.R * g.S <= FOLDED_TAPS
+        and g.W <= FOLDED_WIDTH
+        and g.OH * g.OW >= lanes
+    )
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class Target:
         """Return whether pixels fill the lanes for so few output channels of a group."""
         return few(channels, self.lanes)
 
-    def padded(self, channels: int) -> int:
-        """Output channels of a group with those that only fill a panel."""
-        return channels if self.few(channels) else -(-channels // self.lanes) * self.lanes
+    def padded(self, channels: int, vectors: int = 2) -> int:
+        """Output channels of a group with those that only fill a panel of so many vectors."""
+        width = self.lanes * vectors // 2
+        return channels if self.few(channels) else -(-channels // width) * width

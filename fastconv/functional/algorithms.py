@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 
 from .. import costs, kernels, memory, threads
 from ..geometry import SUM_LENGTH, Conv2DGeometry
 from .checks import is_finite
-from .packing import PackedWeight, engine, few_filters, pack_backward
+from .packing import PackedWeight, engine, few_filters, pack_backward, transform
 from .unfolded import unfolded_backward, unfolded_forward
+
+#: Input channels of a group that are too few rows for the tile of the gradient of the weights.
+FEW_ROWS = 4
 
 
 def direct_forward(
@@ -72,8 +76,17 @@ def winograd_forward(
 
     So infinities, NaN and what overflows on the way come out as the direct sum has them.
     """
+    for n in winograd(g, cost, x, weight.transformed(cost.tile), bias, y, relu):
+        one = slice(n, n + 1)
+        direct_forward(replace(g, N=1), x[one], weight, bias, y[one], relu)
+
+
+def winograd(
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, u: np.ndarray,
+    bias: np.ndarray | None, y: np.ndarray, relu: bool,
+) -> np.ndarray:  # fmt: skip
+    """Run the blocks of tiles; return the images with a result that is not finite."""
     module, m = kernels.module(x.dtype), cost.tile
-    u = weight.transformed(m)
     length = 2 * module.tile_pixels
     slot = g.winograd_slot_bytes(m, length, x.itemsize, module.lanes)
     slots = cost.workspace // slot
@@ -83,9 +96,7 @@ def winograd_forward(
             module.winograd, x, u, bias, y, block.view(x.dtype), broken, m, length, g.pad, relu,
             work=g.multiply_adds, most=slots,
         )  # fmt: skip
-    for n in np.flatnonzero(broken):
-        one = slice(n, n + 1)
-        direct_forward(replace(g, N=1), x[one], weight, bias, y[one], relu)
+    return np.flatnonzero(broken)
 
 
 def winograd_input(
@@ -94,10 +105,11 @@ def winograd_input(
 ) -> None:  # fmt: skip
     """dx as the convolution of dy with the weights mirrored, filters and channels exchanged."""
     with memory.Lent() as lent:
-        turned = lent.packed(weight.nbytes, weight.dtype).reshape(g.C, g.K, 3, 3)
-        turned[...] = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-        packed = PackedWeight(turned, 1, planes=False, lent=lent)
-        winograd_forward(g.mirrored(), cost, dy, packed, None, dx, False)
+        u = transform(weight, cost.tile, True, lent.packed)
+        broken = winograd(g.mirrored(), cost, dy, u, None, dx, False)
+    for n in broken:
+        one = slice(n, n + 1)
+        direct_input(replace(g, N=1), dy[one], weight, dx[one])
 
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
@@ -105,22 +117,43 @@ def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.n
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
+    module = kernels.module(dx.dtype)
+    if costs.folds(g, module.lanes):
+        threads.run(
+            module.conv2d_backward_input_folded, dy, weight.reshape(-1), dx, g.R, g.S, g.stride,
+            g.pad, g.dilation, g.groups, SUM_LENGTH, work=g.multiply_adds,
+        )  # fmt: skip
+        return
     with memory.Lent() as lent:
         data, how = pack_backward(weight, g.groups, lent)
         threads.run(
-            kernels.module(dx.dtype).conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
+            module.conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
             g.pad, g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
         )  # fmt: skip
 
 
 def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray) -> None:
     """dweight through partial sums in the workspace."""
-    lanes = kernels.lanes(x.dtype)
-    planes = costs.few(g.K // g.groups, lanes)
-    size = 0 if planes else g.weight_gradient_bytes(x.itemsize, lanes)
+    module = kernels.module(x.dtype)
+    how = weight_engine(module, g)
+    size = 0 if how == module.PLANES else g.weight_gradient_bytes(x.itemsize, module.lanes)
     with memory.workspace(size) as block:
-        threads.run(
-            kernels.module(x.dtype).conv2d_backward_weight, x, dy, block.view(x.dtype), dweight,
-            g.stride, g.pad, g.dilation, g.groups, g.partial_sums(lanes), planes,
-            work=g.multiply_adds,
-        )  # fmt: skip
+
+        def run(engine: int) -> None:
+            threads.run(
+                module.conv2d_backward_weight, x, dy, block.view(x.dtype), dweight, g.stride,
+                g.pad, g.dilation, g.groups, g.partial_sums(module.lanes), engine,
+                work=g.multiply_adds,
+            )  # fmt: skip
+
+        run(how)
+        if how == module.LINES and g.padded and not is_finite(dweight):
+            run(module.PANELS)  # no NaN from an infinite dy and a padded zero
+
+
+def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:
+    """Return what lies in the vector lanes for the gradient of the weights."""
+    if costs.few(g.K // g.groups, module.lanes):
+        return module.PLANES
+    few_rows = g.C // g.groups <= FEW_ROWS and g.R * g.S > 1
+    return module.LINES if few_rows else module.PANELS

@@ -166,7 +166,7 @@ def dense_backward(
         with memory.workspace(panels * lanes * inputs * x.itemsize) as block:
             threads.run(
                 kernel.conv2d_backward_weight, as_pixels(x), as_pixels(dy), block.view(x.dtype),
-                dweight.reshape(units, inputs, 1, 1), ONES, ZEROS, ONES, 1, 1, False,
+                dweight.reshape(units, inputs, 1, 1), ONES, ZEROS, ONES, 1, 1, kernel.PANELS,
                 work=work,
             )  # fmt: skip
     return dx, dweight, dbias

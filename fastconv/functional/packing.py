@@ -37,7 +37,7 @@ class PackedWeight:
     """
 
     __slots__ = (
-        "_lock", "_take", "_transformed", "data", "dtype", "finite", "groups", "planes", "shape",
+        "_data", "_lock", "_take", "_transformed", "dtype", "finite", "groups", "planes", "shape",
         "weight",
     )  # fmt: skip
 
@@ -53,14 +53,25 @@ class PackedWeight:
         plain = checks.contiguous(weight)
         if keep and planes:
             plain = memory.copied(weight)  # what is kept must not follow the caller's array
-        self.data = plain.reshape(-1) if planes else pack(plain, groups, self._take)
+        #: In a call what is long is packed where it is read: Winograd does without panels.
+        self._data = plain.reshape(-1) if planes else None
+        if keep and not planes:
+            self._data = pack(plain, groups, self._take)
         self.weight = plain if planes or not keep else None
         self.finite = checks.is_finite(weight) if keep else None
 
     @property
+    def data(self) -> np.ndarray:
+        """The weights as the kernels read them: panels, or plain where there are few filters."""
+        if self._data is None:
+            assert self.weight is not None
+            self._data = pack(self.weight, self.groups, self._take)
+        return self._data
+
+    @property
     def nbytes(self) -> int:
         """Bytes of packed memory, the transformed weights of Winograd among them once made."""
-        own = 0 if self.planes else self.data.nbytes
+        own = 0 if self.planes or self._data is None else self._data.nbytes
         return own + sum(u.nbytes for u in self._transformed.values())
 
     def transformed(self, m: int) -> np.ndarray:
@@ -71,12 +82,11 @@ class PackedWeight:
             return self._transformed[m]
 
     def _transform(self, m: int) -> np.ndarray:
-        panels = self.data
-        if self.planes:
-            panels = pack(self.data.reshape(self.shape), 1, self._take)
-        u = self._take(panels.nbytes // 9 * (m + 2) ** 2, self.dtype)
+        if self.weight is not None:
+            return transform(self.weight, m, False, self._take)
+        u = self._take(self.data.nbytes // 9 * (m + 2) ** 2, self.dtype)
         threads.run(
-            kernels.module(self.dtype).winograd_weight, panels, u, self.shape[1], m,
+            kernels.module(self.dtype).winograd_panels, self.data, u, self.shape[1], m,
             work=threads.MOVE * u.size,
         )  # fmt: skip
         return u
@@ -129,6 +139,22 @@ def pack(weight: np.ndarray, groups: int, take: Take = memory.packed) -> np.ndar
         work=threads.MOVE * data.size,
     )  # fmt: skip
     return data
+
+
+def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarray:
+    """Return `weight` (K, C, 3, 3) for F(m x m, 3x3): [panel][e][c][lanes].
+
+    Where it is `turned` for the gradient of the input filters are c, and taps mirrored.
+    """
+    lanes = kernels.lanes(weight.dtype)
+    outputs, channels = weight.shape[1::-1] if turned else weight.shape[:2]
+    nbytes = -(-outputs // lanes) * lanes * channels * (m + 2) ** 2 * weight.itemsize
+    u = take(nbytes, weight.dtype)
+    threads.run(
+        kernels.module(weight.dtype).winograd_weight, weight, u, m, turned,
+        work=threads.MOVE * u.size,
+    )  # fmt: skip
+    return u
 
 
 def pack_backward(

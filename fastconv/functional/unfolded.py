@@ -114,12 +114,12 @@ def _weight_gradient(
             first, last = part * g.N // parts, (part + 1) * g.N // parts
             for at in slabs(g, size, *((0, g.N) if whole else (first, last))):
                 threads.run(
-                    module.add_columns, _unfold(g, at, x, block),
+                    module.add_slab, _unfold(g, at, x, block),
                     dy[at.first : at.last, :, at.top : at.bottom],
                     sums.reshape(-1) if whole else sums[part], g.groups, parts if whole else 1,
                     not whole and (at.first, at.top) != (first, 0), work=_share(g, at),
                 )  # fmt: skip
-        module.finish_columns(
+        module.finish_slabs(
             sums.reshape(-1), dweight.reshape(g.K, g.taps), g.groups, parts,
             threads.get_num_threads() if sums.size > threads.SMALL_WORK else 1,
         )  # fmt: skip

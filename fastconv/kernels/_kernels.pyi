@@ -61,6 +61,21 @@ def conv2d_backward_input(
     parts: int,
     threads: int,
 ) -> None: ...
+def conv2d_backward_input_folded(
+    dy: Array,
+    weight: Array,
+    dx: Array,
+    R: int,
+    S: int,
+    stride: Pair,
+    pad: Pair,
+    dilation: Pair,
+    groups: int,
+    block: int,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
 def conv2d_backward_weight(
     x: Array,
     dy: Array,
@@ -71,12 +86,12 @@ def conv2d_backward_weight(
     dilation: Pair,
     groups: int,
     sums: int,
-    planes: bool,
+    engine: int,
     part: int,
     parts: int,
     threads: int,
 ) -> None: ...
-def add_columns(
+def add_slab(
     col: Array,
     dy: Array,
     partial: Array,
@@ -87,7 +102,7 @@ def add_columns(
     parts: int,
     threads: int,
 ) -> None: ...
-def finish_columns(
+def finish_slabs(
     partial: Array, dweight: Array, groups: int, sums: int, threads: int
 ) -> None: ...
 def channel_sums(dy: Array, out: Array, threads: int) -> None: ...
@@ -183,8 +198,11 @@ def winograd(
     parts: int,
     threads: int,
 ) -> None: ...
-def winograd_weight(
+def winograd_panels(
     panels: Array, u: Array, C: int, m: int, part: int, parts: int, threads: int
+) -> None: ...
+def winograd_weight(
+    weight: Array, u: Array, m: int, turned: bool, part: int, parts: int, threads: int
 ) -> None: ...
 def relu(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
 def relu_backward(dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int) -> None: ...

@@ -7,46 +7,49 @@
 #   dy[n, panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]   (stack)
 #   total[r][s][c][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
 #
-# A chunk is one block of the sum.  Totals live in a partial sum of the workspace; the
+# Where the last panel has at most VL filters it is a single vector wide.  A chunk is one block
+# of the sum.  Totals live in a partial sum of the workspace; the
 # partial sums, of which the geometry fixes the number, are added in order at the end.
 
 cdef extern from *:
     """
-    enum { CHUNK = 128 };
+    enum { CHUNK = 128, RUN_LENGTH = 256 };
     """
-    enum: CHUNK
+    enum: CHUNK                            # output pixels at the most
+    enum: RUN_LENGTH                       # numbers of dweight that are written at once
 
 cdef struct WeightGradient:
     const real* x
     const real* dy
-    real* partial                          # [part][group][panel][r][s][c][LANES]
-    real* dweight                          # [k][c][r][s]
+    real* partial                          # [part][group][panel][r][s][c][lanes]
+    real* dweight                          # [k][c][r][s], NULL where more slabs may come
     Py_ssize_t N, groups, C, K
     Py_ssize_t xn, xc, xh, xw
     Py_ssize_t yn, yk, yh, yw
     Axis rows, columns
     Py_ssize_t panels, sums, channel_blocks
+    Py_ssize_t blocks                      # of filters, where taps are in the lanes
     Py_ssize_t part, parts                 # which share of the chunks this call adds
     bint begun                             # whether the totals hold something already
 
 
 cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
                           Py_ssize_t height, Py_ssize_t width, Py_ssize_t filters,
-                          real* chunk) noexcept nogil:
-    """chunk[pixel][LANES] = dy[filter][pixel], zero where there is no filter."""
+                          Py_ssize_t lanes, real* chunk) noexcept nogil:
+    """chunk[pixel][LANES] = dy[filter][pixel], zero in those of `lanes` that have no filter."""
     cdef vreal block[VL]
     cdef Py_ssize_t i, j, count, lane, k
     if yw != 1 or height * width < VL:
         for i in range(height):
             for j in range(width):
-                for lane in range(LANES):
+                for lane in range(lanes):
                     chunk[lane] = dy[lane * yk + i * yh + j * yw] if lane < filters else 0
                 chunk += LANES
         return
     for i in range(height):
         for j from 0 <= j < width by VL:
             count = min(<Py_ssize_t> VL, width - j)
-            for lane from 0 <= lane < LANES by VL:
+            for lane from 0 <= lane < lanes by VL:
                 for k in range(VL):
                     block[k] = vload_n(dy + (lane + k) * yk + i * yh + j, count) \
                         if lane + k < filters else vzero()
@@ -59,10 +62,12 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
 
 cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                     Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
-                    Py_ssize_t channel, Py_ssize_t channels, bint fresh,
+                    Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes, bint fresh,
                     real* total) noexcept nogil:
-    """Add a chunk's products to total[r][s][c][LANES] for `channels` channels from `channel`;
+    """Add a chunk's products to total[r][s][c][lanes] for `channels` channels from `channel`;
     a fresh chunk is the first."""
+    cdef const real* at
+    cdef real* to
     cdef Nest nest
     cdef Py_ssize_t r, s, i0, i1, j0, j1, pieces, piece, first, count
     nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, fresh
@@ -77,19 +82,75 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
             nest.n2, nest.n3 = i1 - i0, j1 - j0
             if nest.n2 == 0 or nest.n3 == 0:
                 if fresh:
-                    memset(total + ((r * g.columns.taps + s) * g.C + channel) * LANES, 0,
-                           channels * LANES * sizeof(real))
+                    memset(total + ((r * g.columns.taps + s) * g.C + channel) * lanes, 0,
+                           channels * lanes * sizeof(real))
                 continue
             for piece in range(pieces):
                 first = channel + piece * channels // pieces
                 count = channel + (piece + 1) * channels // pieces - first
-                wide_tile(
-                    <int> count,
-                    x + first * g.xc
-                    + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh
-                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw,
-                    g.xc, chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
-                    <vreal*> (total + ((r * g.columns.taps + s) * g.C + first) * LANES))
+                at = x + first * g.xc \
+                    + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
+                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
+                to = total + ((r * g.columns.taps + s) * g.C + first) * lanes
+                if lanes == VL:
+                    slim_tile(<int> count, at, g.xc,
+                              chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
+                              <vreal*> to)
+                else:
+                    wide_tile(<int> count, at, g.xc,
+                              chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
+                              <vreal*> to)
+
+
+cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) noexcept nogil:
+    """One vector will do for the last filters."""
+    return VL if g.K - panel * LANES <= VL else LANES
+
+
+cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Add the partial sums in order and write dweight; items are (group, panel, 64 channels).
+
+    Channels and taps are neighbours in dweight.  VL of them are transposed at a time, wherever
+    their sums lie; RUN_LENGTH are gathered before they are written, for rows of dweight often share
+    their place in the cache, and must not push each other out half written.
+    """
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef real rows[VL * RUN_LENGTH]
+    cdef vreal block[VL]
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
+    cdef Py_ssize_t item, group, panel, first, next_, last, k, lane, lanes, share, i
+    cdef Py_ssize_t c, t, at
+    cdef const real* sums
+    cdef const real* panel_sums
+    for item in range(begin, end):
+        panel = item // g.channel_blocks % g.panels
+        group = item // g.channel_blocks // g.panels
+        lanes = panel_lanes(g, panel)
+        panel_sums = g.partial + (group * g.panels + panel) * taps * g.C * LANES
+        last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
+        for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
+            next_ = min(first + RUN_LENGTH, last)
+            for lane from 0 <= lane < lanes by VL:
+                k = panel * LANES + lane
+                c, t = first // taps, first % taps
+                for at from first <= at < next_ by VL:
+                    for i in range(VL):
+                        block[i] = vzero()
+                        if at + i < next_:
+                            sums = panel_sums + (t * g.C + c) * lanes + lane
+                            block[i] = vload(sums)
+                            for share in range(1, g.sums):
+                                block[i] = block[i] + vload(sums + share * size)
+                            t += 1
+                            if t == taps:
+                                c, t = c + 1, 0
+                    vtranspose(block)
+                    for i in range(VL):
+                        vstore(rows + i * RUN_LENGTH + at - first, block[i])
+                for i in range(min(<Py_ssize_t> VL, g.K - k)):
+                    memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first,
+                           rows + i * RUN_LENGTH, (next_ - first) * sizeof(real))
 
 
 cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -101,7 +162,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef real chunk[CHUNK * LANES]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t item, rest, channel, channels, panel, group, share, n, i, j, height
-    cdef Py_ssize_t pieces, piece, right, bottom, filters, row_chunks, chunks, q, first
+    cdef Py_ssize_t pieces, piece, right, bottom, filters, lanes, row_chunks, chunks, q, first
     cdef real* total
     pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
     height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
@@ -114,6 +175,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         total = g.partial + rest * taps * g.C * LANES
         panel = rest % g.panels
         filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
+        lanes = panel_lanes(g, panel)
         rest //= g.panels
         group = rest % g.groups
         share = rest // g.groups
@@ -128,54 +190,24 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                 right = (piece + 1) * g.columns.outputs // pieces
                 transpose_chunk(
                     g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
-                    + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, chunk)
+                    + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, lanes, chunk)
                 add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
-                          channel, channels, q == 0 and piece == 0 and not g.begun, total)
-
-
-cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the partial sums in order and write dweight; items are (group, panel, VL channels)."""
-    cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef vreal block[VL]
-    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
-    cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
-    cdef Py_ssize_t blocks = (g.C + VL - 1) // VL
-    cdef Py_ssize_t item, group, panel, c, k, t, lane, share, count, i
-    cdef const real* sums
-    cdef real* to
-    for item in range(begin, end):
-        c = item % blocks * VL
-        count = min(<Py_ssize_t> VL, g.C - c)
-        panel = item // blocks % g.panels
-        group = item // blocks // g.panels
-        for t in range(taps):
-            for lane from 0 <= lane < LANES by VL:
-                sums = g.partial + (((group * g.panels + panel) * taps + t) * g.C + c) * LANES + lane
-                for i in range(VL):
-                    block[i] = vzero()
-                    if i < count:
-                        block[i] = vload(sums + i * LANES)
-                        for share in range(1, g.sums):
-                            block[i] = block[i] + vload(sums + i * LANES + share * size)
-                vtranspose(block)
-                k = panel * LANES + lane
-                to = g.dweight + ((group * g.K + k) * g.C + c) * taps + t
-                for i in range(VL):
-                    if k + i < g.K:
-                        if taps == 1:
-                            vstore_n(to + i * g.C, block[i], count)
-                        else:
-                            vstore_strided(to + i * g.C * taps, taps, block[i], count)
+                          channel, channels, lanes, q == 0 and piece == 0 and not g.begun, total)
+        if g.sums == 1 and g.part == g.parts - 1 and g.dweight != NULL:
+            finish_weights(args, item, item + 1)  # while the sums are in the cache
 
 
 include "planes_gradient.pxi"
+include "columns_gradient.pxi"
 
 
 def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                            real[::1] partial, real[:, :, :, ::1] dweight, stride, pad,
-                           dilation, Py_ssize_t groups, Py_ssize_t sums, bint planes,
+                           dilation, Py_ssize_t groups, Py_ssize_t sums, int engine,
                            Py_ssize_t part, Py_ssize_t parts, int threads):
-    """dweight = gradient of the weights through `sums` partial sums (none where `planes`).
+    """dweight = gradient of the weights through `sums` partial sums (none with PLANES).
+
+    With PANELS filters are in the lanes, with LINES taps, with PLANES pixels of one channel.
 
     A part is a share of the pixels; after the last the partial sums are added and dweight is
     written.
@@ -201,7 +233,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.panels = (g.K + LANES - 1) // LANES
     g.sums, g.part, g.parts, g.begun = sums, part, parts, False
     g.channel_blocks = (g.C + 63) // 64
-    if planes:
+    if engine == PLANES_ENGINE:
         items = dy.shape[1] * g.C
         with nogil:
             if dots_windows(&g):
@@ -211,8 +243,18 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                 run_items(dot_planes, &g, items, part, parts, 1, threads)
         return
     g.partial = &partial[0]
+    if engine == LINES_ENGINE:
+        items = sums * groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
+        # as few blocks as keep all threads busy
+        g.blocks = clamp((2 * threads + items - 1) // items if threads > 1 else 1,
+                         (g.K + 127) // 128, (g.K + TILE - 1) // TILE)
+        with nogil:
+            run_items(add_columns, &g, items * g.blocks, 0, 1, 1, threads)
+            if part == parts - 1:
+                run_items(finish_columns, &g, groups * g.K, 0, 1, 16, threads)
+        return
     items = sums * groups * g.panels * g.channel_blocks
     with nogil:
         run_items(add_partial_sums, &g, items, 0, 1, 1, threads)
-        if part == parts - 1:
-            run_items(finish_weights, &g, groups * g.panels * ((g.C + VL - 1) // VL), 0, 1, 1, threads)
+        if part == parts - 1 and sums > 1:
+            run_items(finish_weights, &g, groups * g.panels * g.channel_blocks, 0, 1, 1, threads)

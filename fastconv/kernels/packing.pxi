@@ -1,5 +1,11 @@
 # Weights in the order in which the register tile reads them: panels of LANES channels.
 
+cdef extern from *:
+    """
+    enum { LINE = 64 / sizeof(real) };
+    """
+    enum: LINE                             # numbers of a cache line
+
 cdef struct Packing:
     const real* weight
     real* packed
@@ -14,7 +20,31 @@ cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     for item in range(begin, end):
         first = item % g.panels * LANES
         transpose_chunk(g.weight + (item // g.panels * g.K + first) * size, size, 0, 1, 1, size,
-                        min(<Py_ssize_t> LANES, g.K - first), g.packed + item * size * LANES)
+                        min(<Py_ssize_t> LANES, g.K - first), LANES, g.packed + item * size * LANES)
+
+
+cdef void turn_filter(const real* w, Py_ssize_t taps, Py_ssize_t channels, real* to,
+                      Py_ssize_t plane) noexcept nogil:
+    """to[t * plane + lane] = w[lane][t] for LANES channels, zeros beyond `channels`."""
+    cdef vreal block[VL]
+    cdef Py_ssize_t lane, t, count, i
+    for lane from 0 <= lane < LANES by VL:
+        for t from 0 <= t < taps by VL:
+            count = min(<Py_ssize_t> VL, taps - t)
+            for i in range(VL):
+                block[i] = vload_n(w + (lane + i) * taps + t, count) if lane + i < channels \
+                    else vzero()
+            vtranspose(block)
+            for i in range(VL):
+                if i < count:
+                    vstore(to + (t + i) * plane + lane, block[i])
+
+
+cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
+    """Ask for weights that are far from those before: no hardware prefetcher sees them coming."""
+    cdef Py_ssize_t i
+    for i from 0 <= i < size by LINE:
+        vprefetch(w + i)
 
 
 cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -23,30 +53,26 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
     For one filter a panel is a matrix of channels by taps, which is transposed.
     """
     cdef const Packing* g = <const Packing*> args
-    cdef vreal block[VL]
-    cdef Py_ssize_t item, group, panel, first, k, t, lane, count, taps, i
+    cdef Py_ssize_t item, group, panel, first, k, t, i, channels
     cdef const real* w
     cdef real* to
     for item in range(begin, end):
         first = item % g.blocks * 64
         panel = item // g.blocks % g.panels
         group = item // g.blocks // g.panels
+        channels = min(<Py_ssize_t> LANES, g.C - panel * LANES)
         for k in range(first, min(first + 64, g.K)):
-            for lane from 0 <= lane < LANES by VL:
-                count = g.C - panel * LANES - lane
-                w = g.weight + ((group * g.K + k) * g.C + panel * LANES + lane) * g.taps
-                to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES + lane
-                if g.taps == 1:
-                    vstore(to, vload_n(w, count))
-                    continue
-                for t from 0 <= t < g.taps by VL:
-                    taps = min(<Py_ssize_t> VL, g.taps - t)
-                    for i in range(VL):
-                        block[i] = vload_n(w + i * g.taps + t, taps) if i < count else vzero()
-                    vtranspose(block)
-                    for i in range(VL):
-                        if i < taps:
-                            vstore(to + (t + i) * g.K * LANES, block[i])
+            w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
+            to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
+            if g.taps == 1:
+                for i from 0 <= i < LANES by VL:
+                    vstore(to + i, vload_n(w + i, channels - i))
+                continue
+            prefetch_filter(w + 4 * g.C * g.taps, channels * g.taps)
+            for t in range(g.taps):
+                for i from 4 * LANES <= i < 5 * LANES by LINE:
+                    vprefetch_write(to + t * g.K * LANES + i)
+            turn_filter(w, g.taps, channels, to, g.K * LANES)
 
 
 cdef Packing packing(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups):

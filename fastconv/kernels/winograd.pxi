@@ -6,7 +6,7 @@
 #   | t0 | t1 | t2 | ...
 #   +----+----+----+                 V[e][c][t] = transformed input,  tiles in the lanes
 #   |    |    |    |                 U[panel][e][c][LANES] = transformed weights
-#                                    Z[e][t][LANES] = sum over c of U V: the register tile
+#                                    Z[e][t][lanes] = sum over c of U V: the register tile
 #
 # A block of `length` tiles, counted through all images, is carried from input to output while
 # V and Z stay in the cache; each thread has a slot of workspace for one V and one Z.
@@ -148,9 +148,10 @@ cdef inline void transform_input(const Winograd* g, const int m, const real* x, 
             vstore_n(v + (r * edge + e) * plane, out[e], count)
 
 
-cdef inline bint transform_output(const Winograd* g, const int m, const real* z, Py_ssize_t plane,
-                                  Py_ssize_t count, Py_ssize_t rows, Py_ssize_t columns,
-                                  Py_ssize_t channels, const real* bias, real* y) noexcept nogil:
+cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
+                                  Py_ssize_t plane, Py_ssize_t lanes, Py_ssize_t count,
+                                  Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels,
+                                  const real* bias, real* y) noexcept nogil:
     """Write the outputs of `count` <= max(1, VL / m) tiles for VL channels from y on.
 
     Returns whether all are finite.
@@ -167,7 +168,7 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
     for t in range(count):
         for i in range(edge):
             for j in range(edge):
-                line[j] = vload(z + (i * edge + j) * plane + t * LANES)
+                line[j] = vload(z + (i * edge + j) * plane + t * lanes)
             output_line(m, line, out)
             for j in range(m):
                 across[j * 6 + i] = out[j]
@@ -202,6 +203,8 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     cdef Py_ssize_t v_plane = g.C * g.length
     cdef Py_ssize_t z_plane = g.length * LANES
     cdef Py_ssize_t t, n, row, column, count, c, e, panel, piece, pieces, first, lane, channel, k
+    cdef Py_ssize_t lanes
+    cdef vreal* total
     cdef Py_ssize_t length = end - begin
     cdef const real* u
     t = begin
@@ -218,27 +221,32 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
     nest.x3 = g.length
     for panel in range(g.panels):
+        lanes = VL if g.K - panel * LANES <= VL else LANES
         for e in range(edge * edge):
             u = g.u + (panel * edge * edge + e) * g.C * LANES
             for piece in range(pieces):
                 first = piece * length // pieces
+                count = (piece + 1) * length // pieces - first
                 for channel from 0 <= channel < g.C by 512:
                     nest.n3 = min(<Py_ssize_t> 512, g.C - channel)
                     nest.fresh = channel == 0
-                    wide_tile(<int> ((piece + 1) * length // pieces - first),
-                              v + e * v_plane + channel * g.length + first, 1,
-                              u + channel * LANES, &nest,
-                              <vreal*> (z + e * z_plane + first * LANES))
+                    total = <vreal*> (z + e * z_plane + first * lanes)
+                    if lanes == VL:
+                        slim_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
+                                  u + channel * LANES, &nest, total)
+                    else:
+                        wide_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
+                                  u + channel * LANES, &nest, total)
         t = begin
         while t < end:
             n = t // (g.tile_rows * g.tile_columns)
             row = t // g.tile_columns % g.tile_rows
             column = t % g.tile_columns
             count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> group)
-            for lane from 0 <= lane < LANES by VL:
+            for lane from 0 <= lane < lanes by VL:
                 k = panel * LANES + lane
                 if k < g.K and not transform_output(
-                        g, m, z + (t - begin) * LANES + lane, z_plane, count,
+                        g, m, z + (t - begin) * lanes + lane, z_plane, lanes, count,
                         g.OH - row * m, min(g.OW - column * m, count * m), g.K - k,
                         g.bias + k if g.bias != NULL else NULL,
                         g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m):
@@ -299,55 +307,3 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
         run_items(winograd_items, &g, blocks, part, parts, 1, threads)
 
 
-cdef struct WinogradWeights:
-    const real* panels                     # [panel][c][3][3][LANES]
-    real* u                                # [panel][e][c][LANES]
-    Py_ssize_t C
-    int m
-
-
-cdef inline void transform_weight(const int m, const real* w, real* u,
-                                  Py_ssize_t plane) noexcept nogil:
-    cdef vreal line[3]
-    cdef vreal out[6]
-    cdef vreal down[6 * 3]
-    cdef int edge = m + 2
-    cdef int r, s, e
-    for s in range(3):
-        for r in range(3):
-            line[r] = vload(w + (r * 3 + s) * LANES)
-        weight_line(m, line, out)
-        for r in range(edge):
-            down[r * 3 + s] = out[r]
-    for r in range(edge):
-        weight_line(m, &down[r * 3], out)
-        for e in range(edge):
-            vstore(u + (r * edge + e) * plane, out[e])
-
-
-cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (panel, channel)."""
-    cdef const WinogradWeights* g = <const WinogradWeights*> args
-    cdef Py_ssize_t item, panel, c, lane
-    cdef int edge = g.m + 2
-    cdef const real* w
-    cdef real* u
-    for item in range(begin, end):
-        panel = item // g.C
-        c = item % g.C
-        for lane from 0 <= lane < LANES by VL:
-            w = g.panels + item * 9 * LANES + lane
-            u = g.u + (panel * edge * edge * g.C + c) * LANES + lane
-            if g.m == 2:
-                transform_weight(2, w, u, g.C * LANES)
-            else:
-                transform_weight(4, w, u, g.C * LANES)
-
-
-def winograd_weight(const real[::1] panels, real[::1] u, Py_ssize_t C, int m, Py_ssize_t part,
-                    Py_ssize_t parts, int threads):
-    """Transform packed panels [panel][c][3][3][LANES] to u [panel][e][c][LANES]."""
-    cdef WinogradWeights g
-    g.panels, g.u, g.C, g.m = &panels[0], &u[0], C, m
-    with nogil:
-        run_items(transform_weights, &g, panels.shape[0] // (9 * LANES), part, parts, 16, threads)

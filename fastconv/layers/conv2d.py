@@ -166,6 +166,8 @@ class Conv2D(Layer):
         table = functional.conv2d_costs(*shapes, **options)
         choice = table.choice if algorithm == "auto" else algorithm
         cost = table[choice]
+        # a call on plain weights transforms them as they lie, without the panels
+        panels = table["direct"].packed if choice == "winograd" else 0
         found, backward = table, None
         if training:
             found = functional.conv2d_costs(*shapes, direction="backward", **options)
@@ -179,6 +181,7 @@ class Conv2D(Layer):
         return LayerCosts(
             workspace=cost.workspace,
             packed=cost.packed,
+            together=cost.workspace + cost.packed - panels,
             least=cost.least,
             multiply_adds=cost.multiply_adds,
             algorithm=choice,

@@ -24,6 +24,9 @@ CASES = {
     "depthwise": ((3, 19, 13, 20), 19, (3, 3), {"padding": 1, "groups": 19}),
     "first": ((2, 3, 37, 37), 33, (7, 7), {"padding": 3, "stride": 2}),
     "long sums": ((2, 150, 7, 7), 20, (3, 3), {"padding": 1}),
+    "one channel": ((2, 1, 13, 37), 30, (5, 5), {"padding": ((2, 0), (1, 3))}),
+    "half a panel": ((2, 8, 20, 21), 7, (3, 3), {"padding": 1, "dilation": (1, 2)}),
+    "half a panel, many taps": ((1, 3, 70, 40), 16, (11, 11), {"padding": 2, "stride": (4, 3)}),
     "few filters": ((2, 64, 9, 9), 3, (3, 3), {"padding": 1}),
 }
 FEW = ["3x3", "depthwise", "1x1", "first"]

@@ -1,0 +1,183 @@
+# The gradient of the weights for few channels, whose tile would have too few rows: the sides
+# are exchanged.  Taps are in the lanes, filters are the "pixels", dy is read as it lies.
+#
+#   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack)
+#   partial[k][tap] += sum over pixels of dy[k, pixel] * chunk[pixel][tap]
+#
+# The order of the sum is that of gradient.pxi.  The padding is multiplied, as zeros, which
+# changes no bit of a finite dy; for any other the caller takes gradient.pxi.
+
+cdef struct Segment:                       # neighbouring taps of a kernel row
+    Py_ssize_t x, row, column              # of the first, from the window's corner
+    Py_ssize_t lane, count
+    lanes_t lanes
+
+
+cdef int cut_taps(const WeightGradient* g, Py_ssize_t first, Py_ssize_t last,
+                  Segment* segments) noexcept nogil:
+    """The taps first .. last of all channels in segments; returns their number."""
+    cdef Py_ssize_t S = g.columns.taps
+    cdef Py_ssize_t tap = first
+    cdef int n = 0
+    while tap < last:
+        segments[n].row = tap // S % g.rows.taps * g.rows.dilation
+        segments[n].column = tap % S * g.columns.dilation
+        segments[n].x = tap // S // g.rows.taps * g.xc + segments[n].row * g.xh \
+            + segments[n].column * g.xw
+        segments[n].lane = tap - first
+        segments[n].count = min(min(S - tap % S, last - tap), <Py_ssize_t> VL)
+        segments[n].lanes = lanes_between(0, segments[n].count)
+        tap += segments[n].count
+        n += 1
+    return n
+
+
+cdef void unfold_edge(const WeightGradient* g, const Segment* at, const real* line,
+                      Py_ssize_t left, Py_ssize_t right, real* to) noexcept nogil:
+    """Write the segment of the pixels left .. right of a row, testing every tap."""
+    cdef Py_ssize_t j, column, first, last
+    for j in range(left, right):
+        column = j * g.columns.stride + g.columns.offset + at.column
+        first = clamp(ceil_div(-column, g.columns.dilation), 0, at.count)
+        last = clamp(floor_div(g.columns.inputs - 1 - column, g.columns.dilation) + 1, first,
+                     at.count)
+        vstore_n(to + (j - left) * LANES,
+                 vload_lanes(line + j * g.columns.stride * g.xw, g.columns.dilation * g.xw,
+                             first, last), min(<Py_ssize_t> VL, LANES - at.lane))
+
+
+cdef void unfold_segment(const WeightGradient* g, const Segment* at, const real* x,
+                         Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
+                         real* to) noexcept nogil:
+    """Write the segment of every pixel of a chunk, zeros in the lanes after it."""
+    cdef Py_ssize_t room = min(<Py_ssize_t> VL, LANES - at.lane)
+    cdef Py_ssize_t step = g.columns.dilation * g.xw
+    cdef Py_ssize_t reach = (at.count - 1) * g.columns.dilation
+    cdef Py_ssize_t i, j, row, column, first, last
+    cdef const real* line
+    to += at.lane
+    for i in range(top, bottom):
+        row = i * g.rows.stride + g.rows.offset
+        line = x + at.x + row * g.xh + g.columns.offset * g.xw
+        if not 0 <= row + at.row < g.rows.inputs:
+            for j in range(left, right):
+                vstore_n(to, vzero(), room)
+                to += LANES
+            continue
+        first = right
+        last = right
+        if step == 1:  # the windows inside the map
+            column = g.columns.offset + at.column
+            first = clamp(ceil_div(-column, g.columns.stride), left, right)
+            last = clamp(floor_div(g.columns.inputs - 1 - reach - column, g.columns.stride) + 1,
+                         first, right)
+        unfold_edge(g, at, line, left, first, to)
+        for j in range(first, last):
+            vstore_n(to + (j - left) * LANES, vload_where(line + j * g.columns.stride, at.lanes),
+                     room)
+        unfold_edge(g, at, line, last, right, to + (last - left) * LANES)
+        to += (right - left) * LANES
+
+
+cdef inline void add_filters(real* partial, Py_ssize_t taps, const vreal* total, int filters,
+                             int vectors, Py_ssize_t count, bint fresh) noexcept nogil:
+    """partial[filters][taps] += total[filters][vectors], of whose lanes `count` are taps."""
+    cdef int k, v
+    cdef vreal value
+    cdef real* to
+    for k in range(filters):
+        for v in range(vectors):
+            to = partial + k * taps + v * VL
+            value = total[k * vectors + v]
+            if not fresh:
+                value = vload_n(to, count - v * VL) + value
+            vstore_n(to, value, count - v * VL)
+
+
+cdef inline void prefetch_chunk(const WeightGradient* g, const real* dy, Py_ssize_t height,
+                                Py_ssize_t width, int filters) noexcept nogil:
+    """Ask for what the next tile will read: a short piece of each of many far maps."""
+    cdef Py_ssize_t i
+    cdef int k
+    if g.yw == 1 and g.yh == g.columns.outputs:
+        for k in range(filters):
+            for i from 0 <= i < height * width by LINE:
+                vprefetch(dy + k * g.yk + i)
+
+
+cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (share of the batch, group, panel of taps, block of filters).
+
+    The chunks are those of `add_partial_sums`.  Into how many blocks filters are cut, each of
+    which unfolds its panel again, changes no sum.
+    """
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef real chunk[CHUNK * LANES]
+    cdef Segment segments[LANES]
+    cdef vreal total[TILE * NV]
+    cdef Nest nest
+    cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps
+    cdef Py_ssize_t panels = (taps + LANES - 1) // LANES
+    cdef Py_ssize_t item, rest, group, share, k, last, n, i, j, q, first, chunks, filter, tap
+    cdef Py_ssize_t count
+    cdef Py_ssize_t pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
+    cdef Py_ssize_t height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
+    cdef Py_ssize_t row_chunks = (g.rows.outputs + height - 1) // height
+    cdef Py_ssize_t piece, bottom, right, tiles, t
+    cdef const real* x
+    cdef const real* dy
+    cdef real* partial
+    cdef int cuts, c
+    cdef bint fresh
+    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, True
+    nest.x2, nest.x3 = g.yh, g.yw
+    for item in range(begin, end):
+        k = item % g.blocks * g.K // g.blocks
+        last = (item % g.blocks + 1) * g.K // g.blocks
+        tap = item // g.blocks % panels * LANES
+        count = min(<Py_ssize_t> LANES, taps - tap)
+        cuts = cut_taps(g, tap, tap + count, segments)
+        rest = item // g.blocks // panels
+        group = rest % g.groups
+        share = rest // g.groups
+        tiles = (last - k + TILE - 1) // TILE
+        first = share * g.N // g.sums
+        chunks = ((share + 1) * g.N // g.sums - first) * row_chunks
+        for q in range(g.part * chunks // g.parts, (g.part + 1) * chunks // g.parts):
+            n = first + q // row_chunks
+            i = q % row_chunks * height
+            bottom = min(i + height, g.rows.outputs)
+            x = g.x + n * g.xn + group * g.C * g.xc
+            for piece in range(pieces):
+                j = piece * g.columns.outputs // pieces
+                right = (piece + 1) * g.columns.outputs // pieces
+                fresh = q == 0 and piece == 0
+                nest.n2, nest.n3, nest.w2 = bottom - i, right - j, (right - j) * LANES
+                for c in range(cuts):
+                    unfold_segment(g, &segments[c], x, i, bottom, j, right, chunk)
+                for t in range(tiles):
+                    filter = k + t * (last - k) // tiles
+                    c = <int> (k + (t + 1) * (last - k) // tiles - filter)
+                    dy = g.dy + n * g.yn + (group * g.K + filter) * g.yk + i * g.yh + j * g.yw
+                    prefetch_chunk(g, dy + c * g.yk, bottom - i, right - j, c)
+                    partial = g.partial + ((share * g.groups + group) * g.K + filter) * taps + tap
+                    if count <= VL:
+                        slim_tile(c, dy, g.yk, chunk, &nest, total)
+                    else:
+                        wide_tile(c, dy, g.yk, chunk, &nest, total)
+                    add_filters(partial, taps, total, c, 1 if count <= VL else NV, count, fresh)
+
+
+cdef void finish_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Add the partial sums in order and write dweight; items are (filter of all groups)."""
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps
+    cdef Py_ssize_t size = g.groups * g.K * taps
+    cdef Py_ssize_t item, share, i
+    cdef vreal value
+    for item in range(begin, end):
+        for i from item * taps <= i < (item + 1) * taps by VL:
+            value = vload_n(g.partial + i, (item + 1) * taps - i)
+            for share in range(1, g.sums):
+                value = value + vload_n(g.partial + share * size + i, (item + 1) * taps - i)
+            vstore_n(g.dweight + i, value, (item + 1) * taps - i)

@@ -1,0 +1,111 @@
+# Winograd's transformed weights: u[panel][e][c][LANES], with output channels in the lanes.
+#
+# They are made of packed panels, which are all that a prepared weight keeps, or of the weights
+# (K, C, 3, 3) as they lie: turned for the gradient of the input, whose output channels are C
+# and whose taps are mirrored.  A block of channels is put into lanes on the stack.
+
+cdef extern from *:
+    """
+    enum { TURNED = 16 };
+    """
+    enum: TURNED                           # channels of a block
+
+cdef struct WinogradWeights:
+    const real* panels                     # [panel][c][3][3][LANES], or NULL
+    const real* weight                     # (K, C, 3, 3)
+    real* u                                # [panel][e][c][LANES]
+    Py_ssize_t K, C                        # of the weight; lanes are C where it is turned
+    Py_ssize_t blocks
+    int m
+    bint turned
+
+
+cdef inline void transform_weight(const int m, const real* w, Py_ssize_t tap, real* u,
+                                  Py_ssize_t plane) noexcept nogil:
+    """u = G w G^T for VL lanes; the taps of w are `tap` apart."""
+    cdef vreal line[3]
+    cdef vreal out[6]
+    cdef vreal down[6 * 3]
+    cdef int edge = m + 2
+    cdef int r, s, e
+    for s in range(3):
+        for r in range(3):
+            line[r] = vload(w + (r * 3 + s) * tap)
+        weight_line(m, line, out)
+        for r in range(edge):
+            down[r * 3 + s] = out[r]
+    for r in range(edge):
+        weight_line(m, &down[r * 3], out)
+        for e in range(edge):
+            vstore(u + (r * edge + e) * plane, out[e])
+
+
+cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (panel, block of TURNED channels)."""
+    cdef const WinogradWeights* g = <const WinogradWeights*> args
+    cdef real block[TURNED * 9 * LANES]
+    cdef Py_ssize_t channels = g.K if g.turned else g.C
+    cdef Py_ssize_t item, panel, first, count, c, lane, tap, lanes
+    cdef int edge = g.m + 2
+    cdef const real* w
+    cdef const real* from_
+    cdef real* u
+    for item in range(begin, end):
+        panel = item // g.blocks
+        first = item % g.blocks * TURNED
+        count = min(<Py_ssize_t> TURNED, channels - first)
+        lanes = min(<Py_ssize_t> LANES, (g.C if g.turned else g.K) - panel * LANES)
+        tap = LANES
+        from_ = block
+        if g.panels != NULL:
+            from_ = g.panels + (panel * channels + first) * 9 * LANES
+        elif g.turned:
+            for c in range(count):
+                w = g.weight + ((first + c) * g.C + panel * LANES) * 9
+                prefetch_filter(w + 4 * g.C * 9, lanes * 9)
+                turn_filter(w, 9, lanes, block + c * 9 * LANES, LANES)
+            from_ = block + 8 * LANES      # the last tap is the first
+            tap = -LANES
+        else:
+            transpose_chunk(g.weight + (panel * LANES * g.C + first) * 9, g.C * 9, 0, 1, 1,
+                            count * 9, lanes, LANES, block)
+        for c in range(count):
+            for lane from 0 <= lane < LANES by VL:
+                w = from_ + c * 9 * LANES + lane
+                u = g.u + (panel * edge * edge * channels + first + c) * LANES + lane
+                if g.m == 2:
+                    transform_weight(2, w, tap, u, channels * LANES)
+                else:
+                    transform_weight(4, w, tap, u, channels * LANES)
+
+
+cdef void run_weights(WinogradWeights* g, real[::1] u, int m, Py_ssize_t part, Py_ssize_t parts,
+                      int threads) noexcept:
+    cdef Py_ssize_t channels = g.K if g.turned else g.C
+    g.u, g.m = &u[0], m
+    g.blocks = (channels + TURNED - 1) // TURNED
+    with nogil:
+        run_items(transform_weights, g,
+                  u.shape[0] // ((m + 2) * (m + 2) * channels * LANES) * g.blocks, part, parts,
+                  1, threads)
+
+
+def winograd_panels(const real[::1] panels, real[::1] u, Py_ssize_t C, int m, Py_ssize_t part,
+                    Py_ssize_t parts, int threads):
+    """Transform packed panels [panel][c][3][3][LANES] to u [panel][e][c][LANES]."""
+    cdef WinogradWeights g
+    g.panels, g.weight, g.turned, g.C = &panels[0], NULL, False, C
+    g.K = panels.shape[0] // (9 * C)       # whole panels
+    run_weights(&g, u, m, part, parts, threads)
+
+
+def winograd_weight(const real[:, :, :, ::1] weight, real[::1] u, int m, bint turned,
+                    Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Transform weight (K, C, 3, 3) to u [panel][e][c][LANES].
+
+    Where it is `turned` filters and channels are exchanged and taps mirrored.
+    """
+    cdef WinogradWeights g
+    g.panels, g.weight, g.turned = NULL, &weight[0, 0, 0, 0], turned
+    g.K, g.C = weight.shape[0], weight.shape[1]
+    run_weights(&g, u, m, part, parts, threads)
