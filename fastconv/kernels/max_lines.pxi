@@ -162,7 +162,8 @@ cdef inline void max_narrow(const Pooling* g, const int S, const int step, const
     cdef unsigned char* argmax2 = argmax
     if wants_argmax:
         argmax, argmax2 = argmax + plane * outputs, argmax + other * outputs
-    if S == 2 and g.columns.offset == 0:   # no tap is turned, and none outside the map
+    if S == 2 and g.columns.offset == 0 and g.last_column == g.columns.outputs:
+        # no tap is turned, and none is outside the map
         max_strip(g, S, step, kind, wants_argmax, strip, NULL, x, x2, 0, g.rows.outputs, y, y2,
                   argmax, argmax2)
         return
