@@ -1,21 +1,132 @@
 # Averages of windows, and their gradient.  A sum goes through the taps in row-major order; that
-# of a whole plane is one run of pixels, VL chains of it, which a fixed tree adds.
+# of a whole plane is one run of pixels, VL chains of it, which a fixed tree adds.  Windows of 2x2
+# and 3x3 with strides 1 and 2 are done vector by vector, as depthwise.pxi and narrow.pxi do;
+# others by runs of windows that see the same taps.
 
-cdef inline Py_ssize_t counted(const Axis* axis, Py_ssize_t i, Py_ssize_t before,
-                               Py_ssize_t after) noexcept nogil:
-    """How many taps of window i lie inside the map and the padding that counts."""
-    cdef Py_ssize_t base = i * axis.stride + axis.offset
-    return clamp(axis.inputs + after - base, 0, axis.taps) - clamp(-before - base, 0, axis.taps)
+cdef struct Averages:
+    const Pooling* g
+    int kind                               # ASIDE, NARROW_MAP or TWO_MAPS
+    Sides sides[3]                         # of the first vector of a row, the last, any other
+    real columns[3][VL]                    # that their windows count
 
 
-cdef inline real window_size(const Pooling* g, Py_ssize_t i, Py_ssize_t j, Py_ssize_t r0,
-                             Py_ssize_t r1) noexcept nogil:
-    cdef Py_ssize_t s0, s1
-    if g.count_padding:
-        return <real> (counted(&g.rows, i, g.top, g.bottom)
-                       * counted(&g.columns, j, g.left, g.right))
-    taps_inside(&g.columns, j, &s0, &s1)
-    return <real> ((r1 - r0) * (s1 - s0))
+cdef inline void look_average(Averages* a, const int S, const int step, int side,
+                              Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t lane
+    if a.kind == ASIDE:
+        look_aside(&a.sides[side], S, step, 1, j * step + a.g.columns.offset, a.g.W)
+    for lane in range(VL):
+        if a.kind == TWO_MAPS:
+            a.columns[side][lane] = <real> columns_counted(a.g, lane % (VL // 2))
+        else:
+            a.columns[side][lane] = <real> columns_counted(a.g, j + lane)
+        if a.columns[side][lane] < 1:
+            a.columns[side][lane] = 1      # no window
+
+
+cdef inline vreal average_vector(const Pooling* g, const int S, const int step, const int kind,
+                                 const real* x, const real* other, Py_ssize_t r0,
+                                 Py_ssize_t r1, const Sides* at, const vmask* turns,
+                                 vreal size) noexcept nogil:
+    """The averages of a vector of windows; x at tap (0, 0) of the first."""
+    cdef vreal taps[5]
+    cdef lanes_t seen[5]
+    cdef vreal acc = vzero()
+    cdef Py_ssize_t r
+    cdef int s
+    for s in range(S):
+        seen[s] = vkeep(at.seen[s]) if kind != INSIDE else 0
+    for r in range(r0, r1):
+        load_taps(x + r * g.W, other + r * g.W, S, step, 1, kind, at, seen, turns, taps)
+        for s in range(S):
+            acc = acc + taps[s] if kind == INSIDE else vadd_where(acc, taps[s], seen[s])
+    return vratio(acc, size)
+
+
+cdef inline void average_row(const Averages* a, const int S, const int step, const real* x,
+                             Py_ssize_t r0, Py_ssize_t r1, real rows, real* y) noexcept nogil:
+    """A row of windows, vector by vector; x at tap (0, 0) of the first."""
+    cdef const Pooling* g = a.g
+    cdef Averages other
+    cdef const Averages* at
+    cdef Py_ssize_t j = 0, last = max(g.columns.outputs - VL, <Py_ssize_t> 0)
+    cdef vreal mean
+    cdef int side
+    while j < g.columns.outputs:
+        j = min(j, last)                   # some windows once more
+        if g.first_column <= j and j + VL <= g.last_column \
+                and j * step + g.columns.offset + VL * step + S - 1 <= g.W:
+            if r0 == 0 and r1 == S:
+                mean = average_vector(g, S, step, INSIDE, x + j * step, x, 0, S, &a.sides[0],
+                                      NULL, vset1(rows * S))
+            else:
+                mean = average_vector(g, S, step, INSIDE, x + j * step, x, r0, r1, &a.sides[0],
+                                      NULL, vset1(rows * S))
+            vstore(y + j, mean)
+        else:
+            at, side = a, 0 if j == 0 else 1
+            if j > 0 and j < last:
+                other.g, other.kind = g, ASIDE
+                look_average(&other, S, step, 2, j)
+                at, side = &other, 2
+            mean = average_vector(g, S, step, ASIDE, x + j * step, x, r0, r1, &at.sides[side],
+                                  NULL, vset1(rows) * vload(at.columns[side]))
+            vstore_n(y + j, mean, g.columns.outputs - j)
+        j += VL
+
+
+cdef inline void average_narrow(const Averages* a, const int S, const int step, const int kind,
+                                const real* x, const real* other, real* y,
+                                real* other_y) noexcept nogil:
+    """A plane whose rows fit a vector, or two planes."""
+    cdef const Pooling* g = a.g
+    cdef vmask turns[5]
+    cdef vreal columns = vload(a.columns[0])
+    cdef lanes_t stored = vkeep(lanes_between(0, g.columns.outputs))
+    cdef Py_ssize_t i, top, r0, r1
+    cdef vreal mean
+    cdef int s
+    for s in range(S):
+        turns[s] = vturn(a.sides[0].turn[s])
+    for i in range(g.rows.outputs):
+        taps_inside(&g.rows, i, &r0, &r1)
+        top = (i * g.rows.stride + g.rows.offset) * g.W
+        if r0 == 0 and r1 == S:
+            mean = average_vector(g, S, step, kind, x + top, other + top, 0, S, &a.sides[0],
+                                  turns, vset1(<real> S) * columns)
+        else:
+            mean = average_vector(g, S, step, kind, x + top, other + top, r0, r1, &a.sides[0],
+                                  turns, vset1(<real> rows_counted(g, i)) * columns)
+        vstore_where(y + i * g.columns.outputs, mean, stored)
+        if kind == TWO_MAPS:
+            vstore_where(other_y + i * g.columns.outputs - VL // 2, mean, stored << (VL // 2))
+
+
+cdef inline void average_windows(const Pooling* g, const int S, const int step,
+                                 Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef Averages a
+    cdef Py_ssize_t item, plane, other, i, r0, r1, size = g.H * g.W
+    cdef Py_ssize_t OW = g.columns.outputs, outputs = g.rows.outputs * OW
+    a.g, a.kind = g, look_narrow(&a.sides[0], &g.columns, 1) if g.blocks == 1 else ASIDE
+    look_average(&a, S, step, 0, 0)
+    look_average(&a, S, step, 1, max(OW - VL, <Py_ssize_t> 0))
+    for item in range(begin, end):
+        if a.kind == NARROW_MAP:
+            average_narrow(&a, S, step, NARROW_MAP, g.x + item * size, g.x,
+                           g.y + item * outputs, g.y)
+            continue
+        if a.kind == TWO_MAPS:
+            other = min(item + 1, g.planes - 1)
+            if item % 2 == 0:
+                average_narrow(&a, S, step, TWO_MAPS, g.x + item * size, g.x + other * size,
+                               g.y + item * outputs, g.y + other * outputs)
+            continue
+        plane, i = item // g.blocks, item % g.blocks * POOL_ROWS
+        for i in range(i, min(i + POOL_ROWS, g.rows.outputs)):
+            taps_inside(&g.rows, i, &r0, &r1)
+            average_row(&a, S, step, g.x + plane * size
+                        + (i * g.rows.stride + g.rows.offset) * g.W + g.columns.offset,
+                        r0, r1, <real> rows_counted(g, i), g.y + plane * outputs + i * OW)
 
 
 cdef inline bint is_whole_plane(const Pooling* g) noexcept nogil:
@@ -46,9 +157,19 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef real* y
     cdef vreal acc
     cdef Py_ssize_t step = g.columns.stride
+    cdef bint same = g.rows.taps == g.columns.taps
     if is_whole_plane(g):
         for plane in range(begin, end):
             g.y[plane] = sum_plane(g.x + plane * g.H * g.W, g.H * g.W) / <real> (g.H * g.W)
+        return
+    if same and g.columns.taps == 2 and step == 2:
+        average_windows(g, 2, 2, begin, end)
+        return
+    if same and g.columns.taps == 3 and step == 2:
+        average_windows(g, 3, 2, begin, end)
+        return
+    if same and g.columns.taps == 3 and step == 1:
+        average_windows(g, 3, 1, begin, end)
         return
     for item in range(begin, end):
         plane = item // g.blocks
@@ -56,7 +177,7 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         for i in range(top, min(top + POOL_ROWS, g.rows.outputs)):
             taps_inside(&g.rows, i, &r0, &r1)
             y = g.y + (plane * g.rows.outputs + i) * g.columns.outputs
-            rows = counted(&g.rows, i, g.top, g.bottom) if g.count_padding else r1 - r0
+            rows = rows_counted(g, i)
             j = 0
             while j < g.columns.outputs:
                 left = j
@@ -76,7 +197,7 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     j += count
                 if not inside:
                     for j in range(left, right):
-                        y[j] = y[j] / window_size(g, i, j, r0, r1)
+                        y[j] = y[j] / <real> (rows * columns_counted(g, j))
                     j = right
 
 
@@ -98,7 +219,7 @@ cdef void average_planes_backward(void* args, Py_ssize_t begin, Py_ssize_t end) 
             for j in range(g.columns.outputs):
                 taps_inside(&g.columns, j, &s0, &s1)
                 share = g.x[(item * g.rows.outputs + i) * g.columns.outputs + j] \
-                    / window_size(g, i, j, r0, r1)
+                    / <real> (rows_counted(g, i) * columns_counted(g, j))
                 for r in range(r0, r1):
                     row = g.y + (item * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \
                         + j * g.columns.stride + g.columns.offset

@@ -14,52 +14,57 @@
 
 cdef extern from *:
     """
-    enum { DEPTH_ROWS = 4, FLAT = 4 };
+    enum { DEPTH_ROWS = 4 };
     """
     enum: DEPTH_ROWS
-    enum: FLAT                             # vectors of a plane that is done as one row
 
 cdef struct Depthwise:
     const Convolution* c
-    Py_ssize_t lead                        # of the window's left end before column 0
-    lanes_t flat[FLAT * 25]                # [vector][tap] of a small plane, see flat_plane
+    int kind                               # ASIDE, or what narrow.pxi knows
+    Sides sides                            # of a whole row
 
 
 cdef inline void depth_tile(const Convolution* c, const int S, const int step, const int sign,
-                            const int rows, const bint inside, const real* x, Py_ssize_t h,
-                            const vreal* w, const Sides* at, vreal* acc) noexcept nogil:
+                            const int rows, const bint rows_inside, const int kind,
+                            const real* x, const real* other, Py_ssize_t h,
+                            const vreal* w, const Sides* at, const vmask* turns, vreal* acc) noexcept nogil:
     """acc[rows] = the sums of a tile; x at column 0 of the first window, of map row h."""
     cdef vreal taps[5]
     cdef vreal product
+    cdef lanes_t seen[5]
     cdef int q, o, r, s, k
+    for s in range(S):
+        seen[s] = vkeep(at.seen[s]) if kind != INSIDE else 0
     for o in range(rows):
         acc[o] = vzero()
     for k in range((rows - 1) * step + S):
         # mirrored, output o and source row q = o - r: downward, so that taps ascend
         q = k if sign == 1 else rows - 1 - k
-        if h + q < 0 or h + q >= c.rows.inputs:
+        if not rows_inside and (h + q < 0 or h + q >= c.rows.inputs):
             continue
-        load_taps(x + q * c.xh, S, step, sign, inside, at, taps)
+        load_taps(x + q * c.xh, other + q * c.xh, S, step, sign, kind, at, seen, turns,
+                  taps)
         for o in range(rows):
             r = q - o * step if sign == 1 else o - q
             if r < 0 or r >= S:
                 continue
             for s in range(S):
-                if sign == 1 and inside:
+                if sign == 1 and kind == INSIDE:
                     acc[o] = vmadd(acc[o], w[r * S + s], taps[s])
                 elif sign == 1:
-                    acc[o] = vmadd_where(acc[o], w[r * S + s], taps[s], at.seen[s])
+                    acc[o] = vmadd_where(acc[o], w[r * S + s], taps[s], seen[s])
                 else:  # every tap is a sum of its own
                     product = vzero() + w[r * S + s] * taps[s]
-                    if inside:
+                    if kind == INSIDE:
                         acc[o] = acc[o] + product
                     else:
-                        acc[o] = vadd_where(acc[o], product, at.seen[s])
+                        acc[o] = vadd_where(acc[o], product, seen[s])
 
 
 cdef inline void depth_band(const Convolution* c, const int S, const int step, const int sign,
-                            const int rows, const real* x, real* y, const vreal* w, vreal bias,
-                            const Sides* sides, Py_ssize_t i) noexcept nogil:
+                            const int rows, const bint rows_inside, const real* x, real* y,
+                            const vreal* w, vreal bias, const Sides* sides,
+                            Py_ssize_t i) noexcept nogil:
     """`rows` rows of one plane from row i, vector by vector."""
     cdef vreal acc[DEPTH_ROWS]
     cdef Sides other
@@ -72,7 +77,8 @@ cdef inline void depth_band(const Convolution* c, const int S, const int step, c
         column = j * step + c.columns.offset
         low = column - (S - 1 if sign == -1 else 0)
         if low >= 0 and low + VL * step + S - 1 <= c.columns.inputs and j + VL <= outputs:
-            depth_tile(c, S, step, sign, rows, True, x + h * c.xh + column, h, w, at, acc)
+            depth_tile(c, S, step, sign, rows, rows_inside, INSIDE, x + h * c.xh + column, x, h, w,
+                       at, NULL, acc)
         else:
             if j == 0:
                 at = &sides[0]
@@ -81,7 +87,12 @@ cdef inline void depth_band(const Convolution* c, const int S, const int step, c
             else:
                 look_aside(&other, S, step, sign, column, c.columns.inputs)
                 at = &other
-            depth_tile(c, S, step, sign, rows, False, x + h * c.xh + column, h, w, at, acc)
+            depth_tile(c, S, step, sign, rows, rows_inside, ASIDE, x + h * c.xh + column, x, h, w,
+                       at, NULL, acc)
+        if step == 2 and rows > 1:         # the rows of the next band
+            for o in range(rows * step):
+                vprefetch(x + (h + rows * step + S - step + o) * c.xh + column)
+                vprefetch(x + (h + rows * step + S - step + o) * c.xh + column + VL)
         for o in range(rows):
             acc[o] = (vzero() + acc[o]) + bias
             if c.relu:
@@ -95,7 +106,7 @@ cdef inline void depth_rows(const Convolution* c, const int S, const int step, c
     """Rows top <= i < bottom of one plane."""
     cdef vreal w[25]
     cdef Sides sides[2]                    # of the first and of the last vector of a row
-    cdef Py_ssize_t i = top
+    cdef Py_ssize_t i = top, h
     cdef Py_ssize_t last = (c.columns.outputs - 1) // VL * VL
     cdef int t
     look_aside(&sides[0], S, step, sign, c.columns.offset, c.columns.inputs)
@@ -106,117 +117,65 @@ cdef inline void depth_rows(const Convolution* c, const int S, const int step, c
         if bottom - i < DEPTH_ROWS <= bottom - top:
             i = bottom - DEPTH_ROWS        # some rows once more
         if bottom - i >= DEPTH_ROWS:
-            depth_band(c, S, step, sign, DEPTH_ROWS, x, y, w, bias, sides, i)
+            h = i * step + c.rows.offset
+            if step == 2 and h >= 0 and h + (DEPTH_ROWS - 1) * step + S <= c.rows.inputs:
+                depth_band(c, S, step, sign, DEPTH_ROWS, True, x, y, w, bias, sides, i)
+            else:
+                depth_band(c, S, step, sign, DEPTH_ROWS, False, x, y, w, bias, sides, i)
             i += DEPTH_ROWS
         else:
-            depth_band(c, S, step, sign, 1, x, y, w, bias, sides, i)
+            depth_band(c, S, step, sign, 1, False, x, y, w, bias, sides, i)
             i += 1
 
 
-cdef inline void flat_plane(const Depthwise* d, const int S, const int sign, const real* x,
-                            real* y, const real* weight, vreal bias) noexcept nogil:
-    """A plane of at most FLAT vectors whose outputs lie as its inputs: a single row of pixels.
+include "narrow.pxi"
 
-    Tap (r, s) of pixel p is pixel p + (r W + s) * sign - lead, in the lanes that it lies in the
-    map for: `flat` knows.
-    """
+
+cdef inline void depth_item(const Depthwise* d, const int S, const int step, const int sign,
+                            Py_ssize_t item) noexcept nogil:
     cdef const Convolution* c = d.c
-    cdef Py_ssize_t W = c.columns.inputs
-    cdef Py_ssize_t size = c.rows.inputs * W
-    cdef vreal acc[FLAT]
-    cdef vreal w, a
-    cdef lanes_t seen
-    cdef int v, r, s
-    for v in range(FLAT):
-        acc[v] = vzero()
-    for r in range(S):
-        for s in range(S):
-            w = vset1(weight[r * S + s])
-            for v in range(FLAT):
-                seen = d.flat[v * S * S + r * S + s]
-                a = vload_where(x + v * VL + (r * W + s) * sign - d.lead, seen)
-                if sign == 1:
-                    acc[v] = vmadd_where(acc[v], w, a, seen)
-                else:
-                    acc[v] = vadd_where(acc[v], vzero() + w * a, seen)
-    for v in range(FLAT):
-        acc[v] = (vzero() + acc[v]) + bias
-        if c.relu:
-            acc[v] = vrelu(acc[v])
-        vstore_where(y + v * VL, acc[v], lanes_between(0, size - v * VL))
+    cdef Py_ssize_t filters = c.groups * c.K
+    cdef Py_ssize_t plane, top, n, k
+    if d.kind == NARROW_MAP:
+        narrow_plane(d, S, step, sign, NARROW_MAP, item)
+        return
+    if d.kind == TWO_MAPS:
+        narrow_plane(d, S, step, sign, TWO_MAPS, item)
+        return
+    plane, top = item // c.row_blocks, item % c.row_blocks * 32
+    n, k = plane // filters, plane % filters
+    depth_rows(c, S, step, sign, c.x + n * c.xn + k // c.K * c.xc, c.y + n * c.yn + k * c.yk,
+               c.w + k * S * S, vset1(c.bias[k] if c.bias != NULL else 0), top,
+               min(top + 32, c.rows.outputs))
 
 
 cdef void depth_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items as in convolve_planes: (image, group, filter, block of 32 rows)."""
     cdef const Depthwise* d = <const Depthwise*> args
-    cdef const Convolution* c = d.c
-    cdef Py_ssize_t item, rest, n, k, group, top, bottom
-    cdef Py_ssize_t S = c.columns.taps
-    cdef Py_ssize_t step = c.columns.stride
-    cdef bint mirrored = c.taps_first
-    cdef const real* x
-    cdef real* y
-    cdef const real* w
-    cdef vreal bias
+    cdef Py_ssize_t item
+    cdef bint three = d.c.columns.taps == 3
     for item in range(begin, end):
-        top = item % c.row_blocks * 32
-        rest = item // c.row_blocks
-        k = rest % c.K
-        rest //= c.K
-        group = rest % c.groups
-        n = rest // c.groups
-        bottom = min(top + 32, c.rows.outputs)
-        bias = vset1(c.bias[group * c.K + k] if c.bias != NULL else 0)
-        w = c.w + (group * c.K + k) * S * S
-        x = c.x + n * c.xn + group * c.xc
-        y = c.y + n * c.yn + (group * c.K + k) * c.yk
-        if d.lead:
-            if mirrored and S == 3:
-                flat_plane(d, 3, -1, x, y, w, bias)
-            elif mirrored:
-                flat_plane(d, 5, -1, x, y, w, bias)
-            elif S == 3:
-                flat_plane(d, 3, 1, x, y, w, bias)
-            else:
-                flat_plane(d, 5, 1, x, y, w, bias)
-        elif S == 3 and mirrored:
-            depth_rows(c, 3, 1, -1, x, y, w, bias, top, bottom)
-        elif S == 5 and mirrored:
-            depth_rows(c, 5, 1, -1, x, y, w, bias, top, bottom)
-        elif S == 3 and step == 1:
-            depth_rows(c, 3, 1, 1, x, y, w, bias, top, bottom)
-        elif S == 3:
-            depth_rows(c, 3, 2, 1, x, y, w, bias, top, bottom)
-        elif step == 1:
-            depth_rows(c, 5, 1, 1, x, y, w, bias, top, bottom)
+        if d.c.taps_first and three:
+            depth_item(d, 3, 1, -1, item)
+        elif d.c.taps_first:
+            depth_item(d, 5, 1, -1, item)
+        elif three and d.c.columns.stride == 1:
+            depth_item(d, 3, 1, 1, item)
+        elif three:
+            depth_item(d, 3, 2, 1, item)
+        elif d.c.columns.stride == 1:
+            depth_item(d, 5, 1, 1, item)
         else:
-            depth_rows(c, 5, 2, 1, x, y, w, bias, top, bottom)
+            depth_item(d, 5, 2, 1, item)
 
 
-cdef void plan_flat(Depthwise* d) noexcept nogil:
-    """Whether planes are done as one row of pixels (lead is not 0), and which lanes see what."""
-    cdef const Convolution* c = d.c
-    cdef Py_ssize_t W = c.columns.inputs
-    cdef Py_ssize_t H = c.rows.inputs
-    cdef Py_ssize_t S = c.columns.taps
-    cdef Py_ssize_t sign = c.columns.dilation
-    cdef Py_ssize_t p, r, s, i, j
-    cdef int v, lane
-    d.lead = 0
-    if c.columns.stride != 1 or c.columns.outputs != W or c.rows.outputs != H \
-            or H * W > FLAT * VL or H > 32 or W >= VL or c.xh != W or c.yh != W:
-        return
-    d.lead = -(c.rows.offset * W + c.columns.offset)
-    for v in range(FLAT):
-        for r in range(S):
-            for s in range(S):
-                d.flat[(v * S + r) * S + s] = 0
-                for lane in range(VL):
-                    p = v * VL + lane
-                    i = p // W + c.rows.offset + r * sign
-                    j = p % W + c.columns.offset + s * sign
-                    if p < H * W and 0 <= i < H and 0 <= j < W:
-                        d.flat[(v * S + r) * S + s] |= <lanes_t> 1 << lane
+cdef Depthwise plan_depthwise(const Convolution* c) noexcept nogil:
+    cdef Depthwise d
+    d.c = c
+    d.kind = ASIDE
+    if c.row_blocks == 1:
+        d.kind = look_narrow(&d.sides, &c.columns, c.columns.dilation)
+    return d
 
 
 cdef bint is_depthwise(const Convolution* c) noexcept nogil:

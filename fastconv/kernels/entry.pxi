@@ -131,8 +131,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
             c.row_blocks = (c.rows.outputs + 31) // 32
             items = c.N * c.groups * c.K * c.row_blocks
             if is_depthwise(c):
-                depthwise.c = c
-                plan_flat(&depthwise)
+                depthwise = plan_depthwise(c)
                 run_items(depth_planes, &depthwise, items, part, parts, 1, threads)
             else:
                 run_items(convolve_planes, c, items, part, parts, 1, threads)

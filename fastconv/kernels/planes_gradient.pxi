@@ -43,46 +43,61 @@ cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
         g.dweight[item] = vsum(total)
 
 
-cdef inline void dot_row(const WeightGradient* g, const int rows, const int S, const int step,
-                         const Sides* sides, const real* x, const real* dy,
+cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R, const int S,
+                            const int step, const int kind, const real* x, const real* dy,
+                            Py_ssize_t count, const Sides* at, vreal* acc) noexcept nogil:
+    """acc[outs][R][S] += products of a vector of each of `outs` output rows with R map rows."""
+    cdef vreal d[2]
+    cdef vreal taps[5]
+    cdef lanes_t seen[5]
+    cdef int o, q, r, s
+    for s in range(S):
+        seen[s] = vkeep(at.seen[s]) if kind == ASIDE else 0
+    for o in range(outs):
+        d[o] = vload(dy + o * g.yh) if kind == INSIDE else vload_n(dy + o * g.yh, count)
+    for q in range((outs - 1) * step + R):
+        load_taps(x + q * g.xh, x, S, step, 1, kind, at, seen, NULL, taps)
+        for o in range(outs):
+            r = q - o * step
+            if r < 0 or r >= R:
+                continue
+            for s in range(S):
+                if kind == INSIDE:
+                    acc[(o * R + r) * S + s] = vmadd(acc[(o * R + r) * S + s], taps[s], d[o])
+                else:
+                    acc[(o * R + r) * S + s] = vmadd_where(acc[(o * R + r) * S + s], taps[s],
+                                                           d[o], seen[s])
+
+
+cdef inline void dot_row(const WeightGradient* g, const int outs, const int R, const int S,
+                         const int step, const Sides* sides, const real* x, const real* dy,
                          vreal* total) noexcept nogil:
-    """total[rows][S] += products of an output row with `rows` map rows, x at column 0.
+    """total[R][S] += products of `outs` output rows, each a block, with R map rows, x at column 0.
 
     sides are those of the first and of the last vector.
     """
-    cdef vreal acc[9]
-    cdef vreal taps[5]
-    cdef vreal d
+    cdef vreal acc[18]
     cdef Sides other
-    cdef const Sides* at = &other
+    cdef const Sides* at
     cdef Py_ssize_t j, column
-    cdef int r, s
-    for s in range(rows * S):
-        acc[s] = vzero()
+    cdef int o, t
+    for t in range(outs * R * S):
+        acc[t] = vzero()
     for j from 0 <= j < g.columns.outputs by VL:
         column = j * step + g.columns.offset
         if column >= 0 and column + VL * step + S - 1 <= g.columns.inputs \
                 and j + VL <= g.columns.outputs:
-            d = vload(dy + j)
-            for r in range(rows):
-                load_taps(x + r * g.xh + column, S, step, 1, True, at, taps)
-                for s in range(S):
-                    acc[r * S + s] = vmadd(acc[r * S + s], taps[s], d)
+            dot_vector(g, outs, R, S, step, INSIDE, x + column, dy + j, VL, sides, acc)
         else:
-            if j == 0:
-                at = &sides[0]
-            elif j + VL >= g.columns.outputs:
-                at = &sides[1]
-            else:
+            at = &sides[0 if j == 0 else 1]
+            if j > 0 and j + VL < g.columns.outputs:
                 look_aside(&other, S, step, 1, column, g.columns.inputs)
                 at = &other
-            d = vload_where(dy + j, lanes_between(0, g.columns.outputs - j))
-            for r in range(rows):
-                load_taps(x + r * g.xh + column, S, step, 1, False, at, taps)
-                for s in range(S):
-                    acc[r * S + s] = vmadd_where(acc[r * S + s], taps[s], d, at.seen[s])
-    for s in range(rows * S):
-        total[s] = total[s] + acc[s]
+            dot_vector(g, outs, R, S, step, ASIDE, x + column, dy + j, g.columns.outputs - j, at,
+                       acc)
+    for o in range(outs):
+        for t in range(R * S):
+            total[t] = total[t] + acc[o * R * S + t]
 
 
 cdef inline void dot_window(const WeightGradient* g, const int S, const int step, const real* x,
@@ -92,48 +107,66 @@ cdef inline void dot_window(const WeightGradient* g, const int S, const int step
     cdef Sides sides[2]
     cdef Py_ssize_t n, i, h, r
     cdef const real* row
+    cdef const real* out
     look_aside(&sides[0], S, step, 1, g.columns.offset, g.columns.inputs)
     look_aside(&sides[1], S, step, 1,
                (g.columns.outputs - 1) // VL * VL * step + g.columns.offset, g.columns.inputs)
     for i in range(S * S):
         total[i] = vzero()
     for n in range(g.N):
-        for i in range(g.rows.outputs):
+        i = 0
+        while i < g.rows.outputs:
             h = i * step + g.rows.offset
             row = x + n * g.xn + h * g.xh
-            if S == 3 and h >= 0 and h + S <= g.rows.inputs:
-                dot_row(g, 3, 3, step, sides, row, dy + n * g.yn + i * g.yh, total)
-            else:
-                for r in range(S):
-                    if 0 <= h + r < g.rows.inputs:
-                        dot_row(g, 1, S, step, sides, row + r * g.xh, dy + n * g.yn + i * g.yh,
-                                total + r * S)
+            out = dy + n * g.yn + i * g.yh
+            i += 1
+            if S == 3 and h >= 0 and h + step + S <= g.rows.inputs and i < g.rows.outputs:
+                dot_row(g, 2, 3, 3, step, sides, row, out, total)
+                i += 1
+                continue
+            for r in range(S):
+                if 0 <= h + r < g.rows.inputs:
+                    dot_row(g, 1, 1, S, step, sides, row + r * g.xh, out, total + r * S)
     for i in range(S * S):
         dweight[i] = vsum(total[i])
+
+
+include "narrow_gradient.pxi"
+
+
+cdef inline void dot_wide_item(const WeightGradient* g, const int S, const int step,
+                               Py_ssize_t item) noexcept nogil:
+    cdef Py_ssize_t k = item // g.C
+    dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
+               g.dweight + item * S * S)
 
 
 cdef void dot_windows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """As dot_planes; items are (filter of all groups, channel of the group)."""
     cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef Py_ssize_t S = g.columns.taps
-    cdef Py_ssize_t step = g.columns.stride
-    cdef Py_ssize_t item, k
-    cdef const real* x
-    cdef const real* dy
-    cdef real* dweight
+    cdef bint three = g.columns.taps == 3
+    cdef bint plain = g.columns.stride == 1
+    cdef Py_ssize_t item
+    cdef Sides sides
+    cdef int kind = look_narrow(&sides, &g.columns, 1)
     for item in range(begin, end):
-        k = item // g.C
-        x = g.x + (k // g.K * g.C + item % g.C) * g.xc
-        dy = g.dy + k * g.yk
-        dweight = g.dweight + item * S * S
-        if S == 3 and step == 1:
-            dot_window(g, 3, 1, x, dy, dweight)
-        elif S == 3:
-            dot_window(g, 3, 2, x, dy, dweight)
-        elif step == 1:
-            dot_window(g, 5, 1, x, dy, dweight)
+        if kind != ASIDE:
+            if three and plain:
+                dot_narrow_item(g, 3, 1, kind, item, &sides)
+            elif three:
+                dot_narrow_item(g, 3, 2, kind, item, &sides)
+            elif plain:
+                dot_narrow_item(g, 5, 1, kind, item, &sides)
+            else:
+                dot_narrow_item(g, 5, 2, kind, item, &sides)
+        elif three and plain:
+            dot_wide_item(g, 3, 1, item)
+        elif three:
+            dot_wide_item(g, 3, 2, item)
+        elif plain:
+            dot_wide_item(g, 5, 1, item)
         else:
-            dot_window(g, 5, 2, x, dy, dweight)
+            dot_wide_item(g, 5, 2, item)
 
 
 cdef bint dots_windows(const WeightGradient* g) noexcept nogil:

@@ -17,20 +17,35 @@ cdef struct Pooling:
     Py_ssize_t H, W
     Axis rows, columns
     Py_ssize_t top, left, bottom, right     # the padding that the average may count
-    bint count_padding
     Py_ssize_t first_column, last_column    # windows whose columns all lie inside the map
-    Py_ssize_t blocks                       # of POOL_ROWS rows of outputs
+    Py_ssize_t planes, blocks               # of POOL_ROWS rows of outputs
+
+
+cdef inline Py_ssize_t counted(const Axis* axis, Py_ssize_t i, Py_ssize_t before,
+                               Py_ssize_t after) noexcept nogil:
+    """How many taps of window i lie inside the map and the padding that counts."""
+    cdef Py_ssize_t base = i * axis.stride + axis.offset
+    return clamp(axis.inputs + after - base, 0, axis.taps) - clamp(-before - base, 0, axis.taps)
+
+
+cdef inline Py_ssize_t rows_counted(const Pooling* g, Py_ssize_t i) noexcept nogil:
+    return counted(&g.rows, i, g.top, g.bottom)
+
+
+cdef inline Py_ssize_t columns_counted(const Pooling* g, Py_ssize_t j) noexcept nogil:
+    return counted(&g.columns, j, g.left, g.right)
 
 
 include "max_pooling.pxi"
+include "gather.pxi"
 include "max_gradient.pxi"
 include "average_pooling.pxi"
 
 
-cdef Pooling pooling(Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, kernel, stride,
+cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, kernel, stride,
                      pad, dilation):
     cdef Pooling g
-    g.H, g.W = H, W
+    g.planes, g.H, g.W = planes, H, W
     g.rows = window_axis(OH, H, kernel[0], stride[0], pad[0], dilation[0])
     g.columns = window_axis(OW, W, kernel[1], stride[1], pad[1], dilation[1])
     g.first_column = clamp(ceil_div(-g.columns.offset, g.columns.stride), 0, OW)
@@ -38,6 +53,7 @@ cdef Pooling pooling(Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, k
         floor_div(W - 1 - g.columns.offset - (g.columns.taps - 1) * g.columns.dilation,
                   g.columns.stride) + 1, g.first_column, OW)
     g.argmax = NULL
+    g.top = g.left = g.bottom = g.right = 0
     g.blocks = (OH + POOL_ROWS - 1) // POOL_ROWS
     return g
 
@@ -45,7 +61,7 @@ cdef Pooling pooling(Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, k
 def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
                Py_ssize_t part, Py_ssize_t parts, int threads):
     """Maxima of planes (P, H, W) into (P, OH, OW); argmax is None, uint8 or int32 like y."""
-    cdef Pooling g = pooling(x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride, pad,
+    cdef Pooling g = pooling(x.shape[0], x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride, pad,
                              dilation)
     cdef unsigned char[:, :, ::1] narrow
     cdef int[:, :, ::1] wide
@@ -65,7 +81,7 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
 def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, kernel, stride, pad,
                         dilation, Py_ssize_t part, Py_ssize_t parts, int threads):
     """Gradients (P, OH, OW) to the taps that won; argmax as `max_pool2d` wrote it."""
-    cdef Pooling g = pooling(dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
+    cdef Pooling g = pooling(dx.shape[0], dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
                              pad, dilation)
     cdef const unsigned char[:, :, ::1] narrow
     cdef const int[:, :, ::1] wide
@@ -74,7 +90,7 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
     if argmax.itemsize == 1:
         narrow = argmax
         g.argmax = <void*> &narrow[0, 0, 0]
-        task = gather_planes if gathers(&g) else max_backward_uint8
+        task = gather_maxima if gathers(&g) else max_backward_uint8
     else:
         wide = argmax
         g.argmax, task = <void*> &wide[0, 0, 0], max_backward_int32
@@ -85,7 +101,7 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
 def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,
             Py_ssize_t part, Py_ssize_t parts, int threads):
     """dx (P, H, W) = gradients (P, OH, OW) added at flat positions; others are skipped."""
-    cdef Pooling g = pooling(dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], (1, 1), (1, 1),
+    cdef Pooling g = pooling(dx.shape[0], dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], (1, 1), (1, 1),
                              (0, 0), (1, 1))
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     g.argmax = <void*> &indices[0, 0, 0]
@@ -96,10 +112,10 @@ def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:
 def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
                bint count_padding, Py_ssize_t part, Py_ssize_t parts, int threads):
     """Averages of planes; pad is ((top, bottom), (left, right))."""
-    cdef Pooling g = pooling(x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride,
+    cdef Pooling g = pooling(x.shape[0], x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride,
                              (pad[0][0], pad[1][0]), (1, 1))
-    (g.top, g.bottom), (g.left, g.right) = pad
-    g.count_padding = count_padding
+    if count_padding:
+        (g.top, g.bottom), (g.left, g.right) = pad
     g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
     with nogil:
         run_items(average_planes, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
@@ -108,10 +124,11 @@ def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
 def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, stride, pad,
                         bint count_padding, Py_ssize_t part, Py_ssize_t parts, int threads):
     """Each gradient in equal shares to the taps of its window."""
-    cdef Pooling g = pooling(dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
+    cdef Pooling g = pooling(dx.shape[0], dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
                              (pad[0][0], pad[1][0]), (1, 1))
-    (g.top, g.bottom), (g.left, g.right) = pad
-    g.count_padding = count_padding
+    if count_padding:
+        (g.top, g.bottom), (g.left, g.right) = pad
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     with nogil:
-        run_items(average_planes_backward, &g, dx.shape[0], part, parts, 1, threads)
+        run_items(gather_averages if gathers(&g) else average_planes_backward, &g, dx.shape[0],
+                  part, parts, 1, threads)

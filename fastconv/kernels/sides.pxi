@@ -4,14 +4,23 @@
 cdef extern from *:
     """
     enum { MOST_TAPS = VL < 7 ? 7 : VL };
+    enum { INSIDE, ASIDE, NARROW_MAP, TWO_MAPS };
     """
     enum: MOST_TAPS
+    enum: INSIDE                           # all pixels of the vector lie inside the map
+    enum: ASIDE                            # some do not
+    enum: NARROW_MAP                       # the vector is a whole row: see narrow.pxi
+    enum: TWO_MAPS                         # or a row of one map and the same row of another
 
 cdef struct Sides:
     # of a vector of outputs at the side of the map: the lanes that see a pixel at each kernel
-    # column, and the lanes of the loads that fetch them
+    # column, and the lanes of the loads that fetch them; with stride 2 those of two vectors,
+    # and the bits of the pixels after them
     lanes_t seen[MOST_TAPS]
     lanes_t loaded[MOST_TAPS + 1]
+    lanes_t after
+    int turn[5]                            # of whole rows: by how many lanes a tap is turned
+    bint odd                               # whether its first is in an odd column
 
 
 cdef inline void look_aside(Sides* at, const int S, const int step, const int sign,
@@ -19,6 +28,7 @@ cdef inline void look_aside(Sides* at, const int S, const int step, const int si
     """For the vector whose first window begins at `column` of a map that is `inputs` wide."""
     cdef Py_ssize_t first = -column, last = inputs - column
     cdef int s
+    at.after = lanes_between(first - 2 * VL, last - 2 * VL)
     for s in range(S):
         at.seen[s] = lanes_between((first - sign * s + step - 1) // step if first > sign * s else 0,
                                    (last - sign * s + step - 1) // step if last > sign * s else 0)
@@ -30,21 +40,41 @@ cdef inline void look_aside(Sides* at, const int S, const int step, const int si
             at.loaded[s] = lanes_between(first - s + 1 - VL, last - s + 1 - VL)
 
 
-cdef inline void load_taps(const real* x, const int S, const int step, const int sign,
-                           const bint inside, const Sides* at, vreal* taps) noexcept nogil:
-    """The pixels of each kernel column, x those of column 0."""
+cdef inline void load_taps(const real* x, const real* other, const int S, const int step,
+                           const int sign, const int kind, const Sides* at,
+                           const lanes_t* seen, const vmask* turns,
+                           vreal* taps) noexcept nogil:
+    """The pixels of each kernel column, x those of column 0; other is the row of a second
+    map, seen the lanes of at, turns those of whole rows, NULL where nothing needs turning."""
     cdef int s
-    cdef vreal a, b
-    for s in range(S):
-        if step == 1 and inside:
-            taps[s] = vload(x + sign * s)
-        elif step == 1:
-            taps[s] = vload_where(x + sign * s, at.loaded[s])
-        elif s % 2 == 0:
-            if inside:
-                a, b = vload(x + s), vload(x + s + VL)
-            else:
-                a, b = vload_where(x + s, at.loaded[s]), vload_where(x + s + VL, at.loaded[s + 1])
-            taps[s] = vevens(a, b)
-            if s + 1 < S:
-                taps[s + 1] = vodds(a, b)
+    cdef vreal a, b, c
+    if kind == NARROW_MAP or kind == TWO_MAPS:
+        a = vload_where(x, at.loaded[0])
+        if kind == TWO_MAPS and step == 1:
+            a = vpick(a, vload_where(other - VL // 2, at.loaded[1]), at.loaded[1])
+        elif step == 2:
+            b = vload_where(other if kind == TWO_MAPS else x + VL, at.loaded[1])
+            a, b = vevens(a, b), vodds(a, b)
+            if turns != NULL and at.odd:
+                a, b = b, a
+        for s in range(S):
+            taps[s] = a if step == 1 or s % 2 == 0 else b
+            if turns != NULL:
+                taps[s] = vturned(taps[s], turns[s])
+        return
+    if step == 1:
+        for s in range(S):
+            taps[s] = vload(x + sign * s) if kind == INSIDE \
+                else vload_where(x + sign * s, seen[s])
+        return
+    if kind == INSIDE:
+        a, b = vload(x), vload(x + VL)
+    else:
+        a, b = vload_where(x, at.loaded[0]), vload_where(x + VL, at.loaded[1])
+    taps[0], taps[1] = vevens(a, b), vodds(a, b)
+    for s in range(2, S):                  # those of two columns before, moved on by one lane
+        if kind == INSIDE:
+            c = vset1(x[2 * VL + s - 2])
+        else:
+            c = vload_where(x + 2 * VL + s - 2, at.after >> (s - 2) & 1)
+        taps[s] = vshift_in(taps[s - 2], c)

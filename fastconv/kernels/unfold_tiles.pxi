@@ -35,6 +35,8 @@ cdef inline void unfold_tile(const Unfolding* g, const int step, const Sides* at
             if row_inside(g, i, r, &row):
                 x = g.x + n * g.xn + c * g.xc + row * g.xh + column
                 for s in range(S):
+                    if R == 1 and S == 1:  # the lines of the next tile: every channel has its own
+                        vprefetch(x + VL)
                     if step == 1:
                         block[t + s] = vload(x + s) if inside else vload_where(x + s, at.loaded[s])
                     elif inside:
@@ -121,6 +123,7 @@ cdef inline void add_run(const Landing* at, const int step, const vreal* taps, P
     cdef Py_ssize_t s
     cdef int t
     if at.alone:
+        vprefetch_write(dx - VL)           # of the tile to come
         vstore_where(dx, vzero() + taps[0], at.first)
         return
     a = vload_where(dx, at.first)

@@ -37,16 +37,22 @@ cdef extern from "vec.h":
     vreal vsqrt(vreal) noexcept nogil
     vreal vratio(vreal a, vreal b) noexcept nogil
     real vsum(vreal) noexcept nogil
+    void vsum_halves(vreal, real* low, real* high) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
     void vdeal(const int m, const vreal*, vreal*) noexcept nogil
     vreal vlow(vreal, vreal) noexcept nogil
     vreal vhigh(vreal, vreal) noexcept nogil
+    vreal vshift_in(vreal, vreal) noexcept nogil
+    vreal vlower(vreal, vreal) noexcept nogil
     void vprefetch(const real*) noexcept nogil
+    vmask vturn(int by) noexcept nogil
+    vreal vturned(vreal, vmask) noexcept nogil
     vreal vrotate(vreal, int by) noexcept nogil
     vreal vevens(vreal, vreal) noexcept nogil
     vreal vodds(vreal, vreal) noexcept nogil
     ctypedef unsigned int lanes_t
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
+    lanes_t vkeep(lanes_t) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
@@ -57,8 +63,10 @@ cdef extern from "vec.h":
     vmask vpick_tap(vmask, int tap, lanes_t) noexcept nogil
     void vcontest(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
+    void vcontest_taps(vreal* best, vmask* taken, vreal value, vmask taps) noexcept nogil
     lanes_t vunordered(vreal a, vreal b) noexcept nogil
     void vstore_bytes(unsigned char*, vmask taken, Py_ssize_t n) noexcept nogil
+    void vstore_bytes_where(unsigned char*, vmask taken, lanes_t) noexcept nogil
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil

@@ -15,6 +15,17 @@ FC_INLINE lanes_t lanes_between(ptrdiff_t first, ptrdiff_t last) {
     return ((1u << last) - 1u) & ~((1u << first) - 1u);
 }
 
+/* The same lanes, in a register from here on: GCC would fetch masks from memory again and again. */
+FC_INLINE lanes_t vkeep(lanes_t lanes) {
+#if FC_BYTES == 64 && defined(__AVX512F__)
+    __mmask16 mask = (__mmask16)lanes;
+    __asm__("" : "+Yk"(mask));
+    return mask;
+#else
+    return lanes;
+#endif
+}
+
 #if FC_BYTES == 64 && defined(__AVX512F__)
 #ifdef FC_DOUBLE
 #define FC_512(name) _mm512_##name##_pd
@@ -128,6 +139,35 @@ FC_INLINE vreal vrotate(vreal v, int by) {
 #endif
 }
 
+/* Lanes in another order: lane i takes what lay in lane (i + by) modulo VL. */
+FC_INLINE vmask vturn(int by) {
+#if FC_BYTES
+    fc_bits from;
+    vmask turn;
+    for (int i = 0; i < VL; i++) from.at[i] = (i + by) & (VL - 1);
+    memcpy(&turn, &from, sizeof turn);
+    return turn;
+#else
+    (void)by;
+    return 0;
+#endif
+}
+FC_INLINE vreal vturned(vreal v, vmask turn) {
+#if FC_BYTES && defined(__clang__)
+    real from[VL], to[VL];
+    fc_bits lane;
+    vstore(from, v);
+    memcpy(&lane, &turn, sizeof turn);
+    for (int i = 0; i < VL; i++) to[i] = from[lane.at[i]];
+    return vload(to);
+#elif FC_BYTES
+    return __builtin_shuffle(v, turn);
+#else
+    (void)turn;
+    return v;
+#endif
+}
+
 /* The sum of all lanes in a fixed tree: the upper half is added to the lower. */
 FC_INLINE real vsum(vreal v) {
 #if FC_BYTES == 64 && !defined(FC_DOUBLE)
@@ -149,6 +189,26 @@ FC_INLINE real vsum(vreal v) {
     return v[0] + v[1];
 #else
     return v;
+#endif
+}
+
+/* The sums of the lower and of the upper half, each by the tree that `vsum` has for it alone.
+ * Where both are to go to one place they are equal. */
+FC_INLINE void vsum_halves(vreal v, real *low, real *high) {
+#if FC_BYTES
+    real lanes[VL];
+    fc_bits from;
+    vmask turn;
+    for (int step = VL / 4; step; step /= 2) {
+        for (int i = 0; i < VL; i++) from.at[i] = (i & (VL / 2)) | ((i + step) & (VL / 2 - 1));
+        memcpy(&turn, &from, sizeof turn);
+        v = v + vturned(v, turn);
+    }
+    vstore(lanes, v);
+    *high = lanes[VL / 2];
+    *low = lanes[0];
+#else
+    *low = *high = v;
 #endif
 }
 
@@ -206,6 +266,23 @@ FC_INLINE void vcontest_numbers(vreal *best, vmask *taken, vreal value, int tap)
     *best = vselect(wins, value, *best);
 #endif
 }
+/* The same with a tap of its own in each lane. */
+FC_INLINE void vcontest_taps(vreal *best, vmask *taken, vreal value, vmask taps) {
+#ifdef FC_512
+    *taken = (vmask)FC_TAPS((__m512i)*taken,
+                            FC_M(FC_CMP(cmp)((fc_v)value, (fc_v)*best, _CMP_GT_OQ)),
+                            (__m512i)taps);
+    *best = (vreal)FC_512(max)((fc_v)value, (fc_v)*best);
+#else
+    vmask wins = value > *best;
+#if FC_BYTES
+    *taken = (taps & wins) | (*taken & ~wins);
+#else
+    *taken = wins ? taps : *taken;
+#endif
+    *best = vselect(wins, value, *best);
+#endif
+}
 /* Which lanes hold a NaN in a or in b; other targets tell only whether there is one. */
 FC_INLINE lanes_t vunordered(vreal a, vreal b) {
 #ifdef FC_512
@@ -232,6 +309,20 @@ FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {
     for (int i = 0; i < VL; i++) bytes[i] = (unsigned char)at[i];
     if (n >= VL) memcpy(p, bytes, VL);
     else for (int i = 0; i < n; i++) p[i] = bytes[i];
+#endif
+}
+FC_INLINE void vstore_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    _mm512_mask_cvtepi32_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
+#elif FC_BYTES == 64 && defined(FC_512)
+    _mm512_mask_cvtepi64_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
+#else
+    ireal at[VL];
+    unsigned char bytes[VL];
+    memcpy(at, &taken, sizeof taken);
+    for (int i = 0; i < VL; i++) bytes[i] = (unsigned char)at[i];
+    if (lanes == lanes_between(0, VL)) memcpy(p, bytes, VL);
+    else for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = bytes[i];
 #endif
 }
 FC_INLINE void vstore_ints(int *p, vmask taken, ptrdiff_t n) {

@@ -44,7 +44,10 @@ FC_INLINE vreal vhigh(vreal a, vreal b) {
 #else
 #define vnext(a, b, i) FC_SHUFFLE(a, b, 1, 2 + i)
 #endif
+/* The lanes of a from the second on, then the first of b. */
+FC_INLINE vreal vshift_in(vreal a, vreal b) { return vnext(a, b, 0); }
 #else
+FC_INLINE vreal vshift_in(vreal a, vreal b) { (void)a; return b; }
 FC_INLINE vreal vlow(vreal a, vreal b) { (void)b; return a; }
 FC_INLINE vreal vhigh(vreal a, vreal b) { (void)a; return b; }
 #endif
@@ -184,6 +187,19 @@ FC_INLINE void vdeal(const int m, const vreal *from, vreal *line) {
     line[m + 1] = vnext(line[1], from[m], 1);
 #else
     for (int q = 0; q < m + 2; q++) line[q] = from[q];
+#endif
+}
+
+/* The lower half of a, then that of b. */
+FC_INLINE vreal vlower(vreal a, vreal b) {
+#if FC_BYTES
+    real lanes[2 * VL];
+    vstore(lanes, a);
+    vstore(lanes + VL / 2, b);
+    return vload(lanes);
+#else
+    (void)b;
+    return a;
 #endif
 }
 

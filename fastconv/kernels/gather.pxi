@@ -1,0 +1,163 @@
+# Gradients of pooling with stride 2: every element of the map gathers from the windows it is in.
+#
+#        even row    taps 8 6 2 0 | 7 1    of the windows (i-1, m-1) (i-1, m) (i, m-1) (i, m)
+#        odd row          5 3     | 4      in even columns | in odd columns, which see the
+#                                          windows of column m alone; of a 2x2 window 0 | 1, 2 | 3
+#
+# Rows and columns are those of the padded map.  A maximum gives its gradient to the tap that won,
+# an average a share to every tap; both are added window by window, in row-major order.
+
+cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
+    """How many columns of the windows j, j + 1, ... the average counts; 1 where there are none."""
+    cdef real counts[VL]
+    cdef int lane
+    for lane in range(VL):
+        counts[lane] = <real> max(columns_counted(g, j + lane), <Py_ssize_t> 1)
+    return vload(counts)
+
+
+cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima, const int kind,
+                                const real* dy, const unsigned char* argmax, Py_ssize_t next,
+                                Py_ssize_t row, Py_ssize_t m, const lanes_t* lanes,
+                                const vreal* columns, vreal* d, vmask* t) noexcept nogil:
+    """The gradients of the windows of one row at columns m - 1 and m, and the taps that won.
+
+    With TWO_MAPS the upper half of a vector is of the map `next` elements on.
+    """
+    cdef Py_ssize_t at
+    cdef lanes_t upper
+    cdef int k
+    cdef bint inside = 0 <= row < g.rows.outputs
+    for k in range(2):
+        if S == 2 and k == 0:
+            continue
+        at = row * g.columns.outputs + m - 1 + k
+        if kind == INSIDE and inside:
+            d[k] = vload(dy + at)
+            if maxima:
+                t[k] = vload_bytes(argmax + at, lanes_between(0, VL))
+        elif inside:
+            d[k] = vload_where(dy + at, lanes[k])
+            if maxima:
+                t[k] = vload_bytes(argmax + at, lanes[k])
+            if kind == TWO_MAPS:
+                at += next - VL // 2
+                upper = lanes[k] << (VL // 2)
+                d[k] = vpick(d[k], vload_where(dy + at, upper), upper)
+                if maxima:
+                    t[k] = t[k] | vload_bytes(argmax + at, upper)
+        else:
+            d[k], t[k] = vzero(), vtap(0)
+        if not maxima:
+            d[k] = vratio(d[k], vset1(<real> rows_counted(g, row) if inside else 1) * columns[k])
+
+
+cdef inline vreal gather_tap(const bint maxima, vreal acc, vreal d, vmask t,
+                             int tap) noexcept nogil:
+    return vadd_winner(acc, d, t, tap) if maxima else acc + d
+
+
+cdef inline void gather_column(const Pooling* g, const int S, const bint maxima, const int kind,
+                               const real* dy, const unsigned char* argmax, Py_ssize_t next,
+                               Py_ssize_t m, real* dx, real* other) noexcept nogil:
+    """Columns 2m .. 2m + 2 VL - 1 of a plane, or with TWO_MAPS half as many of two."""
+    cdef vreal d[4]
+    cdef vmask t[4]
+    cdef vreal columns[2]
+    cdef lanes_t lanes[2]
+    cdef lanes_t low, high
+    cdef vreal even, odd
+    cdef Py_ssize_t width = VL // 2 if kind == TWO_MAPS else VL
+    cdef Py_ssize_t c = 2 * m + g.columns.offset
+    cdef Py_ssize_t i, h
+    cdef int k
+    low = vkeep(lanes_between(-c, g.W - c))
+    high = vkeep(low if kind == TWO_MAPS else lanes_between(-c - VL, g.W - c - VL))
+    for k in range(2):
+        lanes[k] = vkeep(lanes_between(1 - k - m, min(g.columns.outputs - m + 1 - k, width)))
+        columns[k] = vset1(<real> g.columns.taps)
+        if not maxima and kind != INSIDE:
+            columns[k] = window_columns(g, m - 1 + k)
+            if kind == TWO_MAPS:
+                columns[k] = vlower(columns[k], columns[k])
+    if S == 3:
+        gather_windows(g, S, maxima, kind, dy, argmax, next, -1, m, lanes, columns, d + 2, t + 2)
+    for i in range((g.H - g.rows.offset + 1) // 2):
+        d[0], d[1], t[0], t[1] = d[2], d[3], t[2], t[3]
+        gather_windows(g, S, maxima, kind, dy, argmax, next, i, m, lanes, columns, d + 2, t + 2)
+        for k in range(2):
+            h = 2 * i + k + g.rows.offset
+            if h < 0 or h >= g.H:
+                continue
+            even = odd = vzero()
+            if S == 2:
+                even = gather_tap(maxima, even, d[3], t[3], 2 * k)
+                odd = gather_tap(maxima, odd, d[3], t[3], 2 * k + 1)
+            else:
+                if k == 0:
+                    even = gather_tap(maxima, even, d[0], t[0], 8)
+                    even = gather_tap(maxima, even, d[1], t[1], 6)
+                    odd = gather_tap(maxima, odd, d[1], t[1], 7)
+                even = gather_tap(maxima, even, d[2], t[2], 3 * k + 2)
+                even = gather_tap(maxima, even, d[3], t[3], 3 * k)
+                odd = gather_tap(maxima, odd, d[3], t[3], 3 * k + 1)
+            if kind == INSIDE:
+                vstore(dx + h * g.W + c, vlow(even, odd))
+                vstore(dx + h * g.W + c + VL, vhigh(even, odd))
+            else:
+                vstore_where(dx + h * g.W + c, vlow(even, odd), low)
+                vstore_where((other if kind == TWO_MAPS else dx + VL) + h * g.W + c,
+                             vhigh(even, odd), high)
+
+
+cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima, const real* dy,
+                              const unsigned char* argmax, real* dx) noexcept nogil:
+    cdef Py_ssize_t m
+    for m from 0 <= m < (g.W - g.columns.offset + 1) // 2 by VL:
+        if m >= S - 2 and m + VL <= g.columns.outputs and 2 * m + g.columns.offset >= 0 \
+                and 2 * m + 2 * VL + g.columns.offset <= g.W \
+                and (maxima or g.first_column <= m - (S - 2) and m + VL <= g.last_column):
+            gather_column(g, S, maxima, INSIDE, dy, argmax, 0, m, dx, dx)
+        else:
+            gather_column(g, S, maxima, ASIDE, dy, argmax, 0, m, dx, dx)
+
+
+cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
+                               Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Write every element of dx once; of narrow planes the even one brings the next with it."""
+    cdef Py_ssize_t item, outputs = g.rows.outputs * g.columns.outputs, size = g.H * g.W
+    cdef bint two = (g.W - g.columns.offset + 1) // 2 <= VL // 2
+    cdef const unsigned char* argmax = NULL
+    cdef Py_ssize_t other
+    for item in range(begin, end):
+        if maxima:
+            argmax = <unsigned char*> g.argmax + item * outputs
+        other = 1 if item + 1 < g.planes else 0
+        if not two:
+            gather_plane(g, S, maxima, g.x + item * outputs, argmax, g.y + item * size)
+        elif item % 2 == 0:
+            gather_column(g, S, maxima, TWO_MAPS, g.x + item * outputs, argmax, other * outputs,
+                          0, g.y + item * size, g.y + (item + other) * size)
+
+
+cdef void gather_maxima(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef const Pooling* g = <const Pooling*> args
+    if g.rows.taps == 2:
+        gather_planes(g, 2, True, begin, end)
+    else:
+        gather_planes(g, 3, True, begin, end)
+
+
+cdef void gather_averages(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef const Pooling* g = <const Pooling*> args
+    if g.rows.taps == 2:
+        gather_planes(g, 2, False, begin, end)
+    else:
+        gather_planes(g, 3, False, begin, end)
+
+
+cdef bint gathers(const Pooling* g) noexcept nogil:
+    """Whether the kernels above know this window: 2x2 or 3x3, stride 2."""
+    return g.rows.taps == g.columns.taps and (g.rows.taps == 2 or g.rows.taps == 3) \
+        and g.rows.stride == 2 and g.columns.stride == 2 \
+        and g.rows.dilation == 1 and g.columns.dilation == 1
