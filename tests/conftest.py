@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import fastconv
 
 Make = Callable[..., np.ndarray]
+ROOT = Path(__file__).parents[1]
 
 # A table measured on this machine would choose for itself.
 os.environ["FASTCONV_COSTS"] = "shipped"
@@ -24,6 +26,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: choose it with -m slow"))
+    if not (ROOT / "benchmarks").is_dir():  # in a source distribution
+        for item in items:
+            if item.path.parent.name == "benchmarks":
+                item.add_marker(pytest.mark.skip(reason="there are no benchmarks here"))
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +64,18 @@ def normal(rng: np.random.Generator) -> Make:
         return rng.standard_normal(shape).astype(dtype)
 
     return make
+
+
+@pytest.fixture
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Import from the folders of benchmarks and gallery, and forget it after."""
+    before, folders = set(sys.modules), (ROOT / "benchmarks", ROOT / "docs")
+    for name in ("benchmarks", "docs/gallery"):
+        monkeypatch.syspath_prepend(ROOT / name)
+        for path in (ROOT / name).glob("*.py"):  # tests have helpers of such names too
+            monkeypatch.delitem(sys.modules, path.stem, raising=False)
+    yield
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and any(folder in Path(file).parents for folder in folders):
+            del sys.modules[name]

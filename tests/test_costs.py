@@ -128,7 +128,8 @@ def test_another_table_is_another_choice(fresh, normal):
     assert fastconv.conv2d(x, weight).tobytes() == strict.tobytes()
     unfolds = replace(slow, rate=0.1, unfold=1e6, few=1e-3, fold=1e6)
     local.save(unfolds, ISA)
-    backward = fastconv.conv2d_costs((1, 1, 28, 28), (32, 1, 5, 5), direction="backward")
+    # more taps than the kernel that folds in the cache holds
+    backward = fastconv.conv2d_costs((1, 1, 28, 28), (32, 1, 13, 13), direction="backward")
     assert backward.choice == "im2col_tiled"
 
 
@@ -227,8 +228,11 @@ def test_the_layer_prices_what_the_functions_take():
     assert layer.costs(4, spec).workspace == direct["im2col_tiled"].workspace
     least = direct["im2col_tiled"].least
     assert layer.costs(4, spec, workspace_limit=least).workspace == least
+    # a layer states what it would take; the plan, and the call, refuse
+    assert layer.costs(4, spec, workspace_limit=least - 1).least == least
+    net = fastconv.Sequential([layer], (8, 20, 20))
     with pytest.raises(fastconv.MemoryLimitError, match=f"at least {least} bytes"):
-        layer.costs(4, spec, workspace_limit=least - 1)
-    auto = fastconv.layers.Conv2D(16, 3)
-    with pytest.raises(fastconv.MemoryLimitError, match="Conv2D: workspace_limit"):
-        auto.costs(4, spec, training=True, workspace_limit=0)
+        net.plan(4, workspace_limit=least - 1)
+    auto = fastconv.Sequential([("Conv2D", {"filters": 16, "kernel_size": 3})], (8, 20, 20))
+    with pytest.raises(fastconv.MemoryLimitError, match="plan: workspace_limit"):
+        auto.plan(4, training=True, workspace_limit=0)

@@ -111,11 +111,11 @@ cdef inline void average_windows(const Pooling* g, const int S, const int step,
     look_average(&a, S, step, 0, 0)
     look_average(&a, S, step, 1, max(OW - VL, <Py_ssize_t> 0))
     for item in range(begin, end):
-        if a.kind == NARROW_MAP:
+        if knows_narrow(S) and a.kind == NARROW_MAP:
             average_narrow(&a, S, step, NARROW_MAP, g.x + item * size, g.x,
                            g.y + item * outputs, g.y)
             continue
-        if a.kind == TWO_MAPS:
+        if knows_narrow(S) and a.kind == TWO_MAPS:
             other = min(item + 1, g.planes - 1)
             if item % 2 == 0:
                 average_narrow(&a, S, step, TWO_MAPS, g.x + item * size, g.x + other * size,

@@ -136,10 +136,10 @@ cdef inline void depth_item(const Depthwise* d, const int S, const int step, con
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
     cdef Py_ssize_t plane, top, n, k
-    if d.kind == NARROW_MAP:
+    if knows_narrow(S) and d.kind == NARROW_MAP:
         narrow_plane(d, S, step, sign, NARROW_MAP, item)
         return
-    if d.kind == TWO_MAPS:
+    if knows_narrow(S) and d.kind == TWO_MAPS:
         narrow_plane(d, S, step, sign, TWO_MAPS, item)
         return
     plane, top = item // c.row_blocks, item % c.row_blocks * 32

@@ -126,7 +126,7 @@ cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
                                Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Write every element of dx once; of narrow planes the even one brings the next with it."""
     cdef Py_ssize_t item, outputs = g.rows.outputs * g.columns.outputs, size = g.H * g.W
-    cdef bint two = (g.W - g.columns.offset + 1) // 2 <= VL // 2
+    cdef bint two = VL >= 8 and (g.W - g.columns.offset + 1) // 2 <= VL // 2
     cdef const unsigned char* argmax = NULL
     cdef Py_ssize_t other
     for item in range(begin, end):

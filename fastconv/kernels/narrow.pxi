@@ -16,6 +16,12 @@ cdef extern from *:
     enum: NARROW_ROWS                      # of a tile where they go into the map, as 7 and 14 do
 
 
+cdef inline bint knows_narrow(Py_ssize_t S) noexcept nogil:
+    """Whether windows of S columns have code for narrow maps: short vectors hold few rows, and
+    each case is compiled for itself."""
+    return VL >= 16 or (VL >= 8 and S <= 3)
+
+
 cdef inline int look_narrow(Sides* at, const Axis* columns, Py_ssize_t sign) noexcept nogil:
     """Fill `at` for whole rows; returns NARROW_MAP, TWO_MAPS, or ASIDE where a vector is too
     short.  sign is -1 where the taps are walked backwards."""
@@ -25,7 +31,7 @@ cdef inline int look_narrow(Sides* at, const Axis* columns, Py_ssize_t sign) noe
     cdef Py_ssize_t s, turn, column
     cdef bint two = widest <= half
     cdef int lane
-    if widest > VL:
+    if widest > VL or not knows_narrow(columns.taps):
         return ASIDE
     at.loaded[0] = lanes_between(0, inputs)
     if step == 1:

@@ -79,6 +79,8 @@ cdef inline void dot_item(const WeightGradient* g, const int S, const int step,
 
 cdef inline void dot_narrow_item(const WeightGradient* g, const int S, const int step,
                                  int kind, Py_ssize_t item, const Sides* at) noexcept nogil:
+    if not knows_narrow(S):
+        return
     if kind == TWO_MAPS:
         dot_item(g, S, step, TWO_MAPS, item, at)
     else:

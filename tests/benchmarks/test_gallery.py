@@ -14,6 +14,7 @@ GALLERY = ROOT / "docs" / "gallery"
 EXACT = ("mec", "network", "networks", "sweep")
 
 pytest.importorskip("matplotlib")
+pytestmark = pytest.mark.usefixtures("own_modules")
 
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.text import Annotation  # noqa: E402

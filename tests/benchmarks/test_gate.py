@@ -17,7 +17,10 @@ TRACK, PEAK = "memory.Memory.track_workspace_bytes", "models.Peak.track_peak_byt
 #: As asv writes it: result, params, version, then what belongs to one run on one machine.
 COLUMNS = ["result", "params", "version", "started_at", "duration"]
 
-pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("git"), reason="needs git"),
+    pytest.mark.usefixtures("own_modules"),
+]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 import fastconv
 from fastconv import functional
 
+pytestmark = pytest.mark.usefixtures("own_modules")
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 MODULES = sorted(path.stem for path in FOLDER.glob("suite/*.py") if path.stem != "__init__")
 TABLES = ("networks", "shapes")
