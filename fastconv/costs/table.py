@@ -54,12 +54,12 @@ SHIPPED = {
         transform=2.96, input2=7.83, output2=6.2, input4=20, output4=22.3,
     ),
     "avx2": Table(
-        rate=55, few=9.64, store=0.36, stream=17, unfold=15.5, fold=5.3, memory=109, pack=2.17,
-        transform=4.56, input2=3.94, output2=4.46, input4=16.8, output4=14.1,
+        rate=59.3, few=9.64, store=0.16, stream=19.8, unfold=14.4, fold=4.67, memory=148, pack=3.17,
+        transform=5.05, input2=3.65, output2=4.24, input4=15.2, output4=9.16,
     ),
     "avx512": Table(
-        rate=108, few=7.69, store=0.167, stream=17, unfold=14.1, fold=5.31, memory=87, pack=2.79,
-        transform=6.47, input2=5.63, output2=2.71, input4=20.2, output4=7.27,
+        rate=123, few=7.69, store=0.0231, stream=15.8, unfold=13.1, fold=5.18, memory=201, pack=4.63,
+        transform=11.6, input2=1.99, output2=2.16, input4=8.32, output4=6.09,
     ),
     "neon": Table(
         rate=24, few=2, store=0.6, stream=14, unfold=9, fold=4, memory=50, pack=1.6,
