@@ -28,9 +28,12 @@ def direct_forward(
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
     module = kernels.module(x.dtype)
     how = engine(module, weight, g.C // g.groups, g.R * g.S, g.stride[1])
+    work = g.multiply_adds
+    if how == module.PLANES:  # a few products for each element, which takes longer to move
+        work = max(work, threads.MOVE * x.size)
     threads.run(
         module.conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
-        g.channels_per_sum, relu, how, work=g.multiply_adds,
+        g.channels_per_sum, relu, how, work=work,
     )  # fmt: skip
 
 
