@@ -13,7 +13,7 @@ PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
-.PHONY: demo test test-slow lint peers choices gallery clean help
+.PHONY: demo test test-slow lint peers choices resident gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -84,6 +84,9 @@ $(PEERS)/.made: $(SOURCES) $(PACKAGE)
 
 choices: $(VENV)/.dev  ## how often the algorithm "auto" is the fastest, on layers of known networks
 	FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} $(BIN)/python benchmarks/choices.py $(ARGS)
+
+resident: $(VENV)/.dev  ## the resident peak of a process that runs ResNet-50
+	FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} $(BIN)/python benchmarks/resident.py
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
