@@ -50,16 +50,16 @@ class Table:
 #: Measured by ``python benchmarks/choices.py --fit`` on one machine; neon is an estimate.
 SHIPPED = {
     "baseline": Table(
-        rate=21, few=0.9, store=0.689, stream=13.9, unfold=8.43, fold=3.53, memory=46.2, pack=1.38,
-        transform=2.96, input2=7.83, output2=6.2, input4=20, output4=22.3,
+        rate=21, few=0.9, store=0.25, stream=11.9, unfold=17.6, fold=7.74, memory=29.3, pack=2.35,
+        transform=2.61, input2=8.45, output2=5.33, input4=26.4, output4=18.2,
     ),
     "avx2": Table(
         rate=59.3, few=9.64, store=0.16, stream=19.8, unfold=14.4, fold=4.67, memory=148, pack=3.17,
         transform=5.05, input2=3.65, output2=4.24, input4=15.2, output4=9.16,
     ),
     "avx512": Table(
-        rate=123, few=7.69, store=0.0231, stream=15.8, unfold=13.1, fold=5.18, memory=201, pack=4.63,
-        transform=11.6, input2=1.99, output2=2.16, input4=8.32, output4=6.09,
+        rate=123, few=7.69, store=0.0231, stream=15.8, unfold=13.1, fold=5.18, memory=201,
+        pack=4.63, transform=11.6, input2=1.99, output2=2.16, input4=8.32, output4=6.09,
     ),
     "neon": Table(
         rate=24, few=2, store=0.6, stream=14, unfold=9, fold=4, memory=50, pack=1.6,

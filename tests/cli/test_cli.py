@@ -95,6 +95,36 @@ def test_plan(capsys, small):
     assert run(capsys, "plan", small, "--workspace-limit", "8 MiB")[0] == 0
 
 
+def test_plan_within_a_limit_is_measured_and_drawn(capsys, small, tmp_path):
+    code, out, _ = run(capsys, "plan", small, "--batch", "64", "--memory-limit", "30 kB")
+    assert code == 0 and "within 29.3 KiB" in out and " at a time" in out
+    code, _, err = run(capsys, "plan", small, "--batch", "64", "--memory-limit", "1 kB")
+    assert code == 2
+    least = re.fullmatch(r"fastconv plan: memory_limit must be at least (\d+) bytes .*\n", err)[1]
+    assert run(capsys, "plan", small, "--batch", "64", "--memory-limit", least)[0] == 0
+    code, out, _ = run(capsys, "plan", small, "--batch", "2000", "--training", "--measure")
+    share = re.search(r"^measured .*, (\d+\.\d) % of the peak that was planned$", out, re.M)
+    assert code == 0 and 97 < float(share[1]) < 103
+    values = json.loads(run(capsys, "plan", small, "--measure", "--json")[1])
+    assert values["measured"] > 0 and values["memory_limit"] is None
+    refused = run(capsys, "plan", small, "--measure", "--workspace-limit", "0")
+    assert refused[0] == 2 and "leave out --workspace-limit" in refused[2]
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "plan.png"
+    code, out, _ = run(
+        capsys, "plan", small, "--training", "--memory-limit", "1 MB", "--png", str(picture)
+    )
+    assert code == 0 and f"as a picture: {picture}" in out
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_train_within_a_limit(capsys, small):
+    code, out, _ = run(capsys, "train", small, "--epochs", "1", "--memory-limit", "2 MB")
+    assert code == 0 and "test accuracy" in out
+    code, _, err = run(capsys, "train", small, "--epochs", "1", "--memory-limit", "2 kB")
+    assert code == 2 and err.startswith("fastconv train: memory_limit must be at least ")
+
+
 def test_train_on_digits_saves_what_it_trained(capsys, small, tmp_path):
     saved = str(tmp_path / "out.safetensors")
     code, out, _ = run(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import fastconv
@@ -50,3 +53,16 @@ def random_like(model: Any, rng: Any, batch: int = 3) -> Any:
     specs = model._graph.input_specs
     xs = tuple(rng.standard_normal((batch, *s.shape)).astype(s.dtype) for s in specs)
     return xs[0] if len(xs) == 1 else xs
+
+
+def traced(run: Callable[[], Any]) -> int:
+    """The most bytes that `run` held at one time."""
+    fastconv.memory.release()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        run()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import re
-import tracemalloc
 
 import numpy as np
 import pytest
-from networks import book, branches, random_like, small
+from networks import book, branches, random_like, small, traced
 
 import fastconv
 from fastconv.errors import MemoryLimitError
@@ -54,19 +52,6 @@ def forget_packed(net) -> None:
     for layer in net.layers:
         for parameter in layer.parameters.values():
             parameter.unpack()
-
-
-def traced(run) -> int:
-    """The most bytes that `run` held at one time."""
-    fastconv.memory.release()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        run()
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("factor", [1, 1.05, 1.6, 4])

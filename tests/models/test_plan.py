@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import tracemalloc
 
 import numpy as np
 import pytest
-from networks import book, branches, random_like, small
+from networks import book, branches, random_like, small, traced
 
 import fastconv
 from fastconv.errors import ArgumentError
@@ -141,19 +139,6 @@ def residual() -> fastconv.Model:
         node = create("ReLU")(create("Add")(inner, node))
     node = create("Flatten")(create("MaxPool2D", pool_size=2)(node))
     return fastconv.Model(x, create("Dense", units=10)(create("Dropout", rate=0.5)(node)), seed=0)
-
-
-def traced(run) -> int:
-    """The most bytes that `run` held at one time."""
-    fastconv.memory.release()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        run()
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("make", [residual, book])
