@@ -140,8 +140,11 @@ def panel(axes: Axes, layer: Layer, timed: list[Timed]) -> None:
 def name_point(axes: Axes, algorithm: str, name: str, at: tuple[float, float]) -> None:
     """Write a name beside a point, on a white edge where lines run through it."""
     edge = [withStroke(linewidth=3, foreground="white")]
+    place = dict(PLACES[algorithm])
+    if name.startswith("F("):  # the two may be near each other
+        place["xytext"] = place["xytext"][0], 4 if "2" in name else -11
     axes.annotate(name, at, textcoords="offset points", color=COLOURS[algorithm], weight="bold",
-                  size=9, path_effects=edge, zorder=6, **PLACES[algorithm])  # fmt: skip
+                  size=9, path_effects=edge, zorder=6, **place)  # fmt: skip
 
 
 def draw() -> Figure:

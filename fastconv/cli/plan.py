@@ -24,7 +24,6 @@ from fastconv import plot
 from fastconv.cli.networks import add_file, at_least, check_writable, read_network
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes, parse_bytes
-from fastconv.models.measure import measure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.workspace_limit is not None:
             raise ArgumentError("plan: --measure runs within --memory-limit alone; leave out "
                                 "--workspace-limit")  # fmt: skip
-        taken = measure(net, plan)
+        taken = net.measure(arguments.batch, training=arguments.training, memory_limit=limit)
     if arguments.json:
         values = plan.to_dict()
         print(json.dumps(values if taken is None else {**values, "measured": taken}, indent=2))
@@ -71,7 +70,10 @@ def run(arguments: argparse.Namespace) -> None:
         print(plan)
         if taken is not None:
             share = 100 * taken / plan.peak if plan.peak else 100.0
-            print(f"measured {format_bytes(taken)}, {share:.1f} % of the peak that was planned")
+            print(
+                f"measured {format_bytes(taken)}, {share:.1f} % of the peak that was planned "
+                "(some ten KiB are Python's own objects)"
+            )
     if arguments.png:
         plot.plan_png(plan, arguments.png)
         if not arguments.json:

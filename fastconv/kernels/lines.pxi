@@ -233,7 +233,8 @@ cdef void convolve_run(const Convolution* c, const Region* at, const real* x, re
     """A run of outputs that see the same taps, in one row or two; x, y at their column 0."""
     cdef vreal total[TILE * NV]
     cdef Py_ssize_t x_row = c.rows.stride * c.xh
-    cdef Py_ssize_t gap = x_row
+    # where rows run backwards `within` is never true, and the gap says only: two rows
+    cdef Py_ssize_t gap = max(x_row, <Py_ssize_t> 0)
     cdef Py_ssize_t end = at.left + at.width
     cdef Py_ssize_t j = at.left
     cdef Py_ssize_t lanes, first

@@ -28,7 +28,10 @@ cdef inline void look_aside(Sides* at, const int S, const int step, const int si
     """For the vector whose first window begins at `column` of a map that is `inputs` wide."""
     cdef Py_ssize_t first = -column, last = inputs - column
     cdef int s
-    at.after = lanes_between(first - 2 * VL, last - 2 * VL)
+    at.after = 0
+    for s in range(S - 2):                 # of the shortest vectors more than there are lanes
+        if first <= 2 * VL + s < last:
+            at.after |= <lanes_t> 1 << s
     for s in range(S):
         at.seen[s] = lanes_between((first - sign * s + step - 1) // step if first > sign * s else 0,
                                    (last - sign * s + step - 1) // step if last > sign * s else 0)

@@ -83,8 +83,8 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     if plan.in_place:
         # blocks of whole vectors; the last at least as long as a tile
         plan.column_blocks = width // (STRIP_COLUMNS * VL)
-        if stride != 1 or c.rows.outputs != 1 or c.xw != 1 or c.columns.offset != 0 \
-                or c.rows.offset != 0 or plan.column_blocks == 0:
+        if stride != 1 or c.rows.outputs != 1 or c.xw != 1 or pads(&c.rows) \
+                or pads(&c.columns) or plan.column_blocks == 0:
             return False
         plan.rows, plan.flat = 1, True
         for channel in range(c.C):

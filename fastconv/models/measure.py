@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from typing import Any
 
 import numpy as np
 
 from fastconv import memory
-from fastconv.models.network import Network
 from fastconv.models.plan import Plan
-from fastconv.models.trainable import TrainableNetwork
 
 __all__ = ["measure"]
 
 
-def measure(net: Network, plan: Plan) -> int:
+def measure(net: Any, plan: Plan) -> int:
     """Return the most bytes held at one time by two runs of what `plan` is of.
 
     Two, so that what the first keeps for the next is in it.  Of Python's allocator, in which
@@ -24,7 +23,7 @@ def measure(net: Network, plan: Plan) -> int:
 
     Parameters
     ----------
-    net : Network
+    net : fastconv.Model or fastconv.InferenceModel
     plan : Plan
         Of `net`, without a workspace limit.
     """
@@ -41,7 +40,6 @@ def measure(net: Network, plan: Plan) -> int:
         if not plan.training:
             net(*xs, memory_limit=plan.memory_limit)
             return
-        assert isinstance(net, TrainableNetwork)
         program = None if plan.memory_limit is None else plan.program
         net.gradients = {}
         net.forward_backward(tuple(x[order] for x in xs), dloss, 0, program)
@@ -50,7 +48,7 @@ def measure(net: Network, plan: Plan) -> int:
     for layer in net._graph.layers.values():
         for parameter in layer.parameters.values():
             parameter.unpack()
-    if isinstance(net, TrainableNetwork):
+    if plan.training:
         net.gradients = {}
     memory.release()
     gc.collect()

@@ -14,11 +14,13 @@ from fastconv.models.table import table
 __all__ = ["Plan", "PlannedNode"]
 
 # What stands in the column of that name, and so in the peak, the largest of it.
-_ALIVE = "the activations that are still needed, the workspace, and packed weights that are kept"
+_ALIVE = "the activations that are still needed, {}, and packed weights that are kept"
 _ALIVE_TRAINING = (
-    "the activations and gradients that are still needed, what was saved, and the workspace;\n"
-    "  the larger of forward and backward"
+    "the activations and gradients that are still needed, what was saved, and\n"
+    "  {}; the larger of forward and backward"
 )
+# Without a limit scratch memory stays for the next call, so the largest counts everywhere.
+_STAYS, _GOES = "the largest workspace of all, which stays", "the node's workspace"
 _PACKED = "packed: weights in the order that kernels read, kept beside the plain ones"
 _PACKED_SPLIT = f"{_PACKED}, or made for each call"
 _PACKED_IN_CALL = "packed: weights in the order that kernels read, made for each call"
@@ -157,14 +159,20 @@ class Plan:
             ", ".join(title),
             table(head, rows, align="<<>>>>>><"),
             _PACKED_IN_CALL if self.training else _PACKED_SPLIT if lent else _PACKED,
-            f"alive: {_ALIVE_TRAINING if self.training else _ALIVE}",
+            "alive: "
+            + (_ALIVE_TRAINING if self.training else _ALIVE).format(
+                _STAYS if self.memory_limit is None else _GOES
+            ),
             f"peak {format_bytes(self.peak)}{f' at {self.where}' if self.where else ''}, "
             f"beside {format_bytes(self.parameter_bytes)} of parameters",
         ]
         if any(node.recomputed for node in self.nodes):
             lines.append("+ computed again in the backward pass, from what was kept before it")
         if any(node.estimated for node in self.nodes):
-            lines.append("* estimated: the layer does not state its costs")
+            lines.append(
+                "* estimated: the layer does not state its costs; what it takes beside its output "
+                "is not in these figures, nor within a limit"
+            )
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -29,6 +29,7 @@ def make_plan(
     memory_limit: int | None = None,
     results: int,
     input_bytes: Sequence[int],
+    held: int = 0,
     operation: str = "plan",
 ) -> Plan:
     """Return the plan of running `schedule` on a batch.
@@ -51,6 +52,8 @@ def make_plan(
         Rows of results that are made in all.
     input_bytes : sequence of int
         Bytes of a row of each input that the run makes itself, as a copy of the caller's.
+    held : int
+        Bytes that are there all the time besides: lists of the caller as arrays.
     operation : str
         What errors name.
 
@@ -88,18 +91,18 @@ def make_plan(
         input_bytes=input_bytes,
         ceiling=workspace_limit,
     )
-    if memory_limit is None:
-        fitted = prices.free()
-    else:
+    fitted = prices.free()
+    peak = held + _alive(prices, fitted, results, steady=memory_limit is None)[1]
+    if memory_limit is not None and peak > memory_limit:
         try:
             if training:
-                fitted = TrainingFit(prices).within(memory_limit)
+                fitted = TrainingFit(prices).within(memory_limit - held)
             else:
-                fitted = InferenceFit(prices, memory_limit, results).fitted()
+                fitted = InferenceFit(prices, memory_limit - held, results).fitted()
         except LeastBytes as error:
-            mode = "training" if training else "inference"
+            least, mode = error.args[0] + held, "training" if training else "inference"
             raise MemoryLimitError(
-                f"{operation}: memory_limit must be at least {error.args[0]} bytes for {mode} on "
+                f"{operation}: memory_limit must be at least {least} bytes for {mode} on "
                 f"a batch of {batch_size}, got {memory_limit}"
                 + ("; take a smaller batch_size" if training and batch_size > 1 else "")
             ) from None
@@ -112,6 +115,7 @@ def make_plan(
                 f"{_id(schedule, at)} with algorithm {cost.algorithm!r}, got {workspace_limit}"
             )
     live, peak, where = _alive(prices, fitted, results, steady=memory_limit is None)
+    live, peak = [held + each for each in live], held + peak
     tally = prices.tally(1)
     stages = program.stages or (Stage(0, len(costs), program.rows),)
     rows = [stage.rows for stage in stages for _ in range(stage.begin, stage.end)]

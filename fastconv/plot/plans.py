@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
+from fastconv.memory import format_bytes
 from fastconv.models.plan import Plan, PlannedNode
 from fastconv.plot.figure import new_figure
 
@@ -47,10 +48,13 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
                 at, beyond, left=live, height=0.62, fill=False, edgecolor=GREY, linestyle="--"
             )
         text = f" {live:.3g}" + (f", im2col {live + beyond:.3g}" if beyond else "")
-        axis.text(live + beyond, at, text, va="center", fontsize="small")
-    axis.axvline(plan.peak / factor, color="black", linewidth=0.8, linestyle=":")
+        axis.text(
+            live + beyond, at, text, va="center", fontsize="small",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )  # fmt: skip
+    axis.plot([plan.peak / factor] * 2, [-0.55, len(nodes) - 0.4], "k:", linewidth=0.8, zorder=0)
     axis.text(
-        plan.peak / factor, -0.9, f"peak {plan.peak / factor:.3g} {unit}", ha="center", va="bottom"
+        plan.peak / factor, -0.6, f"peak {plan.peak / factor:.3g} {unit}", ha="center", va="bottom"
     )
     axis.set_yticks(range(len(nodes)), [node.id + " +" * node.recomputed for node in nodes])
     axis.set_ylim(len(nodes) - 0.4, -1.0)
@@ -63,6 +67,8 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     counts = dict.fromkeys(node.rows for node in nodes)
     if list(counts) not in ([], [plan.batch_size]):
         title += f", {', then '.join(map(str, counts))} at a time"
+    if plan.memory_limit is not None:
+        title += f", within {format_bytes(plan.memory_limit)}"
     figure.suptitle(title)
     axis.legend(
         handles=[
@@ -70,7 +76,7 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
             axis.barh(0, 0, color=ORANGE, label="workspace"),
             axis.barh(0, 0, fill=False, edgecolor=GREY, linestyle="--", label="with im2col"),
         ],
-        loc="upper center", bbox_to_anchor=(0.5, -0.09 - 0.5 / len(nodes)), ncols=3,
+        loc="upper center", bbox_to_anchor=(0.5, -0.55 / (1.9 + 0.3 * len(nodes))), ncols=3,
         frameon=False, fontsize="small",
     )  # fmt: skip
     if any(node.recomputed for node in nodes):

@@ -61,10 +61,12 @@ class Trainable(Protocol):
         training: bool = False,
         gathered: bool = False,
         results: int | None = None,
+        held: int = 0,
     ) -> Any:
         """Return how batches of the rows of `arrays` keep within `memory_limit` bytes.
 
-        Its ``rows`` is how many are to be given to `predict_batch` at a time.
+        Its ``rows`` is how many are to be given to `predict_batch` at a time. `held` bytes of
+        the arrays are copies made of lists.
         """
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:

@@ -72,14 +72,17 @@ def fit(
     def program() -> Any:
         if limit is None:
             return None
-        return model.program("fit", limit, batch_size, inputs, training=True, gathered=shuffle)
+        return model.program(
+            "fit", limit, batch_size, inputs, training=True, gathered=shuffle,
+            held=_held(x, inputs),
+        )  # fmt: skip
 
     if validation_data is not None:
         x_val, y_val = _pair(validation_data)
         held_inputs, _ = _data("fit", model, compiled, x_val, y_val)
         if limit is not None:  # found out now, and not after an epoch
             count = min(batch_size, len(held_inputs[0]))
-            model.program("fit", limit, count, held_inputs)
+            model.program("fit", limit, count, held_inputs, held=_held(x_val, held_inputs))
     program()
     run = Run(model, compiled.optimizer, epochs, batches=-(-rows // batch_size))
     history = History()
@@ -137,7 +140,9 @@ def train_on_batch(
     program = None
     if limit is not None:
         rows = len(inputs[0])
-        program = model.program("train_on_batch", limit, rows, inputs, training=True)
+        program = model.program(
+            "train_on_batch", limit, rows, inputs, training=True, held=_held(x, inputs)
+        )
     totals = Totals()
     _step(model, compiled, inputs, targets, totals, program)
     return totals.means()
@@ -155,7 +160,9 @@ def evaluate(
     compiled = _compiled("evaluate", model)
     batch_size = as_int("evaluate", "batch_size", batch_size, 1)
     inputs, targets = _data("evaluate", model, compiled, x, y)
-    batch_size, program = _rows_at_a_time("evaluate", model, inputs, batch_size, memory_limit)
+    batch_size, program = _rows_at_a_time(
+        "evaluate", model, inputs, batch_size, memory_limit, held=_held(x, inputs)
+    )
     run = _following(program, model.predict_batch)
     totals = Totals()
     for rows in _slices(len(inputs[0]), batch_size):
@@ -192,8 +199,9 @@ def predict(
     inputs = _inputs(operation, model, x)
     total = len(inputs[0])
     batch_size, program = _rows_at_a_time(
-        operation, model, inputs, batch_size or max(1, total), memory_limit, results=total
-    )
+        operation, model, inputs, batch_size or max(1, total), memory_limit, results=total,
+        held=_held(x, inputs),
+    )  # fmt: skip
     run = _following(program, model.predict_batch)
     found: Any = run(_cast(model, tuple(a[:batch_size] for a in inputs)))
     if total <= batch_size:
@@ -212,6 +220,12 @@ def predict(
     return whole if several else whole[0]
 
 
+def _held(x: Any, arrays: tuple[Array, ...]) -> int:
+    """Return the bytes of `arrays` that were made here, of lists."""
+    given = {id(part) for part in _tuple(x)}
+    return sum(array.nbytes for array in arrays if id(array) not in given)
+
+
 def _following(program: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     """Return `method` as it runs by `program`; models that know no limits need not know them."""
     return method if program is None else partial(method, program=program)
@@ -224,13 +238,14 @@ def _rows_at_a_time(
     batch_size: int,
     memory_limit: int | str | None,
     results: int | None = None,
+    held: int = 0,
 ) -> tuple[int, Any]:
     """Return how many rows to compute at once within `memory_limit`, and as what program."""
     limit = memory.parse_bytes(operation, "memory_limit", memory_limit)
     if limit is None:
         return batch_size, None
     batch_size = max(1, min(batch_size, len(inputs[0])))
-    program = model.program(operation, limit, batch_size, inputs, results=results)
+    program = model.program(operation, limit, batch_size, inputs, results=results, held=held)
     return program.rows, program
 
 

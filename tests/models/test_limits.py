@@ -126,6 +126,28 @@ def test_cast_copies_count(rng):
     assert traced(lambda: net.predict(x, memory_limit=limit)) <= limit + SLACK
 
 
+def test_lists_count_as_the_arrays_that_are_made_of_them(rng):
+    net = small()
+    x = random_like(net, rng, 300)
+    figure = least(lambda **k: net.predict(x, **k))
+    rows = x.tolist()  # which become float64, all of them
+    copies = 8 * x.size + x[0].nbytes  # and a row of float32
+    assert least(lambda **k: net.predict(rows, **k)) == figure + copies
+    limit = figure + copies + 50_000
+    assert np.array_equal(net.predict(rows, memory_limit=limit), net(x))
+    assert traced(lambda: net.predict(rows, memory_limit=limit)) <= limit + SLACK
+
+
+def test_a_limit_that_binds_nothing_changes_nothing(rng):
+    net = residual()
+    for training in (False, True):
+        free = net.plan(8, training=training)
+        loose = net.plan(8, training=training, memory_limit=free.peak)
+        assert [n.algorithm for n in loose.nodes] == [n.algorithm for n in free.nodes]
+        assert not any(node.recomputed for node in loose.nodes)
+        assert loose.rows == 8 and loose.peak <= free.peak
+
+
 def test_text_and_limits_that_are_none():
     net = small()
     assert net.plan(4, memory_limit="1 MB").memory_limit == 10**6

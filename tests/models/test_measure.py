@@ -15,6 +15,7 @@ def test_a_plan_says_what_runs_take(make, training):
     before = net.weights()
     plan = net.plan(60, training=training)
     assert measure(net, plan) == pytest.approx(plan.peak, rel=0.01)
+    assert net.measure(60, training=training) == pytest.approx(plan.peak, rel=0.01)
     lowest = least(lambda **limit: net.plan(60, training=training, **limit))
     limited = net.plan(60, training=training, memory_limit=(lowest + plan.peak) // 2)
     assert measure(net, limited) == pytest.approx(limited.peak, rel=0.01)
