@@ -94,10 +94,12 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.made $(SOURCES)
+	@echo "compiling the kernels: a minute or two"
 	$(BIN)/python -m pip install --quiet --editable '.[plot]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.made $(SOURCES)
+	@echo "compiling the kernels: a minute or two"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.demo
 

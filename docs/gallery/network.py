@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from style import COLOURS, MB, QUIET, new, plain, save
 
 import fastconv
@@ -42,7 +43,8 @@ def draw() -> Figure:
         top = max(steps, key=live.__getitem__)
         axes.annotate(f"{name}: at most {plan.peak / MB:,.0f} MB", (top + 1, live[top]),
                       xytext=(6, -10 if name == "im2col" else 4), textcoords="offset points",
-                      color=COLOURS[name], weight="bold")  # fmt: skip
+                      color=COLOURS[name], weight="bold",
+                      path_effects=[withStroke(linewidth=3, foreground="white")])  # fmt: skip
     nodes = plans["direct"].nodes
     labels = [node.id.split("+")[0].replace("max_pool2d", "pool").replace("conv2d", "conv")
               .replace("_", " ") for node in nodes]  # fmt: skip

@@ -32,7 +32,7 @@ from fastconv.layers.parameter import Parameter
 from fastconv.layers.relu import ReLU
 from fastconv.layers.sigmoid import Sigmoid
 from fastconv.layers.softmax import Softmax
-from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 from fastconv.layers.tanh import Tanh
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "GlobalAvgPool2D",
     "Layer",
     "LayerCosts",
+    "PassCosts",
     "MaxPool2D",
     "Multiply",
     "Parameter",
