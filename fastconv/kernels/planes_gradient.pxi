@@ -52,7 +52,8 @@ cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R
     cdef lanes_t seen[5]
     cdef int o, q, r, s
     for s in range(S):
-        seen[s] = vkeep(at.seen[s]) if kind == ASIDE else 0
+        # nor the lanes after the last output: their zeros of dy may meet an infinity of x
+        seen[s] = vkeep(at.seen[s] & lanes_between(0, count)) if kind == ASIDE else 0
     for o in range(outs):
         d[o] = vload(dy + o * g.yh) if kind == INSIDE else vload_n(dy + o * g.yh, count)
     for q in range((outs - 1) * step + R):

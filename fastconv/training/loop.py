@@ -77,13 +77,13 @@ def fit(
             held=_held(x, inputs),
         )  # fmt: skip
 
+    program()  # what it refuses, it refuses now; training asks for more than measuring
     if validation_data is not None:
         x_val, y_val = _pair(validation_data)
         held_inputs, _ = _data("fit", model, compiled, x_val, y_val)
         if limit is not None:  # found out now, and not after an epoch
             count = min(batch_size, len(held_inputs[0]))
             model.program("fit", limit, count, held_inputs, held=_held(x_val, held_inputs))
-    program()
     run = Run(model, compiled.optimizer, epochs, batches=-(-rows // batch_size))
     history = History()
     chain: list[Callback] = [history, *printer, *others]

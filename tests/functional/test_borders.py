@@ -52,3 +52,21 @@ def test_wide_depthwise_windows_of_stride_2(width, dtype, integers):
             integers((1, 3, 9, width), dtype), integers((3, 1, 5, 5), dtype),
             stride=2, padding=((1, 1), padding), groups=3,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_infinity_that_no_output_sees_stays_out_of_the_gradient(kernel, stride, dtype, integers):
+    """Lanes after the last output hold zeros of dy, which must not meet it."""
+    for width in range(kernel, 40):
+        x, weight = integers((1, 2, 7, width), dtype), integers((2, 1, kernel, kernel), dtype)
+        options: dict[str, Any] = {"stride": stride, "groups": 2}
+        dy = integers(reference.conv2d(x, weight, **options).shape, dtype)
+        for at in (0, width // 2, width - 1):
+            x[0, 0, 3, at] = np.inf
+            found = fastconv.conv2d_backward(dy, x, weight, needs="weight", **options)[1]
+            with np.errstate(invalid="ignore"):
+                expected = reference.conv2d_backward(dy, x, weight, **options)[1]
+            assert np.array_equal(found, expected, equal_nan=True), (width, at)
+            x[0, 0, 3, at] = 1
