@@ -7,8 +7,8 @@ path of such a file.
 
 from __future__ import annotations
 
+import errno
 import json
-import math
 import os
 import sys
 import warnings
@@ -22,6 +22,8 @@ from .table import SHIPPED, Table
 
 __all__ = ["Source", "active", "cache_path", "processor", "save", "source"]
 
+#: Constants of a table lie between this and its inverse.
+SMALLEST = 1e-9
 FORMAT = "fastconv-costs/1"
 VARIABLE = "FASTCONV_COSTS"
 
@@ -56,7 +58,7 @@ def source(isa: str) -> Source:
         return Source(SHIPPED[isa], None)
     path = Path(named) if named else cache_path(isa)
     try:
-        content = path.read_bytes()
+        content = _content(path)
     except OSError as error:
         if not named:  # never tuned, or no home to have a cache in
             return Source(SHIPPED[isa], None)
@@ -68,6 +70,14 @@ def source(isa: str) -> Source:
         return Source(parse(content.decode(), isa), path)
     except (ValueError, OverflowError, RecursionError) as error:
         return Source(SHIPPED[isa], None, f"{path} is no table of costs for {isa}: {error}")
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, a megabyte at most; a device or a pipe is an OSError."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file")
+    with open(path, "rb") as file:
+        return file.read(1 << 20)
 
 
 @lru_cache(maxsize=8)
@@ -92,8 +102,10 @@ def parse(text: str, isa: str) -> Table:
     if not isinstance(constants, dict) or sorted(constants) != sorted(names):
         raise ValueError(f"its table must have the constants {', '.join(names)}")
     for name, value in constants.items():
-        if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
-            raise ValueError(f"{name} must be a positive number, got {value!r:.40}")
+        if type(value) not in (int, float) or not SMALLEST <= value <= 1 / SMALLEST:
+            raise ValueError(
+                f"{name} must be a number from {SMALLEST:g} to {1 / SMALLEST:g}, got {value!r:.40}"
+            )
     return Table(**{name: float(constants[name]) for name in names})
 
 

@@ -268,6 +268,10 @@ def _call(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, Any]
     xs = [values[source] for source in op.sources]
     ctx.may_overwrite = op.in_place
     y = op.layer.forward(ctx, *xs)
+    if getattr(y, "base", None) is not None:
+        # a view of a part would keep the whole alive, which plans do not count
+        if any(y.nbytes < x.nbytes and np.may_share_memory(y, x) for x in xs):
+            y = y.copy()
     shape, dtype = op.output
     # A layer of a third party may break its word; later layers trust the shapes.
     if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:

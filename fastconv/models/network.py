@@ -12,6 +12,7 @@ import numpy as np
 from fastconv import memory
 from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, nearest, shorten
+from fastconv.layers.checks import as_bool
 from fastconv.memory import parse_bytes
 from fastconv.models import execute, inputs, weights
 from fastconv.models.graph import Graph, Node, connect
@@ -284,7 +285,7 @@ class Network:
             If a limit cannot be kept; the message has the least figure that could.
         """
         batch_size = as_int("plan", "batch_size", batch_size, 1)
-        training = bool(training)
+        training = as_bool("plan", "training", training)
         rows = [spec.nbytes for spec in self._graph.input_specs] if training else None
         return self._plan(
             "plan", batch_size, training=training, input_bytes=rows,

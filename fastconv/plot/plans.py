@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
+from fastconv.errors import ArgumentTypeError
 from fastconv.memory import format_bytes
 from fastconv.models.plan import Plan, PlannedNode
 from fastconv.plot.figure import new_figure
@@ -33,6 +34,10 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     MissingExtraError
         matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
+    if not isinstance(plan, Plan):
+        raise ArgumentTypeError(
+            f"plan_png: plan must be what net.plan() returns, got {type(plan).__name__}"
+        )
     nodes = plan.nodes
     largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
     factor, unit = next((f, u) for f, u in UNITS if largest >= f)

@@ -182,6 +182,25 @@ def test_a_frozen_network_keeps_what_it_packed(rng):
     assert traced(lambda: frozen(x, memory_limit=limit)) <= limit - packed + SLACK
 
 
+def test_a_view_of_a_part_does_not_keep_the_whole(rng):
+    class First(fastconv.Layer):
+        def infer(self, *specs):
+            return fastconv.Spec((1, *specs[0].shape[1:]), specs[0].dtype)
+
+        def forward(self, ctx, x):
+            return x[:, :1]
+
+    config = {"filters": 32, "kernel_size": 3, "padding": 1, "precision": "strict"}
+    layers = [("Conv2D", config), First(), ("Conv2D", config), "ReLU", ("Conv2D", config)]
+    net = fastconv.Sequential(layers, (1, 64, 64), seed=0)
+    x = random_like(net, rng, 8)
+    limit = int(1.1 * least(lambda **k: net.predict(x, 8, **k)))
+    forget_packed(net)
+    assert traced(lambda: net.predict(x, 8, memory_limit=limit)) <= limit + SLACK
+    with pytest.raises(TypeError, match="^plan: training must be True or False"):
+        net.plan(2, training="no")
+
+
 def test_workspace_and_memory_limits_together():
     net = chain()
     plan = net.plan(8, memory_limit="40 MB", workspace_limit=0)
