@@ -18,9 +18,11 @@ from fastconv import memory, threads
 from fastconv.testing import assert_bits_equal
 
 PREPARE = """
-import sys, time
+import signal, sys, time
 import numpy as np
 import fastconv
+# a shell's background jobs inherit that it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ones = lambda *shape: np.ones(shape, np.float32)
 small = ones(1, 3, 9, 9), ones(20, 3, 3, 3)
 right = fastconv.conv2d(*small)
