@@ -22,7 +22,7 @@ _FREELY = Allowance()
 
 
 def infer(
-    schedule: Schedule, xs: Sequence[Array], program: Program | None = None
+    schedule: Schedule, xs: list[Array], program: Program | None = None
 ) -> tuple[Array, ...]:
     """Return the outputs for the inputs `xs`, each array let go after its last reader.
 
@@ -30,25 +30,26 @@ def infer(
     ----------
     schedule : Schedule
         Merged or not.
-    xs : sequence of ndarray (N, ...)
-        The inputs.
+    xs : list of ndarray (N, ...)
+        The inputs. The list is emptied, so that a cast copy of an input does not stay.
     program : Program, optional
         How many rows are computed at a time, and what each operation may take; without one all
         at once, and as much as it likes.
     """
+    lent = set(range(schedule.inputs))  # values that may be memory of the caller
     stages = program.stages if program is not None and program.stages else None
     if stages is None:
         values = _values(schedule, xs, slice(None))
+        xs.clear()
         for at in range(len(schedule.operations)):
-            _infer_one(schedule, at, values, program)
+            _infer_one(schedule, at, values, lent, program)
     else:
-        values = _rows_of_stages(schedule, xs, program, len(stages), 0, len(xs[0]))
+        values = _rows_of_stages(schedule, xs, lent, program, len(stages), 0, len(xs[0]))
     results: list[Array] = []
     for number in schedule.outputs:
         found = values[number]
-        others = (*xs, *results)  # what users get is theirs alone, and none of what they gave
-        shared = any(np.may_share_memory(found, other) for other in others)
-        results.append(found.copy() if shared else found)
+        twice = any(np.may_share_memory(found, other) for other in results)
+        results.append(found.copy() if number in lent or twice else found)
     return tuple(results)
 
 
@@ -57,19 +58,26 @@ def _values(schedule: Schedule, xs: Sequence[Array], rows: slice) -> list[Any]:
     return given + [None] * (schedule.values - len(xs))
 
 
-def _infer_one(schedule: Schedule, at: int, values: list[Any], program: Program | None) -> None:
+def _infer_one(
+    schedule: Schedule, at: int, values: list[Any], lent: set[int], program: Program | None
+) -> None:
     """Compute one operation into `values`, and drop what nobody reads later."""
     op = schedule.operations[at]
     allowed = _FREELY if program is None else program.allowances[at]
     ctx = Context(workspace_limit=allowed.forward, lends=allowed.lends)
-    values[op.target] = _call(op, ctx, values)
+    y = _call(op, ctx, values)
+    if not lent.isdisjoint(op.sources):
+        if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
+            lent.add(op.target)
+    values[op.target] = y
     for number in op.drops:
         values[number] = None
 
 
 def _rows_of_stages(
-    schedule: Schedule, xs: Sequence[Array], program: Any, count: int, begin: int, end: int
-) -> list[Any]:
+    schedule: Schedule, xs: Sequence[Array], lent: set[int], program: Any, count: int,
+    begin: int, end: int,
+) -> list[Any]:  # fmt: skip
     """Return the values of rows `begin` to `end` after the first `count` stages.
 
     The earlier stages run on fewer rows at a time, which are gathered.
@@ -77,12 +85,12 @@ def _rows_of_stages(
     stage = program.stages[count - 1]
     step = program.stages[count - 2].rows if count > 1 else end - begin
     if count > 1 and end - begin <= step:
-        values = _rows_of_stages(schedule, xs, program, count - 1, begin, end)
+        values = _rows_of_stages(schedule, xs, lent, program, count - 1, begin, end)
     else:
         values = _values(schedule, xs, slice(begin, end))
         for first in range(begin, end, step) if count > 1 else ():
             last = min(first + step, end)
-            part = _rows_of_stages(schedule, xs, program, count - 1, first, last)
+            part = _rows_of_stages(schedule, xs, lent, program, count - 1, first, last)
             for number in stage.sources:
                 if values[number] is None:
                     whole_shape = (end - begin, *part[number].shape[1:])
@@ -90,7 +98,7 @@ def _rows_of_stages(
                 values[number][first - begin : last - begin] = part[number]
             del part
     for at in range(stage.begin, stage.end):
-        _infer_one(schedule, at, values, program)
+        _infer_one(schedule, at, values, lent, program)
     return values
 
 

@@ -10,7 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
-from networks import as_tuple, book, branches, random_like, small
+from networks import as_tuple, book, branches, random_like, small, traced
 
 import fastconv
 from fastconv.errors import ArgumentError, ArgumentTypeError, FastconvError, ShapeError
@@ -265,3 +265,15 @@ def test_a_layer_that_keeps_gradients_back(how, text):
     net = fastconv.Sequential([("Dense", {"units": 3}), Wrong(how)], (3,))
     with pytest.raises(FastconvError, match=f"wrong_1: backward must .*{text}"):
         step(net, np.ones((2, 3), "float32"), [np.ones((2, 3), "float32")])
+
+
+def test_a_cast_copy_goes_when_it_was_read(rng):
+    """What the network makes of uint8 images does not stay beside what comes later."""
+    config = {"filters": 1, "kernel_size": 1}
+    layers = [("Conv2D", config), ("MaxPool2D", {"pool_size": 2}), ("Conv2D", {"filters": 64,
+              "kernel_size": 1})]  # fmt: skip
+    net = fastconv.Sequential(layers, (16, 64, 64), seed=0)
+    x = rng.integers(0, 256, (8, 16, 64, 64)).astype(np.uint8)
+    net(x)
+    cast = 4 * x.size
+    assert traced(lambda: net(x)) < 2 * cast
