@@ -73,7 +73,7 @@ class TrainingFit:
         cost = self.prices.cost(at, self.prices.batch, forward)
         if cost.backward is None or forward == backward:
             return cost
-        return _with_backward(cost, self.prices.cost(at, self.prices.batch, backward))
+        return replace(cost, backward=self.prices.cost(at, self.prices.batch, backward).backward)
 
     def _widened(
         self,
@@ -110,7 +110,3 @@ class TrainingFit:
 
 def _taken(cost: PassCosts, lends: bool) -> int:
     return cost.temporary if lends else cost.workspace
-
-
-def _with_backward(forward: LayerCosts, backward: LayerCosts) -> LayerCosts:
-    return replace(forward, backward=backward.backward)

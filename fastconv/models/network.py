@@ -69,6 +69,7 @@ class Network:
 
     name: str | None
     _graph: Graph
+    _learns = False
 
     def _settle(self, graph: Graph, name: str | None) -> None:
         self._graph = graph
@@ -286,6 +287,11 @@ class Network:
         """
         batch_size = as_int("plan", "batch_size", batch_size, 1)
         training = as_bool("plan", "training", training)
+        if training and not self._learns:
+            raise ArgumentError(
+                "plan: training must be False for a network made for inference, got True; "
+                "plan the network it was made from"
+            )
         rows = [spec.nbytes for spec in self._graph.input_specs] if training else None
         return self._plan(
             "plan", batch_size, training=training, input_bytes=rows,

@@ -12,6 +12,7 @@ from fastconv.models.tally import Tally
 
 __all__ = ["Fitted", "LeastBytes", "Prices", "beside", "packing_bytes"]
 
+
 class LeastBytes(Exception):
     """No program keeps within the limit; the argument is the smallest that one could."""
 

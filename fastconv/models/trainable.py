@@ -38,6 +38,7 @@ class TrainableNetwork(Network):
     compiled: Compiled | None
     gradients: Mapping[str, Array]
     seed: int
+    _learns = True
 
     def forward_backward(
         self,
@@ -224,13 +225,29 @@ class TrainableNetwork(Network):
     def train_on_batch(
         self, x: Any, y: Any, *, memory_limit: int | str | None = None
     ) -> dict[str, float]:
-        """Take one step of the optimizer; return loss and metrics of the batch before it."""
+        """Take one step of the optimizer; return loss and metrics of the batch before it.
+
+        Parameters
+        ----------
+        x, y : array-like (N, ...), or a tuple of them
+        memory_limit : int or str, optional
+            Bytes that the step keeps within; see `fit`.
+        """
         return loop.train_on_batch(self, self._parts(x), y, memory_limit=memory_limit)
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 100, memory_limit: int | str | None = None
     ) -> dict[str, float]:
-        """Return loss and metrics over all rows, exact for any batch size."""
+        """Return loss and metrics over all rows, exact for any batch size.
+
+        Parameters
+        ----------
+        x, y : array-like (N, ...), or a tuple of them
+        batch_size : int
+            Rows computed at a time, at most.
+        memory_limit : int or str, optional
+            Bytes that each batch keeps within; see `predict`.
+        """
         return loop.evaluate(
             self, self._parts(x), y, batch_size=batch_size, memory_limit=memory_limit
         )

@@ -147,3 +147,10 @@ def test_loading_for_inference_refuses_as_loading_does(tmp_path):
         fastconv.load(path, for_inference=True)
     with pytest.raises(TypeError, match="^load: for_inference"):
         fastconv.load(path, for_inference="yes")
+
+
+def test_a_network_made_for_inference_has_no_plan_of_training():
+    frozen = small().for_inference()
+    for ask in (frozen.plan, frozen.measure):
+        with pytest.raises(fastconv.ArgumentError, match="^plan: training must be False"):
+            ask(2, training=True)
