@@ -7,12 +7,12 @@ until there are enough for the next one to be worth its packed weights.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 
-from fastconv.layers.spec import LayerCosts
-from fastconv.models.prices import Fitted, LeastBytes, Prices, beside
+from fastconv.models.prices import Fitted, LeastBytes, Prices, Way, beside
 from fastconv.models.program import Allowance, Program, Stage, whole
 from fastconv.models.schedule import Operation
 
@@ -24,28 +24,41 @@ GATHERED_BYTES_PER_SECOND = 1e10
 SECONDS_A_CALL = 8e-6
 #: Places at which a network is cut, and cuts at one time.
 PLACES, CUTS = 6, 2
+#: Ways that a network remembers.
+WAYS = 64
 
 
 class InferenceFit:
     """Looks for the program of inference that takes the least estimated time.
 
     Which algorithms are taken is decided for one row, so that it depends on the limit and not
-    on how many rows there are.
+    on how many rows there are.  Where to cut, and which layers pack for each call, is looked for
+    once for numbers of rows that differ by less than a quarter; how many rows are computed at a
+    time, and the workspaces, are found for each.
 
     Parameters
     ----------
     prices : Prices
     limit : int
+    batch : int
+        How many rows come.
     results : int
         How many rows of results the run makes in all.
     """
 
-    def __init__(self, prices: Prices, limit: int, results: int) -> None:
-        self.prices, self.limit, self.results = prices, limit, results
+    def __init__(self, prices: Prices, limit: int, batch: int, results: int) -> None:
+        self.prices, self.limit, self.batch, self.results = prices, limit, batch, results
         self.operations = prices.operations
+        self._like([False] * len(self.operations))
+
+    def _like(self, free: list[bool]) -> None:
+        """Let the operations that are `free` have the algorithm they would like."""
+        self.free = free
+        # The search asks the same of the same operations again and again.
         self._packed: dict[frozenset[str], tuple[int, dict[str, int]]] = {}
-        self._smallest = [False] * len(self.operations)
-        self.free = self._smallest
+        self._own: dict[tuple[frozenset[str], int], list[int]] = {}
+        self._most: dict[tuple[frozenset[str], int, int, int], int] = {}
+        self._lent: dict[tuple[frozenset[str], int, int], int] = {}
 
     def fitted(self) -> Fitted:
         """Return the program.
@@ -58,23 +71,49 @@ class InferenceFit:
         least = self._least()
         if least > self.limit:
             raise LeastBytes(least)
-        self.free = self._liked(0)
-        released = self.prices.released
+        way = self._known_way(_rounded(self.batch), _rounded(self.results))
+        if way is None:
+            way = self._known_way(self.batch, self.results)
+        assert way is not None, "the least of all was checked"
+        self._like(list(way.free))
+        found = self._most_rows(way.cuts, way.kept)
+        assert found is not None, "fewer rows take less"
+        return self._program(_balanced(self.batch, found[1]), way.kept)
+
+    def _known_way(self, batch: int, results: int) -> Way | None:
+        """Return what was found before for so many rows, or look for it."""
+        known = self.prices.shared.ways
+        key = self.limit, tuple(self.prices.input_bytes), batch, results
+        with contextlib.suppress(KeyError):  # threads share what is known, and may clear it
+            return known[key]
+        other = (batch, results) != (self.batch, self.results)
+        fit = InferenceFit(self.prices, self.limit, batch, results) if other else self
+        way = fit._way(anyhow=not other)
+        if len(known) >= WAYS:
+            known.clear()
+        known[key] = way
+        return way
+
+    def _way(self, *, anyhow: bool) -> Way | None:
+        """Return the fastest way; None if there is none, or, but for `anyhow`, if the results
+        of all rows leave some operation another algorithm than those of one.
+        """
+        self._like(self._liked(0))
         one_by_one = self._stages((), [1])
-        if not self._fits(one_by_one, released):
+        if not self._fits(one_by_one, frozenset(self.prices.released)):
+            if not anyhow:
+                return None
             # what a row takes was within the limit without the results of all rows
-            self.free = self._liked(self.prices.result_bytes(self.results))
-            self._packed.clear()
-        best: tuple[float, tuple[Stage, ...], frozenset[str]] | None = None
+            self._like(self._liked(self.prices.result_bytes(self.results)))
+        cuttings = list(self._choices_of_cuts())
+        best: tuple[float, tuple[int, ...], frozenset[str]] | None = None
         for lent in self._choices_of_lent():
             kept = self.prices.packing_names - lent
-            for cuts in self._choices_of_cuts():
+            for cuts in cuttings:
                 found = self._most_rows(cuts, kept)
                 if found is not None and (best is None or found[0] < best[0]):
-                    best = *found, kept
-        assert best is not None, "the least of all was checked"
-        _, stages, kept = best
-        return self._program(_balanced(self.prices.batch, stages), kept)
+                    best = found[0], cuts, kept
+        return None if best is None else Way(tuple(self.free), best[1], best[2])
 
     def _program(self, stages: tuple[Stage, ...], kept: Collection[str]) -> Fitted:
         prices, rows = self.prices, _rows(stages)
@@ -95,8 +134,7 @@ class InferenceFit:
         live = self.prices.live(self._stages((), [1]), self.results)
         most = 0
         for at, op in enumerate(self.operations):
-            lowest = self.prices.cost(at, 1, 0)
-            own = beside(lowest) + lowest.lowest_limit
+            own = self._beside(at, 1) + self.prices.cost(at, 1, 0).lowest_limit
             most = max(most, live[at] + self._others(op, self.prices.released) + own)
         return most
 
@@ -106,13 +144,10 @@ class InferenceFit:
         live = prices.live(self._stages((), [1]), 1)
         found = []
         for at, op in enumerate(self.operations):
-            others = self._others(op, prices.released) + beside(prices.cost(at, 1, 0))
+            others = self._others(op, prices.released) + self._beside(at, 1)
             room = self.limit - split - live[at] - others
             found.append(prices.cost(at, 1, None).lowest_limit <= room)
         return found
-
-    def _at_one_row(self) -> list[LayerCosts]:
-        return [self.prices.cost(at, 1, None if one else 0) for at, one in enumerate(self.free)]
 
     def _others(self, op: Operation, kept: Collection[str]) -> int:
         """Bytes of the packed weights of the layers `kept` that stay beside those of `op`."""
@@ -126,28 +161,50 @@ class InferenceFit:
                     own[other.name] = max(own.get(other.name, 0), packed)
             self._packed[key] = sum(own.values()), own
         total, own = self._packed[key]
-        return total - own.get(op.name, 0)
+        # what was packed ahead stays there for the operation itself too
+        return total if op.name in self.prices.released else total - own.get(op.name, 0)
+
+    def _beside(self, at: int, rows: int) -> int:
+        """Bytes that a call packs beside its workspace limit."""
+        if self.operations[at].name in self.prices.released:
+            return 0
+        return beside(self.prices.cost(at, rows, 0))
 
     def _rooms(self, stages: Sequence[Stage], kept: Collection[str]) -> list[int]:
         """For each operation the workspace limit that it could be given."""
         live, rows = self.prices.live(stages, self.results), _rows(stages)
         return [
-            self.limit - live[at] - self._others(op, kept)
-            - beside(self.prices.cost(at, rows[at], 0))
+            self.limit - live[at] - self._others(op, kept) - self._beside(at, rows[at])
             for at, op in enumerate(self.operations)
-        ]  # fmt: skip
+        ]
 
-    def _fits(self, stages: Sequence[Stage], kept: Collection[str]) -> bool:
-        rows = _rows(stages)
+    def _fits(self, stages: Sequence[Stage], kept: frozenset[str]) -> bool:
+        always = self.prices.always(stages, self.results)
         return all(
-            self.prices.cost(at, rows[at], None if self.free[at] else 0).lowest_limit <= room
-            for at, room in enumerate(self._rooms(stages, kept))
+            nbytes + self._most_of(kept, stage.rows, stage.begin, stage.end) <= self.limit
+            for nbytes, stage in zip(always, stages, strict=True)
         )
+
+    def _most_of(self, kept: frozenset[str], rows: int, begin: int, end: int) -> int:
+        """The most that one of some operations takes besides what is there throughout."""
+        key = kept, rows, begin, end
+        if key not in self._most:
+            if key[:2] not in self._own:
+                self._own[key[:2]] = [
+                    rows * nbytes + self._others(op, kept) + self._beside(at, rows)
+                    + self.prices.cost(at, rows, None if self.free[at] else 0).lowest_limit
+                    for at, (op, nbytes) in enumerate(
+                        zip(self.operations, self.prices.one_row, strict=True)
+                    )
+                ]  # fmt: skip
+            self._most[key] = max(self._own[key[:2]][begin:end], default=0)
+        return self._most[key]
 
     def _choices_of_lent(self) -> list[frozenset[str]]:
         """Sets of layers that pack for each call: none, the largest, the two largest, …"""
         sizes: dict[str, int] = {}
-        for op, cost in zip(self.operations, self._at_one_row(), strict=True):
+        for at, op in enumerate(self.operations):
+            cost = self.prices.cost(at, 1, None if self.free[at] else 0)
             if cost.packed and op.name not in self.prices.released:
                 sizes[op.name] = max(sizes.get(op.name, 0), cost.packed)
         names = sorted(sizes, key=lambda name: -sizes[name])
@@ -157,40 +214,29 @@ class InferenceFit:
     def _choices_of_cuts(self) -> Iterator[tuple[int, ...]]:
         """Sets of operations before which the network may be cut, where little crosses."""
         tally = self.prices.tally(1)
-        crossing = {at: self._crossing(at) for at in range(1, len(self.operations))}
-        sizes = {
-            at: sum(tally.sizes[value] for value in values)
-            for at, values in crossing.items()
-            if len({tally.owner[value] for value in values}) == len(values)
-        }
-        best = sorted(sizes, key=lambda at: (sizes[at], at))
-        chosen: list[int] = []
-        for at in best:  # of neighbours where the same crosses one is enough
-            if not any(crossing[at] == crossing[other] for other in chosen):
-                chosen.append(at)
+        chosen: dict[tuple[int, ...], tuple[int, int]] = {}
+        for at in range(1, len(self.operations)):
+            values = self.prices.schedule.crossings[at]
+            if len({tally.owner[value] for value in values}) == len(values):
+                # of neighbours where the same crosses the first is enough
+                chosen.setdefault(values, (sum(tally.sizes[value] for value in values), at))
+        sizes = {at: size for size, at in sorted(chosen.values())}
         # the smallest sizes come last in a network, and serve the layers before them no more
-        spread = sorted(chosen, key=lambda at: sizes[at] * at)[:PLACES]
+        spread = sorted(sizes, key=lambda at: sizes[at] * at)[:PLACES]
         for count in range(CUTS + 1):
             yield from itertools.combinations(sorted(spread), count)
-
-    def _crossing(self, at: int) -> tuple[int, ...]:
-        """What is made before operation `at` and read by it or later, or handed out."""
-        made = [op.target for op in self.operations[:at]]
-        read = {source for op in self.operations[at:] for source in op.sources}
-        return tuple(value for value in made if value in read | set(self.prices.schedule.outputs))
 
     def _stages(self, cuts: Sequence[int], rows: Sequence[int]) -> tuple[Stage, ...]:
         ends = [*cuts, len(self.operations)]
         return tuple(
-            Stage(begin, end, count, self._crossing(begin))
+            Stage(begin, end, count, self.prices.schedule.crossings[begin])
             for begin, end, count in zip([0, *cuts], ends, rows, strict=True)
         )
 
     def _most_rows(
-        self, cuts: tuple[int, ...], kept: Collection[str]
+        self, cuts: tuple[int, ...], kept: frozenset[str]
     ) -> tuple[float, tuple[Stage, ...]] | None:
         """Return (seconds, stages): doubling rows where that saves most, as far as they fit."""
-        batch = self.prices.batch
         rows = [1] * (len(cuts) + 1)
         stages = self._stages(cuts, rows)
         if not self._fits(stages, kept):
@@ -199,7 +245,7 @@ class InferenceFit:
         while True:
             tried = []
             for at in range(len(rows)):
-                more = min(batch, 2 * rows[at])
+                more = min(self.batch, 2 * rows[at])
                 raised = [*rows[:at], more, *(max(more, count) for count in rows[at + 1 :])]
                 stages = self._stages(cuts, raised)
                 if raised != rows and self._fits(stages, kept):
@@ -209,22 +255,35 @@ class InferenceFit:
             seconds, rows, stages = min(tried, key=lambda one: one[0])
             best = seconds, stages
 
-    def _seconds(self, stages: Sequence[Stage], kept: Collection[str]) -> float:
+    def _seconds(self, stages: Sequence[Stage], kept: frozenset[str]) -> float:
         """Estimate what the splitting costs: calls, packing and gathering."""
-        costs, total = self._at_one_row(), 0.0
+        total = 0.0
         for at, stage in enumerate(stages):
-            runs = math.ceil(self.prices.batch / stage.rows)
-            lent = sum(
-                costs[n].packed
-                for n in range(stage.begin, stage.end)
-                if self.operations[n].name not in kept
-            )
+            runs = math.ceil(self.batch / stage.rows)
+            lent = self._lent_bytes(kept, stage.begin, stage.end)
             calls = (stage.end - stage.begin) * SECONDS_A_CALL
             total += runs * (calls + lent / PACKED_BYTES_PER_SECOND)
             if at and stages[at - 1].rows < stage.rows:
-                row = sum(self.prices.specs[value].nbytes for value in stage.sources)
-                total += self.prices.batch * row / GATHERED_BYTES_PER_SECOND
+                row = self.prices.row_bytes(stage.sources)
+                total += self.batch * row / GATHERED_BYTES_PER_SECOND
         return total
+
+    def _lent_bytes(self, kept: frozenset[str], begin: int, end: int) -> int:
+        """The bytes that some operations pack for each call."""
+        key = kept, begin, end
+        if key not in self._lent:
+            self._lent[key] = sum(
+                self.prices.cost(at, 1, None if self.free[at] else 0).packed
+                for at in range(begin, end)
+                if self.operations[at].name not in kept
+            )
+        return self._lent[key]
+
+
+def _rounded(rows: int) -> int:
+    """Round up to a number of three binary digits and zeros, at most a quarter more."""
+    unit = 1 << max(0, rows.bit_length() - 3)
+    return -(-rows // unit) * unit
 
 
 def _rows(stages: Sequence[Stage]) -> list[int]:

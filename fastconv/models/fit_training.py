@@ -32,16 +32,15 @@ class TrainingFit:
             If there is none.
         """
         prices = self.prices
-        attempts = [
-            self._attempt(limit, liked, kept)
-            for kept in dict.fromkeys((frozenset(prices.constant) & prices.packing_names,
-                                       frozenset(prices.released) & prices.packing_names))
-            for liked in (True, False)
-        ]  # fmt: skip
-        for found in attempts:
-            if isinstance(found, Fitted):
-                return found
-        raise LeastBytes(min(found for found in attempts if isinstance(found, int)))
+        least = []
+        for kept in dict.fromkeys((frozenset(prices.constant) & prices.packing_names,
+                                   frozenset(prices.released) & prices.packing_names)):  # fmt: skip
+            for liked in (True, False):
+                found = self._attempt(limit, liked, kept)
+                if isinstance(found, Fitted):
+                    return found
+                least.append(found)
+        raise LeastBytes(min(least))
 
     def _attempt(self, limit: int, liked: bool, kept: frozenset[str]) -> Fitted | int:
         """Return a program, or the least bytes of one, with the algorithms that are liked best

@@ -19,6 +19,7 @@ from fastconv.models.graph import Graph, Node, connect
 from fastconv.models.measure import measure
 from fastconv.models.plan import Plan
 from fastconv.models.planning import make_plan
+from fastconv.models.prices import Shared
 from fastconv.models.program import Program
 from fastconv.models.schedule import Schedule, schedule
 from fastconv.models.summary import summarize
@@ -313,6 +314,7 @@ class Network:
     ) -> Plan:
         results = batch_size if results is None else results
         given = tuple(input_bytes or [0] * len(self._graph.input_specs))
+        mode = (training, workspace_limit, get_num_threads())
 
         def make() -> Plan:
             return make_plan(
@@ -327,11 +329,12 @@ class Network:
                 results=results,
                 input_bytes=given,
                 held=held,
+                shared=self._cache.get(("shared", *mode), Shared),
                 operation=operation,
             )
 
-        key = ("plan", batch_size, training, workspace_limit, memory_limit, results, given, held)
-        return self._cache.get((*key, get_num_threads()), make)
+        key = ("plan", *mode, batch_size, memory_limit, results, given, held)
+        return self._cache.get(key, make)
 
     def measure(
         self,

@@ -9,7 +9,7 @@ from fastconv.models.fit_inference import InferenceFit
 from fastconv.models.fit_training import TrainingFit
 from fastconv.models.graph import Graph
 from fastconv.models.plan import Plan, PlannedNode
-from fastconv.models.prices import Fitted, LeastBytes, Prices, packing_bytes
+from fastconv.models.prices import Fitted, LeastBytes, Prices, Shared, packing_bytes
 from fastconv.models.program import Stage
 from fastconv.models.schedule import Schedule
 from fastconv.models.weights import Slot
@@ -30,6 +30,7 @@ def make_plan(
     results: int,
     input_bytes: Sequence[int],
     held: int = 0,
+    shared: Shared,
     operation: str = "plan",
 ) -> Plan:
     """Return the plan of running `schedule` on a batch.
@@ -54,6 +55,8 @@ def make_plan(
         Bytes of a row of each input that the run makes itself, as a copy of the caller's.
     held : int
         Bytes that are there all the time besides: lists of the caller as arrays.
+    shared : Shared
+        What plans of the same network, mode, ceiling and number of threads have found.
     operation : str
         What errors name.
 
@@ -90,6 +93,7 @@ def make_plan(
         constant={name for name in names if not training or f"{name}/weight" in frozen},
         input_bytes=input_bytes,
         ceiling=workspace_limit,
+        shared=shared,
     )
     fitted = prices.free()
     peak = held + _alive(prices, fitted, results, steady=memory_limit is None)[1]
@@ -98,7 +102,7 @@ def make_plan(
             if training:
                 fitted = TrainingFit(prices).within(memory_limit - held)
             else:
-                fitted = InferenceFit(prices, memory_limit - held, results).fitted()
+                fitted = InferenceFit(prices, memory_limit - held, batch_size, results).fitted()
         except LeastBytes as error:
             least, mode = error.args[0] + held, "training" if training else "inference"
             raise MemoryLimitError(

@@ -3,14 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 from fastconv.models.program import Allowance, Program, Stage, whole
 from fastconv.models.schedule import Operation, Schedule
 from fastconv.models.tally import Tally
 
-__all__ = ["Fitted", "LeastBytes", "Prices", "beside", "packing_bytes"]
+__all__ = ["Fitted", "LeastBytes", "Prices", "Shared", "Way", "beside", "packing_bytes"]
+
+#: What an operation takes, by its place, the number of rows and the workspace limit.
+Costs = dict[tuple[int, int, int | None], LayerCosts]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How inference keeps within a limit, but for numbers of rows.
+
+    Attributes
+    ----------
+    free : tuple of bool
+        For each operation whether it has the algorithm it would like.
+    cuts : tuple of int
+        The operations before which the network is cut.
+    kept : frozenset of str
+        The layers that keep their packed weights.
+    """
+
+    free: tuple[bool, ...]
+    cuts: tuple[int, ...]
+    kept: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What plans of one network, mode, ceiling and number of threads share.
+
+    Attributes
+    ----------
+    costs : dict
+        Of operations, for the numbers of rows that every plan tries.
+    ways : dict
+        By limit, bytes of a row of each input, rows, and rows of results.
+    """
+
+    costs: Costs = field(default_factory=dict)
+    ways: dict[tuple[int, tuple[int, ...], int, int], Way | None] = field(default_factory=dict)
 
 
 class LeastBytes(Exception):
@@ -60,6 +99,8 @@ class Prices:
         Bytes of a row of each input that the run makes itself.
     ceiling : int or None
         The most workspace that any operation may take.
+    shared : Shared
+        What plans of other batches found, and this one adds to.
     """
 
     def __init__(
@@ -74,35 +115,44 @@ class Prices:
         constant: Collection[str],
         input_bytes: Sequence[int],
         ceiling: int | None,
+        shared: Shared,
     ) -> None:
         self.schedule, self.specs, self.batch = schedule, specs, batch
         self.operations = schedule.operations
         self.training, self.gradients = training, gradients
         self.released, self.constant = released, constant
         self.input_bytes, self.ceiling = input_bytes, ceiling
-        self._priced: dict[tuple[int, int, int | None], LayerCosts] = {}
+        self._priced: Costs = {}
+        self.shared = shared
+        self._row_bytes: dict[tuple[int, ...], int] = {}
+        self._tallies: dict[int, Tally] = {}
 
     def cost(self, at: int, rows: int, limit: int | None) -> LayerCosts:
         """Return what operation `at` takes for a number of rows and a workspace limit."""
         if self.ceiling is not None:
             limit = self.ceiling if limit is None else min(limit, self.ceiling)
         key = (at, rows, limit)
-        if key not in self._priced:
+        # powers of two are what every batch tries, and never many
+        common = limit in (None, 0, self.ceiling) and not rows & (rows - 1)
+        known = self.shared.costs if common else self._priced
+        if key not in known:
             op = self.operations[at]
-            self._priced[key] = op.layer.costs(
+            known[key] = op.layer.costs(
                 rows,
                 *(self.specs[source] for source in op.sources),
                 training=self.training,
                 workspace_limit=limit,
             )
-        return self._priced[key]
+        return known[key]
 
     def tally(self, rows: int) -> Tally:
         """Return the counter of what lives in a run of so many rows."""
-        return Tally(
-            self.schedule, self.specs, rows,
-            training=self.training, gradients=self.gradients, input_bytes=self.input_bytes,
-        )  # fmt: skip
+        if rows not in self._tallies:
+            self._tallies[rows] = Tally(
+                self.schedule, self.specs, rows,
+                training=self.training, gradients=self.gradients, input_bytes=self.input_bytes,
+            )  # fmt: skip
+        return self._tallies[rows]
 
     def free(self) -> Fitted:
         """Return the program without a limit."""
@@ -121,7 +171,7 @@ class Prices:
             for at, (op, cost) in enumerate(zip(self.operations, costs, strict=True))
         ]
 
-    @property
+    @cached_property
     def packing_names(self) -> frozenset[str]:
         """The layers that have packed weights."""
         return frozenset(
@@ -130,7 +180,7 @@ class Prices:
 
     def result_bytes(self, rows: int) -> int:
         """Return the bytes of so many rows of results."""
-        return rows * sum(self.specs[output].nbytes for output in self.schedule.outputs)
+        return rows * self.row_bytes(self.schedule.outputs)
 
     def live(self, stages: Sequence[Stage], results: int) -> list[int]:
         """Return the bytes alive while each operation runs in inference by `stages`.
@@ -138,14 +188,32 @@ class Prices:
         Packed weights and what the call itself takes are left out. While a stage runs, the
         arrays in which the later ones gather their rows are there too.
         """
+        always = self.always(stages, results)
+        return [
+            nbytes + stage.rows * part
+            for nbytes, stage in zip(always, stages, strict=True)
+            for part in self.one_row[stage.begin : stage.end]
+        ]
+
+    @cached_property
+    def one_row(self) -> list[int]:
+        """The bytes of a row alive while each operation runs, without those of `input_bytes`."""
+        return [nbytes - sum(self.input_bytes) for nbytes in self.tally(1).inference()]
+
+    def always(self, stages: Sequence[Stage], results: int) -> list[int]:
+        """Return for each of `stages` the bytes that `live` has throughout."""
         rows = stages[-1].rows
         always = rows * sum(self.input_bytes)
         if rows < results:
             always += self.result_bytes(results)
-        one_row = [nbytes - sum(self.input_bytes) for nbytes in self.tally(1).inference()]
-        found: list[int] = []
+        found = []
         for stage in reversed(stages):
-            part = one_row[stage.begin : stage.end]
-            found = [always + stage.rows * nbytes for nbytes in part] + found
-            always += stage.rows * sum(self.specs[value].nbytes for value in stage.sources)
-        return found
+            found.append(always)
+            always += stage.rows * self.row_bytes(stage.sources)
+        return found[::-1]
+
+    def row_bytes(self, values: tuple[int, ...]) -> int:
+        """Return the bytes of a row of all of `values`."""
+        if values not in self._row_bytes:
+            self._row_bytes[values] = sum(self.specs[value].nbytes for value in values)
+        return self._row_bytes[values]

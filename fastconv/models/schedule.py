@@ -61,6 +61,11 @@ class Operation:
         spec = self.steps[-1].spec
         return spec.shape, spec.numpy_dtype
 
+    @cached_property
+    def kind(self) -> str | None:
+        """The registered name of the layer."""
+        return registry.layers.name_of(type(self.layer))
+
     @property
     def name(self) -> str:
         """The name of the layer that holds the parameters."""
@@ -75,6 +80,18 @@ class Schedule:
     inputs: int
     values: int
     outputs: tuple[int, ...]
+
+    @cached_property
+    def crossings(self) -> tuple[tuple[int, ...], ...]:
+        """For each operation what is made before it and read by it or later, or handed out."""
+        last = {source: at for at, op in enumerate(self.operations) for source in op.sources}
+        last.update(dict.fromkeys(self.outputs, len(self.operations)))
+        alive: tuple[int, ...] = ()
+        found = [alive]
+        for at, op in enumerate(self.operations):
+            alive = tuple(value for value in (*alive, op.target) if last.get(value, -1) > at)
+            found.append(alive)
+        return tuple(found)
 
 
 def schedule(

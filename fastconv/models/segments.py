@@ -12,7 +12,7 @@ them by dynamic programming.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,6 +51,9 @@ class Segmenter:
         self.schedule = tally.schedule
         self.count = len(self.schedule.operations)
         self._peaks: dict[Segments, int] = {}
+        # (lowest, highest limit, what _within finds for all between them)
+        self._gains: dict[tuple[int, int], int] = {}
+        self._known: list[tuple[int, int, Segments | None]] = []
 
     def peak(self, segments: Segments) -> int:
         """Return the most bytes alive at one time in a step with these segments."""
@@ -118,11 +121,12 @@ class Segmenter:
 
     def _measure(self) -> None:
         tally, operations, count = self.tally, self.schedule.operations, self.count
+        sizes, owner = tally.sizes, tally.owner
+        size = sizes.__getitem__
         self._crossing = [tally.crossing(at) for at in range(count + 1)]
-        size = tally.sizes.__getitem__
         readers: dict[int, int] = {}  # owner -> the last operation that reads it
         for at, op in enumerate(operations):
-            readers.update({tally.owner[source]: at for source in op.sources})
+            readers.update({owner[source]: at for source in op.sources})
         outputs = tally.bytes_of(self.schedule.outputs)
         learned = [0] * (count + 1)
         names: set[str] = set()
@@ -131,44 +135,57 @@ class Segmenter:
             own = 0 if name in names else tally.gradients.get(name, 0)
             learned[at] = learned[at + 1] + own
             names.add(name)
-        needs = {tally.owner[value] for value, needed in enumerate(tally.needs) if needed}
+        needs = {owner[value] for value, needed in enumerate(tally.needs) if needed}
         flowing = [sum(map(size, crossing & needs)) for crossing in self._crossing]
         flowing[count] = outputs
+        # of each operation: the arrays it reads and writes, those its context keeps, what that
+        # keeps besides, and the bytes of gradients while it runs backward
+        touched = [{owner[value] for value in (*op.sources, op.target)} for op in operations]
+        kept_by = [{owner[v] for v in tally.kept(at, self.costs[at])} for at in range(count)]
+        saves = [tally.saved(at, self.costs[at]) for at in range(count)]
+        gradients = []
+        for at, op in enumerate(operations):
+            grown = {owner[source] for source in op.sources} & needs - self._crossing[at + 1]
+            gradients.append(flowing[at + 1] + sum(map(size, grown)) + learned[at] + outputs)
         shape = count, count + 1
-        self._forward_peaks = np.zeros(shape, np.int64)
-        self._again_peaks, self._backward_peaks = np.zeros(shape, np.int64), np.zeros(
-            shape, np.int64
-        )
-        for begin in range(count):
+        forward_peaks = np.zeros(shape, np.int64)
+        self._again_peaks = np.zeros(shape, np.int64)
+        self._backward_peaks = np.zeros(shape, np.int64)
+        self._places = [0, *(at for at in range(1, count) if self._may_begin(at))]
+        for begin in self._places:
             held = self._crossing[begin]
             alive: set[int] = set()
             kept: set[int] = set()
+            living = keeping = both = 0  # bytes of `alive`, of `kept`, of either
             saved = forward = again = backward = 0
             for at in range(begin, count):
-                op, cost = operations[at], self.costs[at]
-                here = {tally.owner[value] for value in (*op.sources, op.target)} - held
-                alive |= here
-                own = tally.saved(at, cost)
-                live = sum(map(size, alive)) + own + self.forward[at]
-                forward = max(forward, live)
-                both = sum(map(size, alive | kept)) + saved + own + self.forward[at]
-                again = max(again, both)
-                kept |= {tally.owner[value] for value in tally.kept(at, cost)} - held
-                saved += own
-                grown = {tally.owner[s] for s in op.sources} & needs - self._crossing[at + 1]
-                gradients = flowing[at + 1] + sum(map(size, grown)) + learned[at] + outputs
-                if tally.needs[op.target]:
-                    here_back = sum(map(size, kept)) + saved + gradients + self.backward[at]
-                    backward = max(backward, here_back)
-                alive = {owner for owner in alive if readers.get(owner, -1) > at}
-                self._forward_peaks[begin, at + 1] = forward
+                for array in touched[at] - held - alive:
+                    alive.add(array)
+                    living += sizes[array]
+                    both += 0 if array in kept else sizes[array]
+                besides = saves[at] + self.forward[at]
+                forward = max(forward, living + besides)
+                again = max(again, both + saved + besides)
+                for array in kept_by[at] - held - kept:
+                    kept.add(array)
+                    keeping += sizes[array]
+                    both += 0 if array in alive else sizes[array]
+                saved += saves[at]
+                if tally.needs[operations[at].target]:
+                    here = keeping + saved + gradients[at] + self.backward[at]
+                    backward = max(backward, here)
+                for array in touched[at] & alive:
+                    if readers.get(array, -1) <= at:
+                        alive.remove(array)
+                        living -= sizes[array]
+                        both -= 0 if array in kept else sizes[array]
+                forward_peaks[begin, at + 1] = forward
                 self._again_peaks[begin, at + 1] = again
                 self._backward_peaks[begin, at + 1] = backward
         resumed = np.array([flowing[at] + learned[at] + outputs for at in range(count + 1)])
         self._segment_peaks = np.maximum(
-            np.maximum(self._forward_peaks, self._again_peaks + resumed), self._backward_peaks
+            np.maximum(forward_peaks, self._again_peaks + resumed), self._backward_peaks
         )
-        self._allowed = [self._may_begin(at) for at in range(count)]
 
     def _may_begin(self, at: int) -> bool:
         """Whether what crosses here stays as it is: no later operation writes over it."""
@@ -179,31 +196,48 @@ class Segmenter:
         )
 
     def _within(self, limit: int) -> Segments | None:
-        size: Callable[[int], int] = self.tally.sizes.__getitem__
-        count, limit = self.count, limit - self.always
-        held: list[int | None] = [None] * (count + 1)
-        before = [0] * (count + 1)
-        held[0] = sum(map(size, self._crossing[0]))
-        for end in range(1, count):
-            if not self._allowed[end]:
-                continue
-            for begin in range(end):
-                start = held[begin]
-                if start is None or start + self._segment_peaks[begin, end] > limit:
-                    continue
-                new = start + sum(map(size, self._crossing[end] - self._crossing[begin]))
-                best = held[end]
-                if best is None or new < best:
-                    held[end], before[end] = new, begin
-        for begin in range(count):
-            start = held[begin]
-            last = max(self._again_peaks[begin, count], self._backward_peaks[begin, count])
-            if start is not None and start + last <= limit:
+        """Return the segments that the estimate finds best for `limit`, or None."""
+        for lowest, highest, known in self._known:
+            if lowest <= limit <= highest:
+                return known
+        needed, found = self._search(limit - self.always)
+        # a path serves every limit down to what it needs: less only takes away from the others
+        self._known.append((needed + self.always, limit, found))
+        return found
+
+    def _search(self, limit: int) -> tuple[int, Segments | None]:
+        """Return segments that `limit` leaves room for, and the most that they need."""
+        count, size = self.count, self.tally.sizes.__getitem__
+        held = {0: sum(map(size, self._crossing[0]))}  # of places that can be reached
+        before = {}
+        for end in self._places[1:]:
+            best = None
+            peaks = self._segment_peaks[:, end]
+            for begin, start in held.items():
+                if start + peaks[begin] <= limit:
+                    new = start + self._gained(begin, end)
+                    if best is None or new < best:
+                        best, before[end] = new, begin
+            if best is not None:
+                held[end] = best
+        lasts = np.maximum(self._again_peaks[:, count], self._backward_peaks[:, count])
+        for begin in held:
+            if held[begin] + lasts[begin] <= limit:
                 break
         else:
-            return None
+            return -self.always, None
+        needed = held[begin] + int(lasts[begin])
         found = [Segment(begin, count)]
         while begin:
             begin, end = before[begin], begin
+            needed = max(needed, held[begin] + int(self._segment_peaks[begin, end]))
             found.append(segment(self.schedule, begin, end))
-        return tuple(reversed(found))
+        return needed, tuple(reversed(found))
+
+    def _gained(self, begin: int, end: int) -> int:
+        """The bytes held at `end` that were not yet held at `begin`."""
+        key = begin, end
+        if key not in self._gains:
+            new = self._crossing[end] - self._crossing[begin]
+            self._gains[key] = sum(map(self.tally.sizes.__getitem__, new))
+        return self._gains[key]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fastconv import registry
 from fastconv.layers.spec import LayerCosts, Spec
 from fastconv.models.program import Segment
 from fastconv.models.schedule import Operation, Schedule
@@ -65,7 +64,7 @@ class Tally:
         self.schedule, self.training, self.gradients = schedule, training, gradients
         rows = [*input_bytes, *(spec.nbytes for spec in specs[schedule.inputs :])]
         self.sizes = [batch * nbytes for nbytes in rows]
-        self.kinds = [registry.layers.name_of(type(op.layer)) for op in schedule.operations]
+        self.kinds = [op.kind for op in schedule.operations]
         self.owner = list(range(schedule.values))
         for op, kind in zip(schedule.operations, self.kinds, strict=True):
             if self._is_view(op, kind) or op.in_place:
