@@ -77,11 +77,22 @@ def _from_environment() -> int | None:
     return None
 
 
-_default = _from_environment() or min(usable_cpus(), MOST_THREADS)
+#: What is wrong with the environment variables, or empty. What needs the number raises, but not
+#: the import: ``fastconv doctor`` then says it.
+refusal = ""
+try:
+    _default = _from_environment() or min(usable_cpus(), MOST_THREADS)
+except ArgumentError as error:
+    refusal, _default = str(error), 0
 
 
 def get_num_threads() -> int:
     """Return how many threads a large operation may use.
+
+    Raises
+    ------
+    ArgumentError
+        If an environment variable gives the number, and is none.
 
     Examples
     --------
@@ -89,7 +100,10 @@ def get_num_threads() -> int:
     >>> fastconv.get_num_threads() >= 1
     True
     """
-    return _default if _chosen is None else _chosen
+    count = _default if _chosen is None else _chosen
+    if not count:
+        raise ArgumentError(refusal)
+    return count
 
 
 def set_num_threads(n: int | None) -> None:
@@ -118,7 +132,7 @@ def run(
         return
     if introduce is not None and "threadpoolctl" in sys.modules:
         introduce()
-    threads = min(_default if _chosen is None else _chosen, most)
+    threads = min(get_num_threads(), most)
     parts = -(-work // slice_work)
     for part in range(parts):
         kernel(*args, part, parts, threads)

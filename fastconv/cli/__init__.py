@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from fastconv import kernels, threads
 from fastconv.cli import demo, describe, doctor, layers, plan, summary, train
 from fastconv.cli.networks import import_modules, version
 from fastconv.errors import FastconvError
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
+        if chosen.run is not doctor.run:  # which says what is wrong with it, and what else there is
+            kernels.active_isa(), threads.get_num_threads()
         import_modules(getattr(chosen, "imports", []))
         chosen.run(chosen)
         sys.stdout.flush()
@@ -75,7 +78,7 @@ def _said(command: str, error: Exception) -> str:
     """Return the message of an error as whoever typed `command` can read it."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
-    text = str(error)
+    text = str(error).removeprefix("fastconv: ")
     operation, found, rest = text.partition(": ")
     if found and operation in {command, *OPERATIONS}:
         text = rest

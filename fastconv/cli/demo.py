@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, functional, memory, models, plot
-from fastconv.cli.networks import at_least, check_writable, write
+from fastconv.cli.networks import at_least, check_picture, write
 from fastconv.errors import MissingExtraError
 
 # The first layer starts near zero, as the book has it, so that what it learns can be seen.
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise MissingExtraError(
                 'demo: --png needs matplotlib, got none; pip install "fastconv[plot]"'
             )
-        check_writable("demo", "--png", arguments.png)
+        check_picture("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)
     config = {"input_shape": list(x.shape[1:]), "layers": LAYERS}

@@ -21,6 +21,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import platform
 import sys
@@ -48,13 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the report, a section for each part; or measure, or forget what was measured."""
-    isa = kernels.active_isa()
     if arguments.json and not arguments.tune:
         raise ArgumentError("doctor: --json needs --tune")
     if arguments.tune:
-        _tune(isa, arguments.json)
+        _tune(kernels.active_isa(), arguments.json)
     elif arguments.reset:
-        path = local.cache_path(isa)
+        path = local.cache_path(kernels.active_isa())
         found = path.exists()
         path.unlink(missing_ok=True)
         print(f"removed {path}" if found else f"there is no {path}")
@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _tune(isa: str, as_json: bool) -> None:
     from fastconv import tuning  # not for the report
 
+    if not as_json:
+        _check_cache(local.cache_path(isa))
     shown = sys.stderr.isatty()
 
     def progress(done: int, of: int) -> None:
@@ -82,6 +84,22 @@ def _tune(isa: str, as_json: bool) -> None:
         print(f"but {local.VARIABLE}={named} chooses another table")
 
 
+def _check_cache(path: Path) -> None:
+    """Refuse a file that could not be written, before time is spent on what goes to it."""
+    probe = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    except OSError as error:
+        raise ArgumentError(
+            f"doctor: --tune must be able to write its table, got {error.strerror}: {path}; "
+            "--json prints it instead"
+        ) from error
+
+
 def _report() -> None:
     _section(
         f"fastconv {version()}",
@@ -95,7 +113,7 @@ def _report() -> None:
     _section(
         "instruction sets",
         {
-            "active": kernels.active_isa(),
+            **_active(),
             "available": " ".join(kernels.available_isas()),
             "built": " ".join(kernels.built_isas()),
             **{f"left out {name}": reason for name, reason in left_out.items()},
@@ -133,8 +151,19 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+def _active() -> dict[str, str]:
+    return {"BROKEN": kernels.refusal} if kernels.refusal else {"active": kernels.active_isa()}
+
+
 def _costs() -> Iterator[tuple[str, str]]:
-    found = local.source(kernels.active_isa())
+    if kernels.refusal:
+        yield "in use", "none without an instruction set"
+        return
+    try:
+        found = local.source(kernels.active_isa())
+    except ArgumentError as error:
+        yield "BROKEN", str(error).removeprefix("fastconv: ")
+        return
     yield "in use", str(found.path) if found.path else "shipped"
     if found.problem:
         yield "BROKEN", found.problem
@@ -145,7 +174,10 @@ def _costs() -> Iterator[tuple[str, str]]:
 
 def _threads() -> Iterator[tuple[str, str]]:
     quota = threads.quota_cpus()
-    yield "used", str(threads.get_num_threads())
+    if threads.refusal:
+        yield "BROKEN", threads.refusal.removeprefix("fastconv: ")
+    else:
+        yield "used", str(threads.get_num_threads())
     yield "affinity", f"{threads.affinity_cpus()} of {os.cpu_count()} processors"
     yield "cgroup quota", "none" if quota is None else f"{quota:g} processors"
     for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):

@@ -13,6 +13,7 @@ from fastconv import models
 from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ConfigError
 from fastconv.models import files
+from fastconv.plot.figure import check_path
 
 SUFFIX = ".safetensors"
 
@@ -92,6 +93,12 @@ def check_writable(command: str, option: str, path: str) -> None:
         raise ArgumentError(
             f"{command}: the folder of {option} must exist, got {str(folder)!r}; create it first"
         )
+
+
+def check_picture(command: str, option: str, path: str) -> None:
+    """Refuse a path that no picture goes to: one of another kind of file, or without a folder."""
+    check_path(command, option, path)
+    check_writable(command, option, path)
 
 
 def check_saving(command: str, option: str, path: str) -> None:

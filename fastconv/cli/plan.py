@@ -21,7 +21,7 @@ import argparse
 import json
 
 from fastconv import plot
-from fastconv.cli.networks import add_file, at_least, check_writable, read_network
+from fastconv.cli.networks import add_file, at_least, check_picture, read_network
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes, parse_bytes
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the plan, and what a run took where that is asked for."""
     at_least("plan", "--batch", arguments.batch, 1)
     if arguments.png:
-        check_writable("plan", "--png", arguments.png)
+        check_picture("plan", "--png", arguments.png)
     net = read_network(arguments.file)
     limit = parse_bytes("plan", "--memory-limit", arguments.memory_limit)
     plan = net.plan(

@@ -1,7 +1,8 @@
 """The compiled kernels: one pair of modules (float32, float64) per instruction set.
 
 Chosen once, at import: the best set that was built and that the processor can run, or the
-one that the environment variable ``FASTCONV_ISA`` names.
+one that the environment variable ``FASTCONV_ISA`` names.  If that one cannot be used, whatever
+needs a kernel raises, but not the import: ``fastconv doctor`` then says what is wrong.
 """
 
 from __future__ import annotations
@@ -56,7 +57,15 @@ def available_isas() -> list[str]:
 
 
 def active_isa() -> str:
-    """Return the instruction set whose kernels are in use."""
+    """Return the instruction set whose kernels are in use.
+
+    Raises
+    ------
+    InstructionSetError
+        If ``FASTCONV_ISA`` names one that is unknown, was not built, or cannot run here.
+    """
+    if refusal:
+        raise InstructionSetError(refusal)
     return _active
 
 
@@ -102,7 +111,19 @@ def pool_kind() -> str:
     return _pool.pool_kind()
 
 
+class _Refused(dict[np.dtype, ModuleType]):
+    """Takes the place of modules that cannot be used."""
+
+    def __missing__(self, dtype: np.dtype) -> ModuleType:
+        raise InstructionSetError(refusal)
+
+
 _asked = os.environ.get("FASTCONV_ISA") or available_isas()[-1]
 _active = _asked.lower() if _asked.lower() in KNOWN else _asked  # load says what is wrong
-_modules = load(_active)
+#: Why the instruction set that was asked for cannot be used, or empty.
+refusal = ""
+try:
+    _modules: dict[np.dtype, ModuleType] = load(_active)
+except InstructionSetError as error:
+    refusal, _modules = str(error), _Refused()
 threads.slice_work = SLICE_WORK.get(_active, threads.slice_work)

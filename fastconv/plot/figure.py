@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from fastconv.errors import MissingExtraError
+from fastconv.errors import ArgumentError, ArgumentTypeError, MissingExtraError
 
-__all__ = ["new_figure"]
+__all__ = ["check_path", "new_figure"]
+
+
+def check_path(operation: str, name: str, path: Any) -> None:
+    """Refuse what is not the path of a PNG, the one kind of picture that is written.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        Naming `operation` and the argument `name`.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentTypeError(
+            f"{operation}: {name} must be the path of a file, got {type(path).__name__}"
+        )
+    if not os.fspath(path).lower().endswith(".png"):
+        raise ArgumentError(f"{operation}: {name} must end in .png, got {os.fspath(path)!r}")
 
 
 def new_figure(operation: str, size: tuple[float, float]) -> Any:

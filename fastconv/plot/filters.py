@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from fastconv.errors import ArgumentError, ShapeError
-from fastconv.plot.figure import new_figure
+from fastconv.plot.figure import check_path, new_figure
 
 __all__ = ["draws_blocks", "filters_png", "filters_text"]
 
@@ -97,14 +97,17 @@ def filters_png(
         As for `filters_text`: each filter from its own smallest weight (dark) to its largest
         (bright), which a bar beside the picture says.
     path : path
-        The file to write.
+        The file to write, which ends in ``.png``.
     title : str
 
     Raises
     ------
+    ArgumentError
+        `path` ends otherwise.
     MissingExtraError
         matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
+    check_path("filters_png", "path", path)
     maps = _maps(weights)
     count = len(next(iter(maps.values())))
     per_line = min(count, 8)

@@ -7,7 +7,7 @@ from os import PathLike
 from fastconv.errors import ArgumentTypeError
 from fastconv.memory import format_bytes
 from fastconv.models.plan import Plan, PlannedNode
-from fastconv.plot.figure import new_figure
+from fastconv.plot.figure import check_path, new_figure
 
 __all__ = ["plan_png"]
 
@@ -27,10 +27,12 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     plan : Plan
         Of `fastconv.Model.plan`.
     path : path
-        The file to write.
+        The file to write, which ends in ``.png``.
 
     Raises
     ------
+    ArgumentError
+        `path` ends otherwise.
     MissingExtraError
         matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
@@ -38,6 +40,7 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
         raise ArgumentTypeError(
             f"plan_png: plan must be what net.plan() returns, got {type(plan).__name__}"
         )
+    check_path("plan_png", "path", path)
     nodes = plan.nodes
     largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
     factor, unit = next((f, u) for f, u in UNITS if largest >= f)

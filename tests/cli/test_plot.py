@@ -8,8 +8,9 @@ import io
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import plot
-from fastconv.errors import ArgumentError, MissingExtraError, ShapeError
+from fastconv.errors import ArgumentError, ArgumentTypeError, MissingExtraError, ShapeError
 
 
 def test_one_edge_in_blocks():
@@ -74,3 +75,15 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtraError, match=r"fastconv\[plot\]"):
         plot.filters_png({"a": np.ones((1, 1, 3, 3))}, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["filters.svg", "filters", "png"])
+def test_a_picture_is_a_png(tmp_path, name):
+    plan = fastconv.Sequential(["Flatten"], (1, 2, 2)).plan()
+    with pytest.raises(ArgumentError, match=f"^filters_png: path must end in .png.*{name}"):
+        plot.filters_png({"a": np.ones((1, 1, 3, 3))}, tmp_path / name)
+    with pytest.raises(ArgumentError, match=f"^plan_png: path must end in .png.*{name}"):
+        plot.plan_png(plan, str(tmp_path / name))
+    with pytest.raises(ArgumentTypeError, match="^plan_png: path must be the path"):
+        plot.plan_png(plan, None)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,94 @@
+"""The doctor, above all where something is wrong: it says so, and goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fastconv import tuning
+from fastconv.cli import main
+from fastconv.costs import local
+
+SECTIONS = ("fastconv", "instruction sets", "table of costs", "threads", "extras", "plugins")
+
+
+def run(capsys, *arguments):
+    """Return (exit code, standard output, standard error)."""
+    code = main(arguments)
+    return (code, *capsys.readouterr())
+
+
+@pytest.fixture
+def program(environment):
+    """Run ``python -m fastconv`` with environment variables."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fastconv", *arguments]
+        given = {**environment, **variables}
+        return subprocess.run(command, env=given, capture_output=True, text=True)
+
+    return run
+
+
+def whole(out: str) -> bool:
+    """Whether every section of the report is there."""
+    titles = [line for line in out.splitlines() if not line.startswith(" ")]
+    return len(titles) == len(SECTIONS) and all(map(str.startswith, titles, SECTIONS))
+
+
+def test_doctor(capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0 and whole(out) and "BROKEN" not in out
+    for word in ("NumPy", "active", "available", "used", "plot", "none"):
+        assert word in out
+
+
+WRONG = [
+    ("FASTCONV_ISA", "sse9", "FASTCONV_ISA must be one of baseline, avx2"),
+    ("FASTCONV_NUM_THREADS", "many", "FASTCONV_NUM_THREADS must be at least 1, got 'many'"),
+    ("OMP_NUM_THREADS", "0", "OMP_NUM_THREADS must be at least 1, got '0'"),
+    ("FASTCONV_COSTS", "/no/such/file", "got '/no/such/file': No such file"),
+    ("FASTCONV_COSTS", __file__, "is no table of costs for"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "words"), WRONG)
+def test_what_is_wrong_is_a_finding_of_a_whole_report(program, variable, value, words):
+    done = program("doctor", **{variable: value})
+    assert done.returncode == 0 and done.stderr == ""
+    assert whole(done.stdout)
+    found = [line for line in done.stdout.splitlines() if "BROKEN" in line]
+    assert len(found) == 1 and words in found[0]
+
+
+@pytest.mark.parametrize(("variable", "value", "words"), WRONG[:3])
+@pytest.mark.parametrize("arguments", [["layers"], ["doctor", "--tune"], ["describe", "ReLU"]])
+def test_other_commands_end_in_one_line(program, variable, value, words, arguments):
+    done = program(*arguments, **{variable: value})
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"fastconv {arguments[0]}: ")
+    assert words in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("variable", "value", "words"), WRONG[:2])
+def test_help_and_version_need_nothing(program, variable, value, words):
+    for arguments in (["--version"], ["plan", "--help"]):
+        done = program(*arguments, **{variable: value})
+        assert done.returncode == 0 and done.stderr == ""
+
+
+def test_where_the_table_goes_is_checked_before_measuring(capsys, tmp_path, monkeypatch):
+    def tune(**_):
+        raise AssertionError("it measured first")
+
+    monkeypatch.setattr(tuning, "tune", tune)
+    taken = tmp_path / "file"
+    taken.write_text("")
+    for path in (taken / "folder" / "costs.json", tmp_path):
+        monkeypatch.setattr(local, "cache_path", lambda _, path=path: path)
+        code, out, err = run(capsys, "doctor", "--tune")
+        assert code == 2 and out == "" and err.count("\n") == 1
+        assert "--tune must be able to write its table" in err and str(path) in err
+    assert list(tmp_path.iterdir()) == [taken]
