@@ -71,36 +71,33 @@ class InferenceFit:
         least = self._least()
         if least > self.limit:
             raise LeastBytes(least)
-        way = self._known_way(_rounded(self.batch), _rounded(self.results))
+        way = self._known_way(_rounded(self.batch), _rounded(self.results), anyhow=False)
         if way is None:
-            way = self._known_way(self.batch, self.results)
+            way = self._known_way(self.batch, self.results, anyhow=True)
         assert way is not None, "the least of all was checked"
         self._like(list(way.free))
         found = self._most_rows(way.cuts, way.kept)
         assert found is not None, "fewer rows take less"
         return self._program(_balanced(self.batch, found[1]), way.kept)
 
-    def _known_way(self, batch: int, results: int) -> Way | None:
+    def _known_way(self, batch: int, results: int, *, anyhow: bool) -> Way | None:
         """Return what was found before for so many rows, or look for it."""
         known = self.prices.shared.ways
-        key = self.limit, tuple(self.prices.input_bytes), batch, results
+        key = self.limit, tuple(self.prices.input_bytes), batch, results, anyhow
         with contextlib.suppress(KeyError):  # threads share what is known, and may clear it
             return known[key]
-        other = (batch, results) != (self.batch, self.results)
-        fit = InferenceFit(self.prices, self.limit, batch, results) if other else self
-        way = fit._way(anyhow=not other)
+        way = InferenceFit(self.prices, self.limit, batch, results)._way(anyhow)
         if len(known) >= WAYS:
             known.clear()
         known[key] = way
         return way
 
-    def _way(self, *, anyhow: bool) -> Way | None:
+    def _way(self, anyhow: bool) -> Way | None:
         """Return the fastest way; None if there is none, or, but for `anyhow`, if the results
         of all rows leave some operation another algorithm than those of one.
         """
         self._like(self._liked(0))
-        one_by_one = self._stages((), [1])
-        if not self._fits(one_by_one, frozenset(self.prices.released)):
+        if not self._fits(self._stages((), [1]), frozenset(self.prices.released)):
             if not anyhow:
                 return None
             # what a row takes was within the limit without the results of all rows

@@ -45,11 +45,14 @@ class Shared:
     costs : dict
         Of operations, for the numbers of rows that every plan tries.
     ways : dict
-        By limit, bytes of a row of each input, rows, and rows of results.
+        By limit, bytes of a row of each input, rows, rows of results, and whether their bytes may
+        decide about algorithms.
     """
 
     costs: Costs = field(default_factory=dict)
-    ways: dict[tuple[int, tuple[int, ...], int, int], Way | None] = field(default_factory=dict)
+    ways: dict[tuple[int, tuple[int, ...], int, int, bool], Way | None] = field(
+        default_factory=dict
+    )
 
 
 class LeastBytes(Exception):

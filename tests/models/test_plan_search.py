@@ -6,6 +6,7 @@ import pytest
 from networks import random_like, traced
 from test_limits import chain, forget_packed, least, residual
 
+import fastconv
 from fastconv.models import fit_inference, segments, tally
 from fastconv.models.schedule import schedule
 
@@ -54,6 +55,25 @@ def test_a_row_more_than_fits_with_the_neighbours_is_planned_alone(rng):
     x = random_like(net, rng, 33)
     forget_packed(net)
     assert traced(lambda: net.predict(x, memory_limit=figure)) <= figure + 120_000
+
+
+def images(size: int = 28) -> fastconv.Sequential:
+    """A network whose results are as large as its activations."""
+    conv = ("Conv2D", {"filters": 64, "kernel_size": 3, "padding": 1})
+    return fastconv.Sequential([conv, "ReLU", conv, "ReLU", conv], (64, size, size), seed=0)
+
+
+@pytest.mark.parametrize("factor", [1, 1.001, 1.003, 1.01, 1.03, 1.1])
+def test_what_was_planned_before_decides_nothing(factor):
+    limit = int(factor * least(lambda **k: images().plan(40, **k)))
+    orders = (33, 37, 40), (40, 37, 33), (37, 40, 33)
+    found = []
+    for order in orders:
+        net = images()
+        plans = {rows: net.plan(rows, memory_limit=limit) for rows in order}
+        assert all(plan.peak <= limit for plan in plans.values())
+        found.append([(plan.nodes, plan.program) for _, plan in sorted(plans.items())])
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_plan_counts_what_lives_once(monkeypatch):
