@@ -2,7 +2,8 @@
 
 Every algorithm that can compute a layer is timed on one thread, the weights packed before, in
 rounds that interleave them; what counts is the least time of a round.  `auto` is right where
-what it takes is within 5 % of the best that the precision allows.
+what it takes is within 5 % of the best that the precision allows.  The two gradients of a backward
+pass are timed one by one and added; minimal filtering may serve one of them alone.
 
     python benchmarks/choices.py                        # or: make choices
     python benchmarks/choices.py --direction backward
@@ -26,10 +27,11 @@ from suite.shapes import MEC, NETWORKS, WHOLE_NETWORKS, Layer
 import fastconv
 from fastconv.costs import SHIPPED
 from fastconv.geometry import Conv2DGeometry
-from fastconv.tuning import Sample, contenders, fit, measure
+from fastconv.tuning import DIRECTIONS, Sample, contenders, fit, measure
 
-#: What a precision adds to the algorithms that give the bits of `direct`.
-WINOGRAD = {"strict": "", "standard": "F(2x2)", "fast": "F(4x4)"}
+#: The largest tile of Winograd that a precision allows.
+WINOGRAD = {"strict": 0, "standard": 2, "fast": 4}
+JOINED = "+"  # between the algorithms of the two gradients
 NEAR = 1.05
 
 
@@ -52,8 +54,28 @@ def taken(layer: Layer, direction: str, precision: str) -> str:
         layer.x_shape, layer.weight_shape, **layer.options, direction=direction,
         precision=precision,
     )  # fmt: skip
-    tile = costs[costs.choice].tile
-    return f"F({tile}x{tile})" if tile else costs.choice
+    if costs.choice != "winograd":
+        return costs.choice
+    cost = costs[costs.choice]
+    tiles = (cost.tile,) if direction == "forward" else (cost.tile, cost.weight_tile)
+    return JOINED.join(f"F({tile}x{tile})" if tile else "direct" for tile in tiles)
+
+
+def largest_tile(label: str) -> int:
+    """Return the side of the largest tile in a label, 0 without minimal filtering."""
+    return max(int(part[2]) if part[0] == "F" else 0 for part in label.split(JOINED))
+
+
+def together(of_input: dict[str, float], of_weight: dict[str, float]) -> dict[str, float]:
+    """Return the seconds of both gradients, by one algorithm or minimal filtering of either."""
+    found = {}
+    for first, left in of_input.items():
+        for second, right in of_weight.items():
+            if first == second and first[0] != "F":
+                found[first] = left + right
+            elif {first[0], second[0]} <= {"d", "F"}:
+                found[first + JOINED + second] = left + right
+    return found
 
 
 def judge(samples: dict[str, Sample], direction: str) -> None:
@@ -61,19 +83,19 @@ def judge(samples: dict[str, Sample], direction: str) -> None:
     known = layers()
     right = dict.fromkeys(WINOGRAD, 0)
     print(f"{'layer':17}{'C,H -> K, R/stride,padding':28}", end="")
-    print(*(f"{precision:21}" for precision in WINOGRAD), "milliseconds")
+    print(*(f"{precision:22}" for precision in WINOGRAD), "milliseconds")
     for name, sample in samples.items():
         layer, marks = known[name], []
         for precision, best in WINOGRAD.items():
             allowed = {
                 label: seconds
                 for label, seconds in sample.seconds.items()
-                if label[0] != "F" or label <= best
+                if largest_tile(label) <= best
             }
             label = taken(layer, direction, precision)
             ratio = allowed[label] / min(allowed.values())
             right[precision] += ratio <= NEAR
-            marks.append(f"{label:13}{ratio:5.2f}{' ' if ratio <= NEAR else '!'}  ")
+            marks.append(f"{label:14}{ratio:5.2f}{' ' if ratio <= NEAR else '!'}  ")
         shape = f"{layer.C},{layer.H} -> {layer.K}, {layer.R}/{layer.stride},{layer.padding}"
         text = "  ".join(f"{label} {1e3 * each:.3g}" for label, each in sample.seconds.items())
         print(f"{name:17}{shape:28}", *marks, text)
@@ -112,7 +134,8 @@ def main() -> None:
     isa = fastconv.active_isa()
     samples: dict[str, dict[str, Sample]] = {}
     loaded = json.loads(chosen.load.read_text()) if chosen.load else {}
-    for direction in (chosen.direction,) if chosen.direction else ("forward", "backward"):
+    directions = {"forward": ("forward",), "backward": ("input", "weight")}
+    for direction in directions.get(chosen.direction, DIRECTIONS):
         if chosen.load:
             known = layers()
             samples[direction] = {
@@ -121,8 +144,15 @@ def main() -> None:
             }
         else:
             samples[direction] = measured(direction, chosen.rounds, chosen.only)
+    judged = {"forward": samples["forward"]} if "forward" in samples else {}
+    if "weight" in samples:
+        judged["backward"] = {
+            name: sample._replace(seconds=together(sample.seconds, samples["weight"][name].seconds))
+            for name, sample in samples["input"].items()
+        }
+    for direction, found in judged.items():
         print(f"\nfastconv {fastconv.__version__}, {isa}, {direction}")
-        judge(samples[direction], direction)
+        judge(found, direction)
     if chosen.save:
         times = {
             direction: {name: sample.seconds for name, sample in found.items()}

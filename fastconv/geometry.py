@@ -11,12 +11,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from .arguments import LARGEST, Padding, as_int, as_padding, as_pair, check_axes
 from .errors import ArgumentTypeError, ShapeError, shorten
 
-__all__ = ["Conv2DGeometry", "Window2D", "nbytes"]
+__all__ = ["Conv2DGeometry", "GradientBlocks", "Window2D", "nbytes"]
 
 #: Products added one after the other before their sum joins the total; a longer chain of
 #: float32 additions loses accuracy, a shorter one time.
@@ -138,6 +138,17 @@ class Window2D:
                 )
             output.append(windows)
         return output[0], output[1]
+
+
+class GradientBlocks(NamedTuple):
+    """How minimal filtering cuts the sum of the gradient of the weights (winograd_gradient.pxi)."""
+
+    blocks: int
+    length: int  # tiles of a block
+    v_plane: int  # numbers from one product of a tile to the next
+    d_plane: int
+    channels: int  # of V, with those that only fill vectors
+    nbytes: int  # of V, D and, for several blocks, Z
 
 
 @dataclass(frozen=True)
@@ -278,6 +289,23 @@ class Conv2DGeometry:
     def winograd_packed_bytes(self, m: int, itemsize: int, lanes: int) -> int:
         """Transformed weights, (m + 2)^2 numbers for the 9 of a packed one."""
         return self.packed_bytes(itemsize, lanes) // 9 * (m + 2) ** 2
+
+    def winograd_gradient(self, m: int, itemsize: int, lanes: int, tile: int) -> GradientBlocks:
+        """Return the blocks of the gradient of the weights by minimal filtering.
+
+        With as many tiles as make V and D as large as Z, which comes from memory once a block;
+        at least 64, for a long enough sum, and at most 256, so that they stay in a cache.
+        """
+        vector, line = lanes // 2, 64 // itemsize
+        row = -(-tile // vector) * vector  # what holds the channels of a register tile
+        pieces, panels = -(-self.C // tile), -(-self.K // lanes)
+        tiles = self.N * self.winograd_tiles(m)
+        count = max(1, -(-tiles // max(64, min(256, self.C * self.K // (self.C + self.K)))))
+        length = -(-tiles // count)
+        # an odd number of lines: what is written to all planes in turn is in different sets
+        v, d = ((-(-length * width // line) | 1) * line for width in (row, lanes))
+        numbers = pieces * v + panels * d + (pieces * panels * tile * lanes if count > 1 else 0)
+        return GradientBlocks(count, length, v, d, pieces * row, (m + 2) ** 2 * numbers * itemsize)
 
     def mirrored(self) -> Conv2DGeometry:
         """The convolution that makes dx of dy where the stride is 1."""

@@ -22,7 +22,7 @@ from .geometry import Conv2DGeometry
 
 __all__ = ["Sample", "contenders", "fit", "measure", "tune"]
 
-DIRECTIONS = ("forward", "backward")
+DIRECTIONS = ("forward", "input", "weight")
 #: What is timed to tune: (C, H, K, R, stride, groups), each 3x3 padded; some for each constant.
 PROBES = (
     (3, 112, 64, 7, 2, 1), (3, 64, 32, 3, 1, 1), (1, 56, 30, 5, 1, 1), (16, 56, 32, 3, 1, 1),
@@ -47,7 +47,8 @@ def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, co
     found = costs.convolution_costs(g, on, direction, None, "standard", 1)
     if found.pop("winograd", None) is not None:
         for m in (2, 4):
-            found[f"F({m}x{m})"] = costs.winograd_cost(g, m, on, direction, None, 1)
+            tiles = (0, m) if direction == "weight" else (m, 0)
+            found[f"F({m}x{m})"] = costs.winograd_cost(g, *tiles, on, direction, None, 1)
     return found
 
 
@@ -55,7 +56,7 @@ def contenders(g: Conv2DGeometry, direction: str) -> Calls:
     """Return each algorithm that can compute `g` in float32 as a call on Gaussian data.
 
     The keys are those of `conv2d_costs`, but for "F(2x2)" and "F(4x4)" in place of "winograd".
-    Forward the weights are packed before; in the "backward" direction within the call.
+    Forward the weights are packed before; for the gradient of the "input" within the call.
     """
     rng = np.random.default_rng(0)
     x = rng.standard_normal((g.N, g.C, g.H, g.W), np.float32)
@@ -65,10 +66,11 @@ def contenders(g: Conv2DGeometry, direction: str) -> Calls:
     dx, dweight = np.empty_like(x), np.empty_like(weight)
 
     def call(label: str, cost: costs.AlgorithmCost) -> Callable[[], None]:
-        name = "winograd" if cost.tile else label
+        name = "winograd" if label[0] == "F" else label
         if direction == "forward":
             return lambda: forward(g, name, cost, x, packed, None, y, False)
-        return lambda: backward(g, name, cost, y, x, weight, dx, dweight)
+        wanted = (dx, None) if direction == "input" else (None, dweight)
+        return lambda: backward(g, name, cost, y, x, weight, *wanted)
 
     priced = _priced(g, direction, choosing.target(x.dtype))
     return {label: call(label, cost) for label, cost in priced.items()}

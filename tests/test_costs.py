@@ -57,7 +57,7 @@ def test_a_saved_table_serves_the_same_processor(fresh, monkeypatch):
     assert costs.active(ISA) == table
     assert local.source(ISA).path == path
     found = json.loads(path.read_text())
-    assert found["format"] == "fastconv-costs/1" and found["processor"] == local.processor()
+    assert found["format"] == "fastconv-costs/2" and found["processor"] == local.processor()
     monkeypatch.setattr(local, "processor", lambda: "another: one/../x")
     local.source.cache_clear()
     assert local.cache_path(ISA).parent == path.parent
@@ -85,7 +85,7 @@ BROKEN = {
     "empty": "",
     "cut": local.to_json(SHIPPED[ISA], ISA)[:-20],
     "a list": "[]",
-    "another format": json.dumps({**GOOD, "format": "fastconv-costs/2"}),
+    "another format": json.dumps({**GOOD, "format": "fastconv-costs/1"}),
     "another instruction set": json.dumps({**GOOD, "isa": "sse9"}),
     "a constant too few": json.dumps({**GOOD, "table": {"rate": 1.0}}),
     "a constant too many": json.dumps({**GOOD, "table": {**GOOD["table"], "x": 1}}),

@@ -63,7 +63,10 @@ def choose(
         if name != choice
     ]
     bound = "" if limit is None else f" within {format_bytes(limit)}"
-    kind = f" as F({cost.tile}x{cost.tile}, 3x3)" if cost.tile else ""
+    tiles = [f"F({cost.tile}x{cost.tile}, 3x3)"] if cost.tile else []
+    if cost.weight_tile:
+        tiles.append(f"F(3x3, {cost.weight_tile}x{cost.weight_tile}) for the weights")
+    kind = f" as {' and '.join(tiles)}" if tiles else ""
     return choice, (
         f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
         f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"

@@ -24,7 +24,7 @@ __all__ = ["Source", "active", "cache_path", "processor", "save", "source"]
 
 #: Constants of a table lie between this and its inverse.
 SMALLEST = 1e-9
-FORMAT = "fastconv-costs/1"
+FORMAT = "fastconv-costs/2"
 VARIABLE = "FASTCONV_COSTS"
 
 
@@ -133,7 +133,7 @@ def save(table: Table, isa: str) -> Path:
 def cache_path(isa: str) -> Path:
     """Return the file for this processor and `isa` in the user's cache folder."""
     name = "".join(c if c.isalnum() else "-" for c in processor()).strip("-").lower()
-    return _cache_folder() / f"costs-1-{isa}-{name[:80] or 'unknown'}.json"
+    return _cache_folder() / f"costs-2-{isa}-{name[:80] or 'unknown'}.json"
 
 
 def _cache_folder() -> Path:

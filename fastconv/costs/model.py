@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 from .. import geometry
@@ -28,8 +30,13 @@ class AlgorithmCost:
         The model's estimate on one thread, good for comparing algorithms.
     least : int
         The fewest bytes of `workspace_limit` it can do with.
-    tile : int
-        Outputs along the side of a Winograd tile, else 0.
+    together : int
+        The most of workspace and packed weights at one time, in a call on plain weights.
+    tile, weight_tile : int
+        Outputs along the side of a Winograd tile, the latter for the gradient of the weights;
+        0 where the sum is direct.
+    slots : int
+        Threads for whose Winograd tiles there is workspace.
     slab : (int, int)
         Images, and output rows of each, that im2col unfolds at a time.
     """
@@ -40,7 +47,10 @@ class AlgorithmCost:
     multiply_adds: int
     seconds: float
     least: int
+    together: int
     tile: int = 0
+    weight_tile: int = 0
+    slots: int = 0
     slab: tuple[int, int] = (0, 0)
 
 
@@ -50,20 +60,35 @@ class _Shared(NamedTuple):
     output: int
     multiply_adds: int
     sums: int  # bytes of the partial sums of the gradient of the weights
-    seconds: float  # of the gradient of the weights, as `direct` and `winograd` take it
+    direct: float  # seconds of the convolution, or the gradient of the input, directly
+    weight: float  # of the gradient of the weights
 
 
 def _shared(g: Conv2DGeometry, on: Target, direction: str) -> _Shared:
     size = on.itemsize
     if direction == "forward":
-        return _Shared(geometry.nbytes(g.output_shape, size), g.multiply_adds, 0, 0.0)
+        took = seconds.direct(g, on, direction)
+        return _Shared(geometry.nbytes(g.output_shape, size), g.multiply_adds, 0, took, 0.0)
     images, kernel = (g.N, g.C, g.H, g.W), (g.K, g.C // g.groups, g.R, g.S)
     output = geometry.nbytes(images, size) + geometry.nbytes(kernel, size) + g.K * size
-    if direction == "input":
-        return _Shared(output, 2 * g.multiply_adds, 0, 0.0)
-    sums = 0 if on.few(g.K // g.groups) else g.weight_gradient_bytes(size, on.lanes)
-    took = seconds.weight_gradient(g, on)
-    return _Shared(output, 2 * g.multiply_adds, sums, took)
+    of_input, of_weight, sums = 0.0, 0.0, 0
+    if direction != "weight":
+        of_input = seconds.direct(g, on, direction)
+    if direction != "input":
+        of_weight = seconds.weight_gradient(g, on)
+        sums = 0 if on.few(g.K // g.groups) else g.weight_gradient_bytes(size, on.lanes)
+    return _Shared(output, 2 * g.multiply_adds, sums, of_input, of_weight)
+
+
+def _packed(g: Conv2DGeometry, on: Target, direction: str) -> int:
+    """Bytes of the weights as `direct` packs them."""
+    if direction == "weight":
+        return 0
+    if direction == "forward":
+        return 0 if on.few(g.K // g.groups) else g.packed_bytes(on.itemsize, on.lanes)
+    if on.few(g.C // g.groups) or folds(g, on.lanes):
+        return 0
+    return g.packed_backward_bytes(on.itemsize, on.lanes)
 
 
 def convolution_costs(
@@ -71,68 +96,101 @@ def convolution_costs(
 ) -> dict[str, AlgorithmCost]:
     """Return the cost of every algorithm that can compute `g`.
 
-    `direction` is "forward", "backward", or "input" for the gradient of the input alone.
+    `direction` is "forward", "backward", or the half of it that makes the gradient of the
+    "input" or the "weight" alone.
     """
-    size, shared = on.itemsize, _shared(g, on, direction)
-    if direction == "forward":
-        packed = unfolded_packed = _packed(g.K // g.groups, g.packed_bytes(size, on.lanes), on)
-    else:
-        packed = _packed(g.C // g.groups, g.packed_backward_bytes(size, on.lanes), on)
-        packed = 0 if folds(g, on.lanes) else packed
-        unfolded_packed = _packed(g.taps, -(-g.taps // on.lanes) * on.lanes * g.K * size, on)
+    size, shared, packed = on.itemsize, _shared(g, on, direction), _packed(g, on, direction)
     found = {
         "direct": AlgorithmCost(
             shared.sums, packed, shared.output, shared.multiply_adds,
-            shared.seconds + seconds.direct(g, on, direction), shared.sums,
+            shared.direct + shared.weight, shared.sums, max(packed, shared.sums),
         )
     }  # fmt: skip
+    if direction in ("input", "backward") and not on.few(g.taps):
+        packed = -(-g.taps // on.lanes) * on.lanes * g.K * size
+    elif direction != "forward":
+        packed = 0
     unit = g.chunk_rows if shared.sums else 1
     most = geometry.SLAB_BYTES if limit is None else min(geometry.SLAB_BYTES, limit - shared.sums)
     for name, slab, least in (
         ("im2col", (g.N, g.OH), (g.N, g.OH)),
         ("im2col_tiled", g.slab(most, unit, size), (1, unit)),
     ):
+        unfolded = g.unfolded_bytes(*slab, size)
         found[name] = AlgorithmCost(
-            shared.sums + g.unfolded_bytes(*slab, size), unfolded_packed, shared.output,
-            shared.multiply_adds, seconds.unfolded(g, on, direction, name == "im2col"),
-            shared.sums + g.unfolded_bytes(*least, size), slab=slab,
+            shared.sums + unfolded, packed, shared.output, shared.multiply_adds,
+            seconds.unfolded(g, on, direction, name == "im2col"),
+            shared.sums + g.unfolded_bytes(*least, size),
+            unfolded + max(packed, shared.sums), slab=slab,
         )  # fmt: skip
     if g.suits_winograd:
-        m = 2
-        if precision == "fast":  # the size of the tile must not hang on the batch
-            one = replace(g, N=1)
-            m = min((2, 4), key=lambda m: winograd_cost(one, m, on, direction, None, 1).seconds)
-        found["winograd"] = winograd_cost(g, m, on, direction, limit, threads)
+        found["winograd"] = _best_winograd(g, on, direction, limit, precision, threads)
     if g.N == 0:  # nothing runs
-        return {n: replace(cost, workspace=0, packed=0, least=0) for n, cost in found.items()}
+        nothing = {"workspace": 0, "packed": 0, "least": 0, "together": 0}
+        return {name: replace(cost, **nothing) for name, cost in found.items()}  # type: ignore[arg-type]
     return found
 
 
-def _packed(channels: int, nbytes: int, on: Target) -> int:
-    return 0 if on.few(channels) else nbytes
+def _best_winograd(
+    g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
+) -> AlgorithmCost:
+    """The fastest tiles for one image, so that the batch does not decide, within the limit."""
+    found = [
+        winograd_cost(g, *tiles, on, direction, limit, threads)
+        for tiles in _tiles(direction, 4 if precision == "fast" else 2)
+    ]
+    least = min(cost.least for cost in found)
+    fitting = [cost for cost in found if limit is None or cost.least <= max(least, limit)]
+    one = replace(g, N=1)
+
+    def took(cost: AlgorithmCost) -> float:
+        tiles = cost.tile, cost.weight_tile
+        return winograd_cost(one, *tiles, on, direction, None, 1).seconds
+
+    return replace(min(fitting, key=took), least=least)
+
+
+def _tiles(direction: str, largest: int) -> Iterator[tuple[int, int]]:
+    """Sizes of a tile, and of one of the gradient of the weights: not both 0, which is direct."""
+    sizes = range(0, largest + 1, 2)
+    for tiles in product(
+        (0,) if direction == "weight" else sizes,
+        sizes if direction in ("weight", "backward") else (0,),
+    ):
+        if any(tiles):
+            yield tiles
 
 
 def winograd_cost(
-    g: Conv2DGeometry, m: int, on: Target, direction: str, limit: int | None, threads: int
-) -> AlgorithmCost:
-    """F(m x m, 3x3) of `g` or, backward, of the gradient of its input.
+    g: Conv2DGeometry, m: int, weight_m: int, on: Target, direction: str, limit: int | None,
+    threads: int,
+) -> AlgorithmCost:  # fmt: skip
+    """F(m x m, 3x3) of `g` or, backward, of the gradient of its input, and F(3x3, weight_m x
+    weight_m) of that of its weights; directly where the size is 0.
 
-    Panels and their transform are packed; the workspace is a slot for each thread.
+    Panels and their transform are packed; the workspace is a slot for each thread, or V, D and Z.
     """
-    shared = _shared(g, on, direction)
-    minimal = g if direction == "forward" else g.mirrored()
-    slot = minimal.winograd_slot_bytes(m, on.block, on.itemsize, on.lanes)
-    transformed = minimal.winograd_packed_bytes(m, on.itemsize, on.lanes)
-    slots = max(1, min(threads, minimal.winograd_blocks(m, on.block)))
-    if limit is not None:
-        slots = max(1, min(slots, (limit - transformed) // slot))
-    took = shared.seconds + seconds.winograd(minimal, m, on)
-    if direction == "forward":
-        packed = minimal.packed_bytes(on.itemsize, on.lanes) + transformed
-    else:  # the weights change with every step: transformed as they lie, in the call
-        packed = transformed
-        took += packed / on.table.transform * 1e-9
+    shared, size = _shared(g, on, direction), on.itemsize
+    packed = given_back = _packed(g, on, direction)
+    took, slots, slot, least = shared.direct, 0, 0, 0
+    if m:
+        minimal = g if direction == "forward" else g.mirrored()
+        slot = minimal.winograd_slot_bytes(m, on.block, size, on.lanes)
+        transformed = given_back = minimal.winograd_packed_bytes(m, size, on.lanes)
+        slots = max(1, min(threads, minimal.winograd_blocks(m, on.block)))
+        if limit is not None:
+            slots = max(1, min(slots, (limit - transformed) // slot))
+        least = slot + transformed
+        took = seconds.winograd(minimal, m, on)
+        if direction == "forward":
+            packed = minimal.packed_bytes(size, on.lanes) + transformed
+        else:  # the weights change with every step: transformed as they lie, in the call
+            packed = transformed
+            took += packed / on.table.transform * 1e-9
+    # what is not finite is summed again directly
+    sums = max(shared.sums, on.gradient_blocks(g, weight_m).nbytes if weight_m else 0)
+    took += seconds.winograd_weight_gradient(g, weight_m, on) if weight_m else shared.weight
     return AlgorithmCost(
-        max(slots * slot, shared.sums), packed, shared.output, shared.multiply_adds, took,
-        max(slot + transformed, shared.sums), m,
+        max(slots * slot, sums), packed, shared.output, shared.multiply_adds, took,
+        max(least, sums), max(slots * slot + given_back, sums), m, weight_m, slots,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..geometry import SLAB_BYTES, Conv2DGeometry
 from .target import Target, folds
 
-__all__ = ["direct", "unfolded", "weight_gradient", "winograd"]
+__all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 
 #: How much longer a gradient of the input that is folded takes than its products.
 FOLDED = 1.25
@@ -38,20 +38,39 @@ def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> floa
     unfolding = nbytes / table.unfold * 1e-9 + aside
     if direction == "forward":
         return unfolding + _product(g, on, filters, g.taps, g.OH * g.OW)
-    packing = -(-g.taps // on.lanes) * on.lanes * g.K * on.itemsize / table.pack * 1e-9
-    took = packing + nbytes / table.fold * 1e-9 + aside
-    took += _product(g, on, g.taps, filters, g.OH * g.OW)
-    if direction == "input":
-        return took
-    if on.few(filters):
-        return took + weight_gradient(g, on)
-    return took + unfolding + weight_gradient(g, on)
+    took = 0.0
+    if direction != "weight":
+        took = -(-g.taps // on.lanes) * on.lanes * g.K * on.itemsize / table.pack * 1e-9
+        took += nbytes / table.fold * 1e-9 + aside + _product(g, on, g.taps, filters, g.OH * g.OW)
+    if direction != "input":
+        took += weight_gradient(g, on) + (0.0 if on.few(filters) else unfolding)
+    return took
 
 
 def weight_gradient(g: Conv2DGeometry, on: Target) -> float:
     """The gradient of the weights; a last panel of at most a vector takes half."""
     rate = on.table.rate * 4 / on.itemsize
-    return g.N * g.OH * g.OW * g.groups * on.padded(g.K // g.groups, 1) * g.taps / rate * 1e-9
+    products = g.N * g.OH * g.OW * g.groups * on.padded(g.K // g.groups, 1) * g.taps / rate
+    return (products + _written(g, on)) * 1e-9
+
+
+def _written(g: Conv2DGeometry, on: Target) -> float:
+    return g.K * g.taps * on.itemsize / on.table.written
+
+
+def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
+    """The gradient of the weights by F(3x3, m x m)."""
+    table, tiles, squares = on.table, g.N * g.winograd_tiles(m), (m + 2) ** 2
+    filters = on.padded(g.K, 1)
+    products = tiles * squares * g.C * filters / (table.rate * 4 / on.itemsize)
+    blocks = on.gradient_blocks(g, m)
+    transforms = (
+        tiles * (blocks.channels + filters) * (table.gradient2 if m == 2 else table.gradient4)
+    )
+    sums = squares * g.C * filters * on.itemsize  # of which a block reads and writes all
+    moved = 2 * (blocks.blocks - 1) * sums if sums > SLAB_BYTES else 0
+    return (products + transforms * on.itemsize / 4 + moved / table.stream
+            + _written(g, on)) * 1e-9  # fmt: skip
 
 
 def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:

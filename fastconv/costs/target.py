@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..geometry import Conv2DGeometry
+from ..geometry import Conv2DGeometry, GradientBlocks
 from .table import Table
 
 __all__ = ["Target", "few", "folds"]
@@ -52,6 +52,10 @@ class Target:
     itemsize: int
     lanes: int
     tile: int
+
+    def gradient_blocks(self, g: Conv2DGeometry, m: int) -> GradientBlocks:
+        """Return how minimal filtering cuts the gradient of the weights."""
+        return g.winograd_gradient(m, self.itemsize, self.lanes, self.tile)
 
     @property
     def block(self) -> int:

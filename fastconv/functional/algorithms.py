@@ -63,11 +63,13 @@ def backward(
         directly = few_filters(weight, g.groups) or (g.padded and not is_finite(dy))
         unfolded_backward(g, cost.slab, dy, x, weight, dx, None if directly else dweight)
         dx, dweight = None, dweight if directly else None
-    if dx is not None and algorithm == "winograd":
+    if dx is not None and cost.tile:
         winograd_input(g, cost, dy, weight, dx)
     elif dx is not None:
         direct_input(g, dy, weight, dx)
-    if dweight is not None:
+    if dweight is not None and cost.weight_tile:
+        winograd_weight(g, cost.weight_tile, dy, x, dweight)
+    elif dweight is not None:
         direct_weight(g, dy, x, dweight)
 
 
@@ -92,12 +94,11 @@ def winograd(
     module, m = kernels.module(x.dtype), cost.tile
     length = 2 * module.tile_pixels
     slot = g.winograd_slot_bytes(m, length, x.itemsize, module.lanes)
-    slots = cost.workspace // slot
     broken = np.zeros(g.N, np.uint8)
-    with memory.workspace(slots * slot) as block:
+    with memory.workspace(cost.slots * slot) as block:
         threads.run(
             module.winograd, x, u, bias, y, block.view(x.dtype), broken, m, length, g.pad, relu,
-            work=g.multiply_adds, most=slots,
+            work=g.multiply_adds, most=cost.slots,
         )  # fmt: skip
     return np.flatnonzero(broken)
 
@@ -133,6 +134,22 @@ def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.n
             module.conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
             g.pad, g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
         )  # fmt: skip
+
+
+def winograd_weight(
+    g: Conv2DGeometry, m: int, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray
+) -> None:
+    """dweight by minimal filtering; again directly where it is not finite."""
+    module = kernels.module(x.dtype)
+    blocks = g.winograd_gradient(m, x.itemsize, module.lanes, module.tile_pixels)
+    broken = np.zeros(1, np.uint8)
+    with memory.workspace(blocks.nbytes) as block:
+        threads.run(
+            module.winograd_backward_weight, x, dy, block.view(x.dtype), dweight, m,
+            blocks.length, blocks.v_plane, blocks.d_plane, g.pad, broken, work=g.multiply_adds,
+        )  # fmt: skip
+    if broken[0]:
+        direct_weight(g, dy, x, dweight)
 
 
 def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray) -> None:

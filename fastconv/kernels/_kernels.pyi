@@ -102,9 +102,7 @@ def add_slab(
     parts: int,
     threads: int,
 ) -> None: ...
-def finish_slabs(
-    partial: Array, dweight: Array, groups: int, sums: int, threads: int
-) -> None: ...
+def finish_slabs(partial: Array, dweight: Array, groups: int, sums: int, threads: int) -> None: ...
 def channel_sums(dy: Array, out: Array, threads: int) -> None: ...
 def max_pool2d(
     x: Array,
@@ -203,6 +201,21 @@ def winograd_panels(
 ) -> None: ...
 def winograd_weight(
     weight: Array, u: Array, m: int, turned: bool, part: int, parts: int, threads: int
+) -> None: ...
+def winograd_backward_weight(
+    x: Array,
+    dy: Array,
+    work: Array,
+    dweight: Array,
+    m: int,
+    length: int,
+    v_plane: int,
+    d_plane: int,
+    pad: Pair,
+    broken: NDArray[np.uint8],
+    part: int,
+    parts: int,
+    threads: int,
 ) -> None: ...
 def relu(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
 def relu_backward(dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int) -> None: ...

@@ -166,22 +166,16 @@ class Conv2D(Layer):
         table = functional.conv2d_costs(*shapes, **options)
         choice = table.choice if algorithm == "auto" else algorithm
         cost = table[choice]
-        # a call on plain weights transforms them as they lie, without the panels
-        panels = table["direct"].packed if choice == "winograd" else 0
         found, backward = table, None
         if training:
             found = functional.conv2d_costs(*shapes, direction="backward", **options)
             taken = found.choice if algorithm == "auto" else algorithm
-            back, sums = found[taken], found["direct"].workspace
-            # First the gradient of the input, whose packed weights are given back, then that of
-            # the weights with its partial sums; Winograd's tiles may use the whole of it.
-            scratch = back.workspace if taken == "winograd" else back.workspace - sums
-            together = max(scratch + back.packed, back.workspace)
-            backward = PassCosts(back.workspace, back.packed, together, back.least)
+            back = found[taken]
+            backward = PassCosts(back.workspace, back.packed, back.together, back.least)
         return LayerCosts(
             workspace=cost.workspace,
             packed=cost.packed,
-            together=cost.workspace + cost.packed - panels,
+            together=cost.together,
             least=cost.least,
             multiply_adds=cost.multiply_adds,
             algorithm=choice,

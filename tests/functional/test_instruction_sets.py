@@ -29,6 +29,7 @@ KERNELS = [
     "test_guard_pages.py",
     "test_memory.py",
     "test_winograd.py",
+    "test_winograd_gradient.py",
     "test_elementwise.py",
 ]
 USE = "import fastconv, numpy as np; x = np.ones((1, 1, 3, 3)); fastconv.conv2d(x, x)"

@@ -1,0 +1,342 @@
+# Minimal filtering for the gradient of the weights, F(3x3, 2x2) and F(3x3, 4x4).
+#
+# The forward pass is y = A^T [(G w) (B^T x)] (winograd.pxi), so its derivative by w is
+# dw = G^T [(A dy) (B^T x)], summed over all tiles: the same transform of x, and the transposes
+# of the other two.  EDGE^2 products a tile in place of 9 M^2.
+#
+#   V[piece][e][t][row]     = B^T x B, channels in the lanes    t: tiles of a block,
+#   D[panel][e][t][LANES]   = A dy A^T, filters in the lanes       counted through all images
+#   Z[e][c][LANES]         += sum over t of V D: the register tile, whose pixels are channels
+#
+# A piece is as many channels as the tile has pixels, a row of V the vectors that hold them.
+# Where there is a single block, Z stays on the stack; else it waits in the workspace.
+
+cdef extern from *:
+    """
+    enum { RUN_TILES = 16, MOST_EDGE = 6, PIECE_ROW = (TILE + VL - 1) / VL * VL };
+    """
+    enum: RUN_TILES                        # neighbours that are transformed together
+    enum: MOST_EDGE
+    enum: PIECE_ROW
+
+cdef struct WinogradGradient:
+    const real* x
+    const real* dy
+    real* dweight
+    real* v
+    real* d
+    real* z                                # [panel][piece][e][c][lanes], NULL for one block
+    Py_ssize_t N, C, K, H, W, OH, OW
+    Py_ssize_t xn, xc, xh, yn, yk, yh
+    Py_ssize_t top, left
+    Py_ssize_t tile_rows, tile_columns, tiles, length, pieces, panels
+    Py_ssize_t strip                       # tiles side by side, before those below are counted
+    Py_ssize_t v_plane, d_plane            # from one e to the next
+    Py_ssize_t begin, end                  # the tiles of this block
+    int m
+    bint broken                            # whether a result is not finite
+
+
+cdef inline void output_gradient_line(const int m, vreal* d, vreal* z) noexcept nogil:
+    """z = A d along one axis."""
+    cdef vreal a, b
+    if m == 2:
+        z[0] = d[0]
+        z[1] = d[0] + d[1]
+        z[2] = d[0] - d[1]
+        z[3] = vzero() - d[1]
+    else:
+        z[0] = d[0]
+        a = d[0] + d[2]
+        b = d[1] + d[3]
+        z[1] = a + b
+        z[2] = a - b
+        a = d[0] + vset1(4) * d[2]
+        b = vset1(2) * d[1] + vset1(8) * d[3]
+        z[3] = a + b
+        z[4] = a - b
+        z[5] = d[3]
+
+
+cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept nogil:
+    """w = G^T z along one axis."""
+    cdef vreal a, b
+    if m == 2:
+        a = vset1(0.5) * (z[1] + z[2])
+        w[0] = z[0] + a
+        w[1] = vset1(0.5) * (z[1] - z[2])
+        w[2] = a + z[3]
+    else:
+        a = vset1(<real> (1.0 / 6)) * (z[1] + z[2])
+        b = z[3] + z[4]
+        w[0] = vset1(0.25) * z[0] - a + vset1(<real> (1.0 / 24)) * b
+        w[1] = vset1(<real> (1.0 / 6)) * (z[2] - z[1]) + vset1(<real> (1.0 / 12)) * (z[3] - z[4])
+        w[2] = vset1(<real> (1.0 / 6)) * b - a + z[5]
+
+
+cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py_ssize_t count,
+                           Py_ssize_t width, Py_ssize_t step, real* to) noexcept nogil:
+    """Put `count` neighbours into lanes; after each `width` of them `to` moves on by `step`."""
+    cdef vreal block[VL]
+    cdef Py_ssize_t first, i, k
+    cdef Py_ssize_t column = 0
+    for first from 0 <= first < count by VL:
+        for k in range(VL):
+            block[k] = vload_n(x + k * xc + first, count - first) if k < channels else vzero()
+        vtranspose(block)
+        for i in range(min(<Py_ssize_t> VL, count - first)):
+            vstore(to + column * VL, block[i])
+            column += 1
+            if column == width:
+                column = 0
+                to += step
+
+
+cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t channels,
+                     Py_ssize_t top, Py_ssize_t rows, Py_ssize_t left, Py_ssize_t columns,
+                     Py_ssize_t H, Py_ssize_t W, Py_ssize_t below, real* to) noexcept nogil:
+    """to[row][column][VL] = x[channel][top + row][left + column], zero outside of the map.
+
+    Of rows that are cut into strips it asks for those `below`, the next to be laid.
+    """
+    cdef Py_ssize_t r0 = clamp(-top, 0, rows)
+    cdef Py_ssize_t r1 = clamp(H - top, r0, rows)
+    cdef Py_ssize_t q0 = clamp(-left, 0, columns)
+    cdef Py_ssize_t q1 = clamp(W - left, q0, columns)
+    cdef Py_ssize_t r, q, k
+    for r in range(rows):
+        for q in range(columns):
+            if not (r0 <= r < r1 and q0 <= q < q1):
+                vstore(to + (r * columns + q) * VL, vzero())
+    if r0 == r1 or q0 == q1:
+        return
+    x += (top + r0) * xh + left + q0
+    to += (r0 * columns + q0) * VL
+    if q1 - q0 == W == xh:                 # rows that follow one another
+        lay_strip(x, xc, channels, (r1 - r0) * W, W, columns * VL, to)
+        return
+    for r in range(r1 - r0):
+        for k in range(channels):          # pages as many as channels: no hardware sees it coming
+            for q from 0 <= q < q1 - q0 by CACHE_LINE:
+                vprefetch(x + k * xc + (r + below) * xh + q)
+        lay_strip(x + r * xh, xc, channels, q1 - q0, q1 - q0, 0, to + r * columns * VL)
+
+
+cdef inline void transform_lanes(const int m, bint gradient, const real* window,
+                                 Py_ssize_t columns, Py_ssize_t count, real* to, Py_ssize_t row,
+                                 Py_ssize_t plane) noexcept nogil:
+    """to[e][t][row] = the transform of `count` tiles of VL channels; planes of e are `plane`
+    apart.  A `gradient` is one of the output."""
+    cdef vreal line[MOST_EDGE]
+    cdef vreal out[MOST_EDGE]
+    cdef vreal down[MOST_EDGE * MOST_EDGE]
+    cdef int edge = m + 2
+    cdef int side = m if gradient else m + 2
+    cdef int r, q
+    cdef Py_ssize_t t
+    for t in range(count):
+        for q in range(side):
+            for r in range(side):
+                line[r] = vload(window + (r * columns + t * m + q) * VL)
+            if gradient:
+                output_gradient_line(m, line, out)
+            else:
+                input_line(m, line, out)
+            for r in range(edge):
+                down[r * MOST_EDGE + q] = out[r]
+        for r in range(edge):
+            if gradient:
+                output_gradient_line(m, &down[r * MOST_EDGE], out)
+            else:
+                input_line(m, &down[r * MOST_EDGE], out)
+            for q in range(edge):
+                vstore(to + (r * edge + q) * plane + t * row, out[q])
+
+
+cdef inline void transform_vector(const WinogradGradient* g, const int m, bint gradient,
+                                  Py_ssize_t first, Py_ssize_t channels, real* to,
+                                  Py_ssize_t row) noexcept nogil:
+    """The tiles of the block for up to VL channels of x from `first`, or filters of dy.
+
+    The two rows of x that a tile shares with the one below stay in the window.
+    """
+    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]
+    cdef Py_ssize_t strip_tiles = g.tile_rows * g.strip
+    cdef Py_ssize_t t = g.begin
+    cdef Py_ssize_t n, left, width, i, j, count, columns, kept
+    while t < g.end:
+        n = t // (g.tile_rows * g.tile_columns)
+        i = t - n * g.tile_rows * g.tile_columns
+        left = i // strip_tiles * g.strip
+        width = min(g.strip, g.tile_columns - left)
+        i = i % strip_tiles
+        j = i % width
+        i //= width
+        count = min(g.end - t, width - j)
+        if gradient:
+            columns = width * m
+            lay_window(g.dy + n * g.yn + first * g.yk, g.yk, g.yh, channels, i * m, m, left * m,
+                       columns, g.OH, g.OW, m, window)
+        else:
+            columns = width * m + 2
+            kept = 2 if i > 0 and t > g.begin else 0
+            memcpy(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
+            lay_window(g.x + n * g.xn + first * g.xc, g.xc, g.xh, channels, i * m - g.top + kept,
+                       m + 2 - kept, left * m - g.left, columns, g.H, g.W, m,
+                       window + kept * columns * VL)
+        transform_lanes(m, gradient, window + j * m * VL, columns, count,
+                        to + (t - g.begin) * row, row, g.d_plane if gradient else g.v_plane)
+        t += count
+
+
+cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are the vectors of the rows of V, then those of D."""
+    cdef const WinogradGradient* g = <const WinogradGradient*> args
+    cdef Py_ssize_t vectors = PIECE_ROW // VL
+    cdef Py_ssize_t squares = (g.m + 2) * (g.m + 2)
+    cdef Py_ssize_t item, first, last, piece, at
+    cdef real* to
+    for item in range(begin, end):
+        if item < g.pieces * vectors:
+            piece, at = item // vectors, item % vectors * VL
+            first = piece * g.C // g.pieces + at
+            last = (piece + 1) * g.C // g.pieces
+            to = g.v + piece * squares * g.v_plane + at
+            if first < last and g.m == 2:
+                transform_vector(g, 2, False, first, last - first, to, PIECE_ROW)
+            elif first < last:
+                transform_vector(g, 4, False, first, last - first, to, PIECE_ROW)
+        else:
+            first = (item - g.pieces * vectors) * VL
+            to = g.d + first // LANES * squares * g.d_plane + first % LANES
+            if first < g.K and g.m == 2:
+                transform_vector(g, 2, True, first, g.K - first, to, LANES)
+            elif first < g.K:
+                transform_vector(g, 4, True, first, g.K - first, to, LANES)
+
+
+cdef inline bint finish_filters(const WinogradGradient* g, const int m, const real* z,
+                                Py_ssize_t lanes, Py_ssize_t k, Py_ssize_t channel,
+                                Py_ssize_t channels) noexcept nogil:
+    """Write dweight for VL filters from k and some channels; return whether all is finite."""
+    cdef vreal line[MOST_EDGE]
+    cdef vreal out[3]
+    cdef vreal down[3 * MOST_EDGE]
+    cdef vreal found[TILE * 9 + VL]
+    cdef real rows[VL * (TILE * 9 + VL)]
+    cdef vreal check = vzero()
+    cdef vreal all
+    cdef int edge = m + 2
+    cdef int r, q, i
+    cdef Py_ssize_t c
+    cdef Py_ssize_t size = channels * 9
+    for c in range(channels):
+        for q in range(edge):
+            for r in range(edge):
+                line[r] = vload(z + ((r * edge + q) * TILE * LANES) + c * lanes)
+            weight_gradient_line(m, line, out)
+            for r in range(3):
+                down[r * MOST_EDGE + q] = out[r]
+        all = vzero()
+        for r in range(3):
+            weight_gradient_line(m, &down[r * MOST_EDGE], &found[c * 9 + r * 3])
+            for q in range(3):
+                all = all + found[c * 9 + r * 3 + q]
+        check = check + (all - all)        # NaN once a value is not finite
+    for c from 0 <= c < size by VL:
+        vtranspose(&found[c])
+        for i in range(VL):
+            vstore(rows + i * (TILE * 9 + VL) + c, found[c + i])
+    for i in range(min(<Py_ssize_t> VL, g.K - k)):
+        memcpy(g.dweight + ((k + i) * g.C + channel) * 9, rows + i * (TILE * 9 + VL),
+               size * sizeof(real))
+    return vsum(check) == 0
+
+
+cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (panel, piece): all products of the block, and after the last dweight."""
+    cdef WinogradGradient* g = <WinogradGradient*> args
+    cdef vreal sums[MOST_EDGE * MOST_EDGE * TILE * NV]
+    cdef Nest nest
+    cdef int squares = (g.m + 2) * (g.m + 2)
+    cdef Py_ssize_t item, panel, piece, channel, channels, lanes, lane
+    cdef bint finite
+    cdef int e
+    cdef const real* v
+    cdef const real* d
+    cdef real* z
+    nest.n1, nest.n2, nest.n3 = 1, 1, g.end - g.begin
+    nest.x1, nest.x2, nest.x3 = 0, 0, PIECE_ROW
+    nest.w1, nest.w2 = 0, 0
+    nest.fresh = g.begin == 0
+    for item in range(begin, end):
+        panel, piece = item // g.pieces, item % g.pieces
+        lanes = VL if g.K - panel * LANES <= VL else LANES
+        channel = piece * g.C // g.pieces
+        channels = (piece + 1) * g.C // g.pieces - channel
+        z = <real*> sums
+        if g.z != NULL:
+            z = g.z + item * squares * TILE * LANES
+        for e in range(squares):
+            v = g.v + (piece * squares + e) * g.v_plane
+            d = g.d + (panel * squares + e) * g.d_plane
+            if lanes == VL:
+                slim_tile(<int> channels, v, 1, d, &nest, <vreal*> (z + e * TILE * LANES))
+            else:
+                wide_tile(<int> channels, v, 1, d, &nest, <vreal*> (z + e * TILE * LANES))
+        if g.end == g.tiles:
+            for lane from 0 <= lane < lanes by VL:
+                if g.m == 2:
+                    finite = finish_filters(g, 2, z + lane, lanes, panel * LANES + lane, channel,
+                                            channels)
+                else:
+                    finite = finish_filters(g, 4, z + lane, lanes, panel * LANES + lane, channel,
+                                            channels)
+                if not finite:
+                    g.broken = True
+
+
+def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] dy,
+                             real[::1] work, real[:, :, :, ::1] dweight, int m,
+                             Py_ssize_t length, Py_ssize_t v_plane, Py_ssize_t d_plane, pad,
+                             unsigned char[::1] broken, Py_ssize_t part, Py_ssize_t parts,
+                             int threads):
+    """dweight (K, C, 3, 3) through blocks of `length` tiles of m x m outputs.
+
+    work holds V and D, of which an e takes v_plane and d_plane numbers, and Z for several blocks.
+    A part is a share of the blocks; broken[0] becomes 1 where a result is not finite.
+    """
+    cdef WinogradGradient g
+    cdef Py_ssize_t squares = (m + 2) * (m + 2)
+    cdef Py_ssize_t blocks, block
+    g.x, g.dy, g.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
+    g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    g.K, g.OH, g.OW = dy.shape[1], dy.shape[2], dy.shape[3]
+    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
+    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
+    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
+    g.top, g.left = pad[0], pad[1]
+    g.m, g.length, g.broken = m, length, False
+    g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
+    g.tiles = g.N * g.tile_rows * g.tile_columns
+    g.strip = g.tile_columns
+    if g.strip > RUN_TILES:  # one less, so that its columns and two more fill whole vectors
+        g.strip = (RUN_TILES - 2 + g.tile_columns) // (RUN_TILES - 1)
+        g.strip = (g.tile_columns + g.strip - 1) // g.strip
+    g.pieces = (g.C + TILE - 1) // TILE
+    g.panels = (g.K + LANES - 1) // LANES
+    g.v_plane, g.d_plane = v_plane, d_plane
+    g.v = &work[0]
+    g.d = g.v + g.pieces * squares * g.v_plane
+    blocks = (g.tiles + length - 1) // length
+    g.z = g.d + g.panels * squares * g.d_plane if blocks > 1 else NULL
+    with nogil:
+        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+            g.begin = block * length
+            g.end = min(g.begin + length, g.tiles)
+            run_items(transform_block, &g, g.pieces * (PIECE_ROW // VL) + g.panels * NV, 0, 1, 1,
+                      threads)
+            run_items(multiply_block, &g, g.panels * g.pieces, 0, 1, 1, threads)
+    if g.broken:
+        broken[0] = 1
