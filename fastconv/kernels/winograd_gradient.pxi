@@ -76,13 +76,24 @@ cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept 
 
 cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py_ssize_t count,
                            Py_ssize_t width, Py_ssize_t step, real* to) noexcept nogil:
-    """Put `count` neighbours into lanes; after each `width` of them `to` moves on by `step`."""
+    """Put `count` neighbours into lanes; after each `width` of them `to` moves on by `step`.
+
+    Lanes without a channel repeat the last one; nobody reads what comes of them.
+    """
     cdef vreal block[VL]
+    cdef const real* at
     cdef Py_ssize_t first, i, k
     cdef Py_ssize_t column = 0
     for first from 0 <= first < count by VL:
-        for k in range(VL):
-            block[k] = vload_n(x + k * xc + first, count - first) if k < channels else vzero()
+        at = x + first
+        if count - first >= VL:
+            for k in range(VL):
+                block[k] = vload(at)
+                at += xc if k + 1 < channels else 0
+        else:
+            for k in range(VL):
+                block[k] = vload_n(at, count - first)
+                at += xc if k + 1 < channels else 0
         vtranspose(block)
         for i in range(min(<Py_ssize_t> VL, count - first)):
             vstore(to + column * VL, block[i])
