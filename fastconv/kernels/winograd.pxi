@@ -28,11 +28,12 @@ cdef extern from *:
         __atomic_store_n(&slots[i], 0, __ATOMIC_RELEASE);
     #endif
     }
-    enum { FC_SLOTS = 256 };
+    enum { FC_SLOTS = 256, AHEAD = 6 };
     """
     int fc_take_slot(int*) noexcept nogil
     void fc_free_slot(int*, int) noexcept nogil
     enum: FC_SLOTS
+    enum: AHEAD                            # channels of x that are asked for
 
 cdef struct Winograd:
     const real* x
@@ -114,10 +115,10 @@ cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
         u[5] = g[2]
 
 
-cdef inline void transform_input(const Winograd* g, const int m, const real* x, Py_ssize_t i,
-                                 Py_ssize_t j, Py_ssize_t count, real* v,
-                                 Py_ssize_t plane) noexcept nogil:
-    """V of up to VL tiles of a row; x is a plane, (i, j) the first input, v at the first tile.
+cdef inline void transform_run(const Winograd* g, const int m, const real* x, Py_ssize_t i,
+                               Py_ssize_t j, Py_ssize_t count, real* v) noexcept nogil:
+    """V of up to VL tiles of a row, all channels; x is an image, (i, j) the first input, v at
+    the first tile.
 
     Down first, on vectors of neighbouring columns; then the columns are dealt out by their
     place in a tile, and the lanes are tiles.
@@ -125,27 +126,56 @@ cdef inline void transform_input(const Winograd* g, const int m, const real* x, 
     cdef vreal down[6 * 6]
     cdef vreal line[6]
     cdef vreal out[6]
-    cdef Py_ssize_t first, last
+    cdef lanes_t inside[6]
+    cdef lanes_t tiles = lanes_between(0, count)
+    cdef Py_ssize_t plane = g.C * g.length
+    cdef Py_ssize_t c, first
     cdef int edge = m + 2
+    cdef int vectors = m + 1 if VL > 1 else m + 2
     cdef int r, q, e
-    cdef const real* row
-    for q in range(m + 1 if VL > 1 else m + 2):
-        first = -(j + q * VL)
-        last = min(g.W - (j + q * VL), m * count + 2 - q * VL)
-        for r in range(edge):
-            if 0 <= i + r < g.H and last > 0:
-                row = x + (i + r) * g.xh + j + q * VL
-                line[r] = vload(row) if first <= 0 and last >= VL else vload_range(row, first, last)
-            else:
+    for q in range(vectors):
+        first = j + q * VL
+        inside[q] = lanes_between(-first, min(g.W - first, m * count + 2 - q * VL))
+    x += i * g.xh + j
+    for c in range(g.C):
+        for q in range(vectors):
+            for r in range(2, edge):       # the tiles above have asked for the first two rows
+                vprefetch(x + AHEAD * g.xc + r * g.xh + q * VL)
+            for r in range(edge):
                 line[r] = vzero()
-        input_line(m, line, out)
+                if 0 <= i + r < g.H:
+                    line[r] = vload_where(x + r * g.xh + q * VL, inside[q])
+            input_line(m, line, out)
+            for r in range(edge):
+                down[r * 6 + q] = out[r]
         for r in range(edge):
-            down[r * 6 + q] = out[r]
-    for r in range(edge):
-        vdeal(m, &down[r * 6], line)
-        input_line(m, line, out)
-        for e in range(edge):
-            vstore_n(v + (r * edge + e) * plane, out[e], count)
+            vdeal(m, &down[r * 6], line)
+            input_line(m, line, out)
+            for e in range(edge):
+                vstore_where(v + (r * edge + e) * plane, out[e], tiles)
+        x += g.xc
+        v += g.length
+
+
+cdef inline void prefetch_outputs(const Winograd* g, const int m, Py_ssize_t begin,
+                                  Py_ssize_t end, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Ask for the lines of the filters first .. last that the tiles will write."""
+    cdef Py_ssize_t t = begin
+    cdef Py_ssize_t n, row, column, count, k, q, rows
+    cdef real* y
+    cdef int r
+    while t < end:
+        n = t // (g.tile_rows * g.tile_columns)
+        row = t // g.tile_columns % g.tile_rows
+        column = t % g.tile_columns
+        count = min(end - t, g.tile_columns - column)
+        rows = min(<Py_ssize_t> m, g.OH - row * m)
+        for k in range(first, last):
+            y = g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m
+            for r in range(rows):
+                for q from 0 <= q < m * count by CACHE_LINE:
+                    vprefetch_write(y + r * g.yh + q)
+        t += count
 
 
 cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
@@ -213,15 +243,15 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
         row = t // g.tile_columns % g.tile_rows
         column = t % g.tile_columns
         count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> VL)
-        for c in range(g.C):
-            transform_input(g, m, g.x + n * g.xn + c * g.xc, row * m - g.top,
-                            column * m - g.left, count, v + c * g.length + t - begin, v_plane)
+        transform_run(g, m, g.x + n * g.xn, row * m - g.top, column * m - g.left, count,
+                      v + t - begin)
         t += count
     pieces = (length + TILE - 1) // TILE
     nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
     nest.x3 = g.length
     for panel in range(g.panels):
         lanes = VL if g.K - panel * LANES <= VL else LANES
+        prefetch_outputs(g, m, begin, end, panel * LANES, min(g.K, (panel + 1) * LANES))
         for e in range(edge * edge):
             u = g.u + (panel * edge * edge + e) * g.C * LANES
             for piece in range(pieces):
