@@ -66,7 +66,7 @@ from .models import (
 from .threadpools import introduce as _introduce
 from .threads import get_num_threads, set_num_threads
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 _introduce()
 
 #: Modules that few programs need, imported when they are first named.

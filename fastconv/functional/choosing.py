@@ -182,7 +182,8 @@ def conv2d_costs(
     least one; ``winograd``, which only 3x3 kernels of stride 1 have, (m + 2)^2 (C + lanes) for
     each tile of a block and each thread.  Backward all need the partial sums of the gradient of
     the weights beside that, and a slab has at least the rows of one block of these sums, 128
-    pixels or a row.
+    pixels or a row.  There ``winograd`` has (m + 2)^2 (C + K) for each of 64 to 256 tiles, where
+    these are not all (m + 2)^2 C K more, and lanes that round C and K up.
 
     Examples
     --------

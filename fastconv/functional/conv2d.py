@@ -167,7 +167,8 @@ def conv2d_backward(
         Sums over filters in blocks of 512, in each of them over taps, as col2im adds them.
     dweight : ndarray (K, C/groups, R, S)
         Sums over the pixels of the batch through a number of partial sums that the geometry
-        fixes (at most 16); they are its workspace, which no algorithm can do without.
+        fixes (at most 16); they are its workspace, which no algorithm can do without.  With
+        ``winograd`` sums over blocks of tiles, again directly if one of them is not finite.
     dbias : ndarray (K,)
 
     Raises
@@ -176,6 +177,12 @@ def conv2d_backward(
         As `conv2d`; ShapeError too if `dy` has not the shape of the output.
     MemoryLimitError
         If the algorithm, for `auto` any, cannot keep within `workspace_limit`.
+
+    Notes
+    -----
+    ``winograd`` is minimal filtering (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+    Networks", 2015) of both gradients, or of that which it is faster for; the other is summed
+    directly.  Temporary bytes: see `conv2d_costs`.
 
     Examples
     --------
