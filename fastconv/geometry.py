@@ -147,7 +147,7 @@ class GradientBlocks(NamedTuple):
     length: int  # tiles of a block
     v_plane: int  # numbers from one product of a tile to the next
     d_plane: int
-    channels: int  # of V, with those that only fill vectors
+    channels: int  # of V, with lanes that have none
     nbytes: int  # of V, D and, for several blocks, Z
 
 
@@ -297,14 +297,14 @@ class Conv2DGeometry:
         at least 64, for a long enough sum, and at most 256, so that they stay in a cache.
         """
         vector, line = lanes // 2, 64 // itemsize
-        row = -(-tile // vector) * vector  # what holds the channels of a register tile
-        pieces, panels = -(-self.C // tile), -(-self.K // lanes)
+        row = -(-tile // vector) * vector  # the vectors that hold a tile's channels
+        pieces, panels = -(-self.C // row), -(-self.K // lanes)
         tiles = self.N * self.winograd_tiles(m)
         count = max(1, -(-tiles // max(64, min(256, self.C * self.K // (self.C + self.K)))))
         length = -(-tiles // count)
         # an odd number of lines: what is written to all planes in turn is in different sets
         v, d = ((-(-length * width // line) | 1) * line for width in (row, lanes))
-        numbers = pieces * v + panels * d + (pieces * panels * tile * lanes if count > 1 else 0)
+        numbers = pieces * v + panels * d + (pieces * panels * row * lanes if count > 1 else 0)
         return GradientBlocks(count, length, v, d, pieces * row, (m + 2) ** 2 * numbers * itemsize)
 
     def mirrored(self) -> Conv2DGeometry:

@@ -8,7 +8,8 @@
 #   D[panel][e][t][LANES]   = A dy A^T, filters in the lanes       counted through all images
 #   Z[e][c][LANES]         += sum over t of V D: the register tile, whose pixels are channels
 #
-# A piece is as many channels as the tile has pixels, a row of V the vectors that hold them.
+# A piece is the channels that fill the lanes of as many vectors as a tile's pixels need, a row of
+# V; two tiles share it evenly, since half of a tile's accumulators still hide the latency.
 # Where there is a single block, Z stays on the stack; else it waits in the workspace.
 
 cdef extern from *:
@@ -233,8 +234,8 @@ cdef inline bint finish_filters(const WinogradGradient* g, const int m, const re
     cdef vreal line[MOST_EDGE]
     cdef vreal out[3]
     cdef vreal down[3 * MOST_EDGE]
-    cdef vreal found[TILE * 9 + VL]
-    cdef real rows[VL * (TILE * 9 + VL)]
+    cdef vreal found[PIECE_ROW * 9 + VL]
+    cdef real rows[VL * (PIECE_ROW * 9 + VL)]
     cdef vreal check = vzero()
     cdef vreal all
     cdef int edge = m + 2
@@ -244,7 +245,7 @@ cdef inline bint finish_filters(const WinogradGradient* g, const int m, const re
     for c in range(channels):
         for q in range(edge):
             for r in range(edge):
-                line[r] = vload(z + ((r * edge + q) * TILE * LANES) + c * lanes)
+                line[r] = vload(z + ((r * edge + q) * PIECE_ROW * LANES) + c * lanes)
             weight_gradient_line(m, line, out)
             for r in range(3):
                 down[r * MOST_EDGE + q] = out[r]
@@ -257,9 +258,9 @@ cdef inline bint finish_filters(const WinogradGradient* g, const int m, const re
     for c from 0 <= c < size by VL:
         vtranspose(&found[c])
         for i in range(VL):
-            vstore(rows + i * (TILE * 9 + VL) + c, found[c + i])
+            vstore(rows + i * (PIECE_ROW * 9 + VL) + c, found[c + i])
     for i in range(min(<Py_ssize_t> VL, g.K - k)):
-        memcpy(g.dweight + ((k + i) * g.C + channel) * 9, rows + i * (TILE * 9 + VL),
+        memcpy(g.dweight + ((k + i) * g.C + channel) * 9, rows + i * (PIECE_ROW * 9 + VL),
                size * sizeof(real))
     return vsum(check) == 0
 
@@ -267,10 +268,12 @@ cdef inline bint finish_filters(const WinogradGradient* g, const int m, const re
 cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (panel, piece): all products of the block, and after the last dweight."""
     cdef WinogradGradient* g = <WinogradGradient*> args
-    cdef vreal sums[MOST_EDGE * MOST_EDGE * TILE * NV]
+    cdef vreal sums[MOST_EDGE * MOST_EDGE * PIECE_ROW * NV]
     cdef Nest nest
     cdef int squares = (g.m + 2) * (g.m + 2)
-    cdef Py_ssize_t item, panel, piece, channel, channels, lanes, lane
+    cdef Py_ssize_t item, panel, piece, channel, channels, lanes, lane, shares, share
+    cdef Py_ssize_t first, count
+    cdef vreal* total
     cdef bint finite
     cdef int e
     cdef const real* v
@@ -287,14 +290,19 @@ cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         channels = (piece + 1) * g.C // g.pieces - channel
         z = <real*> sums
         if g.z != NULL:
-            z = g.z + item * squares * TILE * LANES
+            z = g.z + item * squares * PIECE_ROW * LANES
+        shares = (channels + TILE - 1) // TILE
         for e in range(squares):
             v = g.v + (piece * squares + e) * g.v_plane
             d = g.d + (panel * squares + e) * g.d_plane
-            if lanes == VL:
-                slim_tile(<int> channels, v, 1, d, &nest, <vreal*> (z + e * TILE * LANES))
-            else:
-                wide_tile(<int> channels, v, 1, d, &nest, <vreal*> (z + e * TILE * LANES))
+            for share in range(shares):
+                first = share * channels // shares
+                count = (share + 1) * channels // shares - first
+                total = <vreal*> (z + e * PIECE_ROW * LANES + first * lanes)
+                if lanes == VL:
+                    slim_tile(<int> count, v + first, 1, d, &nest, total)
+                else:
+                    wide_tile(<int> count, v + first, 1, d, &nest, total)
         if g.end == g.tiles:
             for lane from 0 <= lane < lanes by VL:
                 if g.m == 2:
@@ -335,7 +343,7 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     if g.strip > RUN_TILES:  # one less, so that its columns and two more fill whole vectors
         g.strip = (RUN_TILES - 2 + g.tile_columns) // (RUN_TILES - 1)
         g.strip = (g.tile_columns + g.strip - 1) // g.strip
-    g.pieces = (g.C + TILE - 1) // TILE
+    g.pieces = (g.C + PIECE_ROW - 1) // PIECE_ROW
     g.panels = (g.K + LANES - 1) // LANES
     g.v_plane, g.d_plane = v_plane, d_plane
     g.v = &work[0]
