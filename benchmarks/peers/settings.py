@@ -24,7 +24,8 @@ class Settings:
     layers : tuple of str
         Names of layer tables, or of single layers.
     algorithms, precisions : tuple of str
-        Columns of fastconv in the forward table: every algorithm, `auto` at every precision.
+        Columns of fastconv in the forward table: every algorithm, `auto` at every precision; the
+        latter in the backward table too.
     keep_output : bool
         Whether fastconv writes to kept memory, as ONNX Runtime and OpenVINO do.
     quick : bool

@@ -20,6 +20,8 @@ import pytest
 
 import fastconv
 from fastconv import functional, reference
+from fastconv.functional import algorithms
+from fastconv.geometry import Conv2DGeometry
 
 WIDTHS = [*range(1, 36), 63, 64, 65]
 DTYPES = ["float32", "float64"]
@@ -81,6 +83,27 @@ def check_conv2d() -> None:
                     results = fastconv.conv2d_backward(dy, x, weight, algorithm=algorithm, **given)
                     for result, expected in zip(results, gradients, strict=True):
                         same(result, expected)
+
+
+def check_winograd() -> None:
+    """The small tiles are exact on whole numbers; the large ones touch the same arrays."""
+    for dtype, width, at_end in cases():
+        for channels, filters in ((2, 1 + width % 20), (17, 33)):
+            x = guarded(whole_numbers((2, channels, 5, width), dtype), at_end)
+            weight = guarded(whole_numbers((filters, channels, 3, 3), dtype), at_end)
+            g = Conv2DGeometry.make("guard", x.shape, weight.shape, 1, 1, 1, 1)
+            right = reference.conv2d(x, weight, padding=1)
+            dx, dweight, _ = reference.conv2d_backward(right, x, weight, padding=1)
+            dy, named = guarded(right, at_end), {"padding": 1, "algorithm": "winograd"}
+            out = guarded(np.zeros_like(right), at_end)
+            same(fastconv.conv2d(x, weight, out=out, **named), right)
+            same(fastconv.conv2d_backward(dy, x, weight, needs="x", **named)[0], dx)
+            fastconv.conv2d(x, weight, out=out, precision="fast", **named)
+            fastconv.conv2d_backward(dy, x, weight, needs="x", precision="fast", **named)
+            for m in (4, 2):
+                out = guarded(np.zeros_like(weight), at_end)
+                algorithms.winograd_weight(g, m, dy, x, out)
+            same(out, dweight)
 
 
 def check_pooling() -> None:
@@ -148,6 +171,7 @@ def check_the_guard() -> None:
 CHECKS = {
     "conv2d": check_conv2d,
     "pooling": check_pooling,
+    "winograd": check_winograd,
     "unfold": check_unfold,
     "dense": check_dense,
     "guard": check_the_guard,

@@ -10,10 +10,13 @@ import fastconv
 
 from ..cases import Layer, select
 from ..contenders import Contender, compare
+from ..libraries import ours
 from ..settings import Settings
 from ..table import Ratio, Row, Table
 from . import progress
 from .forward import PYTORCH
+
+AIMS = {"standard": (0.45, 1.0)}  # geometric mean, largest
 
 
 def run(settings: Settings) -> list[Table]:
@@ -29,7 +32,11 @@ def run(settings: Settings) -> list[Table]:
                 "arrays, what it packs is in the call; PyTorch's operator "
                 "`convolution_backward`, without autograd. New arrays and tensors each call.",
             ],
-            [Ratio("fastconv / best of PyTorch", "fastconv", PYTORCH, 0.45, 1.0)],
+            [
+                Ratio(f"{column} / best of PyTorch", column, PYTORCH, *AIMS.get(precision, ()))
+                for precision in settings.precisions
+                for column in [ours.column("fastconv", precision)]
+            ],
         )
         for name, layer in layers.items():
             progress(table.title, name)
@@ -44,5 +51,9 @@ def _row(name: str, layer: Layer, settings: Settings) -> Row:
     x, weight = normal(layer.x_shape), normal(layer.weight_shape, 1)
     dy = normal(fastconv.conv2d(x, weight, **layer.options).shape, 3)
     call = partial(fastconv.conv2d_backward, dy, x, weight, **layer.options)
-    racing = [Contender("fastconv", call), *pytorch.backward(layer, dy, x, weight)]
+    racing = [
+        Contender(ours.column("fastconv", precision), partial(call, precision=precision))
+        for precision in settings.precisions
+    ]
+    racing += pytorch.backward(layer, dy, x, weight)
     return Row(name, compare(name, racing, settings.pace))
