@@ -148,31 +148,30 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item,
     cdef Py_ssize_t group = item // g.channel_blocks // g.panels
     cdef Py_ssize_t lanes = panel_lanes(g, panel)
     cdef Py_ssize_t last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
-    cdef Py_ssize_t first, next_, k, lane, share, i
-    cdef Py_ssize_t c, t, at
-    cdef const real* sums
+    cdef Py_ssize_t places[RUN_LENGTH]
+    cdef Py_ssize_t first, count, k, lane, share, i, c, t, at
     for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
-        next_ = min(first + RUN_LENGTH, last)
+        count = min(last - first, <Py_ssize_t> RUN_LENGTH)
+        c, t = first // taps, first % taps
+        for at in range(ceil_div(count, VL) * VL):  # where the sums lie; what is none is not written
+            places[at] = (t * total.width + c - total.first) * lanes if at < count else 0
+            t += 1
+            if t == taps:
+                c, t = c + 1, 0
         for lane from 0 <= lane < lanes by VL:
             k = panel * LANES + lane
-            c, t = first // taps, first % taps
-            for at from first <= at < next_ by VL:
+            for at from 0 <= at < count by VL:
                 for i in range(VL):
-                    block[i] = vzero()
-                    if at + i < next_:
-                        sums = total.at + (t * total.width + c - total.first) * lanes + lane
-                        block[i] = vload(sums)
-                        for share in range(1, g.sums):
-                            block[i] = block[i] + vload(sums + share * size)
-                        t += 1
-                        if t == taps:
-                            c, t = c + 1, 0
+                    block[i] = vload(total.at + places[at + i] + lane)
+                for share in range(1, g.sums):
+                    for i in range(VL):
+                        block[i] = block[i] + vload(total.at + share * size + places[at + i] + lane)
                 vtranspose(block)
                 for i in range(VL):
-                    vstore(rows + i * RUN_LENGTH + at - first, block[i])
+                    vstore(rows + i * RUN_LENGTH + at, block[i])
             for i in range(min(<Py_ssize_t> VL, g.K - k)):
                 memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first,
-                       rows + i * RUN_LENGTH, (next_ - first) * sizeof(real))
+                       rows + i * RUN_LENGTH, count * sizeof(real))
 
 
 cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
