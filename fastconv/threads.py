@@ -104,7 +104,9 @@ def set_num_threads(n: int | None) -> None:
     _chosen = None if n is None else as_int("set_num_threads", "n", n, 1, MOST_THREADS)
 
 
-def run(kernel: Callable[..., None], *args: object, work: int, most: int = MOST_THREADS) -> None:
+def run(
+    kernel: Callable[..., None], *args: object, work: int, most: int = MOST_THREADS
+) -> None:
     """Call ``kernel(*args, part, parts, threads)`` for each part of some `work`.
 
     No call uses more than `most` threads.

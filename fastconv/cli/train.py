@@ -129,7 +129,7 @@ def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any
     source = arguments.npz or arguments.mnist or "the digits"
     raise ShapeError(
         f"train: images must have the network's input_shape, {want} in {arguments.file}, got "
-        f'{got} from {source}; {remedy}write "input_shape": {got}'
+        f"{got} from {source}; {remedy}write \"input_shape\": {got}"
     )
 
 

@@ -175,7 +175,9 @@ def pack_backward(
     return data, module.PANELS
 
 
-def engine(module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int) -> int:
+def engine(
+    module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int
+) -> int:
     """Return how the output lies in the vector lanes; every way gives the same bits.
 
     `channels` are those of a group, `taps` of the kernel, `step` the stride in a row.

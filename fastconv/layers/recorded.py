@@ -71,7 +71,9 @@ def unrecorded(cls: type) -> str:
     )
 
 
-def _positions(parameters: Mapping[str, inspect.Parameter], given: int, error: TypeError) -> str:
+def _positions(
+    parameters: Mapping[str, inspect.Parameter], given: int, error: TypeError
+) -> str:
     """Return which settings may come without their names, if too many did; else the error."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     allowed = [key for key, p in list(parameters.items())[1:] if p.kind in kinds]

@@ -125,10 +125,8 @@ def _refuse_a_path(config: Any) -> None:
     elif not isinstance(config, os.PathLike):
         return
     name = str(config)
-    read = (
-        "fastconv.load(path)"
-        if name.endswith(".safetensors")
-        else ("fastconv.from_config(open(path).read())")
+    read = "fastconv.load(path)" if name.endswith(".safetensors") else (
+        "fastconv.from_config(open(path).read())"
     )
     raise ConfigError(
         f"from_config: config must be a mapping or JSON text, got the name of a file, "

@@ -21,7 +21,9 @@ Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
 _FREELY = Allowance()
 
 
-def infer(schedule: Schedule, xs: list[Array], program: Program | None = None) -> tuple[Array, ...]:
+def infer(
+    schedule: Schedule, xs: list[Array], program: Program | None = None
+) -> tuple[Array, ...]:
     """Return the outputs for the inputs `xs`, each array let go after its last reader.
 
     Parameters

@@ -106,7 +106,9 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
         )
     if not isinstance(dtype, str) or dtype not in DTYPES:
         error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
-        raise error(f'Input: dtype must be "float32" or "float64", got {shorten(dtype)}')
+        raise error(
+            f'Input: dtype must be "float32" or "float64", got {shorten(dtype)}'
+        )
     if name is not None:
         names.check_id("Input", name)
     return Node(None, (), Spec(sizes, str(dtype)), name)

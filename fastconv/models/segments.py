@@ -136,9 +136,8 @@ class Segmenter:
         flowing[count] = outputs
         shape = count, count + 1
         self._forward_peaks = np.zeros(shape, np.int64)
-        self._again_peaks, self._backward_peaks = (
-            np.zeros(shape, np.int64),
-            np.zeros(shape, np.int64),
+        self._again_peaks, self._backward_peaks = np.zeros(shape, np.int64), np.zeros(
+            shape, np.int64
         )
         for begin in range(count):
             held = self._crossing[begin]

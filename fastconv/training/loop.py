@@ -115,7 +115,9 @@ def fit(
             if validation_data is not None:
                 if limit is not None:
                     model.gradients = {}
-                held_out = evaluate(model, x_val, y_val, batch_size=batch_size, memory_limit=limit)
+                held_out = evaluate(
+                    model, x_val, y_val, batch_size=batch_size, memory_limit=limit
+                )
                 figures.update({f"val_{name}": figure for name, figure in held_out.items()})
             for callback in chain:
                 callback.on_epoch_end(run, epoch, figures)

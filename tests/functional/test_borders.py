@@ -19,7 +19,9 @@ def check(x: np.ndarray, weight: np.ndarray, **options: Any) -> None:
     assert np.array_equal(fastconv.conv2d(x, weight, algorithm="direct", **options), expected)
     dy = np.where(np.arange(expected.size).reshape(expected.shape) % 3, 1, -2).astype(x.dtype)
     found = fastconv.conv2d_backward(dy, x, weight, algorithm="direct", **options)
-    for one, other in zip(found, reference.conv2d_backward(dy, x, weight, **options), strict=True):
+    for one, other in zip(
+        found, reference.conv2d_backward(dy, x, weight, **options), strict=True
+    ):
         assert np.array_equal(one, other)
 
 
