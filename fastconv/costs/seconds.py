@@ -27,7 +27,7 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
     packing = g.packed_backward_bytes(on.itemsize, on.lanes) / on.table.pack * 1e-9
     # a convolution for each phase of the stride: as many products in all, a result an input
     length = filters * g.R * g.S * g.OH * g.OW / (g.H * g.W)
-    return packing + _product(g, on, channels, length, g.H * g.W)
+    return packing + _product(g, on, channels, length, g.H * g.W, 1)
 
 
 def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> float:
@@ -86,8 +86,10 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
     return (max(products, stream) + tiles * (g.C * into + filters * out)) * 1e-9
 
 
-def _product(g: Conv2DGeometry, on: Target, channels: int, length: float, pixels: int) -> float:
+def _product(
+    g: Conv2DGeometry, on: Target, channels: int, length: float, pixels: int, vectors: int = 2
+) -> float:
     """`channels` sums a group of `length` products for each of the `pixels` of an image."""
-    products = on.padded(channels) * length / (on.table.rate * 4 / on.itemsize)
+    products = on.padded(channels, vectors) * length / (on.table.rate * 4 / on.itemsize)
     stores = channels * on.table.store * on.itemsize / 4
     return g.N * g.groups * pixels * (products + stores) * 1e-9

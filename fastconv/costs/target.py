@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..geometry import Conv2DGeometry, GradientBlocks
+from ..geometry import SUM_LENGTH, Conv2DGeometry, GradientBlocks
 from .table import Table
 
 __all__ = ["Target", "few", "folds"]
@@ -20,11 +20,16 @@ def few(channels: int, lanes: int) -> bool:
 def folds(g: Conv2DGeometry, lanes: int) -> bool:
     """Return whether the gradient of the input is a product with all taps, folded in the cache.
 
-    It wins where input channels would leave half of the lanes empty; the columns of a row of
-    the output have to fit the kernel's stack.
+    It wins where input channels would leave half of the lanes empty, but for the short sums of
+    just a vector of them, which take whole rows (kernels/input_gradient.pxi); the columns of a
+    row of the output have to fit the kernel's stack.
     """
+    channels, filters = g.C // g.groups, g.K // g.groups
+    length = filters * g.R * g.S / (g.stride[0] * g.stride[1])  # products of an input
+    rows = 8 * channels > 3 * lanes and length <= SUM_LENGTH and max(g.stride) <= 2
     return (
-        2 * g.C // g.groups <= lanes
+        2 * channels <= lanes
+        and not rows
         and g.K > g.groups
         and 1 < g.R * g.S <= FOLDED_TAPS
         and g.W <= FOLDED_WIDTH

@@ -175,5 +175,10 @@ def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:
     """Return what lies in the vector lanes for the gradient of the weights."""
     if costs.few(g.K // g.groups, module.lanes):
         return module.PLANES
-    few_rows = g.C // g.groups <= FEW_ROWS and g.R * g.S > 1
-    return module.LINES if few_rows else module.PANELS
+    channels, filters = g.C // g.groups, g.K // g.groups
+    if g.R * g.S == 1 and g.stride == (1, 1) and not g.padded:
+        # as the gradient lies, unless that fills fewer lanes, or so few that dy is read too often
+        across = -(-channels // module.lanes) * filters
+        turned = across <= -(-filters // module.lanes) * channels
+        return module.LINES if turned and module.lanes >= 16 else module.PANELS
+    return module.LINES if channels <= FEW_ROWS and g.R * g.S > 1 else module.PANELS

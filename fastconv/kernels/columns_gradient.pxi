@@ -4,6 +4,8 @@
 #   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack)
 #   partial[k][tap] += sum over pixels of dy[k, pixel] * chunk[pixel][tap]
 #
+# So it is for 1x1 kernels too, whose gradient then needs no turning: it is added where it lies.
+#
 # The order of the sum is that of gradient.pxi.  The padding is multiplied, as zeros, which
 # changes no bit of a finite dy; for any other the caller takes gradient.pxi.
 
@@ -153,8 +155,15 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
                 right = (piece + 1) * g.columns.outputs // pieces
                 fresh = q == 0 and piece == 0
                 nest.n2, nest.n3, nest.w2 = bottom - i, right - j, (right - j) * LANES
-                for c in range(cuts):
-                    unfold_segment(g, &segments[c], x, i, bottom, j, right, chunk)
+                if g.rows.taps * g.columns.taps == 1:
+                    transpose_chunk(
+                        x + tap * g.xc + (i * g.rows.stride + g.rows.offset) * g.xh
+                        + (j * g.columns.stride + g.columns.offset) * g.xw, g.xc,
+                        g.rows.stride * g.xh, g.columns.stride * g.xw, bottom - i, right - j,
+                        count, VL if count <= VL else LANES, chunk)
+                else:
+                    for c in range(cuts):
+                        unfold_segment(g, &segments[c], x, i, bottom, j, right, chunk)
                 for t in range(tiles):
                     filter = k + t * (last - k) // tiles
                     c = <int> (k + (t + 1) * (last - k) // tiles - filter)

@@ -79,6 +79,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     cdef Py_ssize_t i, j
     cdef real* y
     cdef Spread spread
+    cdef InputGradient whole
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
@@ -92,6 +93,11 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     if engine == PLANES_ENGINE and spreads(&spread):
         with nogil:
             run_items(spread_planes, &spread, c.N * groups * c.K, part, parts, 1, threads)
+        return
+    if engine == PANELS_ENGINE and plan_rows(&whole, &c, &spread.rows, &spread.columns):
+        with nogil:
+            run_items(input_rows, &whole, groups * c.panels * c.N * c.row_blocks, part, parts, 1,
+                      threads)
         return
     for i in range(min(sh, dx.shape[2])):
         c.rows = phase_axis(i, dx.shape[2], dy.shape[2], R, sh, top, dh)

@@ -31,6 +31,12 @@ cdef struct WeightGradient:
     Py_ssize_t blocks                      # of filters, where taps are in the lanes
     Py_ssize_t part, parts                 # which share of the chunks this call adds
     bint begun                             # whether the totals hold something already
+    bint whole                             # whether an item's totals are done in one call
+
+
+cdef struct Totals:                        # of a panel of filters
+    real* at                               # [r][s][width][lanes]
+    Py_ssize_t width, first                # the channels that it holds
 
 
 cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
@@ -39,6 +45,8 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
     """chunk[pixel][LANES] = dy[filter][pixel], zero in those of `lanes` that have no filter."""
     cdef vreal block[VL]
     cdef Py_ssize_t i, j, count, lane, k
+    if yh == width * yw:  # one long row
+        width, height = width * height, 1
     if yw != 1 or height * width < VL:
         for i in range(height):
             for j in range(width):
@@ -60,12 +68,17 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
         chunk += width * LANES
 
 
+cdef inline real* find_total(const WeightGradient* g, const Totals* total, Py_ssize_t r,
+                             Py_ssize_t s, Py_ssize_t channel, Py_ssize_t lanes) noexcept nogil:
+    return total.at + ((r * g.columns.taps + s) * total.width + channel - total.first) * lanes
+
+
 cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                     Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
                     Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes, bint fresh,
-                    real* total) noexcept nogil:
-    """Add a chunk's products to total[r][s][c][lanes] for `channels` channels from `channel`;
-    a fresh chunk is the first."""
+                    const Totals* total) noexcept nogil:
+    """Add a chunk's products to the totals of `channels` channels from `channel`; a fresh chunk
+    is the first."""
     cdef const real* at
     cdef real* to
     cdef Nest nest
@@ -74,7 +87,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
     nest.x2 = g.rows.stride * g.xh
     nest.x3 = g.columns.stride * g.xw
     nest.w2 = (right - left) * LANES
-    pieces = (channels + TILE - 1) // TILE
+    pieces = ceil_div(channels, SLIM if lanes == VL else TILE)
     for r in range(g.rows.taps):
         outputs_inside(&g.rows, r, top, bottom, &i0, &i1)
         for s in range(g.columns.taps):
@@ -82,7 +95,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
             nest.n2, nest.n3 = i1 - i0, j1 - j0
             if nest.n2 == 0 or nest.n3 == 0:
                 if fresh:
-                    memset(total + ((r * g.columns.taps + s) * g.C + channel) * lanes, 0,
+                    memset(find_total(g, total, r, s, channel, lanes), 0,
                            channels * lanes * sizeof(real))
                 continue
             for piece in range(pieces):
@@ -91,7 +104,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
                 at = x + first * g.xc \
                     + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
                     + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
-                to = total + ((r * g.columns.taps + s) * g.C + first) * lanes
+                to = find_total(g, total, r, s, first, lanes)
                 if lanes == VL:
                     slim_tile(<int> count, at, g.xc,
                               chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
@@ -108,49 +121,57 @@ cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) no
 
 
 cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the partial sums in order and write dweight; items are (group, panel, 64 channels).
+    """Add the partial sums in order and write dweight; items are (group, panel, 64 channels)."""
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Totals total
+    cdef Py_ssize_t item
+    total.width, total.first = g.C, 0
+    for item in range(begin, end):
+        total.at = g.partial \
+            + item // g.channel_blocks * g.rows.taps * g.columns.taps * g.C * LANES
+        finish_item(g, item, &total)
+
+
+cdef void finish_item(const WeightGradient* g, Py_ssize_t item,
+                      const Totals* total) noexcept nogil:
+    """Write the dweight of (group, panel, 64 channels); total is that of the first partial sum.
 
     Channels and taps are neighbours in dweight.  VL of them are transposed at a time, wherever
     their sums lie; RUN_LENGTH are gathered before they are written, for rows of dweight often share
     their place in the cache, and must not push each other out half written.
     """
-    cdef const WeightGradient* g = <const WeightGradient*> args
     cdef real rows[VL * RUN_LENGTH]
     cdef vreal block[VL]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
-    cdef Py_ssize_t item, group, panel, first, next_, last, k, lane, lanes, share, i
-    cdef Py_ssize_t c, t, at
-    cdef const real* sums
-    cdef const real* panel_sums
-    for item in range(begin, end):
-        panel = item // g.channel_blocks % g.panels
-        group = item // g.channel_blocks // g.panels
-        lanes = panel_lanes(g, panel)
-        panel_sums = g.partial + (group * g.panels + panel) * taps * g.C * LANES
-        last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
-        for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
-            next_ = min(first + RUN_LENGTH, last)
-            for lane from 0 <= lane < lanes by VL:
-                k = panel * LANES + lane
-                c, t = first // taps, first % taps
-                for at from first <= at < next_ by VL:
+    cdef Py_ssize_t panel = item // g.channel_blocks % g.panels
+    cdef Py_ssize_t group = item // g.channel_blocks // g.panels
+    cdef Py_ssize_t lanes = panel_lanes(g, panel)
+    cdef Py_ssize_t last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
+    cdef Py_ssize_t places[RUN_LENGTH]
+    cdef Py_ssize_t first, count, k, lane, share, i, c, t, at
+    for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
+        count = min(last - first, <Py_ssize_t> RUN_LENGTH)
+        c, t = first // taps, first % taps
+        for at in range(ceil_div(count, VL) * VL):  # where the sums lie; what is none is not written
+            places[at] = (t * total.width + c - total.first) * lanes if at < count else 0
+            t += 1
+            if t == taps:
+                c, t = c + 1, 0
+        for lane from 0 <= lane < lanes by VL:
+            k = panel * LANES + lane
+            for at from 0 <= at < count by VL:
+                for i in range(VL):
+                    block[i] = vload(total.at + places[at + i] + lane)
+                for share in range(1, g.sums):
                     for i in range(VL):
-                        block[i] = vzero()
-                        if at + i < next_:
-                            sums = panel_sums + (t * g.C + c) * lanes + lane
-                            block[i] = vload(sums)
-                            for share in range(1, g.sums):
-                                block[i] = block[i] + vload(sums + share * size)
-                            t += 1
-                            if t == taps:
-                                c, t = c + 1, 0
-                    vtranspose(block)
-                    for i in range(VL):
-                        vstore(rows + i * RUN_LENGTH + at - first, block[i])
-                for i in range(min(<Py_ssize_t> VL, g.K - k)):
-                    memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first,
-                           rows + i * RUN_LENGTH, (next_ - first) * sizeof(real))
+                        block[i] = block[i] + vload(total.at + share * size + places[at + i] + lane)
+                vtranspose(block)
+                for i in range(VL):
+                    vstore(rows + i * RUN_LENGTH + at, block[i])
+            for i in range(min(<Py_ssize_t> VL, g.K - k)):
+                memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first,
+                       rows + i * RUN_LENGTH, count * sizeof(real))
 
 
 cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -163,7 +184,8 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t item, rest, channel, channels, panel, group, share, n, i, j, height
     cdef Py_ssize_t pieces, piece, right, bottom, filters, lanes, row_chunks, chunks, q, first
-    cdef real* total
+    cdef Totals total
+    cdef real* place = NULL
     pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
     height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
     row_chunks = (g.rows.outputs + height - 1) // height
@@ -172,7 +194,14 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         channel = rest % g.channel_blocks * 64
         channels = min(<Py_ssize_t> 64, g.C - channel)
         rest //= g.channel_blocks
-        total = g.partial + rest * taps * g.C * LANES
+        total.at, total.width, total.first = g.partial + rest * taps * g.C * LANES, g.C, 0
+        if g.whole:
+            # written before the next item begins, which takes the same place, in the cache
+            total.at += item % g.channel_blocks * 64 * taps * LANES
+            total.width, total.first = channels, channel
+            if item == begin:
+                place = total.at
+            total.at = place
         panel = rest % g.panels
         filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
         lanes = panel_lanes(g, panel)
@@ -192,9 +221,9 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                     g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
                     + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, lanes, chunk)
                 add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
-                          channel, channels, lanes, q == 0 and piece == 0 and not g.begun, total)
+                          channel, channels, lanes, q == 0 and piece == 0 and not g.begun, &total)
         if g.sums == 1 and g.part == g.parts - 1 and g.dweight != NULL:
-            finish_weights(args, item, item + 1)  # while the sums are in the cache
+            finish_item(g, item, &total)  # while the sums are in the cache
 
 
 include "planes_gradient.pxi"
@@ -232,6 +261,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.yw = dy.strides[3] // <Py_ssize_t> sizeof(real)
     g.panels = (g.K + LANES - 1) // LANES
     g.sums, g.part, g.parts, g.begun = sums, part, parts, False
+    g.whole = sums == 1 and parts == 1
     g.channel_blocks = (g.C + 63) // 64
     if engine == PLANES_ENGINE:
         items = dy.shape[1] * g.C
@@ -248,9 +278,11 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
         # as few blocks as keep all threads busy
         g.blocks = clamp((2 * threads + items - 1) // items if threads > 1 else 1,
                          (g.K + 127) // 128, (g.K + TILE - 1) // TILE)
+        if sums == 1:
+            g.partial = g.dweight
         with nogil:
             run_items(add_columns, &g, items * g.blocks, 0, 1, 1, threads)
-            if part == parts - 1:
+            if part == parts - 1 and sums > 1:
                 run_items(finish_columns, &g, groups * g.K, 0, 1, 16, threads)
         return
     items = sums * groups * g.panels * g.channel_blocks

@@ -10,6 +10,7 @@ def add_slab(const real[:, :, :, :] col, const real[:, :, :, :] dy, real[::1] pa
     g.x, g.dy, g.partial = &col[0, 0, 0, 0], &dy[0, 0, 0, 0], &partial[0]
     g.dweight = NULL
     g.N, g.groups, g.sums, g.begun = col.shape[0], groups, sums, begun
+    g.whole = False
     g.C, g.K = col.shape[1] // groups, dy.shape[1] // groups
     g.rows = window_axis(dy.shape[2], dy.shape[2], 1, 1, 0, 1)
     g.columns = window_axis(dy.shape[3], dy.shape[3], 1, 1, 0, 1)

@@ -1,10 +1,21 @@
 # The tile for the last panel where it has at most a vector of channels: a second vector would
 # multiply zeros.
 
+cdef extern from *:
+    """
+    enum { SLIM = TILE < 14 ? TILE : 16 };
+    """
+    enum: SLIM                             # there are registers for more pixels
+
+
 cdef void slim_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
                     const Nest* nest, vreal* total) noexcept nogil:
-    """A tile of up to TILE pixels by the first vector of a panel."""
-    if TILE >= 14 and pixels == 14:
+    """A tile of up to SLIM pixels by the first vector of a panel."""
+    if SLIM >= 16 and pixels == 16:
+        tile(16, 1, x, step, w, LANES, 0, VL, nest, total)
+    elif SLIM >= 15 and pixels == 15:
+        tile(15, 1, x, step, w, LANES, 0, VL, nest, total)
+    elif TILE >= 14 and pixels == 14:
         tile(14, 1, x, step, w, LANES, 0, VL, nest, total)
     elif TILE >= 13 and pixels == 13:
         tile(13, 1, x, step, w, LANES, 0, VL, nest, total)

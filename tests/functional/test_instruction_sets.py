@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 KERNELS = [
     "test_conv2d.py",
     "test_tiles.py",
+    "test_gradient_tiles.py",
     "test_borders.py",
     "test_pooling.py",
     "test_unfold.py",

@@ -1,0 +1,240 @@
+# The gradient of the input in whole rows: channels in the lanes, neighbouring pixels of dx in a
+# tile.  Every tap is a sum over filters of its own, and joins the pixels that see it:
+#
+#   tap     0   1   2          One or two pixels at an end of the row miss taps: these are left
+#   pixel 0 x   x   .          out of the loop, so the padding is never multiplied, and columns
+#         1 x   x   x          at the edge need no tiles of their own.
+#       ...
+#         n .   x   x          With a stride the phases of a row are summed one after the other
+#                              and stored together: memory gets whole rows.
+#
+# The order of a sum is that of convolution.pxi.
+
+cdef extern from *:
+    """
+    enum { MOST_PHASES = 2 };
+    """
+    enum: MOST_PHASES                      # the largest stride
+
+cdef struct InputGradient:
+    const Convolution* c                   # of dy, to dx
+    Axis rows[MOST_PHASES]
+    Axis columns[MOST_PHASES]
+    Py_ssize_t H, W, down, across          # of dx; the stride
+
+
+cdef inline void add_tap(const int first, const int last, const int vectors, const real* dy,
+                         Py_ssize_t move, const real* w, Py_ssize_t filters,
+                         vreal* total) noexcept nogil:
+    """total[first .. last] += the sum of one tap."""
+    cdef vreal acc[TILE * NV]
+    cdef vreal weights[NV]
+    cdef vreal pixel
+    cdef Py_ssize_t i
+    cdef int p, v
+    for p in range(first * vectors, last * vectors):
+        acc[p] = vzero()
+    for i in range(filters):
+        for v in range(vectors):
+            weights[v] = vload(w + v * VL)
+        for p in range(first, last):
+            pixel = vset1(dy[p])
+            for v in range(vectors):
+                acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+        dy = dy + move
+        w = w + LANES
+    for p in range(first * vectors, last * vectors):
+        total[p] = total[p] + acc[p]
+
+
+cdef void add_few(int pixels, int vectors, const real* dy, Py_ssize_t move, const real* w,
+                  Py_ssize_t filters, vreal* total) noexcept nogil:
+    """As `add_tap` where pixels at both ends, or more than two, miss the tap."""
+    cdef Nest nest
+    nest.n1, nest.n2, nest.n3, nest.fresh = 1, 1, filters, False
+    nest.x1, nest.x2, nest.x3, nest.w1, nest.w2 = 0, 0, move, 0, 0
+    if vectors == 1:
+        slim_tile(pixels, dy, 1, w, &nest, total)
+    else:
+        wide_tile(pixels, dy, 1, w, &nest, total)
+
+
+cdef inline void input_tile(const int pixels, const int vectors, const Convolution* c,
+                            const Axis* rows, const Axis* columns, Py_ssize_t r0, Py_ssize_t r1,
+                            const real* dy, const real* w, Py_ssize_t first, int every,
+                            vreal* to) noexcept nogil:
+    """The whole sums of neighbouring pixels of one phase, `every` pixels apart in `to`; dy at
+    tap (0, 0) of the first, which is column `first` of the phase."""
+    cdef vreal total[TILE * NV]
+    cdef vreal aside[TILE * NV]
+    cdef Py_ssize_t filter, count, r, s, left, right
+    cdef const real* at
+    cdef const real* wt
+    cdef int p, v
+    for p in range(pixels * vectors):
+        total[p] = vzero()
+    for filter from 0 <= filter < c.C by c.block:
+        count = min(c.block, c.C - filter)
+        for r in range(r0, r1):
+            for s in range(columns.taps):
+                at = dy + filter * c.xc + r * rows.dilation * c.xh + s * columns.dilation
+                wt = w + (((rows.first + r * rows.every) * c.S + columns.first
+                           + s * columns.every) * c.C + filter) * LANES
+                left = -(first + columns.offset + s * columns.dilation)
+                right = left + columns.inputs  # the pixels from left to right see the tap
+                if left <= 0 and right >= pixels:
+                    add_tap(0, pixels, vectors, at, c.xc, wt, count, total)
+                elif left == 1 and right >= pixels:
+                    add_tap(1, pixels, vectors, at, c.xc, wt, count, total)
+                elif left == 2 and right >= pixels:
+                    add_tap(2, pixels, vectors, at, c.xc, wt, count, total)
+                elif left <= 0 and right == pixels - 1:
+                    add_tap(0, pixels - 1, vectors, at, c.xc, wt, count, total)
+                elif left <= 0 and right == pixels - 2:
+                    add_tap(0, pixels - 2, vectors, at, c.xc, wt, count, total)
+                else:
+                    for p in range(pixels * vectors):
+                        aside[p] = total[p]
+                    left, right = max(left, <Py_ssize_t> 0), min(right, <Py_ssize_t> pixels)
+                    if left < right:
+                        add_few(<int> (right - left), vectors, at + left, c.xc, wt, count,
+                                aside + left * vectors)
+                    for p in range(pixels * vectors):
+                        total[p] = aside[p]
+    for p in range(pixels):
+        for v in range(vectors):
+            to[p * every * vectors + v] = total[p * vectors + v]
+
+
+cdef inline void input_tiles(int pixels, const int vectors, const Convolution* c,
+                             const Axis* rows, const Axis* columns, Py_ssize_t r0, Py_ssize_t r1,
+                             const real* dy, const real* w, Py_ssize_t first, int every,
+                             vreal* to) noexcept nogil:
+    """A tile of up to TILE pixels; the widths a target lacks are compiled out."""
+    if TILE >= 14 and pixels == 14:
+        input_tile(14, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 13 and pixels == 13:
+        input_tile(13, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 12 and pixels == 12:
+        input_tile(12, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 11 and pixels == 11:
+        input_tile(11, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 10 and pixels == 10:
+        input_tile(10, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 9 and pixels == 9:
+        input_tile(9, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 8 and pixels == 8:
+        input_tile(8, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif TILE >= 7 and pixels == 7:
+        input_tile(7, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif pixels == 6:
+        input_tile(6, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif pixels == 5:
+        input_tile(5, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    elif pixels == 4:
+        input_tile(4, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+    else:
+        input_tile(3, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
+
+
+cdef void wide_input(int pixels, const Convolution* c, const Axis* rows, const Axis* columns,
+                     Py_ssize_t r0, Py_ssize_t r1, const real* dy, const real* w,
+                     Py_ssize_t first, int every, vreal* to) noexcept nogil:
+    input_tiles(pixels, NV, c, rows, columns, r0, r1, dy, w, first, every, to)
+
+
+cdef void slim_input(int pixels, const Convolution* c, const Axis* rows, const Axis* columns,
+                     Py_ssize_t r0, Py_ssize_t r1, const real* dy, const real* w,
+                     Py_ssize_t first, int every, vreal* to) noexcept nogil:
+    """By the first vector of a panel: then sums and totals are in registers."""
+    input_tiles(pixels, 1, c, rows, columns, r0, r1, dy, w, first, every, to)
+
+
+cdef void input_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (group, panel, image, block of rows), the last the fastest: neighbours share
+    their weights."""
+    cdef const InputGradient* g = <const InputGradient*> args
+    cdef const Convolution* c = g.c
+    cdef vreal totals[(RUN_PIXELS + MOST_PHASES * TILE) * NV]
+    cdef Destination to
+    cdef const Axis* rows
+    cdef const Axis* columns
+    cdef Py_ssize_t item, rest, group, panel, n, h, bottom, i, r0, r1, piece, first, last, channels
+    cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
+    cdef Py_ssize_t pieces = (g.columns[0].outputs + TILE - 1) // TILE
+    cdef const real* dy
+    cdef const real* at
+    cdef const real* w
+    cdef real* dx
+    cdef int j, pixels, vectors
+    cdef Py_ssize_t run
+    to.channel, to.pixel, to.relu, to.bias = c.yk, 1, False, NULL
+    for item in range(begin, end):
+        rest = item
+        h = rest % c.row_blocks * c.row_height
+        bottom = min(h + c.row_height, g.H)
+        rest //= c.row_blocks
+        n = rest % c.N
+        rest //= c.N
+        panel = rest % c.panels
+        group = rest // c.panels
+        w = c.w + (group * c.panels + panel) * panel_size
+        channels = c.K - panel * LANES
+        vectors = 1 if channels <= VL else NV
+        dy = c.x + n * c.xn + group * c.C * c.xc
+        dx = c.y + n * c.yn + (group * c.K + panel * LANES) * c.yk
+        run = 0
+        while h < bottom:
+            rows = &g.rows[h % g.down]
+            i = h // g.down
+            taps_inside(rows, i, &r0, &r1)
+            for piece in range(pieces):  # pieces of nearly equal length
+                first = piece * g.columns[0].outputs // pieces
+                last = (piece + 1) * g.columns[0].outputs // pieces
+                if run == 0:
+                    to.y = dx + h * c.yh + first * g.across
+                prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), <int> run,
+                              <int> ((last - first) * g.across))
+                for j in range(<int> g.across):
+                    columns = &g.columns[j]
+                    pixels = <int> (min(last, columns.outputs) - first)
+                    at = dy + (i + rows.offset) * c.xh + first + columns.offset
+                    if vectors == 1:
+                        slim_input(pixels, c, rows, columns, r0, r1, at, w, first, <int> g.across,
+                                   totals + run + j)
+                    else:
+                        wide_input(pixels, c, rows, columns, r0, r1, at, w, first, <int> g.across,
+                                   totals + (run + j) * NV)
+                run += min(last * g.across, g.W) - first * g.across
+                if run >= RUN_PIXELS or piece == pieces - 1 and (h == bottom - 1 or c.yh != g.W):
+                    store_tile(&to, totals, <int> run, vectors, channels)
+                    run = 0
+            h += 1
+
+
+cdef bint plan_rows(InputGradient* g, Convolution* c, const Axis* rows,
+                    const Axis* columns) noexcept nogil:
+    """Whether `input_rows` does the gradient of a forward pass along these axes, and its items.
+
+    Rows are of whole tiles of at least four pixels, which are as many sums at once as two units
+    need that take four cycles for one, nearly.
+    """
+    cdef Py_ssize_t sums = ITEM_WORK // (LANES * c.C * c.R * c.S) + 1
+    cdef Py_ssize_t least = columns.inputs // columns.stride
+    cdef int i
+    g.c = c
+    g.H, g.W, g.down, g.across = rows.inputs, columns.inputs, rows.stride, columns.stride
+    if c.R * c.S == 1 and g.across == 1 or c.xw != 1 or c.yw != 1 or g.W > ITEM_PIXELS * 4 \
+            or g.down > MOST_PHASES or g.across > MOST_PHASES or g.H < g.down \
+            or least < 4 * ceil_div(least, TILE):
+        return False
+    for i in range(<int> g.down):
+        g.rows[i] = phase_axis(i, g.H, rows.outputs, rows.taps, g.down, -rows.offset,
+                               rows.dilation)
+    for i in range(<int> g.across):
+        g.columns[i] = phase_axis(i, g.W, columns.outputs, columns.taps, g.across,
+                                  -columns.offset, columns.dilation)
+    c.panels = (c.K + LANES - 1) // LANES
+    c.row_height = clamp(min(sums, <Py_ssize_t> ITEM_PIXELS) // g.W, 1, g.H)
+    c.row_blocks = (g.H + c.row_height - 1) // c.row_height
+    return True

@@ -1,0 +1,132 @@
+# The gradient of the input of groups with one filter and stride 2, pixels in the lanes: every
+# element is written once, in whole vectors.
+#
+# A tap of even number falls on even columns of the padded map, one of odd number on odd ones.  In
+# the map itself an odd padding exchanges the two:
+#
+#   padding 1   column 2q      taps (., 2b + 1) of dy[., q - b]
+#               column 2q + 1  taps (., 2b)     of dy[., q + 1 - b]
+
+cdef struct Spread:
+    const Convolution* c                   # of dy, to dx
+    Axis rows, columns                     # of the forward pass
+
+
+cdef inline void spread_column(const Spread* g, const int S, const bint odd,
+                               const bint rows_inside, const bint columns_inside, const real* dy,
+                               Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t q, const vreal* w,
+                               real* dx) noexcept nogil:
+    """Rows 2i and 2i + 1 of the padded map for top <= i < bottom, columns 2q .. 2q + 2 VL - 1 of
+    the map; `odd` is whether the padding is."""
+    cdef const Convolution* c = g.c
+    cdef vreal d[9]
+    cdef lanes_t seen[9]
+    cdef lanes_t inside[3]
+    cdef lanes_t low, high
+    cdef vreal even_sum, odd_sum, first, second
+    cdef Py_ssize_t i, h, at
+    cdef Py_ssize_t m = q + (1 - g.columns.offset) // 2  # what tap 0 of the even columns meets
+    cdef int half = (S + 1) // 2
+    cdef int a, b, k, e
+    for b in range(half):
+        inside[b] = vkeep(lanes_between(b - m, g.columns.outputs - m + b))
+    low = vkeep(lanes_between(0, g.columns.inputs - 2 * q))
+    high = vkeep(lanes_between(0, g.columns.inputs - 2 * q - VL))
+    for i in range(top, bottom):
+        for a in range(half):
+            for b in range(half):
+                at = (i - a) * c.xh + m - b
+                if rows_inside and columns_inside:
+                    d[a * half + b] = vload(dy + at)
+                    continue
+                seen[a * half + b] = inside[b]
+                if not rows_inside and (i - a < 0 or i - a >= g.rows.outputs):
+                    seen[a * half + b] = 0
+                d[a * half + b] = vload_where(dy + at, seen[a * half + b])
+        for k in range(2):
+            even_sum = odd_sum = vzero()
+            for a in range(half):
+                if 2 * a + k >= S:
+                    continue
+                for b in range(half):
+                    if rows_inside and columns_inside:
+                        even_sum = even_sum + (vzero()
+                                               + w[(2 * a + k) * S + 2 * b] * d[a * half + b])
+                    else:
+                        even_sum = vadd_where(
+                            even_sum, vzero() + w[(2 * a + k) * S + 2 * b] * d[a * half + b],
+                            seen[a * half + b])
+                    if 2 * b + 1 >= S:
+                        continue
+                    e = a * half + b + (1 if odd else 0)
+                    if rows_inside and columns_inside:
+                        odd_sum = odd_sum + (vzero() + w[(2 * a + k) * S + 2 * b + 1] * d[e])
+                    else:
+                        odd_sum = vadd_where(
+                            odd_sum, vzero() + w[(2 * a + k) * S + 2 * b + 1] * d[e], seen[e])
+            h = 2 * i + k + g.rows.offset
+            if not rows_inside and (h < 0 or h >= g.rows.inputs):
+                continue
+            at = h * c.yh + 2 * q
+            first = odd_sum if odd else even_sum
+            second = even_sum if odd else odd_sum
+            if columns_inside:
+                vstore(dx + at, vlow(first, second))
+                vstore(dx + at + VL, vhigh(first, second))
+            else:
+                vstore_where(dx + at, vlow(first, second), low)
+                vstore_where(dx + at + VL, vhigh(first, second), high)
+
+
+cdef inline void spread_plane(const Spread* g, const int S, const bint odd, const real* dy,
+                              const real* weight, real* dx) noexcept nogil:
+    cdef vreal w[25]
+    cdef Py_ssize_t end = (g.rows.inputs - g.rows.offset + 1) // 2
+    cdef Py_ssize_t first = max((S - 1) // 2, (1 - g.rows.offset) // 2)  # these need no look
+    cdef Py_ssize_t last = min(g.rows.outputs, (g.rows.inputs - g.rows.offset) // 2)
+    cdef Py_ssize_t top = 0, bottom, q, m
+    cdef int t
+    for t in range(S * S):
+        w[t] = vset1(weight[t])
+    while top < end:
+        bottom = min(top + BAND, last) if first <= top < last else top + 1
+        for q from 0 <= q < (g.columns.inputs + 1) // 2 by VL:
+            m = q + (1 - g.columns.offset) // 2
+            if not first <= top < last:
+                spread_column(g, S, odd, False, False, dy, top, bottom, q, w, dx)
+            elif m >= (S - 1) // 2 and m + VL <= g.columns.outputs \
+                    and 2 * q + 2 * VL <= g.columns.inputs:
+                spread_column(g, S, odd, True, True, dy, top, bottom, q, w, dx)
+            else:
+                spread_column(g, S, odd, True, False, dy, top, bottom, q, w, dx)
+        top = bottom
+
+
+cdef void spread_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The gradient of the input, every element written once; items are (image, channel)."""
+    cdef const Spread* g = <const Spread*> args
+    cdef const Convolution* c = g.c
+    cdef Py_ssize_t item, n, k
+    cdef const real* dy
+    cdef real* dx
+    for item in range(begin, end):
+        n = item // (c.groups * c.K)
+        k = item % (c.groups * c.K)
+        dy = c.x + n * c.xn + k // c.K * c.xc
+        dx = c.y + n * c.yn + k * c.yk
+        if g.columns.taps == 3 and g.columns.offset % 2 == 0:
+            spread_plane(g, 3, False, dy, c.w + k * 9, dx)
+        elif g.columns.taps == 3:
+            spread_plane(g, 3, True, dy, c.w + k * 9, dx)
+        elif g.columns.offset % 2 == 0:
+            spread_plane(g, 5, False, dy, c.w + k * 25, dx)
+        else:
+            spread_plane(g, 5, True, dy, c.w + k * 25, dx)
+
+
+cdef bint spreads(const Spread* g) noexcept nogil:
+    """Whether `spread_planes` knows this convolution."""
+    cdef Py_ssize_t S = g.columns.taps
+    return g.c.C == 1 and (S == 3 or S == 5) and g.rows.taps == S and g.rows.stride == 2 \
+        and g.columns.stride == 2 and g.rows.dilation == 1 and g.columns.dilation == 1 \
+        and g.c.xw == 1 and g.c.yw == 1
