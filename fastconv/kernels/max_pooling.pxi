@@ -47,6 +47,9 @@ cdef inline void max_column(const Pooling* g, const real* x, Py_ssize_t r0, Py_s
                 vcontest(&best, &taken, load_pixels(row + s * g.columns.dilation,
                                                     g.columns.stride, count),
                          <int> (r * g.columns.taps + s))
+        if g.relu:
+            taken = vpositive_tap(best, taken, <int> (g.rows.taps * g.columns.taps))
+            best = vrelu(best)
         vstore_n(y, best, count)
         if wants_argmax:
             if argmax_t is int:
@@ -72,6 +75,9 @@ cdef inline void max_rows(const Pooling* g, const real* x, Py_ssize_t i, Py_ssiz
             continue
         for k in range(rows):
             max_window(g, x, i + k, j, r0, r1, &best, &where)
+            if g.relu and not best > 0:
+                where = g.rows.taps * g.columns.taps
+                best = best if is_nan(best) else 0
             y[k * g.columns.outputs + j] = best
             if wants_argmax:
                 argmax[k * g.columns.outputs + j] = <argmax_t> where

@@ -127,6 +127,8 @@ def make_plan(
         counted.add(op.name)
         own_array = tally.sizes[op.target] if tally.owner[op.target] == op.target else 0
         back = cost.backward or cost if training else cost
+        lent = program.allowances[at].lends
+        packs = cost.temporary or not lent  # some layers read plain weights as they are
         nodes.append(
             PlannedNode(
                 id=_id(schedule, at),
@@ -138,8 +140,8 @@ def make_plan(
                 rows=rows[at],
                 activations=rows[at] * own_array,
                 workspace=max(cost.workspace, back.workspace),
-                packed=max(cost.packed, back.packed),
-                lent=program.allowances[at].lends,
+                packed=max(cost.packed if packs else 0, back.packed),
+                lent=lent,
                 saved=cost.saved if training else 0,
                 live=live[at],
                 recomputed=again[at],
