@@ -111,6 +111,8 @@ cdef inline void average_windows(const Pooling* g, const int S, const int step,
     look_average(&a, S, step, 0, 0)
     look_average(&a, S, step, 1, max(OW - VL, <Py_ssize_t> 0))
     for item in range(begin, end):
+        if g.blocks == 1:
+            prefetch_planes(g, item, False)
         if knows_narrow(S) and a.kind == NARROW_MAP:
             average_narrow(&a, S, step, NARROW_MAP, g.x + item * size, g.x,
                            g.y + item * outputs, g.y)

@@ -39,6 +39,7 @@ cdef struct Ending:
     # what becomes of a sum
     real* y                                # NULL: it waits
     Py_ssize_t step                        # from one pixel to the next
+    Py_ssize_t ahead                       # to what is asked for: a short sum is over too soon
     Py_ssize_t lanes
     const real* bias
     bint first, last, relu                 # block of the sum
@@ -55,8 +56,8 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
     cdef int p, v
     if to.y != NULL:
         for p in range(pixels):
-            vprefetch_write(to.y + p * to.step)
-            vprefetch_write(to.y + p * to.step + VL)
+            vprefetch_write(to.y + p * to.step + to.ahead)
+            vprefetch_write(to.y + p * to.step + to.ahead + VL)
     if resume:
         for p in range(pixels * vectors):
             acc[p] = waiting[p]
@@ -165,7 +166,7 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef vreal waiting[PRODUCT_PIXELS * NV]
     cdef Ending to
     cdef Py_ssize_t item, top, pixels, pieces, piece, first, lane, panel, panels
-    cdef Py_ssize_t k, terms, block, stop
+    cdef Py_ssize_t k, terms, block, stop, row, at
     cdef const real* a
     cdef const real* panel_rows
     cdef bint resume
@@ -176,6 +177,7 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         pixels = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
         pieces = (pixels + TILE - 1) // TILE
         lane = item // g.pixel_blocks * g.panels * LANES
+        to.ahead = 2 * LANES if g.panels > 1 else 0
         panels = min(g.panels, (g.lanes - lane + LANES - 1) // LANES)
         k, block, stop, resume = 0, 0, block_end(g, 0), False
         while k < g.terms:
@@ -188,6 +190,11 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                 first = piece * pixels // pieces
                 count = <int> ((piece + 1) * pixels // pieces - first)
                 a = g.a + (top + first) * g.ap + k * g.ak
+                if g.ak == 1 and g.lanes <= VL:
+                    # few products for a number of a: ask for the rows of the next tile
+                    for row in range(count):
+                        for at from 0 <= at < terms by 64 // sizeof(real):
+                            vprefetch(a + (count + row) * g.ap + at)
                 for panel in range(panels):
                     panel_rows = rows + panel * terms * LANES
                     to.lanes = g.lanes - lane - panel * LANES

@@ -140,6 +140,7 @@ cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
         if maxima:
             argmax = <unsigned char*> g.argmax + item * outputs
         other = 1 if item + 1 < g.planes else 0
+        prefetch_planes(g, item, True)
         if not two:
             gather_plane(g, S, maxima, g.x + item * outputs, argmax, g.y + item * size)
         elif item % 2 == 0:
@@ -211,6 +212,7 @@ cdef inline void gather_every(const Pooling* g, const bint maxima, Py_ssize_t be
     for item in range(begin, end):
         if maxima:
             argmax = <unsigned char*> g.argmax + item * outputs
+        prefetch_planes(g, item, True)
         for w from 0 <= w < g.W by VL:
             first = w - g.columns.offset
             if w + VL <= g.W and g.first_column <= first - g.columns.taps + 1 \

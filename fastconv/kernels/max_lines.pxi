@@ -190,6 +190,8 @@ cdef inline void max_windows(const Pooling* g, const int S, const int step,
         look_aside(&strips[1].sides, S, step, 1,
                    max(OW - VL, <Py_ssize_t> 0) * step + g.columns.offset, g.W)
     for item in range(begin, end):
+        if g.blocks == 1:
+            prefetch_planes(g, item, False)
         if knows_narrow(S) and kind == NARROW_MAP:
             max_narrow(g, S, step, NARROW_MAP, wants_argmax, &strips[0], item, item)
         elif knows_narrow(S) and kind == TWO_MAPS:

@@ -6,9 +6,13 @@
 
 cdef extern from *:
     """
-    enum { POOL_ROWS = 64 };
+    enum { POOL_ROWS = 64,
+           PLANE_AHEAD = 16384,     /* elements of a plane that is asked for, at the most */
+           FROM_MEMORY = 1 << 22 }; /* bytes of a map that the L2 does not hold */
     """
     enum: POOL_ROWS
+    enum: PLANE_AHEAD
+    enum: FROM_MEMORY
 
 cdef struct Pooling:
     const real* x
@@ -19,6 +23,7 @@ cdef struct Pooling:
     Py_ssize_t top, left, bottom, right     # the padding that the average may count
     Py_ssize_t first_column, last_column    # windows whose columns all lie inside the map
     Py_ssize_t planes, blocks               # of POOL_ROWS rows of outputs
+    bint ahead                              # whether planes are asked for ahead of time
     bint relu                               # of the maximum; one that is not positive has no tap
 
 
@@ -35,6 +40,26 @@ cdef inline Py_ssize_t rows_counted(const Pooling* g, Py_ssize_t i) noexcept nog
 
 cdef inline Py_ssize_t columns_counted(const Pooling* g, Py_ssize_t j) noexcept nogil:
     return counted(&g.columns, j, g.left, g.right)
+
+
+cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
+                                 const bint backward) noexcept nogil:
+    """Ask for what the plane after next reads and writes, or of large ones the next, where it
+    comes from memory: rows that are no whole vectors keep the hardware from seeing it come."""
+    cdef Py_ssize_t line = 64 // sizeof(real), i
+    cdef Py_ssize_t size = g.H * g.W, outputs = g.rows.outputs * g.columns.outputs
+    cdef Py_ssize_t read = outputs if backward else size
+    cdef Py_ssize_t written = size if backward else outputs
+    plane += 2 if size <= 2048 else 1
+    if not g.ahead or plane >= g.planes:
+        return
+    for i from 0 <= i < read by line:
+        vprefetch(g.x + plane * read + i)
+    for i from 0 <= i < written by line:
+        vprefetch_write(g.y + plane * written + i)
+    if g.argmax != NULL:
+        for i from 0 <= i < outputs by 64:
+            vprefetch(<real*> (<unsigned char*> g.argmax + plane * outputs + i))
 
 
 include "max_pooling.pxi"
@@ -54,6 +79,7 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
         floor_div(W - 1 - g.columns.offset - (g.columns.taps - 1) * g.columns.dilation,
                   g.columns.stride) + 1, g.first_column, OW)
     g.argmax, g.relu = NULL, False
+    g.ahead = H * W <= PLANE_AHEAD and planes * H * W * <Py_ssize_t> sizeof(real) > FROM_MEMORY
     g.top = g.left = g.bottom = g.right = 0
     g.blocks = (OH + POOL_ROWS - 1) // POOL_ROWS
     return g

@@ -128,7 +128,8 @@ def make_plan(
         own_array = tally.sizes[op.target] if tally.owner[op.target] == op.target else 0
         back = cost.backward or cost if training else cost
         lent = program.allowances[at].lends
-        packs = cost.temporary or not lent  # some layers read plain weights as they are
+        # some layers read plain weights as they are
+        packed = [one.packed for one in (cost, back) if one.temporary or not lent]
         nodes.append(
             PlannedNode(
                 id=_id(schedule, at),
@@ -140,7 +141,7 @@ def make_plan(
                 rows=rows[at],
                 activations=rows[at] * own_array,
                 workspace=max(cost.workspace, back.workspace),
-                packed=max(cost.packed if packs else 0, back.packed),
+                packed=max(packed, default=0),
                 lent=lent,
                 saved=cost.saved if training else 0,
                 live=live[at],

@@ -279,6 +279,34 @@ def test_flat_indices_are_the_same_however_they_are_cut(at_once, rng, monkeypatc
     assert_bits_equal(indices, reference.max_pool2d(x, 3, **options, return_indices=True)[1])
 
 
+@pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": 1}])
+def test_many_images_are_as_a_few(options, normal):
+    """Maps of some megabytes are asked for ahead of time; that changes nothing."""
+    x = normal((500, 3, 24, 31))
+    for size in (2, 3):
+        if size == 2 and options:
+            continue
+        y, argmax = functional.max_pool2d_argmax(x, size, **options)
+        mean = fastconv.avg_pool2d(x, size, **options)
+        results = [
+            y, argmax, mean,
+            functional.max_pool2d_argmax_backward(y, argmax, x.shape, size, **options),
+            fastconv.avg_pool2d_backward(y, x.shape, size, **options),
+        ]  # fmt: skip
+        for few in (slice(0, 7), slice(250, 253), slice(491, 500)):
+            part, dy = x[few], y[few]
+            right = [
+                *functional.max_pool2d_argmax(part, size, **options),
+                fastconv.avg_pool2d(part, size, **options),
+                functional.max_pool2d_argmax_backward(
+                    dy, argmax[few], part.shape, size, **options
+                ),
+                fastconv.avg_pool2d_backward(dy, part.shape, size, **options),
+            ]
+            for one, other in zip(results, right, strict=True):
+                assert_bits_equal(one[few], other)
+
+
 def test_many_windows_make_parts_for_ctrl_c(monkeypatch):
     parts = []
     monkeypatch.setattr(threads, "slice_work", 3_000_000)
