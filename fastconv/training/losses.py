@@ -133,8 +133,8 @@ def _at_labels(labels: Array) -> tuple[Array, ...]:
     """Return the index of the elements (N, ...) of outputs (N, K, ...) that `labels` name."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels
-    first, *rest = np.indices(labels.shape, sparse=True)
-    return first, labels, *rest
+    grid: tuple[Array, ...] = np.indices(labels.shape, sparse=True)
+    return grid[0], labels, *grid[1:]
 
 
 @registry.losses.register("softmax_cross_entropy")
