@@ -157,6 +157,7 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef bint inside
     cdef const real* row
     cdef real* y
+    cdef real one
     cdef vreal acc
     cdef Py_ssize_t step = g.columns.stride
     cdef bint same = g.rows.taps == g.columns.taps
@@ -187,6 +188,16 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                 inside = s0 == 0 and s1 == g.columns.taps
                 while j < right:
                     count = min(<Py_ssize_t> VL, right - j)
+                    if step > 2 or count == 1:  # no vector that is gathered lane by lane
+                        one = 0
+                        for r in range(r0, r1):
+                            row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \
+                                + j * step + g.columns.offset
+                            for s in range(s0, s1):
+                                one += row[s]
+                        y[j] = one / <real> (rows * g.columns.taps) if inside else one
+                        j += 1
+                        continue
                     acc = vzero()
                     for r in range(r0, r1):
                         row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \

@@ -64,14 +64,18 @@ cdef inline void max_column(const Pooling* g, const real* x, Py_ssize_t r0, Py_s
 cdef inline void max_rows(const Pooling* g, const real* x, Py_ssize_t i, Py_ssize_t rows,
                           Py_ssize_t r0, Py_ssize_t r1, real* y, argmax_t* argmax,
                           const bint wants_argmax) noexcept nogil:
-    """Any window: vectors of those whose columns lie inside the map, single ones at the sides."""
+    """Any window: vectors of those whose columns lie inside the map, single ones at the sides
+    and where a vector would be almost empty."""
     cdef Py_ssize_t j, k, count, where
     cdef Py_ssize_t step = g.columns.stride
+    cdef Py_ssize_t last = g.last_column
+    if last - g.first_column < (FEW_WINDOWS if step > 2 else 2):
+        last = g.first_column              # else they would be gathered, lane by lane
     cdef real best
     cdef const real* row = x + (i * g.rows.stride + g.rows.offset + r0 * g.rows.dilation) * g.W \
         + g.columns.offset
     for j in range(g.columns.outputs):
-        if g.first_column <= j < g.last_column:
+        if g.first_column <= j < last:
             continue
         for k in range(rows):
             max_window(g, x, i + k, j, r0, r1, &best, &where)
@@ -81,8 +85,8 @@ cdef inline void max_rows(const Pooling* g, const real* x, Py_ssize_t i, Py_ssiz
             y[k * g.columns.outputs + j] = best
             if wants_argmax:
                 argmax[k * g.columns.outputs + j] = <argmax_t> where
-    for j from g.first_column <= j < g.last_column by VL:
-        count = min(<Py_ssize_t> VL, g.last_column - j)
+    for j from g.first_column <= j < last by VL:
+        count = min(<Py_ssize_t> VL, last - j)
         max_column(g, row + j * step, r0, r1, rows, count, y + j, argmax + j, wants_argmax)
 
 

@@ -7,10 +7,12 @@
 cdef extern from *:
     """
     enum { POOL_ROWS = 64,
+           FEW_WINDOWS = VL / 4,     /* of a row, that are done one by one */
            PLANE_AHEAD = 16384,     /* elements of a plane that is asked for, at the most */
            FROM_MEMORY = 1 << 22 }; /* bytes of a map that the L2 does not hold */
     """
     enum: POOL_ROWS
+    enum: FEW_WINDOWS
     enum: PLANE_AHEAD
     enum: FROM_MEMORY
 
