@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..geometry import SUM_LENGTH
 from . import checks
 from .conv2d import as_bias, check_needs
-from .packing import PackedWeight, check_activation, dense_panels, pack_backward
+from .packing import PackedWeight, check_activation
 
 __all__ = ["dense", "dense_backward"]
 
@@ -80,13 +80,16 @@ def dense(
     if y.size == 0:
         return y
     module = kernels.module(x.dtype)
-    with memory.Lent() as lent:
-        if not isinstance(weight, PackedWeight):
-            weight = dense_panels(weight, lent)
+    x, relu, work = checks.readable(x), activation is not None, y.size * inputs
+    if isinstance(weight, PackedWeight):
         threads.run(
-            module.conv2d, as_pixels(checks.readable(x)), weight.data, bias, as_pixels(y), 1, 1,
-            ONES, ZEROS, ONES, 1, SUM_LENGTH, activation is not None, module.PANELS,
-            work=y.size * inputs,
+            module.conv2d, as_pixels(x), weight.data, bias, as_pixels(y), 1, 1, ONES, ZEROS, ONES,
+            1, SUM_LENGTH, relu, module.PANELS, work=work,
+        )  # fmt: skip
+    else:
+        threads.run(
+            module.matrix_product, x, checks.readable(weight).T, bias, y, SUM_LENGTH, relu,
+            work=work,
         )  # fmt: skip
     return y
 
@@ -116,7 +119,7 @@ def dense_backward(
 
     Notes
     -----
-    Workspace: the sum of the gradient of the weights, its units rounded up to whole panels.
+    No temporary bytes.
 
     Examples
     --------
@@ -148,25 +151,12 @@ def dense_backward(
             if gradient is not None:
                 gradient[...] = 0
         return dx, dweight, dbias
-    dy, x, weight = checks.contiguous(dy), checks.readable(x), checks.contiguous(weight)
+    dy, x, weight = checks.contiguous(dy), checks.readable(x), checks.readable(weight)
     kernel, work = kernels.module(x.dtype), samples * units * inputs
     if dbias is not None:
         kernel.channel_sums(dy.reshape(samples, units, 1), dbias, 1)
     if dx is not None:
-        with memory.Lent() as lent:
-            data, how = pack_backward(weight.reshape(units, inputs, 1, 1), 1, lent, panels=True)
-            threads.run(
-                kernel.conv2d_backward_input, as_pixels(dy), data, as_pixels(dx), 1, 1, ONES,
-                ZEROS, ONES, 1, SUM_LENGTH, how, work=work,
-            )  # fmt: skip
-        del data  # before the sums below take memory
+        threads.run(kernel.matrix_product, dy, weight, None, dx, SUM_LENGTH, False, work=work)
     if dweight is not None:
-        lanes = kernels.lanes(x.dtype)
-        panels = -(-units // lanes)
-        with memory.workspace(panels * lanes * inputs * x.itemsize) as block:
-            threads.run(
-                kernel.conv2d_backward_weight, as_pixels(x), as_pixels(dy), block.view(x.dtype),
-                dweight.reshape(units, inputs, 1, 1), ONES, ZEROS, ONES, 1, 1, kernel.PANELS,
-                work=work,
-            )  # fmt: skip
+        threads.run(kernel.matrix_product, dy.T, x, None, dweight, 0, False, work=work)
     return dx, dweight, dbias

@@ -158,16 +158,16 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
 
 
 def pack_backward(
-    weight: np.ndarray, groups: int, lent: memory.Lent, panels: bool = False
+    weight: np.ndarray, groups: int, lent: memory.Lent
 ) -> tuple[np.ndarray, int]:
     """Return `weight` for the gradient of the input, and the engine that reads it.
 
-    Where there are few channels it stays plain, unless `panels`; else it is packed as panels
-    of input channels: [group][panel of c][r][s][k][lanes].
+    Where there are few channels it stays plain; else it is packed as panels of input channels:
+    [group][panel of c][r][s][k][lanes].
     """
     module = kernels.module(weight.dtype)
     k, c, taps = weight.shape[0], weight.shape[1], weight.shape[2] * weight.shape[3]
-    if costs.few(c, module.lanes) and not panels:
+    if costs.few(c, module.lanes):
         return weight.reshape(-1), module.LINES if k > groups else module.PLANES
     nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
     data = lent.packed(nbytes, weight.dtype)
@@ -282,9 +282,5 @@ def prepare_dense(weight: Any) -> PackedWeight:
     """
     array = checks.as_array("prepare_dense", "weight", weight)
     check_axes("prepare_dense", "weight", array.shape, "UI")
-    return dense_panels(array)
-
-
-def dense_panels(weight: np.ndarray, lent: memory.Lent | None = None) -> PackedWeight:
-    """Pack (units, inputs) as panels, however few the units: pixels never fill the lanes."""
-    return PackedWeight(weight.reshape(*weight.shape, 1, 1), 1, planes=False, lent=lent)
+    # panels however few the units: pixels never fill the lanes
+    return PackedWeight(array.reshape(*array.shape, 1, 1), 1, planes=False)

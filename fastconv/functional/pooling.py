@@ -87,16 +87,19 @@ def max_pool2d(
     return y if argmax is None else (y, _flat_indices(pool, argmax))
 
 
-def _max(pool: Pool, x: np.ndarray, y: np.ndarray, wants_argmax: bool) -> np.ndarray | None:
+def _max(
+    pool: Pool, x: np.ndarray, y: np.ndarray, wants_argmax: bool, relu: bool = False
+) -> np.ndarray | None:
     argmax = None
     if wants_argmax:
-        argmax = memory.empty(pool.shape, np.uint8 if pool.window.taps <= 256 else np.int32)
+        positions = pool.window.taps + relu  # with ReLU one more, for none
+        argmax = memory.empty(pool.shape, np.uint8 if positions <= 256 else np.int32)
     if y.size:
         window = pool.window
         pool.run(
             kernels.module(x.dtype).max_pool2d, pool.flat(checks.contiguous(x)), pool.flat(y),
             None if argmax is None else pool.flat(argmax), window.kernel, window.stride,
-            pool.pad, window.dilation,
+            pool.pad, window.dilation, relu,
         )  # fmt: skip
     return argmax
 
@@ -183,14 +186,20 @@ def max_pool2d_backward(dy: Any, indices: Any, input_shape: Any) -> np.ndarray:
 
 def max_pool2d_argmax(
     x: Any, pool_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False,
+    ceil_mode: bool = False, activation: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Return maxima and, for training, where in its window each was.
+
+    Parameters
+    ----------
+    activation : None or "relu"
+        Applied to the maxima. One that it makes zero passes no gradient on: the position is
+        that after the last, of which there is none.
 
     Returns
     -------
     y : ndarray (N, C, OH, OW)
-    argmax : ndarray (N, C, OH, OW), uint8, or int32 beyond 256 taps
+    argmax : ndarray (N, C, OH, OW), uint8, or int32 beyond 256 positions
         Position in the window, row-major.
 
     Examples
@@ -203,7 +212,7 @@ def max_pool2d_argmax(
     x = checks.as_array("max_pool2d", "x", x)
     pool = make_pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
     y = memory.empty(pool.shape, x.dtype)
-    argmax = _max(pool, x, y, True)
+    argmax = _max(pool, x, y, True, activation == "relu")
     assert argmax is not None
     return y, argmax
 

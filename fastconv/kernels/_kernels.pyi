@@ -103,6 +103,17 @@ def add_slab(
     threads: int,
 ) -> None: ...
 def finish_slabs(partial: Array, dweight: Array, groups: int, sums: int, threads: int) -> None: ...
+def matrix_product(
+    a: Array,
+    b: Array,
+    bias: Array | None,
+    y: Array,
+    block: int,
+    relu: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
 def channel_sums(dy: Array, out: Array, threads: int) -> None: ...
 def max_pool2d(
     x: Array,
@@ -112,6 +123,7 @@ def max_pool2d(
     stride: Pair,
     pad: Pair,
     dilation: Pair,
+    relu: bool,
     part: int,
     parts: int,
     threads: int,

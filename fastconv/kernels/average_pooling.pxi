@@ -111,6 +111,8 @@ cdef inline void average_windows(const Pooling* g, const int S, const int step,
     look_average(&a, S, step, 0, 0)
     look_average(&a, S, step, 1, max(OW - VL, <Py_ssize_t> 0))
     for item in range(begin, end):
+        if g.blocks == 1:
+            prefetch_planes(g, item, False)
         if knows_narrow(S) and a.kind == NARROW_MAP:
             average_narrow(&a, S, step, NARROW_MAP, g.x + item * size, g.x,
                            g.y + item * outputs, g.y)
@@ -155,6 +157,7 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef bint inside
     cdef const real* row
     cdef real* y
+    cdef real one
     cdef vreal acc
     cdef Py_ssize_t step = g.columns.stride
     cdef bint same = g.rows.taps == g.columns.taps
@@ -185,6 +188,16 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                 inside = s0 == 0 and s1 == g.columns.taps
                 while j < right:
                     count = min(<Py_ssize_t> VL, right - j)
+                    if step > 2 or count == 1:  # no vector that is gathered lane by lane
+                        one = 0
+                        for r in range(r0, r1):
+                            row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \
+                                + j * step + g.columns.offset
+                            for s in range(s0, s1):
+                                one += row[s]
+                        y[j] = one / <real> (rows * g.columns.taps) if inside else one
+                        j += 1
+                        continue
                     acc = vzero()
                     for r in range(r0, r1):
                         row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \

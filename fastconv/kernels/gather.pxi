@@ -1,4 +1,5 @@
-# Gradients of pooling with stride 2: every element of the map gathers from the windows it is in.
+# Gradients of pooling with strides 1 and 2: every element of the map gathers from the windows it
+# is in.  With stride 2, two columns of elements for each of windows:
 #
 #        even row    taps 8 6 2 0 | 7 1    of the windows (i-1, m-1) (i-1, m) (i, m-1) (i, m)
 #        odd row          5 3     | 4      in even columns | in odd columns, which see the
@@ -6,6 +7,12 @@
 #
 # Rows and columns are those of the padded map.  A maximum gives its gradient to the tap that won,
 # an average a share to every tap; both are added window by window, in row-major order.
+
+cdef extern from *:
+    """
+    enum { MOST_STEPS = 16 };
+    """
+    enum: MOST_STEPS                       # taps of a row, with stride 1
 
 cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
     """How many columns of the windows j, j + 1, ... the average counts; 1 where there are none."""
@@ -133,6 +140,7 @@ cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
         if maxima:
             argmax = <unsigned char*> g.argmax + item * outputs
         other = 1 if item + 1 < g.planes else 0
+        prefetch_planes(g, item, True)
         if not two:
             gather_plane(g, S, maxima, g.x + item * outputs, argmax, g.y + item * size)
         elif item % 2 == 0:
@@ -156,8 +164,80 @@ cdef void gather_averages(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         gather_planes(g, 3, False, begin, end)
 
 
-cdef bint gathers(const Pooling* g) noexcept nogil:
-    """Whether the kernels above know this window: 2x2 or 3x3, stride 2."""
-    return g.rows.taps == g.columns.taps and (g.rows.taps == 2 or g.rows.taps == 3) \
-        and g.rows.stride == 2 and g.columns.stride == 2 \
-        and g.rows.dilation == 1 and g.columns.dilation == 1
+# With stride 1 tap s of window j falls on column j + s: VL elements of a row take, for each tap,
+# VL neighbouring windows of a row, the last tap of the first window first.
+
+cdef inline void gather_steps(const Pooling* g, const bint maxima, const bint inside, Py_ssize_t w,
+                              const real* dy, const unsigned char* argmax,
+                              real* dx) noexcept nogil:
+    """Columns w .. w + VL - 1 of a plane, inside where no window of theirs lies across a side."""
+    cdef Py_ssize_t R = g.rows.taps, S = g.columns.taps, OW = g.columns.outputs
+    cdef vreal columns[MOST_STEPS]
+    cdef lanes_t lanes[MOST_STEPS]
+    cdef lanes_t stored = vkeep(lanes_between(0, g.W - w))
+    cdef Py_ssize_t h, i, r, s, at, first = w - g.columns.offset
+    cdef vreal acc, d, rows
+    for s in range(S):
+        lanes[s] = lanes_between(s - first, OW - first + s)
+        columns[s] = vset1(<real> S) if maxima or inside else window_columns(g, first - s)
+    for h in range(g.H):
+        acc = vzero()
+        for r in range(R - 1, -1, -1):
+            i = h - g.rows.offset - r
+            if i < 0 or i >= g.rows.outputs:
+                continue
+            rows = vset1(<real> rows_counted(g, i)) if not maxima else acc
+            for s in range(S - 1, -1, -1):
+                at = i * OW + first - s
+                if maxima and inside:
+                    acc = vadd_winner(acc, vload(dy + at),
+                                      vload_bytes(argmax + at, lanes_between(0, VL)),
+                                      <int> (r * S + s))
+                elif maxima:
+                    acc = vadd_winner(acc, vload_where(dy + at, lanes[s]),
+                                      vload_bytes(argmax + at, lanes[s]), <int> (r * S + s))
+                else:
+                    d = vload(dy + at) if inside else vload_where(dy + at, lanes[s])
+                    acc = acc + vratio(d, rows * columns[s])
+        if inside:
+            vstore(dx + h * g.W + w, acc)
+        else:
+            vstore_where(dx + h * g.W + w, acc, stored)
+
+
+cdef inline void gather_every(const Pooling* g, const bint maxima, Py_ssize_t begin,
+                              Py_ssize_t end) noexcept nogil:
+    cdef Py_ssize_t item, w, first, outputs = g.rows.outputs * g.columns.outputs
+    cdef const unsigned char* argmax = NULL
+    for item in range(begin, end):
+        if maxima:
+            argmax = <unsigned char*> g.argmax + item * outputs
+        prefetch_planes(g, item, True)
+        for w from 0 <= w < g.W by VL:
+            first = w - g.columns.offset
+            if w + VL <= g.W and g.first_column <= first - g.columns.taps + 1 \
+                    and first + VL <= g.last_column:
+                gather_steps(g, maxima, True, w, g.x + item * outputs, argmax,
+                             g.y + item * g.H * g.W)
+            else:
+                gather_steps(g, maxima, False, w, g.x + item * outputs, argmax,
+                             g.y + item * g.H * g.W)
+
+
+cdef void gather_every_maximum(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    gather_every(<const Pooling*> args, True, begin, end)
+
+
+cdef void gather_every_average(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    gather_every(<const Pooling*> args, False, begin, end)
+
+
+cdef task_t gathers(const Pooling* g, const bint maxima) noexcept nogil:
+    """The kernel above that knows this window: 2x2 or 3x3 with stride 2, or stride 1; or NULL."""
+    if g.rows.dilation != 1 or g.columns.dilation != 1 or g.rows.stride != g.columns.stride:
+        return NULL
+    if g.rows.stride == 1 and g.columns.taps <= MOST_STEPS:
+        return gather_every_maximum if maxima else gather_every_average
+    if g.rows.stride == 2 and g.rows.taps == g.columns.taps and 2 <= g.rows.taps <= 3:
+        return gather_maxima if maxima else gather_averages
+    return NULL

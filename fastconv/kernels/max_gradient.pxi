@@ -1,5 +1,5 @@
-# The gradient of the maxima for any window: to the taps that won.  Those of stride 2 gather
-# (gather.pxi).
+# The gradient of the maxima for any window: to the taps that won.  Those of strides 1 and 2
+# gather (gather.pxi).
 
 cdef void max_planes_backward(Pooling* g, const argmax_t* argmax, Py_ssize_t begin,
                               Py_ssize_t end) noexcept nogil:
@@ -16,6 +16,8 @@ cdef void max_planes_backward(Pooling* g, const argmax_t* argmax, Py_ssize_t beg
             where = argmax + (item * g.rows.outputs + i) * g.columns.outputs
             for j in range(g.columns.outputs):
                 tap = where[j]
+                if tap >= g.rows.taps * g.columns.taps:
+                    continue               # of a maximum that ReLU made zero
                 r = i * g.rows.stride + g.rows.offset \
                     + tap // g.columns.taps * g.rows.dilation
                 s = j * g.columns.stride + g.columns.offset \

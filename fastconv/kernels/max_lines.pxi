@@ -71,6 +71,7 @@ cdef inline void max_strip(const Pooling* g, const int S, const int step, const 
     cdef Py_ssize_t i, h, row, r0, r1, at
     cdef Py_ssize_t H = g.H, W = g.W, OW = g.columns.outputs, offset = g.rows.offset
     cdef int r, s, begin = 0
+    cdef bint relu = g.relu
     cdef bint masked = kind == ASIDE or kind != INSIDE and turns != NULL
     first = vtap(0)                        # tap inside
     if masked:
@@ -108,6 +109,9 @@ cdef inline void max_strip(const Pooling* g, const int S, const int step, const 
             max_with_nan(g, S, step, kind, x + h * W, other + h * W, &strip.sides, turns,
                          r0, r1, &exact, &exact_taken)
             best, taken = exact, exact_taken
+        if relu:
+            taken = vpositive_tap(best, taken, S * S)
+            best = vrelu(best)
         at = i * OW
         vstore_where(y + at, best, low)
         if kind == TWO_MAPS:
@@ -186,6 +190,8 @@ cdef inline void max_windows(const Pooling* g, const int S, const int step,
         look_aside(&strips[1].sides, S, step, 1,
                    max(OW - VL, <Py_ssize_t> 0) * step + g.columns.offset, g.W)
     for item in range(begin, end):
+        if g.blocks == 1:
+            prefetch_planes(g, item, False)
         if knows_narrow(S) and kind == NARROW_MAP:
             max_narrow(g, S, step, NARROW_MAP, wants_argmax, &strips[0], item, item)
         elif knows_narrow(S) and kind == TWO_MAPS:

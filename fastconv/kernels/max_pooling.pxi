@@ -47,6 +47,9 @@ cdef inline void max_column(const Pooling* g, const real* x, Py_ssize_t r0, Py_s
                 vcontest(&best, &taken, load_pixels(row + s * g.columns.dilation,
                                                     g.columns.stride, count),
                          <int> (r * g.columns.taps + s))
+        if g.relu:
+            taken = vpositive_tap(best, taken, <int> (g.rows.taps * g.columns.taps))
+            best = vrelu(best)
         vstore_n(y, best, count)
         if wants_argmax:
             if argmax_t is int:
@@ -61,22 +64,29 @@ cdef inline void max_column(const Pooling* g, const real* x, Py_ssize_t r0, Py_s
 cdef inline void max_rows(const Pooling* g, const real* x, Py_ssize_t i, Py_ssize_t rows,
                           Py_ssize_t r0, Py_ssize_t r1, real* y, argmax_t* argmax,
                           const bint wants_argmax) noexcept nogil:
-    """Any window: vectors of those whose columns lie inside the map, single ones at the sides."""
+    """Any window: vectors of those whose columns lie inside the map, single ones at the sides
+    and where a vector would be almost empty."""
     cdef Py_ssize_t j, k, count, where
     cdef Py_ssize_t step = g.columns.stride
+    cdef Py_ssize_t last = g.last_column
+    if last - g.first_column < (FEW_WINDOWS if step > 2 else 2):
+        last = g.first_column              # else they would be gathered, lane by lane
     cdef real best
     cdef const real* row = x + (i * g.rows.stride + g.rows.offset + r0 * g.rows.dilation) * g.W \
         + g.columns.offset
     for j in range(g.columns.outputs):
-        if g.first_column <= j < g.last_column:
+        if g.first_column <= j < last:
             continue
         for k in range(rows):
             max_window(g, x, i + k, j, r0, r1, &best, &where)
+            if g.relu and not best > 0:
+                where = g.rows.taps * g.columns.taps
+                best = best if is_nan(best) else 0
             y[k * g.columns.outputs + j] = best
             if wants_argmax:
                 argmax[k * g.columns.outputs + j] = <argmax_t> where
-    for j from g.first_column <= j < g.last_column by VL:
-        count = min(<Py_ssize_t> VL, g.last_column - j)
+    for j from g.first_column <= j < last by VL:
+        count = min(<Py_ssize_t> VL, last - j)
         max_column(g, row + j * step, r0, r1, rows, count, y + j, argmax + j, wants_argmax)
 
 

@@ -6,9 +6,15 @@
 
 cdef extern from *:
     """
-    enum { POOL_ROWS = 64 };
+    enum { POOL_ROWS = 64,
+           FEW_WINDOWS = VL / 4,     /* of a row, that are done one by one */
+           PLANE_AHEAD = 16384,     /* elements of a plane that is asked for, at the most */
+           FROM_MEMORY = 1 << 22 }; /* bytes of a map that the L2 does not hold */
     """
     enum: POOL_ROWS
+    enum: FEW_WINDOWS
+    enum: PLANE_AHEAD
+    enum: FROM_MEMORY
 
 cdef struct Pooling:
     const real* x
@@ -19,6 +25,8 @@ cdef struct Pooling:
     Py_ssize_t top, left, bottom, right     # the padding that the average may count
     Py_ssize_t first_column, last_column    # windows whose columns all lie inside the map
     Py_ssize_t planes, blocks               # of POOL_ROWS rows of outputs
+    bint ahead                              # whether planes are asked for ahead of time
+    bint relu                               # of the maximum; one that is not positive has no tap
 
 
 cdef inline Py_ssize_t counted(const Axis* axis, Py_ssize_t i, Py_ssize_t before,
@@ -34,6 +42,26 @@ cdef inline Py_ssize_t rows_counted(const Pooling* g, Py_ssize_t i) noexcept nog
 
 cdef inline Py_ssize_t columns_counted(const Pooling* g, Py_ssize_t j) noexcept nogil:
     return counted(&g.columns, j, g.left, g.right)
+
+
+cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
+                                 const bint backward) noexcept nogil:
+    """Ask for what the plane after next reads and writes, or of large ones the next, where it
+    comes from memory: rows that are no whole vectors keep the hardware from seeing it come."""
+    cdef Py_ssize_t line = 64 // sizeof(real), i
+    cdef Py_ssize_t size = g.H * g.W, outputs = g.rows.outputs * g.columns.outputs
+    cdef Py_ssize_t read = outputs if backward else size
+    cdef Py_ssize_t written = size if backward else outputs
+    plane += 2 if size <= 2048 else 1
+    if not g.ahead or plane >= g.planes:
+        return
+    for i from 0 <= i < read by line:
+        vprefetch(g.x + plane * read + i)
+    for i from 0 <= i < written by line:
+        vprefetch_write(g.y + plane * written + i)
+    if g.argmax != NULL:
+        for i from 0 <= i < outputs by 64:
+            vprefetch(<real*> (<unsigned char*> g.argmax + plane * outputs + i))
 
 
 include "max_pooling.pxi"
@@ -52,21 +80,25 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
     g.last_column = clamp(
         floor_div(W - 1 - g.columns.offset - (g.columns.taps - 1) * g.columns.dilation,
                   g.columns.stride) + 1, g.first_column, OW)
-    g.argmax = NULL
+    g.argmax, g.relu = NULL, False
+    g.ahead = H * W <= PLANE_AHEAD and planes * H * W * <Py_ssize_t> sizeof(real) > FROM_MEMORY
     g.top = g.left = g.bottom = g.right = 0
     g.blocks = (OH + POOL_ROWS - 1) // POOL_ROWS
     return g
 
 
 def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
-               Py_ssize_t part, Py_ssize_t parts, int threads):
-    """Maxima of planes (P, H, W) into (P, OH, OW); argmax is None, uint8 or int32 like y."""
+               bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Maxima of planes (P, H, W) into (P, OH, OW); argmax is None, uint8 or int32 like y.
+
+    With relu a maximum that is not positive has R S for its tap, which is none.
+    """
     cdef Pooling g = pooling(x.shape[0], x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride, pad,
                              dilation)
     cdef unsigned char[:, :, ::1] narrow
     cdef int[:, :, ::1] wide
     cdef task_t task = max_planes_alone
-    g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
+    g.x, g.y, g.relu = &x[0, 0, 0], &y[0, 0, 0], relu
     if argmax is not None:
         if argmax.itemsize == 1:
             narrow = argmax
@@ -90,7 +122,9 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
     if argmax.itemsize == 1:
         narrow = argmax
         g.argmax = <void*> &narrow[0, 0, 0]
-        task = gather_maxima if gathers(&g) else max_backward_uint8
+        task = gathers(&g, True)
+        if task == NULL:
+            task = max_backward_uint8
     else:
         wide = argmax
         g.argmax, task = <void*> &wide[0, 0, 0], max_backward_int32
@@ -128,7 +162,9 @@ def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, st
                              (pad[0][0], pad[1][0]), (1, 1))
     if count_padding:
         (g.top, g.bottom), (g.left, g.right) = pad
+    cdef task_t task = gathers(&g, False)
+    if task == NULL or is_whole_plane(&g):
+        task = average_planes_backward
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     with nogil:
-        run_items(gather_averages if gathers(&g) else average_planes_backward, &g, dx.shape[0],
-                  part, parts, 1, threads)
+        run_items(task, &g, dx.shape[0], part, parts, 1, threads)

@@ -173,29 +173,16 @@ cdef Unfolding unfolding(const real[:, :, :, :] x, const real[::1] col, kernel, 
     return g
 
 
-cdef void join_rows(Unfolding* g) noexcept nogil:
-    """Windows of 1x1, one for each pixel: cut the map into rows of whole vectors instead."""
-    cdef Py_ssize_t pixels = g.H * g.W, width = 16 * VL
-    if g.rows.taps * g.columns.taps > 1 or g.rows.stride * g.columns.stride > 1 \
-            or g.rows.outputs != g.H or g.columns.outputs != g.W or g.rows.offset != 0 \
-            or g.columns.offset != 0 or g.xh != g.W or g.xw != 1:
-        return
-    while width > 0 and pixels % width != 0:
-        width -= VL
-    g.W = width if width > 0 else pixels
-    g.H, g.xh = pixels // g.W, g.W
-    g.rows = window_axis(g.H, g.H, 1, 1, 0, 1)
-    g.columns = window_axis(g.W, g.W, 1, 1, 0, 1)
-
-
 def unfold(const real[:, :, :, :] x, real[::1] col, kernel, stride, pad, dilation,
            Py_ssize_t OH, Py_ssize_t OW, bint book, Py_ssize_t part, Py_ssize_t parts,
            int threads):
     """im2col: x (N, C, H, W) of any strides to col in the book's layout, or in planes."""
     cdef Unfolding g = unfolding(x, col, kernel, stride, pad, dilation, OH, OW)
     with nogil:
-        if book and tiles_fit(&g):
-            join_rows(&g)
+        if book and is_transposition(&g):
+            run_items(unfold_pixels, &g, g.N * ((g.H * g.W + VL - 1) // VL), part, parts, 1,
+                      threads)
+        elif book and tiles_fit(&g):
             run_items(unfold_tiles, &g, g.N * g.rows.outputs, part, parts, 1, threads)
         elif book:
             run_items(unfold_book, &g, g.N * OH, part, parts, 1, threads)
@@ -210,8 +197,10 @@ def fold(const real[::1] col, real[:, :, :, ::1] dx, kernel, stride, pad, dilati
     """col2im: from the book's layout into dx; from planes, added to what dx holds."""
     cdef Unfolding g = unfolding(dx, col, kernel, stride, pad, dilation, OH, OW)
     with nogil:
-        if book and tiles_fit(&g):
-            join_rows(&g)
+        if book and is_transposition(&g):
+            run_items(fold_pixels, &g, g.N * ((g.H * g.W + VL - 1) // VL), part, parts, 1,
+                      threads)
+        elif book and tiles_fit(&g):
             run_items(fold_tiles, &g, g.N * g.channel_blocks, part, parts, 1, threads)
         elif book:
             run_items(fold_book, &g, g.N * g.H, part, parts, 1, threads)

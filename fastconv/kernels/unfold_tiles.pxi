@@ -35,8 +35,6 @@ cdef inline void unfold_tile(const Unfolding* g, const int step, const Sides* at
             if row_inside(g, i, r, &row):
                 x = g.x + n * g.xn + c * g.xc + row * g.xh + column
                 for s in range(S):
-                    if R == 1 and S == 1:  # the lines of the next tile: every channel has its own
-                        vprefetch(x + VL)
                     if step == 1:
                         block[t + s] = vload(x + s) if inside else vload_where(x + s, at.loaded[s])
                     elif inside:
@@ -111,7 +109,6 @@ cdef struct Landing:
     lanes_t first, second, third
     lanes_t low[MOST_TAPS]
     lanes_t high[MOST_TAPS]
-    bint alone                             # windows of 1x1, one for each element
 
 
 cdef inline void add_run(const Landing* at, const int step, const vreal* taps, Py_ssize_t S,
@@ -122,10 +119,6 @@ cdef inline void add_run(const Landing* at, const int step, const vreal* taps, P
     cdef vreal a, b
     cdef Py_ssize_t s
     cdef int t
-    if at.alone:
-        vprefetch_write(dx - VL)           # of the tile to come
-        vstore_where(dx, vzero() + taps[0], at.first)
-        return
     a = vload_where(dx, at.first)
     b = vload_where(dx + VL, at.second) if step == 2 or S > 1 else vzero()
     if step == 1:
@@ -199,17 +192,14 @@ cdef void fold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
     cdef const real* col
     cdef Landing at
     cdef int t
-    at.alone = g.rows.taps == 1 and g.columns.taps == 1 and g.rows.stride == 1 \
-        and g.columns.stride == 1
     for t in range(MOST_TAPS):
         at.low[t], at.high[t] = lanes_between(t, VL), lanes_between(0, t)
     for item in range(begin, end):
         n = item // g.channel_blocks
         first = item % g.channel_blocks * g.C // g.channel_blocks
         last = (item % g.channel_blocks + 1) * g.C // g.channel_blocks
-        if not at.alone:
-            memset(<real*> g.x + (n * g.C + first) * g.H * g.W, 0,
-                   (last - first) * g.H * g.W * sizeof(real))
+        memset(<real*> g.x + (n * g.C + first) * g.H * g.W, 0,
+               (last - first) * g.H * g.W * sizeof(real))
         for i in range(g.rows.outputs - 1, -1, -1):
             j = ceil_div(g.columns.outputs, VL) * VL
             while j > 0:
@@ -219,3 +209,66 @@ cdef void fold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
                     fold_tile(g, 1, n, first, last, i, j, &at, col)
                 else:
                     fold_tile(g, 2, n, first, last, i, j, &at, col)
+
+
+# Windows of 1x1, one for each pixel: a transposition, in blocks of VL x VL.
+
+cdef bint is_transposition(const Unfolding* g) noexcept nogil:
+    return g.rows.taps * g.columns.taps == 1 and g.rows.stride * g.columns.stride == 1 \
+        and g.rows.outputs == g.H and g.columns.outputs == g.W and g.rows.offset == 0 \
+        and g.columns.offset == 0 and g.xh == g.W and g.xw == 1
+
+
+cdef inline void transpose_block(const bint sums, const real* from_, Py_ssize_t step,
+                                 Py_ssize_t rows, Py_ssize_t columns, real* to,
+                                 Py_ssize_t to_step) noexcept nogil:
+    """to[c][r] = from[r][c] for up to VL rows and columns; sums begin at +0."""
+    cdef vreal block[VL]
+    cdef int k
+    if rows >= VL and columns >= VL:
+        for k in range(VL):
+            block[k] = vload(from_ + k * step)
+        vtranspose(block)
+        for k in range(VL):
+            vstore(to + k * to_step, vzero() + block[k] if sums else block[k])
+        return
+    for k in range(VL):
+        block[k] = vload_n(from_ + k * step, columns) if k < rows else vzero()
+    vtranspose(block)
+    for k in range(VL):
+        if k < columns:
+            vstore_n(to + k * to_step, vzero() + block[k] if sums else block[k], rows)
+
+
+cdef void unfold_pixels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (image, VL pixels)."""
+    cdef const Unfolding* g = <const Unfolding*> args
+    cdef Py_ssize_t item, p, c, pixels = g.H * g.W, pieces = (pixels + VL - 1) // VL
+    cdef const real* x
+    cdef real* col
+    cdef int k
+    for item in range(begin, end):
+        p = item % pieces * VL
+        x = g.x + item // pieces * g.xn + p
+        col = g.col + (item // pieces * pixels + p) * g.C
+        for c from 0 <= c < g.C by VL:
+            for k in range(VL):            # the lines of the next item: each channel has its own
+                vprefetch(x + (c + k) * g.xc + VL)
+            transpose_block(False, x + c * g.xc, g.xc, g.C - c, pixels - p, col + c, g.C)
+
+
+cdef void fold_pixels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (image, VL pixels)."""
+    cdef const Unfolding* g = <const Unfolding*> args
+    cdef Py_ssize_t item, p, c, pixels = g.H * g.W, pieces = (pixels + VL - 1) // VL
+    cdef const real* col
+    cdef real* x
+    cdef int k
+    for item in range(begin, end):
+        p = item % pieces * VL
+        x = <real*> g.x + item // pieces * g.xn + p
+        col = g.col + (item // pieces * pixels + p) * g.C
+        for c from 0 <= c < g.C by VL:
+            for k in range(VL):
+                vprefetch_write(x + (c + k) * g.xc + VL)
+            transpose_block(True, col + c, g.C, pixels - p, g.C - c, x + c * g.xc, g.xc)

@@ -65,6 +65,7 @@ cdef extern from "vec.h":
     void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_taps(vreal* best, vmask* taken, vreal value, vmask taps) noexcept nogil
     lanes_t vunordered(vreal a, vreal b) noexcept nogil
+    vmask vpositive_tap(vreal best, vmask taken, int none) noexcept nogil
     void vstore_bytes(unsigned char*, vmask taken, Py_ssize_t n) noexcept nogil
     void vstore_bytes_where(unsigned char*, vmask taken, lanes_t) noexcept nogil
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil

@@ -347,6 +347,18 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
     return taken;
 #endif
 }
+/* The winner where the maximum is greater than 0, elsewhere `none` (where it is NaN too). */
+FC_INLINE vmask vpositive_tap(vreal best, vmask taken, int none) {
+#ifdef FC_512
+    return (vmask)FC_TAPS((__m512i)vtap(none), FC_M(FC_CMP(cmp)((fc_v)best, (fc_v)vzero(), _CMP_GT_OQ)),
+                          (__m512i)taken);
+#elif FC_BYTES
+    vmask positive = best > vzero();
+    return (taken & positive) | (vtap(none) & ~positive);
+#else
+    return best > 0 ? taken : none;
+#endif
+}
 /* acc + a where the winner is `tap`; acc elsewhere. */
 FC_INLINE vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) {
 #if defined(FC_512) && !defined(FC_DOUBLE)

@@ -106,22 +106,19 @@ class Dense(Layer):
         return weight.packed("dense", functional.prepare_dense)  # type: ignore[no-any-return]
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
-        """Return the packed weight and, for the backward pass, the sum of its gradient.
+        """Return the packed weight, panels of units as wide as a vector register.
 
-        Both are panels of units as wide as a vector register.
+        A call on plain weights packs none, and no gradient needs temporary memory.
         """
         (spec,) = specs
         g = Conv2DGeometry.make(
             "Dense", (batch, spec.size, 1, 1), (self.units, spec.size, 1, 1), 1, 0, 1, 1
         )
         dtype = np.dtype(spec.dtype)
-        lanes = kernels.lanes(dtype)
-        panels = g.packed_bytes(dtype.itemsize, lanes)
-        packed = g.packed_backward_bytes(dtype.itemsize, lanes)
-        sums = panels if batch else 0
         return LayerCosts(
-            packed=panels,
+            packed=g.packed_bytes(dtype.itemsize, kernels.lanes(dtype)),
+            together=0,
             multiply_adds=g.multiply_adds,
             keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
-            backward=PassCosts(sums, packed, max(packed, sums)) if training else None,
+            backward=PassCosts() if training else None,
         )

@@ -50,6 +50,8 @@ class MaxPool2D(Layer):
     example_config = {"pool_size": 2}
     example_shapes = ((16, 28, 28),)
     new_gradients = True
+    #: "relu" where the layer stands for itself and the ReLU behind it; no setting.
+    activation: str | None = None
 
     def __init__(
         self,
@@ -74,8 +76,11 @@ class MaxPool2D(Layer):
         """Return y (N, C, OH, OW) for x (N, C, H, W)."""
         (x,) = xs
         if not ctx.needs(0):
-            return cast(np.ndarray, functional.max_pool2d(x, self.window.kernel, **self._options))
-        y, argmax = functional.max_pool2d_argmax(x, self.window.kernel, **self._options)
+            y = cast(np.ndarray, functional.max_pool2d(x, self.window.kernel, **self._options))
+            return functional.relu(y, out=y) if self.activation else y
+        y, argmax = functional.max_pool2d_argmax(
+            x, self.window.kernel, activation=self.activation, **self._options
+        )
         ctx.save(argmax, x.shape)
         return y
 
@@ -90,7 +95,7 @@ class MaxPool2D(Layer):
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return, in training, the places of the maxima."""
-        position = 1 if self.window.taps <= 256 else 4
+        position = 1 if self.window.taps + bool(self.activation) <= 256 else 4
         outputs = batch * self.infer(*specs).size
         return LayerCosts(saved=position * outputs if training else 0)
 

@@ -131,6 +131,9 @@ def make_plan(
         counted.add(op.name)
         own_array = tally.sizes[op.target] if tally.owner[op.target] == op.target else 0
         back = cost.backward or cost if training else cost
+        lent = program.allowances[at].lends
+        # some layers read plain weights as they are
+        packed = [one.packed for one in (cost, back) if one.temporary or not lent]
         nodes.append(
             PlannedNode(
                 id=_id(schedule, at),
@@ -142,8 +145,8 @@ def make_plan(
                 rows=rows[at],
                 activations=rows[at] * own_array,
                 workspace=max(cost.workspace, back.workspace),
-                packed=max(cost.packed, back.packed),
-                lent=program.allowances[at].lends,
+                packed=max(packed, default=0),
+                lent=lent,
                 saved=cost.saved if training else 0,
                 live=live[at],
                 recomputed=again[at],

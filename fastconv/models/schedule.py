@@ -15,9 +15,9 @@ from fastconv.models.graph import Graph, Step
 
 __all__ = ["Operation", "Schedule", "schedule"]
 
-# Layers with `activation="relu"`, which compute the same bits as the layer and ReLU after it.
-_FUSED = ("fastconv.Conv2D.v1", "fastconv.Dense.v1")
 _RELU, _MAX = "fastconv.ReLU.v1", "fastconv.MaxPool2D.v1"
+# Layers with `activation="relu"`, which compute the same bits as the layer and ReLU after it.
+_FUSED = ("fastconv.Conv2D.v1", "fastconv.Dense.v1", _MAX)
 # Layers whose output is a new array, which their backward pass does not read.
 _OVERWRITTEN = (
     _MAX,
@@ -37,7 +37,7 @@ class Operation:
     layer : Layer
         What is called: the layer of the last step, or one that stands for all steps.
     steps : tuple of Step
-        The step it computes; two where a convolution computes the ReLU behind it.
+        The step it computes; two where a layer computes the ReLU behind it.
     sources, target : numbers of values
     drops : tuple of int
         The values that nobody reads later.
@@ -105,8 +105,8 @@ def schedule(
     outputs : sequence of int
         Numbers of the values asked for; steps they do not need are left out.
     merge : bool
-        Whether ReLU is computed by the convolution or dense layer before it where nobody else
-        reads what is between: the same bits, one array less.
+        Whether ReLU is computed by the convolution, dense layer or max pooling before it where
+        nobody else reads what is between: the same bits, one array less.
     training : bool
         Whether a backward pass follows; max pooling then comes before the ReLU it follows.
     """
@@ -146,7 +146,7 @@ def schedule(
             target,
             tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in outputs),
             target - first,
-            merge and _may_overwrite(done[-1], steps, readers, kinds),
+            merge and len(done) == 1 and _may_overwrite(done[0], steps, readers, kinds),
         )
         for at, (layer, done, sources, target) in enumerate(calls)
     )
@@ -187,7 +187,7 @@ def _merges(steps: dict[int, Step], readers: dict[int, int], kinds: Kinds) -> di
             and readers[source] == 1
             and kinds[type(step.layer)] == _RELU
             and kinds[type(before.layer)] in _FUSED
-            and before.layer.config["activation"] is None
+            and before.layer.config.get("activation") is None
         ):
             merged[target] = source
     return merged

@@ -129,6 +129,14 @@ def _answers(outputs: Array) -> int:
     return max(1, outputs.size // max(1, outputs.shape[1]))
 
 
+def _at_labels(labels: Array) -> tuple[Array, ...]:
+    """Return the index of the elements (N, ...) of outputs (N, K, ...) that `labels` name."""
+    if labels.ndim == 1:
+        return np.arange(len(labels)), labels
+    grid: tuple[Array, ...] = np.indices(labels.shape, sparse=True)
+    return grid[0], labels, *grid[1:]
+
+
 @registry.losses.register("softmax_cross_entropy")
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of logits: ``-sum(t * log(softmax(y)))``, averaged.
@@ -160,10 +168,10 @@ class SoftmaxCrossEntropy(Loss):
         logs = functional.log_softmax(outputs, axis=1)
         gradient = np.exp(logs)
         if labels:
-            where = np.expand_dims(targets, 1)
-            at_label = np.take_along_axis(logs, where, axis=1)
+            where = _at_labels(targets)
+            at_label = logs[where]
             total = at_label.sum(dtype=np.float64)
-            np.put_along_axis(gradient, where, np.expm1(at_label), axis=1)
+            gradient[where] = np.expm1(at_label)
         else:
             # A share of zero counts nothing, even where the logarithm is minus infinity.
             terms = np.multiply(targets, logs, out=np.zeros_like(logs), where=targets != 0)
@@ -210,11 +218,11 @@ class CrossEntropy(Loss):
         answers = _answers(outputs)
         floor = np.finfo(outputs.dtype).tiny
         if labels:
-            where = np.expand_dims(targets, 1)
-            at_label = np.maximum(np.take_along_axis(outputs, where, axis=1), floor)
+            where = _at_labels(targets)
+            at_label = np.maximum(outputs[where], floor)
             total = np.log(at_label).sum(dtype=np.float64)
             gradient = np.zeros(outputs.shape, outputs.dtype)
-            np.put_along_axis(gradient, where, (-1.0 / answers) / at_label, axis=1)
+            gradient[where] = (-1.0 / answers) / at_label
         else:
             probabilities = np.maximum(outputs, floor)
             total = (targets * np.log(probabilities)).sum(dtype=np.float64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import functional, reference
 from fastconv.testing import assert_bits_equal
 
 DTYPES = ["float32", "float64"]
-SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 13, 14, 15, 16, 17, 28, 31, 32, 33, 64, 65, 100]
+SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 13, 14, 15, 16, 17, 28, 31, 32, 33, 64, 65, 100, 113, 129, 257]
 
 
 def check(rows, inputs, units, dtype, integers):
@@ -37,9 +38,68 @@ def test_every_tail_equals_the_reference(size, dtype, integers):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(100, 4320, 100), (1, 1000, 257), (7, 2049, 1)])
+@pytest.mark.parametrize(
+    "shape", [(100, 4320, 100), (1, 1000, 257), (7, 2049, 1), (300, 129, 130), (20, 300, 1030)]
+)
 def test_large_products_equal_the_reference(shape, dtype, integers):
     check(*shape, dtype, integers)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(37, 531, 45), (257, 40, 10), (130, 1100, 35), (9, 33, 1030)])
+def test_the_order_of_the_sums_is_that_of_a_1x1_convolution(shape, dtype, normal):
+    """Samples are the pixels of one image; on data that would show another order."""
+    (rows, inputs, units) = shape
+    x, weight, bias = (normal(s, dtype) for s in ((rows, inputs), (units, inputs), (units,)))
+    dy = normal((rows, units), dtype)
+    image, dimage = x.T[None, :, None], dy.T[None, :, None]
+    kernel = weight[:, :, None, None]
+    y = fastconv.conv2d(image, kernel, bias, algorithm="direct")[0, :, 0].T
+    assert not np.array_equal(y, x @ weight.T + bias)
+    right = fastconv.conv2d_backward(dimage, image, kernel, algorithm="direct")
+    right = right[0][0, :, 0].T, right[1][:, :, 0, 0], right[2]
+    packed = functional.prepare_dense(weight)
+    for threads in (1, 2, 5):
+        fastconv.set_num_threads(threads)
+        try:
+            assert_bits_equal(functional.dense(x, weight, bias), np.ascontiguousarray(y))
+            assert_bits_equal(functional.dense(x, packed, bias), np.ascontiguousarray(y))
+            found = functional.dense_backward(dy, x, weight)
+        finally:
+            fastconv.set_num_threads(None)
+        for gradient, expected in zip(found[:2], right[:2], strict=True):
+            assert_bits_equal(gradient, np.ascontiguousarray(expected))
+        total = np.zeros(units, dtype)
+        for row in dy:
+            total += row
+        assert_bits_equal(found[2], total)
+
+
+LAYOUTS = {
+    "Fortran": np.asfortranarray,
+    "reversed": lambda a: a[::-1, ::-1].copy()[::-1, ::-1],
+    "every other": lambda a: np.repeat(np.repeat(a, 2, axis=0), 2, axis=1)[::2, ::2],
+    "wide rows": lambda a: np.pad(a, ((0, 0), (3, 2)))[:, 3:-2],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layouts_give_the_same_bits(layout, dtype, normal):
+    x, weight, dy = normal((37, 150), dtype), normal((45, 150), dtype), normal((37, 45), dtype)
+    right = functional.dense(x, weight), *functional.dense_backward(dy, x, weight)
+    x, weight, dy = (LAYOUTS[layout](a) for a in (x, weight, dy))
+    found = functional.dense(x, weight), *functional.dense_backward(dy, x, weight)
+    for one, other in zip(found, right, strict=True):
+        assert_bits_equal(one, other)
+
+
+def test_no_temporary_bytes(normal):
+    x, weight, dy = normal((37, 150)), normal((45, 150)), normal((37, 45))
+    with fastconv.memory.track() as used:
+        functional.dense(x, weight)
+        functional.dense_backward(dy, x, weight)
+    assert (used.workspace_peak, used.packed, used.copies) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("needs", [(), ("x",), ("weight",), ("bias",), ("weight", "bias")])

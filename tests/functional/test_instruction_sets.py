@@ -23,6 +23,7 @@ KERNELS = [
     "test_gradient_tiles.py",
     "test_borders.py",
     "test_pooling.py",
+    "test_pooling_training.py",
     "test_unfold.py",
     "test_dense.py",
     "test_geometries.py",

@@ -92,6 +92,30 @@ def test_signatures_are_the_books():
     assert names == ["col", "input_shape", "filter_h", "filter_w", "stride", "pad"]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", [1, 3, 4, 7, 8, 9, 15, 16, 17, 33, 64])
+def test_one_by_one_transposes(channels, dtype, integers):
+    for shape in (
+        (2, channels, 3, 5),
+        (1, channels, 4, 4),
+        (1, channels, 1, 1),
+        (2, channels, 5, 7),
+    ):
+        x = integers(shape, dtype) * x_sign(shape)
+        col = fastconv.im2col(x, 1, 1)
+        assert_bits_equal(col, x.transpose(0, 2, 3, 1).reshape(-1, channels).copy())
+        cropped = np.pad(x, ((0, 0), (0, 0), (0, 0), (0, 3)))[..., :-3]
+        assert_bits_equal(fastconv.im2col(cropped, 1, 1), col)
+        image = fastconv.col2im(col, shape, 1, 1)
+        assert_bits_equal(image, reference.col2im(col, shape, 1, 1))
+        assert not np.signbit(image[image == 0]).any()  # a sum of one, which begins at +0
+
+
+def x_sign(shape):
+    """1 and -1 in turn, so that zeros have both signs."""
+    return np.where(np.arange(np.prod(shape)) % 2, -1, 1).reshape(shape).astype(np.int8)
+
+
 def test_one_by_one_is_a_copy(integers):
     """What is returned never shares memory with the input."""
     x = integers((1, 1, 4, 4))

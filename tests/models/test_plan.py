@@ -33,6 +33,18 @@ def test_the_plan_of_a_row():
     assert conv.algorithm and conv.why
 
 
+def test_dense_layers_pack_nothing_in_training():
+    net = book()
+    dense = [node for node in net.plan(10).nodes if node.layer.startswith("Dense")]
+    assert len(dense) == 2 and all(node.packed >= 4 * node.parameters // 2 for node in dense)
+    for plan in (net.plan(10, training=True), net.plan(10, memory_limit="1 MiB")):
+        dense = [n for n in plan.nodes if n.layer.startswith("Dense") and n.lent]
+        assert dense and all(node.packed == node.workspace == 0 for node in dense)
+    net.freeze("dense*")  # weights that do not change are packed once
+    dense = [n for n in net.plan(10, training=True).nodes if n.layer.startswith("Dense")]
+    assert all(node.packed and not node.workspace for node in dense)
+
+
 def test_a_plan_as_text_and_as_plain_values():
     plan = book().plan(2, workspace_limit="1 MiB")
     text = str(plan)

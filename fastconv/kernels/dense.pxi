@@ -1,0 +1,243 @@
+# The matrix products of dense layers, y[p][l] = sum of a[p][k] * b[k][l], without packed weights.
+#
+#              lanes l: a panel of LANES              A chunk of at most DEPTH terms of b is laid
+#            +-----------+-----------+                out on the stack, rows of LANES, and serves
+#    pixel 0 | acc[0][0] | acc[0][1] |                all tiles of PRODUCT_PIXELS pixels.  Short
+#    pixel 1 | acc[1][0] | acc[1][1] |   += a * b     sums leave room for neighbouring panels, so
+#       ...  |           |           |                that rows of y are written in longer runs.
+#            +-----------+-----------+
+#
+#              pixels p    lanes l    terms k
+#   forward    samples     units      features        b is transposed on its way to the stack
+#   of x       samples     features   units
+#   of weight  units       features   samples
+#
+# A block of the sum that is longer than a chunk waits in `acc` between its chunks; blocks are
+# added to y, which begins at +0, in order.
+
+cdef extern from *:
+    """
+    enum { DEPTH = 128, PRODUCT_PIXELS = 8 * TILE, PRODUCT_PANELS = 8 };
+    """
+    enum: DEPTH                            # rows of b on the stack: 16 KiB
+    enum: PRODUCT_PIXELS                   # whose sums may wait: 14 KiB at the most
+    enum: PRODUCT_PANELS
+
+cdef struct Product:
+    const real* a
+    const real* b
+    const real* bias                       # of each lane, or NULL
+    real* y                                # lanes are neighbours
+    Py_ssize_t pixels, lanes, terms
+    Py_ssize_t ap, ak, bk, bl, yp          # strides in elements
+    Py_ssize_t block                       # terms of a block at the most
+    bint even                              # whether blocks are of nearly equal length, or full
+    bint relu
+    Py_ssize_t panels, pixel_blocks        # panels of an item; how the pixels are cut
+
+cdef struct Ending:
+    # what becomes of a sum
+    real* y                                # NULL: it waits
+    Py_ssize_t step                        # from one pixel to the next
+    Py_ssize_t ahead                       # to what is asked for: a short sum is over too soon
+    Py_ssize_t lanes
+    const real* bias
+    bint first, last, relu                 # block of the sum
+
+
+cdef inline void product_tile(const int pixels, const int vectors, const real* a, Py_ssize_t ap,
+                              Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
+                              vreal* waiting, const Ending* to) noexcept nogil:
+    cdef vreal acc[TILE * NV]
+    cdef vreal weights[NV]
+    cdef vreal pixel, value
+    cdef real* y
+    cdef Py_ssize_t k
+    cdef int p, v
+    if to.y != NULL:
+        for p in range(pixels):
+            vprefetch_write(to.y + p * to.step + to.ahead)
+            vprefetch_write(to.y + p * to.step + to.ahead + VL)
+    if resume:
+        for p in range(pixels * vectors):
+            acc[p] = waiting[p]
+    else:
+        for p in range(pixels * vectors):
+            acc[p] = vzero()
+    for k in range(terms):
+        for v in range(vectors):
+            weights[v] = vload(rows + v * VL)
+        for p in range(pixels):
+            pixel = vset1(a[p * ap])
+            for v in range(vectors):
+                acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+        a = a + ak
+        rows = rows + LANES
+    if to.y == NULL:
+        for p in range(pixels * vectors):
+            waiting[p] = acc[p]
+        return
+    for p in range(pixels):
+        for v in range(vectors):
+            y = to.y + p * to.step + v * VL
+            if to.first:
+                value = vzero() + acc[p * vectors + v]
+            else:
+                value = vload_n(y, to.lanes - v * VL) + acc[p * vectors + v]
+            if to.last:
+                value = value + (vload_n(to.bias + v * VL, to.lanes - v * VL)
+                                 if to.bias != NULL else vzero())
+                if to.relu:
+                    value = vrelu(value)
+            vstore_n(y, value, to.lanes - v * VL)
+
+
+cdef inline void product_widths(const int vectors, int pixels, const real* a, Py_ssize_t ap,
+                                Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
+                                vreal* waiting, const Ending* to) noexcept nogil:
+    """A tile of up to TILE pixels; the widths a target lacks are compiled out."""
+    if TILE >= 14 and pixels == 14:
+        product_tile(14, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 13 and pixels == 13:
+        product_tile(13, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 12 and pixels == 12:
+        product_tile(12, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 11 and pixels == 11:
+        product_tile(11, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 10 and pixels == 10:
+        product_tile(10, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 9 and pixels == 9:
+        product_tile(9, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 8 and pixels == 8:
+        product_tile(8, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif TILE >= 7 and pixels == 7:
+        product_tile(7, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif pixels == 6:
+        product_tile(6, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif pixels == 5:
+        product_tile(5, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif pixels == 4:
+        product_tile(4, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif pixels == 3:
+        product_tile(3, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    elif pixels == 2:
+        product_tile(2, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+    else:
+        product_tile(1, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+
+
+cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t terms,
+                       Py_ssize_t lanes, real* rows) noexcept nogil:
+    """rows[k][LANES] = b[k][l], zero in those of the vectors in use that have no lane."""
+    cdef vreal block[VL]
+    cdef Py_ssize_t k, l, i
+    for l from 0 <= l < min(lanes, <Py_ssize_t> LANES) by VL:
+        if bl == 1:
+            for k in range(terms):
+                vprefetch(b + k * bk + l + LANES)  # of the next item
+                vstore(rows + k * LANES + l, vload_n(b + k * bk + l, lanes - l))
+        elif bk == 1:
+            for k from 0 <= k < terms by VL:
+                for i in range(VL):
+                    block[i] = vload_n(b + (l + i) * bl + k, terms - k) if l + i < lanes \
+                        else vzero()
+                vtranspose(block)
+                for i in range(VL):
+                    if k + i < terms:
+                        vstore(rows + (k + i) * LANES + l, block[i])
+        else:
+            for k in range(terms):
+                vstore(rows + k * LANES + l, vload_strided(b + k * bk + l * bl, bl, lanes - l))
+
+
+cdef inline Py_ssize_t block_end(const Product* g, Py_ssize_t index) noexcept nogil:
+    """Where block `index` of the sum ends."""
+    cdef Py_ssize_t blocks
+    if g.even:
+        blocks = (g.terms + g.block - 1) // g.block
+        return (index + 1) * g.terms // blocks
+    return min((index + 1) * g.block, g.terms)
+
+
+cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (panels, block of pixels), the last the faster."""
+    cdef const Product* g = <const Product*> args
+    cdef real rows[DEPTH * LANES]
+    cdef vreal waiting[PRODUCT_PIXELS * NV]
+    cdef Ending to
+    cdef Py_ssize_t item, top, pixels, pieces, piece, first, lane, panel, panels
+    cdef Py_ssize_t k, terms, block, stop, row, at
+    cdef const real* a
+    cdef const real* panel_rows
+    cdef bint resume
+    cdef int count
+    to.step, to.relu = g.yp, g.relu
+    for item in range(begin, end):
+        top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
+        pixels = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
+        pieces = (pixels + TILE - 1) // TILE
+        lane = item // g.pixel_blocks * g.panels * LANES
+        to.ahead = 2 * LANES if g.panels > 1 else 0
+        panels = min(g.panels, (g.lanes - lane + LANES - 1) // LANES)
+        k, block, stop, resume = 0, 0, block_end(g, 0), False
+        while k < g.terms:
+            terms = min(stop - k, <Py_ssize_t> DEPTH)
+            for panel in range(panels):    # more than one only where a chunk is the whole sum
+                lay_out_rows(g.b + k * g.bk + (lane + panel * LANES) * g.bl, g.bk, g.bl, terms,
+                             g.lanes - lane - panel * LANES, rows + panel * terms * LANES)
+            to.first, to.last = block == 0, k + terms == g.terms
+            for piece in range(pieces):    # of nearly equal width
+                first = piece * pixels // pieces
+                count = <int> ((piece + 1) * pixels // pieces - first)
+                a = g.a + (top + first) * g.ap + k * g.ak
+                if g.ak == 1 and g.lanes <= VL:
+                    # few products for a number of a: ask for the rows of the next tile
+                    for row in range(count):
+                        for at from 0 <= at < terms by 64 // sizeof(real):
+                            vprefetch(a + (count + row) * g.ap + at)
+                for panel in range(panels):
+                    panel_rows = rows + panel * terms * LANES
+                    to.lanes = g.lanes - lane - panel * LANES
+                    to.bias = g.bias + g.lanes - to.lanes if g.bias != NULL else NULL
+                    to.y = NULL
+                    if k + terms == stop:
+                        to.y = g.y + (top + first) * g.yp + g.lanes - to.lanes
+                    if to.lanes <= VL:     # a second vector would multiply zeros
+                        product_widths(1, count, a, g.ap, g.ak, panel_rows, terms, resume,
+                                       waiting + first * NV, &to)
+                    else:
+                        product_widths(NV, count, a, g.ap, g.ak, panel_rows, terms, resume,
+                                       waiting + first * NV, &to)
+            k += terms
+            resume = k < stop
+            if not resume:
+                block += 1
+                stop = block_end(g, block)
+
+
+def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
+                   real[:, ::1] y, Py_ssize_t block, bint relu, Py_ssize_t part, Py_ssize_t parts,
+                   int threads):
+    """y (P, L) = a (P, K) b (K, L) + bias, in blocks of `block` terms; with 0 in the chunks of
+    the gradient of the weights."""
+    cdef Product g
+    cdef Py_ssize_t columns
+    g.a, g.b, g.y = &a[0, 0], &b[0, 0], &y[0, 0]
+    g.bias = NULL
+    if bias is not None:
+        g.bias = &bias[0]
+    g.pixels, g.terms, g.lanes = a.shape[0], a.shape[1], b.shape[1]
+    g.ap, g.ak = a.strides[0] // <Py_ssize_t> sizeof(real), a.strides[1] // <Py_ssize_t> sizeof(real)
+    g.bk, g.bl = b.strides[0] // <Py_ssize_t> sizeof(real), b.strides[1] // <Py_ssize_t> sizeof(real)
+    g.yp, g.relu, g.even = y.shape[1], relu, block == 0
+    g.block = CHUNK if g.even else block
+    columns = (g.lanes + LANES - 1) // LANES
+    g.panels = 1
+    if g.terms <= min(g.block, <Py_ssize_t> DEPTH):
+        g.panels = clamp(DEPTH // g.terms, 1, PRODUCT_PANELS)
+    columns = (columns + g.panels - 1) // g.panels
+    g.pixel_blocks = max((g.pixels + PRODUCT_PIXELS - 1) // PRODUCT_PIXELS,
+                         min((2 * threads + columns - 1) // columns if threads > 1 else 1,
+                             (g.pixels + TILE - 1) // TILE))
+    with nogil:
+        run_items(multiply_items, &g, columns * g.pixel_blocks, part, parts, 1, threads)
