@@ -116,7 +116,9 @@ class BuildKernels(build_ext):
         left_out: dict[str, str] = {}
         tuning = [f for f in TUNING_FLAGS if unix and not self.refusal((f,), "int x;")]
         if SANITIZE:
-            tuning = ["-O1", "-g", "-fsanitize=address,undefined", "-ffp-contract=fast"]
+            # GCC contracts products and sums, on which equal bits rest, in its expensive passes
+            tuning = ["-O1", "-g", "-fsanitize=address,undefined", "-ffp-contract=fast",
+                      "-fexpensive-optimizations"]  # fmt: skip
         for target in TARGETS:
             if not unix:
                 reason = "" if target.name == "baseline" else "needs GCC or Clang"
