@@ -10,9 +10,12 @@
 
 cdef extern from *:
     """
-    enum { ANY_TAPS = 4 };
+    enum { ANY_TAPS = 4,
+           /* with 16 registers and no fused multiply-add a sum would go through memory */
+           THREE_TAPS = TILE >= 12 || VL * sizeof(real) >= 32 };
     """
     enum: ANY_TAPS                         # a kind of tile, see Edges
+    enum: THREE_TAPS                       # whether there are others
 
 cdef struct Edges:
     # numbers of neighbouring taps that two pixels at the left miss, that one misses, that all
@@ -106,13 +109,13 @@ cdef inline void edge_kinds(const int pixels, const int vectors, const real* x,
                             Py_ssize_t step, const real* w, Py_ssize_t panel, const Nest* nest,
                             const Edges* edges, vreal* total) noexcept nogil:
     """The tile of the kind that `edges` names."""
-    if edges.kind == 0:
+    if TILE >= 12 and edges.kind == 0:
         edge_tile(pixels, vectors, 0, x, step, w, panel, nest, edges, total)
-    elif edges.kind == 1:
+    elif THREE_TAPS and edges.kind == 1:
         edge_tile(pixels, vectors, 1, x, step, w, panel, nest, edges, total)
-    elif edges.kind == 2:
+    elif THREE_TAPS and edges.kind == 2:
         edge_tile(pixels, vectors, 2, x, step, w, panel, nest, edges, total)
-    elif edges.kind == 3:
+    elif THREE_TAPS and edges.kind == 3:
         edge_tile(pixels, vectors, 3, x, step, w, panel, nest, edges, total)
     else:
         edge_tile(pixels, vectors, ANY_TAPS, x, step, w, panel, nest, edges, total)

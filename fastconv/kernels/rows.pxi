@@ -73,7 +73,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int pixels
     cdef int run = 0           # outputs that are summed and wait to be stored together
     cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
-    cdef bint three = step == 1 and c.columns.dilation * c.xw == 1
+    cdef bint three = THREE_TAPS and step == 1 and c.columns.dilation * c.xw == 1
     cdef bint last, planes
     cdef const real* ahead
     cdef Py_ssize_t done, tiles = (bottom - top) * pieces
@@ -117,7 +117,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                     narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
                 elif vectors == 1:
                     slim_edges(pixels, xb, step, wb, &nest, &edges, total)
-                elif TILE < 12 and edges.middle == c.S and edges.kind == ANY_TAPS:
+                elif TILE < 12 and edges.middle == c.S:
                     # steps are so few cycles that the loops around them count
                     nest.n3 = c.S
                     wide_tile(pixels, xb, step, wb, &nest, total)
