@@ -208,13 +208,13 @@ cdef void store_tile(const Destination* to, const vreal* total, int pixels, int 
 
 
 cdef inline bint planes_collide(const Destination* to) noexcept nogil:
-    """Whether channels begin at nearly the same place of a page, or of a quarter of one.
+    """Whether channels begin at nearly the same place of a page, or of half of one.
 
     Their lines share the sets of the L1 then, and a tile writes to more channels than those
     have ways: lines that were asked for have left again when they are written.
     """
-    cdef Py_ssize_t bytes = to.channel * <Py_ssize_t> sizeof(real) % 1024
-    return to.pixel == 1 and (bytes < 64 or bytes > 1024 - 64)
+    cdef Py_ssize_t bytes = to.channel * <Py_ssize_t> sizeof(real) % 2048
+    return to.pixel == 1 and (bytes < 64 or bytes > 2048 - 64)
 
 
 cdef void store_planes(const Destination* to, vreal* total, int pixels,

@@ -109,14 +109,14 @@ def test_blocks_of_channels_are_added_in_order(size, normal):
         assert_bits_equal(y, right)
 
 
-# Maps whose planes lie a multiple of 1 KiB apart, so that they share sets of the cache and are
+# Maps whose planes lie a multiple of 2 KiB apart, so that they share sets of the cache and are
 # stored one by one; some whose item ends in the middle of a vector, and one just beside
 PLANES = {
     "32x32": ((40, 32, 32), {"padding": 1}),
     "16x16": ((70, 16, 16), {"padding": 1}),
-    "a row": ((17, 3, 256), {"padding": (1, 0)}),
+    "a row": ((17, 4, 256), {"padding": (1, 0)}),
     "rows in parts": ((17, 2, 512), {"padding": 1}),
-    "no multiple of a vector": ((17, 256, 9), {"padding": 1}),
+    "no multiple of a vector": ((17, 512, 9), {"padding": 1}),
     "beside": ((17, 16, 17), {"padding": 1}),
 }
 
