@@ -51,9 +51,20 @@ cdef inline bint runs_down(const Region* at) noexcept nogil:
     return at.width < at.height and at.width < NARROW
 
 
+cdef inline void any_tile(int pixels, int vectors, const real* x, Py_ssize_t step, const real* w,
+                          Py_ssize_t panel, const Nest* nest, vreal* total) noexcept nogil:
+    if vectors == 2 * NV:
+        narrow_tile(pixels, x, step, w, panel, nest, total)
+    elif vectors == 1:
+        slim_tile(pixels, x, step, w, nest, total)
+    else:
+        wide_tile(pixels, x, step, w, nest, total)
+
+
 cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssize_t step,
-                   const real* w, int pixels, bint pair, vreal* total) noexcept nogil:
-    """total = the whole sum of `pixels` outputs, x at tap (0, 0) of the first, block by block."""
+                   const real* w, int pixels, int vectors, vreal* total) noexcept nogil:
+    """total = the whole sum of `pixels` outputs, x at tap (0, 0) of the first, block by block,
+    by two panels, one, or its first vector."""
     cdef Nest nest
     cdef Py_ssize_t tap = c.C * LANES if c.taps_first else LANES
     cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
@@ -65,7 +76,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
     cdef int i
     nest.fresh = True
     if rows * columns == 0:
-        for i in range(pixels * (2 * NV if pair else NV)):
+        for i in range(pixels * vectors):
             total[i] = vzero()
         return
     for channel from 0 <= channel < c.C by c.block:
@@ -87,10 +98,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
                     wb = w + ((c.rows.first + r * c.rows.every) * c.S
                               + c.columns.first + s * c.columns.every) * tap
                     wb = wb + channel * (LANES if c.taps_first else c.R * c.S * LANES)
-                    if pair:
-                        narrow_tile(pixels, xb, step, wb, panel, &nest, total)
-                    else:
-                        wide_tile(pixels, xb, step, wb, &nest, total)
+                    any_tile(pixels, vectors, xb, step, wb, panel, &nest, total)
                     nest.fresh = False
         else:
             nest.n1, nest.n2, nest.n3 = count, rows, columns
@@ -101,10 +109,7 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
             nest.w2 = c.S * LANES
             xb = x + at.r0 * nest.x2 + at.s0 * nest.x3 + channel * c.xc
             wb = w + (at.r0 * c.S + at.s0) * LANES + channel * nest.w1
-            if pair:
-                narrow_tile(pixels, xb, step, wb, panel, &nest, total)
-            else:
-                wide_tile(pixels, xb, step, wb, &nest, total)
+            any_tile(pixels, vectors, xb, step, wb, panel, &nest, total)
             nest.fresh = False
 
 
@@ -118,10 +123,10 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef Py_ssize_t length = at.height if down else at.width
     cdef Py_ssize_t lines = at.width if down else at.height
     cdef int most = NARROW if pair else TILE
+    cdef int vectors = 2 * NV if pair else 1 if channels <= VL else NV
     cdef Py_ssize_t pieces = (length + most - 1) // most
     cdef Py_ssize_t x_step = c.rows.stride * c.xh if down else c.columns.stride * c.xw
     cdef Py_ssize_t line, piece, first, i, j
-    cdef Py_ssize_t reach = 2 * LANES if pair else LANES
     cdef int pixels
     to.channel, to.relu, to.bias = c.yk, c.relu, bias
     to.pixel = c.yh if down else c.yw
@@ -132,11 +137,11 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             i = at.top + (first if down else line)
             j = at.left + (line if down else first)
             to.y = y + i * c.yh + j * c.yw
-            prefetch_tile(&to, channels if channels < reach else reach, 0, pixels)
+            prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), 0, pixels)
             sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
                      + (j * c.columns.stride + c.columns.offset) * c.xw,
-                     x_step, w, pixels, pair, total)
-            store_tile(&to, total, pixels, 2 * NV if pair else NV, channels)
+                     x_step, w, pixels, vectors, total)
+            store_tile(&to, total, pixels, vectors, channels)
 
 
 cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

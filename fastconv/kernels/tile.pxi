@@ -12,6 +12,13 @@
 # A step walks a nest of three loops.  In the forward pass they are channel, kernel row and
 # kernel column; in the gradient of the weights the pixels of a chunk.
 
+cdef extern from *:
+    """
+    enum { CACHE_LINE = 64 / sizeof(real), PLANES_AHEAD = 2 };
+    """
+    enum: CACHE_LINE                       # numbers of one
+    enum: PLANES_AHEAD                     # channels that are asked for before they are written
+
 cdef struct Nest:
     Py_ssize_t n1, n2, n3      # iterations, outermost first
     Py_ssize_t x1, x2, x3      # how far the pixels move
@@ -27,6 +34,9 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
     The innermost loop moves the weights by w3.  The vectors of a pair are `gap` apart, pairs
     `panel`.
 
+    Each of the three loops has at least one iteration.  So it is known that the sums are written,
+    and GCC keeps them in registers from the first to the last; else they go through memory.
+
     A fresh total is 0 + the block, not the block: the sum of an underflow may be -0, and
     zeros that im2col adds for the padding must not show.
     """
@@ -39,11 +49,14 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
     cdef int p, v
     for p in range(pixels * vectors):
         acc[p] = vzero()
-    for i1 in range(nest.n1):
-        for i2 in range(nest.n2):
+    i1 = 0
+    while True:
+        i2 = 0
+        while True:
             xp = x + i1 * nest.x1 + i2 * nest.x2
             wp = w + i1 * nest.w1 + i2 * nest.w2
-            for i3 in range(nest.n3):
+            i3 = 0
+            while True:
                 for v in range(vectors):
                     weights[v] = vload(wp + (v // NV) * panel + (v % NV) * gap)
                 for p in range(pixels):
@@ -52,6 +65,15 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
                         acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
                 xp = xp + nest.x3
                 wp = wp + w3
+                i3 += 1
+                if i3 == nest.n3:
+                    break
+            i2 += 1
+            if i2 == nest.n2:
+                break
+        i1 += 1
+        if i1 == nest.n1:
+            break
     if nest.fresh:
         for p in range(pixels * vectors):
             total[p] = vzero() + acc[p]
@@ -130,7 +152,8 @@ cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels, int f
     cdef Py_ssize_t k
     if to.channel != 1 and to.pixel == 1:
         for k in range(channels):
-            vprefetch_write(to.y + k * to.channel + first)
+            if first == 0 or pixels > CACHE_LINE:  # else that line was asked for by the tile before
+                vprefetch_write(to.y + k * to.channel + first)
             vprefetch_write(to.y + k * to.channel + first + pixels - 1)
 
 
@@ -182,3 +205,39 @@ cdef void store_tile(const Destination* to, const vreal* total, int pixels, int 
             part.y = to.y + v * VL * to.channel
             part.bias = to.bias + v * VL if to.bias != NULL else NULL
             store_vectors(&part, total + v, pixels, vectors, channels - v * VL)
+
+
+cdef inline bint planes_collide(const Destination* to) noexcept nogil:
+    """Whether channels begin at nearly the same place of a page, or of half of one.
+
+    Their lines share the sets of the L1 then, and a tile writes to more channels than those
+    have ways: lines that were asked for have left again when they are written.
+    """
+    cdef Py_ssize_t bytes = to.channel * <Py_ssize_t> sizeof(real) % 2048
+    return to.pixel == 1 and (bytes < 64 or bytes > 2048 - 64)
+
+
+cdef void store_planes(const Destination* to, vreal* total, int pixels,
+                       Py_ssize_t channels) noexcept nogil:
+    """As `store_tile` for one panel and long runs, channel by channel: so the stores that wait
+    at one time are to many lines of few channels.  Whole vectors of pixels are written over."""
+    cdef vreal block[VL]
+    cdef vreal bias
+    cdef int first, v, i
+    cdef Py_ssize_t k, count = min(<Py_ssize_t> LANES, channels)
+    cdef real* y
+    for v in range(NV):
+        bias = vload_n(to.bias + v * VL, channels - v * VL) if to.bias != NULL else vzero()
+        for first from 0 <= first < pixels by VL:
+            for i in range(VL):
+                block[i] = finish(to, total[(first + i) * NV + v], bias)
+            vtranspose(block)
+            for i in range(VL):        # now of channel v * VL + i
+                total[(first + i) * NV + v] = block[i]
+    for k in range(count):
+        y = to.y + k * to.channel
+        if k + PLANES_AHEAD < count:
+            for first from 0 <= first < pixels by CACHE_LINE:
+                vprefetch_write(y + PLANES_AHEAD * to.channel + first)
+        for first from 0 <= first < pixels by VL:
+            vstore_n(y + first, total[(first + k % VL) * NV + k // VL], pixels - first)

@@ -53,6 +53,7 @@ cdef extern from "vec.h":
     ctypedef unsigned int lanes_t
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     lanes_t vkeep(lanes_t) noexcept nogil
+    const real* vapart(const real*) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil

@@ -26,6 +26,15 @@ FC_INLINE lanes_t vkeep(lanes_t lanes) {
 #endif
 }
 
+/* The same address, of which the compiler does not know what was loaded from it: it would keep
+ * what one step of a tile shares with the next in registers that are not there. */
+FC_INLINE const real *vapart(const real *p) {
+#if defined(__GNUC__) || defined(__clang__)
+    __asm__("" : "+r"(p));
+#endif
+    return p;
+}
+
 #if FC_BYTES == 64 && defined(__AVX512F__)
 #ifdef FC_DOUBLE
 #define FC_512(name) _mm512_##name##_pd

@@ -107,3 +107,44 @@ def test_blocks_of_channels_are_added_in_order(size, normal):
         y = fastconv.conv2d(x, weight, bias, padding=1, algorithm="direct")
         right = fastconv.conv2d(x, weight, bias, padding=1, algorithm="im2col")
         assert_bits_equal(y, right)
+
+
+# Maps whose planes lie a multiple of 2 KiB apart, so that they share sets of the cache and are
+# stored one by one; some whose item ends in the middle of a vector, and one just beside
+PLANES = {
+    "32x32": ((40, 32, 32), {"padding": 1}),
+    "16x16": ((70, 16, 16), {"padding": 1}),
+    "a row": ((17, 4, 256), {"padding": (1, 0)}),
+    "rows in parts": ((17, 2, 512), {"padding": 1}),
+    "no multiple of a vector": ((17, 512, 9), {"padding": 1}),
+    "beside": ((17, 16, 17), {"padding": 1}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", PLANES)
+def test_planes_that_collide_equal_the_reference(case, dtype, integers):
+    shape, options = PLANES[case]
+    lanes = kernels.lanes(np.dtype(dtype))
+    for filters in (lanes - 1, lanes, lanes + lanes // 2 + 1):
+        x = integers((2, *shape), dtype)
+        weight = integers((filters, shape[0], 3, 3), dtype)
+        bias = integers(filters, dtype)
+        y = fastconv.conv2d(x, weight, bias, algorithm="direct", activation="relu", **options)
+        right = reference.conv2d(x, weight, bias, activation="relu", **options)
+        assert_bits_equal(y, right)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 3), (1, 3), (3, 5)])
+@pytest.mark.parametrize("padding", [0, 1, 2, (5, 1)])
+def test_tiles_of_every_width_equal_the_reference(padding, kernel, integers):
+    """Widths around every tile, whose pixels miss taps at both ends, at one or at none; rows
+    of the last padding see no tap; filters that need one vector of a panel, or two."""
+    lanes = kernels.lanes(np.dtype("float32"))
+    for width in range(5, 34):
+        for filters in (lanes // 2, lanes):
+            x = integers((1, 5, 4, width))
+            weight = integers((filters, 5, *kernel))
+            bias = integers(filters)
+            y = fastconv.conv2d(x, weight, bias, algorithm="direct", padding=padding)
+            assert_bits_equal(y, reference.conv2d(x, weight, bias, padding=padding))

@@ -1,0 +1,139 @@
+# Forward convolution, a block of whole rows at a time, in the tiles of edges.pxi.
+
+cdef extern from *:
+    """
+    enum { ROW_TOTALS = (ITEM_PIXELS + VL) * NV, RUN_PIXELS = 4 * TILE };
+    """
+    enum: ROW_TOTALS
+    enum: RUN_PIXELS                       # that are stored together, at least
+
+
+cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
+    """Whether rows can be cut into tiles that know their edges (edges.pxi): at each end at most
+    two outputs miss a tap, and no tap is missed at both.  Four pixels are eight sums at once,
+    with which two units are busy that take four cycles for one."""
+    cdef const Axis* axis = &c.columns
+    cdef Py_ssize_t first, last, low, high
+    if c.taps_first or c.R * c.S == 1 or axis.outputs < 4 * ceil_div(axis.outputs, TILE):
+        return False
+    taps_inside(axis, 0, &low, &last)
+    taps_inside(axis, axis.outputs - 1, &first, &high)
+    if low >= high:
+        return False
+    taps_inside(axis, 2, &low, &last)
+    taps_inside(axis, axis.outputs - 3, &first, &high)
+    return low == 0 and high == axis.taps
+
+
+cdef inline void add_nothing(const Nest* nest, int count, vreal* total) noexcept nogil:
+    """A block of a row that lies in the padding with all its taps."""
+    cdef int i
+    if nest.fresh:
+        for i in range(count):
+            total[i] = vzero()
+
+
+cdef inline void look_at_edges(const Axis* axis, Py_ssize_t first, Py_ssize_t pixels,
+                               bint three, Edges* edges) noexcept nogil:
+    """The taps of `pixels` outputs from `first` on, by how many pixels at each end miss them;
+    `three` says whether taps and pixels are neighbours in memory."""
+    cdef Py_ssize_t l1, l2, r1, r2, other
+    taps_inside(axis, first, &l1, &other)
+    taps_inside(axis, first + 1, &l2, &other)
+    taps_inside(axis, first + pixels - 1, &other, &r1)
+    taps_inside(axis, first + pixels - 2, &other, &r2)
+    edges.left2, edges.left1, edges.middle = l2, l1 - l2, r1 - l1
+    edges.right1, edges.right2 = r2 - r1, axis.taps - r2
+    edges.kind = ANY_TAPS
+    if axis.taps == 3 and three and l2 == 0 and r2 == axis.taps:
+        edges.kind = <int> (l1 + 2 * (axis.taps - r1))
+
+
+cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
+                        Py_ssize_t right, const real* x, real* y, const real* w,
+                        const real* after, const real* bias, Py_ssize_t channels,
+                        bint pair) noexcept nogil:
+    """Outputs of some rows and columns for one panel, or two where `pair`, a block of channels
+    at a time: its weights stay in the cache for all of them.  Where `after` is not NULL they do
+    not stay there until they are wanted again, and `after` is what is wanted after these."""
+    cdef vreal totals[ROW_TOTALS]
+    cdef vreal* total
+    cdef Destination to
+    cdef Nest nest
+    cdef Edges edges
+    cdef Py_ssize_t width = right - left
+    cdef int most = NARROW if pair else TILE
+    cdef int vectors = 2 * NV if pair else 1 if channels <= VL else NV
+    cdef Py_ssize_t pieces = (width + most - 1) // most
+    cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
+    cdef Py_ssize_t step = c.columns.stride * c.xw
+    cdef Py_ssize_t channel, i, piece, first, end, r0, r1
+    cdef const real* xb
+    cdef const real* wb
+    cdef int pixels
+    cdef int run = 0           # outputs that are summed and wait to be stored together
+    cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
+    cdef bint three = THREE_TAPS and step == 1 and c.columns.dilation * c.xw == 1
+    cdef bint last, planes
+    cdef const real* ahead
+    cdef Py_ssize_t done, tiles = (bottom - top) * pieces
+    edges.lines = 0
+    if after != NULL:  # every tile asks for its share of the next block
+        edges.lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * tiles)
+    to.channel, to.pixel, to.relu, to.bias = c.yk, c.yw, c.relu, bias
+    # only what fills whole vectors: the totals of the next row lie behind
+    planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
+    nest.x1, nest.x2, nest.x3 = c.xc, c.rows.dilation * c.xh, c.columns.dilation * c.xw
+    nest.w1, nest.w2 = c.R * c.S * LANES, c.S * LANES
+    for channel from 0 <= channel < c.C by c.block:
+        last = channel + c.block >= c.C
+        ahead = after if last else w + (channel + c.block) * nest.w1
+        done = 0
+        nest.n1 = min(c.block, c.C - channel)
+        nest.fresh = channel == 0
+        total = totals
+        for i in range(top, bottom):
+            taps_inside(&c.rows, i, &r0, &r1)
+            nest.n2 = r1 - r0
+            wb = w + channel * nest.w1 + r0 * nest.w2
+            end = left
+            for piece in range(pieces):  # pieces of nearly equal length
+                first = end
+                end = left + (piece + 1) * width // pieces
+                pixels = <int> (end - first)
+                look_at_edges(&c.columns, first, pixels, three, &edges)
+                xb = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh \
+                    + r0 * nest.x2 + (first * c.columns.stride + c.columns.offset) * c.xw
+                if last:
+                    if run == 0:
+                        to.y = y + i * c.yh + first * c.yw
+                    prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), run, pixels)
+                edges.below = (c.R - r0) * nest.x2
+                edges.next = ahead + done * edges.lines * c.block * CACHE_LINE
+                done += 1
+                if nest.n2 == 0:
+                    add_nothing(&nest, pixels * vectors, total)
+                elif pair:
+                    narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
+                elif vectors == 1:
+                    slim_edges(pixels, xb, step, wb, &nest, &edges, total)
+                elif TILE < 12 and edges.middle == c.S:
+                    # steps are so few cycles that the loops around them count
+                    nest.n3 = c.S
+                    wide_tile(pixels, xb, step, wb, &nest, total)
+                else:
+                    wide_edges(pixels, xb, step, wb, &nest, &edges, total)
+                total += pixels * vectors
+                if not last:
+                    continue
+                run += pixels
+                if piece < pieces - 1 or (flat and i < bottom - 1):
+                    if planes or run < RUN_PIXELS:
+                        continue
+                if planes:
+                    store_planes(&to, total - run * vectors, run, channels)
+                else:
+                    store_tile(&to, total - run * vectors, run, vectors, channels)
+                run = 0
+                if c.C <= c.block:
+                    total = totals
