@@ -240,6 +240,24 @@ class Conv2DGeometry:
         """
         return images * rows * self.OW * self.C * self.R * self.S * itemsize
 
+    @cached_property
+    def inside(self) -> float:
+        """The share of the products that do not fall in the padding; 1 for huge kernels."""
+        share = 1.0
+        if max(self.R, self.S) > 100:
+            return share
+        for size, taps, outputs, stride, pad, dilation in zip(
+            (self.H, self.W), (self.R, self.S), (self.OH, self.OW), self.stride, self.pad,
+            self.dilation, strict=True,
+        ):  # fmt: skip
+            seen = 0
+            for tap in range(taps):  # outputs from `first` to before `end` see it
+                at = pad - tap * dilation
+                first, end = max(0, -(-at // stride)), min(outputs, -(-(size + at) // stride))
+                seen += max(0, end - first)
+            share *= seen / (taps * outputs)
+        return share
+
     @property
     def chunk_rows(self) -> int:
         """Output rows of a block of the gradient of the weights, which no slab may divide."""

@@ -236,3 +236,16 @@ def test_the_layer_prices_what_the_functions_take():
     auto = fastconv.Sequential([("Conv2D", {"filters": 16, "kernel_size": 3})], (8, 20, 20))
     with pytest.raises(fastconv.MemoryLimitError, match="plan: workspace_limit"):
         auto.plan(4, training=True, workspace_limit=0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"padding": 1}, {"padding": ((2, 0), (1, 3)), "stride": 2}, {"padding": 3, "dilation": 2}],
+    ids=str,
+)
+def test_products_in_the_padding_are_known(given):
+    given = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **given}
+    g = Conv2DGeometry.make("test", (1, 1, 7, 9), (1, 1, 3, 2), **given)
+    ones = np.ones((1, 1, 7, 9)), np.ones((1, 1, 3, 2))
+    products = fastconv.conv2d(*ones, **given).sum()  # one for each that is not with a zero
+    assert g.inside == pytest.approx(products / g.multiply_adds)

@@ -18,7 +18,7 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
     """The convolution in place; else the gradient of the input, its weights packed in the call."""
     channels, filters = g.C // g.groups, g.K // g.groups
     if direction == "forward" or channels == filters == 1:  # depthwise: the same both ways
-        return _product(g, on, filters, g.taps, g.OH * g.OW)
+        return _product(g, on, filters, g.taps * g.inside, g.OH * g.OW)
     if folds(g, on.lanes):
         return FOLDED * g.multiply_adds / (on.table.rate * 4 / on.itemsize) * 1e-9
     if on.few(channels):
@@ -26,7 +26,7 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
         return g.multiply_adds / rate * 1e-9
     packing = g.packed_backward_bytes(on.itemsize, on.lanes) / on.table.pack * 1e-9
     # a convolution for each phase of the stride: as many products in all, a result an input
-    length = filters * g.R * g.S * g.OH * g.OW / (g.H * g.W)
+    length = filters * g.R * g.S * g.inside * g.OH * g.OW / (g.H * g.W)
     return packing + _product(g, on, channels, length, g.H * g.W, 1)
 
 
@@ -50,7 +50,8 @@ def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> floa
 def weight_gradient(g: Conv2DGeometry, on: Target) -> float:
     """The gradient of the weights; a last panel of at most a vector takes half."""
     rate = on.table.rate * 4 / on.itemsize
-    products = g.N * g.OH * g.OW * g.groups * on.padded(g.K // g.groups, 1) * g.taps / rate
+    filters = g.groups * on.padded(g.K // g.groups, 1)
+    products = g.N * g.OH * g.OW * filters * g.taps * g.inside / rate
     return (products + _written(g, on)) * 1e-9
 
 
@@ -69,7 +70,7 @@ def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
     )
     sums = squares * g.C * filters * on.itemsize  # of which a block reads and writes all
     moved = 2 * (blocks.blocks - 1) * sums if sums > SLAB_BYTES else 0
-    return (products + transforms * on.itemsize / 4 + moved / table.stream
+    return (products + transforms * on.itemsize / 4 + moved / table.sums
             + _written(g, on)) * 1e-9  # fmt: skip
 
 

@@ -32,8 +32,9 @@ class Table:
         filter: F(2x2, 3x3) and F(4x4, 3x3).
     gradient2, gradient4 : float
         The same for the gradient of the weights, a channel or filter: F(3x3, 2x2) and F(3x3, 4x4).
-    written : float
-        Bytes a nanosecond of the gradient of the weights, when its sums are known.
+    sums, written : float
+        Bytes a nanosecond of its sums there, where they leave the cache between two blocks, and
+        of the gradient of the weights, when its sums are known.
     """
 
     rate: float
@@ -51,29 +52,30 @@ class Table:
     output4: float
     gradient2: float
     gradient4: float
+    sums: float
     written: float
 
 
 #: Measured by ``python benchmarks/choices.py --fit`` on one machine; neon is an estimate.
 SHIPPED = {
     "baseline": Table(
-        rate=21, few=0.9, store=0.25, stream=11.9, unfold=17.6, fold=7.74, memory=29.3, pack=2.35,
-        transform=2.61, input2=8.45, output2=5.33, input4=26.4, output4=18.2,
-        gradient2=5, gradient4=16, written=3,
+        rate=23.2, few=0.9, store=0.175, stream=16.1, unfold=13.6, fold=5.03, memory=45.1,
+        pack=12.8, transform=4.12, input2=7.26, output2=3.21, input4=18.5, output4=12.4,
+        gradient2=2.22, gradient4=11.2, sums=13.7, written=8.27,
     ),
     "avx2": Table(
-        rate=59.3, few=9.64, store=0.16, stream=19.8, unfold=14.4, fold=4.67, memory=148, pack=3.17,
-        transform=5.05, input2=3.65, output2=4.24, input4=15.2, output4=9.16,
-        gradient2=2, gradient4=6, written=6,
+        rate=62.4, few=9.64, store=0.177, stream=35.8, unfold=10.6, fold=7.37, memory=148,
+        pack=16.5, transform=6.67, input2=2.31, output2=2.31, input4=8.7, output4=7.67,
+        gradient2=2.21, gradient4=5.56, sums=93.8, written=12.2,
     ),
     "avx512": Table(
-        rate=123, few=7.69, store=0.0231, stream=15.8, unfold=13.1, fold=5.18, memory=201,
-        pack=4.63, transform=11.6, input2=1.99, output2=2.16, input4=8.32, output4=6.09,
-        gradient2=1.1, gradient4=3.3, written=11,
+        rate=126, few=7.69, store=0.0231, stream=22.6, unfold=12.5, fold=10.8, memory=201,
+        pack=23.5, transform=14.9, input2=0.764, output2=1.24, input4=5.55, output4=5.94,
+        gradient2=1.25, gradient4=3.14, sums=130, written=17.8,
     ),
     "neon": Table(
         rate=24, few=2, store=0.6, stream=14, unfold=9, fold=4, memory=50, pack=1.6,
         transform=3.2, input2=7, output2=6, input4=20, output4=20,
-        gradient2=5, gradient4=16, written=5,
+        gradient2=5, gradient4=16, sums=14, written=5,
     ),
 }  # fmt: skip
