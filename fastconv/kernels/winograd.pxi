@@ -224,16 +224,38 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
     return vsum(check) == 0
 
 
+cdef inline void finish_tiles(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t first,
+                              Py_ssize_t end, Py_ssize_t panel, Py_ssize_t lanes,
+                              const real* z) noexcept nogil:
+    """Write the outputs of the tiles first .. end of a block from `begin` for a panel."""
+    cdef int group = max(1, VL // m)
+    cdef Py_ssize_t t = first
+    cdef Py_ssize_t n, row, column, count, lane, k
+    while t < end:
+        n = t // (g.tile_rows * g.tile_columns)
+        row = t // g.tile_columns % g.tile_rows
+        column = t % g.tile_columns
+        count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> group)
+        for lane from 0 <= lane < lanes by VL:
+            k = panel * LANES + lane
+            if k < g.K and not transform_output(
+                    g, m, z + (t - begin) * lanes + lane, g.length * LANES, lanes, count,
+                    g.OH - row * m, min(g.OW - column * m, count * m), g.K - k,
+                    g.bias + k if g.bias != NULL else NULL,
+                    g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m):
+                g.broken[n] = 1
+        t += count
+
+
 cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
                                 real* v, real* z) noexcept nogil:
     """The tiles begin .. end of the batch, from input to output."""
     cdef Nest nest
     cdef int edge = m + 2
-    cdef int group = max(1, VL // m)
     cdef Py_ssize_t v_plane = g.C * g.length
     cdef Py_ssize_t z_plane = g.length * LANES
-    cdef Py_ssize_t t, n, row, column, count, c, e, panel, piece, pieces, first, lane, channel, k
-    cdef Py_ssize_t lanes
+    cdef Py_ssize_t t, n, row, column, count, e, panel, piece, pieces, together, from_, first
+    cdef Py_ssize_t channel, lanes
     cdef vreal* total
     cdef Py_ssize_t length = end - begin
     cdef const real* u
@@ -249,39 +271,29 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     pieces = (length + TILE - 1) // TILE
     nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
     nest.x3 = g.length
+    # piece by piece Z stays nearer, where that saves more than reading the panel again takes
+    together = 1 if g.C <= g.length else pieces
     for panel in range(g.panels):
         lanes = VL if g.K - panel * LANES <= VL else LANES
         prefetch_outputs(g, m, begin, end, panel * LANES, min(g.K, (panel + 1) * LANES))
-        for e in range(edge * edge):
-            u = g.u + (panel * edge * edge + e) * g.C * LANES
-            for piece in range(pieces):
-                first = piece * length // pieces
-                count = (piece + 1) * length // pieces - first
-                for channel from 0 <= channel < g.C by 512:
-                    nest.n3 = min(<Py_ssize_t> 512, g.C - channel)
-                    nest.fresh = channel == 0
-                    total = <vreal*> (z + e * z_plane + first * lanes)
-                    if lanes == VL:
-                        slim_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
-                                  u + channel * LANES, &nest, total)
-                    else:
-                        wide_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
-                                  u + channel * LANES, &nest, total)
-        t = begin
-        while t < end:
-            n = t // (g.tile_rows * g.tile_columns)
-            row = t // g.tile_columns % g.tile_rows
-            column = t % g.tile_columns
-            count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> group)
-            for lane from 0 <= lane < lanes by VL:
-                k = panel * LANES + lane
-                if k < g.K and not transform_output(
-                        g, m, z + (t - begin) * lanes + lane, z_plane, lanes, count,
-                        g.OH - row * m, min(g.OW - column * m, count * m), g.K - k,
-                        g.bias + k if g.bias != NULL else NULL,
-                        g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m):
-                    g.broken[n] = 1
-            t += count
+        for from_ from 0 <= from_ < pieces by together:
+            for e in range(edge * edge):
+                u = g.u + (panel * edge * edge + e) * g.C * LANES
+                for piece in range(from_, from_ + together):
+                    first = piece * length // pieces
+                    count = (piece + 1) * length // pieces - first
+                    for channel from 0 <= channel < g.C by 512:
+                        nest.n3 = min(<Py_ssize_t> 512, g.C - channel)
+                        nest.fresh = channel == 0
+                        total = <vreal*> (z + e * z_plane + first * lanes)
+                        if lanes == VL:
+                            slim_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
+                                      u + channel * LANES, &nest, total)
+                        else:
+                            wide_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
+                                      u + channel * LANES, &nest, total)
+            finish_tiles(g, m, begin, begin + from_ * length // pieces,
+                         begin + (from_ + together) * length // pieces, panel, lanes, z)
 
 
 cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
