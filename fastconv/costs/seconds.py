@@ -82,7 +82,9 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
     filters = -(-g.K // vector) * vector
     products = tiles * (m + 2) ** 2 * g.C * filters / (table.rate * 4 / on.itemsize)
     transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
-    stream = transformed * g.winograd_blocks(m, on.block) / table.stream
+    stream = 0.0  # what stays in the cache is not read again
+    if transformed > SLAB_BYTES:
+        stream = transformed * g.winograd_blocks(m, on.block) / table.stream
     into, out = (table.input2, table.output2) if m == 2 else (table.input4, table.output4)
     return (max(products, stream) + tiles * (g.C * into + filters * out)) * 1e-9
 
