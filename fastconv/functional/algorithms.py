@@ -100,8 +100,8 @@ def winograd(
     broken = np.zeros(g.N, np.uint8)
     with memory.workspace(cost.slots * slot) as block:
         threads.run(
-            module.winograd, x, u, bias, y, block.view(x.dtype), broken, m, length, g.pad, relu,
-            work=g.multiply_adds, most=cost.slots,
+            module.winograd, x, u, bias, y, block.view(x.dtype), slot // x.itemsize, broken, m,
+            length, g.pad, relu, work=g.multiply_adds, most=cost.slots,
         )  # fmt: skip
     return np.flatnonzero(broken)
 

@@ -199,6 +199,7 @@ def winograd(
     bias: Array | None,
     y: Array,
     work: Array,
+    slot: int,
     broken: NDArray[np.uint8],
     m: int,
     length: int,

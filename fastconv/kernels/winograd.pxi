@@ -40,12 +40,12 @@ cdef struct Winograd:
     const real* u
     const real* bias
     real* y
-    real* work                             # [slot][V, Z]
+    real* work                             # [slot][Z, V]: vectors of Z have to be aligned
     unsigned char* broken                  # [n]: image n has a result that is not finite
     Py_ssize_t N, C, K, H, W, OH, OW
     Py_ssize_t xn, xc, xh, yn, yk, yh
     Py_ssize_t top, left
-    Py_ssize_t tile_rows, tile_columns, tiles, length, panels
+    Py_ssize_t tile_rows, tile_columns, tiles, length, slot, panels
     int m
     bint relu
     int slots[FC_SLOTS]
@@ -301,8 +301,8 @@ cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Winograd* g = <Winograd*> args
     cdef int slot = fc_take_slot(g.slots)
     cdef int edge = g.m + 2
-    cdef real* v = g.work + slot * edge * edge * g.length * (g.C + LANES)
-    cdef real* z = v + edge * edge * g.length * g.C
+    cdef real* z = g.work + slot * g.slot
+    cdef real* v = z + edge * edge * g.length * LANES
     cdef Py_ssize_t item, first, last
     for item in range(begin, end):
         first = item * g.length
@@ -315,11 +315,11 @@ cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::1] y,
-             real[::1] work, unsigned char[::1] broken, int m, Py_ssize_t length, pad, bint relu,
-             Py_ssize_t part, Py_ssize_t parts, int threads):
+             real[::1] work, Py_ssize_t slot, unsigned char[::1] broken, int m, Py_ssize_t length,
+             pad, bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
     """y = 3x3 convolution of x through blocks of `length` tiles of m x m outputs.
 
-    work holds a V and a Z for each thread; broken[n] becomes 1 where an output is not finite.
+    work holds a Z and a V for each thread, `slot` numbers, whole cache lines; broken[n] becomes 1 where an output is not finite.
     """
     cdef Winograd g
     cdef const real[::1] bias_view
@@ -338,7 +338,7 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
     g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
     g.top, g.left = pad[0], pad[1]
-    g.m, g.length, g.relu = m, length, relu
+    g.m, g.length, g.slot, g.relu = m, length, slot, relu
     g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
     g.tiles = g.N * g.tile_rows * g.tile_columns
     g.panels = (g.K + LANES - 1) // LANES
