@@ -1,11 +1,14 @@
 # Depthwise convolution with the usual windows: 3x3 and 5x5, strides 1 and 2, one channel a
 # group.  Pixels are in the lanes, the weights of all taps in registers.
 #
-#   source rows      q = 0  1  2  3  4  5        A tile is ROWS rows by one vector of outputs.
-#                        |\ |\ |\ |  |  |        Each source row is loaded once, shifted by
-#   output rows          0  1  2  3              every column of the kernel, and added to all
-#                                                output rows that see it; one outside the map
-#                                                is skipped.
+#   source rows      q = 0  1  2  3  4  5        A column of output vectors is walked down the map.
+#                        |\ |\ |\ |  |  |        Each source row is loaded once, moved to every
+#   output rows          0  1  2  3              column of the kernel, and added to all output
+#                                                rows that see it: sums[0] is done next, the
+#                                                others have begun.  One outside the map is
+#                                                skipped.
+#
+# Maps whose rows fit a vector are done in tiles of some rows (narrow.pxi).
 #
 # In the first and last vectors of a row some lanes lie outside the map for some taps: these
 # lanes are left out of the multiply-add, so that a padded zero never meets an infinite weight.
@@ -14,9 +17,10 @@
 
 cdef extern from *:
     """
-    enum { DEPTH_ROWS = 4 };
+    enum { DEPTH_ROWS = 4, DEPTH_BAND = 16 };
     """
     enum: DEPTH_ROWS
+    enum: DEPTH_BAND                       # of the map: walked vector by vector together
 
 cdef struct Depthwise:
     const Convolution* c
@@ -61,71 +65,114 @@ cdef inline void depth_tile(const Convolution* c, const int S, const int step, c
                         acc[o] = vadd_where(acc[o], product, seen[s])
 
 
-cdef inline void depth_band(const Convolution* c, const int S, const int step, const int sign,
-                            const int rows, const bint rows_inside, const real* x, real* y,
-                            const vreal* w, vreal bias, const Sides* sides,
-                            Py_ssize_t i) noexcept nogil:
-    """`rows` rows of one plane from row i, vector by vector."""
-    cdef vreal acc[DEPTH_ROWS]
-    cdef Sides other
-    cdef const Sides* at = &other
-    cdef Py_ssize_t h = i * step + c.rows.offset
-    cdef Py_ssize_t outputs = c.columns.outputs
-    cdef Py_ssize_t j, column, low
-    cdef int o
-    for j from 0 <= j < outputs by VL:
-        column = j * step + c.columns.offset
-        low = column - (S - 1 if sign == -1 else 0)
-        if low >= 0 and low + VL * step + S - 1 <= c.columns.inputs and j + VL <= outputs:
-            depth_tile(c, S, step, sign, rows, rows_inside, INSIDE, x + h * c.xh + column, x, h, w,
-                       at, NULL, acc)
+cdef inline void depth_line(const int S, const int step, const int sign, const int kind,
+                            const real* x, const int r, const vreal* w, const Sides* at,
+                            const lanes_t* seen, vreal* sums) noexcept nogil:
+    """Add a row of the map, which output k of the sums meets at kernel row r - k * step."""
+    cdef vreal taps[5]
+    cdef vreal product
+    cdef int k, s, row
+    load_middle(x, S, step, sign, kind, at, taps)
+    for k in range((S - 1) // step + 1):
+        row = r - k * step
+        if row < 0:
+            continue
+        for s in range(S):
+            if sign == 1 and kind == INSIDE:
+                sums[k] = vmadd(sums[k], w[row * S + s], taps[s])
+            elif sign == 1:
+                sums[k] = vmadd_where(sums[k], w[row * S + s], taps[s], seen[s])
+            else:  # every tap is a sum of its own
+                product = vzero() + w[row * S + s] * taps[s]
+                if kind == INSIDE:
+                    sums[k] = sums[k] + product
+                else:
+                    sums[k] = vadd_where(sums[k], product, seen[s])
+
+
+cdef inline void depth_column(const Convolution* c, const int S, const int step, const int sign,
+                              const int kind, const real* x, real* y, Py_ssize_t count,
+                              const vreal* w, vreal bias, const Sides* sides,
+                              Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
+    """Rows top <= i < bottom of a vector of outputs; x at row 0 of the first window's column."""
+    cdef vreal sums[5]                     # of output row i and of those that have begun
+    cdef vreal total
+    cdef lanes_t seen[5]
+    cdef const real* ahead
+    cdef lanes_t stored = vkeep(lanes_between(0, count)) if kind != INSIDE else 0
+    cdef Py_ssize_t n, h, xh = c.xh, yh = c.yh, inputs = c.rows.inputs
+    cdef bint relu = c.relu
+    cdef Sides at
+    cdef int k, r, s
+    for s in range(S):
+        seen[s] = vkeep(sides.seen[s]) if kind != INSIDE else 0
+    if kind != INSIDE:
+        keep_middle(&at, sides, S)
+    n = top if sign == 1 else bottom - 1
+    y = y + n * yh
+    h = n * step + c.rows.offset           # the next row of the map
+    ahead = x + (h + sign * (S + DEPTH_BAND)) * xh + S // 2 * sign  # of the next band
+    for k in range((S - 1) // step + 1):
+        sums[k] = vzero()
+    for r in range(S - step):
+        if 0 <= h < inputs:
+            depth_line(S, step, sign, kind, x + h * xh, r, w, &at, seen, sums)
+        h += sign
+    for n in range(bottom - top):
+        for r in range(S - step, S):
+            if 0 <= h < inputs:
+                depth_line(S, step, sign, kind, x + h * xh, r, w, &at, seen, sums)
+            vprefetch(ahead)
+            if step == 2:
+                vprefetch(ahead + VL)
+            h += sign
+            ahead = ahead + sign * xh
+        total = (vzero() + sums[0]) + bias
+        if relu:
+            total = vrelu(total)
+        if kind == INSIDE:
+            vstore(y, total)
         else:
-            if j == 0:
-                at = &sides[0]
-            elif j + VL >= outputs:
-                at = &sides[1]
-            else:
-                look_aside(&other, S, step, sign, column, c.columns.inputs)
-                at = &other
-            depth_tile(c, S, step, sign, rows, rows_inside, ASIDE, x + h * c.xh + column, x, h, w,
-                       at, NULL, acc)
-        if step == 2 and rows > 1:         # the rows of the next band
-            for o in range(rows * step):
-                vprefetch(x + (h + rows * step + S - step + o) * c.xh + column)
-                vprefetch(x + (h + rows * step + S - step + o) * c.xh + column + VL)
-        for o in range(rows):
-            acc[o] = (vzero() + acc[o]) + bias
-            if c.relu:
-                acc[o] = vrelu(acc[o])
-            vstore_n(y + (i + o) * c.yh + j, acc[o], outputs - j)
+            vstore_where(y, total, stored)
+        for k in range((S - 1) // step):
+            sums[k] = sums[k + 1]
+        sums[(S - 1) // step] = vzero()
+        y = y + sign * yh
 
 
 cdef inline void depth_rows(const Convolution* c, const int S, const int step, const int sign,
                             const real* x, real* y, const real* weight, vreal bias,
                             Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
-    """Rows top <= i < bottom of one plane."""
+    """Rows top <= i < bottom of one plane, some rows at a time, vector by vector."""
     cdef vreal w[25]
     cdef Sides sides[2]                    # of the first and of the last vector of a row
-    cdef Py_ssize_t i = top, h
-    cdef Py_ssize_t last = (c.columns.outputs - 1) // VL * VL
+    cdef Sides other
+    cdef const Sides* at
+    cdef Py_ssize_t outputs = c.columns.outputs, last = max(outputs - VL, <Py_ssize_t> 0)
+    cdef Py_ssize_t i, j, end, column, low
     cdef int t
     look_aside(&sides[0], S, step, sign, c.columns.offset, c.columns.inputs)
     look_aside(&sides[1], S, step, sign, last * step + c.columns.offset, c.columns.inputs)
     for t in range(S * S):
         w[t] = vset1(weight[t])
-    while i < bottom:
-        if bottom - i < DEPTH_ROWS <= bottom - top:
-            i = bottom - DEPTH_ROWS        # some rows once more
-        if bottom - i >= DEPTH_ROWS:
-            h = i * step + c.rows.offset
-            if step == 2 and h >= 0 and h + (DEPTH_ROWS - 1) * step + S <= c.rows.inputs:
-                depth_band(c, S, step, sign, DEPTH_ROWS, True, x, y, w, bias, sides, i)
+    for i from top <= i < bottom by DEPTH_BAND // step:
+        end = min(i + DEPTH_BAND // step, bottom)
+        j = 0
+        while j < outputs:
+            j = min(j, last)               # some outputs once more
+            column = j * step + c.columns.offset
+            low = column - (S - 1 if sign == -1 else 0)
+            if low >= 0 and low + VL * step + S - step <= c.columns.inputs and j + VL <= outputs:
+                depth_column(c, S, step, sign, INSIDE, x + column, y + j, VL, w, bias,
+                             sides, i, end)
             else:
-                depth_band(c, S, step, sign, DEPTH_ROWS, False, x, y, w, bias, sides, i)
-            i += DEPTH_ROWS
-        else:
-            depth_band(c, S, step, sign, 1, False, x, y, w, bias, sides, i)
-            i += 1
+                at = &sides[0 if j == 0 else 1]
+                if 0 < j < last:
+                    look_aside(&other, S, step, sign, column, c.columns.inputs)
+                    at = &other
+                depth_column(c, S, step, sign, ASIDE, x + column, y + j, outputs - j, w,
+                             bias, at, i, end)
+            j += VL
 
 
 include "narrow.pxi"

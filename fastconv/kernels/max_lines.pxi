@@ -39,7 +39,10 @@ cdef inline lanes_t max_line(const Pooling* g, const int S, const int step, cons
     cdef lanes_t unordered
     cdef int s
     cdef bint masked = kind == ASIDE or kind != INSIDE and turns != NULL
-    load_taps(x, other, S, step, 1, kind, at, seen, turns, taps)
+    if kind == INSIDE or kind == ASIDE:
+        load_middle(x, S, step, 1, kind, at, taps)
+    else:
+        load_taps(x, other, S, step, 1, kind, at, seen, turns, taps)
     unordered = vunordered(taps[0], taps[1])
     if S == 3:
         unordered |= vunordered(taps[2], taps[2])
@@ -79,6 +82,8 @@ cdef inline void max_strip(const Pooling* g, const int S, const int step, const 
             first = vpick_tap(first, s, strip.sides.seen[s])
     for s in range(S):
         seen[s] = vkeep(sides.seen[s]) if masked else 0
+    if kind == ASIDE:
+        keep_middle(&sides, &strip.sides, S)
     for i in range(top, bottom):
         h = i * step + offset
         for r in range(S):
@@ -139,7 +144,7 @@ cdef inline void max_block(const Pooling* g, const int S, const int step,
             j = min(j, last)               # some windows once more
             column = j * step + g.columns.offset
             strip = &strips[0 if j == 0 else 1 if j == last else 2]
-            if column >= 0 and j + VL <= OW and column + VL * step + S - 1 <= g.W:
+            if column >= 0 and j + VL <= OW and column + VL * step + S - step <= g.W:
                 strip = &strips[3]
                 max_strip(g, S, step, INSIDE, wants_argmax, strip, NULL, x + j * step, x, i, end,
                           y + j, y, argmax + j, argmax)

@@ -19,6 +19,8 @@ cdef struct Sides:
     lanes_t seen[MOST_TAPS]
     lanes_t loaded[MOST_TAPS + 1]
     lanes_t after
+    lanes_t middle[2]                      # of the loads of load_middle
+    lanes_t single[MOST_TAPS]              # and of what each other tap moves in
     int turn[5]                            # of whole rows: by how many lanes a tap is turned
     bint odd                               # whether its first is in an odd column
 
@@ -41,6 +43,13 @@ cdef inline void look_aside(Sides* at, const int S, const int step, const int si
             at.loaded[s + 1] = lanes_between(first - s - VL, last - s - VL)
         elif step == 2:
             at.loaded[s] = lanes_between(first - s + 1 - VL, last - s + 1 - VL)
+    if sign == -1:                         # of the windows as they lie in the map
+        first, last = first + S - 1, last + S - 1
+    for s in range(2):
+        at.middle[s] = lanes_between(first - (S - 1) // 2 - s * VL,
+                                     last - (S - 1) // 2 - s * VL)
+    for s in range(S):
+        at.single[s] = first <= (s if s < (S - 1) // 2 else (VL - 1) * step + s) < last
 
 
 cdef inline void load_taps(const real* x, const real* other, const int S, const int step,
@@ -81,3 +90,43 @@ cdef inline void load_taps(const real* x, const real* other, const int S, const 
         else:
             c = vload_where(x + 2 * VL + s - 2, at.after >> (s - 2) & 1)
         taps[s] = vshift_in(taps[s - 2], c)
+
+
+cdef inline void keep_middle(Sides* own, const Sides* at, const int S) noexcept nogil:
+    """Keep in registers what `load_middle` asks; no store can change what is one's own."""
+    cdef int s
+    for s in range(2):
+        own.middle[s] = vkeep(at.middle[s])
+    for s in range(S):
+        own.single[s] = vkeep(at.single[s])
+
+
+cdef inline void load_middle(const real* x, const int S, const int step, const int sign,
+                             const int kind, const Sides* at, vreal* taps) noexcept nogil:
+    """The pixels of each kernel column of wide maps: those of the middle column are loaded, for
+    stride 2 with those between them, and moved by a lane for the others.
+
+    Most vectors lie in two lines of cache, so few loads pay; with the usual padding those of the
+    middle columns begin where the rows do.
+    """
+    cdef vreal seen[6]                     # of the columns from the left of the first window on
+    cdef vreal a, b
+    cdef int s, p = (S - 1) // 2
+    if sign == -1:
+        x = x - (S - 1)
+    a = vload(x + p) if kind == INSIDE else vload_where(x + p, at.middle[0])
+    a = vheld(a)
+    seen[p] = a
+    if step == 2:
+        b = vload(x + p + VL) if kind == INSIDE else vload_where(x + p + VL, at.middle[1])
+        b = vheld(b)
+        seen[p], seen[p + 1] = vevens(a, b), vodds(a, b)
+    for s in range(p - 1, -1, -1):
+        a = vset1(x[s]) if kind == INSIDE else vload_where(x + s, at.single[s])
+        seen[s] = vshift_up(seen[s + step], a)
+    for s in range(p + step, S):
+        b = vset1(x[(VL - 1) * step + s]) if kind == INSIDE \
+            else vload_where(x + (VL - 1) * step + s, at.single[s])
+        seen[s] = vshift_in(seen[s - step], b)
+    for s in range(S):
+        taps[s] = seen[s if sign == 1 else S - 1 - s]

@@ -43,6 +43,7 @@ cdef extern from "vec.h":
     vreal vlow(vreal, vreal) noexcept nogil
     vreal vhigh(vreal, vreal) noexcept nogil
     vreal vshift_in(vreal, vreal) noexcept nogil
+    vreal vshift_up(vreal, vreal) noexcept nogil
     vreal vlower(vreal, vreal) noexcept nogil
     void vprefetch(const real*) noexcept nogil
     vmask vturn(int by) noexcept nogil
@@ -53,6 +54,7 @@ cdef extern from "vec.h":
     ctypedef unsigned int lanes_t
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     lanes_t vkeep(lanes_t) noexcept nogil
+    vreal vheld(vreal) noexcept nogil
     const real* vapart(const real*) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil

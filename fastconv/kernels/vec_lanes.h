@@ -26,6 +26,14 @@ FC_INLINE lanes_t vkeep(lanes_t lanes) {
 #endif
 }
 
+/* The same vector, in a register from here on: GCC would fetch it again for each use. */
+FC_INLINE vreal vheld(vreal v) {
+#if FC_BYTES == 64 && defined(__AVX512F__)
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
+
 /* The same address, of which the compiler does not know what was loaded from it: it would keep
  * what one step of a tile shares with the next in registers that are not there. */
 FC_INLINE const real *vapart(const real *p) {

@@ -46,8 +46,21 @@ FC_INLINE vreal vhigh(vreal a, vreal b) {
 #endif
 /* The lanes of a from the second on, then the first of b. */
 FC_INLINE vreal vshift_in(vreal a, vreal b) { return vnext(a, b, 0); }
+/* The first lane of b, then those of a but the last. */
+FC_INLINE vreal vshift_up(vreal a, vreal b) {
+#if FC_BYTES == 64 && !defined(FC_DOUBLE)
+    return FC_SHUFFLE(a, b, 16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14);
+#elif FC_BYTES == 64 || (FC_BYTES == 32 && !defined(FC_DOUBLE))
+    return FC_SHUFFLE(a, b, 8, 0, 1, 2, 3, 4, 5, 6);
+#elif FC_BYTES == 32 || !defined(FC_DOUBLE)
+    return FC_SHUFFLE(a, b, 4, 0, 1, 2);
+#else
+    return FC_SHUFFLE(a, b, 2, 0);
+#endif
+}
 #else
 FC_INLINE vreal vshift_in(vreal a, vreal b) { (void)a; return b; }
+FC_INLINE vreal vshift_up(vreal a, vreal b) { (void)a; return b; }
 FC_INLINE vreal vlow(vreal a, vreal b) { (void)b; return a; }
 FC_INLINE vreal vhigh(vreal a, vreal b) { (void)a; return b; }
 #endif
