@@ -22,13 +22,16 @@
 
 cdef extern from *:
     """
-    enum { STRIP_TAPS = 128, STRIP_ROWS = 8, STRIP_COLUMNS = 6,
+    enum { STRIP_TAPS = 128, STRIP_ROWS = 8, TALL_ROWS = 24, TALL_IMAGES = 16,
+           STRIP_COLUMNS = 6,
            STRIP_VECTORS = TILE >= 12 ? 3 : 2,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
     enum: STRIP_TAPS
     enum: STRIP_ROWS                       # of outputs, at most
+    enum: TALL_ROWS                        # where there are TALL_IMAGES: items enough for threads
+    enum: TALL_IMAGES
     enum: STRIP_COLUMNS                    # vectors of a map that is read in place, at least
     enum: STRIP_VECTORS
     enum: STRIP_FILTERS                    # divides LANES: no block crosses a panel
@@ -91,7 +94,8 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
             plan.offset[channel] = channel * c.xc
         return True
     rows = clamp(ITEM_WORK // (width * c.K * plan.taps), 1,
-                 min(<Py_ssize_t> STRIP_ROWS, c.rows.outputs))
+                 min(<Py_ssize_t> TALL_ROWS if c.N * c.groups >= TALL_IMAGES else STRIP_ROWS,
+                     c.rows.outputs))
     plan.rows = rows
     plan.flat = c.rows.stride == 1 and c.yh == width and width % VL != 0
     while True:
@@ -175,6 +179,30 @@ cdef void fill_strip(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize
                       buffer + (channel * plan.copies + m) * plan.span)
 
 
+cdef inline void store_strip(const int vectors, const bint relu, const bint whole,
+                             const vreal* acc, const real* bias, int filters, real* y,
+                             Py_ssize_t plane, Py_ssize_t last) noexcept nogil:
+    """Finish and write a tile; `whole` says that all its filters and lanes are stored.
+
+    The sums are so short that a test for every vector would show.
+    """
+    cdef vreal value, added
+    cdef int f, v
+    for f in range(STRIP_FILTERS):
+        if whole or f < filters:
+            added = vset1(bias[f])
+            for v in range(vectors):
+                # 0 + sum: see `tile`
+                value = vzero() + acc[f * vectors + v] + added
+                if relu:
+                    value = vrelu(value)
+                if whole or v < vectors - 1:
+                    vstore(y + v * VL, value)
+                else:
+                    vstore_n(y + v * VL, value, last)
+            y = y + plane
+
+
 cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x,
                             const real* w, const real* bias, int filters, real* y,
                             Py_ssize_t last) noexcept nogil:
@@ -185,13 +213,10 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
     cdef vreal weight
     cdef const real* at
     cdef Py_ssize_t tap
-    cdef real* to
+    cdef Py_ssize_t plane = plan.c.yk
     cdef int f, v
     for f in range(STRIP_FILTERS * vectors):
         acc[f] = vzero()
-    for f in range(STRIP_FILTERS):
-        for v in range(vectors):
-            vprefetch_write(y + f * plan.c.yk + v * VL)
     for tap in range(plan.taps):
         at = x + plan.offset[tap]
         for v in range(vectors):
@@ -201,19 +226,12 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
             for v in range(vectors):
                 acc[f * vectors + v] = acc[f * vectors + v] + weight * pixels[v]
         w = w + LANES
-    for f in range(STRIP_FILTERS):
-        if f < filters:
-            to = y + f * plan.c.yk
-            weight = vset1(bias[f]) if bias != NULL else vzero()
-            for v in range(vectors):
-                # 0 + sum: see `tile`
-                acc[f * vectors + v] = vzero() + acc[f * vectors + v] + weight
-                if plan.c.relu:
-                    acc[f * vectors + v] = vrelu(acc[f * vectors + v])
-                if v < vectors - 1:
-                    vstore(to + v * VL, acc[f * vectors + v])
-                else:
-                    vstore_n(to + v * VL, acc[f * vectors + v], last)
+    if filters < STRIP_FILTERS or last < VL:
+        store_strip(vectors, plan.c.relu, False, acc, bias, filters, y, plane, last)
+    elif plan.c.relu:
+        store_strip(vectors, True, True, acc, bias, filters, y, plane, last)
+    else:
+        store_strip(vectors, False, True, acc, bias, filters, y, plane, last)
 
 
 cdef void strip_run(const Strips* plan, const real* x, const real* w, const real* bias,
@@ -242,6 +260,7 @@ cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef const Strips* plan = <const Strips*> args
     cdef const Convolution* c = plan.c
     cdef vreal memory[STRIP_MEMORY]
+    cdef real zeros[STRIP_FILTERS]         # where there is no bias
     cdef real* buffer = <real*> memory
     cdef Py_ssize_t item, rest, n, group, top, rows, row, column, first, pixels, k
     cdef const real* x
@@ -249,6 +268,7 @@ cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef const real* w
     cdef const real* bias
     cdef real* y
+    memset(zeros, 0, STRIP_FILTERS * sizeof(real))
     for item in range(begin, end):
         rest = item
         column = rest % plan.column_blocks
@@ -273,7 +293,7 @@ cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         for k from 0 <= k < c.K by STRIP_FILTERS:
             filters = <int> min(<Py_ssize_t> STRIP_FILTERS, c.K - k)
             w = c.w + (group * c.panels + k // LANES) * plan.taps * LANES + k % LANES
-            bias = c.bias + group * c.K + k if c.bias != NULL else NULL
+            bias = c.bias + group * c.K + k if c.bias != NULL else zeros
             y = c.y + n * c.yn + (group * c.K + k) * c.yk + top * c.yh + first
             if plan.flat:
                 strip_run(plan, x, w, bias, filters, y, pixels)
