@@ -2,14 +2,43 @@
 
 cdef extern from *:
     """
-    enum { LINE = 64 / sizeof(real) };
+    enum { LINE = 64 / sizeof(real), LEAD = 8 * LINE, BESIDE = 8, TURNED = 8 };
     """
     enum: LINE                             # numbers of a cache line
+    enum: LEAD                             # how far ahead of a row to ask
+    enum: BESIDE                           # vectors of a row that are read one after the other
+    enum: TURNED                           # filters or channels that are put together
 
 cdef struct Packing:
     const real* weight
     real* packed
     Py_ssize_t K, C, taps, panels, blocks
+
+
+cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t rows,
+               Py_ssize_t ahead, real* to, Py_ssize_t plane) noexcept nogil:
+    """to[t * plane + lane] = w[lane * step + t] for LANES rows, zeros beyond `rows`.
+
+    Rows that are far apart often share a set of the cache, and are too many streams for the
+    hardware to foresee: BESIDE vectors of a row are read before its lines are lost, and what
+    lies `ahead` of them, if anything, is asked for.
+    """
+    cdef vreal block[VL]
+    cdef Py_ssize_t lane, first, t, count, i
+    for first from 0 <= first < columns by BESIDE * VL:
+        for lane from 0 <= lane < LANES by VL:
+            for t from first <= t < min(columns, first + BESIDE * VL) by VL:
+                count = min(<Py_ssize_t> VL, columns - t)
+                for i in range(VL):
+                    block[i] = vload_n(w + (lane + i) * step + t, count) if lane + i < rows \
+                        else vzero()
+                if ahead != 0:
+                    for i in range(min(<Py_ssize_t> VL, rows - lane)):
+                        vprefetch(w + (lane + i) * step + t + ahead)
+                vtranspose(block)
+                for i in range(VL):
+                    if i < count:
+                        vstore(to + (t + i) * plane + lane, block[i])
 
 
 cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -19,25 +48,8 @@ cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     cdef Py_ssize_t item, first
     for item in range(begin, end):
         first = item % g.panels * LANES
-        transpose_chunk(g.weight + (item // g.panels * g.K + first) * size, size, 0, 1, 1, size,
-                        min(<Py_ssize_t> LANES, g.K - first), LANES, g.packed + item * size * LANES)
-
-
-cdef void turn_filter(const real* w, Py_ssize_t taps, Py_ssize_t channels, real* to,
-                      Py_ssize_t plane) noexcept nogil:
-    """to[t * plane + lane] = w[lane][t] for LANES channels, zeros beyond `channels`."""
-    cdef vreal block[VL]
-    cdef Py_ssize_t lane, t, count, i
-    for lane from 0 <= lane < LANES by VL:
-        for t from 0 <= t < taps by VL:
-            count = min(<Py_ssize_t> VL, taps - t)
-            for i in range(VL):
-                block[i] = vload_n(w + (lane + i) * taps + t, count) if lane + i < channels \
-                    else vzero()
-            vtranspose(block)
-            for i in range(VL):
-                if i < count:
-                    vstore(to + (t + i) * plane + lane, block[i])
+        turn(g.weight + (item // g.panels * g.K + first) * size, size, size,
+             min(<Py_ssize_t> LANES, g.K - first), LEAD, g.packed + item * size * LANES, LANES)
 
 
 cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
@@ -50,10 +62,13 @@ cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
 cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (group, panel of channels, block of 64 filters).
 
-    For one filter a panel is a matrix of channels by taps, which is transposed.
+    For one filter a panel is a matrix of channels by taps, which is transposed.  The planes of
+    the taps often lie so far apart that they share a set of the cache: a few filters are put
+    together on the stack, and each plane is written in one run.
     """
     cdef const Packing* g = <const Packing*> args
-    cdef Py_ssize_t item, group, panel, first, k, t, i, channels
+    cdef real planes[VL * TURNED * LANES]
+    cdef Py_ssize_t item, group, panel, first, k, t, i, channels, count, taps
     cdef const real* w
     cdef real* to
     for item in range(begin, end):
@@ -61,18 +76,25 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
         panel = item // g.blocks % g.panels
         group = item // g.blocks // g.panels
         channels = min(<Py_ssize_t> LANES, g.C - panel * LANES)
-        for k in range(first, min(first + 64, g.K)):
+        for k from first <= k < min(first + 64, g.K) by TURNED:
+            count = min(<Py_ssize_t> TURNED, min(first + 64, g.K) - k)
             w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
             to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
             if g.taps == 1:
-                for i from 0 <= i < LANES by VL:
-                    vstore(to + i, vload_n(w + i, channels - i))
+                for t in range(count):
+                    for i from 0 <= i < LANES by VL:
+                        vstore(to + t * LANES + i, vload_n(w + t * g.C + i, channels - i))
                 continue
-            prefetch_filter(w + 4 * g.C * g.taps, channels * g.taps)
-            for t in range(g.taps):
-                for i from 4 * LANES <= i < 5 * LANES by LINE:
-                    vprefetch_write(to + t * g.K * LANES + i)
-            turn_filter(w, g.taps, channels, to, g.K * LANES)
+            for t from 0 <= t < g.taps by VL:
+                taps = min(<Py_ssize_t> VL, g.taps - t)
+                for i in range(count):
+                    if t == 0 and k + i + 4 < g.K:
+                        prefetch_filter(w + (i + 4) * g.C * g.taps, channels * g.taps)
+                    turn(w + i * g.C * g.taps + t, g.taps, taps, channels, 0, planes + i * LANES,
+                         TURNED * LANES)
+                for i in range(taps):
+                    memcpy(to + (t + i) * g.K * LANES, planes + i * TURNED * LANES,
+                           count * LANES * sizeof(real))
 
 
 cdef Packing packing(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups):

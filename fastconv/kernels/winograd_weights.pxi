@@ -2,13 +2,9 @@
 #
 # They are made of packed panels, which are all that a prepared weight keeps, or of the weights
 # (K, C, 3, 3) as they lie: turned for the gradient of the input, whose output channels are C
-# and whose taps are mirrored.  A block of channels is put into lanes on the stack.
-
-cdef extern from *:
-    """
-    enum { TURNED = 16 };
-    """
-    enum: TURNED                           # channels of a block
+# and whose taps are mirrored.  A block of channels is put into lanes on the stack, and what
+# becomes of it too: the planes of u often lie so far apart that they share a set of the cache,
+# so each is written in one run.
 
 cdef struct WinogradWeights:
     const real* panels                     # [panel][c][3][3][LANES], or NULL
@@ -44,8 +40,9 @@ cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexce
     """Items are (panel, block of TURNED channels)."""
     cdef const WinogradWeights* g = <const WinogradWeights*> args
     cdef real block[TURNED * 9 * LANES]
+    cdef real planes[6 * 6 * TURNED * LANES]
     cdef Py_ssize_t channels = g.K if g.turned else g.C
-    cdef Py_ssize_t item, panel, first, count, c, lane, tap, lanes
+    cdef Py_ssize_t item, panel, first, count, c, lane, tap, lanes, e
     cdef int edge = g.m + 2
     cdef const real* w
     cdef const real* from_
@@ -63,20 +60,24 @@ cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexce
             for c in range(count):
                 w = g.weight + ((first + c) * g.C + panel * LANES) * 9
                 prefetch_filter(w + 4 * g.C * 9, lanes * 9)
-                turn_filter(w, 9, lanes, block + c * 9 * LANES, LANES)
+                turn(w, 9, 9, lanes, 0, block + c * 9 * LANES, LANES)
             from_ = block + 8 * LANES      # the last tap is the first
             tap = -LANES
         else:
-            transpose_chunk(g.weight + (panel * LANES * g.C + first) * 9, g.C * 9, 0, 1, 1,
-                            count * 9, lanes, LANES, block)
+            turn(g.weight + (panel * LANES * g.C + first) * 9, g.C * 9, count * 9, lanes, LEAD,
+                 block, LANES)
         for c in range(count):
             for lane from 0 <= lane < LANES by VL:
                 w = from_ + c * 9 * LANES + lane
-                u = g.u + (panel * edge * edge * channels + first + c) * LANES + lane
+                u = planes + c * LANES + lane
                 if g.m == 2:
-                    transform_weight(2, w, tap, u, channels * LANES)
+                    transform_weight(2, w, tap, u, TURNED * LANES)
                 else:
-                    transform_weight(4, w, tap, u, channels * LANES)
+                    transform_weight(4, w, tap, u, TURNED * LANES)
+        u = g.u + (panel * edge * edge * channels + first) * LANES
+        for e in range(edge * edge):
+            memcpy(u + e * channels * LANES, planes + e * TURNED * LANES,
+                   count * LANES * sizeof(real))
 
 
 cdef void run_weights(WinogradWeights* g, real[::1] u, int m, Py_ssize_t part, Py_ssize_t parts,
