@@ -69,9 +69,9 @@ SHIPPED = {
         gradient2=2.21, gradient4=5.56, sums=93.8, written=12.2,
     ),
     "avx512": Table(
-        rate=126, few=7.69, store=0.0231, stream=22.6, unfold=12.5, fold=10.8, memory=201,
-        pack=23.5, transform=14.9, input2=0.764, output2=1.24, input4=5.55, output4=5.94,
-        gradient2=1.25, gradient4=3.14, sums=130, written=17.8,
+        rate=126, few=7.69, store=0.0355, stream=20.4, unfold=11.3, fold=10.5, memory=201,
+        pack=16.1, transform=33.5, input2=0.804, output2=1.24, input4=5.55, output4=5.51,
+        gradient2=1.42, gradient4=3.47, sums=130, written=16.9,
     ),
     "neon": Table(
         rate=24, few=2, store=0.6, stream=14, unfold=9, fold=4, memory=50, pack=1.6,
