@@ -146,7 +146,8 @@ def winograd_weight(
     module = kernels.module(x.dtype)
     blocks = g.winograd_gradient(m, x.itemsize, module.lanes, module.tile_pixels)
     broken = np.zeros(1, np.uint8)
-    with memory.workspace(blocks.nbytes) as block:
+    # as much as the direct sum would need, so that what is stated is always what is taken
+    with memory.workspace(max(blocks.nbytes, partial_bytes(module, g, x.itemsize))) as block:
         threads.run(
             module.winograd_backward_weight, x, dy, block.view(x.dtype), dweight, m,
             blocks.length, blocks.v_plane, blocks.d_plane, g.pad, broken, work=g.multiply_adds,
@@ -159,8 +160,7 @@ def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.
     """dweight through partial sums in the workspace."""
     module = kernels.module(x.dtype)
     how = weight_engine(module, g)
-    size = 0 if how == module.PLANES else g.weight_gradient_bytes(x.itemsize, module.lanes)
-    with memory.workspace(size) as block:
+    with memory.workspace(partial_bytes(module, g, x.itemsize)) as block:
 
         def run(engine: int) -> None:
             threads.run(
@@ -172,6 +172,13 @@ def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.
         run(how)
         if how == module.LINES and g.padded and not is_finite(dweight):
             run(module.PANELS)  # no NaN from an infinite dy and a padded zero
+
+
+def partial_bytes(module: ModuleType, g: Conv2DGeometry, itemsize: int) -> int:
+    """Return the workspace of the direct gradient of the weights, which planes do without."""
+    if weight_engine(module, g) == module.PLANES:
+        return 0
+    return g.weight_gradient_bytes(itemsize, module.lanes)
 
 
 def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:

@@ -144,6 +144,17 @@ def test_stated_workspace_is_taken_and_limits_are_kept(precision, normal):
     assert table["winograd"].weight_tile == 0  # its blocks are more than the least
 
 
+@pytest.mark.parametrize("size", [7, 12, 14])
+def test_partial_sums_larger_than_the_tiles_are_stated_too(size, normal):
+    x, weight = normal((1, 64, size, size)), normal((256, 64, 3, 3))
+    dy = fastconv.conv2d(x, weight)
+    stated = fastconv.conv2d_costs(x.shape, weight.shape, direction="backward")
+    for algorithm in ("direct", "winograd"):
+        with memory.track() as used:
+            fastconv.conv2d_backward(dy, x, weight, algorithm=algorithm)
+        assert used.workspace_peak == stated[algorithm].workspace
+
+
 def test_the_batch_does_not_choose():
     for n in (1, 3, 200):
         costs = fastconv.conv2d_costs(
