@@ -1,12 +1,14 @@
 """The errors of fastconv, each also a ``ValueError``, ``TypeError`` or ``MemoryError``.
 
-Every message has one form: the operation, the parameter, the rule, the value and, where
-there is one, the remedy: ``conv2d: stride must be at least 1, got 0``.
+Every error carries its parts: the operation, the parameter, the rule, the value and, where there
+is one, the remedy.  The message is made of them and has one form: ``conv2d: stride must be at
+least 1, got 0``.  Who needs a part reads the attribute; nobody parses a message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "ArgumentError",
@@ -19,6 +21,7 @@ __all__ = [
     "MemoryLimitError",
     "MissingExtraError",
     "PluginWarning",
+    "Problem",
     "ShapeError",
     "UnknownNameError",
     "nearest",
@@ -26,8 +29,106 @@ __all__ = [
 ]
 
 
+class _Nothing:
+    """Takes the place of a value that an error does not speak of."""
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+    def __reduce__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING = _Nothing()
+
+
+def _message(
+    operation: str, parameter: str, rule: str, value: object, remedy: str, shown: str | None
+) -> str:
+    """Return the text of an error made of its parts."""
+    text = " ".join(filter(None, (parameter, rule)))
+    if shown is not None or value is not NOTHING:
+        text += f", got {shorten(value) if shown is None else shown}"
+    if remedy:
+        text += f"; {remedy}"
+    return f"{operation}: {text}" if operation and text else operation or text
+
+
+def _lasting(value: object) -> object:
+    """Return `value` if it can be pickled anywhere and holds no array, else its short form."""
+    if value is NOTHING or value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if type(value) in (tuple, list) and all(_lasting(item) is item for item in value):  # type: ignore[attr-defined]
+        return value
+    return shorten(value)
+
+
 class FastconvError(Exception):
-    """Base class of every error that fastconv raises on purpose."""
+    """Base class of every error that fastconv raises on purpose.
+
+    Parameters
+    ----------
+    operation : str
+        The function, method or layer that refuses, such as ``"conv2d"``.  Given alone it is the
+        whole message; layers of others may raise so.
+    parameter : str
+        What is wrong: ``"stride"``, ``"weights['conv2d_1/bias']"``.
+    rule : str
+        What must hold, with its verb: ``"must be at least 1"``.
+    value : object, optional
+        What was given.  Of an array the shape or dtype, so that an error keeps no array alive.
+    remedy : str
+        What to do instead, without a full stop.
+    shown : str, optional
+        How the message shows `value`, where its ``repr`` does not tell enough: ``"shape (3, 4)"``.
+
+    Attributes
+    ----------
+    operation, parameter, rule, value, remedy, shown
+        As given; `value` is `NOTHING` where there is none.
+
+    Examples
+    --------
+    >>> error = FastconvError("conv2d", "stride", "must be at least 1", 0, "take 1 or more")
+    >>> str(error)
+    'conv2d: stride must be at least 1, got 0; take 1 or more'
+    >>> error.parameter, error.value
+    ('stride', 0)
+    """
+
+    def __init__(
+        self,
+        operation: str = "",
+        parameter: str = "",
+        rule: str = "",
+        value: object = NOTHING,
+        remedy: str = "",
+        *,
+        shown: str | None = None,
+    ):
+        super().__init__(_message(operation, parameter, rule, value, remedy, shown))
+        alone = not (parameter or rule or remedy or shown) and value is NOTHING
+        self.operation = "" if alone else operation
+        self.parameter = parameter
+        self.rule = operation if alone else rule
+        self.value: Any = value
+        self.remedy = remedy
+        self.shown = shown
+
+    def __str__(self) -> str:  # KeyError, ImportError and OSError would show it otherwise
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {**vars(self), "value": _lasting(self.value)}
+        return _restored, (type(self), self.args, state)
+
+
+def _restored(cls: type[FastconvError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """Return an error as it was before it was pickled or copied."""
+    error = cls.__new__(cls)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 class ArgumentError(FastconvError, ValueError):
@@ -43,7 +144,72 @@ class ArgumentTypeError(FastconvError, TypeError):
 
 
 class MemoryLimitError(ArgumentError):
-    """A memory limit cannot be kept; the message names the least bytes that can be."""
+    """A memory limit cannot be kept.
+
+    Attributes
+    ----------
+    least : int
+        The fewest bytes that could be kept; as a limit they are accepted.
+    """
+
+    def __init__(self, *parts: Any, least: int = 0, **more: Any):
+        super().__init__(*parts, **more)
+        self.least = least
+
+
+class Problem(str):
+    """One problem of a configuration or a file: a text, with the parts that it is made of.
+
+    Parameters
+    ----------
+    operation : str
+        Where it is: the path in the JSON, ``"nodes[2].config.filters"``, or the operation.
+    parameter, rule, value, remedy, shown
+        As of `FastconvError`.
+
+    Examples
+    --------
+    >>> problem = Problem("nodes[2].config.filters", "", "must be at least 1", 0)
+    >>> problem, problem.value
+    ('nodes[2].config.filters: must be at least 1, got 0', 0)
+    """
+
+    operation: str
+    parameter: str
+    rule: str
+    value: Any
+    remedy: str
+    shown: str | None
+
+    def __new__(
+        cls,
+        operation: str = "",
+        parameter: str = "",
+        rule: str = "",
+        value: object = NOTHING,
+        remedy: str = "",
+        *,
+        shown: str | None = None,
+    ) -> Problem:
+        problem = super().__new__(cls, _message(operation, parameter, rule, value, remedy, shown))
+        problem.operation, problem.parameter, problem.rule = operation, parameter, rule
+        problem.value, problem.remedy, problem.shown = value, remedy, shown
+        return problem
+
+    @classmethod
+    def of(cls, operation: str, error: FastconvError) -> Problem:
+        """Return what `error` says of its parameter, as said of the place `operation`."""
+        return cls(operation, "", error.rule, error.value, error.remedy, shown=error.shown)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {**vars(self), "value": _lasting(self.value)}
+        return _problem, (str(self), state)
+
+
+def _problem(text: str, state: dict[str, Any]) -> Problem:
+    problem = str.__new__(Problem, text)
+    vars(problem).update(state)
+    return problem
 
 
 class ConfigError(ArgumentError):
@@ -51,21 +217,35 @@ class ConfigError(ArgumentError):
 
     Parameters
     ----------
-    problems : str or iterable of str
-        One line a problem, such as ``nodes[2].config.filters: must be at least 1, got 0``.
+    operation : str, or iterable of str
+        The operation, with the parts of one problem as of `FastconvError`; or all problems, each
+        a text or a `Problem`, such as ``nodes[2].config.filters: must be at least 1, got 0``.
+    parameter, rule, value, remedy, shown
+        As of `FastconvError`.
+
+    Attributes
+    ----------
+    problems : list of str
+        One line a problem.  Those of fastconv are `Problem`.
     """
 
-    def __init__(self, problems: str | Iterable[str]):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        if len(self.problems) == 1:
-            text = self.problems[0]
-        else:
+    def __init__(self, operation: str | Iterable[str] = "", *parts: Any, **more: Any):
+        if parts or more:
+            super().__init__(str(operation), *parts, **more)
+            one = Problem(str(operation), *parts, **more)
+            self.problems: list[str] = [one]
+            return
+        self.problems = [operation] if isinstance(operation, str) else list(operation)
+        if len(self.problems) != 1:
             lines = "\n".join(f"  {problem}" for problem in self.problems)
             text = f"{len(self.problems)} problems in the configuration:\n{lines}"
-        super().__init__(text)
-
-    def __reduce__(self):
-        return type(self), (self.problems,)
+            super().__init__(text)
+            return
+        (only,) = self.problems
+        super().__init__(str(only))
+        if isinstance(only, Problem):
+            self.operation, self.parameter, self.rule = only.operation, only.parameter, only.rule
+            self.value, self.remedy, self.shown = only.value, only.remedy, only.shown
 
 
 class UnknownNameError(ConfigError):

@@ -1,0 +1,103 @@
+"""Errors are made of parts, and their texts of these alone."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from fastconv import errors
+from fastconv.errors import (
+    ArgumentError,
+    ConfigError,
+    FastconvError,
+    MemoryLimitError,
+    MissingExtraError,
+    Problem,
+    ShapeError,
+)
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, FastconvError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_message_is_made_of_the_parts(kind):
+    error = kind("conv2d", "stride", "must be at least 1", 0, "take 1")
+    assert str(error) == "conv2d: stride must be at least 1, got 0; take 1"
+    parts = (error.operation, error.parameter, error.rule, error.value, error.remedy)
+    assert parts == ("conv2d", "stride", "must be at least 1", 0, "take 1")
+
+
+def test_parts_may_be_left_out():
+    assert str(ArgumentError("fit", "model", "must be compiled first")) == (
+        "fit: model must be compiled first"
+    )
+    assert str(ShapeError("conv2d", "x", "must have 4 axes", (2, 3), shown="shape (2, 3)")) == (
+        "conv2d: x must have 4 axes, got shape (2, 3)"
+    )
+    assert str(ArgumentError("", "", "must be a name", None)) == "must be a name, got None"
+
+
+def test_a_text_alone_is_the_message():
+    error = ShapeError("my layer wants squares")
+    assert (str(error), error.operation, error.rule) == (
+        "my layer wants squares", "", "my layer wants squares",
+    )  # fmt: skip
+
+
+def test_a_long_value_is_shown_shortened():
+    assert len(str(ArgumentError("f", "x", "must be short", "a" * 10**6))) < 120
+
+
+def alike(one: FastconvError, other: FastconvError) -> bool:
+    return type(one) is type(other) and str(one) == str(other) and vars(one) == vars(other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_are_copied_and_pickled(kind):
+    error = kind("conv2d", "stride", "must be at least 1", (0, 1), "take 1", shown="zero")
+    assert alike(copy.copy(error), error)
+    assert alike(pickle.loads(pickle.dumps(error)), error)
+
+
+def test_a_value_that_cannot_be_pickled_is_replaced_by_its_text():
+    error = ArgumentError("f", "x", "must be a number", lambda: None)
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) and again.value.startswith("<function")
+    array = pickle.loads(pickle.dumps(ArgumentError("f", "x", "must be plain", np.zeros(10**6))))
+    assert isinstance(array.value, str)
+
+
+def test_a_memory_limit_has_its_least():
+    error = MemoryLimitError("fit", "memory_limit", "must be at least 9 bytes", 3, least=9)
+    assert error.least == pickle.loads(pickle.dumps(error)).least == 9
+
+
+def test_a_configuration_has_problems_with_parts():
+    first = Problem("nodes[2].config.filters", "", "must be at least 1", 0)
+    error = ConfigError([first, "plain text"])
+    assert error.problems == ["nodes[2].config.filters: must be at least 1, got 0", "plain text"]
+    assert str(error).startswith("2 problems in the configuration:\n  nodes[2]")
+    one = ConfigError([first])
+    assert (one.operation, one.rule, one.value) == (first.operation, "must be at least 1", 0)
+    again = pickle.loads(pickle.dumps(error))
+    assert again.problems == error.problems and again.problems[0].value == 0
+
+
+def test_a_problem_takes_over_what_an_error_says():
+    error = ShapeError("Conv2D", "filters", "must be at least 1", 0, "take 1", shown="none")
+    problem = Problem.of("layers[0].config.filters", error)
+    assert problem == "layers[0].config.filters: must be at least 1, got none; take 1"
+    assert (problem.value, problem.remedy) == (0, "take 1")
+
+
+def test_an_import_error_shows_its_text():
+    assert str(MissingExtraError("plot", "matplotlib", "must be installed")) == (
+        "plot: matplotlib must be installed"
+    )
