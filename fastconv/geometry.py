@@ -13,8 +13,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from .arguments import LARGEST, Padding, as_int, as_padding, as_pair, check_axes
-from .errors import ArgumentTypeError, ShapeError, shorten
+from .arguments import (
+    CHANNELS_FIRST,
+    LARGEST,
+    Padding,
+    as_bool,
+    as_int,
+    as_padding,
+    as_pair,
+    check_axes,
+)
+from .errors import ShapeError
 
 __all__ = ["Conv2DGeometry", "GradientBlocks", "Window2D", "nbytes"]
 
@@ -72,16 +81,12 @@ class Window2D:
         kernel_parameter: str = "kernel_size",
     ) -> Window2D:
         """Check what a user gave and return the window; errors name `operation`."""
-        if not isinstance(ceil_mode, bool):
-            raise ArgumentTypeError(
-                f"{operation}: ceil_mode must be True or False, got {shorten(ceil_mode)}"
-            )
         return cls(
             as_pair(operation, kernel_parameter, kernel, 1),
             as_pair(operation, "stride", stride, 1),
             as_padding(operation, padding),
             as_pair(operation, "dilation", dilation, 1),
-            ceil_mode,
+            as_bool(operation, "ceil_mode", ceil_mode),
         )
 
     @property
@@ -121,12 +126,13 @@ class Window2D:
             length, extent, stride = size[axis], self.extent[axis], self.stride[axis]
             room = length + before + after - extent
             if room < 0:
+                padded = tuple(n + sum(sides) for n, sides in zip(size, padding, strict=True))
                 raise ShapeError(
-                    f"{operation}: the window spans {self.extent[0]}x{self.extent[1]}, "
-                    f"more than the padded input of {size[0] + sum(padding[0])}x"
-                    f"{size[1] + sum(padding[1])}; use a smaller kernel or dilation, "
-                    "or more padding"
-                )
+                    operation, "the padded input",
+                    f"must be at least as large as the window, {self.extent[0]}x{self.extent[1]}",
+                    padded, "use a smaller kernel or dilation, or more padding",
+                    shown=f"{padded[0]}x{padded[1]}",
+                )  # fmt: skip
             windows = room // stride + 1
             # The extra window must start inside the map or the padding before it, as PyTorch
             # has it; a window larger than the padded map is an error also with ceil_mode.
@@ -134,8 +140,9 @@ class Window2D:
                 windows += 1
             if windows > LARGEST:
                 raise ShapeError(
-                    f"{operation}: the output would be {windows} long, more than {LARGEST}"
-                )
+                    operation, "padding", f"must lead to an output at most {LARGEST} long", windows,
+                    "take a larger stride, or less padding",
+                )  # fmt: skip
             output.append(windows)
         return output[0], output[1]
 
@@ -194,16 +201,17 @@ class Conv2DGeometry:
         groups = as_int(operation, "groups", groups, 1)
         if c % groups or k % groups:
             raise ShapeError(
-                f"{operation}: groups must divide the channels (= {c}) and the filters (= {k}), "
-                f"got {groups}"
-            )
+                operation, "groups", f"must divide the channels (= {c}) and the filters (= {k})",
+                groups,
+            )  # fmt: skip
         if c_group * groups != c:
             of = "" if groups == 1 else f" x {groups} groups"
-            remedy = f"; is x channel-last? use x.transpose(0, 3, 1, 2), got shape {tuple(x_shape)}"
+            last = w == c_group * groups
             raise ShapeError(
-                f"{operation}: x has {c} channels and weight is for {c_group}{of}"
-                + (remedy if w == c_group * groups else "")
-            )
+                operation, "weight", f"must be for the {c} channels of x, {tuple(x_shape)}",
+                c_group, f"the channels come first here: {CHANNELS_FIRST}" if last else "",
+                shown=f"{c_group}{of}",
+            )  # fmt: skip
         window = Window2D.make(operation, (r, s), stride, padding, dilation)
         oh, ow = window.output_size(operation, (h, w))
         (top, bottom), (left, right) = window.resolve((h, w))

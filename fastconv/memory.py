@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,14 +24,10 @@ from contextvars import ContextVar
 import numpy as np
 
 from .arena import Arena, Block
-from .arguments import as_int
-from .errors import ArgumentError, shorten
+from .arguments import parse_bytes
 from .slab import Loan, Slab, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
-
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
-         "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
 
 
 class Usage:
@@ -214,27 +209,6 @@ class Lent:
     def __exit__(self, *error: object) -> None:
         while self.blocks:
             _arena.give_back(self.blocks.pop(), keep=self.keep)
-
-
-def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:
-    """Return a number of bytes, given as one or as text such as "8 MiB"; None is no limit.
-
-    Examples
-    --------
-    >>> parse_bytes("conv2d", "workspace_limit", "8 MiB")
-    8388608
-    """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
-        if match and match[2].lower() in UNITS:
-            return int(float(match[1]) * UNITS[match[2].lower()])
-        raise ArgumentError(
-            f"{operation}: {parameter} must be a number of bytes, such as 8388608 or '8 MiB' "
-            f"(B, kB, MB, GB, KiB, MiB, GiB), got {shorten(value)}"
-        )
-    return as_int(operation, parameter, value, 0, 2**63 - 1)
 
 
 def format_bytes(nbytes: int) -> str:

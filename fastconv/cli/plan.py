@@ -21,9 +21,10 @@ import argparse
 import json
 
 from fastconv import plot
+from fastconv.arguments import parse_bytes
 from fastconv.cli.networks import add_file, at_least, check_picture, read_network
 from fastconv.errors import ArgumentError
-from fastconv.memory import format_bytes, parse_bytes
+from fastconv.memory import format_bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, registry
+from fastconv.arguments import parse_bytes
 from fastconv.cli.networks import add_file, at_least, check_saving, read_network, write
 from fastconv.errors import ArgumentError, FormatError, ShapeError
-from fastconv.memory import parse_bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,20 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory
-from ..arguments import as_shape
-from ..errors import ArgumentTypeError, shorten
+from ..arguments import as_bool, as_shape
 from . import checks
 from .pool_plan import make_pool
 
 __all__ = ["avg_pool2d", "avg_pool2d_backward"]
-
-
-def _check_flag(operation: str, count_include_pad: Any) -> None:
-    if not isinstance(count_include_pad, bool):
-        raise ArgumentTypeError(
-            f"{operation}: count_include_pad must be True or False, "
-            f"got {shorten(count_include_pad)}"
-        )
 
 
 def avg_pool2d(
@@ -65,7 +56,7 @@ def avg_pool2d(
     """
     operation = "avg_pool2d"
     x = checks.as_array(operation, "x", x)
-    _check_flag(operation, count_include_pad)
+    as_bool(operation, "count_include_pad", count_include_pad)
     pool = make_pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     if y.size:
@@ -113,7 +104,7 @@ def avg_pool2d_backward(
     operation = "avg_pool2d_backward"
     dy = checks.as_array(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
-    _check_flag(operation, count_include_pad)
+    as_bool(operation, "count_include_pad", count_include_pad)
     pool = make_pool(operation, shape, pool_size, stride, padding, 1, ceil_mode)
     pool.check_gradient(dy)
     dx = memory.empty(shape, dy.dtype)

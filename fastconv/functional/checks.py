@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import memory
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from ..arguments import as_plain_array
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 
 __all__ = ["as_array", "as_output", "contiguous", "is_finite", "readable", "same_dtype"]
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-NUMBERS = (int, float, np.integer, np.float32)  # what lists may hold; a np.float64 is a float
+FLOATS: tuple[type[np.generic], ...] = (np.float32, np.float64)
+NUMBERS: tuple[type[np.generic], ...] = (np.integer, np.float32, np.float64)
 
 
 def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
@@ -26,49 +28,17 @@ def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
     """
     if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
         return value
-    if isinstance(value, (list, tuple)):
-        return _from_list(operation, parameter, value)
-    if isinstance(value, np.ma.MaskedArray):
-        raise ArgumentTypeError(
-            f"{operation}: {parameter} is a masked array, whose mask would be lost; "
-            "use .filled(value)"
-        )
-    if not isinstance(value, np.ndarray):
-        raise ArgumentTypeError(
-            f"{operation}: {parameter} must be a NumPy array, got {type(value).__name__}"
-        )
-    array = np.asarray(value)  # a subclass becomes a plain array
-    if array.dtype == FLOAT32 or array.dtype == FLOAT64:
-        return array.view(FLOAT32 if array.dtype == FLOAT32 else FLOAT64)
-    if array.dtype.newbyteorder("=") in (FLOAT32, FLOAT64):
+    lists = isinstance(value, (list, tuple))
+    array = as_plain_array(
+        operation, parameter, value, NUMBERS if lists else FLOATS,
+        rule=f"must be {'an array of numbers' if lists else 'float32 or float64'}",
+        remedy="cast it, for example with .astype(np.float32)",
+    )  # fmt: skip
+    if lists:
+        return np.asarray(array, FLOAT64)
+    if not array.dtype.isnative:
         return memory.copied(array)
-    raise ArgumentTypeError(
-        f"{operation}: {parameter} must be float32 or float64, got {array.dtype}; "
-        "cast it, for example with .astype(np.float32)"
-    )
-
-
-def _from_list(operation: str, parameter: str, value: list | tuple) -> np.ndarray:
-    """Return nested lists of numbers as float64; what NumPy would make numbers of is refused."""
-    try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ArgumentTypeError(
-            f"{operation}: {parameter} must be an array of numbers, got {shorten(value)}"
-        ) from None
-    rows: list[Any] = [value]  # an end is sure: NumPy has found them nested evenly
-    while rows:
-        row = rows.pop()
-        kinds = {item.dtype.type if type(item) is np.ndarray else type(item) for item in row}
-        for kind in kinds:
-            if issubclass(kind, (list, tuple)):
-                rows.extend(item for item in row if isinstance(item, kind))
-            elif not issubclass(kind, NUMBERS) or issubclass(kind, (bool, np.timedelta64)):
-                raise ArgumentTypeError(
-                    f"{operation}: {parameter} must be an array of numbers, got a list that "
-                    f"holds {kind.__name__}"
-                )
-    return array
+    return array.view(FLOAT32 if array.itemsize == 4 else FLOAT64)
 
 
 def same_dtype(operation: str, first: str, a: np.ndarray, second: str, b: np.ndarray) -> None:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import costs, kernels, memory
-from ..arguments import as_int, as_padding, as_pair, as_shape
+from .. import costs, kernels
+from ..arguments import as_int, as_padding, as_pair, as_shape, parse_bytes
 from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
 from ..geometry import Conv2DGeometry
 from ..threads import get_num_threads
@@ -72,7 +72,7 @@ def _plan(
     g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
     check_choice(operation, "algorithm", algorithm, ALGORITHMS)
     check_choice(operation, "precision", precision, PRECISIONS)
-    limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
+    limit = parse_bytes(operation, "workspace_limit", workspace_limit)
     table = price(g, dtype, direction, limit, precision, count)
     chosen = table.choice if algorithm == "auto" else algorithm
     if chosen not in table:
@@ -206,5 +206,5 @@ def conv2d_costs(
             f"{operation}: dtype must be float32 or float64, got {shorten(dtype)}"
         )
     g = Conv2DGeometry.make(operation, x_shape, weight_shape, stride, padding, dilation, groups)
-    limit = memory.parse_bytes(operation, "workspace_limit", workspace_limit)
+    limit = parse_bytes(operation, "workspace_limit", workspace_limit)
     return price(g, kind, direction, limit, precision, count or get_num_threads())

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
-from ..arguments import as_shape, check_axes
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from ..arguments import as_bool, as_shape, check_axes
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from . import checks
 from .pool_plan import Pool, make_pool
 
@@ -78,10 +78,7 @@ def max_pool2d(
     operation = "max_pool2d"
     x = checks.as_array(operation, "x", x)
     pool = make_pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
-    if not isinstance(return_indices, bool):
-        raise ArgumentTypeError(
-            f"{operation}: return_indices must be True or False, got {shorten(return_indices)}"
-        )
+    as_bool(operation, "return_indices", return_indices)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     argmax = _max(pool, x, y, return_indices)
     return y if argmax is None else (y, _flat_indices(pool, argmax))

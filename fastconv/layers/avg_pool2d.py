@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.arguments import briefly
+from fastconv.arguments import as_bool, briefly
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.checks import as_bool, output_map
+from fastconv.layers.checks import output_map
 from fastconv.layers.context import Context
 from fastconv.layers.spec import LayerCosts, Spec
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, initializers
-from fastconv.arguments import as_int, briefly
+from fastconv.arguments import as_bool, as_choice, as_int, briefly
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional.packing import ALGORITHMS, PRECISIONS
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.checks import as_bool, as_choice, output_map
+from fastconv.layers.checks import output_map
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, initializers, kernels
-from fastconv.arguments import as_int
+from fastconv.arguments import as_bool, as_choice, as_int
 from fastconv.geometry import Conv2DGeometry
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.checks import as_bool, as_choice
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec

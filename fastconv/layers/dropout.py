@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
+from fastconv.arguments import as_real
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.checks import as_real
 from fastconv.layers.context import Context
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.errors import ArgumentTypeError, FastconvError, ShapeError, shorten
+from fastconv.arguments import as_plain_array
+from fastconv.errors import FastconvError
 from fastconv.kernels import active_isa
 
 __all__ = ["Parameter"]
@@ -114,24 +115,10 @@ class Parameter:
         ArgumentTypeError
             If `array` is not made of real numbers, or a finite one does not fit the dtype.
         """
-        given = np.asarray(array)
-        if given.dtype.kind not in "fiu" or isinstance(array, np.ma.MaskedArray):
-            raise ArgumentTypeError(
-                f"{operation}: {self.name} must be an array of real numbers, got "
-                f"{type(array).__name__} of {given.dtype}; use .astype({self.dtype.name!r})"
-            )
-        if given.shape != self.shape:
-            raise ShapeError(
-                f"{operation}: {self.name} must have shape {self.shape}, got {given.shape}"
-            )
-        with np.errstate(over="ignore"):
-            cast = given.astype(self.dtype, order="C", copy=False)
-        if cast is not given and not np.array_equal(np.isfinite(cast), np.isfinite(given)):
-            raise ArgumentTypeError(
-                f"{operation}: {self.name} must fit {self.dtype.name}, got values up to "
-                f"{shorten(float(np.nanmax(np.abs(given))))}"
-            )
-        return cast
+        return as_plain_array(
+            operation, self.name, array, (np.integer, np.floating), shape=self.shape,
+            dtype=self.dtype, remedy=f"use .astype({self.dtype.name!r})",
+        )  # fmt: skip
 
     def assign(self, array: object, operation: str = "assign") -> None:
         """Copy `array` into the value; errors as `checked`."""

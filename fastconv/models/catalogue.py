@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from fastconv import registry
+from fastconv.arguments import as_bool
 from fastconv.errors import ConfigError, FormatError, shorten
-from fastconv.layers.checks import as_bool
 from fastconv.models import configuration, files, weights
 from fastconv.models.graph import trace
 from fastconv.models.inference import InferenceModel, freeze_network

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arguments import CHANNELS_FIRST, as_plain_array
 from fastconv.errors import ArgumentTypeError, ShapeError, nearest, shorten
 from fastconv.layers.spec import Spec
 from fastconv.models.graph import Graph
@@ -58,20 +59,7 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
             return (x,)
     arrays = []
     for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
-        masked = given if isinstance(given, (list, tuple)) else (given,)
-        if any(isinstance(part, np.ma.MaskedArray) for part in masked):
-            raise ArgumentTypeError(
-                f"Model: {name} must be a plain array, got a masked one; fill it with .filled(0)"
-            )
-        try:
-            array = np.asarray(given)
-        except ValueError:  # lists of unequal lengths
-            array = np.asarray(None)
-        if array.dtype.kind not in "buif":
-            raise ArgumentTypeError(
-                f"Model: {name} must be an array of real numbers, got {shorten(given)} of dtype "
-                f"{array.dtype}"
-            )
+        array = as_plain_array("Model", name, given)
         if array.shape[1:] != spec.shape or array.ndim == 0:
             raise ShapeError(_wrong_shape(name, array.shape, spec))
         arrays.append(array)
@@ -91,7 +79,7 @@ def _wrong_shape(name: str, shape: tuple[int, ...], spec: Spec) -> str:
     elif len(want) == 3 and want[0] == 1 and shape[1:] == want[1:]:
         remedy = "; add the channel: x[:, None]"
     elif len(want) == 3 and len(shape) == 4 and shape[1:] == (*want[1:], want[0]):
-        remedy = "; the channels come first here: x.transpose(0, 3, 1, 2)"
+        remedy = f"; the channels come first here: {CHANNELS_FIRST}"
     elif len(shape) >= 2 and int(np.prod(shape[1:], dtype=object)) == spec.size:
         remedy = f"; x.reshape(-1, {', '.join(map(str, want))}) has it"
     expected = ", ".join(["N", *map(str, want)])

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_int
+from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import ArgumentTypeError, ConfigError, UnknownNameError, nearest, shorten
 from fastconv.layers.base import Layer
-from fastconv.layers.checks import as_bool
 from fastconv.models import configuration, files, graph, weights
 from fastconv.models.graph import Graph, Node
 from fastconv.models.inference import InferenceModel, freeze_network
@@ -77,8 +76,8 @@ class Model(TrainableNetwork):
         return model
 
     def _assemble(self, traced: Graph, name: str | None, seed: int | None) -> None:
-        if name is not None and not isinstance(name, str):
-            raise ArgumentTypeError(f"Model: name must be a text, got {shorten(name)}")
+        if name is not None:
+            as_text("Model", "name", name)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
         self.seed = as_int("Model", "seed", seed, 0, 2**63 - 1)

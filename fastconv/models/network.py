@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastconv import memory
-from fastconv.arguments import as_int
+from fastconv.arguments import as_bool, as_int, parse_bytes
 from fastconv.errors import ArgumentError, nearest, shorten
-from fastconv.layers.checks import as_bool
-from fastconv.memory import parse_bytes
 from fastconv.models import execute, inputs, weights
 from fastconv.models.graph import Graph, Node, connect
 from fastconv.models.measure import measure

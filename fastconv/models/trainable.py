@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory
-from fastconv.errors import ArgumentTypeError, ShapeError
+from fastconv.arguments import as_plain_array
+from fastconv.errors import ArgumentTypeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
@@ -100,19 +101,12 @@ class TrainableNetwork(Network):
                 f"input_gradient: dy must be a tuple of {len(graph.outputs)} arrays, got {len(dys)}"
             )
         dtype = graph.input_specs[0].dtype
-        if any(isinstance(one, np.ma.MaskedArray) for one in dys):
-            raise ArgumentTypeError(
-                "input_gradient: dy must be a plain array, got a masked one; use .filled(value)"
+        arrays = [
+            as_plain_array(
+                "input_gradient", "dy", one, shape=(len(xs[0]), *graph.specs[output].shape)
             )
-        arrays = [np.asarray(one) for one in dys]
-        for array, output in zip(arrays, graph.outputs, strict=True):
-            shape = (len(xs[0]), *graph.specs[output].shape)
-            if array.dtype.kind not in "buif":
-                raise ArgumentTypeError(
-                    f"input_gradient: dy must be an array of real numbers, got {array.dtype}"
-                )
-            if array.shape != shape:
-                raise ShapeError(f"input_gradient: dy must have shape {shape}, got {array.shape}")
+            for one, output in zip(dys, graph.outputs, strict=True)
+        ]
         _, _, found = execute.differentiate(
             self._schedule(graph.outputs, merge=False),
             list(xs),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastconv.arguments import as_text
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -201,8 +202,7 @@ def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
     ArgumentError
         If no layer or key matches.
     """
-    if not isinstance(pattern, str):
-        raise ArgumentTypeError(f"{operation}: pattern must be a text, got {shorten(pattern)}")
+    pattern = as_text(operation, "pattern", pattern)
     keys = list(named(graph))
     pool = keys if "/" in pattern else list(graph.layers)
     found = set(fnmatch.filter(pool, pattern))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
+from fastconv.arguments import as_text
 from fastconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError, nearest, shorten
 from fastconv.registry.names import BARE, VERSIONED, newest, short, versions
 from fastconv.registry.plugins import Plugins
@@ -120,10 +121,7 @@ class Registry(Generic[T]):
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the short names that match `pattern`, without regard to case, sorted."""
-        if not isinstance(pattern, str):
-            raise ArgumentTypeError(
-                f"list_{self.kind}s: pattern must be a text, got {shorten(pattern)}"
-            )
+        as_text(f"list_{self.kind}s", "pattern", pattern)
         everything = {short(name) for name in self._everything()}
         return sorted(n for n in everything if fnmatch.fnmatchcase(n.lower(), pattern.lower()))
 

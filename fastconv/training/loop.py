@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory, registry
-from fastconv.arguments import as_int
+from fastconv.arguments import as_bool, as_int, as_plain_array, parse_bytes
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
-from fastconv.layers.checks import as_bool
 from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
 from fastconv.training.compiled import Compiled, Totals, Trainable, compile
 
@@ -65,7 +64,7 @@ def fit(
     printer = _printer(verbose)
     others = _callbacks(callbacks)
     inputs, targets = _data("fit", model, compiled, x, y)
-    limit = memory.parse_bytes("fit", "memory_limit", memory_limit)
+    limit = parse_bytes("fit", "memory_limit", memory_limit)
     rows = len(inputs[0])
     batch_size = min(batch_size, rows)
 
@@ -136,7 +135,7 @@ def train_on_batch(
     """Take one step of the optimizer on one batch; return its figures by name."""
     compiled = _compiled("train_on_batch", model)
     inputs, targets = _data("train_on_batch", model, compiled, x, y)
-    limit = memory.parse_bytes("train_on_batch", "memory_limit", memory_limit)
+    limit = parse_bytes("train_on_batch", "memory_limit", memory_limit)
     program = None
     if limit is not None:
         rows = len(inputs[0])
@@ -241,7 +240,7 @@ def _rows_at_a_time(
     held: int = 0,
 ) -> tuple[int, Any]:
     """Return how many rows to compute at once within `memory_limit`, and as what program."""
-    limit = memory.parse_bytes(operation, "memory_limit", memory_limit)
+    limit = parse_bytes(operation, "memory_limit", memory_limit)
     if limit is None:
         return batch_size, None
     batch_size = max(1, min(batch_size, len(inputs[0])))
@@ -288,22 +287,8 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _array(operation: str, name: str, value: Any) -> Array:
-    # Subclasses pass as they are: the model refuses masked arrays, asarray would unmask them.
-    if isinstance(value, np.ndarray):
-        return value
-    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in value):
-        raise ArgumentTypeError(
-            f"{operation}: {name} must hold plain arrays, got a masked one; use .filled(value)"
-        )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{operation}: {name} must be an array; {error}") from None
-    if array.ndim == 0 and array.dtype.kind not in "buif":  # None, a text, a generator, a mapping
-        raise ArgumentTypeError(
-            f"{operation}: {name} must be an array (N, ...), got {type(value).__name__}"
-        )
-    return array
+    # of any dtype: the model and the losses say which they take, and what to do with others
+    return as_plain_array(operation, name, value, None, rule="must be an array (N, ...)")
 
 
 def _cast(model: Trainable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -341,10 +326,6 @@ def _data(
         raise ShapeError(f"{operation}: y must hold {wanted} arrays, got {len(targets)}")
     rows = len(inputs[0])
     for target in targets:
-        if isinstance(target, np.ma.MaskedArray):
-            raise ArgumentTypeError(
-                f"{operation}: y must be a plain array, got a masked one; use .filled(value)"
-            )
         if target.ndim == 0 or len(target) != rows:
             raise ShapeError(
                 f"{operation}: y must have as many rows as x, {rows}, got shape {target.shape}"

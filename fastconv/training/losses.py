@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from fastconv import functional, registry
+from fastconv.arguments import as_plain_array
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 
 __all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy", "class_targets"]
@@ -48,11 +49,7 @@ class Loss(ABC):
 
 def plain(operation: str, targets: Any) -> Array:
     """Return `targets` as an array; one with a mask, which would be lost, is refused."""
-    if isinstance(targets, np.ma.MaskedArray):
-        raise ArgumentTypeError(
-            f"{operation}: targets must be a plain array, got a masked one; use .filled(value)"
-        )
-    return np.asarray(targets)
+    return as_plain_array(operation, "targets", targets, None)
 
 
 def are_labels(operation: str, shape: tuple[int, ...], targets: Array) -> bool:

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import registry
+from fastconv.arguments import as_real
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional import updates
-from fastconv.layers.checks import as_real
 from fastconv.layers.parameter import Parameter
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp"]

@@ -142,8 +142,12 @@ LISTS = [
         (np.timedelta64(1), "conv2d: x must be an array of numbers, got"),
     ]
 ] + [
-    (lambda row=row: fastconv.conv2d([[row]], [[[[1.0]]]]), TypeError, "conv2d: x .*a list that")
-    for row in [[np.ma.array([1.0, 2.0], mask=[1, 0])], [np.array([True])], np.ma.array([1.0, 2.0])]
+    (lambda row=row: fastconv.conv2d([[row]], [[[[1.0]]]]), TypeError, f"conv2d: x .*{text}")
+    for row, text in [
+        ([np.ma.array([1.0, 2.0], mask=[1, 0])], "a masked one"),
+        ([np.array([True])], "a list that holds bool"),
+        (np.ma.array([1.0, 2.0]), "a masked one"),
+    ]
 ]
 SIZES = [
     (conv(workspace_limit="\N{ARABIC-INDIC DIGIT THREE} MiB"), ValueError, "conv2d: workspace_"),

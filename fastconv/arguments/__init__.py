@@ -1,0 +1,52 @@
+"""Checks of everything that users give, each written once.
+
+::
+
+    numbers   integers, real numbers, bytes, and pairs of integers: strides, padding
+    words     True or False, one of some words, texts
+    arrays    shapes, and arrays of real numbers
+
+Errors name the operation, the parameter, the rule and the value.
+"""
+
+from fastconv.arguments.arrays import (
+    CHANNELS_FIRST,
+    REAL,
+    as_plain_array,
+    as_shape,
+    check_axes,
+    check_exact,
+)
+from fastconv.arguments.numbers import (
+    LARGEST,
+    Padding,
+    as_int,
+    as_padding,
+    as_pair,
+    as_real,
+    briefly,
+    check_rounding,
+    parse_bytes,
+)
+from fastconv.arguments.words import as_bool, as_choice, as_text
+
+__all__ = [
+    "CHANNELS_FIRST",
+    "LARGEST",
+    "Padding",
+    "REAL",
+    "as_bool",
+    "as_choice",
+    "as_int",
+    "as_padding",
+    "as_pair",
+    "as_plain_array",
+    "as_real",
+    "as_shape",
+    "as_text",
+    "briefly",
+    "check_axes",
+    "check_exact",
+    "check_rounding",
+    "parse_bytes",
+]

@@ -1,0 +1,37 @@
+"""Checks of words: True or False, one of some choices, texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
+
+__all__ = ["as_bool", "as_choice", "as_text"]
+
+
+def as_bool(operation: str, parameter: str, value: object) -> bool:
+    """Return `value`, which must be True or False."""
+    if not isinstance(value, bool):
+        raise ArgumentTypeError(operation, parameter, "must be True or False", value)
+    return value
+
+
+def as_choice(
+    operation: str, parameter: str, value: Any, choices: Sequence[str | None], remedy: str = ""
+) -> Any:
+    """Return `value`, which must be one of `choices`; the error offers the nearest, or `remedy`."""
+    if (value is None or isinstance(value, str)) and value in choices:
+        return value
+    error = ArgumentError if isinstance(value, str) else ArgumentTypeError
+    close = nearest(value, [choice for choice in choices if choice], 1)
+    if close:
+        remedy = f"did you mean {close[0]!r}?"
+    raise error(operation, parameter, f"must be {' or '.join(map(repr, choices))}", value, remedy)
+
+
+def as_text(operation: str, parameter: str, value: Any, remedy: str = "") -> str:
+    """Return `value`, which must be a text."""
+    if not isinstance(value, str):
+        raise ArgumentTypeError(operation, parameter, "must be a text", value, remedy)
+    return value
