@@ -37,7 +37,7 @@ class Hostile:
         ([[np.ma.zeros(3)]], "f: x must hold plain arrays, got a masked one; use .filled"),
         (Hostile(), "f: x must be an array of real numbers"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_plain_array_is_refused(value, text):
     with pytest.raises(ArgumentTypeError, match=text) as caught:
