@@ -172,9 +172,10 @@ def _recycled(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.nd
     return np.asarray(Loan(_slab, shape, dtype, nbytes))
 
 
-def copied(array: np.ndarray) -> np.ndarray:
-    """Return a C-contiguous native copy of `array`, counted as a copy."""
-    copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True, subok=False)
+def copied(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
+    """Return a C-contiguous native copy of `array`, counted as a copy, cast to `dtype` if given."""
+    dtype = array.dtype.newbyteorder("=") if dtype is None else dtype
+    copy = np.array(array, dtype=dtype, order="C", copy=True, subok=False)
     for usage in _trackers.get():
         usage.copies += copy.nbytes
     return copy

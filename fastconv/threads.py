@@ -11,9 +11,10 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 
-from .arguments import as_int
+from .arguments import LARGEST, as_int, parse_int
 from .errors import ArgumentError
 
 __all__ = ["get_num_threads", "run", "set_num_threads", "usable_cpus"]
@@ -45,14 +46,13 @@ def quota_cpus(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     """Return the processors' worth of time that the cgroup grants, None for no limit."""
     try:  # version 2: "max 100000" or "150000 100000"
         quota, period = (root / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
-        pass
-    try:  # version 1: -1 is no limit
-        quota_us = int((root / "cpu/cpu.cfs_quota_us").read_text())
-        period_us = int((root / "cpu/cpu.cfs_period_us").read_text())
-    except (OSError, ValueError):
-        return None
+        try:  # version 1: -1 is no limit
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
+        except (OSError, ValueError):
+            return None
+    quota_us, period_us = parse_int(quota) or 0, parse_int(period) or 0
     return quota_us / period_us if quota_us > 0 and period_us > 0 else None
 
 
@@ -67,23 +67,25 @@ def _from_environment() -> int | None:
     for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(variable, "").strip()
         if text:
-            first = text.split(",")[0].strip()  # OpenMP allows a list, one number a level
-            if not first.isdigit() or not 1 <= int(first) <= 2**31 - 1:
+            # OpenMP allows a list, one number a level
+            number = parse_int(text.split(",")[0]) or 0
+            if not 1 <= number <= LARGEST:
+                rule = f"must be at most {LARGEST}" if number > 0 else "must be at least 1"
                 raise ArgumentError(
-                    f"fastconv: the environment variable {variable} must be at least 1, "
-                    f"got {text!r}"
-                )
-            return min(int(first), MOST_THREADS)
+                    "fastconv", f"the environment variable {variable}", rule, text,
+                    "unset it, or set it to a number of threads",
+                )  # fmt: skip
+            return min(number, MOST_THREADS)
     return None
 
 
-#: What is wrong with the environment variables, or empty. What needs the number raises, but not
-#: the import: ``fastconv doctor`` then says it.
-refusal = ""
+#: What is wrong with the environment variables, or None. What needs the number raises it, but
+#: not the import: ``fastconv doctor`` then says it.
+refusal: ArgumentError | None = None
 try:
     _default = _from_environment() or min(usable_cpus(), MOST_THREADS)
 except ArgumentError as error:
-    refusal, _default = str(error), 0
+    refusal, _default = error, 0
 
 
 def get_num_threads() -> int:
@@ -101,8 +103,8 @@ def get_num_threads() -> int:
     True
     """
     count = _default if _chosen is None else _chosen
-    if not count:
-        raise ArgumentError(refusal)
+    if not count and refusal is not None:
+        raise copy(refusal)  # one error alone would hold what every caller holds
     return count
 
 

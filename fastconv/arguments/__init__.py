@@ -27,6 +27,7 @@ from fastconv.arguments.numbers import (
     briefly,
     check_rounding,
     parse_bytes,
+    parse_int,
 )
 from fastconv.arguments.words import as_bool, as_choice, as_text
 
@@ -49,4 +50,5 @@ __all__ = [
     "check_exact",
     "check_rounding",
     "parse_bytes",
+    "parse_int",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "briefly",
     "check_rounding",
     "is_sequence",
+    "parse_int",
     "parse_bytes",
 ]
 
@@ -59,6 +60,25 @@ def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: in
     if value > maximum:
         raise ArgumentError(operation, parameter, f"must be at most {maximum}", value)
     return value
+
+
+def parse_int(text: str) -> int | None:
+    """Return the integer that `text` writes in ASCII digits, or None; it may have a sign.
+
+    Python's ``int`` takes more, and ``str.isdigit`` more than that.  What has more digits than
+    any number that we take, and than ``int`` takes, is ``10**100``.
+
+    Examples
+    --------
+    >>> parse_int(" +8 "), parse_int("1_000"), parse_int("\N{SUPERSCRIPT TWO}")
+    (8, None, None)
+    """
+    match = re.fullmatch(r"\s*([+-]?)0*([0-9]+)\s*", text, re.ASCII)
+    if match is None:
+        return None
+    sign, digits = match.groups()
+    number = int(digits) if len(digits) <= 100 else 10**100
+    return -number if sign == "-" else number
 
 
 def as_real(

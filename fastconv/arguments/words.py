@@ -27,7 +27,10 @@ def as_choice(
     close = nearest(value, [choice for choice in choices if choice], 1)
     if close:
         remedy = f"did you mean {close[0]!r}?"
-    raise error(operation, parameter, f"must be {' or '.join(map(repr, choices))}", value, remedy)
+    *others, last = map(repr, choices)
+    shown = None if isinstance(value, str) else type(value).__name__
+    rule = f"must be {', '.join(others)} or {last}"
+    raise error(operation, parameter, rule, value, remedy, shown=shown)
 
 
 def as_text(operation: str, parameter: str, value: Any, remedy: str = "") -> str:

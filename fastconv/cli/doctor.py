@@ -175,7 +175,7 @@ def _costs() -> Iterator[tuple[str, str]]:
 def _threads() -> Iterator[tuple[str, str]]:
     quota = threads.quota_cpus()
     if threads.refusal:
-        yield "BROKEN", threads.refusal.removeprefix("fastconv: ")
+        yield "BROKEN", str(threads.refusal).removeprefix("fastconv: ")
     else:
         yield "used", str(threads.get_num_threads())
     yield "affinity", f"{threads.affinity_cpus()} of {os.cpu_count()} processors"

@@ -56,16 +56,17 @@ def source(isa: str) -> Source:
     named = os.environ.get(VARIABLE, "").strip()
     if named == "shipped":
         return Source(SHIPPED[isa], None)
-    path = Path(named) if named else cache_path(isa)
     try:
+        path = Path(named) if named else cache_path(isa)
         content = _content(path)
-    except OSError as error:
+    except (OSError, ArgumentError) as error:
         if not named:  # never tuned, or no home to have a cache in
             return Source(SHIPPED[isa], None)
         raise ArgumentError(
-            f"fastconv: the environment variable {VARIABLE} must be 'shipped' or a file "
-            f"written by `fastconv doctor --tune`, got {named!r}: {error.strerror}"
-        ) from None
+            "fastconv", f"the environment variable {VARIABLE}",
+            "must be 'shipped' or a file written by `fastconv doctor --tune`", named,
+            shown=f"{named!r}: {getattr(error, 'strerror', error)}",
+        ) from None  # fmt: skip
     try:
         return Source(parse(content.decode(), isa), path)
     except (ValueError, OverflowError, RecursionError) as error:
@@ -131,20 +132,37 @@ def save(table: Table, isa: str) -> Path:
 
 
 def cache_path(isa: str) -> Path:
-    """Return the file for this processor and `isa` in the user's cache folder."""
+    """Return the file for this processor and `isa` in the user's cache folder.
+
+    Raises
+    ------
+    ArgumentError
+        If the user has no home, and nothing says where else the folder is.
+    """
     name = "".join(c if c.isalnum() else "-" for c in processor()).strip("-").lower()
     return _cache_folder() / f"costs-2-{isa}-{name[:80] or 'unknown'}.json"
 
 
 def _cache_folder() -> Path:
-    home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local") / "fastconv" / "Cache"
+        given = os.environ.get("LOCALAPPDATA", "")
+        return Path(given or _home("LOCALAPPDATA") / "AppData/Local") / "fastconv" / "Cache"
     if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "fastconv"
+        return _home("HOME") / "Library" / "Caches" / "fastconv"
     # the convention says that a relative path is to be ignored
     given = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(given) if os.path.isabs(given) else home / ".cache") / "fastconv"
+    inside = Path(given) if os.path.isabs(given) else _home("XDG_CACHE_HOME") / ".cache"
+    return inside / "fastconv"
+
+
+def _home(variable: str) -> Path:
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):  # an unknown user without HOME: no folder is to be called "~"
+        raise ArgumentError(
+            "fastconv", "the environment variable HOME", "must name your folder", home,
+            f"set it, or {variable}",
+        )  # fmt: skip
+    return Path(home)
 
 
 @lru_cache(maxsize=1)

@@ -55,7 +55,7 @@ def avg_pool2d(
     [[2.5, 4.5], [10.5, 12.5]]
     """
     operation = "avg_pool2d"
-    x = checks.as_array(operation, "x", x)
+    x = checks.as_floats(operation, "x", x)
     as_bool(operation, "count_include_pad", count_include_pad)
     pool = make_pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
@@ -102,7 +102,7 @@ def avg_pool2d_backward(
     [[0.25, 0.25], [0.25, 0.25]]
     """
     operation = "avg_pool2d_backward"
-    dy = checks.as_array(operation, "dy", dy)
+    dy = checks.as_floats(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
     as_bool(operation, "count_include_pad", count_include_pad)
     pool = make_pool(operation, shape, pool_size, stride, padding, 1, ceil_mode)

@@ -8,10 +8,21 @@ from typing import Any
 import numpy as np
 
 from .. import memory
-from ..arguments import as_plain_array
+from ..arguments import as_plain_array, check_exact
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 
-__all__ = ["as_array", "as_output", "contiguous", "is_finite", "readable", "same_dtype"]
+__all__ = [
+    "are_of_one_dtype",
+    "as_array",
+    "as_float",
+    "as_floats",
+    "as_numbers",
+    "as_output",
+    "contiguous",
+    "is_finite",
+    "of_one_dtype",
+    "readable",
+]
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 FLOATS: tuple[type[np.generic], ...] = (np.float32, np.float64)
@@ -28,26 +39,94 @@ def as_array(operation: str, parameter: str, value: Any) -> np.ndarray:
     """
     if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
         return value
+    array = _plain(operation, parameter, value, isinstance(value, (list, tuple)))
+    return as_float(operation, parameter, array, FLOAT64)
+
+
+def as_numbers(operation: str, parameter: str, value: Any) -> np.ndarray:
+    """As `as_array`, but integers are right, and stay as they are."""
+    if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
+        return value
+    return _plain(operation, parameter, value, True)
+
+
+def as_floats(operation: str, parameter: str, value: Any) -> np.ndarray:
+    """As `as_array`, but integers are right, and become float64."""
+    if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
+        return value
+    return as_float(operation, parameter, _plain(operation, parameter, value, True), FLOAT64)
+
+
+def _plain(operation: str, parameter: str, value: Any, integers: bool) -> np.ndarray:
     lists = isinstance(value, (list, tuple))
+    rule = "must be an array of numbers" if lists else "must be an array of float32 or float64"
     array = as_plain_array(
-        operation, parameter, value, NUMBERS if lists else FLOATS,
-        rule=f"must be {'an array of numbers' if lists else 'float32 or float64'}",
-        remedy="cast it, for example with .astype(np.float32)",
+        operation, parameter, value, NUMBERS if integers else FLOATS,
+        rule=rule if lists or not integers else "must be an array of float32, float64 or integers",
+        remedy=f"cast it, for example with {parameter}.astype(np.float32)",
     )  # fmt: skip
+    if array.dtype.kind != "f":
+        return array
     if lists:
-        return np.asarray(array, FLOAT64)
-    if not array.dtype.isnative:
-        return memory.copied(array)
-    return array.view(FLOAT32 if array.itemsize == 4 else FLOAT64)
+        return array.astype(FLOAT64, copy=False)
+    # of the same dtype, whatever metadata it carries
+    return array.view(FLOATS[array.itemsize // 8]) if array.dtype.isnative else memory.copied(array)
 
 
-def same_dtype(operation: str, first: str, a: np.ndarray, second: str, b: np.ndarray) -> None:
-    """Raise unless both arrays have one dtype."""
-    if a.dtype is not b.dtype and a.dtype != b.dtype:
-        raise ArgumentTypeError(
-            f"{operation}: {second} is {b.dtype} and {first} is {a.dtype}; cast one of them, "
-            f"for example {second}.astype(np.{a.dtype})"
-        )
+def as_float(operation: str, parameter: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return `array` as it is, or integers as `dtype`, counted as a copy.
+
+    Raises
+    ------
+    ArgumentError
+        If `dtype` has not every one of them exactly.
+    """
+    if array.dtype.kind == "f":
+        return array
+    check_exact(operation, parameter, array, dtype)
+    return memory.copied(array, dtype)
+
+
+def are_of_one_dtype(a: Any, b: Any, c: Any = None) -> bool:
+    """Return whether the arrays, None left out, are all float32 or all float64."""
+    dtype = a.dtype
+    return (
+        b.dtype is dtype
+        and (c is None or c.dtype is dtype)
+        and (dtype is FLOAT32 or dtype is FLOAT64)
+    )
+
+
+def of_one_dtype(operation: str, **arrays: Any) -> list[Any]:
+    """Return the arrays with the integers among them as the dtype of the others, else float64.
+
+    Parameters
+    ----------
+    operation : str
+        What errors name.
+    **arrays : ndarray, PackedWeight or None
+        By the names of the parameters.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If some are float32 and others float64.
+    ArgumentError
+        If an integer is not exact in that dtype.
+    """
+    floats = [(n, a.dtype) for n, a in arrays.items() if a is not None and a.dtype.kind == "f"]
+    first, dtype = floats[0] if floats else ("", FLOAT64)
+    for name, other in floats[1:]:
+        if other != dtype:
+            raise ArgumentTypeError(
+                operation, name, f"must have the dtype of {first}, {dtype}", other,
+                f"cast one of them, for example {name}.astype(np.{dtype})", shown=str(other),
+            )  # fmt: skip
+    return [
+        array if array is None or array.dtype.kind == "f"
+        else as_float(operation, name, array, dtype)
+        for name, array in arrays.items()
+    ]  # fmt: skip
 
 
 def readable(array: np.ndarray) -> np.ndarray:
@@ -78,7 +157,7 @@ def is_finite(array: np.ndarray) -> bool:
 
 
 def as_output(
-    operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: np.ndarray
+    operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any
 ) -> np.ndarray:
     """Return `out` checked, or a new array where it is None.
 
@@ -90,17 +169,26 @@ def as_output(
     if out is None:
         return memory.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise ArgumentTypeError(f"{operation}: out must be a NumPy array, got {type(out).__name__}")
+        raise ArgumentTypeError(
+            operation, "out", "must be a NumPy array", type(out), shown=type(out).__name__
+        )
     if out.shape != shape:
-        raise ShapeError(f"{operation}: out must have shape {shape}, got {out.shape}")
+        raise ShapeError(operation, "out", f"must have shape {shape}", out.shape)
     if out.dtype != dtype or not out.dtype.isnative:
-        raise ArgumentError(f"{operation}: out must be {dtype}, got {out.dtype}")
+        raise ArgumentError(
+            operation, "out", f"must be {dtype}", out.dtype, f"take np.empty({shape}, np.{dtype})",
+            shown=str(out.dtype),
+        )  # fmt: skip
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ArgumentError(
-            f"{operation}: out must be C-contiguous, aligned and writeable, got strides "
-            f"{out.strides}, writeable={out.flags.writeable}"
-        )
+            operation, "out", "must be C-contiguous, aligned and writeable", out.strides,
+            f"take np.empty({shape}, np.{dtype})",
+            shown=f"strides {out.strides}, writeable={out.flags.writeable}",
+        )  # fmt: skip
     for array in inputs:
-        if np.may_share_memory(out, array):
-            raise ArgumentError(f"{operation}: out must not overlap an input")
+        if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
+            raise ArgumentError(
+                operation, "out", "must not overlap an input", out.shape,
+                f"take np.empty({shape}, np.{dtype})", shown="an array that does",
+            )  # fmt: skip
     return out

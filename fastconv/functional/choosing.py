@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import costs, kernels
-from ..arguments import as_int, as_padding, as_pair, as_shape, parse_bytes
-from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, shorten
+from ..arguments import as_choice, as_int, as_padding, as_pair, as_shape, parse_bytes
+from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError
 from ..geometry import Conv2DGeometry
 from ..threads import get_num_threads
-from .packing import ALGORITHMS, PRECISIONS, check_choice
+from .packing import ALGORITHMS, PRECISIONS
 
 __all__ = ["Plan", "conv2d_costs", "plan"]
 
@@ -70,27 +70,30 @@ def _plan(
     count: int,
 ) -> Plan:  # fmt: skip
     g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
-    check_choice(operation, "algorithm", algorithm, ALGORITHMS)
-    check_choice(operation, "precision", precision, PRECISIONS)
+    as_choice(operation, "algorithm", algorithm, ALGORITHMS)
+    as_choice(operation, "precision", precision, PRECISIONS)
     limit = parse_bytes(operation, "workspace_limit", workspace_limit)
     table = price(g, dtype, direction, limit, precision, count)
     chosen = table.choice if algorithm == "auto" else algorithm
     if chosen not in table:
         raise ArgumentError(
-            f"{operation}: algorithm 'winograd' needs a 3x3 kernel, stride 1, dilation 1 and "
-            f"groups 1, got {g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}; use 'auto'"
-        )
+            operation, "algorithm",
+            "'winograd' needs a 3x3 kernel, stride 1, dilation 1 and groups 1", chosen,
+            "use 'auto'", shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
+        )  # fmt: skip
     if algorithm == "winograd" and precision == "strict":
         raise ArgumentError(
-            f"{operation}: algorithm must not be 'winograd' where precision is 'strict', "
-            "for it rounds otherwise; use 'standard' or 'fast'"
-        )
+            operation, "algorithm",
+            "must not be 'winograd' where precision is 'strict', for it rounds otherwise",
+            algorithm, "use precision 'standard' or 'fast'",
+        )  # fmt: skip
     if limit is not None and table[chosen].least > limit:
         raise MemoryLimitError(
-            f"{operation}: algorithm {algorithm!r} needs {table[chosen].least} bytes of "
-            f"workspace{_purpose(table, chosen)}, more than workspace_limit={limit}; "
-            f"raise the limit{_remedy(table, algorithm, limit)}"
-        )
+            operation, "workspace_limit",
+            f"must suffice, and algorithm {algorithm!r} needs {table[chosen].least} bytes of "
+            f"workspace{_purpose(table, chosen)}", limit,
+            f"raise the limit{_remedy(table, algorithm, limit)}", least=table[chosen].least,
+        )  # fmt: skip
     return Plan(g, chosen, table[chosen])
 
 
@@ -194,17 +197,15 @@ def conv2d_costs(
     operation = "conv2d_costs"
     x_shape = as_shape(operation, "x_shape", x_shape, "NCHW")
     weight_shape = as_shape(operation, "weight_shape", weight_shape, "KCRS")
-    check_choice(operation, "direction", direction, DIRECTIONS)
-    check_choice(operation, "precision", precision, PRECISIONS)
+    as_choice(operation, "direction", direction, DIRECTIONS)
+    as_choice(operation, "precision", precision, PRECISIONS)
     count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
         kind = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
     except TypeError:
         kind = None
     if kind not in (np.float32, np.float64):
-        raise ArgumentTypeError(
-            f"{operation}: dtype must be float32 or float64, got {shorten(dtype)}"
-        )
+        raise ArgumentTypeError(operation, "dtype", "must be float32 or float64", dtype)
     g = Conv2DGeometry.make(operation, x_shape, weight_shape, stride, padding, dilation, groups)
     limit = parse_bytes(operation, "workspace_limit", workspace_limit)
     return price(g, kind, direction, limit, precision, count or get_num_threads())

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from ..arguments import as_choice
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from . import checks
 from .algorithms import backward, forward
 from .choosing import plan
-from .packing import PackedWeight, check_activation, few_filters
+from .packing import ACTIVATIONS, PackedWeight, few_filters
 
 __all__ = ["conv2d", "conv2d_backward"]
 
@@ -95,24 +96,29 @@ def conv2d(
            [81., 90.]])
     """
     operation = "conv2d"
-    x = checks.as_array(operation, "x", x)
+    x = checks.as_numbers(operation, "x", x)
     if type(weight) is not PackedWeight:
-        weight = checks.as_array(operation, "weight", weight)
+        weight = checks.as_numbers(operation, "weight", weight)
     elif weight.groups != groups:
         raise ArgumentError(
-            f"{operation}: weight was prepared for groups={weight.groups}, got {groups!r}"
+            operation, "groups", f"must be {weight.groups}, for which weight was prepared", groups
         )
-    checks.same_dtype(operation, "x", x, "weight", weight)
+    if bias is not None:
+        bias = checks.as_numbers(operation, "bias", bias)
+    if not checks.are_of_one_dtype(x, weight, bias):
+        x, weight, bias = checks.of_one_dtype(operation, x=x, weight=weight, bias=bias)
     g, chosen, cost = plan(
         operation, "forward", x.shape, weight.shape, x.dtype, stride, padding, dilation, groups,
         algorithm, workspace_limit, precision,
     )  # fmt: skip
     if bias is not None:
-        bias = as_bias(operation, bias, g.K, x)
+        bias = as_bias(operation, bias, g.K)
     if activation is not None:
-        check_activation(operation, activation)
-    inputs = [a for a in (x, weight, bias) if isinstance(a, np.ndarray)] if out is not None else []
-    y = checks.as_output(operation, out, g.output_shape, x.dtype, *inputs)
+        as_choice(operation, "activation", activation, ACTIVATIONS)
+    if out is None:
+        y = memory.empty(g.output_shape, x.dtype)
+    else:
+        y = checks.as_output(operation, out, g.output_shape, x.dtype, x, weight, bias)
     if y.size == 0:
         return y
     x = checks.readable(x)
@@ -126,12 +132,10 @@ def conv2d(
     return y
 
 
-def as_bias(operation: str, bias: Any, filters: int, x: np.ndarray) -> np.ndarray:
-    """Return a checked, contiguous bias (K,)."""
-    bias = checks.as_array(operation, "bias", bias)
+def as_bias(operation: str, bias: np.ndarray, filters: int) -> np.ndarray:
+    """Return a contiguous bias, which must be (K,)."""
     if bias.shape != (filters,):
-        raise ShapeError(f"{operation}: bias must have shape ({filters},), got {bias.shape}")
-    checks.same_dtype(operation, "x", x, "bias", bias)
+        raise ShapeError(operation, "bias", f"must have shape ({filters},)", bias.shape)
     return checks.contiguous(bias)
 
 
@@ -193,13 +197,13 @@ def conv2d_backward(
     ([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]], [4.0])
     """
     operation = "conv2d_backward"
-    dy = checks.as_array(operation, "dy", dy)
-    x = checks.as_array(operation, "x", x)
+    dy = checks.as_numbers(operation, "dy", dy)
+    x = checks.as_numbers(operation, "x", x)
     if isinstance(weight, PackedWeight):
         weight = weight.unpacked()
-    weight = checks.as_array(operation, "weight", weight)
-    checks.same_dtype(operation, "x", x, "weight", weight)
-    checks.same_dtype(operation, "x", x, "dy", dy)
+    weight = checks.as_numbers(operation, "weight", weight)
+    if not checks.are_of_one_dtype(x, weight, dy):
+        x, weight, dy = checks.of_one_dtype(operation, x=x, weight=weight, dy=dy)
     wanted = check_needs(operation, needs)
     g, chosen, cost = plan(
         operation, "backward" if "weight" in wanted else "input", x.shape, weight.shape, x.dtype,
@@ -207,7 +211,7 @@ def conv2d_backward(
     )  # fmt: skip
     if dy.shape != g.output_shape:
         raise ShapeError(
-            f"{operation}: dy must have the shape of the output, {g.output_shape}, got {dy.shape}"
+            operation, "dy", f"must have the shape of the output, {g.output_shape}", dy.shape
         )
     dx = memory.empty(x.shape, x.dtype) if "x" in wanted else None
     dweight = memory.empty(weight.shape, x.dtype) if "weight" in wanted else None
@@ -231,14 +235,9 @@ def check_needs(operation: str, needs: Any) -> frozenset[str]:
     """Return the set of gradients that are wanted."""
     words = (needs,) if isinstance(needs, str) else needs
     if not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
-        raise ArgumentTypeError(
-            f"{operation}: needs must be a sequence of 'x', 'weight' and 'bias', "
-            f"got {shorten(needs)}"
-        )
-    words = frozenset(words)
-    unknown = words - {"x", "weight", "bias"}
+        rule = "must be a sequence of 'x', 'weight' and 'bias'"
+        raise ArgumentTypeError(operation, "needs", rule, needs)
+    unknown = frozenset(words) - {"x", "weight", "bias"}
     if unknown:
-        raise ArgumentError(
-            f"{operation}: needs must be of 'x', 'weight' and 'bias', got {shorten(needs)}"
-        )
-    return words
+        raise ArgumentError(operation, "needs", "must be of 'x', 'weight' and 'bias'", needs)
+    return frozenset(words)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
-from ..arguments import check_axes
+from ..arguments import as_choice, check_axes
 from ..errors import ShapeError
 from ..geometry import SUM_LENGTH
 from . import checks
 from .conv2d import as_bias, check_needs
-from .packing import PackedWeight, check_activation
+from .packing import ACTIVATIONS, PackedWeight
 
 __all__ = ["dense", "dense_backward"]
 
@@ -63,20 +63,26 @@ def dense(
     if not isinstance(weight, PackedWeight):
         weight = checks.as_array(operation, "weight", weight)
         check_axes(operation, "weight", weight.shape, "UI")
-    checks.same_dtype(operation, "x", x, "weight", weight)
+    if bias is not None:
+        bias = checks.as_array(operation, "bias", bias)
+    if not checks.are_of_one_dtype(x, weight, bias):
+        checks.of_one_dtype(operation, x=x, weight=weight, bias=bias)
     units, inputs = weight.shape[:2]
-    if len(weight.shape) == 4 and weight.shape[2:] != (1, 1):
-        raise ShapeError(f"{operation}: weight was prepared for conv2d, got {weight.shape}")
+    if len(weight.shape) == 4 and (weight.shape[2:] != (1, 1) or weight.groups != 1):
+        raise ShapeError(
+            operation, "weight", "must be (U, I), or what prepare_dense gave", weight.shape,
+            "prepare it with functional.prepare_dense",
+        )  # fmt: skip
     if inputs != x.shape[1]:
         raise ShapeError(
-            f"{operation}: x has {x.shape[1]} features and weight is for {inputs}; "
-            f"got shapes {x.shape} and {weight.shape[:2]}"
-        )
+            operation, "weight", f"must be for the {x.shape[1]} features of x, {x.shape}", inputs,
+            shown=f"{inputs} (shape {weight.shape[:2]})",
+        )  # fmt: skip
     if bias is not None:
-        bias = as_bias(operation, bias, units, x)
+        bias = as_bias(operation, bias, units)
     if activation is not None:
-        check_activation(operation, activation)
-    y = checks.as_output(operation, out, (x.shape[0], units), x.dtype, x)
+        as_choice(operation, "activation", activation, ACTIVATIONS)
+    y = checks.as_output(operation, out, (x.shape[0], units), x.dtype, x, weight, bias)
     if y.size == 0:
         return y
     module = kernels.module(x.dtype)
@@ -134,15 +140,16 @@ def dense_backward(
     weight = checks.as_array(operation, "weight", weight)
     check_axes(operation, "x", x.shape, "NI")
     check_axes(operation, "weight", weight.shape, "UI")
-    checks.same_dtype(operation, "x", x, "weight", weight)
-    checks.same_dtype(operation, "x", x, "dy", dy)
+    if not checks.are_of_one_dtype(x, weight, dy):
+        checks.of_one_dtype(operation, x=x, weight=weight, dy=dy)
     wanted = check_needs(operation, needs)
     (units, inputs), samples = weight.shape, x.shape[0]
     if x.shape[1] != inputs or dy.shape != (samples, units):
         raise ShapeError(
-            f"{operation}: dy, x and weight must be (N, U), (N, I) and (U, I), "
-            f"got {dy.shape}, {x.shape} and {weight.shape}"
-        )
+            operation, "dy, x and weight", "must be (N, U), (N, I) and (U, I)",
+            (dy.shape, x.shape, weight.shape),
+            shown=f"{dy.shape}, {x.shape} and {weight.shape}",
+        )  # fmt: skip
     dx = memory.empty(x.shape, x.dtype) if "x" in wanted else None
     dweight = memory.empty(weight.shape, x.dtype) if "weight" in wanted else None
     dbias = memory.empty(units, x.dtype) if "bias" in wanted else None

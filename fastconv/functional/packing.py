@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import costs, kernels, memory, threads
-from ..arguments import as_int, as_padding, as_pair, check_axes
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from ..arguments import as_choice, as_int, as_padding, as_pair, check_axes
+from ..errors import ShapeError
 from . import checks
 
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
@@ -21,6 +21,7 @@ ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
 #: kernel is 1x1, whose map is read in place.
 SHORT_SUM, FEW_CHANNELS = 128, 4
 PRECISIONS = ("strict", "standard", "fast")
+ACTIVATIONS = (None, "relu")
 
 
 class PackedWeight:
@@ -188,31 +189,6 @@ def engine(
     return module.STRIPS if short else module.PANELS
 
 
-def check_choice(operation: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise unless `value` is one of the words `choices`."""
-    if not isinstance(value, str):
-        raise ArgumentTypeError(
-            f"{operation}: {parameter} must be one of {', '.join(choices)}, "
-            f"got {type(value).__name__}"
-        )
-    if value not in choices:
-        raise ArgumentError(
-            f"{operation}: {parameter} must be one of {', '.join(choices)}, got {value!r:.60}"
-        )
-
-
-def check_activation(operation: str, activation: Any) -> None:
-    """Raise unless `activation` is None or "relu"."""
-    if activation is not None and not isinstance(activation, str):
-        raise ArgumentTypeError(
-            f"{operation}: activation must be None or 'relu', got {type(activation).__name__}"
-        )
-    if activation not in (None, "relu"):
-        raise ArgumentError(
-            f"{operation}: activation must be None or 'relu', got {shorten(activation)}"
-        )
-
-
 def prepare_conv2d(
     weight: Any,
     *,
@@ -259,10 +235,10 @@ def prepare_conv2d(
     groups = as_int(operation, "groups", groups, 1)
     if array.shape[0] % groups:
         raise ShapeError(
-            f"{operation}: groups must divide the filters (= {array.shape[0]}), got {groups}"
+            operation, "groups", f"must divide the filters (= {array.shape[0]})", groups
         )
-    check_choice(operation, "algorithm", algorithm, ALGORITHMS)
-    check_choice(operation, "precision", precision, PRECISIONS)
+    as_choice(operation, "algorithm", algorithm, ALGORITHMS)
+    as_choice(operation, "precision", precision, PRECISIONS)
     return PackedWeight(array, groups, few_filters(array, groups))
 
 

@@ -53,10 +53,12 @@ class Pool:
             first = max(0, -(start // dilation)) if start < 0 else 0  # first tap at or after 0
             if first >= taps or start + first * dilation >= size:
                 raise ArgumentError(
-                    f"{self.operation}: padding must leave an element of the input in every "
-                    f"window, got padding {self.pads} for pool_size {self.window.kernel} on a "
-                    f"map of {self.size[0]}x{self.size[1]}"
-                )
+                    self.operation, "padding",
+                    "must leave an element of the input in every window", self.pads,
+                    "take less padding, or a larger window",
+                    shown=f"padding {self.pads} for pool_size {self.window.kernel} on a map of "
+                    f"{self.size[0]}x{self.size[1]}",
+                )  # fmt: skip
 
     def run(self, kernel: Any, *args: Any) -> None:
         """Run `kernel` on as many threads as its windows are worth."""
@@ -71,10 +73,8 @@ class Pool:
     def check_gradient(self, dy: np.ndarray) -> None:
         """Raise a ShapeError if `dy` has not the shape of the output."""
         if dy.shape != self.shape:
-            raise ShapeError(
-                f"{self.operation}: dy must have the shape of the output, {self.shape}, "
-                f"got {dy.shape}"
-            )
+            rule = f"must have the shape of the output, {self.shape}"
+            raise ShapeError(self.operation, "dy", rule, dy.shape)
 
 
 _remembered = lru_cache(maxsize=1024, typed=True)(Pool)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, memory, threads
-from ..arguments import as_bool, as_shape, check_axes
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from ..arguments import as_bool, as_choice, as_plain_array, as_shape, check_axes
+from ..errors import ArgumentError, ShapeError
 from . import checks
+from .packing import ACTIVATIONS
 from .pool_plan import Pool, make_pool
 
 __all__ = [
@@ -76,7 +77,7 @@ def max_pool2d(
     [[5.0, 7.0], [13.0, 15.0]]
     """
     operation = "max_pool2d"
-    x = checks.as_array(operation, "x", x)
+    x = checks.as_floats(operation, "x", x)
     pool = make_pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
     as_bool(operation, "return_indices", return_indices)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
@@ -151,34 +152,39 @@ def max_pool2d_backward(dy: Any, indices: Any, input_shape: Any) -> np.ndarray:
     [[0.0, 0.0], [0.0, 1.0]]
     """
     operation = "max_pool2d_backward"
-    dy = checks.as_array(operation, "dy", dy)
+    dy = checks.as_floats(operation, "dy", dy)
     check_axes(operation, "dy", dy.shape, "NCHW")
     n, c, h, w = as_shape(operation, "input_shape", input_shape, "NCHW")
-    if not isinstance(indices, np.ndarray) or isinstance(indices, np.ma.MaskedArray):
-        raise ArgumentTypeError(f"{operation}: indices must be a NumPy array of int64")
-    if indices.dtype.newbyteorder("=") != np.int64:
-        raise ArgumentTypeError(f"{operation}: indices must be int64, got {indices.dtype}")
+    indices = as_plain_array(
+        operation, "indices", indices, (np.int64,), rule="must be an array of int64",
+        remedy="give those that max_pool2d returned",
+    )  # fmt: skip
     if indices.shape != dy.shape or dy.shape[:2] != (n, c):
         raise ShapeError(
-            f"{operation}: dy, indices and input_shape must agree, got {dy.shape}, "
-            f"{indices.shape} and {(n, c, h, w)}"
-        )
+            operation, "dy, indices and input_shape", "must agree",
+            (dy.shape, indices.shape, (n, c, h, w)),
+            shown=f"{dy.shape}, {indices.shape} and {(n, c, h, w)}",
+        )  # fmt: skip
     if indices.size and not (0 <= indices.min() and indices.max() < h * w):
+        ends = int(indices.min()), int(indices.max())
         raise ArgumentError(
-            f"{operation}: indices must lie between 0 and H * W - 1 (= {h * w - 1}), got "
-            f"{indices.min()} to {indices.max()}"
-        )
+            operation, "indices", f"must lie between 0 and H * W - 1 (= {h * w - 1})", ends,
+            "give those that max_pool2d returned", shown=f"{ends[0]} to {ends[1]}",
+        )  # fmt: skip
     dx = memory.empty((n, c, h, w), dy.dtype)
     if dx.size:
-        indices = checks.contiguous(indices)
-        if not indices.dtype.isnative:
-            indices = memory.copied(indices)
+        indices = _native(indices)
         flat = (n * c, *dy.shape[2:])
         threads.run(
             kernels.module(dy.dtype).scatter, checks.contiguous(dy).reshape(flat),
             indices.reshape(flat), dx.reshape(n * c, h, w), work=threads.MOVE * dx.size,
         )  # fmt: skip
     return dx
+
+
+def _native(indices: np.ndarray) -> np.ndarray:
+    """Return `indices` as kernels read them."""
+    return checks.contiguous(indices) if indices.dtype.isnative else memory.copied(indices)
 
 
 def max_pool2d_argmax(
@@ -206,8 +212,10 @@ def max_pool2d_argmax(
     >>> argmax.dtype, argmax.item()
     (dtype('uint8'), 3)
     """
-    x = checks.as_array("max_pool2d", "x", x)
-    pool = make_pool("max_pool2d", x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    operation = "max_pool2d"
+    x = checks.as_floats(operation, "x", x)
+    pool = make_pool(operation, x.shape, pool_size, stride, padding, dilation, ceil_mode)
+    as_choice(operation, "activation", activation, ACTIVATIONS)
     y = memory.empty(pool.shape, x.dtype)
     argmax = _max(pool, x, y, True, activation == "relu")
     assert argmax is not None
@@ -226,21 +234,21 @@ def max_pool2d_argmax_backward(
         If `dy` or `argmax` has not the shape of the output.
     """
     operation = "max_pool2d_backward"
-    dy = checks.as_array(operation, "dy", dy)
+    dy = checks.as_floats(operation, "dy", dy)
     shape = as_shape(operation, "input_shape", input_shape, "NCHW")
     pool = make_pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
     pool.check_gradient(dy)
-    if argmax.shape != pool.shape or argmax.dtype not in (np.uint8, np.int32):
-        raise ShapeError(
-            f"{operation}: argmax must be uint8 or int32 of shape {pool.shape}, "
-            f"got {argmax.dtype} of {argmax.shape}"
-        )
+    argmax = as_plain_array(
+        operation, "argmax", argmax, (np.uint8, np.int32),
+        rule="must be an array of uint8 or int32",
+        remedy="give that which max_pool2d_argmax returned", shape=pool.shape,
+    )  # fmt: skip
     dx = memory.empty(shape, dy.dtype)
     if dx.size:
         window = pool.window
         pool.run(
             kernels.module(dy.dtype).max_pool2d_backward, pool.flat(checks.contiguous(dy)),
-            pool.flat(checks.contiguous(argmax)), pool.flat(dx), window.kernel, window.stride,
+            pool.flat(_native(argmax)), pool.flat(dx), window.kernel, window.stride,
             pool.pad, window.dilation,
         )  # fmt: skip
     return dx

@@ -69,7 +69,7 @@ def im2col(
     (90, 75)
     """
     operation = "im2col"
-    x = checks.as_array(operation, "input_data", input_data)
+    x = checks.as_floats(operation, "input_data", input_data)
     check_axes(operation, "input_data", x.shape, "NCHW")
     n, c, _, _ = x.shape
     window, (oh, ow), pads = _resolve(operation, x.shape, filter_h, filter_w, stride, pad)
@@ -113,15 +113,15 @@ def col2im(
     [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
     """
     operation = "col2im"
-    col = checks.as_array(operation, "col", col)
+    col = checks.as_floats(operation, "col", col)
     n, c, h, w = as_shape(operation, "input_shape", input_shape, "NCHW")
     window, (oh, ow), pads = _resolve(operation, (n, c, h, w), filter_h, filter_w, stride, pad)
     expected = (n * oh * ow, c * window.taps)
     if col.shape != expected:
         raise ShapeError(
-            f"{operation}: col must have shape {expected} for input_shape {(n, c, h, w)}, "
-            f"got {col.shape}"
-        )
+            operation, "col", f"must have shape {expected} for input_shape {(n, c, h, w)}",
+            col.shape,
+        )  # fmt: skip
     dx = memory.empty((n, c, h, w), col.dtype)
     if dx.size:
         threads.run(
