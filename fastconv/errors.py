@@ -26,6 +26,7 @@ __all__ = [
     "ShapeError",
     "UnknownNameError",
     "describe",
+    "did_you_mean",
     "nearest",
     "shorten",
 ]
@@ -98,6 +99,11 @@ class FastconvError(Exception):
     ('stride', 0)
     """
 
+    # What a subclass has whose __init__ does not come here.
+    operation = parameter = rule = remedy = ""
+    value: Any = NOTHING
+    shown: str | None = None
+
     def __init__(
         self,
         operation: str = "",
@@ -113,12 +119,19 @@ class FastconvError(Exception):
         self.operation = "" if alone else operation
         self.parameter = parameter
         self.rule = operation if alone else rule
-        self.value: Any = value
+        self.value = value
         self.remedy = remedy
         self.shown = shown
 
+    @property
+    def said(self) -> str:
+        """The message without the operation, for who knows it already."""
+        if not (self.operation and (self.parameter or self.rule)):
+            return str(self)
+        return _message("", self.parameter, self.rule, self.value, self.remedy, self.shown)
+
     def __str__(self) -> str:  # KeyError, ImportError and OSError would show it otherwise
-        return str(self.args[0])
+        return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {**vars(self), "value": _lasting(self.value)}
@@ -237,11 +250,13 @@ class ConfigError(ArgumentError):
         One line a problem.  Those of fastconv are `Problem`.
     """
 
+    problems: list[str] = []
+
     def __init__(self, operation: str | Iterable[str] = "", *parts: Any, **more: Any):
         if parts or more:
             super().__init__(str(operation), *parts, **more)
             one = Problem(str(operation), *parts, **more)
-            self.problems: list[str] = [one]
+            self.problems = [one]
             return
         self.problems = [operation] if isinstance(operation, str) else list(operation)
         if len(self.problems) != 1:
@@ -299,6 +314,12 @@ def nearest(name: object, candidates: Iterable[str], count: int = 3) -> list[str
     return [by_folded[folded] for folded in found]
 
 
+def did_you_mean(name: object, candidates: Iterable[str]) -> str:
+    """Return the remedy ``"did you mean 'x'?"``, or nothing where none of `candidates` is near."""
+    close = nearest(name, candidates, 1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """Return ``repr(value)`` in one line, cut in the middle at `limit` characters."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
@@ -340,6 +361,8 @@ def _text_of(show: type[str] | Callable[[object], str], value: object) -> str | 
 
 def _in_one_line(text: str, limit: int) -> str:
     """Return `text` without breaks and control characters, cut in the middle at `limit`."""
+    if len(text) <= limit and text.isprintable():  # the usual case, quickly
+        return text
     keep = (limit - 5) // 2
     if len(text) > 4 * limit:  # no more is shown
         text = f"{text[: 2 * limit]}{text[-2 * limit :]}"
