@@ -7,7 +7,8 @@ least 1, got 0``.  Who needs a part reads the attribute; nobody parses a message
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Problem",
     "ShapeError",
     "UnknownNameError",
+    "describe",
+    "did_you_mean",
     "nearest",
     "shorten",
 ]
@@ -96,6 +99,11 @@ class FastconvError(Exception):
     ('stride', 0)
     """
 
+    # What a subclass has whose __init__ does not come here.
+    operation = parameter = rule = remedy = ""
+    value: Any = NOTHING
+    shown: str | None = None
+
     def __init__(
         self,
         operation: str = "",
@@ -111,12 +119,19 @@ class FastconvError(Exception):
         self.operation = "" if alone else operation
         self.parameter = parameter
         self.rule = operation if alone else rule
-        self.value: Any = value
+        self.value = value
         self.remedy = remedy
         self.shown = shown
 
+    @property
+    def said(self) -> str:
+        """The message without the operation, for who knows it already."""
+        if not (self.operation and (self.parameter or self.rule)):
+            return str(self)
+        return _message("", self.parameter, self.rule, self.value, self.remedy, self.shown)
+
     def __str__(self) -> str:  # KeyError, ImportError and OSError would show it otherwise
-        return str(self.args[0])
+        return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {**vars(self), "value": _lasting(self.value)}
@@ -201,6 +216,12 @@ class Problem(str):
         """Return what `error` says of its parameter, as said of the place `operation`."""
         return cls(operation, "", error.rule, error.value, error.remedy, shown=error.shown)
 
+    def within(self, place: str) -> Problem:
+        """Return the same problem, said of what is inside `place`."""
+        operation = f"{place}: {self.operation}" if self.operation else place
+        parts = operation, self.parameter, self.rule, self.value, self.remedy
+        return Problem(*parts, shown=self.shown)
+
     def __reduce__(self) -> tuple[Any, ...]:
         state = {**vars(self), "value": _lasting(self.value)}
         return _problem, (str(self), state)
@@ -229,11 +250,13 @@ class ConfigError(ArgumentError):
         One line a problem.  Those of fastconv are `Problem`.
     """
 
+    problems: list[str] = []
+
     def __init__(self, operation: str | Iterable[str] = "", *parts: Any, **more: Any):
         if parts or more:
             super().__init__(str(operation), *parts, **more)
             one = Problem(str(operation), *parts, **more)
-            self.problems: list[str] = [one]
+            self.problems = [one]
             return
         self.problems = [operation] if isinstance(operation, str) else list(operation)
         if len(self.problems) != 1:
@@ -246,6 +269,14 @@ class ConfigError(ArgumentError):
         if isinstance(only, Problem):
             self.operation, self.parameter, self.rule = only.operation, only.parameter, only.rule
             self.value, self.remedy, self.shown = only.value, only.remedy, only.shown
+
+    def within(self, place: str) -> ConfigError:
+        """Return the same error, said of what is inside `place`: a file, an operation."""
+        problems = [
+            problem.within(place) if isinstance(problem, Problem) else f"{place}: {problem}"
+            for problem in self.problems
+        ]
+        return type(self)(problems)
 
 
 class UnknownNameError(ConfigError):
@@ -283,15 +314,59 @@ def nearest(name: object, candidates: Iterable[str], count: int = 3) -> list[str
     return [by_folded[folded] for folded in found]
 
 
+def did_you_mean(name: object, candidates: Iterable[str]) -> str:
+    """Return the remedy ``"did you mean 'x'?"``, or nothing where none of `candidates` is near."""
+    close = nearest(name, candidates, 1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
 def shorten(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)``, cut in the middle when it is longer than `limit` characters."""
+    """Return ``repr(value)`` in one line, cut in the middle at `limit` characters."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
         return f"an integer of about {value.bit_length() * 0.30103:.0f} digits"
+    if type(value) in (list, tuple) and len(value) > 2 * limit:  # type: ignore[arg-type]
+        value = value[:limit] + value[-limit:]  # type: ignore[index]  # no more is shown
+    return _in_one_line(_text_of(repr, value) or f"<{type(value).__name__}>", limit)
+
+
+def describe(error: BaseException, limit: int = 600) -> str:
+    """Return what `error` says in one line; of one that is not ours, with its class.
+
+    Whatever a third party's error does when it is asked for its text, it does not get out of
+    here.
+
+    Examples
+    --------
+    >>> describe(ZeroDivisionError("division\\n  by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    text = _text_of(str, error)
+    if isinstance(error, FastconvError) and text:
+        return _in_one_line(text, limit)
+    kind = _in_one_line(type(error).__name__, limit)
+    if text is None:
+        return f"{kind}, which cannot be shown as a text"
+    return f"{kind}: {_in_one_line(text, limit)}" if text else kind
+
+
+def _text_of(show: type[str] | Callable[[object], str], value: object) -> str | None:
+    """Return ``show(value)``, or None where that fails: it must not hide what is being reported."""
     try:
-        text = repr(value)
-    except Exception:  # a hostile __repr__ must not hide the error being reported
-        text = f"<{type(value).__name__}>"
-    if len(text) <= limit:
+        return str.__str__(show(value))  # of a subclass of str the plain text
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
+
+
+def _in_one_line(text: str, limit: int) -> str:
+    """Return `text` without breaks and control characters, cut in the middle at `limit`."""
+    if len(text) <= limit and text.isprintable():  # the usual case, quickly
         return text
     keep = (limit - 5) // 2
-    return f"{text[:keep]} ... {text[-keep:]}"
+    if len(text) > 4 * limit:  # no more is shown
+        text = f"{text[: 2 * limit]}{text[-2 * limit :]}"
+    text = re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text).strip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if len(text) <= limit else f"{text[:keep]} ... {text[-keep:]}"

@@ -101,3 +101,64 @@ def test_an_import_error_shows_its_text():
     assert str(MissingExtraError("plot", "matplotlib", "must be installed")) == (
         "plot: matplotlib must be installed"
     )
+
+
+class Mute(Exception):
+    """Its text cannot be had."""
+
+    def __init__(self, raised: BaseException):
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+    __repr__ = __str__
+
+
+RAISED = [ValueError("no"), SystemExit(3), GeneratorExit(), Mute(OSError())]
+
+
+@pytest.mark.parametrize("raised", RAISED, ids=lambda raised: type(raised).__name__)
+def test_an_error_without_a_text_is_described_all_the_same(raised):
+    assert errors.describe(Mute(raised)) == "Mute, which cannot be shown as a text"
+    assert errors.shorten(Mute(raised)) == "<Mute>"
+    assert str(ArgumentError("f", "x", "must be y", Mute(raised))) == "f: x must be y, got <Mute>"
+
+
+def test_ctrl_c_is_heard_while_an_error_is_described():
+    with pytest.raises(KeyboardInterrupt):
+        errors.describe(Mute(KeyboardInterrupt()))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("first\nsecond\r\n   third", "first second third"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("", ""),
+    ],
+)
+def test_texts_of_others_are_shown_in_one_line(text, shown):
+    assert errors.describe(ValueError(text)) == f"ValueError: {shown}".removesuffix(": ")
+
+
+def test_long_texts_of_others_are_cut():
+    said = errors.describe(ValueError("begin\n" + "x" * 10**7 + "\nend"))
+    assert said.startswith("ValueError: begin xxx") and said.endswith("xxx end")
+    assert len(said) < 700
+    assert len(errors.shorten([[1, 2]] * 10**6)) <= 60
+    assert "\n" not in errors.shorten(np.zeros((4, 4)))
+
+
+def test_a_configuration_error_is_said_of_a_place():
+    first = Problem("nodes[2].config.filters", "", "must be at least 1", 0)
+    error = ConfigError([first, "plain text"]).within("net.json")
+    assert error.problems == [
+        "net.json: nodes[2].config.filters: must be at least 1, got 0", "net.json: plain text",
+    ]  # fmt: skip
+    assert error.problems[0].value == 0
+    unknown = errors.UnknownNameError("", "layer", "must be registered", "Cov").within("load")
+    assert type(unknown) is errors.UnknownNameError
+    assert (str(unknown), unknown.operation, unknown.parameter) == (
+        "load: layer must be registered, got 'Cov'", "load", "layer",
+    )  # fmt: skip

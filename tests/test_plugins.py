@@ -195,13 +195,118 @@ def test_a_package_imported_by_hand_does_not_clash_with_its_entry_point(install)
     assert registry.layers.get("acme.Same") is sys.modules["acme_same"].Same
 
 
-def test_damaged_metadata_is_a_warning(install, monkeypatch):
-    def damaged(**_: object) -> None:
-        raise TypeError("no name")
+def test_a_list_of_packages_that_breaks_off_is_a_warning(install, monkeypatch):
+    def damaged() -> Iterator[None]:
+        raise TypeError("no list")
+        yield
 
-    monkeypatch.setattr("importlib.metadata.entry_points", damaged)
-    with pytest.warns(PluginWarning, match="no name"):
+    monkeypatch.setattr("importlib.metadata.distributions", damaged)
+    with pytest.warns(PluginWarning, match="could not be listed, TypeError: no list"):
         assert "Conv2D" in fastconv.list_layers()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"[fastconv.layers]\nno equals sign\n", b"\xff\xfe not UTF-8 \x80"],
+    ids=["pair", "bytes"],
+)
+def test_a_damaged_list_of_entry_points_hides_no_other(install, tmp_path, text):
+    install("damaged-layers", {})
+    install("good-layers", {"good.Same.v1": "good_layers:Same"},
+            good_layers=SOUND.format(name="good.Same.v1"))  # fmt: skip
+    (tmp_path / "damaged_layers-1.0.dist-info" / "entry_points.txt").write_bytes(text)
+    with pytest.warns(PluginWarning, match="'damaged-layers' offers no layer that is known: its "
+                                           "entry_points.txt could not be read") as caught:
+        assert "good.Same" in fastconv.list_layers()
+    assert len(caught) == 1
+    assert registry.layers.get("good.Same").__module__ == "good_layers"
+
+
+@pytest.mark.parametrize("damage", ["no METADATA", "no Name", "folded"])
+def test_a_distribution_without_a_name_is_told_by_its_folder(install, tmp_path, damage):
+    install("odd-layers", {"Mish": "odd_layers:Same"})
+    metadata = tmp_path / "odd_layers-1.0.dist-info" / "METADATA"
+    if damage == "no METADATA":
+        metadata.unlink()
+    else:
+        name = "Name: odd\n layers\n" if damage == "folded" else ""
+        metadata.write_text(f"Metadata-Version: 2.1\n{name}Version: 1.0\n")
+    with pytest.warns(PluginWarning, match="odd.*layers.*acme.Mish.v1") as caught:
+        fastconv.list_layers()
+    assert "\n" not in str(caught[0].message)
+
+
+def test_of_a_distribution_that_is_installed_twice_the_first_counts(install, tmp_path, monkeypatch):
+    later = tmp_path / "later"
+    write_metadata(later, "acme", {"acme.Same.v1": "acme_later:Same"})
+    install("acme", {"acme.Same.v1": "acme_same:Same"}, acme_same=SOUND.format(name="acme.Same.v1"))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(later)])
+    assert registry.layers.get("acme.Same").__module__ == "acme_same"
+
+
+RAISING = """
+    class Mute(BaseException):
+        def __str__(self): raise Mute
+        __repr__ = __str__
+
+    class Quiet(Exception):
+        def __str__(self): raise SystemExit(3)
+    {statement}
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["raise Mute", "raise Quiet", "raise GeneratorExit", "raise SystemExit", "raise BaseException",
+     "raise ImportError('a' * 10**7)", "raise ImportError('a\\n' * 100)", "raise Exception(Mute())",
+     "class Same(metaclass=type('M', (type,), dict(__subclasscheck__=lambda *_: 1 / 0))): pass",
+     "Same = type('Odd', (), dict(__class__=property(lambda self: 1 / 0)))()"],
+)  # fmt: skip
+def test_whatever_a_plugin_raises_is_one_short_line(install, statement):
+    install("broken-layers", {"acme.Same.v1": "broken_layers:Same"},
+            broken_layers=textwrap.dedent(RAISING).format(statement=statement))  # fmt: skip
+    with pytest.warns(PluginWarning, match="'broken-layers'.*'acme.Same.v1'") as caught:
+        with pytest.raises(UnknownNameError, match="'broken-layers', which offers") as raised:
+            registry.layers.get("acme.Same")
+    for text in (str(raised.value), str(caught[0].message)):
+        assert "\n" not in text and len(text) < 1000
+    assert raised.value.parameter.startswith("distribution 'broken-layers', which offers")
+    assert registry.layers.get("ReLU") is fastconv.layers.ReLU
+
+
+def test_ctrl_c_stops_the_import_of_a_plugin_and_leaves_it_untried(install, tmp_path):
+    install("slow-layers", {"acme.Same.v1": "slow_layers:Same"},
+            slow_layers="raise KeyboardInterrupt")  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        registry.layers.get("acme.Same")
+    (tmp_path / "slow_layers.py").write_text(textwrap.dedent(SOUND.format(name="acme.Same.v1")))
+    for cached in tmp_path.glob("__pycache__/*"):
+        cached.unlink()
+    assert registry.layers.get("acme.Same").__module__ == "slow_layers"
+
+
+def test_no_lock_is_held_while_a_plugin_is_imported_or_a_warning_shown(install, monkeypatch):
+    """A thread that the plugin waits for may use the registry, and so may what shows warnings."""
+    waiting = SOUND.format(name="acme.Same.v1") + """
+    import threading
+    found = []
+    thread = threading.Thread(target=lambda: found.append(fastconv.list_layers("acme.*")))
+    thread.start()
+    thread.join(30)
+    assert found
+    """
+    install("waiting-layers", {"acme.Same.v1": "waiting_layers:Same"}, waiting_layers=waiting)
+    install("odd-layers", {"Mish": "odd_layers:Same"})
+    shown = []
+
+    def show(message: object, *_: object, **__: object) -> None:
+        shown.append((message, fastconv.list_layers("acme.*")))
+
+    monkeypatch.setattr(warnings, "showwarning", show)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert registry.layers.get("acme.Same").__module__ == "waiting_layers"
+    assert len(shown) == 1 and shown[0][1] == ["acme.Same"]
 
 
 def test_a_plugin_that_fails_in_use_is_its_own_error(install, tmp_path):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from fastconv import kernels, threads
+from fastconv import data, kernels, models, plot, threads
 from fastconv.cli import demo, describe, doctor, layers, plan, summary, train
-from fastconv.cli.networks import import_modules, version
-from fastconv.errors import FastconvError
+from fastconv.cli.networks import import_modules, package, version
+from fastconv.errors import ArgumentError, FastconvError, describe, did_you_mean, shorten
 
 __all__ = ["main"]
 
@@ -26,18 +26,6 @@ COMMANDS = {
     "plan": plan,
     "train": train,
     "doctor": doctor,
-}
-
-
-# What begins the message of a function, which whoever typed a command never called.
-OPERATIONS = {
-    "compile", "create_layer", "describe_layer", "evaluate", "filters_png", "fit", "from_config",
-    "load", "mnist", "plan", "save", "summary",
-}  # fmt: skip
-# Remedies in Python, and what they are here.
-INSTEAD = {
-    "fastconv.list_layers() shows all": "`fastconv layers` shows all",
-    "import the module that registers it, or": "name the module that registers it by --import, or",
 }
 
 
@@ -55,9 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a file name may not fit the terminal's encoding
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    who = "fastconv"
     try:
+        _check_command(words)
+        parser, commands = _parsers()
+        chosen, unknown = parser.parse_known_args(words)
+        who = f"fastconv {chosen.command}"
+        _check_known(unknown, commands[chosen.command])
         if chosen.run is not doctor.run:  # which says what is wrong with it, and what else there is
             kernels.active_isa(), threads.get_num_threads()
         import_modules(getattr(chosen, "imports", []))
@@ -66,28 +59,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `fastconv layers | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (FastconvError, OSError) as error:
-        print(f"fastconv {chosen.command}: {_said(chosen.command, error)}", file=sys.stderr)
+        print(f"{who}: {_said(error)}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"{who}: there is not enough memory; {describe(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nfastconv {chosen.command}: stopped", file=sys.stderr)
+        print(f"\n{who}: stopped", file=sys.stderr)
         return 130
     return 0
 
 
-def _said(command: str, error: Exception) -> str:
-    """Return the message of an error as whoever typed `command` can read it."""
+def _said(error: Exception) -> str:
+    """Return the message of an error as whoever typed a command can read it."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
-    text = str(error).removeprefix("fastconv: ")
-    operation, found, rest = text.partition(": ")
-    if found and operation in {command, *OPERATIONS}:
-        text = rest
-    for python, here in INSTEAD.items():
-        text = text.replace(python, here)
-    return text
+    if isinstance(error, FastconvError) and _is_python(error.operation):
+        return error.said
+    return str(error)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _is_python(operation: str) -> bool:
+    """Whether `operation` is a command, or a name in Python, which nobody typed here."""
+    owners = (package(), models.Model, data, plot)
+    return operation in {*COMMANDS, "fastconv"} or any(
+        callable(getattr(owner, operation, None)) for owner in owners
+    )
+
+
+def _check_command(words: list[str]) -> None:
+    """Refuse a mistyped command with the nearest one; none of the options before it has a value."""
+    word = next((word for word in words if not word.startswith("-")), None)
+    if word is not None and word not in COMMANDS:
+        remedy = did_you_mean(word, COMMANDS) or "`fastconv --help` tells what each does"
+        raise ArgumentError("", "the command", f"must be {_either(COMMANDS)}", word, remedy)
+
+
+def _check_known(unknown: list[str], command: argparse.ArgumentParser) -> None:
+    """Refuse what a command does not take, an option with the nearest one."""
+    if not unknown:
+        return
+    option = next((word for word in unknown if word.startswith("-")), None)
+    if option is None:
+        rule = "must be left out, there is no more that the command takes"
+        raise ArgumentError("", shorten(unknown[0])[1:-1], rule)
+    known = [word for action in command._actions for word in action.option_strings]
+    typed = option.partition("=")[0]
+    remedy = did_you_mean(typed, known) or f"it has {', '.join(w for w in known if w[:2] == '--')}"
+    raise ArgumentError("", "an option", "must be one of the command", typed, remedy)
+
+
+def _either(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}"
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of everything, and that of each command."""
     parser = argparse.ArgumentParser(
         prog="fastconv",
         description="Convolutional networks on the CPU, with memory you can see.",
@@ -97,14 +125,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
+    made = {}
     for name, module in COMMANDS.items():
         first, _, rest = (module.__doc__ or "").strip().partition("\n")
-        command = commands.add_parser(
+        made[name] = commands.add_parser(
             name,
             help=first.rstrip("."),
             description=f"{first}\n{rest}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    return parser
+        module.add_arguments(made[name])
+        made[name].set_defaults(run=module.run)
+    return parser, made

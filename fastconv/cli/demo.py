@@ -67,8 +67,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png:
         if not drawn:
             raise MissingExtraError(
-                'demo: --png needs matplotlib, got none; pip install "fastconv[plot]"'
-            )
+                "demo", "--png", "needs matplotlib", None, 'pip install "fastconv[plot]"',
+                shown="none",
+            )  # fmt: skip
         check_picture("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)

@@ -29,11 +29,12 @@ import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from fastconv import kernels, registry, threads
 from fastconv.cli.networks import version
 from fastconv.costs import local
-from fastconv.errors import ArgumentError, FastconvError, PluginWarning
+from fastconv.errors import ArgumentError, FastconvError, PluginWarning, describe, shorten
 
 EXTRAS = {"plot": "matplotlib"}
 NEEDED = ("numpy", "safetensors", "tqdm")
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the report, a section for each part; or measure, or forget what was measured."""
     if arguments.json and not arguments.tune:
-        raise ArgumentError("doctor: --json needs --tune")
+        raise ArgumentError("doctor", "--json", "needs --tune")
     if arguments.tune:
         _tune(kernels.active_isa(), arguments.json)
     elif arguments.reset:
@@ -95,9 +96,9 @@ def _check_cache(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     except OSError as error:
         raise ArgumentError(
-            f"doctor: --tune must be able to write its table, got {error.strerror}: {path}; "
-            "--json prints it instead"
-        ) from error
+            "doctor", "--tune", "must be able to write its table", str(path),
+            "--json prints it instead", shown=f"{error.strerror}: {path}",
+        ) from error  # fmt: skip
 
 
 def _report() -> None:
@@ -146,9 +147,11 @@ def _title(distribution: str) -> str:
 
 def _version(distribution: str) -> str | None:
     try:
-        return metadata.version(distribution)
+        return metadata.version(distribution) or "installed, with damaged metadata"
     except metadata.PackageNotFoundError:
         return None
+    except Exception as error:  # metadata may be damaged in any way
+        return f"installed, with damaged metadata: {describe(error)}"
 
 
 def _active() -> dict[str, str]:
@@ -182,22 +185,27 @@ def _threads() -> Iterator[tuple[str, str]]:
     yield "cgroup quota", "none" if quota is None else f"{quota:g} processors"
     for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
         if value := os.environ.get(variable):
-            yield variable, value
+            yield variable, shorten(value)[1:-1]
 
 
 def _plugins() -> Iterator[tuple[str, str]]:
     """Yield each offered name, and whether it loads; loading is undone afterwards."""
-    with registry.isolated(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PluginWarning)
+    with registry.isolated(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)  # all they say is in the report
         for where in (registry.layers, registry.models):
-            where.names()  # lists the entry points, warning of those that are refused
-            for point in metadata.entry_points(group=f"fastconv.{where.kind}s"):
-                refused = [str(w.message) for w in caught if repr(point.name) in str(w.message)]
-                try:
-                    where.get(point.name)
-                except FastconvError as error:
-                    state = f"BROKEN: {error}"
+            for name, distribution, refusal in where.offers():
+                owner = distribution.strip("'")
+                if not name:
+                    yield f"{where.kind}s of {owner}", f"BROKEN: {refusal}"
+                elif refusal:
+                    yield f"{shorten(name)[1:-1]} ({where.kind} of {owner})", f"REFUSED: {refusal}"
                 else:
-                    state = f"REFUSED: {refused[0]}" if refused else "works"
-                owner = point.dist.name if point.dist else "unknown"
-                yield f"{point.name} ({where.kind} of {owner})", state
+                    yield f"{name} ({where.kind} of {owner})", _works(where, name)
+
+
+def _works(where: registry.Registry[Any], name: str) -> str:
+    try:
+        where.get(name)
+    except FastconvError as error:
+        return f"BROKEN: {describe(error)}"
+    return "works"

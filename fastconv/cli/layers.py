@@ -1,12 +1,13 @@
 """List the layers that can be used by name.
 
-Names are matched without regard to case; * stands for anything. Layers of installed
-plugins are in the list, without being imported.
+Names are matched without regard to case; * stands for anything, and without one the names
+that contain the word are listed. Layers of installed plugins are in the list, without being
+imported.
 
 examples:
   fastconv layers               all of them
+  fastconv layers pool          pooling
   fastconv layers 'conv*'       those that begin with conv
-  fastconv layers '*pool*'      pooling
 
 `fastconv describe NAME` tells what one of them takes.
 """
@@ -18,6 +19,7 @@ import argparse
 from fastconv.cli.networks import add_imports
 from fastconv.errors import ArgumentError
 from fastconv.layers import list_layers
+from fastconv.registry.spellings import either, name_offers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the names, one to a line."""
-    names = list_layers(arguments.pattern)
+    pattern: str = arguments.pattern
+    anywhere = not any(sign in pattern for sign in "*?[")
+    names = list_layers(f"*{pattern}*" if anywhere else pattern)
     if not names:
-        raise ArgumentError(
-            f"pattern must match a layer, got {arguments.pattern!r}; "
-            "`fastconv layers` lists all of them"
-        )
+        remedy = "`fastconv layers` lists all of them"
+        if offers := name_offers("layer", pattern, list_layers()):
+            remedy = f"did you mean {either(offers)}?"
+        raise ArgumentError("layers", "pattern", "must match a layer", pattern, remedy)
     print("\n".join(names))

@@ -11,8 +11,8 @@ from typing import Any
 
 from fastconv import models
 from fastconv.arguments import as_int
-from fastconv.errors import ArgumentError, ConfigError
-from fastconv.models import files
+from fastconv.errors import ArgumentError, ConfigError, describe, shorten
+from fastconv.models import files, strict_json
 from fastconv.plot.figure import check_path
 
 SUFFIX = ".safetensors"
@@ -49,12 +49,14 @@ def import_modules(names: list[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:
-            remedy = f"; write --import {name[:-3]}" if name.endswith(".py") else ""
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a module may end in any way
+            remedy = f"write --import {name[:-3]}" if name.endswith(".py") else ""
             raise ArgumentError(
-                f"--import must name a module that can be imported, got {name}, "
-                f"{type(error).__name__}: {error}{remedy}"
-            ) from error
+                "", "--import", "must name a module that can be imported", name, remedy,
+                shown=f"{shorten(name)[1:-1]}, {describe(error)}",
+            ) from error  # fmt: skip
 
 
 def read_network(path: str, seed: int | None = None) -> models.Model:
@@ -69,10 +71,12 @@ def read_network(path: str, seed: int | None = None) -> models.Model:
     """
     if Path(path).suffix == SUFFIX:
         return models.load(path)
+    with open(path, "rb") as file:
+        text = file.read(strict_json.MAX_BYTES + 1)  # no more could be a configuration
     try:
-        return models.from_config(Path(path).read_bytes(), seed=seed)
+        return models.from_config(text, seed=seed)
     except ConfigError as error:
-        raise ArgumentError(f"{path}: {error}") from error
+        raise ArgumentError("", f"{path}:", str(error)) from error
 
 
 def at_least(command: str, option: str, value: int | None, least: int) -> None:
@@ -91,7 +95,7 @@ def check_writable(command: str, option: str, path: str) -> None:
     folder = Path(path).resolve().parent
     if not folder.is_dir():
         raise ArgumentError(
-            f"{command}: the folder of {option} must exist, got {str(folder)!r}; create it first"
+            command, f"the folder of {option}", "must exist", str(folder), "create it first"
         )
 
 
@@ -104,12 +108,15 @@ def check_picture(command: str, option: str, path: str) -> None:
 def check_saving(command: str, option: str, path: str) -> None:
     """Refuse a path that `Model.save` would refuse, or that no command could read again."""
     if Path(path).suffix != SUFFIX:
-        raise ArgumentError(f"{command}: {option} must end in {SUFFIX}, got {path!r}")
+        raise ArgumentError(command, option, f"must end in {SUFFIX}", path)
     check_writable(command, option, files.target_of(command, path)[0])
+
+
+def package() -> Any:
+    """Return the package itself, which modules do not import, since it imports them all."""
+    return sys.modules["fastconv"]
 
 
 def version() -> str:
     """Return the version of the package that runs, installed or not."""
-    # Asked at run time: modules do not import the package itself, which imports them all.
-    package: Any = sys.modules["fastconv"]
-    return str(package.__version__)
+    return str(package().__version__)

@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
     taken = None
     if arguments.measure:
         if arguments.workspace_limit is not None:
-            raise ArgumentError("plan: --measure runs within --memory-limit alone; leave out "
-                                "--workspace-limit")  # fmt: skip
+            rule, remedy = "runs within --memory-limit alone", "leave out --workspace-limit"
+            raise ArgumentError("plan", "--measure", rule, remedy=remedy)
         taken = net.measure(arguments.batch, training=arguments.training, memory_limit=limit)
     if arguments.json:
         values = plan.to_dict()

@@ -23,16 +23,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastconv import data, registry
-from fastconv.arguments import parse_bytes
+from fastconv.arguments import as_real, parse_bytes
 from fastconv.cli.networks import add_file, at_least, check_saving, read_network, write
-from fastconv.errors import ArgumentError, FormatError, ShapeError
+from fastconv.errors import FormatError, ShapeError, describe, shorten
+from fastconv.models.inputs import reshaped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         ("--seed", arguments.seed, 0),
     ):
         at_least("train", option, value, least)
-    if rate is not None and not 0 < rate < math.inf:
-        raise ArgumentError(f"train: --learning-rate must be positive and finite, got {rate:g}")
+    if rate is not None:
+        as_real("train", "--learning-rate", rate, "at least 0 and finite", 0.0, math.inf)
     limit = parse_bytes("train", "--memory-limit", arguments.memory_limit)
     if arguments.save:
         check_saving("train", "--save", arguments.save)
@@ -120,36 +119,43 @@ def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any
     got, want = list(x.shape[1:]), inputs[0]["shape"]
     if len(inputs) > 1 or got == want:
         return
-    if arguments.npz and len(got) != len(want):
-        remedy = f"save x with the shape (N, {', '.join(map(str, want))}), or "
-    elif arguments.npz or arguments.mnist:
-        remedy = ""
+    advice = reshaped(x.shape, want) if arguments.npz else ""
+    if advice:
+        how = f"save x with the shape (N, {', '.join(map(str, want))}): {advice}"
     else:
-        remedy = "give other images by --mnist DIR (28x28) or --npz FILE, or "
+        how = f'write "input_shape": {got}'
+        if not (arguments.npz or arguments.mnist):
+            how = f"give other images by --mnist DIR (28x28) or --npz FILE, or {how}"
     source = arguments.npz or arguments.mnist or "the digits"
-    raise ShapeError(
-        f"train: images must have the network's input_shape, {want} in {arguments.file}, got "
-        f"{got} from {source}; {remedy}write \"input_shape\": {got}"
-    )
+    rule = f"must have the network's input_shape, {want} in {arguments.file}"
+    raise ShapeError("train", "images", rule, got, how, shown=f"{got} from {source}")
 
 
 def _npz(path: str) -> list[np.ndarray[Any, Any]]:
     """Return x, y and, where there are, x_test and y_test."""
     try:
-        with np.load(Path(path), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise FormatError(f"train: {path} must be an .npz of plain arrays; {error}") from error
-    names = ["x", "y", "x_test", "y_test"] if "x_test" in arrays else ["x", "y"]
-    if missing := [name for name in names if name not in arrays]:
-        raise FormatError(
-            f"train: {path} must hold x and y, or x, y, x_test and y_test; "
-            f"{', '.join(missing)} is missing, it has {', '.join(arrays) or 'none'}"
-        )
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            raise FormatError("train", path, "must be an .npz of arrays x and y", shown="one array")
+        with stored:
+            names = ["x", "y", "x_test", "y_test"] if "x_test" in stored.files else ["x", "y"]
+            if missing := [name for name in names if name not in stored.files]:
+                rule = "must hold x and y, or x, y, x_test and y_test"
+                found = shorten(", ".join(stored.files) or "none")[1:-1]
+                remedy = f"{', '.join(missing)} is missing, it has {found}"
+                raise FormatError("train", path, rule, remedy=remedy)
+            arrays = {name: stored[name] for name in names}
+    except (FormatError, OSError):
+        raise
+    except Exception as error:  # what zipfile, zlib and NumPy make of a damaged or other file
+        rule = f"must be an .npz of plain arrays; {describe(error)}"
+        raise FormatError("train", path, rule) from error
     for name in names:
         if not arrays[name].ndim:
-            raise FormatError(f"train: {path} must hold {name} as an array of rows, got one value")
-    for name in names[::2]:
-        if len(arrays[name]) != len(arrays["y" + name[1:]]):
-            raise FormatError(f"train: {path} must hold as many rows of y{name[1:]} as of {name}")
+            rule = f"must hold {name} as an array of rows"
+            raise FormatError("train", path, rule, shown="one value")
+    for x, y in zip(names[::2], names[1::2], strict=True):
+        if len(arrays[x]) != len(arrays[y]):
+            rule = f"must hold as many rows of {y} as of {x}, {len(arrays[x])}"
+            raise FormatError("train", path, rule, len(arrays[y]))
     return [arrays[name] for name in names]

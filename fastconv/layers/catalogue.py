@@ -87,9 +87,9 @@ def create_layer(layer: str, /, *, name: str | None = None, **config: Any) -> La
     MaxPool2D(pool_size=2, stride=None, padding=0, dilation=1, ceil_mode=False)
     """
     cls = _get("create_layer", layer)
-    problems = registry.setting_problems(cls, config)
+    problems = registry.setting_problems(cls, config, cls.__name__)
     if problems:
-        raise ConfigError([f"{cls.__name__}: {key} is {rule}" for key, rule in problems])
+        raise ConfigError(problems)
     return cls(name=name, **config)  # type: ignore[call-arg]  # the base class takes the name
 
 
@@ -127,5 +127,5 @@ def _get(operation: str, layer: str) -> type[Layer]:
     try:
         found: type[Layer] = registry.layers.get(layer)
     except ConfigError as error:
-        raise type(error)([f"{operation}: {problem}" for problem in error.problems]) from None
+        raise error.within(operation) from None
     return found

@@ -44,11 +44,10 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             by_position = dict(zip(list(parameters)[1:], args, strict=False))
-            problems = registry.setting_problems(type(self), by_position | kwargs)
-            text = "; ".join(f"{key} is {rule}" for key, rule in problems) or _positions(
-                parameters, len(args), error
-            )
-            raise ArgumentTypeError(f"{type(self).__name__}: {text}") from None
+            owner = type(self).__name__
+            problems = registry.setting_problems(type(self), by_position | kwargs, "")
+            rule = "; ".join(problems) or _positions(parameters, len(args), error)
+            raise ArgumentTypeError(owner, "", rule) from None
         bound.apply_defaults()
         config: dict[str, Any] = {}
         for key, value in list(bound.arguments.items())[1:]:  # without self

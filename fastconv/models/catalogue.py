@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from fastconv import registry
-from fastconv.arguments import as_bool
-from fastconv.errors import ConfigError, FormatError, shorten
+from fastconv.arguments import as_bool, as_text
+from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
 from fastconv.models import configuration, files, weights
 from fastconv.models.graph import trace
 from fastconv.models.inference import InferenceModel, freeze_network
@@ -74,13 +74,13 @@ def load(path: str | os.PathLike[str], *, for_inference: bool = False) -> Model 
     with files.open_weights(path) as file:
         if file.config is None:
             raise FormatError(
-                f"load: {file.path} must hold a network, got weights alone; make the network and "
-                "call its load_weights"
-            )
+                "load", file.path, "must hold a network",
+                remedy="make the network and call its load_weights", shown="weights alone",
+            )  # fmt: skip
         try:
             model = from_config(file.config)
         except ConfigError as error:
-            raise FormatError(f"load: {file.path}: {error}") from error
+            raise FormatError("load", f"{file.path}:", str(error)) from error
         graph = model._graph
         if for_inference:
             weights.check_file(graph, file)
@@ -154,11 +154,23 @@ def create_model(
     """
     if isinstance(model, Mapping):
         if config:
-            raise ConfigError(f"create_model: a mapping takes no arguments, got {shorten(config)}")
+            raise ConfigError("create_model", "a mapping", "takes no arguments", config)
         made: Any = model
     else:
         made = registry.create(registry.models, model, config, "create_model")
-    net = made if isinstance(made, Model) else from_config(made, seed=seed)
+        if seed is not None and isinstance(made, Model):
+            raise ArgumentError(
+                "create_model", "seed", f"must be left out for {shorten(model)}, which returns a "
+                "network that has its weights", seed, "let it return a configuration",
+            )  # fmt: skip
+    if name is not None:
+        as_text("create_model", "name", name)
+    try:
+        net = made if isinstance(made, Model) else from_config(made, seed=seed)
+    except ConfigError as error:
+        if isinstance(model, str):
+            raise error.within(f"create_model: {model}") from error
+        raise
     if name is not None:
         net.name = name
     return net

@@ -17,14 +17,15 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fastconv.errors import ArgumentError, ConfigError, shorten
+from fastconv import registry
+from fastconv.errors import ArgumentError, ConfigError, Problem, shorten
 from fastconv.layers.base import Layer
 from fastconv.models import strict_json
 from fastconv.models.graph import DTYPES, Graph, Node
-from fastconv.models.problems import MAX_NODES, Problems, describe, input_node
+from fastconv.models.problems import MAX_NODES, Problems, input_node, problems_of
 from fastconv.models.reader import Reader
 
 __all__ = ["FORMAT", "Ends", "chain", "read", "write"]
@@ -44,9 +45,8 @@ def write(graph: Graph, name: str | None = None) -> dict[str, Any]:
         setting has no form in JSON.
     """
     if len(graph.steps) > MAX_NODES:
-        raise ConfigError(
-            f"to_config: a network must have at most {MAX_NODES} nodes, got {len(graph.steps)}"
-        )
+        rule = f"must have at most {MAX_NODES} nodes"
+        raise ConfigError("to_config", "a network", rule, len(graph.steps))
     ids = graph.ids
     nodes: list[dict[str, Any]] = []
     for step in graph.steps:
@@ -89,20 +89,23 @@ def read(config: Any) -> tuple[Ends, str | None]:
         config = strict_json.parse(config, "configuration")
     problems = Problems()
     if not isinstance(config, Mapping):
-        got = "a list of layers alone" if isinstance(config, (list, tuple)) else shorten(config)
-        text = f'must be an object, got {got}; write {{"input_shape": [1, 8, 8], "layers": [...]}}'
-        problems.add("configuration", text)
+        shown = "a list of layers alone" if isinstance(config, (list, tuple)) else None
+        remedy = 'write {"input_shape": [1, 8, 8], "layers": [...]}'
+        problems.add("configuration", "must be an object", config, remedy, shown=shown)
         problems.finish()
     name = config.get("name")
     if name is not None and not isinstance(name, str):
-        problems.add("name", f"must be a string, got {shorten(name)}")
+        problems.add("name", "must be a string", name)
     version = config.get("format", FORMAT if "layers" in config else None)
     if version != FORMAT:
-        missing = "is missing" if version is None else f"got {shorten(version)}"
-        problems.add("format", f"must be {FORMAT!r}, {missing}")
+        rule = f"must be {FORMAT!r}"
+        if version is None:
+            problems.add("format", f"{rule}, is missing")
+        else:
+            problems.add("format", rule, version)
     dtype = config.get("dtype", "float32")
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        problems.add("dtype", f'must be "float32" or "float64", got {shorten(dtype)}')
+        problems.add("dtype", 'must be "float32" or "float64"', dtype)
         dtype = "float32"
     if "layers" in config:
         problems.keys("", config, ("format", "name", "dtype", "input_shape", "layers"))
@@ -129,9 +132,9 @@ def _refuse_a_path(config: Any) -> None:
         "fastconv.from_config(open(path).read())"
     )
     raise ConfigError(
-        f"from_config: config must be a mapping or JSON text, got the name of a file, "
-        f"{shorten(name)}; read it with {read}"
-    )
+        "from_config", "config", "must be a mapping or JSON text", name, f"read it with {read}",
+        shown=f"the name of a file, {shorten(name)}",
+    )  # fmt: skip
 
 
 def chain(layers: Any, input_shape: Any, dtype: str) -> Ends:
@@ -146,10 +149,16 @@ def chain(layers: Any, input_shape: Any, dtype: str) -> Ends:
 def _chain(
     layers: Any, input_shape: Any, dtype: str, problems: Problems, *, from_json: bool
 ) -> Ends | None:
-    start = node = input_node("input_shape", input_shape, dtype, None, problems)
-    if not isinstance(layers, (list, tuple)) or not 1 <= len(layers) <= MAX_NODES:
-        got = len(layers) if isinstance(layers, (list, tuple)) else shorten(layers)
-        problems.add("layers", f"must be a list of 1 to {MAX_NODES} layers, got {got}")
+    if input_shape is None and not from_json:
+        rule, remedy = "must be the shape of one example", "write input_shape=(C, H, W)"
+        problems.found.append(Problem("Sequential", "input_shape", rule, None, remedy))
+        start = node = None
+    else:
+        start = node = input_node("input_shape", input_shape, dtype, None, problems)
+    listed = isinstance(layers, (list, tuple))
+    if not listed or not 1 <= len(layers) <= MAX_NODES:
+        got, remedy = (len(layers), "") if listed else (layers, _no_list(layers))
+        problems.add("layers", f"must be a list of 1 to {MAX_NODES} layers", got, remedy)
         return None
     for i, item in enumerate(layers):
         path = f"layers[{i}]"
@@ -163,9 +172,11 @@ def _chain(
         try:
             node = part(node)
             if not isinstance(node, Node):
-                raise ArgumentError(f"must be a layer or a model of one output, got {item!r}")
-        except Exception as error:  # a third party's layer may raise anything
-            problems.add(path, describe(error))
+                raise ArgumentError("", "", "must be a layer or a model of one output", item)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a third party's layer may raise anything
+            problems.found.extend(problems_of(path, error))
             node = None
     return None if start is None or node is None else ([start], [node])
 
@@ -186,8 +197,28 @@ def _chained_layer(path: str, item: Any, problems: Problems) -> Layer | None:
     else:
         kind, config, where, settings = item, {}, path, path
     if kind is item and not isinstance(kind, str):
-        problems.add(path, f'must be a name or ["name", {{...}}], got {shorten(item)}')
+        remedy = ""
+        if isinstance(item, Node):
+            shape = ", ".join(map(str, item.shape))
+            remedy = f"leave it out, and give its shape as input_shape=({shape})"
+        elif isinstance(item, type):
+            remedy = f"call it: {item.__name__}(...)"
+        problems.add(path, 'must be a name or ["name", {...}]', item, remedy)
         return None
     if name is not None and not problems.is_id(f"{path}.id", name):
         name = None
     return problems.layer(where, kind, settings, config, name)
+
+
+def _no_list(layers: object) -> str:
+    """Return what to do where something else than a list of layers was given."""
+    if isinstance(layers, Mapping) and ("layers" in layers or "nodes" in layers):
+        return "fastconv.from_config(config) reads a configuration"
+    if isinstance(layers, Node):
+        return "fastconv.Model(inputs, outputs) takes nodes"
+    if isinstance(layers, str) and layers in registry.layers:
+        return f"write [{layers!r}]"
+    if isinstance(layers, Layer):
+        return "put it in a list"
+    plain = isinstance(layers, Iterable) and not isinstance(layers, (str, bytes, Mapping))
+    return "write list(...)" if plain else ""

@@ -8,8 +8,9 @@ each layer called on the node before.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, ShapeError, shorten
@@ -18,9 +19,10 @@ from fastconv.layers.base import Layer
 from fastconv.layers.spec import Spec
 from fastconv.models import names
 
-__all__ = ["Graph", "Input", "Node", "Step", "connect", "trace"]
+__all__ = ["Graph", "Input", "Node", "Step", "as_nodes", "connect", "trace"]
 
 DTYPES = ("float32", "float64")
+MOST_ENDS = 1_000_000  # taken of an iterator, which may have no end
 _numbers = itertools.count()
 
 
@@ -94,21 +96,18 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
     >>> fastconv.Input((1, 28, 28))
     <Node Input (N, 1, 28, 28) float32>
     """
-    if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
-        raise ArgumentTypeError(
-            f"Input: shape must be a sequence of integers without the batch, such as (1, 28, 28), "
-            f"got {shorten(shape)}"
-        )
-    sizes = tuple(as_int("Input", f"shape[{i}]", size, 1) for i, size in enumerate(shape))
-    if not 1 <= len(sizes) <= 8:
-        raise ShapeError(
-            f"Input: shape must have 1 to 8 sizes, without the batch, got {shorten(sizes)}"
-        )
+    if isinstance(shape, (str, bytes, Mapping, Set)) or not isinstance(shape, Iterable):
+        rule = "must be a sequence of integers without the batch, such as (1, 28, 28)"
+        raise ArgumentTypeError("Input", "shape", rule, shape)
+    given = tuple(itertools.islice(shape, 9))
+    if not 1 <= len(given) <= 8:
+        shown = shorten(given) if len(given) < 9 else "more"
+        rule = "must have 1 to 8 sizes, without the batch"
+        raise ShapeError("Input", "shape", rule, given, shown=shown)
+    sizes = tuple(as_int("Input", f"shape[{i}]", size, 1) for i, size in enumerate(given))
     if not isinstance(dtype, str) or dtype not in DTYPES:
         error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
-        raise error(
-            f'Input: dtype must be "float32" or "float64", got {shorten(dtype)}'
-        )
+        raise error("Input", "dtype", 'must be "float32" or "float64"', dtype)
     if name is not None:
         names.check_id("Input", name)
     return Node(None, (), Spec(sizes, str(dtype)), name)
@@ -126,23 +125,25 @@ def connect(layer: Layer, *nodes: Node, name: str | None = None) -> Node:
     """
     kind = type(layer).__name__
     if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):
+        given = type(nodes[0]).__name__
         raise ArgumentTypeError(
-            f"{kind}: several nodes are given one by one, got a {type(nodes[0]).__name__}; write "
-            f"{kind}(...)(a, b) or {kind}(...)(*nodes)"
-        )
+            kind, "several nodes", "are given one by one", given,
+            f"write {kind}(...)(a, b) or {kind}(...)(*nodes)", shown=f"a {given}",
+        )  # fmt: skip
     for node in nodes:
         if not isinstance(node, Node):
             raise ArgumentTypeError(
-                f"{kind}: a layer is called on nodes, got {shorten(type(node).__name__)}; start "
-                f"from fastconv.Input, or put the layer in a model and call that on arrays"
-            )
+                kind, "a layer", "is called on nodes", type(node).__name__,
+                "start from fastconv.Input, or put the layer in a model and call that on arrays",
+            )  # fmt: skip
     spec = layer.infer(*(node.spec for node in nodes))
     if not isinstance(spec, Spec):
         owner = kind if layer.name is None else f"{kind} {layer.name!r}"
+        got = type(spec).__name__
         raise ArgumentTypeError(
-            f"{owner}: infer must return a Spec, got {type(spec).__name__}; "
-            "return Spec(shape, dtype), or the Spec of an input"
-        )
+            owner, "infer", "must return a Spec", got,
+            "return Spec(shape, dtype), or the Spec of an input", shown=got,
+        )  # fmt: skip
     return Node(layer, nodes, spec, name)
 
 
@@ -212,11 +213,11 @@ def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
             needed[node.number] = node
             pending.extend(node.parents)
     made = [needed[number] for number in sorted(needed) if needed[number].layer is not None]
-    missing = [n for n in needed.values() if n.layer is None and n not in inputs]
+    given = set(inputs)
+    missing = [n for n in needed.values() if n.layer is None and n not in given]
     if missing:
-        raise ConfigError(
-            f"Model: inputs must hold every input that outputs depend on, missing {missing[0]!r}"
-        )
+        rule = f"must hold every input that outputs depend on, missing {missing[0]!r}"
+        raise ConfigError("Model", "inputs", rule)
     place = {node.number: i for i, node in enumerate([*inputs, *made])}
     ids = names.input_ids(inputs)
     named = names.layer_names(made, ids)
@@ -237,19 +238,38 @@ def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
 def _check_ends(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
     for parameter, nodes in (("inputs", inputs), ("outputs", outputs)):
         if not nodes:
-            raise ConfigError(f"Model: {parameter} must hold at least one node, got none")
+            raise ConfigError("Model", parameter, "must hold at least one node", shown="none")
         for node in nodes:
             if not isinstance(node, Node):
-                raise ArgumentTypeError(
-                    f"Model: {parameter} must be nodes, got {shorten(type(node).__name__)}; "
-                    "nodes come from fastconv.Input and from calling layers on them"
-                )
+                raise _no_node(parameter, node)
     if len(set(inputs)) < len(inputs):
-        raise ConfigError("Model: inputs must be different nodes, one is given twice")
+        raise ConfigError("Model", "inputs", "must be different nodes, one is given twice")
     for node in inputs:
         if node.layer is not None:
-            raise ConfigError(f"Model: inputs must come from fastconv.Input, got {node!r}")
+            raise ConfigError("Model", "inputs", "must come from fastconv.Input", node)
         if node.dtype != inputs[0].dtype:
-            raise ConfigError(
-                f"Model: inputs must have one dtype, got {inputs[0].dtype} and {node.dtype}"
-            )
+            shown = f"{inputs[0].dtype} and {node.dtype}"
+            raise ConfigError("Model", "inputs", "must have one dtype", node.dtype, shown=shown)
+
+
+def as_nodes(parameter: str, given: Any) -> list[Node]:
+    """Return the node, or the nodes in a sequence, that `Model` was given for `parameter`."""
+    if isinstance(given, Node):
+        return [given]
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    if not isinstance(given, Iterator):  # of a mapping, a text or a network nobody knows what
+        raise _no_node(parameter, given)
+    return list(itertools.islice(given, MOST_ENDS))
+
+
+def _no_node(parameter: str, given: object) -> ArgumentTypeError:
+    kind = given if isinstance(given, type) else type(given)
+    remedy = "nodes come from fastconv.Input and from calling layers on them"
+    if isinstance(given, Layer):
+        remedy = "call the layer on a node first; fastconv.Sequential takes layers as they are"
+    elif isinstance(given, Mapping):
+        remedy = "give the nodes in a list; fastconv.from_config reads a configuration"
+    return ArgumentTypeError(
+        "Model", parameter, "must be nodes", kind.__name__, remedy, shown=shorten(kind.__name__)
+    )

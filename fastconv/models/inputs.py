@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from fastconv.arguments import CHANNELS_FIRST, as_plain_array
-from fastconv.errors import ArgumentTypeError, ShapeError, nearest, shorten
-from fastconv.layers.spec import Spec
+from fastconv.errors import ArgumentTypeError, ShapeError, did_you_mean
 from fastconv.models.graph import Graph
 
-__all__ = ["cast", "split"]
+__all__ = ["cast", "reshaped", "split"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,23 +23,21 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
     if isinstance(x, Mapping):
         for name in x:
             if name not in ids:
-                close = nearest(name, ids) or list(ids)
-                raise ArgumentTypeError(
-                    f"Model: x must have the inputs' ids, got {shorten(name)}; did you mean "
-                    f"{close[0]!r}?"
-                )
+                remedy = did_you_mean(name, ids) or f"they are {', '.join(ids[:8])}"
+                raise ArgumentTypeError("Model", "x", "must have the inputs' ids", name, remedy)
         missing = [name for name in ids if name not in x]
         if missing:
-            raise ArgumentTypeError(f"Model: x must have every input, missing {missing[0]!r}")
+            rule = f"must have every input, missing {missing[0]!r}"
+            raise ArgumentTypeError("Model", "x", rule)
         return [x[name] for name in ids]
     if len(ids) == 1:
         alone = isinstance(x, tuple) and len(x) == 1 and isinstance(x[0], np.ndarray)
         return x if alone else (x,)
     if not isinstance(x, (tuple, list)) or len(x) != len(ids):
         got = f"{len(x)} things" if isinstance(x, (tuple, list)) else type(x).__name__
-        raise ArgumentTypeError(
-            f"Model: x must be a tuple of {len(ids)} arrays, {', '.join(ids)}, got {got}"
-        )
+        named = ", ".join(ids[:8])
+        rule = f"must be a tuple of {len(ids)} arrays, {named}{', ...' * (len(ids) > 8)}"
+        raise ArgumentTypeError("Model", "x", rule, got, shown=got)
     return x
 
 
@@ -61,26 +59,32 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
     for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
         array = as_plain_array("Model", name, given)
         if array.shape[1:] != spec.shape or array.ndim == 0:
-            raise ShapeError(_wrong_shape(name, array.shape, spec))
+            rule = f"must have shape ({', '.join(['N', *map(str, spec.shape)])})"
+            raise ShapeError("Model", name, rule, array.shape, reshaped(array.shape, spec.shape))
         arrays.append(array)
     if len({len(array) for array in arrays}) > 1:
         counts = ", ".join(map(str, (len(array) for array in arrays)))
-        raise ShapeError(f"Model: inputs must hold equally many examples, got {counts}")
+        raise ShapeError("Model", "inputs", "must hold equally many examples", shown=counts)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
         dtypes = [spec.dtype for spec in graph.input_specs]
         return tuple(a.astype(dtype, copy=False) for a, dtype in zip(arrays, dtypes, strict=True))
 
 
-def _wrong_shape(name: str, shape: tuple[int, ...], spec: Spec) -> str:
-    want = spec.shape
-    remedy = ""
+def reshaped(shape: Sequence[int], want: Sequence[int]) -> str:
+    """Return how a batch of `shape` becomes one of examples of shape `want`, if it can.
+
+    Examples
+    --------
+    >>> reshaped((100, 28, 28, 3), (3, 28, 28))
+    'the channels come first here: x.transpose(0, 3, 1, 2)'
+    """
+    shape, want = tuple(shape), tuple(want)
     if shape == want:
-        remedy = "; one example needs a batch of its own: x[None]"
-    elif len(want) == 3 and want[0] == 1 and shape[1:] == want[1:]:
-        remedy = "; add the channel: x[:, None]"
-    elif len(want) == 3 and len(shape) == 4 and shape[1:] == (*want[1:], want[0]):
-        remedy = f"; the channels come first here: {CHANNELS_FIRST}"
-    elif len(shape) >= 2 and int(np.prod(shape[1:], dtype=object)) == spec.size:
-        remedy = f"; x.reshape(-1, {', '.join(map(str, want))}) has it"
-    expected = ", ".join(["N", *map(str, want)])
-    return f"Model: {name} must have shape ({expected}), got {shape}{remedy}"
+        return "one example needs a batch of its own: x[None]"
+    if len(want) == 3 and want[0] == 1 and shape[1:] == want[1:]:
+        return "add the channel: x[:, None]"
+    if len(want) == 3 and len(shape) == 4 and shape[1:] == (*want[1:], want[0]):
+        return f"the channels come first here: {CHANNELS_FIRST}"
+    if len(shape) >= 2 and prod(shape[1:]) == prod(want):
+        return f"x.reshape(-1, {', '.join(map(str, want))}) has it"
+    return ""

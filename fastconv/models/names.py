@@ -6,12 +6,17 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
-from fastconv.errors import ArgumentError, ConfigError, nearest, shorten
+from fastconv.errors import ArgumentError, ConfigError, did_you_mean
 from fastconv.layers.base import Layer
 
 __all__ = ["check_id", "closest", "input_ids", "layer_names", "node_ids", "snake_case"]
+
+
+# Neither control characters nor half a surrogate pair, which no file could have.
+ID = re.compile(r"[^\s/*?\[\]\x00-\x1f\ud800-\udfff]{1,100}")
 
 
 class _Node(Protocol):
@@ -21,20 +26,16 @@ class _Node(Protocol):
 
 def check_id(operation: str, name: object) -> str:
     """Return `name` if it can be the id of an input or node, else raise an ArgumentError."""
-    # neither control characters nor half a surrogate pair, which no file could have
-    form = r"[^\s/*?\[\]\x00-\x1f\ud800-\udfff]{1,100}"
-    if not isinstance(name, str) or not re.fullmatch(form, name):
-        raise ArgumentError(
-            f"{operation}: name must be 1 to 100 characters without spaces or any of / * ? [ ], "
-            f"got {shorten(name)}"
-        )
+    if not isinstance(name, str) or not ID.fullmatch(name):
+        rule = "must be 1 to 100 characters without spaces or any of / * ? [ ]"
+        raise ArgumentError(operation, "name", rule, name)
     return name
 
 
 def closest(name: object, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"``, or nothing when nothing is near."""
-    found = nearest(name, known, count=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    remedy = did_you_mean(name, known)
+    return f"; {remedy}" if remedy else ""
 
 
 def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:
@@ -48,13 +49,16 @@ def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:
     names = [node.name for node in inputs]
     doubled = [name for name, count in Counter(names).items() if name and count > 1]
     if doubled:
-        raise ConfigError(f"Model: input names must differ, got {doubled[0]!r} twice")
-    free = (name for i in itertools.count(1) if (name := f"x{i}") not in names)
+        shown = f"{doubled[0]!r} twice"
+        raise ConfigError("Model", "input names", "must differ", doubled[0], shown=shown)
+    taken = set(names)
+    free = (name for i in itertools.count(1) if (name := f"x{i}") not in taken)
     if len(inputs) == 1:
         return (names[0] or "x",)
     return tuple(name or next(free) for name in names)
 
 
+@lru_cache(maxsize=256)  # asked for every layer of a network
 def snake_case(kind: str) -> str:
     """Return the lower_snake spelling of a class: ``MaxPool2D`` is ``max_pool2d``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", kind).lower()
@@ -69,29 +73,34 @@ def layer_names(made: Sequence[_Node], input_ids: Sequence[str]) -> dict[int, st
     layers = {id(node.layer): node.layer for node in made if node.layer is not None}
     used = set(input_ids)
     names: dict[int, str] = {}
-    looks_automatic = {}
+    automatic = {}  # of the layers that have a name
     for key, layer in layers.items():
-        stem = snake_case(type(layer).__name__)
-        looks_automatic[key] = re.fullmatch(rf"{stem}_[0-9]+", layer.name or f"{stem}_1")
-        if layer.name is not None and not looks_automatic[key]:
-            check_id(type(layer).__name__, layer.name)
-            if layer.name in used:
-                raise ConfigError(
-                    f"Model: names must be unique, two layers or inputs are named {layer.name!r}"
-                )
-            names[key] = layer.name
-            used.add(layer.name)
-    for key, layer in layers.items():
-        if looks_automatic[key] and layer.name is not None and layer.name not in used:
-            names[key] = layer.name
-            used.add(layer.name)
-    counters: dict[str, itertools.count] = {}
+        if layer.name is None:
+            continue
+        stem, _, number = str(layer.name).rpartition("_")
+        if stem == snake_case(type(layer).__name__) and number.isdecimal() and number.isascii():
+            automatic[key] = layer.name
+            continue
+        check_id(type(layer).__name__, layer.name)
+        if layer.name in used:
+            rule = f"must be unique, two layers or inputs are named {layer.name!r}"
+            raise ConfigError("Model", "names", rule, remedy="give one another name=")
+        names[key] = layer.name
+        used.add(layer.name)
+    for key, name in automatic.items():
+        if name not in used:
+            names[key] = name
+            used.add(name)
+    counters: dict[str, int] = {}
     for key, layer in layers.items():
         if key not in names:
             stem = snake_case(type(layer).__name__)
-            counter = counters.setdefault(stem, itertools.count(1))
-            names[key] = next(name for i in counter if (name := f"{stem}_{i}") not in used)
-            used.add(names[key])
+            count = counters.get(stem, 1)
+            while (name := f"{stem}_{count}") in used:
+                count += 1
+            counters[stem] = count + 1
+            names[key] = name
+            used.add(name)
     return names
 
 
@@ -100,17 +109,22 @@ def node_ids(made: Sequence[_Node], names: dict[int, str], input_ids: Sequence[s
     owner: dict[int, _Node] = {}
     for node in made:
         key = id(node.layer)
-        if key not in owner or (node.name == names[key] and owner[key].name != names[key]):
+        first = owner.setdefault(key, node)
+        if first is not node and node.name == names[key] and first.name != node.name:
             owner[key] = node
     used = {*input_ids, *names.values()}
     ids = []
-    counters: dict[str, itertools.count] = {}
+    counters: dict[str, int] = {}
     for node in made:
-        name = names[id(node.layer)]
+        layer_name = name = names[id(node.layer)]
         if owner[id(node.layer)] is not node:
-            wished = node.name if node.name and node.name not in used else None
-            counter = counters.setdefault(name, itertools.count(2))
-            name = wished or next(again for i in counter if (again := f"{name}@{i}") not in used)
+            if node.name and node.name not in used:
+                name = node.name
+            else:
+                number = counters.get(layer_name, 2)
+                while (name := f"{layer_name}@{number}") in used:
+                    number += 1
+                counters[layer_name] = number + 1
             used.add(name)
         ids.append(name)
     return ids

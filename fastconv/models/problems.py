@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastconv import registry
-from fastconv.errors import ArgumentError, ConfigError, FastconvError, shorten
+from fastconv.errors import (
+    NOTHING,
+    ArgumentError,
+    ConfigError,
+    FastconvError,
+    Problem,
+    describe,
+    did_you_mean,
+    shorten,
+)
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Input, Node
-from fastconv.models.names import check_id, closest
+from fastconv.models.names import check_id
 
-__all__ = ["MAX_NODES", "Problems", "describe", "input_node"]
+__all__ = ["MAX_NODES", "Problems", "input_node", "problems_of"]
 
 # Other libraries' names for what a node or a network has.
 HINTS = {
@@ -41,7 +48,7 @@ class Problems:
     Examples
     --------
     >>> problems = Problems()
-    >>> problems.add("nodes[2].id", "must be a string, got 3")
+    >>> problems.add("nodes[2].id", "must be a string", 3)
     >>> problems.found
     ['nodes[2].id: must be a string, got 3']
     """
@@ -49,9 +56,17 @@ class Problems:
     def __init__(self) -> None:
         self.found: list[str] = []
 
-    def add(self, path: str, text: str) -> None:
-        """Note one problem."""
-        self.found.append(f"{path}: {text}")
+    def add(
+        self,
+        path: str,
+        rule: str,
+        value: object = NOTHING,
+        remedy: str = "",
+        *,
+        shown: str | None = None,
+    ) -> None:
+        """Note one problem; the parts are those of `fastconv.errors.Problem`."""
+        self.found.append(Problem(path, "", rule, value, remedy, shown=shown))
 
     def finish(self) -> None:
         """Raise ConfigError if there is any problem."""
@@ -61,11 +76,14 @@ class Problems:
         if self.found:
             raise ConfigError(self.found)
 
+    @property
+    def too_many(self) -> bool:
+        """Whether more is known than is shown, so that no remedy need be looked for."""
+        return len(self.found) > _MOST
+
     def near(self, name: object, candidates: Iterable[str]) -> str:
-        """Return ``"; did you mean 'x'?"``, or nothing when nothing is near."""
-        if len(self.found) > _MOST:  # the search is slow, and nobody would read it
-            return ""
-        return closest(name, candidates)
+        """Return ``"did you mean 'x'?"``, or nothing when nothing is near."""
+        return "" if self.too_many else did_you_mean(name, candidates)
 
     def keys(self, path: str, item: Mapping[Any, Any], allowed: tuple[str, ...]) -> None:
         """Note the keys of `item` that are not `allowed`."""
@@ -73,17 +91,17 @@ class Problems:
         for key in item:
             if key not in allowed:
                 hint = HINTS.get(key) if isinstance(key, str) else None
-                near = f"; did you mean {hint!r}?" if hint in allowed else self.near(key, allowed)
-                remedy = near or f"; there are {', '.join(allowed)}"
+                near = f"did you mean {hint!r}?" if hint in allowed else self.near(key, allowed)
                 label = key if isinstance(key, str) and len(key) <= 60 else shorten(key)
-                self.add(f"{prefix}{label}", f"unknown key{remedy}")
+                remedy = near or f"there are {', '.join(allowed)}"
+                self.add(f"{prefix}{label}", "unknown key", remedy=remedy)
 
     def is_id(self, path: str, name: object) -> bool:
         """Whether `name` can be an id; if not, that is noted."""
         try:
             check_id("", name)
         except ArgumentError as error:
-            self.add(path, str(error).removeprefix(": name "))
+            self.found.append(Problem.of(path, error))
             return False
         return True
 
@@ -95,15 +113,18 @@ class Problems:
         Nothing is imported but the plugins that the registry knows, and nothing allocated.
         """
         if not isinstance(kind, str):
-            self.add(path, f"must be the name of a registered layer, got {shorten(kind)}")
+            self.add(path, "must be the name of a registered layer", kind, _called(kind))
+            return None
+        if self.too_many and kind not in registry.layers:
+            self.add(path, "must be the name of a registered layer", kind)
             return None
         try:
             make = registry.layers.get(kind)
         except ConfigError as error:
-            self.found.extend(f"{path}: {problem}" for problem in error.problems)
+            self.found.extend(error.within(path).problems)
             return None
         if not isinstance(config, Mapping):
-            self.add(where, f"must be an object of the layer's arguments, got {shorten(config)}")
+            self.add(where, "must be an object of the layer's arguments", config)
             return None
         before = len(self.found)
         self.found.extend(registry.check_config(make, config, where))
@@ -114,7 +135,7 @@ class Problems:
         self, make: Any, config: dict[Any, Any], where: str, name: str | None, sound: bool
     ) -> Layer | None:
         """Construct; what is refused is noted and left at a harmless value, until all is known."""
-        parameters = inspect.signature(make).parameters
+        parameters = registry.parameters_of(make)
         if not sound:  # the unknown and missing keys are noted; now the values of the others
             config = {key: value for key, value in config.items() if key in parameters}
         refused: set[str] = set()
@@ -129,15 +150,18 @@ class Problems:
             try:
                 layer = make(**missing, **config, name=name)
                 return layer if sound and not refused else None
-            except Exception as error:  # a third party's layer may raise anything
-                argument, rule = _split(error, config)
-                if argument is not None:
-                    self.add(f"{where}.{argument}", rule)
-                    refused.add(argument)
-                    del config[argument]
-                    continue
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a third party's layer may raise anything
+                if isinstance(error, FastconvError):
+                    argument = error.parameter.partition("[")[0]
+                    if argument in config:
+                        self.found.append(Problem.of(f"{where}.{argument}", error))
+                        refused.add(argument)
+                        del config[argument]
+                        continue
                 if sound and not refused:
-                    self.add(where, rule)
+                    self.found.extend(problems_of(where, error))
                 return None
 
 
@@ -145,29 +169,30 @@ def input_node(
     path: str, shape: object, dtype: str, name: str | None, problems: Problems
 ) -> Node | None:
     """Return an Input, or None after its problem is noted."""
+    if not isinstance(shape, (list, tuple)):
+        rule = "must be a list of sizes without the batch, such as [1, 28, 28]"
+        problems.add(path, rule, shape)
+        return None
     try:
-        if not isinstance(shape, (list, tuple)):
-            raise ArgumentError(
-                "must be a list of sizes without the batch, such as [1, 28, 28], "
-                f"got {shorten(shape)}"
-            )
         return Input(shape, dtype, name)
     except FastconvError as error:
-        problems.add(path, str(error).removeprefix("Input: ").removeprefix("shape "))
+        # "shape[1]" is worth saying, "shape" is what the path says already
+        place = "" if error.parameter == "shape" else error.parameter
+        parts = place, error.rule, error.value, error.remedy
+        problems.found.append(Problem(path, *parts, shown=error.shown))
         return None
 
 
-def describe(error: Exception) -> str:
-    """Return the text of an error; of one that is not ours, with its class."""
-    return str(error) if isinstance(error, FastconvError) else f"{type(error).__name__}: {error}"
+def problems_of(path: str, error: BaseException) -> list[str]:
+    """Return what `error` says as problems of the place `path`."""
+    if isinstance(error, ConfigError) and error.problems:
+        return error.within(path).problems
+    if isinstance(error, FastconvError) and error.rule:
+        parts = error.operation, error.parameter, error.rule, error.value, error.remedy
+        return [Problem(*parts, shown=error.shown).within(path)]
+    return [Problem(path, "", describe(error))]
 
 
-def _split(error: Exception, config: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Split ``Conv2D: filters must be ..., got 0`` into the argument at fault and the rule."""
-    text = str(error)
-    if not isinstance(error, FastconvError):
-        return None, describe(error)
-    found = re.match(r"(?:[\w.]+: )?(\w+)(?:\[\d+\])* (.*)", text, re.DOTALL)
-    if found and found[1] in config:
-        return found[1], found[2]
-    return None, text
+def _called(kind: object) -> str:
+    """Return how a layer that was given as a class is made."""
+    return f"call it: {kind.__name__}(...)" if isinstance(kind, type) else ""

@@ -9,7 +9,7 @@ from typing import Any
 from fastconv.errors import ShapeError, shorten
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Node, connect
-from fastconv.models.problems import MAX_NODES, Problems, describe, input_node
+from fastconv.models.problems import MAX_NODES, Problems, input_node, problems_of
 from fastconv.models.weights import Slot, mismatch, slots_of
 
 __all__ = ["Reader"]
@@ -31,9 +31,12 @@ class Reader:
     def _list(self, config: Mapping[str, Any], key: str, least: int = 1) -> list[Any]:
         value = config.get(key)
         if not isinstance(value, (list, tuple)) or not least <= len(value) <= MAX_NODES:
-            got = len(value) if isinstance(value, (list, tuple)) else shorten(value)
-            missing = "is missing" if key not in config else f"got {got}"
-            self.problems.add(key, f"must be a list of {least} to {MAX_NODES} entries, {missing}")
+            got = len(value) if isinstance(value, (list, tuple)) else value
+            rule = f"must be a list of {least} to {MAX_NODES} entries"
+            if key in config:
+                self.problems.add(key, rule, got)
+            else:
+                self.problems.add(key, f"{rule}, is missing")
             return []
         return list(value)
 
@@ -66,7 +69,7 @@ class Reader:
     def _claim(self, path: str, item: Any, allowed: tuple[str, ...], at: int) -> None:
         problems = self.problems
         if not isinstance(item, Mapping):
-            problems.add(path, f"must be an object, got {shorten(item)}")
+            problems.add(path, "must be an object", item)
             return
         problems.keys(path, item, allowed)
         name: Any = item.get("id")
@@ -110,7 +113,9 @@ class Reader:
         at = self.place.get(_text(reference))
         if at is None:
             near = self.problems.near(reference, self.place)
-            self.problems.add(path, f"no input or node has the id {shorten(reference)}{near}")
+            self.problems.add(
+                path, f"no input or node has the id {shorten(reference)}", remedy=near
+            )
         return at
 
     def _from(self, i: int, item: Any) -> list[int | None]:
@@ -125,8 +130,7 @@ class Reader:
             return [i - 1]  # the only input is at -1
         references = item["from"]
         if not isinstance(references, (list, tuple)) or not references:
-            text = f'must be a list of ids, such as ["x"], got {shorten(references)}'
-            self.problems.add(path, text)
+            self.problems.add(path, 'must be a list of ids, such as ["x"]', references)
             return [None]
         return [self._find(f"{path}[{k}]", reference) for k, reference in enumerate(references)]
 
@@ -181,8 +185,10 @@ class Reader:
             if first[1] != here:
                 raise ShapeError(mismatch(name, *first, here))
             return node
-        except Exception as error:  # a third party's layer may raise anything
-            self.problems.add(f"nodes[{i}]", describe(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a third party's layer may raise anything
+            self.problems.found.extend(problems_of(f"nodes[{i}]", error))
             return None
 
 

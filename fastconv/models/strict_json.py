@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from fastconv.errors import ConfigError, shorten
+from fastconv.errors import NOTHING, ConfigError, shorten
 
 __all__ = ["parse"]
 
@@ -37,10 +37,10 @@ def parse(text: str | bytes, what: str = "JSON") -> Any:
     {'filters': 30}
     """
     if len(text) > MAX_BYTES:
-        raise ConfigError(f"{what}: must be at most {MAX_BYTES} bytes, got {len(text)}")
+        raise ConfigError(what, "", f"must be at most {MAX_BYTES} bytes", len(text))
 
-    def fail(problem: str) -> NoReturn:
-        raise ConfigError(f"{what}: {problem}")
+    def fail(rule: str, value: object = NOTHING, *, shown: str | None = None) -> NoReturn:
+        raise ConfigError(what, "", rule, value, shown=shown)
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(items)
@@ -52,13 +52,14 @@ def parse(text: str | bytes, what: str = "JSON") -> Any:
 
     def integer(digits: str) -> int:
         if len(digits) > 20:
-            fail(f"integers must have at most 19 digits, got one of {len(digits)} characters")
+            shown = f"one of {len(digits)} characters"
+            fail("integers must have at most 19 digits", len(digits), shown=shown)
         return int(digits)
 
     def number(digits: str) -> float:
         value = float(digits)
         if value in (float("inf"), float("-inf")):
-            fail(f"numbers must be finite in float64, got {shorten(digits)}")
+            fail("numbers must be finite in float64", digits)
         return value
 
     try:
@@ -75,6 +76,6 @@ def parse(text: str | bytes, what: str = "JSON") -> Any:
     except ConfigError:
         raise
     except RecursionError:
-        raise ConfigError(f"{what}: is nested too deeply") from None
+        raise ConfigError(what, "", "is nested too deeply") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise ConfigError(f"{what}: {error}") from None
+        raise ConfigError(what, "", shorten(str(error), 200)[1:-1]) from None

@@ -25,7 +25,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastconv.registry.core import Registry
-from fastconv.registry.settings import check_config, create, resolve, setting_problems
+from fastconv.registry.settings import (
+    check_config,
+    create,
+    parameters_of,
+    resolve,
+    setting_problems,
+)
 
 __all__ = [
     "Registry",
@@ -39,6 +45,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "parameters_of",
     "resolve",
     "setting_problems",
 ]

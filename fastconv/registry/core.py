@@ -7,15 +7,27 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
-from fastconv.arguments import as_text
-from fastconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError, nearest, shorten
+from fastconv.arguments import as_bool, as_text
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    UnknownNameError,
+    nearest,
+    shorten,
+)
 from fastconv.registry.names import BARE, VERSIONED, newest, short, versions
-from fastconv.registry.plugins import Plugins
+from fastconv.registry.plugins import Offer, Plugins
 from fastconv.registry.spellings import absent, either, name_offers
 
 __all__ = ["Registry"]
 
 T = TypeVar("T")
+
+#: What lists the names of a kind.
+LISTED = {
+    "layer": "fastconv.list_layers(), or the command `fastconv layers`, shows all",
+    "model": "fastconv.list_models() shows all",
+}
 
 
 class Registry(Generic[T]):
@@ -49,7 +61,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.versioned = versioned
         self.requires: type | None = None
-        self._entries: dict[str, T] = {}
+        self._set({})
         self._plugins = Plugins(kind, entry_point_group)
         self._lock = threading.Lock()
 
@@ -74,22 +86,22 @@ class Registry(Generic[T]):
         if obj is None:
             return lambda obj: self.register(name, obj, override=override)
         operation = f"register_{self.kind}"
+        as_bool(operation, "override", override)
         self._check_name(operation, name, obj)
         if self.requires and not (isinstance(obj, type) and issubclass(obj, self.requires)):
-            raise ArgumentTypeError(
-                f"{operation}: {name} must be a class derived from {self.requires.__name__}, "
-                f"got {shorten(obj)}"
-            )
+            rule = f"must be a class derived from {self.requires.__name__}"
+            raise ArgumentTypeError(operation, name, rule, obj)
         with self._lock:
             taken = self._entries.get(name)
             if taken is not None and not override and _origin(taken) != _origin(obj):
+                owner = ".".join(map(str, _origin(taken)))
                 raise ArgumentError(
-                    f"{operation}: name must be new, got {name!r}, which is "
-                    f"{'.'.join(map(str, _origin(taken)))}; take another name or version, or pass "
-                    "override=True"
-                )
+                    operation, "name", "must be new", name,
+                    "take another name or version, or pass override=True",
+                    shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
+                )  # fmt: skip
             # Copied, so that who is iterating in another thread is not disturbed.
-            self._entries = {**self._entries, name: obj}
+            self._set({**self._entries, name: obj})
         return obj
 
     def get(self, name: object) -> T:
@@ -115,7 +127,9 @@ class Registry(Generic[T]):
             try:
                 if found not in self._entries:
                     self.register(found, obj)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # what a plugin gives may be anything
                 raise self._plugins.fail(found, error) from error
         return found
 
@@ -127,9 +141,12 @@ class Registry(Generic[T]):
 
     def name_of(self, obj: object) -> str | None:
         """Return the full name under which `obj` was registered last, or None."""
-        origin = _origin(obj)
-        found = [name for name, entry in self._entries.items() if _origin(entry) == origin]
-        return found[-1] if found else None
+        return self._names.get(_origin(obj))
+
+    def offers(self) -> list[Offer]:
+        """Return what installed packages offer, and what became of it; nothing is imported."""
+        self._everything()
+        return self._plugins.offers()
 
     def snapshot(self) -> Callable[[], None]:
         """List plugins anew, and return a function that brings back the entries of now."""
@@ -137,9 +154,17 @@ class Registry(Generic[T]):
         self._plugins = Plugins(plugins.kind, plugins.group)
 
         def restore() -> None:
-            self._entries, self._plugins = entries, plugins
+            self._set(entries)
+            self._plugins = plugins
 
         return restore
+
+    def _set(self, entries: dict[str, T]) -> None:
+        """Take over `entries`, with what is looked up in them for every layer of a network."""
+        bare = {short(name) for name in entries if name.startswith("fastconv.")}
+        newest_of = {stem: newest(f"fastconv.{stem}", entries) for stem in bare}
+        names = {_origin(entry): name for name, entry in entries.items()}
+        self._entries, self._bare, self._names = entries, newest_of, names
 
     def __contains__(self, name: object) -> bool:
         return self._find(name) is not None
@@ -158,17 +183,15 @@ class Registry(Generic[T]):
             if isinstance(name, str) and name.isidentifier():
                 stem = name
             wish = f"your_package.{stem}.v1" if self.versioned else f"your_package.{stem}"
-            remedy = f"; write {wish!r}" if form.fullmatch(wish) else ""
+            remedy = f"write {wish!r}" if form.fullmatch(wish) else ""
             version = ", version" if self.versioned else ""
-            raise ArgumentError(
-                f"{operation}: name must have the form {example!r} (namespace, name{version}), "
-                f"got {shorten(name)}{remedy}"
-            )
+            rule = f"must have the form {example!r} (namespace, name{version})"
+            raise ArgumentError(operation, "name", rule, name, remedy)
         ours = name.startswith("fastconv.") or "." not in name
-        if ours and str(_origin(obj)[0]).split(".")[0] != "fastconv":
+        if ours and _origin(obj)[0].split(".")[0] != "fastconv":
+            remedy = f"write 'acme.{name.removeprefix('fastconv.')}'"
             raise ArgumentError(
-                f"{operation}: name must be in a namespace of your own, got {name!r}; "
-                f"write 'acme.{name.removeprefix('fastconv.')}'"
+                operation, "name", "must be in a namespace of your own", name, remedy
             )
 
     def _everything(self) -> list[str]:
@@ -178,6 +201,8 @@ class Registry(Generic[T]):
     def _find(self, name: object) -> str | None:
         if not isinstance(name, str):
             return None
+        if self.versioned and name in self._bare:
+            return self._bare[name]
         stem = name if "." in name or not self.versioned else f"fastconv.{name}"
         found = newest(stem, self._entries)
         if found is None or "." in name and not name.startswith("fastconv."):
@@ -188,7 +213,7 @@ class Registry(Generic[T]):
     def _unknown(self, name: object) -> UnknownNameError:
         failure = self._plugins.failure(name) if isinstance(name, str) else None
         if failure:
-            return UnknownNameError(failure)
+            return UnknownNameError([failure])
         names = self.names()
         remedy = self._foreign(name) if isinstance(name, str) else ""
         offers = [] if remedy else name_offers(self.kind, name, names)
@@ -198,13 +223,11 @@ class Registry(Generic[T]):
             remedy = f"did you mean {either(offers)}?"
         elif absent(self.kind, name):
             remedy = "fastconv has none; write your own, help(fastconv.register_layer) shows how"
-        elif len(names) <= 8:
+        elif len(names) <= 8 or self.kind not in LISTED:
             remedy = f"known are {', '.join(names)}" if names else "none is registered"
         else:
-            remedy = f"fastconv.list_{self.kind}s() shows all"
-        return UnknownNameError(
-            f"{self.kind} must be a registered name, got {shorten(name)}; {remedy}"
-        )
+            remedy = LISTED[self.kind]
+        return UnknownNameError("", self.kind, "must be a registered name", name, remedy)
 
     def _foreign(self, name: str) -> str:
         """Return what to do about a full name that is known in another version, or of others."""
@@ -221,13 +244,13 @@ class Registry(Generic[T]):
         near = nearest(short(name), [n for n in self.names() if n.startswith(f"{namespace}.")], 1)
         offer = f"did you mean {near[0]!r}? Else " if near else ""
         return (
-            f"{offer}import the module that registers it, or install its package (which has an "
-            f"entry point of the group {self._plugins.group!r})"
+            f"{offer}import the module that registers it (--import MODULE on the command line), or "
+            f"install its package (which has an entry point of the group {self._plugins.group!r})"
         )
 
 
-def _origin(obj: Any) -> tuple[object, object]:
+def _origin(obj: Any) -> tuple[str, str | int]:
     """Return (module, qualified name), by which a class defined again is known as the same."""
     owner = obj if hasattr(obj, "__qualname__") else type(obj)
     anonymous = owner is not obj or "<lambda>" in owner.__qualname__
-    return owner.__module__, id(obj) if anonymous else owner.__qualname__
+    return str(owner.__module__), id(obj) if anonymous else str(owner.__qualname__)

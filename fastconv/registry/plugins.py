@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastconv.errors import ConfigError, PluginWarning, UnknownNameError, shorten
+from fastconv.errors import (
+    ConfigError,
+    PluginWarning,
+    Problem,
+    UnknownNameError,
+    describe,
+    shorten,
+)
 from fastconv.registry.names import VERSIONED, newest
 
 if TYPE_CHECKING:  # importing it takes as long as the rest of the registry
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
-__all__ = ["Plugins"]
+__all__ = ["Offer", "Plugins"]
+
+
+class Offer(NamedTuple):
+    """A name that a distribution offers.
+
+    Attributes
+    ----------
+    name : str
+        As the entry point has it; empty where the metadata could not be read.
+    distribution : str
+    refusal : str
+        Why it is not used, or empty.
+    """
+
+    name: str
+    distribution: str
+    refusal: str = ""
 
 
 class Plugins:
@@ -39,16 +64,22 @@ class Plugins:
     def forget(self) -> None:
         """List the installed packages anew when next asked."""
         self._points: dict[str, list[EntryPoint]] | None = None
-        self._failures: dict[str, str] = {}
+        self._refused: list[Offer] = []
+        self._failures: dict[str, Problem] = {}
 
     def offered(self, taken: Collection[str]) -> list[str]:
         """Return the names offered, without those that failed; warn once of any in `taken`."""
-        with self._lock:
-            if self._points is None:
-                self._points = self._scan(taken) if self.group else {}
-            return [name for name in self._points if name not in self._failures]
+        if self._points is None:
+            self._list(taken)
+        return [name for name in self._points or {} if name not in self._failures]
 
-    def failure(self, stem: str) -> str | None:
+    def offers(self) -> list[Offer]:
+        """Return everything that was listed, with the reason where it is not used."""
+        points = (self._points or {}).values()
+        used = [Offer(p.name, _distribution(p.dist)) for group in points for p in group]
+        return used + self._refused
+
+    def failure(self, stem: str) -> Problem | None:
         """Return why the plugin for `stem` could not be loaded, if it was tried."""
         failed = newest(stem, self._failures)
         return self._failures[failed] if failed else None
@@ -64,57 +95,110 @@ class Plugins:
         ConfigError
             If two distributions offer the name.
         UnknownNameError
-            If the import fails, in whatever way.
+            If the import fails, in whatever way but Ctrl-C.
         """
         points = (self._points or {})[name]
         if len(points) > 1:
+            owners = sorted(_distribution(point.dist) for point in points)
             raise ConfigError(
-                f"{self.kind} {name!r} must come from one distribution, got "
-                f"{' and '.join(sorted(map(_distribution, points)))}; uninstall all but one"
-            )
+                "", f"{self.kind} {name!r}", "must come from one distribution",
+                remedy="uninstall all but one", shown=" and ".join(owners),
+            )  # fmt: skip
         try:
             return points[0].load()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, GeneratorExit, what others derive
             raise self.fail(name, error) from error
 
     def fail(self, name: str, error: BaseException) -> UnknownNameError:
         """Note that the plugin for `name` is of no use, and return the error to raise."""
-        distribution = _distribution((self._points or {})[name][0])
-        reason = (
-            f"distribution {distribution}, which offers {self.kind} {name!r}, could not be "
-            f"loaded: {type(error).__name__}: {error}"
-        )
+        owner = _distribution((self._points or {})[name][0].dist)
+        reason = Problem(
+            "", f"distribution {owner}, which offers {self.kind} {name!r},",
+            f"could not be loaded: {describe(error)}",
+        )  # fmt: skip
         with self._lock:
             known = name in self._failures
             self._failures[name] = reason
         if not known:
             _warn(reason)
-        return UnknownNameError(reason)
+        return UnknownNameError([reason])
 
-    def _scan(self, taken: Collection[str]) -> dict[str, list[EntryPoint]]:
-        from importlib import metadata
-
-        try:
-            points = list(metadata.entry_points(group=str(self.group)))
-        except Exception as error:  # any package's damaged metadata, not only a plugin's
-            _warn(f"no {self.kind} of a plugin is known, metadata could not be read: {error}")
-            return {}
+    def _list(self, taken: Collection[str]) -> None:
+        """Read what is installed, take it over unless another thread was first, then warn."""
         found: dict[str, list[EntryPoint]] = {}
-        for point in points:
-            if point.name.startswith("fastconv.") or point.name in taken:
-                rule = "the built-in one is used"
+        refused = []
+        for offer, point in self._scan() if self.group else ():
+            if point is None:
+                refused.append(offer)
+            elif point.name.startswith("fastconv.") or point.name in taken:
+                refused.append(offer._replace(refusal="the built-in one is used"))
             elif not VERSIONED.fullmatch(point.name):
                 rule = "whose name must have the form 'acme.Mish.v1'; it is left out"
+                refused.append(offer._replace(refusal=rule))
             else:
                 found.setdefault(point.name, []).append(point)
+        with self._lock:
+            if self._points is not None:
+                return
+            self._points, self._refused = found, refused
+        for offer in refused:  # not under the lock: what shows a warning may ask for a name
+            what = f"offers {self.kind} {shorten(offer.name)},"
+            if not offer.name:
+                what = f"offers no {self.kind} that is known:"
+            _warn(f"distribution {offer.distribution} {what} {offer.refusal}")
+
+    def _scan(self) -> Iterator[tuple[Offer, EntryPoint | None]]:
+        """Yield the entry points of the group; None with the reason where one cannot be read."""
+        seen = set()
+        for dist, problem in _distributions():
+            if dist is None:
+                yield Offer("", "(unknown)", problem), None
                 continue
-            offer = f"{self.kind} {shorten(point.name)}"
-            _warn(f"distribution {_distribution(point)} offers {offer}, {rule}")
-        return found
+            key = _key(dist)
+            if key is not None and key in seen:  # the first on the path is what is imported
+                continue
+            seen.add(key)
+            try:
+                points = list(dist.entry_points.select(group=str(self.group)))
+            except Exception as error:  # any package's damage, not only a plugin's
+                rule = f"its entry_points.txt could not be read, {describe(error)}"
+                yield Offer("", _distribution(dist), rule), None
+                continue
+            for point in points:
+                yield Offer(point.name, _distribution(dist)), point
 
 
-def _distribution(point: EntryPoint) -> str:
-    return repr(point.dist.name) if point.dist else "(unknown)"
+def _distributions() -> Iterator[tuple[Distribution | None, str]]:
+    """Yield what is installed; None with the reason where the list breaks off."""
+    from importlib import metadata
+
+    try:
+        for dist in metadata.distributions():
+            yield dist, ""
+    except Exception as error:
+        yield None, f"the installed packages could not be listed, {describe(error)}"
+
+
+def _distribution(dist: Distribution | None) -> str:
+    """Return the name of a distribution, of its folder where its metadata has none."""
+    try:
+        name: object = dist.name if dist else None
+    except Exception:
+        name = None
+    if name is None:
+        name = getattr(getattr(dist, "_path", None), "name", None)
+    return "(unknown)" if name is None else shorten(str(name))
+
+
+def _key(dist: Distribution) -> str | None:
+    """Return the name of a distribution as PEP 503 compares it, or None where it has none."""
+    try:  # the first is made of the folder's name, and reads no file
+        name = getattr(dist, "_normalized_name", None) or dist.name
+        return re.sub(r"[-_.]+", "-", name).lower()
+    except Exception:
+        return None
 
 
 def _warn(message: str) -> None:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fastconv.errors import ArgumentTypeError, ConfigError, shorten
+from fastconv.errors import ArgumentTypeError, ConfigError, Problem, shorten
 from fastconv.registry.core import Registry
 from fastconv.registry.spellings import setting_remedy
 
-__all__ = ["check_config", "create", "resolve", "setting_problems"]
+__all__ = ["check_config", "create", "parameters_of", "resolve", "setting_problems"]
 
 
-def check_config(owner: Callable[..., Any], config: object, path: str) -> list[str]:
+def parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of `owner`, looked up once; ``**settings`` where it does not tell."""
+    try:
+        return _parameters_of(owner)
+    except (TypeError, ValueError):  # it cannot be hashed, or is a built-in without a signature
+        pass
+    try:
+        return inspect.signature(owner).parameters
+    except (TypeError, ValueError):
+        return {"settings": inspect.Parameter("settings", inspect.Parameter.VAR_KEYWORD)}
+
+
+@functools.lru_cache(maxsize=256)
+def _parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(owner).parameters
+
+
+def check_config(owner: Callable[..., Any], config: object, path: str) -> list[Problem]:
     """Return the problems of `config` as keyword arguments of `owner`, each with its path.
 
     Keys are checked here; `owner` checks the values.
@@ -25,27 +43,41 @@ def check_config(owner: Callable[..., Any], config: object, path: str) -> list[s
     ["nodes[0].config.strides: unknown, Blur has no such setting; did you mean 'stride'?"]
     """
     if not isinstance(config, Mapping):
-        return [f"{path}: must be an object of settings, got {shorten(config)}"]
-    return [f"{path}.{key}: {rule}" for key, rule in setting_problems(owner, config)]
+        return [Problem(path, "", "must be an object of settings", config)]
+    return [
+        Problem(f"{path}.{key}", "", rule, remedy=remedy)
+        for key, rule, remedy in _key_problems(owner, config)
+    ]
 
 
-def setting_problems(owner: Callable[..., Any], config: Mapping[Any, Any]) -> list[tuple[str, str]]:
-    """Return (key, what is wrong with it) for unknown and missing keys of `config`."""
-    name = getattr(owner, "__name__", str(owner))
-    parameters = inspect.signature(owner).parameters
+def setting_problems(
+    owner: Callable[..., Any], config: Mapping[Any, Any], operation: str
+) -> list[Problem]:
+    """Return the problems of unknown and missing keys of `config`, as arguments of `operation`."""
+    return [
+        Problem(operation, key, f"is {rule}", remedy=remedy)
+        for key, rule, remedy in _key_problems(owner, config)
+    ]
+
+
+def _key_problems(
+    owner: Callable[..., Any], config: Mapping[Any, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield key, rule and remedy of each unknown or missing key of `config`."""
+    name = getattr(owner, "__name__", None) or type(owner).__name__
+    parameters = parameters_of(owner)
     settings = [k for k, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     required = [key for key in settings if parameters[key].default is inspect.Parameter.empty]
-    problems = []
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in config:
-        if isinstance(key, str) and (
-            key in settings or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        ):
+        if isinstance(key, str) and (anything or key in settings):
             continue
-        label = key if isinstance(key, str) and len(key) <= 60 else shorten(key)
-        remedy = setting_remedy(key, settings)
-        problems.append((label, f"unknown, {name} has no such setting; {remedy}"))
-    needs = f"missing, {name} needs {' and '.join(required)}"
-    return problems + [(key, needs) for key in required if key not in config]
+        plain = isinstance(key, str) and 1 <= len(key) <= 60 and key.isprintable()
+        label = str(key) if plain else shorten(key)
+        yield label, f"unknown, {name} has no such setting", setting_remedy(key, settings)
+    for key in required:
+        if key not in config:
+            yield key, f"missing, {name} needs {' and '.join(required)}", ""
 
 
 def create(registry: Registry[Any], name: object, config: Mapping[str, Any], operation: str) -> Any:
@@ -60,10 +92,10 @@ def create(registry: Registry[Any], name: object, config: Mapping[str, Any], ope
     try:
         owner = registry.get(name)
     except ConfigError as error:
-        raise type(error)([f"{operation}: {problem}" for problem in error.problems]) from None
-    problems = setting_problems(owner, config)
+        raise error.within(operation) from None
+    problems = setting_problems(owner, config, operation)
     if problems:
-        raise ConfigError([f"{operation}: {key} is {rule}" for key, rule in problems])
+        raise ConfigError(problems)
     return owner(**config)
 
 
@@ -79,15 +111,16 @@ def resolve(registry: Registry[Any], spec: object, operation: str) -> Any:
     """
     if isinstance(spec, str):
         return create(registry, spec, {}, operation)
-    form = f"{registry.kind} must be a name, (name, {{...}}) or an instance"
+    kind, rule = registry.kind, "must be a name, (name, {...}) or an instance"
     if isinstance(spec, (tuple, list)):
         if len(spec) != 2 or not isinstance(spec[0], str) or not isinstance(spec[1], Mapping):
-            raise ConfigError(f"{operation}: {form}, got {shorten(spec)}")
+            raise ConfigError(operation, kind, rule, spec)
         return create(registry, spec[0], spec[1], operation)
     if isinstance(spec, type):
+        name = spec.__name__
         raise ArgumentTypeError(
-            f"{operation}: {form}, got the class {spec.__name__}; call it: {spec.__name__}(...)"
+            operation, kind, rule, name, f"call it: {name}(...)", shown=f"the class {name}"
         )
     if type(spec).__module__ == "builtins" and not callable(spec):
-        raise ArgumentTypeError(f"{operation}: {form}, got {shorten(spec)}")
+        raise ArgumentTypeError(operation, kind, rule, spec)
     return spec

@@ -190,7 +190,7 @@ def test_a_wrong_npz_is_an_error(capsys, small, tmp_path, arrays, words):
         (["summary", "/no/such.json"], "No such file"),
         (["train", "SMALL", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["train", "SMALL", "--optimizer", "adma"], "adam"),
-        (["train", "SMALL", "--learning-rate", "-1"], "--learning-rate must be positive"),
+        (["train", "SMALL", "--learning-rate", "-1"], "--learning-rate must be at least 0"),
         (["train", "SMALL", "--save", "/no/such/x.safetensors"], "folder"),
         (["train", "SMALL", "--mnist", "/no"], "train-images"),
         (["train", "SMALL", "--npz", "SMALL"], "plain arrays"),
@@ -202,8 +202,14 @@ def test_a_wrong_npz_is_an_error(capsys, small, tmp_path, arrays, words):
         (["plan", "SMALL", "--batch", "0"], "--batch must be at least 1, got 0"),
         (["plan", "SMALL", "--workspace-limit", "lots"], "--workspace-limit must be a number"),
         (["summary", "SMALL", "--import", "not_there"], "--import must name a module"),
-        (["describe", "nothing_like_it"], "`fastconv layers` shows all"),
-        (["describe", "other.Swish.v1"], "name the module that registers it by --import, or"),
+        (["describe", "nothing_like_it"], "the command `fastconv layers`, shows all"),
+        (["describe", "other.Swish.v1"], "registers it (--import MODULE on the command line), or"),
+        (["layers", "linear"], "pattern must match a layer, got 'linear'; did you mean 'Dense'?"),
+        (["layers", "xyz"], "got 'xyz'; `fastconv layers` lists all of them"),
+        (["plan", "SMALL", "--bacth", "3"], "got '--bacth'; did you mean '--batch'?"),
+        (["plan", "SMALL", "--bacth=3"], "got '--bacth'; did you mean '--batch'?"),
+        (["layers", "--xyz"], "an option must be one of the command, got '--xyz'; it has --help"),
+        (["summary", "SMALL", "other.json"], "other.json must be left out, there is no more"),
         (["plan", "SMALL", "--png", "plan.svg"], "--png must end in .png, got 'plan.svg'"),
         (["demo", "--epochs", "0"], "epochs"),
         (["demo", "--png", "filters"], "--png must end in .png, got 'filters'"),
@@ -367,7 +373,7 @@ def test_layers_of_a_module_are_imported_where_that_is_asked_for(capsys, tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     code, _, err = run(capsys, "summary", str(path))
-    assert code == 2 and "registers it by --import" in err
+    assert code == 2 and "registers it (--import MODULE on the command line)" in err
     with registry.isolated():
         for command in (["summary"], ["plan"], ["train", "--epochs", "1"]):
             command += [str(path), "--import", "my_layers_of_cli"]
@@ -413,3 +419,101 @@ def test_a_configuration_with_the_mark_of_windows_editors(capsys, tmp_path):
     path.write_bytes(json.dumps(SMALL).encode("utf-8-sig"))
     code, out, _ = run(capsys, "summary", str(path))
     assert code == 0 and "conv2d_1" in out
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("summry", "summary"), ("desribe", "describe"), ("Train", "train"), ("layer", "layers"),
+     ("--mnist=x", None), ("xyz", None), ("", None)],
+)  # fmt: skip
+def test_a_mistyped_command_is_told_the_nearest(capsys, typed, meant):
+    if typed.startswith("-"):
+        with pytest.raises(SystemExit) as end:
+            main([typed])
+        assert end.value.code == 2
+        return
+    code, out, err = run(capsys, typed, "net.json")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("fastconv: the command must be demo, layers, describe, ")
+    assert f"got {typed!r}; " in err
+    assert (f"did you mean {meant!r}?" if meant else "`fastconv --help` tells") in err
+
+
+def test_layers_without_a_star_are_those_that_contain_the_word(capsys):
+    assert run(capsys, "layers", "conv")[1].split() == run(capsys, "layers", "*conv*")[1].split()
+    assert "Conv2D" in run(capsys, "layers", "conv")[1].split()
+    assert run(capsys, "layers", "pool")[1].split() == [
+        "AvgPool2D", "GlobalAvgPool2D", "MaxPool2D",
+    ]  # fmt: skip
+    assert run(capsys, "layers", "relu?")[0] == 2
+
+
+def test_images_with_the_channels_last_get_the_advice_of_the_library(capsys, tmp_path):
+    net = {**SMALL, "input_shape": [3, 8, 9]}
+    path, images = tmp_path / "net.json", tmp_path / "images.npz"
+    path.write_text(json.dumps(net))
+    x = np.zeros((9, 8, 9, 3), np.float32)
+    np.savez(images, x=x, y=np.zeros(9, int))
+    code, _, err = run(capsys, "train", str(path), "--npz", str(images))
+    advice = "the channels come first here: x.transpose(0, 3, 1, 2)"
+    assert code == 2 and err.endswith(f"save x with the shape (N, 3, 8, 9): {advice}\n")
+    with pytest.raises(ValueError, match=re.escape(advice)):
+        models.from_config(net)(x)
+
+
+def damaged_npz(path, kind):
+    np.savez_compressed(path, x=np.zeros((400, 1, 8, 8)), y=np.arange(400))
+    data = bytearray(path.read_bytes())
+    if kind == "one array":
+        with open(path, "wb") as file:
+            np.save(file, np.zeros(3))
+        return
+    if kind == "pickle":
+        np.savez(path, x=np.array([{}], object), y=np.zeros(1))
+        return
+    if kind == "method":  # of compression, which nobody knows
+        at = data.find(b"PK\x01\x02")
+        data[at + 10] = data[8] = 77
+    elif kind == "encrypted":
+        at = data.find(b"PK\x01\x02")
+        data[at + 8] |= 1
+        data[6] |= 1
+    elif kind == "data":
+        data[60:90] = bytes(30)
+    elif kind == "header":
+        head = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (9"
+        data = bytearray()
+        import zipfile
+
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("x", "y"):
+                text = head + b"0" * 15 + b",), }"
+                archive.writestr(f"{name}.npy", text.ljust(127) + b"\n")
+        return
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "kind", ["one array", "pickle", "method", "encrypted", "data", "header"]
+)  # fmt: skip
+def test_a_damaged_npz_is_an_error_of_ours(capsys, small, tmp_path, kind):
+    path = tmp_path / "images.npz"
+    damaged_npz(path, kind)
+    code, _, err = run(capsys, "train", small, "--npz", str(path))
+    assert code == 2 and err.count("\n") == 1
+    assert err.startswith(f"fastconv train: {path} must be an .npz of "), err
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit(3)", "raise GeneratorExit", "def f(:"])
+def test_a_module_that_cannot_be_imported_is_one_line(capsys, small, tmp_path, monkeypatch, source):
+    (tmp_path / "broken_module_of_cli.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    code, _, err = run(capsys, "summary", small, "--import", "broken_module_of_cli")
+    assert code == 2 and err.count("\n") == 1
+    assert "--import must name a module that can be imported, got broken_module_of_cli, " in err
+
+
+def test_an_endless_file_is_no_configuration(capsys):
+    code, _, err = run(capsys, "summary", "/dev/zero")
+    assert code == 2 and "must be at most 8388608 bytes" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -92,3 +93,59 @@ def test_where_the_table_goes_is_checked_before_measuring(capsys, tmp_path, monk
         assert code == 2 and out == "" and err.count("\n") == 1
         assert "--tune must be able to write its table" in err and str(path) in err
     assert list(tmp_path.iterdir()) == [taken]
+
+
+def install(site, distribution: str, entry_points: str, **modules: str) -> None:
+    """Put a distribution on the path as an installer would."""
+    folder = site / f"{distribution}-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[fastconv.layers]\n{entry_points}\n")
+    for module, source in modules.items():
+        (site / f"{module}.py").write_text(source)
+
+
+MUTE = """
+class Mute({base}):
+    def __str__(self): raise Mute
+    __repr__ = __str__
+raise Mute
+"""
+
+
+def test_plugins_are_reported_whatever_is_wrong_with_them(program, tmp_path, environment):
+    good = "import fastconv\n@fastconv.register_layer('good.Same.v1')\nclass S(fastconv.Layer): ..."
+    install(tmp_path, "good", "good.Same.v1 = good_same:S", good_same=good)
+    install(tmp_path, "greedy", "ReLU = good_same:Same")
+    install(tmp_path, "odd", f"{'M' * 10**5} = good_same:Same")
+    install(tmp_path, "damaged", "no equals sign")
+    for name, source in {
+        "mute": MUTE.format(base="Exception"),
+        "own": MUTE.format(base="BaseException"),
+        "exits": "raise SystemExit(3)",
+        "ends": "raise GeneratorExit",
+        "long": "raise ImportError('line\\n' * 10**6)",
+    }.items():
+        install(tmp_path, name, f"{name}.Same.v1 = {name}_same:Same", **{f"{name}_same": source})
+    install(tmp_path, "nameless", "nameless.Same.v1 = not_there:Same")
+    (tmp_path / "nameless-1.0.dist-info" / "METADATA").unlink()
+    path = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    done = program("doctor", PYTHONPATH=path, PYTHONWARNINGS="error")
+    assert done.returncode == 0 and done.stderr == ""
+    assert whole(done.stdout)
+    rows = [" ".join(line.split()) for line in done.stdout.partition("plugins\n")[2].splitlines()]
+    assert max(map(len, rows)) < 1000
+    for words in (
+        "good.Same.v1 (layer of good) works",
+        "ReLU (layer of greedy) REFUSED: the built-in one is used",
+        "(layer of odd) REFUSED: whose name must have the form",
+        "layers of damaged BROKEN: its entry_points.txt could not be read, TypeError",
+        "mute.Same.v1 (layer of mute) BROKEN: distribution 'mute', which offers layer "
+        "'mute.Same.v1', could not be loaded: Mute, which cannot be shown as a text",
+        "own.Same.v1 (layer of own) BROKEN: ",
+        "exits.Same.v1 (layer of exits) BROKEN: ",
+        "ends.Same.v1 (layer of ends) BROKEN: ",
+        "could not be loaded: ImportError: line line",
+        "nameless.Same.v1 (layer of nameless-1.0.dist-info) BROKEN: ",
+    ):
+        assert sum(words in row for row in rows) == 1, words
