@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from fastconv.errors import (
     shorten,
 )
 from fastconv.layers.context import Context
-from fastconv.layers.parameter import Parameter
+from fastconv.layers.parameter import Parameter, assign_all, exclusively
 from fastconv.layers.recorded import recording, taking_limit, unrecorded, written
 from fastconv.layers.spec import LayerCosts, Spec
 
@@ -70,7 +71,7 @@ class Layer:
     states: dict[str, Parameter]
     _config: dict[str, Any]
     _specs: tuple[Spec, ...] | None
-    _building: tuple[np.random.Generator, tuple[Spec, ...]] | None
+    _building: tuple[np.random.Generator, tuple[Spec, ...], Callable[..., Any] | None] | None
 
     @recording
     def __init__(self) -> None:
@@ -155,8 +156,24 @@ class Layer:
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:
         """Make the parameters with `add_param` and `add_state`; called by `ensure_built`."""
 
-    def ensure_built(self, rng: np.random.Generator | int | None, *specs: Spec) -> None:
+    def ensure_built(
+        self,
+        rng: np.random.Generator | int | None,
+        *specs: Spec,
+        initializer: Callable[..., Any] | None = None,
+    ) -> None:
         """Build for `specs`, once; with other specs later, check that the parameters fit them.
+
+        Threads may come at once: all of them have the parameters that were there first.
+
+        Parameters
+        ----------
+        rng : Generator, int or None
+            What starting values are drawn from.
+        *specs : Spec
+            Of the inputs.
+        initializer : callable, optional
+            Serves in the place of all that `build` asks for.
 
         Raises
         ------
@@ -166,13 +183,20 @@ class Layer:
         self.infer(*specs)
         if specs == self._specs:
             return
+        # What build makes goes to a twin, so that an interrupt or another thread finds none of
+        # it or all.
+        maker, before = self._twin(), dict(vars(self))
         generator = np.random.default_rng(rng)
-        self._building = (generator, specs)
-        try:
-            self.build(generator, *specs)
-        finally:
-            self._building = None
-        self._specs = self._specs or specs
+        maker._building = generator, specs, initializer
+        maker.build(generator, *specs)
+        if self._specs is None:
+            maker._building, maker._specs = None, specs
+            made = {k: v for k, v in vars(maker).items() if before.get(k, self) is not v}
+            exclusively(self._take_over, made)
+
+    def _take_over(self, made: dict[str, Any]) -> None:
+        if self._specs is None:
+            vars(self).update(made)
 
     @property
     def built(self) -> bool:
@@ -221,27 +245,27 @@ class Layer:
     ) -> None:
         owner = type(self).__name__
         if self._building is None:
-            raise FastconvError(f"{owner}: {name} must be added in build, got a call outside it")
-        rng, specs = self._building
+            raise FastconvError(
+                owner, name, "must be added in build", shown="a call outside it"
+            )
+        rng, specs, replacement = self._building
         dtype = dtype or specs[0].dtype
         shape = tuple(shape)
         known = group.get(name)
         if known is not None:
             if (known.shape, known.dtype.name) != (shape, dtype):
+                inputs = ", ".join(f"{s.shape} {s.dtype}" for s in specs)
                 raise ShapeError(
-                    f"{owner}: {name} has shape {known.shape} and dtype {known.dtype.name}, and "
-                    f"must be {shape} and {dtype} for inputs "
-                    f"{', '.join(f'{s.shape} {s.dtype}' for s in specs)}; a shared layer takes "
-                    "inputs of one kind"
-                )
+                    owner, name, f"must be {shape} {dtype} for inputs {inputs}",
+                    (known.shape, known.dtype.name), "a shared layer takes inputs of one kind",
+                    shown=f"{known.shape} {known.dtype.name}",
+                )  # fmt: skip
             return
-        start = initializers.resolve(initializer, owner)
+        start = replacement or initializers.resolve(initializer, owner)
         value = start(rng, shape, fan_in or math.prod(shape[1:]), dtype)
         trainable = group is self.parameters
         if np.shape(value) != shape:
-            raise ShapeError(
-                f"{owner}: {name} must start with shape {shape}, got {np.shape(value)}"
-            )
+            raise ShapeError(owner, name, f"must start with shape {shape}", np.shape(value))
         group[name] = Parameter(np.asarray(value, dtype), name=name, trainable=trainable)
 
     def param(self, name: str) -> Parameter:
@@ -284,8 +308,19 @@ class Layer:
                     remedy = "it gets them when a model is made of it"
                 raise ArgumentError(f"{owner}: a parameter must exist, got {name!r}; {remedy}")
             checked[name] = self.parameters[name].checked(array, owner)
-        for name, array in checked.items():
-            self.parameters[name].assign(array, owner)
+        assign_all([(self.parameters[name], array) for name, array in checked.items()])
+
+    def _twin(self) -> Any:
+        """Return a layer of the same settings and parameters, these in dicts of its own."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin.parameters, twin.states = dict(self.parameters), dict(self.states)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = memo[id(self)] = object.__new__(type(self))
+        vars(twin).update(exclusively(copy.deepcopy, vars(self), memo))
+        return twin
 
     # Arrays
 

@@ -2,23 +2,91 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import threading
-from collections.abc import Callable, Hashable
-from typing import Any
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from threading import get_ident
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastconv.arguments import as_plain_array
+from fastconv.concurrency import Mutex, Place
 from fastconv.errors import FastconvError
 from fastconv.kernels import active_isa
 
-__all__ = ["Parameter"]
+__all__ = ["Parameter", "assign_all", "exclusively"]
+
+T = TypeVar("T")
+Array = np.ndarray[Any, Any]
+
+# One for all networks, since a layer may stand in several of them.
+_mutex = Mutex()
+
+
+def exclusively(work: Callable[..., T], *args: Any) -> T:
+    """Return ``work(*args)``, run while no other thread changes or copies parameters.
+
+    All that changes several parameters together, or copies what belongs together, is run so.
+    `work` should do no more than that, for other threads wait for it.  A signal handler that
+    changes or copies parameters while its own thread is inside does not wait: it sees what has
+    been written so far.
+
+    Examples
+    --------
+    >>> p = Parameter(np.ones(2))
+    >>> exclusively(lambda: np.multiply(p.value, 3, out=p.writable()))
+    array([3., 3.])
+    """
+    return _mutex.run(work, *args)
+
+
+def assign_all(arrays: Sequence[tuple[Parameter, Array]]) -> None:
+    """Copy arrays, which `Parameter.checked` gave, into parameters, as one change.
+
+    They may be views of the parameters' own values: those are read before anything is written.
+    """
+    exclusively(_assign_all, arrays)
+
+
+def _assign_all(arrays: Sequence[tuple[Parameter, Array]]) -> None:
+    values = {id(parameter.value) for parameter, _ in arrays}
+    if len(arrays) > 1:  # one alone NumPy copies right, however it overlaps
+        arrays = [
+            (parameter, array if array.flags.owndata and id(array) not in values else array.copy())
+            for parameter, array in arrays
+        ]
+    for parameter, array in arrays:
+        parameter.writable()[...] = array
+
+
+class _Forms:
+    """The packed forms of one content of a value.
+
+    A change begins with new ones, so what is packed from an older value never comes into them.
+    While the change runs they stay empty; that it has ended is seen by the place of its thread
+    in the line, so that nothing is left to be done after the last write.
+    """
+
+    __slots__ = ("change", "kept", "version")
+
+    def __init__(self, version: int, change: Place | None) -> None:
+        self.version = version
+        self.change = change
+        self.kept: dict[tuple[str, Hashable], Any] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether the change that these belong to has ended."""
+        return self.change is None or self.change.left
 
 
 class Parameter:
     """A learned array (or, with ``trainable=False``, a statistic) and its packed forms.
+
+    Any number of threads may read the value and ask for packed forms; changes and copies of it
+    come one after the other.  A change that an interrupt ends leaves what had been written until
+    then, and no packed form of anything else.
 
     Parameters
     ----------
@@ -40,12 +108,14 @@ class Parameter:
     trainable : bool
         Whether optimizers change it.
     version : int
-        Raised by every change, so that what was packed from an older value is known to be old.
+        Raised by every change.
 
     Methods
     -------
     assign(array)
         Copy new values in; a wrong shape or dtype is an error.
+    writable()
+        Return `value` to be written to; within `exclusively` alone.
     bump()
         Say that `value` was written to in place.
     packed(key, make)
@@ -59,35 +129,39 @@ class Parameter:
     (array([1., 2.], dtype=float32), 1)
     """
 
-    _lock: threading.Lock
-    _packed: dict[Hashable, Any]
-    _stamp: tuple[int, str] | None
+    _forms: _Forms
+    _handed: dict[int, weakref.ref[Array]]
 
     def __init__(self, value: np.ndarray, *, name: str = "value", trainable: bool = True) -> None:
-        self._value: np.ndarray | None = np.array(value, order="C")
+        self._value: Array | None = np.array(value, order="C")
         self.name = name
         self.shape: tuple[int, ...] = self._value.shape
         self.dtype: np.dtype = self._value.dtype
         self.trainable = trainable
-        self.version = 0
-        self._forget()
+        self._forms = _Forms(0, None)
+        self._handed = {}
 
     @property
-    def value(self) -> np.ndarray:
-        """The owned array. Who writes into it calls `bump` afterwards."""
+    def value(self) -> Array:
+        """The owned array, to be read; see `writable`."""
         if self._value is None:
             raise FastconvError(
-                f"{self.name}: the plain value must be kept to be read, and was dropped when it "
-                "was packed for inference; use the network it was made from"
-            )
+                self.name, "the plain value", "must be kept to be read, and was dropped when it "
+                "was packed for inference", remedy="use the network it was made from",
+            )  # fmt: skip
         return self._value
 
     @property
-    def view(self) -> np.ndarray:
+    def view(self) -> Array:
         """A read-only view of the value."""
         view = self.value.view()
         view.flags.writeable = False
         return view
+
+    @property
+    def version(self) -> int:
+        """How many changes there were."""
+        return self._forms.version
 
     @property
     def size(self) -> int:
@@ -102,11 +176,20 @@ class Parameter:
     @property
     def packed_nbytes(self) -> int:
         """Bytes of the packed forms that are cached."""
-        with self._lock:
-            return sum(int(packed.nbytes) for packed in self._packed.values())
+        return sum(int(packed.nbytes) for packed in list(self._forms.kept.values()))
 
-    def checked(self, array: object, operation: str) -> np.ndarray:
+    # Changes
+
+    def checked(self, array: object, operation: str, parameter: str = "") -> Array:
         """Return `array` in the shape and dtype of the value, without changing anything.
+
+        Parameters
+        ----------
+        array : array-like
+        operation : str
+            What errors begin with.
+        parameter : str, optional
+            What they call the array; the name by default.
 
         Raises
         ------
@@ -115,69 +198,121 @@ class Parameter:
         ArgumentTypeError
             If `array` is not made of real numbers, or a finite one does not fit the dtype.
         """
+        if type(array) is np.ndarray and (array.shape, array.dtype) == (self.shape, self.dtype):
+            return array  # the usual case, quickly
         return as_plain_array(
-            operation, self.name, array, (np.integer, np.floating), shape=self.shape,
+            operation, parameter or self.name, array, (np.integer, np.floating), shape=self.shape,
             dtype=self.dtype, remedy=f"use .astype({self.dtype.name!r})",
         )  # fmt: skip
 
     def assign(self, array: object, operation: str = "assign") -> None:
         """Copy `array` into the value; errors as `checked`."""
-        self.value[...] = self.checked(array, operation)
-        self.bump()
+        assign_all([(self, self.checked(array, operation))])
+
+    def writable(self) -> Array:
+        """Return the value, to be written to until the function that `exclusively` runs ends.
+
+        Raises
+        ------
+        FastconvError
+            Outside of `exclusively`, or if the value is released.
+        """
+        place, value = _mutex.mine(), self.value
+        if place is None:
+            raise FastconvError(
+                self.name, "the value", "must be written to by a function that exclusively runs",
+                remedy="call exclusively(function), or assign(array)",
+            )  # fmt: skip
+        self._forms = _Forms(self._forms.version + 1, place)
+        return value
 
     def bump(self) -> None:
-        """Say that the value was changed in place; what was packed from it is let go."""
-        with self._lock:
-            self.version += 1
-            if self._value is not None:  # else the packed forms are all there is
-                self._packed.clear()
+        """Say that the value was changed in place; what was packed from it is let go.
 
-    def twin(self) -> Parameter:
-        """Return another parameter on the same array and the forms packed so far."""
-        twin = copy.copy(self)
-        with self._lock:
-            if self._stamp == (self.version, active_isa()):
-                twin._packed, twin._stamp = dict(self._packed), self._stamp
-        return twin
+        An interrupt before it leaves what was packed from the older value: `writable` is safe.
+        """
+        if self._value is not None:  # else the packed forms are all there is
+            self._forms = _Forms(self._forms.version + 1, _mutex.mine())
 
-    def packed(self, key: Hashable, make: Callable[[np.ndarray], Any]) -> Any:
-        """Return ``make(value)``, made once for each `key`, version and instruction set."""
-        stamp = (self.version, active_isa())
-        with self._lock:
-            if self._stamp != stamp and self._value is not None:  # a released value is constant
-                self._packed.clear()
-                self._stamp = stamp
-            if key not in self._packed:
-                self._packed[key] = make(self.value)
-            return self._packed[key]
+    # Packed forms
+
+    def packed(self, key: Hashable, make: Callable[[Array], Any]) -> Any:
+        """Return ``make(value)``, kept for each `key` and instruction set until a change.
+
+        No lock is held meanwhile.  Two threads that ask at once may both make it, and get the
+        same; what is made while the value changes serves one call.
+        """
+        forms, whole_key = self._forms, (active_isa(), key)
+        found = forms.kept.get(whole_key)
+        if found is None:
+            settled = forms.settled  # before the value is read
+            found = make(self.value)
+            if settled:
+                found = forms.kept.setdefault(whole_key, found)
+        return found
 
     def unpack(self, most: int = 0) -> None:
         """Drop the packed forms if they take more than `most` bytes and the value is kept."""
-        if self.packed_nbytes > most:
-            with self._lock:
-                if self._value is not None:
-                    self._packed.clear()
+        if self.packed_nbytes > most and self._value is not None:
+            self._forms.kept.clear()
 
     def release(self) -> None:
         """Drop the plain value and live from the packed forms alone."""
-        with self._lock:
-            self._value = None
+        self._value = None
 
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._packed = {}
-        self._stamp = None
+    # Copies
+
+    def copied(self, *, plain: bool = True) -> Parameter:
+        """Return a parameter with a copy of the value and the forms that are packed from it.
+
+        Within `exclusively`, else a change may come between.  Unless `plain`, the value is left
+        out where packed forms take bytes, as if it were released.
+        """
+        twin: Parameter = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._forms, twin._handed = _Forms(self.version, None), {}
+        if self._forms.settled:
+            twin._forms.kept.update(self._forms.kept)
+        released = self._value is None or (twin.packed_nbytes and not plain)
+        twin._value = None if released else self.value.copy()
+        return twin
+
+    def hand_out(self) -> Array | None:
+        """Return a copy of the value, which pickles of this thread hold as long as it lives.
+
+        A network takes one of all its parameters at one time, before they are pickled one by one.
+        """
+        if self._value is None:
+            return None
+        array = self._value.copy()
+        self._handed[get_ident()] = weakref.ref(array)
+        return array
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        twin = exclusively(self.copied)
+        if twin._value is not None:  # copies leave behind what can be made again
+            twin._forms.kept.clear()
+        return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(vars(self))
-        del state["_lock"], state["_stamp"]
-        if self._value is not None:  # else the packed forms are all there is
-            del state["_packed"]
-        return state
+        state = {key: item for key, item in vars(self).items() if not key.startswith("_")}
+        handed = self._handed.get(get_ident(), lambda: None)()
+        if self._value is None:  # the packed forms are all there is
+            isa, kept = active_isa(), list(self._forms.kept.items())
+            state["packed"] = {key: form for (made_for, key), form in kept if made_for == isa}
+        else:
+            state["value"] = exclusively(self._value.copy) if handed is None else handed
+        return {**state, "version": self.version}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._forget()
+        state = dict(state)
+        self._value = state.pop("value", None)
+        self._forms = _Forms(state.pop("version"), None)
+        self._handed = {}
+        for key, form in state.pop("packed", {}).items():
+            self._forms.kept[active_isa(), key] = form
         vars(self).update(state)
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, {self.shape}, {self.dtype}, version {self.version})"
+

@@ -11,6 +11,7 @@ from fastconv import memory
 from fastconv.errors import FastconvError, ShapeError
 from fastconv.layers.base import Layer
 from fastconv.layers.context import Context
+from fastconv.layers.parameter import assign_all
 from fastconv.models.program import Allowance, Program, Segment, whole
 from fastconv.models.schedule import Operation, Schedule
 
@@ -159,9 +160,14 @@ def differentiate(
         sums.add(number, dy)
     del dys, dy
     by_param = run.backward(sums)
-    for layer, new_state in run.statistics:
-        for name, value in new_state.items():
-            layer.states[name].assign(value, type(layer).__name__)
+    if run.statistics:
+        assign_all(
+            [
+                (layer.states[name], layer.states[name].checked(value, type(layer).__name__))
+                for layer, new_state in run.statistics
+                for name, value in new_state.items()
+            ]
+        )
     dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]
     return results, losses, Gradients(by_param, dxs)
 

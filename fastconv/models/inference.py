@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from fastconv import registry
 from fastconv.layers.base import Layer
-from fastconv.layers.parameter import Parameter
+from fastconv.layers.parameter import Parameter, exclusively
 from fastconv.models import weights
 from fastconv.models.graph import Graph, Step
 from fastconv.models.network import Network
@@ -56,6 +55,10 @@ def freeze_network(
         Makes the parameters of a step's layer, for a network that has none yet: one layer's at
         a time are then there in plain form, and the network is left without any.
     """
+    if provide is None:
+        for step in graph.steps:  # what is packed now need not be copied
+            step.layer.pack()
+        graph, provide = exclusively(_copied, graph), _nothing
     model = InferenceModel(_folded(graph, provide), name)
     # One run packs what is left to pack, in the order in which it will be read.
     model.predict_batch(
@@ -63,11 +66,26 @@ def freeze_network(
     )
     for layer in model._graph.layers.values():
         _release_packed(layer)
-        for group in (layer.parameters, layer.states):
-            for key, parameter in group.items():
-                if parameter.nbytes:  # its array is the original's, which may be trained further
-                    group[key] = copy.deepcopy(parameter)
     return model
+
+
+def _nothing(step: Step) -> None:
+    """Provide nothing: the parameters are there."""
+
+
+def _copied(graph: Graph) -> Graph:
+    """Return the same network with parameters of its own, all copied at one time."""
+    first = len(graph.input_specs)
+    folded = {
+        graph.steps[number - first].name for pair in _foldable(graph).items() for number in pair
+    }
+    twins: dict[str, Layer] = {}
+    for name, layer in graph.layers.items():
+        twin = twins[name] = layer._twin()
+        for group in (twin.parameters, twin.states):
+            for key, parameter in group.items():
+                group[key] = parameter.copied(plain=name in folded)
+    return replace(graph, steps=tuple(replace(s, layer=twins[s.name]) for s in graph.steps))
 
 
 def _release_packed(layer: Layer) -> None:
@@ -76,7 +94,8 @@ def _release_packed(layer: Layer) -> None:
             parameter.release()
 
 
-def _folded(graph: Graph, provide: Callable[[Step], None] | None) -> Graph:
+def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
+    """Return the network to run; that of `graph` is left without parameters, layer by layer."""
     first = len(graph.input_specs)
     norms = _foldable(graph)
     twins: dict[str, Layer] = {}
@@ -89,17 +108,15 @@ def _folded(graph: Graph, provide: Callable[[Step], None] | None) -> Graph:
         if step.name not in twins:
             norm = graph.steps[norms[number] - first] if number in norms else None
             parts = [step] if norm is None else [step, norm]
-            if provide is not None:
-                for part in parts:
-                    provide(part)
-            twin = _twin(step.layer) if norm is None else _fold(step.layer, norm.layer)
+            for part in parts:
+                provide(part)
+            twin = step.layer._twin() if norm is None else _fold(step.layer, norm.layer)
             twins[step.name] = twin
             twin.pack()
             _release_packed(twin)
-            if provide is not None:
-                for part in parts:
-                    part.layer.parameters.clear()
-                    part.layer.states.clear()
+            for part in parts:
+                part.layer.parameters.clear()
+                part.layer.states.clear()
         place.append(first + len(steps))
         sources = tuple(place[source] for source in step.sources)
         steps.append(replace(step, layer=twins[step.name], sources=sources))
@@ -133,15 +150,6 @@ def _foldable(graph: Graph) -> dict[int, int]:
     return found
 
 
-def _twin(layer: Layer, **parameters: Parameter) -> Layer:
-    """Return `layer` with parameters of its own that share the arrays until one is assigned."""
-    twin: Any = object.__new__(type(layer))
-    vars(twin).update(vars(layer))
-    twin.parameters = {name: p.twin() for name, p in layer.parameters.items()} | parameters
-    twin.states = {name: p.twin() for name, p in layer.states.items()}
-    return twin
-
-
 def _fold(layer: Layer, norm: Layer) -> Layer:
     """Return a twin of `layer` that computes `norm` after it, by other weights.
 
@@ -159,11 +167,9 @@ def _fold(layer: Layer, norm: Layer) -> Layer:
     scaled = np.empty_like(weight)
     for filters in range(len(weight)):  # one at a time, for float64 takes twice the memory
         scaled[filters] = weight[filters].astype(np.float64) * scale[filters]
-    twin: Any = _twin(
-        layer,
-        weight=Parameter(scaled, name="weight"),
-        bias=Parameter(shifted.astype(weight.dtype), name="bias"),
-    )
+    twin: Any = layer._twin()
+    twin.parameters["weight"] = Parameter(scaled, name="weight")
+    twin.parameters["bias"] = Parameter(shifted.astype(weight.dtype), name="bias")
     twin.bias = True
     twin._config = {**layer.config, "bias": True}
     return twin  # type: ignore[no-any-return]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import ArgumentTypeError, ConfigError, UnknownNameError, nearest, shorten
 from fastconv.layers.base import Layer
+from fastconv.layers.parameter import assign_all, exclusively
 from fastconv.models import configuration, files, graph, weights
 from fastconv.models.graph import Graph, Node
 from fastconv.models.inference import InferenceModel, freeze_network
@@ -88,22 +89,31 @@ class Model(TrainableNetwork):
         self.compiled = None
         self.gradients = {}
         self._ready = False
-        self._lock = threading.Lock()
 
     def _prepare(self) -> None:
+        # Threads that come at once do the same, and each layer takes over what was first.
         if not self._ready:
-            with self._lock:
-                weights.build(self._graph, self.seed)
-                self._pack()
-                self._ready = True
+            weights.build(self._graph, self.seed)
+            self._pack()
+            self._ready = True
 
     def __getstate__(self) -> dict[str, Any]:
         self._prepare()
-        return {k: v for k, v in vars(self).items() if k != "_lock"} | {"gradients": {}}
+        # Parameters are pickled one by one; this makes it the weights of one time.
+        handed = exclusively(weights.hand_out, self._graph)
+        return {**vars(self), "gradients": {}, "_handed": handed}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._lock = threading.Lock()
+        vars(self).pop("_handed", None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        self._prepare()
+        twin: Model = object.__new__(type(self))
+        memo[id(self)] = twin
+        state = {**vars(self), "gradients": {}}
+        vars(twin).update(exclusively(copy.deepcopy, state, memo))
+        return twin
 
     @property
     def layers(self) -> list[Layer]:
@@ -136,11 +146,11 @@ class Model(TrainableNetwork):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration to one safetensors file; `fastconv.load` reads it."""
         config = json.dumps(self.to_config(), separators=(",", ":"), allow_nan=False)
-        files.write_weights(path, self._values(), config)
+        files.write_weights(path, self.weights(), config)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights alone to a safetensors file."""
-        files.write_weights(path, self._values())
+        files.write_weights(path, self.weights())
 
     def load_weights(
         self,
@@ -191,16 +201,19 @@ class Model(TrainableNetwork):
 
     # Weights
 
-    def _values(self) -> dict[str, Array]:
-        self._prepare()
-        return {key: parameter.value for key, parameter in weights.named(self._graph).items()}
-
     def weights(self) -> dict[str, Array]:
-        """Return copies of all weights, statistics included, by ``layer/parameter``."""
-        return {key: value.copy() for key, value in self._values().items()}
+        """Return copies of all weights, statistics included, by ``layer/parameter``.
+
+        All of one time: a thread that changes weights meanwhile has changed all or none.
+        """
+        self._prepare()
+        return exclusively(weights.copies, self._graph)
 
     def set_weights(self, arrays: Mapping[str, Any]) -> None:
         """Give the weights of `arrays` new values: all of them, or on an error none.
+
+        Other threads that change or copy weights wait meanwhile; a run of the network does not,
+        and may use some weights of before and some of after.
 
         Parameters
         ----------
@@ -221,9 +234,8 @@ class Model(TrainableNetwork):
                 problems.append(f"set_weights: no layer has {shorten(key)}{remedy}")
         if problems:
             raise ConfigError(problems)
-        checked = {k: parameters[k].checked(a, f"set_weights: {k}") for k, a in arrays.items()}
-        for key, array in checked.items():
-            parameters[key].assign(array, "set_weights")
+        assign_all([(parameters[k], parameters[k].checked(a, "set_weights", k))
+                    for k, a in arrays.items()])  # fmt: skip
 
     def freeze(self, pattern: str = "*") -> None:
         """Keep layers (``"conv*"``) or weights (``"*/bias"``) as they are in training.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import fnmatch
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
@@ -22,16 +21,18 @@ from fastconv.errors import (
     shorten,
 )
 from fastconv.layers.base import Layer
-from fastconv.layers.parameter import Parameter
+from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.layers.spec import Spec
 from fastconv.models.files import WeightFile
 from fastconv.models.graph import Graph, Step
 from fastconv.models.names import closest
 
 __all__ = [
-    "Slot", "build", "check_file", "fill", "fill_layer", "load_into", "matching", "named",
-    "slots", "slots_of",
+    "Slot", "build", "check_file", "copies", "fill", "fill_layer", "hand_out", "load_into",
+    "matching", "named", "slots", "slots_of",
 ]  # fmt: skip
+
+Array = np.ndarray[Any, Any]
 
 
 class Slot(NamedTuple):
@@ -67,8 +68,9 @@ def slots_of(layer: Layer, *specs: Spec) -> dict[str, Slot]:
         found[name] = Slot(tuple(shape), specs[0].dtype, False)
 
     try:
-        with _replaced(layer, add_param=add_param, add_state=add_state):
-            layer.build(np.random.default_rng(0), *specs)
+        listing = layer._twin()
+        vars(listing).update(add_param=add_param, add_state=add_state)
+        listing.build(np.random.default_rng(0), *specs)
     except Exception:  # a third party's build may want the arrays; if it is broken, this says so
         trial = copy.deepcopy(layer)
         trial.ensure_built(0, *specs)
@@ -82,17 +84,6 @@ def _made(layer: Layer) -> dict[str, Slot]:
         for group, learned in ((layer.parameters, True), (layer.states, False))
         for name, p in group.items()
     }
-
-
-@contextlib.contextmanager
-def _replaced(layer: Layer, **methods: Callable[..., None]) -> Iterator[None]:
-    """Put `methods` in the place of the layer's own for a while."""
-    vars(layer).update(methods)
-    try:
-        yield
-    finally:
-        for name in methods:
-            del vars(layer)[name]
 
 
 def slots(graph: Graph) -> dict[str, Slot]:
@@ -167,21 +158,14 @@ def fill_layer(graph: Graph, step: Step, file: WeightFile) -> None:
     layer = step.layer
     if layer.built:
         return
-    original = layer.add_param
 
     def blank(rng: Any, shape: tuple[int, ...], fan_in: int, dtype: Any) -> Any:
         return np.broadcast_to(np.zeros((), dtype), shape)
 
-    def add_param(name: str, shape: Any, initializer: Any = None, *, dtype: Any = None,
-                  fan_in: Any = None) -> None:  # fmt: skip
-        original(name, shape, blank, dtype=dtype, fan_in=fan_in)
-
-    with _replaced(layer, add_param=add_param):
-        layer.ensure_built(0, *graph.source_specs(step))
+    layer.ensure_built(0, *graph.source_specs(step), initializer=blank)
     for group in (layer.parameters, layer.states):
         for name, parameter in group.items():
             file.read_into(f"{step.name}/{name}", parameter.value)
-            parameter.bump()
 
 
 def named(graph: Graph) -> dict[str, Parameter]:
@@ -192,6 +176,16 @@ def named(graph: Graph) -> dict[str, Parameter]:
         for group in (layer.parameters, layer.states)
         for key, parameter in group.items()
     }
+
+
+def copies(graph: Graph) -> dict[str, Array]:
+    """Return copies of all values, which are of one time within `exclusively`."""
+    return {key: parameter.value.copy() for key, parameter in named(graph).items()}
+
+
+def hand_out(graph: Graph) -> list[Array | None]:
+    """Return copies that pickles of the parameters are made of as long as they live."""
+    return [parameter.hand_out() for parameter in named(graph).values()]
 
 
 def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
@@ -260,6 +254,6 @@ def load_into(
             problems.append(f"{key}: must be F16, F32 or F64, got {entry.dtype}")
     if problems:
         raise ConfigError([f"load_weights: {problem}" for problem in problems])
-    for key, name in sources.items():
-        parameters[key].assign(file.read(name), "load_weights")
+    assign_all([(parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
+                for key, name in sources.items()])  # fmt: skip
     return [key for key in parameters if key in sources]

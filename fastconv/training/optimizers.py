@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from fastconv import registry
 from fastconv.arguments import as_real
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional import updates
-from fastconv.layers.parameter import Parameter
+from fastconv.layers.parameter import Parameter, exclusively
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
 
@@ -67,35 +67,47 @@ class Optimizer(ABC):
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
         """Take one step: every parameter changes in place by the gradient of its key.
 
+        On an error nothing changes.  An interrupt ends the step in the middle: what has been
+        computed until then stays.
+
         Raises
         ------
         ShapeError
             Gradient or kept state has another shape than the parameter.
         """
+        steps = []
         for key, parameter in parameters.items():
-            value, gradient = parameter.value, gradients[key]
-            slots = self._slots_for(key, value)
+            gradient, slots = gradients[key], self._slots_for(key, parameter)
             for array in (gradient, *slots):
-                if array.shape != value.shape:
+                if array.shape != parameter.shape:
                     raise ShapeError(
                         f"{self.name}: state and gradient of {key!r} must have shape "
-                        f"{value.shape}, got {array.shape}; a model needs its own optimizer"
+                        f"{parameter.shape}, got {array.shape}; a model needs its own optimizer"
                     )
+            steps.append((key, parameter, gradient, slots))
+        exclusively(self._step, steps)
+
+    def _step(self, steps: Iterable[tuple[str, Parameter, Array, tuple[Array, ...]]]) -> None:
+        for key, parameter, gradient, slots in steps:
+            value = parameter.writable()
             self._steps[key] += 1
             if value.size:
                 gradient = np.ascontiguousarray(gradient, value.dtype)
                 flat = [array.reshape(-1) for array in (value, gradient, *slots)]
                 self.apply(self._steps[key], *flat)
-            parameter.bump()
 
-    def _slots_for(self, key: str, value: Array) -> tuple[Array, ...]:
+    def _slots_for(self, key: str, parameter: Parameter) -> tuple[Array, ...]:
+        self._steps.setdefault(key, 0)
         if key not in self._slots:
-            self._slots[key] = tuple(np.zeros(value.shape, value.dtype) for _ in self.slot_names)
-            self._steps[key] = 0
+            zeros = (np.zeros(parameter.shape, parameter.dtype) for _ in self.slot_names)
+            self._slots[key] = tuple(zeros)
         return self._slots[key]
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all state: ``steps/<key>``, and ``<slot>/<key>`` for every slot."""
+        return exclusively(self._copies)
+
+    def _copies(self) -> dict[str, Array]:
         state: dict[str, Array] = {}
         for key, slots in self._slots.items():
             state[f"steps/{key}"] = np.array(self._steps[key])
@@ -118,11 +130,12 @@ class Optimizer(ABC):
                 f"{self.name}: state must hold steps and {self.slot_names} of every parameter, "
                 f"got a missing or unknown entry {wrong[0]!r}"
             )
-        self._steps = {key: int(state[f"steps/{key}"]) for key in keys}
-        self._slots = {
+        steps = {key: int(state[f"steps/{key}"]) for key in keys}
+        slots = {
             key: tuple(np.array(state[f"{slot}/{key}"], order="C") for slot in self.slot_names)
             for key in keys
         }
+        vars(self).update(_steps=steps, _slots=slots)  # in one step, as an interrupt may come
 
     def __repr__(self) -> str:
         shown = (f"{k.lstrip('_')}={v!r}" for k, v in vars(self).items() if isinstance(v, float))

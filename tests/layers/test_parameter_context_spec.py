@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import numpy as np
 import pytest
 
 from fastconv import memory
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.errors import ArgumentError, ArgumentTypeError, FastconvError, ShapeError
 from fastconv.layers import Context, Parameter, Spec
+from fastconv.layers.parameter import assign_all, exclusively
 from fastconv.testing import assert_bits_equal
 
 
@@ -46,24 +49,97 @@ def test_every_change_makes_a_new_version_and_new_packed_forms():
     assert parameter.version == 2 and parameter.packed("a", make).copy.tolist() == [1, 2, 3]
 
 
-def test_many_threads_make_a_packed_form_once():
+def test_what_is_packed_while_the_value_changes_is_not_kept():
     parameter = Parameter(np.zeros(3, "float32"))
-    made, start = [], threading.Barrier(16)
 
-    def make(value):
-        made.append(1)
-        return Packed(value)
+    def change():
+        value = parameter.writable()
+        value[0] = 1
+        half = parameter.packed("a", Packed)  # as a signal handler or another thread may
+        assert half.copy.tolist() == [1, 0, 0]
+        value[1:] = 1
+        assert parameter.packed("a", Packed).copy.tolist() == [1, 1, 1]
+        assert parameter.packed_nbytes == 0
+        return half
+
+    old = parameter.packed("a", Packed)
+    half = exclusively(change)
+    new = parameter.packed("a", Packed)
+    assert new.copy.tolist() == [1, 1, 1] and new is not half and new is not old
+    assert parameter.packed("a", Packed) is new and parameter.version == 1
+
+
+def test_what_was_begun_before_a_change_does_not_survive_it():
+    parameter = Parameter(np.zeros(3, "float32"))
+
+    def slowly(value):
+        made = Packed(value)
+        parameter.assign([1, 1, 1])
+        return made
+
+    assert parameter.packed("a", slowly).copy.tolist() == [0, 0, 0]
+    assert parameter.packed("a", Packed).copy.tolist() == [1, 1, 1]
+
+
+def test_an_interrupted_change_keeps_what_was_written_and_nothing_packed():
+    parameter, kept = Parameter(np.zeros(3, "float32")), []
+
+    def change():
+        parameter.writable()[0] = 1
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        parameter.packed("a", Packed)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            exclusively(change)
+        kept.append(caught)  # a traceback that is kept changes nothing
+        new = parameter.packed("a", Packed)
+        assert new.copy.tolist() == [1, 0, 0] and parameter.packed("a", Packed) is new
+    with pytest.raises(FastconvError, match="must be written to by a function that exclusively"):
+        parameter.writable()
+
+
+def test_copies_of_one_time():
+    parameter = Parameter(np.zeros(3, "float32"), name="bias")
+    packed = parameter.packed("a", Packed)
+    twin = exclusively(parameter.copied)
+    assert twin.packed("a", Packed) is packed and not np.shares_memory(twin.value, parameter.value)
+    parameter.assign([1, 1, 1])
+    assert twin.packed("a", Packed) is packed and twin.value.tolist() == [0, 0, 0]
+    handed = parameter.hand_out()
+    parameter.assign([2, 2, 2])
+    assert pickle.loads(pickle.dumps(parameter)).value.tolist() == [1, 1, 1], "as handed out"
+    del handed
+    assert pickle.loads(pickle.dumps(parameter)).value.tolist() == [2, 2, 2]
+    assert copy.deepcopy(parameter).value.tolist() == [2, 2, 2]
+
+
+def test_views_of_the_values_themselves():
+    a, b = Parameter(np.arange(3.0)), Parameter(-np.arange(3.0))
+    assign_all([(a, b.view), (b, a.view)])
+    assert a.value.tolist() == [0, -1, -2] and b.value.tolist() == [0, 1, 2]
+    assign_all([(a, b.value), (b, a.value)])
+    assert a.value.tolist() == [0, 1, 2] and b.value.tolist() == [0, -1, -2]
+    a.assign(a.view[::-1])
+    assert a.value.tolist() == [2, 1, 0]
+
+
+def test_many_threads_get_one_packed_form():
+    """Several may make it, for none waits for another; one of them is kept."""
+    parameter = Parameter(np.zeros(3, "float32"))
+    start, found = threading.Barrier(16), []
 
     def use():
         start.wait()
-        parameter.packed("a", make)
+        found.append(parameter.packed("a", Packed))
 
     threads = [threading.Thread(target=use) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made) == 1
+    assert len(found) == 16 and len(set(map(id, found))) == 1
+    assert parameter.packed_nbytes == 12
 
 
 def test_a_context_keeps_nothing_unless_backward_will_follow():
