@@ -16,6 +16,7 @@ __all__ = [
     "ArgumentTypeError",
     "ConfigError",
     "CostTableWarning",
+    "DataWarning",
     "FastconvError",
     "FormatError",
     "InstructionSetError",
@@ -24,6 +25,8 @@ __all__ = [
     "PluginWarning",
     "Problem",
     "ShapeError",
+    "TrainingError",
+    "UnknownAttributeError",
     "UnknownNameError",
     "describe",
     "did_you_mean",
@@ -293,6 +296,30 @@ class InstructionSetError(FastconvError, ValueError):
 
 class MissingExtraError(FastconvError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
+
+
+class TrainingError(FastconvError, ValueError):
+    """Training met numbers that are infinite or NaN; the weights are the last finite ones.
+
+    Attributes
+    ----------
+    epoch, batch : int or None
+        Where, counted from 0 as callbacks count; None where no ``fit`` ran.
+    """
+
+    def __init__(
+        self, *parts: Any, epoch: int | None = None, batch: int | None = None, **more: Any
+    ):
+        super().__init__(*parts, **more)
+        self.epoch, self.batch = epoch, batch
+
+
+class UnknownAttributeError(FastconvError, AttributeError):
+    """There is no such attribute, which other libraries have; the message says what to do here."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be trained on, but hardly as it was meant."""
 
 
 class CostTableWarning(UserWarning):

@@ -80,9 +80,9 @@ def check_layer(
     """Assert that a layer keeps what `fastconv.Layer` promises.
 
     Its gradients are those of central differences, of every input and parameter, in training
-    and in inference; it repeats its bits, and writes neither to inputs nor to gradients; what
-    `infer` says comes out, in both dtypes, of an empty batch too; it copies, pickles, and comes
-    back from JSON.
+    and in inference, also where it is frozen; it repeats its bits, and writes neither to inputs
+    nor to gradients; what `infer` says comes out, in both dtypes, of an empty batch too; it
+    copies, pickles, and comes back from JSON.
 
     Parameters
     ----------
@@ -139,6 +139,7 @@ def check_layer(
     if dtype == "float64":
         for training in (True, False):
             case.check_gradients(training)
+        case.check_frozen()
 
 
 class _Case:
@@ -162,11 +163,11 @@ class _Case:
         values = (np.arange(size) - size // 2 + 1 / 3) * (4 / max(size, 1))
         return _read_only(self.random.permutation(values).reshape(shape).astype(self.dtype))
 
-    def context(self, training: bool, asked: bool = True) -> Context:
+    def context(self, training: bool, asked: bool = True, frozen: bool = False) -> Context:
         return Context(
             training,
             needs=[asked] * len(self.xs),
-            needs_params=frozenset(self.layer.parameters) if asked else (),
+            needs_params=frozenset(self.layer.parameters) if asked and not frozen else (),
             rng_key=(7, 1, 2),
         )
 
@@ -233,6 +234,17 @@ class _Case:
             assert_bits_equal(other, dx)
         for name, gradient in grads.items():
             assert_bits_equal(again_grads[name], gradient)
+
+    def check_frozen(self) -> None:
+        """In a step of training a frozen layer is called as in inference; its inputs learn."""
+        _, dy, expected, _ = self.run(self.layer, self.xs, training=False)
+        ctx = self.context(training=False, frozen=True)
+        self.layer.forward(ctx, *self.xs)
+        dxs = _tuple(self.layer.backward(ctx, dy))
+        what = f"{type(self.layer).__name__} that is frozen"
+        for i, (dx, due) in enumerate(zip(dxs, expected, strict=True)):
+            assert dx is not None, f"{what}: no gradient of input {i}, which needs one"
+            assert_close(dx, due)
 
     def check_copies(self) -> None:
         y = self.layer.forward(self.context(False), *self.xs)

@@ -66,6 +66,15 @@ class Layer:
     # before may then write over it. Not so where it returns what something else still reads.
     new_gradients: bool = False
 
+    # What the numbers of the output are, which `compile` holds against the loss: "values", any
+    # numbers; "probabilities", shares that axis 1 divides among classes; "chances", each from 0
+    # to 1; "bounded", each from -1 to 1; "input", what those of the only input are; "elements",
+    # the numbers of the only input, some of them or in other places. None: nothing is known.
+    gives: str | None = None
+
+    # Whether inputs of any scale, such as pixels from 0 to 255, are brought to a usual one here.
+    normalizes: bool = False
+
     name: str | None
     parameters: dict[str, Parameter]
     states: dict[str, Parameter]
@@ -268,6 +277,16 @@ class Layer:
             raise ShapeError(owner, name, f"must start with shape {shape}", np.shape(value))
         group[name] = Parameter(np.asarray(value, dtype), name=name, trainable=trainable)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether there are learned parameters, and training changes none of them.
+
+        In a step of training such a layer is called with ``ctx.training`` false: it behaves as in
+        inference, and its statistics stay.
+        """
+        learned = self.parameters.values()
+        return bool(learned) and not any(parameter.trainable for parameter in learned)
+
     def param(self, name: str) -> Parameter:
         """Return the parameter or statistic `name`; raise FastconvError before `build`."""
         found = self.parameters.get(name) or self.states.get(name)
@@ -335,6 +354,15 @@ class Layer:
         to ``ctx.add_grad``. `dy` is not written to; what is returned may be `dy` itself.
         """
         raise NotImplementedError(f"{type(self).__name__}: backward must be defined")
+
+    def least_rows(self, *specs: Spec) -> int:
+        """Return the fewest rows of a batch that the layer can learn from.
+
+        Asked before training, and not of a layer that is frozen. A layer that takes statistics
+        over the batch has none of a single value. It raises ArgumentError where it cannot be
+        trained on such inputs at all.
+        """
+        return 1
 
     def pack(self) -> None:
         """Put the weights in the order that inference reads them, if that is another one.

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastconv import functional
 from fastconv.arguments import as_real
+from fastconv.errors import ArgumentError
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
@@ -21,7 +22,9 @@ class BatchNorm(Layer):
     """Give each channel (of vectors: each feature) mean 0 and variance 1, then learn others.
 
     Training takes mean and variance over batch, rows and columns; inference takes the running
-    ones, ``running = momentum * running + (1 - momentum) * batch``, as in the book.
+    ones, ``running = momentum * running + (1 - momentum) * batch``, as in the book. So does
+    training where scale and shift are both frozen, and the running ones stay; where one of them
+    still learns, the layer is trained as any other.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ class BatchNorm(Layer):
     ``running_mean`` and ``running_var``, (C,), the variance with divisor N H W. The formula is
     that of Ioffe and Szegedy 2015, algorithm 1. No temporary bytes beside the output.
 
+    A batch must hold two values a channel to have a variance: for vectors, two rows.
+
     Examples
     --------
     >>> BatchNorm().infer(Spec((16, 8, 8))).shape
@@ -44,6 +49,8 @@ class BatchNorm(Layer):
 
     example_shapes = ((16, 8, 8),)
     new_gradients = True
+    gives = "values"
+    normalizes = True
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         self.momentum = as_real("BatchNorm", "momentum", momentum, "at least 0, below 1", 0.0, 1.0)
@@ -75,15 +82,18 @@ class BatchNorm(Layer):
         y, mean, variance, inverse = functional.batch_norm(x, weight, bias, self.epsilon, running)
         if ctx.training:
             self._keep_running(ctx, running_mean=mean, running_var=variance)
-        ctx.save(x, mean, inverse)
+        if self._reads_input(ctx):
+            ctx.save(x, mean, inverse)
         return y
 
     def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
         """Return dx for dy, both of the shape of x."""
-        if not ctx.saved:  # an empty batch
+        if not dy.size:
             for name, parameter in self.parameters.items():
                 ctx.add_grad(name, np.zeros(parameter.shape, parameter.dtype))
             return dy if ctx.needs(0) else None
+        if not self._reads_input(ctx):
+            return self._scaled(dy) if ctx.needs(0) else None
         x, mean, inverse = ctx.saved
         dx, dweight, dbias = functional.batch_norm_backward(
             dy, x, self.param("weight").value, mean, inverse, ctx.training, ctx.needs(0)
@@ -92,13 +102,35 @@ class BatchNorm(Layer):
         ctx.add_grad("bias", dbias)
         return dx
 
+    def _reads_input(self, ctx: Context) -> bool:
+        """Whether the gradients hang on x; by constant statistics that of x alone does not."""
+        return ctx.training or ctx.needs_param("weight") or ctx.needs_param("bias")
+
+    def _scaled(self, dy: np.ndarray) -> np.ndarray:
+        """Return ``dy * weight * inverse``: the layer without its shifts."""
+        weight, variance = self.param("weight").value, self.param("running_var").value
+        none = np.zeros_like(weight)
+        # adding -0 changes nothing, not even the sign of a zero
+        return functional.batch_norm(dy, weight, -none, self.epsilon, (none, variance))[0]
+
+    def least_rows(self, *specs: Spec) -> int:
+        """Return 2 where a row has one value a channel, else 1."""
+        (spec,) = specs
+        if spec.numpy_dtype.type(self.momentum) >= 1:
+            raise ArgumentError(
+                "BatchNorm", "momentum", f"must be below 1 in {spec.dtype}", self.momentum,
+                "the running statistics would never move; take 0.999 or less",
+            )  # fmt: skip
+        return 2 if spec.size == spec.shape[0] else 1
+
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return the statistics that are saved, two float64 numbers a channel."""
-        spec = specs[0]
+        (spec,) = specs
+        reads = not (training and self.frozen)
         return LayerCosts(
-            saved=16 * spec.shape[0] if training else 0,
+            saved=16 * spec.shape[0] if training and reads else 0,
             multiply_adds=batch * spec.size,
-            keeps=frozenset({"inputs"}),
+            keeps=frozenset({"inputs"} if reads else ()),
         )
 
     def _keep_running(self, ctx: Context, **batch: np.ndarray) -> None:

@@ -19,7 +19,8 @@ class Context:
     Parameters
     ----------
     training : bool
-        Whether the call is a step of training: dropout drops, statistics are taken.
+        Whether the layer behaves as in training: dropout drops, statistics are taken. In a step
+        of training too it is false for a frozen layer.
     needs : sequence of bool
         For each input, whether its gradient will be asked for.
     needs_params : collection of str, or callable from str to bool

@@ -202,8 +202,7 @@ class _Run:
             for at in range(segment.begin, segment.end):
                 op = self.schedule.operations[at]
                 ctx = self._run(at, values)
-                learned = op.layer.parameters
-                if ctx.new_state and (not learned or self._learns(op)):
+                if ctx.new_state and ctx.training:
                     self.statistics.append((op.layer, ctx.new_state))
                 if self.needs[op.target] and not segment.recomputed:
                     self.contexts[at] = ctx
@@ -265,7 +264,7 @@ class _Run:
         sources = tuple(self.needs[source] for source in op.sources)
         learns = self._learns(op)
         ctx = Context(
-            self.training, needs=sources, needs_params=learns,
+            self.training and not op.layer.frozen, needs=sources, needs_params=learns,
             rng_key=(*self.rng_key, op.number), workspace_limit=allowed.forward,
             lends=allowed.lends and self.allowances is not None,
         )  # fmt: skip
