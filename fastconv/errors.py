@@ -16,6 +16,7 @@ __all__ = [
     "FastconvError",
     "FormatError",
     "InstructionSetError",
+    "InstructionSetWarning",
     "MemoryLimitError",
     "MissingExtraError",
     "PluginWarning",
@@ -86,6 +87,10 @@ class MissingExtraError(FastconvError, ImportError):
 
 class CostTableWarning(UserWarning):
     """A table of costs that was measured on this machine is broken; the shipped one serves."""
+
+
+class InstructionSetWarning(UserWarning):
+    """The processor can run a better instruction set than this installation has kernels for."""
 
 
 class PluginWarning(UserWarning):
