@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py $(wildcard fastconv/kernels/*.p* fastconv/kernels/*.h)
+SOURCES := pyproject.toml setup.py $(wildcard building/*.py fastconv/kernels/*.p* fastconv/kernels/*.h)
 ARGS ?=
 
 # Peers are measured in an environment of their own.  PyTorch is named apart, since what its
@@ -13,7 +13,7 @@ PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
-.PHONY: demo test test-slow lint peers choices resident gallery clean help
+.PHONY: always demo test test-slow lint peers choices resident gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -93,15 +93,22 @@ $(VENV)/.made:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.made $(SOURCES)
-	@echo "compiling the kernels: a minute or two"
+$(VENV)/.demo: $(VENV)/.made $(VENV)/.settings $(SOURCES)
+	@echo "compiling what has changed of the kernels: a minute or two the first time"
 	$(BIN)/python -m pip install --quiet --editable '.[plot]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.made $(SOURCES)
-	@echo "compiling the kernels: a minute or two"
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+# The tests run on every instruction set that the processor has; what is built already stays.
+$(VENV)/.dev: $(VENV)/.made $(VENV)/.settings $(SOURCES)
+	@echo "compiling what has changed of the kernels: a minute or two the first time"
+	FASTCONV_BUILD_ISAS=$${FASTCONV_BUILD_ISAS:-$$($(BIN)/python building/processor.py)} \
+		$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.demo
+
+# The builder's variables: written anew, and so newer than what was built, when they change.
+SETTINGS := ^(FASTCONV_(BUILD_[A-Z]*|VECTORS|THREADS|SANITIZE)|CC|CFLAGS|CPPFLAGS|LDFLAGS)=
+$(VENV)/.settings: $(VENV)/.made always
+	@env | grep -E '$(SETTINGS)' | sort > $@.now; cmp -s $@.now $@ || cp $@.now $@; rm $@.now
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) benchmarks/.asv build *.egg-info

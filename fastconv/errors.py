@@ -20,6 +20,7 @@ __all__ = [
     "FastconvError",
     "FormatError",
     "InstructionSetError",
+    "InstructionSetWarning",
     "MemoryLimitError",
     "MissingExtraError",
     "PluginWarning",
@@ -324,6 +325,10 @@ class DataWarning(UserWarning):
 
 class CostTableWarning(UserWarning):
     """A table of costs that was measured on this machine is broken; the shipped one serves."""
+
+
+class InstructionSetWarning(UserWarning):
+    """The processor can run a better instruction set than this installation has kernels for."""
 
 
 class PluginWarning(UserWarning):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tomllib
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,11 +18,6 @@ import fastconv
 from fastconv import registry
 from fastconv.errors import ArgumentError, ConfigError, PluginWarning, UnknownNameError
 from fastconv.testing import check_layer
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PACKAGE = Path(__file__).parent / "plugin_package"
 Install = Callable[..., None]

@@ -1,9 +1,10 @@
 """Say what this installation has, what it uses, and what is wrong with it.
 
-Shows the version, the instruction sets that were built, that can run here and that the
-compiler left out, and which is used; the table by which the algorithm "auto" chooses; threads
-and the processors that this process may use; NumPy and the optional packages; the plugins of
-other packages, the broken ones with the reason.  A report of a bug begins with this output.
+Shows the version, the instruction sets that were built, that can run here and that the build
+left out, which is used, and how to build the one that this processor would run best; the table
+by which the algorithm "auto" chooses; threads and the processors that this process may use;
+NumPy and the optional packages; the plugins of other packages, the broken ones with the reason.
+A report of a bug begins with this output.
 
 With --tune it measures this machine instead, for some seconds, and writes the table of costs by
 which "auto" will choose from then on, a file for this processor and instruction set in your
@@ -110,7 +111,7 @@ def _report() -> None:
             **{_title(name): _version(name) or "MISSING" for name in NEEDED},
         },
     )
-    left_out = kernels.left_out()
+    left_out, better = kernels.left_out(), kernels.better_isa()
     _section(
         "instruction sets",
         {
@@ -118,6 +119,7 @@ def _report() -> None:
             "available": " ".join(kernels.available_isas()),
             "built": " ".join(kernels.built_isas()),
             **{f"left out {name}": reason for name, reason in left_out.items()},
+            **({f"better is {better}": kernels.remedy(better)} if better else {}),
         },
     )
     _section("table of costs", dict(_costs()))

@@ -8,52 +8,32 @@ needs a kernel raises, but not the import: ``fastconv doctor`` then says what is
 from __future__ import annotations
 
 import importlib
-import json
 import os
-from functools import lru_cache
-from pathlib import Path
+import warnings
 from types import ModuleType
 
 import numpy as np
 
 from .. import threads
-from ..errors import InstructionSetError
+from ..errors import InstructionSetError, InstructionSetWarning
 from . import _cpu, _pool
+from .built import KNOWN, available_isas, better_isa, built_isas, left_out, remedy
 
-__all__ = ["active_isa", "available_isas", "built_isas", "lanes", "left_out", "load", "module"]
+__all__ = [
+    "active_isa",
+    "available_isas",
+    "better_isa",
+    "built_isas",
+    "lanes",
+    "left_out",
+    "load",
+    "module",
+    "remedy",
+]
 
-#: From the slowest to the fastest of one kind of machine.
-KNOWN = ("baseline", "avx2", "avx512", "neon")
 #: Multiply-adds that take at most some 50 ms on the slowest path, see `threads.run`.
 SLICE_WORK = {"avx2": 250_000_000, "avx512": 500_000_000}
 DTYPES: dict[np.dtype, str] = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
-
-
-@lru_cache(maxsize=1)
-def _report() -> dict:
-    """What setup.py wrote about this build."""
-    return json.loads((Path(__file__).parent / "build.json").read_text())
-
-
-def built_isas() -> list[str]:
-    """Return the instruction sets that this installation has kernels for."""
-    return list(_report()["built"])
-
-
-def left_out() -> dict[str, str]:
-    """Return the instruction sets that the build left out, each with the compiler's reason."""
-    return dict(_report()["left_out"])
-
-
-def available_isas() -> list[str]:
-    """Return the instruction sets that are built and can run here, the fastest last.
-
-    Examples
-    --------
-    >>> "baseline" in available_isas()
-    True
-    """
-    return [isa for isa in built_isas() if _cpu.supports(isa)]
 
 
 def active_isa() -> str:
@@ -80,10 +60,11 @@ def load(isa: str) -> dict[np.dtype, ModuleType]:
     if isa not in KNOWN:
         raise InstructionSetError(f"FASTCONV_ISA must be one of {', '.join(KNOWN)}, got {isa!r}")
     if isa not in built_isas():
-        reason = left_out().get(isa, "not an instruction set of this kind of machine")
+        known = isa in left_out()
+        reason = left_out()[isa] if known else "not an instruction set of this kind of machine"
         raise InstructionSetError(
             f"FASTCONV_ISA={isa}: this installation has no kernels for it ({reason}); "
-            f"it has {', '.join(built_isas())}"
+            f"it has {', '.join(built_isas())}" + (f"; {remedy(isa)}" if known else "")
         )
     if not _cpu.supports(isa):
         raise InstructionSetError(
@@ -118,12 +99,42 @@ class _Refused(dict[np.dtype, ModuleType]):
         raise InstructionSetError(refusal)
 
 
-_asked = os.environ.get("FASTCONV_ISA") or available_isas()[-1]
-_active = _asked.lower() if _asked.lower() in KNOWN else _asked  # load says what is wrong
+class _Unused(dict[np.dtype, ModuleType]):
+    """Holds modules until the first of them is used, and then says that there are better ones.
+
+    Parameters
+    ----------
+    loaded : dict of dtype to module
+        What it holds from the first use on.
+    """
+
+    def __init__(self, loaded: dict[np.dtype, ModuleType]):
+        self.loaded = loaded
+
+    def __missing__(self, dtype: np.dtype) -> ModuleType:
+        module = self.loaded[dtype]
+        self.update(self.loaded)  # said once, also where a warning is an error
+        isa = better_isa()
+        warnings.warn(
+            f"fastconv: this processor can run {isa}, for which this installation has no kernels "
+            f"({left_out()[isa]}): {_active} is used, which is slower; {remedy(isa)}; or say by "
+            f"FASTCONV_ISA={_active} that it is meant",
+            InstructionSetWarning,
+            stacklevel=2,
+        )
+        return module
+
+
+_asked = os.environ.get("FASTCONV_ISA")
+_active = _asked or available_isas()[-1]
+_active = _active.lower() if _active.lower() in KNOWN else _active  # load says what is wrong
 #: Why the instruction set that was asked for cannot be used, or empty.
 refusal = ""
 try:
     _modules: dict[np.dtype, ModuleType] = load(_active)
 except InstructionSetError as error:
     refusal, _modules = str(error), _Refused()
+else:
+    if not _asked and better_isa():
+        _modules = _Unused(_modules)
 threads.slice_work = SLICE_WORK.get(_active, threads.slice_work)

@@ -1,32 +1,9 @@
-"""Which instruction sets this processor and its operating system can run.
+"""Which instruction sets this processor and its operating system can run; see cpu.h.
 
 Built for the baseline alone, so that it may run anywhere.
 """
 
-cdef extern from *:
-    """
-    #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    /* __builtin_cpu_supports looks at the operating system's state (XGETBV) too */
-    static int fc_has_avx2(void) {
-        __builtin_cpu_init();
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    }
-    static int fc_has_avx512(void) {
-        __builtin_cpu_init();
-        return fc_has_avx2() && __builtin_cpu_supports("avx512f") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq");
-    }
-    #else
-    static int fc_has_avx2(void) { return 0; }
-    static int fc_has_avx512(void) { return 0; }
-    #endif
-    #ifdef __aarch64__
-    static int fc_has_neon(void) { return 1; }  /* part of every 64-bit ARM */
-    #else
-    static int fc_has_neon(void) { return 0; }
-    #endif
-    """
+cdef extern from "cpu.h":
     bint fc_has_avx2()
     bint fc_has_avx512()
     bint fc_has_neon()

@@ -35,7 +35,10 @@ enum { VL = 1 };
  * panels: the same number of accumulators for maps that are only a few pixels wide. */
 enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(FC_UNOPTIMIZED) && defined(__GNUC__)
+#define FC_INLINE static inline
+#define FC_UNUSED __attribute__((unused))
+#elif defined(__GNUC__) || defined(__clang__)
 #define FC_INLINE static inline __attribute__((always_inline))
 #define FC_UNUSED __attribute__((unused))
 #else

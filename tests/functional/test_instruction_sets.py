@@ -6,7 +6,9 @@ FASTCONV_ISA, since an instruction set is chosen once, at import.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +100,83 @@ def test_instruction_sets_differ_by_rounding_at_most(tmp_path, python):
         results.append(np.load(tmp_path / f"{isa}.npy"))
     for other in results[1:]:
         np.testing.assert_allclose(other, results[0], rtol=0, atol=1e-4)
+
+
+@pytest.fixture
+def lesser(tmp_path, environment):
+    """A copy of the package that was built without the best set of this machine, and that set."""
+    sets = fastconv.available_isas()
+    if len(sets) == 1:
+        pytest.skip("there is nothing to be left out: the baseline alone was built")
+    package = Path(shutil.copytree(Path(fastconv.__file__).parent, tmp_path / "fastconv"))
+    report = package / "kernels" / "build.json"
+    said = json.loads(report.read_text())
+
+    def without(*, refused: bool) -> dict[str, str]:
+        """Say why it was left out, and return the environment that imports the copy."""
+        best = sets[-1]
+        changed = {**said, "built": sets[:-1], "asked": "baseline"}
+        changed["refused"] = {best: "gcc: no such option"} if refused else {}
+        changed["not_asked_for"] = [] if refused else [best]
+        report.write_text(json.dumps(changed))
+        kept = {name: value for name, value in environment.items() if name != "FASTCONV_ISA"}
+        return {**kept, "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "always"}
+
+    return without, sets[-1], sets[-2]
+
+
+TWICE = (
+    "import sys, fastconv, numpy as np; print('imported', file=sys.stderr);"
+    "x = np.ones((1, 1, 3, 3));"
+    "fastconv.conv2d(x, x); fastconv.conv2d(x.astype('f'), x.astype('f'));"
+    "print(fastconv.active_isa())"
+)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_better_set_that_was_not_built_is_said_once_at_the_first_use(lesser, refused):
+    without, best, used = lesser
+    given = without(refused=refused)
+    run = subprocess.run(
+        [sys.executable, "-c", TWICE], env=given, capture_output=True, text=True, cwd=HERE
+    )
+    assert run.returncode == 0 and run.stdout.strip() == used, run.stderr
+    before, after = run.stderr.split("imported\n")
+    assert before == ""
+    assert after.count("InstructionSetWarning") == 1
+    assert f"can run {best}" in after and f"FASTCONV_ISA={used}" in after
+    assert f"FASTCONV_BUILD_ISAS={best} pip install --force-reinstall" in after
+    assert ("gcc: no such option" in after) == ("a newer compiler" in after) == refused
+
+
+def test_a_set_that_is_meant_is_no_warning(lesser):
+    without, _, used = lesser
+    given = without(refused=False) | {"FASTCONV_ISA": used}
+    run = subprocess.run(
+        [sys.executable, "-c", TWICE], env=given, capture_output=True, text=True, cwd=HERE
+    )
+    assert (run.returncode, run.stderr) == (0, "imported\n")
+
+
+def test_forcing_a_set_that_was_not_built_names_the_remedy(lesser):
+    without, best, used = lesser
+    given = without(refused=False) | {"FASTCONV_ISA": best}
+    run = subprocess.run(
+        [sys.executable, "-c", USE], env=given, capture_output=True, text=True, cwd=HERE
+    )
+    assert run.returncode
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"fastconv.errors.InstructionSetError: FASTCONV_ISA={best}: ")
+    assert "(not asked for by FASTCONV_BUILD_ISAS=baseline)" in last
+    assert f"FASTCONV_BUILD_ISAS={best} pip install --force-reinstall" in last
+
+
+def test_doctor_says_which_set_would_be_better(lesser):
+    without, best, used = lesser
+    command = [sys.executable, "-m", "fastconv", "doctor"]
+    run = subprocess.run(
+        command, env=without(refused=False), capture_output=True, text=True, cwd=HERE
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    found = [line for line in run.stdout.splitlines() if line.startswith(f"  better is {best}")]
+    assert len(found) == 1 and f"FASTCONV_BUILD_ISAS={best} pip install" in found[0]

@@ -1,0 +1,64 @@
+"""Which instruction sets the processor of this machine runs.
+
+A program of three lines around kernels/cpu.h is compiled and run, since Python cannot tell.
+
+    python building/processor.py        prints them: baseline,avx2
+
+Needs nothing but the standard library and a C compiler, so that a Makefile can ask before
+anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+KERNELS = Path(__file__).resolve().parents[1] / "fastconv" / "kernels"
+SOURCE = """
+#include <stdio.h>
+#include "cpu.h"
+int main(void) {
+    printf("baseline\\n");
+    if (fc_has_avx2()) printf("avx2\\n");
+    if (fc_has_avx512()) printf("avx512\\n");
+    if (fc_has_neon()) printf("neon\\n");
+    return 0;
+}
+"""
+
+
+def usual_compiler() -> list[str]:
+    """Return the C compiler that a build takes if nothing else is said."""
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+
+
+def runs(compiler: Sequence[str]) -> tuple[list[str], str]:
+    """Return the sets that this processor runs, the fastest last, or none and why they are unknown.
+
+    Parameters
+    ----------
+    compiler : sequence of str
+        The command of the compiler, without files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder) / "processor.c", Path(folder) / "processor.exe"
+        source.write_text(SOURCE)
+        command = [*compiler, f"-I{KERNELS}", str(source), "-o", str(program)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+            printed = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+        except subprocess.CalledProcessError as error:
+            lines = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
+            return [], lines[0]
+        except OSError as error:  # no compiler, or a program for another machine
+            return [], str(error)
+    return printed.split(), ""
+
+
+if __name__ == "__main__":
+    print(",".join(runs(usual_compiler())[0] or ["baseline"]))

@@ -1,0 +1,37 @@
+"""The environment variables that a builder may set."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+ISAS = "FASTCONV_BUILD_ISAS"
+
+
+def is_on(variable: str, default: bool) -> bool:
+    """Return whether a switch is "1"; anything but 0 and 1 ends the build."""
+    value = os.environ.get(variable) or str(int(default))
+    if value not in ("0", "1"):
+        sys.exit(f"setup.py: {variable} must be 0 or 1, got {value!r}")
+    return value == "1"
+
+
+def jobs() -> int:
+    """Return how many modules are compiled at once: ``MAX_JOBS``, or the processors there are."""
+    value = os.environ.get("MAX_JOBS")
+    if not value:
+        try:
+            return len(os.sched_getaffinity(0))
+        except AttributeError:  # a system without affinity
+            return os.cpu_count() or 1
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 10_000):
+        sys.exit(f"setup.py: MAX_JOBS must be a number from 1 to 9999, got {value!r}")
+    return int(value)
+
+
+VECTORS = is_on("FASTCONV_VECTORS", True)
+THREADS = is_on("FASTCONV_THREADS", True)
+SANITIZE = is_on("FASTCONV_SANITIZE", False)
+OPTIMIZE = is_on("FASTCONV_BUILD_OPTIMIZE", True)
+ASKED = os.environ.get(ISAS) or "native"
+JOBS = jobs()

@@ -1,0 +1,111 @@
+"""What a target can have, read from the build's settings, and which of it is built."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """What a target needs of the compiler, and the shape of its register tile."""
+
+    name: str
+    flags: tuple[str, ...]  # required: a compiler that refuses them leaves the target out
+    vector_bytes: int
+    tile: int  # pixels; times 2 vectors they must fit the registers, with room to work
+
+
+X86_64 = (
+    # -mno-sse3 takes back every later set too that the user's CFLAGS may name
+    InstructionSet("baseline", ("-march=x86-64", "-mno-sse3"), 16, 6),
+    InstructionSet("avx2", ("-march=x86-64", "-mavx2", "-mfma"), 32, 6),
+    InstructionSet(
+        "avx512",
+        ("-march=x86-64", "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma"),
+        64,
+        14,
+    ),
+)
+AARCH64 = (InstructionSet("baseline", (), 0, 6), InstructionSet("neon", (), 16, 12))
+OTHER = (InstructionSet("baseline", (), 16, 6),)
+MACHINES = {"x86_64": X86_64, "amd64": X86_64, "aarch64": AARCH64, "arm64": AARCH64}
+
+
+def instruction_sets() -> tuple[InstructionSet, ...]:
+    """Return what the machine that is built for may have, the slowest first.
+
+    The machine is that of the build's settings, such as ``_PYTHON_HOST_PLATFORM``, and not the
+    one that builds.
+    """
+    platform = sysconfig.get_platform().lower()
+    if sys.maxsize <= 2**32:  # a 32-bit Python names the 64-bit machine that it runs on
+        return OTHER
+    found = re.search(rf"[-_]({'|'.join(MACHINES)})$", platform)
+    return MACHINES[found[1]] if found else OTHER
+
+
+def cross_building() -> bool:
+    """Return whether the settings name another machine than the one that builds."""
+    return "_PYTHON_HOST_PLATFORM" in os.environ
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which instruction sets are built, and why the others are not."""
+
+    built: tuple[str, ...]
+    not_asked_for: tuple[str, ...]
+    refused: Mapping[str, str]  # by the compiler or the build's switches, each with the reason
+
+
+def select(
+    asked: str,
+    known: Sequence[str],
+    refused: Mapping[str, str],
+    runs: Collection[str] | None,
+) -> Selection:
+    """Return what ``FASTCONV_BUILD_ISAS=asked`` builds.
+
+    Parameters
+    ----------
+    asked : str
+        ``"native"``: the baseline and the best that the processor runs; ``"all"``; or names
+        joined by commas, to which the baseline is added.
+    known : sequence of str
+        What the target may have, the slowest first.
+    refused : mapping of str to str
+        What cannot be built, each with the reason.
+    runs : collection of str, or None
+        What the processor runs; None if nobody knows, as in a cross build: ``"native"`` is then
+        ``"all"``.
+
+    Raises
+    ------
+    ValueError
+        If `asked` names a set that the target does not have.
+    """
+    possible = [name for name in known if name not in refused]
+    if asked == "all" or (asked == "native" and runs is None):
+        chosen = set(known)
+    elif asked == "native":
+        chosen = {name for name in possible if name in (runs or ())}
+        chosen = {"baseline", *[name for name in possible if name in chosen][-1:]}
+    else:
+        names = [name.strip() for name in asked.split(",")]
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(
+                f"FASTCONV_BUILD_ISAS must be native, all or names among {', '.join(known)} "
+                f"joined by commas, got {unknown[0]!r}"
+                + (f" in {asked!r}" if len(names) > 1 else "")
+            )
+        chosen = {"baseline", *names}
+    return Selection(
+        built=tuple(name for name in possible if name in chosen),
+        not_asked_for=tuple(name for name in possible if name not in chosen),
+        refused=dict(refused),
+    )

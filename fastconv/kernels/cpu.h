@@ -1,0 +1,32 @@
+/* Which instruction sets this processor and its operating system can run.
+
+   Asked when the package is imported (_cpu.pyx), and when it is built for the machine that builds
+   it (building/processor.py), so in C that any processor runs and without a word of Python. */
+
+#ifndef FASTCONV_CPU_H
+#define FASTCONV_CPU_H
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+/* __builtin_cpu_supports looks at the operating system's state (XGETBV) too */
+static int fc_has_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static int fc_has_avx512(void) {
+    __builtin_cpu_init();
+    return fc_has_avx2() && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq");
+}
+#else
+static int fc_has_avx2(void) { return 0; }
+static int fc_has_avx512(void) { return 0; }
+#endif
+
+#ifdef __aarch64__
+static int fc_has_neon(void) { return 1; }  /* part of every 64-bit ARM */
+#else
+static int fc_has_neon(void) { return 0; }
+#endif
+
+#endif

@@ -1,0 +1,362 @@
+"""Building: what is chosen, what is told to the compiler, and that nothing is built twice.
+
+A compiler and a Cython that do nothing take the place of the real ones, so that a whole build
+takes a second; tests/test_packaging.py builds in earnest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastconv import kernels
+
+ROOT = Path(__file__).parents[1]
+KNOWN = ("baseline", "avx2", "avx512")
+OLD = {"avx512": "gcc: error: unrecognized command-line option '-mavx512f'"}
+# Makes empty files of whatever is asked for, and notes the words; where the processor is asked
+# it makes a program that prints what RUNS says.
+COMPILER = r"""#!/bin/sh
+for word in "$@"; do
+    if [ "$word" = "$REFUSED" ]; then
+        echo "unrecognized command-line option '$word'" >&2
+        exit 1
+    fi
+    [ "$before" = -o ] && out=$word
+    case $word in */probe.c) probe=1;; esac
+    before=$word
+done
+[ -z "$out" ] && exit
+: > "$out"
+case $out in */processor.exe) printf '#!/bin/sh\necho %s\n' "$RUNS" > "$out"; chmod +x "$out";; esac
+[ -n "$probe" ] || echo "$*" >> LOG
+"""
+TRANSLATOR = "import sys; open(sys.argv[sys.argv.index('-o') + 1], 'w').close()\n"
+
+
+@pytest.fixture
+def building(monkeypatch):
+    """Import a module of the folder `building`."""
+    if not (ROOT / "building").is_dir():
+        pytest.skip("the tests stand without the sources")
+    monkeypatch.syspath_prepend(ROOT)
+    return lambda name: importlib.import_module(f"building.{name}")
+
+
+class Tree:
+    """A copy of the sources of the kernels, built by a compiler that does nothing."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.log = folder, folder / "log"
+        self.kernels = folder / "fastconv" / "kernels"
+        made = shutil.ignore_patterns("*.so", "*.c", "build.json", "__pycache__")
+        for name in ("building", "fastconv/kernels"):
+            shutil.copytree(ROOT / name, folder / name, ignore=made)
+        shutil.copy(ROOT / "setup.py", folder)
+        (folder / "tools").mkdir()
+        self.compiler = folder / "tools" / "cc"
+        self.compiler.write_text(COMPILER.replace("LOG", str(self.log)))
+        self.compiler.chmod(self.compiler.stat().st_mode | stat.S_IXUSR)
+        (folder / "tools" / "cython.py").write_text(TRANSLATOR)
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Build in place; `variables` are those of the environment that matter."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FASTCONV_", "PYTHON", "MAX_JOBS"))
+            and name not in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LDSHARED")
+        }
+        kept |= {"CC": str(self.compiler), "PYTHONPATH": str(self.folder / "tools"),
+                 "RUNS": "baseline avx2 avx512"}  # fmt: skip
+        self.log.unlink(missing_ok=True)
+        command = [sys.executable, "setup.py", "build_ext", "--inplace", *words]
+        return subprocess.run(
+            command, cwd=self.folder, env=kept | variables, capture_output=True, text=True
+        )
+
+    def build(self, *words: str, **variables: str) -> dict:
+        """Build, which must work, and return the report."""
+        done = self.run(*words, **variables)
+        assert done.returncode == 0, done.stderr
+        return json.loads((self.kernels / "build.json").read_text())
+
+    def compiled(self) -> dict[str, list[str]]:
+        """The words of the last build's compilations by module."""
+        if not self.log.exists():
+            return {}
+        lines = map(str.split, self.log.read_text().splitlines())
+        return {Path(words[words.index("-c") + 1]).stem: words for words in lines if "-c" in words}
+
+    def modules(self) -> set[str]:
+        """The modules beside the sources."""
+        return {path.name.partition(".")[0] for path in self.kernels.glob("*.so")}
+
+
+def make_tree(folder: Path) -> Tree:
+    """Copy the sources, where a build can be tried at all."""
+    pytest.importorskip("Cython", reason="building needs Cython")
+    pytest.importorskip("setuptools", minversion="77", reason="building needs setuptools")
+    if not (ROOT / "building").is_dir():
+        pytest.skip("the tests stand without the sources")
+    if sys.platform == "win32":
+        pytest.skip("the compiler that does nothing is a script of POSIX")
+    return Tree(folder)
+
+
+@pytest.fixture
+def tree(tmp_path) -> Tree:
+    return make_tree(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Tree:
+    """A tree whose baseline is built."""
+    tree = make_tree(tmp_path_factory.mktemp("built"))
+    assert tree.build(FASTCONV_BUILD_ISAS="baseline")["built"] == ["baseline"]
+    assert set(tree.compiled()) == names("baseline")
+    return tree
+
+
+@pytest.fixture
+def built(shared) -> Tree:
+    """A tree whose baseline is built; what a test changes in it, it changes back."""
+    shared.build(FASTCONV_BUILD_ISAS="baseline")
+    assert shared.compiled() == {}
+    return shared
+
+
+def names(*sets: str) -> set[str]:
+    """The modules of some instruction sets."""
+    return {f"_{isa}_{dtype}" for isa in sets for dtype in ("f32", "f64")} | {"_cpu", "_pool"}
+
+
+@pytest.mark.parametrize(
+    "asked, refused, runs, built",
+    [
+        ("native", {}, ["baseline"], ["baseline"]),
+        ("native", {}, ["baseline", "avx2"], ["baseline", "avx2"]),
+        ("native", {}, ["baseline", "avx2", "avx512"], ["baseline", "avx512"]),
+        ("native", OLD, ["baseline", "avx2", "avx512"], ["baseline", "avx2"]),
+        ("native", {}, None, ["baseline", "avx2", "avx512"]),
+        ("native", OLD, None, ["baseline", "avx2"]),
+        ("all", {}, ["baseline"], ["baseline", "avx2", "avx512"]),
+        ("all", OLD, None, ["baseline", "avx2"]),
+        ("avx512", {}, ["baseline"], ["baseline", "avx512"]),
+        ("avx512, avx2", {}, ["baseline"], ["baseline", "avx2", "avx512"]),
+        ("baseline", {}, ["baseline", "avx2"], ["baseline"]),
+        ("avx2,avx512", OLD, None, ["baseline", "avx2"]),
+    ],
+)
+def test_what_is_built(building, asked, refused, runs, built):
+    found = building("targets").select(asked, KNOWN, refused, runs)
+    assert list(found.built) == built
+    assert found.refused == refused
+    assert list(found.not_asked_for) == [name for name in KNOWN if name not in {*built, *refused}]
+
+
+@pytest.mark.parametrize("asked", ["avx", "AVX2", "baseline,sse9", "native,avx2", ",", "avx2,"])
+def test_a_name_that_the_target_does_not_have(building, asked):
+    with pytest.raises(ValueError) as caught:
+        building("targets").select(asked, KNOWN, {}, KNOWN)
+    text = str(caught.value)
+    assert text.startswith("FASTCONV_BUILD_ISAS must be native, all or names among baseline, avx2,")
+    assert repr(asked) in text
+
+
+@pytest.mark.parametrize(
+    "platform, sets",
+    [
+        ("linux-x86_64", KNOWN),
+        ("win-amd64", KNOWN),
+        ("mingw_x86_64", KNOWN),
+        ("macosx-11.0-x86_64", KNOWN),
+        ("linux-aarch64", ("baseline", "neon")),
+        ("macosx-11.0-arm64", ("baseline", "neon")),
+        ("win-arm64", ("baseline", "neon")),
+        ("macosx-11.0-universal2", ("baseline",)),
+        ("linux-armv7l", ("baseline",)),
+        ("linux-i686", ("baseline",)),
+        ("win32", ("baseline",)),
+    ],
+)
+def test_the_target_is_that_of_the_settings(building, monkeypatch, platform, sets):
+    targets = building("targets")
+    monkeypatch.setattr(targets.sys, "maxsize", 2**63 - 1)
+    monkeypatch.setattr(targets.sysconfig, "get_platform", lambda: platform)
+    assert tuple(each.name for each in targets.instruction_sets()) == sets
+
+
+def test_a_32_bit_python_on_a_64_bit_machine(building, monkeypatch):
+    targets = building("targets")
+    monkeypatch.setattr(targets.sysconfig, "get_platform", lambda: "linux-x86_64")
+    monkeypatch.setattr(targets.sys, "maxsize", 2**31 - 1)
+    assert [each.name for each in targets.instruction_sets()] == ["baseline"]
+
+
+def test_the_build_and_the_package_know_the_same_sets(building):
+    targets = building("targets")
+    every = [[each.name for each in sets] for sets in (*targets.MACHINES.values(), targets.OTHER)]
+    assert {name for sets in every for name in sets} == set(kernels.KNOWN)
+    for sets in every:  # the slowest first
+        assert sets == sorted(sets, key=kernels.KNOWN.index)
+        assert sets[0] == "baseline"
+
+
+def test_the_processor_is_asked_alike_before_and_after(building):
+    processor = building("processor")
+    found, why = processor.runs(processor.usual_compiler())
+    assert not why
+    assert found == [isa for isa in kernels.KNOWN if kernels._cpu.supports(isa)]
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false", "true"])
+def test_a_processor_that_cannot_be_asked(building, compiler):
+    found, why = building("processor").runs([compiler])
+    assert found == [] and why
+
+
+def test_native_is_the_baseline_and_the_best(tree):
+    report = tree.build()
+    assert report == {
+        "asked": "native", "built": ["baseline", "avx512"], "not_asked_for": ["avx2"],
+        "refused": {},
+    }  # fmt: skip
+    assert tree.modules() == names("baseline", "avx512")
+    report = tree.build(RUNS="baseline avx2")
+    assert report["built"] == ["baseline", "avx2"]
+    assert tree.modules() == names("baseline", "avx2")  # what is not built now has gone
+
+
+def test_what_the_compiler_refuses_is_left_out_with_its_words(tree):
+    report = tree.build(REFUSED="-mavx512bw")
+    assert report["built"] == ["baseline", "avx2"]
+    assert list(report["refused"]) == ["avx512"]
+    assert "unrecognized command-line option '-mavx512bw'" in report["refused"]["avx512"]
+
+
+def test_a_compiler_for_another_target_ends_the_build(tree):
+    done = tree.run(REFUSED="-march=x86-64", _PYTHON_HOST_PLATFORM="linux-x86_64")
+    assert done.returncode
+    assert "the compiler cannot build for the target linux-x86_64" in done.stderr
+    assert "-march=x86-64" in done.stderr
+
+
+def test_a_cross_build_is_for_the_target_and_asks_no_processor(tree):
+    report = tree.build(_PYTHON_HOST_PLATFORM="linux-aarch64", RUNS="avx2")
+    assert report["built"] == ["baseline", "neon"]
+    assert {Path(name).stem for name in tree.compiled()} == names("baseline", "neon")
+    assert not [w for words in tree.compiled().values() for w in words if w.startswith("-m")]
+    done = tree.run(_PYTHON_HOST_PLATFORM="linux-x86_64", RUNS="baseline")
+    assert "linux-x86_64 may be another machine than this one" in done.stdout
+    assert tree.modules() >= names("baseline", "avx2", "avx512")
+
+
+def test_an_unknown_name_ends_the_build_and_lists_the_names(tree):
+    done = tree.run(FASTCONV_BUILD_ISAS="baseline,sse9", _PYTHON_HOST_PLATFORM="linux-x86_64")
+    assert done.returncode
+    assert done.stderr.splitlines()[-1] == (
+        "setup.py: FASTCONV_BUILD_ISAS must be native, all or names among baseline, avx2, avx512 "
+        "joined by commas, got 'sse9' in 'baseline,sse9'"
+    )
+    assert tree.modules() == set()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
+def test_jobs_are_a_number(tree, value):
+    done = tree.run(MAX_JOBS=value)
+    assert done.returncode
+    assert f"MAX_JOBS must be a number from 1 to 9999, got {value!r}" in done.stderr
+
+
+def test_jobs_are_the_builders(building, monkeypatch):
+    switches = building("switches")
+    monkeypatch.setenv("MAX_JOBS", "7")
+    assert switches.jobs() == 7
+    monkeypatch.delenv("MAX_JOBS")
+    assert 1 <= switches.jobs() <= os.cpu_count()
+
+
+def last(words: list[str], start: str) -> str:
+    """The word that the compiler obeys among those of one kind."""
+    return [word for word in words if word.startswith(start)][-1]
+
+
+def test_debug_flags_are_the_builders(tree):
+    assert {"native"} == {tree.build()["asked"]}
+    assert {last(words, "-g") for words in tree.compiled().values()} == {"-g0"}
+    tree.build(CFLAGS="-g3 -fno-omit-frame-pointer -O0 -march=native")
+    compiled = tree.compiled()
+    assert set(compiled) == names("baseline", "avx512")
+    for words in compiled.values():
+        assert last(words, "-g") == "-g3"
+        assert "-fno-omit-frame-pointer" in words
+        assert last(words, "-march=") == "-march=x86-64"
+        assert last(words, "-O") == "-O3"
+    tree.build(FASTCONV_BUILD_OPTIMIZE="0")
+    assert {last(words, "-O") for words in tree.compiled().values()} == {"-O1"}
+
+
+def test_nothing_is_built_twice(tree):
+    tree.build(FASTCONV_BUILD_ISAS="avx2")
+    assert set(tree.compiled()) == names("baseline", "avx2")
+    tree.build(FASTCONV_BUILD_ISAS="avx2")
+    assert tree.compiled() == {}
+    tree.build(FASTCONV_BUILD_ISAS="all", _PYTHON_HOST_PLATFORM="linux-x86_64")
+    assert set(tree.compiled()) == names("avx512") - {"_cpu", "_pool"}
+    shutil.rmtree(tree.folder / "build" / "lib", ignore_errors=True)
+    tree.build("--build-lib", "elsewhere", "--build-temp", "elsewhere")
+    assert tree.compiled() == {}
+
+
+@pytest.mark.parametrize(
+    "changed, compiled",
+    [
+        ("tile.pxi", names("baseline") - {"_cpu", "_pool"}),
+        ("vec_lanes.h", names("baseline") - {"_cpu", "_pool"}),
+        ("_baseline_f32.pyx", {"_baseline_f32"}),
+        ("pool.h", {"_pool"}),
+        ("cpu.h", {"_cpu"}),
+        ("_pool.pxd", names("baseline") - {"_cpu"}),
+        ("README.md", set()),
+    ],
+)
+def test_a_changed_file_is_built_into_what_includes_it(built, changed, compiled):
+    path = built.kernels / changed
+    before, times = path.read_text(), path.stat()
+    path.write_text(before + "\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # a copy may keep the time
+    built.build(FASTCONV_BUILD_ISAS="baseline")
+    path.write_text(before)
+    assert set(built.compiled()) == compiled
+
+
+@pytest.mark.parametrize(
+    "variable, value, all_of_them",
+    [
+        ("CFLAGS", "-g", True), ("CPPFLAGS", "-DX", True), ("FASTCONV_VECTORS", "0", True),
+        ("FASTCONV_THREADS", "0", False), ("FASTCONV_SANITIZE", "1", True), ("LDFLAGS", "-s", True),
+        ("FASTCONV_BUILD_OPTIMIZE", "0", True), ("MAX_JOBS", "1", None),
+    ],
+)  # fmt: skip
+def test_a_changed_variable_builds_anew(built, variable, value, all_of_them):
+    built.build(FASTCONV_BUILD_ISAS="baseline", **{variable: value})
+    compiled = {True: names("baseline"), False: {"_cpu", "_pool"}, None: set()}[all_of_them]
+    assert set(built.compiled()) == compiled
+
+
+def test_what_was_built_before_the_last_change_is_still_there(built):
+    built.build("--force", FASTCONV_BUILD_ISAS="baseline")
+    assert set(built.compiled()) == names("baseline")
+    built.build(FASTCONV_BUILD_ISAS="baseline", CFLAGS="-g1")
+    assert set(built.compiled()) == names("baseline")
+    built.build(FASTCONV_BUILD_ISAS="baseline")
+    assert built.compiled() == {}
