@@ -61,6 +61,15 @@ def _message(
     return f"{operation}: {text}" if operation and text else operation or text
 
 
+def _without_array(value: object, shown: str | None) -> tuple[object, str | None]:
+    """Return both, for an array its shape instead: an error keeps no array alive."""
+    shape = getattr(value, "shape", ()) if hasattr(type(value), "__array__") else ()
+    if not shape:
+        return value, shown
+    text = f"{type(value).__name__} of shape {shape}"
+    return text, text if shown is None else shown
+
+
 def _lasting(value: object) -> object:
     """Return `value` if it can be pickled anywhere and holds no array, else its short form."""
     if value is NOTHING or value is None or isinstance(value, (bool, int, float, str)):
@@ -118,6 +127,7 @@ class FastconvError(Exception):
         *,
         shown: str | None = None,
     ):
+        value, shown = _without_array(value, shown)
         super().__init__(_message(operation, parameter, rule, value, remedy, shown))
         alone = not (parameter or rule or remedy or shown) and value is NOTHING
         self.operation = "" if alone else operation
@@ -210,6 +220,7 @@ class Problem(str):
         *,
         shown: str | None = None,
     ) -> Problem:
+        value, shown = _without_array(value, shown)
         problem = super().__new__(cls, _message(operation, parameter, rule, value, remedy, shown))
         problem.operation, problem.parameter, problem.rule = operation, parameter, rule
         problem.value, problem.remedy, problem.shown = value, remedy, shown

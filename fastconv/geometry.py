@@ -209,7 +209,7 @@ class Conv2DGeometry:
             last = w == c_group * groups
             raise ShapeError(
                 operation, "weight", f"must be for the {c} channels of x, {tuple(x_shape)}",
-                c_group, f"the channels come first here: {CHANNELS_FIRST}" if last else "",
+                c_group, CHANNELS_FIRST if last else "",
                 shown=f"{c_group}{of}",
             )  # fmt: skip
         window = Window2D.make(operation, (r, s), stride, padding, dilation)

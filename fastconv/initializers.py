@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
-from fastconv.errors import ArgumentError, ArgumentTypeError, shorten
+from fastconv.arguments import as_real, check_rounding
+from fastconv.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["Constant", "Gaussian", "He", "Initializer", "Ones", "Xavier", "Zeros", "resolve"]
 
@@ -33,9 +35,9 @@ def resolve(spec: object, operation: str) -> Initializer:
     initializer = registry.resolve(registry.initializers, spec, operation)
     if not callable(initializer):
         raise ArgumentTypeError(
-            f"{operation}: initializer must be a name, (name, {{...}}) or a callable of "
-            f"(rng, shape, fan_in, dtype), got {shorten(spec)}"
-        )
+            operation, "initializer",
+            "must be a name, (name, {...}) or a callable of (rng, shape, fan_in, dtype)", spec,
+        )  # fmt: skip
     return initializer
 
 
@@ -77,14 +79,14 @@ class Gaussian:
     std: float = 0.01
 
     def __post_init__(self) -> None:
-        _check_number("gaussian", "std", self.std)
-        if self.std < 0:
-            raise ArgumentError(f"gaussian: std must be at least 0, got {shorten(self.std)}")
+        if _finite("gaussian", "std", self.std) < 0:
+            raise ArgumentError("gaussian", "std", "must be at least 0", self.std)
 
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
     ) -> np.ndarray:
         """Return starting values of `shape` and `dtype`."""
+        check_rounding("gaussian", "std", self.std, dtype)
         return _gaussian(rng, shape, self.std, dtype)
 
 
@@ -102,12 +104,13 @@ class Constant:
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_number("constant", "value", self.value)
+        _finite("constant", "value", self.value)
 
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
     ) -> np.ndarray:
         """Return starting values of `shape` and `dtype`."""
+        check_rounding("constant", "value", self.value, dtype)
         return np.full(shape, self.value, dtype)
 
 
@@ -135,16 +138,13 @@ class Ones:
         return np.ones(shape, dtype)
 
 
+def _finite(operation: str, parameter: str, value: object) -> float:
+    return as_real(operation, parameter, value, "finite", -sys.float_info.max, math.inf)
+
+
 def _gaussian(
     rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: Any
 ) -> np.ndarray:
     values: np.ndarray = rng.standard_normal(shape, dtype=np.dtype(dtype).type)
     values *= std
     return values
-
-
-def _check_number(operation: str, parameter: str, value: object) -> None:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.floating)):
-        raise ArgumentTypeError(f"{operation}: {parameter} must be a number, got {shorten(value)}")
-    if not math.isfinite(value):
-        raise ArgumentError(f"{operation}: {parameter} must be finite, got {shorten(value)}")

@@ -6,9 +6,11 @@ training expect of one.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import json
+import math
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +18,13 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
+from fastconv.arguments import (
+    as_choice,
+    as_int,
+    as_plain_array,
+    as_real,
+    is_sequence,
+)
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
@@ -37,7 +46,15 @@ def tolerance(dtype: Any) -> float:
     >>> tolerance("float32")
     1e-05
     """
-    return _TOLERANCES[np.dtype(dtype).name]
+    return _tolerance("tolerance", "dtype", dtype)
+
+
+def _tolerance(operation: str, parameter: str, dtype: Any) -> float:
+    try:
+        return _TOLERANCES[np.dtype(dtype).name if dtype is not None else ""]
+    except (KeyError, TypeError, ValueError):
+        rule = "must be float32 or float64"
+        raise ArgumentTypeError(operation, parameter, rule, shorten(dtype)) from None
 
 
 def assert_bits_equal(actual: Any, expected: Any) -> None:
@@ -47,12 +64,14 @@ def assert_bits_equal(actual: Any, expected: Any) -> None:
     --------
     >>> assert_bits_equal(np.float32([0.5]), np.float32([0.5]))
     """
-    actual, expected = np.asarray(actual), np.asarray(expected)
+    actual, expected = _arrays("assert_bits_equal", actual, expected)
     assert actual.dtype == expected.dtype, f"dtype {actual.dtype}, not {expected.dtype}"
     assert actual.shape == expected.shape, f"shape {actual.shape}, not {expected.shape}"
-    unsigned = np.dtype(f"u{actual.itemsize}")
-    bits = [np.ascontiguousarray(array).view(unsigned) for array in (actual, expected)]
-    different = np.argwhere(bits[0] != bits[1])
+    bits = [
+        np.frombuffer(array.tobytes(), np.uint8).reshape(*array.shape, array.itemsize)
+        for array in (actual, expected)
+    ]
+    different = np.argwhere((bits[0] != bits[1]).any(axis=-1))
     if len(different):
         place = tuple(int(i) for i in different[0])
         raise AssertionError(
@@ -63,11 +82,23 @@ def assert_bits_equal(actual: Any, expected: Any) -> None:
 
 def assert_close(actual: Any, expected: Any, *, factor: float = 1.0) -> None:
     """Assert equal shapes, and errors of at most `factor` times the `tolerance` of `actual`."""
-    actual, expected = np.asarray(actual), np.asarray(expected)
+    operation = "assert_close"
+    actual, expected = _arrays(operation, actual, expected)
+    factor = as_real(operation, "factor", factor, "at least 0 and finite", 0.0, math.inf)
+    relative = factor * _tolerance(operation, "actual", actual.dtype)
     assert actual.shape == expected.shape, f"shape {actual.shape}, not {expected.shape}"
     largest = float(np.max(np.abs(expected), initial=0.0))
-    limit = factor * tolerance(actual.dtype) * max(largest, np.finfo(actual.dtype).tiny)
+    limit = relative * max(largest, np.finfo(actual.dtype).tiny)
     np.testing.assert_allclose(actual, expected, rtol=0.0, atol=limit)
+
+
+def _arrays(operation: str, actual: Any, expected: Any) -> tuple[np.ndarray, np.ndarray]:
+    kinds = (np.number, np.bool_)
+    rule = "must be an array of numbers"
+    return (
+        as_plain_array(operation, "actual", actual, kinds, rule=rule),
+        as_plain_array(operation, "expected", expected, kinds, rule=rule),
+    )
 
 
 def check_layer(
@@ -108,28 +139,26 @@ def check_layer(
     --------
     >>> check_layer("Conv2D", (2, 3, 5, 5), filters=4, kernel_size=3)
     """
+    operation = "check_layer"
     if isinstance(layer, type):
         raise ArgumentTypeError(
-            f"check_layer: layer must be a registered name or a layer, got the class "
-            f"{layer.__name__}; call it: {layer.__name__}(...)"
-        )
+            operation, "layer", "must be a registered name or a layer", layer.__name__,
+            f"call it: {layer.__name__}(...)", shown=f"the class {layer.__name__}",
+        )  # fmt: skip
     if not isinstance(layer, (str, Layer)):
         raise ArgumentTypeError(
-            f"check_layer: layer must be a registered name or a layer, got {shorten(layer)}"
+            operation, "layer", "must be a registered name or a layer", layer
         )
     if config and not isinstance(layer, str):
         raise ArgumentTypeError(
-            f"check_layer: settings go with a name, got {', '.join(config)} with a layer that "
-            "has its own"
-        )
-    if not input_shapes or any(np.ndim(shape) != 1 or not len(shape) for shape in input_shapes):
-        raise ShapeError(
-            "check_layer: the shape of each input must be given, the batch first, such as "
-            f"(2, 3, 5, 5), got {', '.join(map(shorten, input_shapes)) or 'none'}"
-        )
+            operation, "settings", "go with a name", list(config), "give them to the layer",
+            shown=f"{', '.join(config)} with a layer that has its own",
+        )  # fmt: skip
+    as_choice(operation, "dtype", dtype, tuple(_TOLERANCES))
+    rng = as_int(operation, "rng", rng, 0, 2**64 - 1)
+    shapes = _shapes(operation, input_shapes)
     layer = create_layer(layer, **config) if isinstance(layer, str) else layer
     _check_signatures(layer)
-    shapes = [tuple(map(int, shape)) for shape in input_shapes]
     _check_json(layer)
     for other in {"float32", "float64"} - {dtype}:
         _Case(copy.deepcopy(layer), shapes, other, rng).check_calls()
@@ -140,6 +169,29 @@ def check_layer(
         for training in (True, False):
             case.check_gradients(training)
         case.check_frozen()
+
+
+def _shapes(operation: str, input_shapes: Sequence[Any]) -> list[tuple[int, ...]]:
+    """Return the shapes of the inputs as tuples, each a batch of at least one."""
+    if not input_shapes or not all(is_sequence(s) and len(s) for s in input_shapes):
+        given = ", ".join(map(shorten, input_shapes)) or "none"
+        raise ShapeError(
+            operation, "the shape of each input",
+            "must be given, the batch first, such as (2, 3, 5, 5)", given, shown=given,
+        )  # fmt: skip
+    shapes = []
+    for shape in input_shapes:
+        if type(shape[0]) is int and shape[0] == 0:
+            raise ShapeError(
+                operation, "the batch", "must hold at least one row", 0,
+                "an empty batch is tried too", shown=shorten(shape),
+            )  # fmt: skip
+        shapes.append(tuple(as_int(operation, "the shapes of inputs", n, 1) for n in shape))
+    if len({shape[0] for shape in shapes}) > 1:
+        raise ShapeError(
+            operation, "the shapes of inputs", "must have one batch", tuple(shapes)
+        )
+    return shapes
 
 
 class _Case:
@@ -176,12 +228,16 @@ class _Case:
     ) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...], dict[str, np.ndarray]]:
         """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape."""
         ctx = self.context(training)
-        y = layer.forward(ctx, *xs)
         owner = type(layer).__name__
+        y = _writing_nowhere(f"{owner}: forward", lambda *xs: layer.forward(ctx, *xs), xs)
         assert isinstance(y, np.ndarray), f"{owner}: forward must return y, got {type(y).__name__}"
         ramp = np.cos(np.arange(y.size)).reshape(y.shape).astype(self.dtype)
-        dy = _read_only(ramp)
-        return y, dy, _tuple(layer.backward(ctx, dy)), ctx.grads
+        dy = _read_only(ramp.copy())
+        backward = _writing_nowhere(
+            f"{owner}: backward", lambda dy: layer.backward(ctx, dy), [dy]
+        )
+        assert dy.tobytes() == ramp.tobytes(), f"{owner}: backward writes to the gradient dy"
+        return y, dy, _tuple(backward), ctx.grads
 
     def check_calls(self) -> None:
         what = f"{type(self.layer).__name__} in {self.dtype}"
@@ -190,7 +246,8 @@ class _Case:
             for xs in (self.xs, empty):
                 before = [x.copy() for x in xs]
                 y, dy, dxs, grads = self.run(self.layer, xs, training)
-                ramp = dy.copy()
+                for x, copied in zip(xs, before, strict=True):
+                    assert x.tobytes() == copied.tobytes(), f"{what}: writes to an input"
                 expected = (len(xs[0]), *self.output.shape)
                 assert y.shape == expected, f"{what}: y is {y.shape}, infer says {expected}"
                 assert y.dtype == self.output.dtype, f"{what}: y is {y.dtype}"
@@ -212,8 +269,6 @@ class _Case:
                         f"{what}: the gradient of {name} must be 0 for an empty batch"
                     )
                 self._check_repeats(xs, training, y, dxs, grads)
-                for array, copied in zip((*xs, dy), (*before, ramp), strict=True):
-                    assert_bits_equal(array, copied)
             unasked = self.context(training, asked=False)
             self.layer.forward(unasked, *self.xs)
             assert not unasked.saved, f"{what}: keeps arrays that no backward pass will read"
@@ -328,6 +383,24 @@ def _check_json(layer: Layer) -> None:
         f"@fastconv.register_layer('your_package.{type(layer).__name__}.v1')"
     )
     assert create_layer(name, **json.loads(text)).to_config() == json.loads(text)
+
+
+def _writing_nowhere(
+    method: str, call: Callable[..., Any], arrays: Sequence[np.ndarray]
+) -> Any:
+    """Return what `call` makes of `arrays`, which it cannot write to; say so where it tries."""
+    try:
+        return call(*arrays)
+    except ValueError as error:
+        copies = [array.copy() for array in arrays]
+        with contextlib.suppress(Exception):
+            call(*copies)
+        if all(c.tobytes() == a.tobytes() for c, a in zip(copies, arrays, strict=True)):
+            raise
+        raise AssertionError(
+            f"{method} writes to the arrays that it is given, which others read; it must return "
+            "new ones"
+        ) from error
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -59,6 +59,14 @@ class WritesToX(Good):
         return super().forward(ctx, *xs)
 
 
+class WritesToXAnyhow(Good):
+    def forward(self, ctx, *xs):
+        y = super().forward(ctx, *xs)
+        xs[0].flags.writeable = True
+        xs[0][...] = 1
+        return y
+
+
 class WritesToDy(Good):
     def backward(self, ctx, dy):
         dy *= 2
@@ -109,8 +117,9 @@ def test_a_good_layer_passes_by_name_and_as_an_instance():
         (WrongGradient, AssertionError, "dx of input 0 at .* by differences"),
         (WrongParameterGradient, AssertionError, "gradient of weight at .* by differences"),
         (NoParameterGradient, AssertionError, "no gradient of weight"),
-        (WritesToX, ValueError, "read-only"),
-        (WritesToDy, ValueError, "read-only"),
+        (WritesToX, AssertionError, "WritesToX: forward writes to the arrays that it is given"),
+        (WritesToXAnyhow, AssertionError, "WritesToXAnyhow in float32: writes to an input"),
+        (WritesToDy, AssertionError, "WritesToDy: backward writes to the arrays that it is given"),
         (WrongShape, AssertionError, r"y is \(3, 4\), infer says \(3, 5\)"),
         (WrongDtype, AssertionError, "in float32: y is float64"),
         (Remembers, AssertionError, "elements differ"),

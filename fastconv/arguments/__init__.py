@@ -26,10 +26,11 @@ from fastconv.arguments.numbers import (
     as_real,
     briefly,
     check_rounding,
+    is_sequence,
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.words import as_bool, as_choice, as_text
+from fastconv.arguments.words import as_bool, as_choice, as_path, as_text
 
 __all__ = [
     "CHANNELS_FIRST",
@@ -41,6 +42,7 @@ __all__ = [
     "as_int",
     "as_padding",
     "as_pair",
+    "as_path",
     "as_plain_array",
     "as_real",
     "as_shape",
@@ -49,6 +51,7 @@ __all__ = [
     "check_axes",
     "check_exact",
     "check_rounding",
+    "is_sequence",
     "parse_bytes",
     "parse_int",
 ]

@@ -15,7 +15,7 @@ __all__ = ["CHANNELS_FIRST", "REAL", "as_plain_array", "as_shape", "check_axes",
 #: NumPy's kinds of real numbers.
 REAL: tuple[type[np.generic], ...] = (np.bool_, np.integer, np.floating)
 #: What to do with a batch whose channels come last, as every error says it.
-CHANNELS_FIRST = "x.transpose(0, 3, 1, 2)"
+CHANNELS_FIRST = "the channels come first here: x.transpose(0, 3, 1, 2)"
 
 
 def as_plain_array(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
 
-__all__ = ["as_bool", "as_choice", "as_text"]
+__all__ = ["as_bool", "as_choice", "as_path", "as_text"]
 
 
 def as_bool(operation: str, parameter: str, value: object) -> bool:
@@ -31,6 +33,22 @@ def as_choice(
     shown = None if isinstance(value, str) else type(value).__name__
     rule = f"must be {', '.join(others)} or {last}"
     raise error(operation, parameter, rule, value, remedy, shown=shown)
+
+
+def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
+    """Return `value`, the path of a file or of `what` is said, as a Path; an open file is none."""
+    rule = f"must be the path of a {what}"
+    try:
+        path = os.fspath(value)
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        name = type(value).__name__
+        remedy = "give its name" if hasattr(value, "read") else ""
+        raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
+    if not path or "\0" in path:
+        raise ArgumentError(operation, parameter, rule, value)
+    return Path(path)
 
 
 def as_text(operation: str, parameter: str, value: Any, remedy: str = "") -> str:

@@ -167,7 +167,7 @@ def _costs() -> Iterator[tuple[str, str]]:
     try:
         found = local.source(kernels.active_isa())
     except ArgumentError as error:
-        yield "BROKEN", str(error).removeprefix("fastconv: ")
+        yield "BROKEN", error.said
         return
     yield "in use", str(found.path) if found.path else "shipped"
     if found.problem:
@@ -180,7 +180,7 @@ def _costs() -> Iterator[tuple[str, str]]:
 def _threads() -> Iterator[tuple[str, str]]:
     quota = threads.quota_cpus()
     if threads.refusal:
-        yield "BROKEN", str(threads.refusal).removeprefix("fastconv: ")
+        yield "BROKEN", threads.refusal.said
     else:
         yield "used", str(threads.get_num_threads())
     yield "affinity", f"{threads.affinity_cpus()} of {os.cpu_count()} processors"

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ArgumentError, CostTableWarning
+from ..errors import ArgumentError, CostTableWarning, FormatError
 from .table import SHIPPED, Table
 
 __all__ = ["Source", "active", "cache_path", "processor", "save", "source"]
@@ -92,21 +92,24 @@ def _warn(problem: str) -> None:
 
 
 def parse(text: str, isa: str) -> Table:
-    """Return the table in the JSON `text`, or raise ValueError that says what is wrong."""
+    """Return the table in the JSON `text`, or raise ValueError that says what is wrong.
+
+    A FormatError says what of the table is wrong, any other ValueError why the text is no JSON.
+    """
     found = json.loads(text)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ValueError(f"its format is not {FORMAT!r}")
+        given = found.get("format") if isinstance(found, dict) else found
+        raise FormatError("", "its format", f"must be {FORMAT!r}", given)
     if found.get("isa") != isa:
-        raise ValueError(f"it is for {found.get('isa')!r:.40}")
+        raise FormatError("", "its instruction set", f"must be {isa!r}", found.get("isa"))
     constants: Any = found.get("table")
     names = [field.name for field in fields(Table)]
     if not isinstance(constants, dict) or sorted(constants) != sorted(names):
-        raise ValueError(f"its table must have the constants {', '.join(names)}")
+        raise FormatError("", "its table", f"must have the constants {', '.join(names)}")
     for name, value in constants.items():
         if type(value) not in (int, float) or not SMALLEST <= value <= 1 / SMALLEST:
-            raise ValueError(
-                f"{name} must be a number from {SMALLEST:g} to {1 / SMALLEST:g}, got {value!r:.40}"
-            )
+            rule = f"must be a number from {SMALLEST:g} to {1 / SMALLEST:g}"
+            raise FormatError("", name, rule, value)
     return Table(**{name: float(constants[name]) for name in names})
 
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from fastconv.arguments import as_path
 from fastconv.errors import ArgumentError, FormatError
 
 __all__ = ["mnist", "read_idx"]
@@ -42,7 +43,7 @@ def read_idx(path: str | PathLike[str]) -> Array:
     OSError
         The file cannot be read.
     """
-    path = Path(path)
+    path = as_path("read_idx", "path", path)
     import gzip  # not before it is needed: import fastconv should take no time
 
     with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
@@ -50,24 +51,25 @@ def read_idx(path: str | PathLike[str]) -> Array:
             dtype, shape = _header(file, path)
             data = _exactly(file, math.prod(shape) * dtype.itemsize, path)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise FormatError(f"read_idx: {path} must be whole gzip data; {error}") from error
+            raise FormatError(
+                "read_idx", str(path), "must be whole gzip data", str(error), shown=str(error)
+            ) from error
     try:
         array: Array = np.frombuffer(data, dtype).reshape(shape)
     except ValueError as error:  # no data, but sizes beside the zero that no array can have
-        raise FormatError(f"read_idx: {path} must have possible sizes, got {shape}") from error
+        raise FormatError("read_idx", str(path), "must have possible sizes", shape) from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or not 1 <= magic[3] <= 8:
-        raise FormatError(
-            f"read_idx: {path} must begin with the magic number of IDX, two zeros, a type and "
-            f"a rank of 1 to 8, got {magic!r}"
-        )
+        rule = "must begin with the magic number of IDX, two zeros, a type and a rank of 1 to 8"
+        raise FormatError("read_idx", str(path), rule, magic)
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise FormatError(f"read_idx: {path} must hold {magic[3]} sizes, the header is cut off")
+        rule = f"must hold {magic[3]} sizes, the header is cut off"
+        raise FormatError("read_idx", str(path), rule, f"{len(sizes)} bytes")
     return np.dtype(DTYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
 
 
@@ -77,9 +79,11 @@ def _exactly(file: BinaryIO, nbytes: int, path: Path) -> bytearray:
     while piece := file.read(min(CHUNK, nbytes + 1 - len(data))):
         data += piece
         if len(data) > nbytes:
-            raise FormatError(f"read_idx: {path} must end after {nbytes} bytes of data, has more")
+            rule = f"must end after {nbytes} bytes of data"
+            raise FormatError("read_idx", str(path), rule, "more", shown="more")
     if len(data) < nbytes:
-        raise FormatError(f"read_idx: {path} must hold {nbytes} bytes of data, got {len(data)}")
+        rule = f"must hold {nbytes} bytes of data"
+        raise FormatError("read_idx", str(path), rule, len(data))
     return data
 
 
@@ -104,7 +108,8 @@ def mnist(folder: str | PathLike[str]) -> tuple[tuple[Array, Array], tuple[Array
     FormatError
         A file is damaged, or images and labels do not belong together.
     """
-    return _part(Path(folder), "train"), _part(Path(folder), "t10k")
+    found = as_path("mnist", "folder", folder, "folder")
+    return _part(found, "train"), _part(found, "t10k")
 
 
 def _part(folder: Path, part: str) -> tuple[Array, Array]:
@@ -112,14 +117,12 @@ def _part(folder: Path, part: str) -> tuple[Array, Array]:
     labels = read_idx(labels_path := _find(folder, f"{part}-labels", "idx1-ubyte"))
     for path, array, rank in ((images_path, images, 3), (labels_path, labels, 1)):
         if array.ndim != rank or array.dtype != np.uint8:
-            raise FormatError(
-                f"mnist: {path} must hold uint8 of rank {rank}, got {array.dtype} of shape "
-                f"{array.shape}"
-            )
+            shown = f"{array.dtype} of shape {array.shape}"
+            rule = f"must hold uint8 of rank {rank}"
+            raise FormatError("mnist", str(path), rule, array.shape, shown=shown)
     if len(images) != len(labels):
-        raise FormatError(
-            f"mnist: {labels_path} must hold one label per image, {len(images)}, got {len(labels)}"
-        )
+        rule = f"must hold one label per image, {len(images)}"
+        raise FormatError("mnist", str(labels_path), rule, len(labels))
     x = images[:, np.newaxis].astype(np.float32)  # (N, 1, H, W)
     x /= np.float32(255)
     return x, labels.astype(np.int64)
@@ -131,5 +134,6 @@ def _find(folder: Path, stem: str, kind: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise ArgumentError(
-        f"mnist: folder must hold {names[0]} or {names[1]}, got {str(folder)!r} without it"
-    )
+        "mnist", "folder", f"must hold {names[0]} or {names[1]}", str(folder),
+        "download the four files of MNIST into it", shown=f"{str(folder)!r} without it",
+    )  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_int
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.arguments import as_int, as_plain_array, as_real
+from fastconv.errors import ArgumentTypeError, ShapeError
 
 __all__ = ["stratified_split"]
 
@@ -43,22 +44,25 @@ def stratified_split(y: Any, test_fraction: float = 0.25, seed: int = 0) -> tupl
     >>> len(train), len(test)
     (6, 2)
     """
-    y = np.asarray(y)
+    operation = "stratified_split"
+    y = as_plain_array(operation, "y", y, None, rule="must be an array of one class per row, (N,)")
     if y.ndim != 1:
-        raise ShapeError(f"stratified_split: y must be one class per row, (N,), got {y.shape}")
-    if isinstance(test_fraction, bool) or not isinstance(test_fraction, (int, float, np.number)):
+        remedy = "y.argmax(1) makes classes of one-hot rows" if y.ndim == 2 else ""
+        raise ShapeError(operation, "y", "must be one class per row, (N,)", y.shape, remedy)
+    if y.dtype.kind == "O":
         raise ArgumentTypeError(
-            f"stratified_split: test_fraction must be a number, got {test_fraction!r}"
-        )
-    if not 0 < test_fraction < 1:
-        raise ArgumentError(
-            f"stratified_split: test_fraction must be above 0 and below 1, got {test_fraction}"
-        )
-    rng = np.random.default_rng(as_int("stratified_split", "seed", seed, 0, 2**64 - 1))
+            operation, "y", "must hold numbers or texts", y.dtype,
+            "np.unique(y.astype(str), return_inverse=True)[1] numbers the classes",
+            shown="Python objects",
+        )  # fmt: skip
+    test_fraction = as_real(
+        operation, "test_fraction", test_fraction, "above 0 and below 1", math.ulp(0.0), 1.0
+    )
+    rng = np.random.default_rng(as_int(operation, "seed", seed, 0, 2**64 - 1))
     in_test = np.zeros(len(y), bool)
     for label in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == label))
-        count = round(len(rows) * float(test_fraction))
+        count = round(len(rows) * test_fraction)
         if len(rows) > 1:
             count = min(max(count, 1), len(rows) - 1)
         in_test[rows[:count]] = True

@@ -96,7 +96,9 @@ class Layer:
     def __getattr__(self, name: str) -> Any:
         # Reached only for what is missing; these the recorded __init__ sets.
         if name in Layer.__annotations__ and not name.startswith("__"):
-            raise ArgumentTypeError(unrecorded(type(self)))
+            cls = type(self)
+            error = unrecorded(cls, cls.__name__)
+            raise error or AttributeError(f"{cls.__name__}: {name} is set by the base class")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # Configuration

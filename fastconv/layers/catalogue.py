@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastconv import registry
-from fastconv.errors import ArgumentTypeError, ConfigError
+from fastconv.errors import ConfigError
 from fastconv.layers import description
 from fastconv.layers.base import Layer
 from fastconv.layers.recorded import unrecorded
@@ -53,8 +53,9 @@ def register_layer(name: str, *, override: bool = False) -> Callable[[L], L]:
     """
 
     def decorate(cls: L) -> L:
-        if isinstance(cls, type) and issubclass(cls, Layer) and (problem := unrecorded(cls)):
-            raise ArgumentTypeError(f"register_layer: {problem}")
+        if isinstance(cls, type) and issubclass(cls, Layer):
+            if error := unrecorded(cls, f"register_layer: {cls.__name__}"):
+                raise error
         return registry.layers.register(name, cls, override=override)
 
     return decorate

@@ -19,6 +19,6 @@ def output_map(operation: str, window: Window2D, shape: tuple[int, ...]) -> tupl
             raise
         raise ShapeError(
             operation, error.parameter, error.rule, error.value,
-            f"if the channels of {shape} come last, give a network {(width, *shape[:2])} "
-            f"and {CHANNELS_FIRST}", shown=error.shown,
+            f"if the last of {shape} are channels, the shape must be {(width, *shape[:2])}; "
+            f"{CHANNELS_FIRST}", shown=error.shown,
         ) from None  # fmt: skip

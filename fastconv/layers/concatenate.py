@@ -41,17 +41,15 @@ class Concatenate(Merge):
         first = self.at_least_two(specs)
         place = self.axis - 1  # shapes here are without the batch
         if self.axis > len(first.shape):
-            raise ShapeError(
-                f"Concatenate: axis must be at most {len(first.shape)} for shape {first.shape}, "
-                f"got {self.axis}"
-            )
+            rule = f"must be at most {len(first.shape)} for shape {first.shape}"
+            raise ShapeError("Concatenate", "axis", rule, self.axis)
         for spec in specs[1:]:
             alike = (*spec.shape[:place], first.shape[place], *spec.shape[self.axis :])
             if alike != first.shape:
                 raise ShapeError(
-                    f"Concatenate: inputs must agree on all axes but {self.axis}, got "
-                    f"{first.shape} and {spec.shape}"
-                )
+                    "Concatenate", "inputs", f"must agree on all axes but {self.axis}",
+                    (first.shape, spec.shape), shown=f"{first.shape} and {spec.shape}",
+                )  # fmt: skip
         total = sum(spec.shape[place] for spec in specs)
         return Spec((*first.shape[:place], total, *first.shape[self.axis :]), first.dtype)
 

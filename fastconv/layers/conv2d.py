@@ -10,7 +10,7 @@ import numpy as np
 from fastconv import functional, initializers
 from fastconv.arguments import as_bool, as_choice, as_int, briefly
 from fastconv.errors import ArgumentError, ShapeError
-from fastconv.functional.packing import ALGORITHMS, PRECISIONS
+from fastconv.functional.packing import ACTIVATIONS, ALGORITHMS, PRECISIONS
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
@@ -86,12 +86,11 @@ class Conv2D(Layer):
         self.filters = as_int("Conv2D", "filters", filters, 1)
         self.groups = as_int("Conv2D", "groups", groups, 1)
         if self.filters % self.groups:
-            raise ArgumentError(
-                f"Conv2D: groups must divide the filters (= {self.filters}), got {self.groups}"
-            )
+            rule = f"must divide the filters (= {self.filters})"
+            raise ArgumentError("Conv2D", "groups", rule, self.groups)
         self.window = Window2D.make("Conv2D", kernel_size, stride, padding, dilation)
         self.bias = as_bool("Conv2D", "bias", bias)
-        self.activation = as_choice("Conv2D", "activation", activation, (None, "relu"))
+        self.activation = as_choice("Conv2D", "activation", activation, ACTIVATIONS)
         self.algorithm = as_choice("Conv2D", "algorithm", algorithm, ALGORITHMS)
         self.precision = as_choice("Conv2D", "precision", precision, PRECISIONS)
         self.initializer = initializers.resolve(initializer, "Conv2D")
@@ -100,10 +99,8 @@ class Conv2D(Layer):
         """Return (filters, OH, OW) for (C, H, W)."""
         spec = self.one_input(specs, "CHW")
         if spec.shape[0] % self.groups:
-            raise ShapeError(
-                f"Conv2D: groups must divide the channels of the input (= {spec.shape[0]}), "
-                f"got {self.groups}"
-            )
+            rule = f"must divide the channels of the input (= {spec.shape[0]})"
+            raise ShapeError("Conv2D", "groups", rule, self.groups)
         return Spec((self.filters, *output_map("Conv2D", self.window, spec.shape)), spec.dtype)
 
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:

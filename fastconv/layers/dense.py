@@ -8,6 +8,7 @@ import numpy as np
 
 from fastconv import functional, initializers, kernels
 from fastconv.arguments import as_bool, as_choice, as_int
+from fastconv.functional.packing import ACTIVATIONS
 from fastconv.geometry import Conv2DGeometry
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
@@ -57,7 +58,7 @@ class Dense(Layer):
     ) -> None:
         self.units = as_int("Dense", "units", units, 1)
         self.bias = as_bool("Dense", "bias", bias)
-        self.activation = as_choice("Dense", "activation", activation, (None, "relu"))
+        self.activation = as_choice("Dense", "activation", activation, ACTIVATIONS)
         self.initializer = initializers.resolve(initializer, "Dense")
 
     def infer(self, *specs: Spec) -> Spec:

@@ -39,7 +39,9 @@ class Dropout(Layer):
     new_gradients = True
 
     def __init__(self, rate: float) -> None:
-        self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, 1.0)
+        # what float32 rounds to 1 would leave nothing
+        below = 1.0 - 2.0**-25
+        self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, below)
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec of the input."""

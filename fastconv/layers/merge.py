@@ -18,10 +18,11 @@ class Merge(Layer):
         """Return the first Spec; raise ShapeError unless there are more, all of its dtype."""
         owner = type(self).__name__
         if len(specs) < 2:
-            raise ShapeError(f"{owner}: inputs must be at least 2, got {len(specs)}")
+            raise ShapeError(owner, "inputs", "must be at least 2", len(specs))
         dtypes = [spec.dtype for spec in specs]
         if len(set(dtypes)) > 1:
-            raise ShapeError(f"{owner}: inputs must have one dtype, got {' and '.join(dtypes)}")
+            shown = " and ".join(dtypes)
+            raise ShapeError(owner, "inputs", "must have one dtype", tuple(dtypes), shown=shown)
         return specs[0]
 
     def all_equal(self, specs: tuple[Spec, ...]) -> Spec:
@@ -30,7 +31,8 @@ class Merge(Layer):
         for spec in specs[1:]:
             if spec != first:
                 raise ShapeError(
-                    f"{type(self).__name__}: inputs must have one shape, got {first.shape} and "
-                    f"{spec.shape}; nothing is broadcast"
-                )
+                    type(self).__name__, "inputs", "must have one shape",
+                    (first.shape, spec.shape), "nothing is broadcast",
+                    shown=f"{first.shape} and {spec.shape}",
+                )  # fmt: skip
         return first

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
-from fastconv.errors import ArgumentTypeError, ConfigError, shorten
+from fastconv.errors import ArgumentTypeError, ConfigError
 
 __all__ = ["recording", "taking_limit", "unrecorded", "written"]
 
@@ -31,9 +31,9 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
     unnamed = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY}
     if "name" in parameters or not unnamed.isdisjoint(list(kinds.values())[1:]):
         raise ArgumentTypeError(
-            f"{init.__qualname__}: settings must be named, and 'name' belongs to the base class, "
-            f"got {signature}"
-        )
+            init.__qualname__, "settings", "must be named, and 'name' belongs to the base class",
+            str(signature), shown=str(signature),
+        )  # fmt: skip
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -59,15 +59,16 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
-def unrecorded(cls: type) -> str:
-    """Return why the settings of `cls`, a Layer, are not recorded; "" if they are."""
+def unrecorded(cls: type, operation: str) -> ArgumentTypeError | None:
+    """Return an error that says why the settings of `cls`, a Layer, are not recorded, or None."""
     if hasattr(cls.__init__, "_records"):  # type: ignore[misc]
-        return ""
+        return None
     made = "@dataclass makes it" if hasattr(cls, "__dataclass_fields__") else "it was replaced"
-    return (
-        f"{cls.__name__}: __init__ must be written in the class, where its arguments are recorded "
-        f"as the layer's settings; {made} afterwards"
-    )
+    return ArgumentTypeError(
+        operation, "__init__",
+        "must be written in the class, where its arguments are recorded as the layer's settings",
+        made, "write it by hand", shown=f"one that is not: {made} afterwards",
+    )  # fmt: skip
 
 
 def _positions(
@@ -110,29 +111,23 @@ def written(value: Any, owner: str, key: str) -> Any:
     if isinstance(value, dict):
         for k in value:
             if not isinstance(k, str) or not _has_utf8(k):
-                raise ConfigError(
-                    f"{owner}: {key} must have keys that are texts to be written, got {shorten(k)}"
-                )
+                raise ConfigError(owner, key, "must have keys that are texts to be written", k)
         return {k: written(item, owner, f"{key}.{k}") for k, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{owner}: {key} must be finite to be written, got {value}")
+        raise ConfigError(owner, key, "must be finite to be written", value)
     if isinstance(value, int) and abs(value) >= 10**19:
-        raise ConfigError(
-            f"{owner}: {key} must have at most 19 digits to be written, got {shorten(value)}"
-        )
+        raise ConfigError(owner, key, "must have at most 19 digits to be written", value)
     if isinstance(value, str) and not _has_utf8(value):
-        raise ConfigError(
-            f"{owner}: {key} must be a text in Unicode to be written, got {shorten(value)}"
-        )
+        raise ConfigError(owner, key, "must be a text in Unicode to be written", value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     name = registry.initializers.name_of(type(value))
     if name is not None:
         return [name, written(dict(vars(value)), owner, key)] if vars(value) else name
     raise ConfigError(
-        f"{owner}: {key} must be a name, number, list or mapping to be written, got "
-        f"{shorten(value)}; register it and give its name"
-    )
+        owner, key, "must be a name, number, list or mapping to be written", value,
+        "register it and give its name",
+    )  # fmt: skip
 
 
 def _has_utf8(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_int
-from fastconv.errors import ArgumentTypeError, ShapeError, shorten
+from fastconv.errors import ArgumentTypeError, ShapeError
 
 __all__ = ["LayerCosts", "PassCosts", "Spec"]
 
@@ -46,17 +46,15 @@ class Spec:
 
     def __post_init__(self) -> None:
         if isinstance(self.shape, (str, bytes)) or not isinstance(self.shape, Iterable):
-            raise ArgumentTypeError(
-                f"Spec: shape must be a tuple of integers, got {shorten(self.shape)}"
-            )
+            raise ArgumentTypeError("Spec", "shape", "must be a tuple of integers", self.shape)
         shape = tuple(as_int("Spec", "shape", size, 1) for size in self.shape)
         if not shape:
-            raise ShapeError("Spec: shape must have at least one axis beside the batch, got ()")
+            rule = "must have at least one axis beside the batch"
+            raise ShapeError("Spec", "shape", rule, shape)
         dtype = getattr(self.dtype, "name", None) or getattr(self.dtype, "__name__", self.dtype)
         if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
-            raise ArgumentTypeError(
-                f"Spec: dtype must be 'float32' or 'float64', got {shorten(self.dtype)}"
-            )
+            rule = "must be 'float32' or 'float64'"
+            raise ArgumentTypeError("Spec", "dtype", rule, self.dtype)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", str(dtype))
 

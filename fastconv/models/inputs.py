@@ -84,7 +84,7 @@ def reshaped(shape: Sequence[int], want: Sequence[int]) -> str:
     if len(want) == 3 and want[0] == 1 and shape[1:] == want[1:]:
         return "add the channel: x[:, None]"
     if len(want) == 3 and len(shape) == 4 and shape[1:] == (*want[1:], want[0]):
-        return f"the channels come first here: {CHANNELS_FIRST}"
+        return CHANNELS_FIRST
     if len(shape) >= 2 and prod(shape[1:]) == prod(want):
         return f"x.reshape(-1, {', '.join(map(str, want))}) has it"
     return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fastconv.errors import ArgumentError, ArgumentTypeError, MissingExtraError
+from fastconv.arguments import as_path
+from fastconv.errors import ArgumentError, MissingExtraError
 
 __all__ = ["check_path", "new_figure"]
 
@@ -18,12 +19,10 @@ def check_path(operation: str, name: str, path: Any) -> None:
     ArgumentError, ArgumentTypeError
         Naming `operation` and the argument `name`.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise ArgumentTypeError(
-            f"{operation}: {name} must be the path of a file, got {type(path).__name__}"
-        )
-    if not os.fspath(path).lower().endswith(".png"):
-        raise ArgumentError(f"{operation}: {name} must end in .png, got {os.fspath(path)!r}")
+    found = as_path(operation, name, path)
+    if not str(found).lower().endswith(".png"):
+        remedy = f"take {found.name or 'picture'}.png"
+        raise ArgumentError(operation, name, "must end in .png", os.fspath(path), remedy)
 
 
 def new_figure(operation: str, size: tuple[float, float]) -> Any:
@@ -38,6 +37,7 @@ def new_figure(operation: str, size: tuple[float, float]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
-            f'{operation}: matplotlib is needed, got none; pip install "fastconv[plot]"'
-        ) from error
+            operation, "matplotlib", "is needed", None, 'pip install "fastconv[plot]"',
+            shown="none",
+        ) from error  # fmt: skip
     return Figure(figsize=size, layout="constrained")

@@ -9,7 +9,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from fastconv.errors import ArgumentError, ShapeError
+from fastconv.arguments import as_bool, as_int, as_plain_array, as_text
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.plot.figure import check_path, new_figure
 
 __all__ = ["draws_blocks", "filters_png", "filters_text"]
@@ -25,7 +26,7 @@ def draws_blocks(stream: IO[str] | None = None) -> bool:
     encoding = getattr(stream or sys.stdout, "encoding", None) or "ascii"
     try:
         "░▒▓█┌─┐│└┘".encode(encoding)
-    except (UnicodeEncodeError, LookupError):
+    except (LookupError, TypeError, ValueError):
         return False
     return True
 
@@ -57,7 +58,9 @@ def filters_text(weights: Mapping[str, Array], *, width: int = 80, blocks: bool 
           +----+
             1
     """
-    maps = _maps(weights)
+    maps = _maps("filters_text", weights)
+    width = as_int("filters_text", "width", width, 1)
+    as_bool("filters_text", "blocks", blocks)
     shades, (left_top, bar, right_top, side, left_low, right_low) = BLOCKS if blocks else PLAIN
     count, rows, columns = next(iter(maps.values())).shape
     margin = 2 + max(len(label) for label in maps)
@@ -108,7 +111,8 @@ def filters_png(
         matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
     check_path("filters_png", "path", path)
-    maps = _maps(weights)
+    maps = _maps("filters_png", weights)
+    as_text("filters_png", "title", title)
     count = len(next(iter(maps.values())))
     per_line = min(count, 8)
     bands = -(-count // per_line)
@@ -142,21 +146,41 @@ def filters_png(
     figure.savefig(path, format="png", dpi=120)
 
 
-def _maps(weights: Mapping[str, Array]) -> dict[str, Array]:
+def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Each entry as float64 (K, R, S), the mean over channels, checked."""
+    if not isinstance(weights, Mapping):
+        raise ArgumentTypeError(
+            operation, "weights", "must be a mapping of labels to filters", type(weights),
+            'give it {"filters": weight}', shown=type(weights).__name__,
+        )  # fmt: skip
     if not weights:
-        raise ArgumentError("filters: weights must hold at least one entry, got none")
+        raise ArgumentError(
+            operation, "weights", "must hold at least one entry", {},
+            'give it {"filters": weight}', shown="none",
+        )  # fmt: skip
     maps = {}
     for label, weight in weights.items():
-        weight = np.asarray(weight, np.float64)
+        label = as_text(operation, "labels", label)
+        parameter = f"weights[{label!r}]"
+        weight = as_plain_array(operation, parameter, weight)
         if weight.ndim != 4 or not weight.size:
             raise ShapeError(
-                f"filters: weights[{label!r}] must be (K, C, R, S), got shape {weight.shape}"
-            )
-        maps[label] = weight.mean(axis=1)
-    shapes = {image.shape for image in maps.values()}
+                operation, parameter, "must be (K, C, R, S)", weight.shape,
+                shown=f"shape {weight.shape}",
+            )  # fmt: skip
+        if not np.isfinite(weight).all():
+            raise ArgumentError(
+                operation, parameter, "must be finite", "infinity or NaN",
+                "np.nan_to_num makes it so", shown="infinity or NaN",
+            )  # fmt: skip
+        largest = float(np.abs(weight.astype(np.float64)).max())
+        scale = largest if largest > 1e300 else 1.0  # whose sums and differences would be infinite
+        maps[label] = (weight / scale).mean(axis=1, dtype=np.float64)
+    shapes = sorted({image.shape for image in maps.values()})
     if len(shapes) > 1:
-        raise ShapeError(f"filters: weights must be of one shape, got {sorted(shapes)}")
+        raise ShapeError(
+            operation, "weights", "must be of one shape", tuple(shapes), "draw them one by one"
+        )
     return maps
 
 

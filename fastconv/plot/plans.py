@@ -38,8 +38,9 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     """
     if not isinstance(plan, Plan):
         raise ArgumentTypeError(
-            f"plan_png: plan must be what net.plan() returns, got {type(plan).__name__}"
-        )
+            "plan_png", "plan", "must be what net.plan() returns", type(plan),
+            "give it net.plan(batch_size=100)", shown=type(plan).__name__,
+        )  # fmt: skip
     check_path("plan_png", "path", path)
     nodes = plan.nodes
     largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
