@@ -196,8 +196,8 @@ class Network:
         """Run one batch of arrays that `cast_inputs` gave, as `program` says."""
         if program is None:
             return self._run(list(xs), self._graph.outputs)
-        with memory.frugal():
-            found = execute.infer(self._schedule(self._graph.outputs), list(xs), program)
+        steps = self._schedule(self._graph.outputs)
+        found = memory.frugal(execute.infer, steps, list(xs), program)
         return found[0] if len(found) == 1 else found
 
     def predict(
