@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from .arguments import (
@@ -23,6 +22,7 @@ from .arguments import (
     as_pair,
     check_axes,
 )
+from .concurrency import computed_once
 from .errors import ShapeError
 
 __all__ = ["Conv2DGeometry", "GradientBlocks", "Window2D", "nbytes"]
@@ -220,22 +220,22 @@ class Conv2DGeometry:
             bool(top or bottom or left or right),
         )  # fmt: skip
 
-    @cached_property
+    @computed_once
     def output_shape(self) -> tuple[int, int, int, int]:
         """(N, K, OH, OW)."""
         return self.N, self.K, self.OH, self.OW
 
-    @cached_property
+    @computed_once
     def taps(self) -> int:
         """Products that one output adds up: C/groups R S."""
         return self.C // self.groups * self.R * self.S
 
-    @cached_property
+    @computed_once
     def multiply_adds(self) -> int:
         """Multiply-adds of the forward pass, those with the padding included."""
         return self.N * self.K * self.OH * self.OW * self.taps
 
-    @cached_property
+    @computed_once
     def channels_per_sum(self) -> int:
         """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
         return max(1, SUM_LENGTH // (self.R * self.S))
@@ -248,7 +248,7 @@ class Conv2DGeometry:
         """
         return images * rows * self.OW * self.C * self.R * self.S * itemsize
 
-    @cached_property
+    @computed_once
     def inside(self) -> float:
         """The share of the products that do not fall in the padding; 1 for huge kernels."""
         share = 1.0

@@ -15,19 +15,20 @@ True
 from __future__ import annotations
 
 import math
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import weakref
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, copy_context
+from typing import TypeVar
 
 import numpy as np
 
 from .arena import Arena, Block
 from .arguments import parse_bytes
-from .slab import Loan, Slab, aligned, allocate
+from .slab import Slab, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
+
+T = TypeVar("T")
 
 
 class Usage:
@@ -42,10 +43,11 @@ class Usage:
         Totals of packed weights made, of copies of odd layouts, and of outputs.
     """
 
-    __slots__ = ("copies", "output", "packed", "workspace", "workspace_peak")
+    __slots__ = ("__weakref__", "_blocks", "copies", "output", "packed", "workspace_peak")
 
     def __init__(self) -> None:
-        self.workspace = self.workspace_peak = self.packed = self.copies = self.output = 0
+        self.workspace_peak = self.packed = self.copies = self.output = 0
+        self._blocks: list[weakref.ref[Block]] = []
 
     def __repr__(self) -> str:
         return (
@@ -53,18 +55,25 @@ class Usage:
             f"copies={self.copies}, output={self.output})"
         )
 
-    def _workspace(self, nbytes: int) -> None:
-        self.workspace += nbytes
+    @property
+    def workspace(self) -> int:
+        """Bytes of workspace that are held now."""
+        blocks = (ref() for ref in self._blocks)
+        return sum(block.array.nbytes for block in blocks if block is not None)
+
+    def _took(self, block: Block) -> None:
+        self._blocks = [*(ref for ref in self._blocks if ref() is not None), weakref.ref(block)]
         self.workspace_peak = max(self.workspace_peak, self.workspace)
 
 
-_trackers: ContextVar[tuple[Usage, ...]] = ContextVar("fastconv_trackers", default=())
-_recycling: ContextVar[bool] = ContextVar("fastconv_recycling", default=False)
+# What a `with` block could leave behind when an interrupt ends it is held weakly here; the other
+# two variables are set in contexts that end with a call.
+_trackers: ContextVar[tuple[weakref.ref[Usage], ...]] = ContextVar("fastconv_trackers", default=())
+_recycling: ContextVar[Slab | None] = ContextVar("fastconv_recycling", default=None)
 _frugal: ContextVar[bool] = ContextVar("fastconv_frugal", default=False)
 
 
-@contextmanager
-def track() -> Iterator[Usage]:
+class track:  # noqa: N801
     """Count what fastconv takes inside the block; blocks nest, each thread has its own.
 
     Examples
@@ -74,56 +83,59 @@ def track() -> Iterator[Usage]:
     >>> used.workspace_peak
     0
     """
-    usage = Usage()
-    token = _trackers.set((*_trackers.get(), usage))
-    try:
-        yield usage
-    finally:
-        _trackers.reset(token)
+
+    def __enter__(self) -> Usage:
+        self._usage = Usage()
+        _trackers.set((*_others(None), weakref.ref(self._usage)))
+        return self._usage
+
+    def __exit__(self, *error: object) -> None:
+        _trackers.set(_others(self._usage))
 
 
-_arena = Arena()
+def _others(usage: Usage | None) -> tuple[weakref.ref[Usage], ...]:
+    """Return the trackers that are alive, without that of `usage`."""
+    return tuple(ref for ref in _trackers.get() if ref() not in (None, usage))
+
+
+def _count(kind: str, nbytes: int) -> None:
+    for ref in _trackers.get():
+        usage = ref()
+        if usage is not None:
+            setattr(usage, kind, getattr(usage, kind) + nbytes)
 
 
 #: Bytes from which an array's memory is worth lending.
 WORTH_LENDING = 1 << 16
-_slab = Slab()
+_arena = Arena()
+_slabs: list[Slab] = []  # of steps that have ended
 
 
-def _renew_locks() -> None:
-    """Make the locks anew: in a child after fork the thread that held one may not exist."""
-    _arena.renew_locks()
-    _slab.lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_locks)
-
-
-@contextmanager
-def recycling() -> Iterator[None]:
-    """Let the large outputs of the block share memory with those of the blocks before it.
+def recycling(work: Callable[..., T], *args: object) -> T:
+    """Return ``work(*args)``, whose large outputs share memory with those of earlier calls.
 
     The arrays are the caller's like any others: their memory is taken again only after the last
     view of it is gone.
     """
-    token = _recycling.set(True)
-    _slab.begin()
     try:
-        yield
-    finally:
-        _recycling.reset(token)
+        slab = _slabs.pop()
+    except IndexError:
+        slab = Slab()
+    slab.begin()
+    context = copy_context()
+    context.run(_recycling.set, slab)
+    result = context.run(work, *args)
+    if slab.whole:  # else, and after an error, it is let go
+        _slabs.append(slab)
+    return result
 
 
-@contextmanager
-def frugal() -> Iterator[None]:
-    """Keep no free memory for later calls while the block runs, and none from before it."""
-    token = _frugal.set(True)
+def frugal(work: Callable[..., T], *args: object) -> T:
+    """Return ``work(*args)``; keep no free memory for later calls, and none from before it."""
     release()
-    try:
-        yield
-    finally:
-        _frugal.reset(token)
+    context = copy_context()
+    context.run(_frugal.set, True)
+    return context.run(work, *args)
 
 
 def release() -> int:
@@ -137,79 +149,106 @@ def release() -> int:
     >>> release()
     0
     """
-    return _arena.release() + _slab.release()
+    released = _arena.release()
+    while True:
+        try:
+            released += _slabs.pop().free
+        except IndexError:
+            return released
 
 
-@contextmanager
-def workspace(nbytes: int) -> Iterator[np.ndarray]:
-    """Lend `nbytes` of uninitialised memory, a uint8 array aligned to 64 bytes."""
-    trackers, keep = _trackers.get(), not _frugal.get()
-    block = _arena.take(nbytes, keep=keep)
-    for usage in trackers:
-        usage._workspace(nbytes)
+def _or_release(make: Callable[..., T], *args: object) -> T:
+    """Return ``make(*args)``, a second time if there is memory only without what is kept."""
     try:
-        yield block.array
-    finally:
-        for usage in trackers:
-            usage._workspace(-nbytes)
-        _arena.give_back(block, keep=keep)
+        return make(*args)
+    except MemoryError:
+        if not release():
+            raise
+    return make(*args)
+
+
+def _lend(nbytes: int) -> Block:
+    return _or_release(_arena.take, nbytes, not _frugal.get())
+
+
+class workspace:  # noqa: N801
+    """Lend `nbytes` of uninitialised memory, a uint8 array aligned to 64 bytes."""
+
+    __slots__ = ("_block", "_nbytes")
+
+    def __init__(self, nbytes: int) -> None:
+        self._nbytes = nbytes
+        self._block: Block | None = None
+
+    def __enter__(self) -> np.ndarray:
+        block = self._block = _lend(self._nbytes)
+        for ref in _trackers.get():
+            usage = ref()
+            if usage is not None:
+                usage._took(block)
+        return block.array
+
+    def __exit__(self, *error: object) -> None:
+        self._block = None
 
 
 def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
     """Return an uninitialised array that will be handed out, counted as output."""
-    array = _recycled(shape, dtype) if _recycling.get() else allocate(shape, dtype)
-    for usage in _trackers.get():
-        usage.output += array.nbytes
+    slab = _recycling.get()
+    array = None if slab is None else _recycled(slab, shape, dtype)
+    if array is None:
+        array = _or_release(allocate, shape, dtype)
+    _count("output", array.nbytes)
     return array
 
 
-def _recycled(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
+def _recycled(
+    slab: Slab, shape: Sequence[int] | int, dtype: np.dtype | type | str
+) -> np.ndarray | None:
     dtype = np.dtype(dtype)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < WORTH_LENDING:
-        return allocate(shape, dtype)
-    return np.asarray(Loan(_slab, shape, dtype, nbytes))
+    if math.prod(shape) * dtype.itemsize < WORTH_LENDING:
+        return None
+    try:
+        return slab.lend(shape, dtype)
+    except MemoryError:  # the slab lends no more
+        return None
 
 
 def copied(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
     """Return a C-contiguous native copy of `array`, counted as a copy, cast to `dtype` if given."""
     dtype = array.dtype.newbyteorder("=") if dtype is None else dtype
-    copy = np.array(array, dtype=dtype, order="C", copy=True, subok=False)
-    for usage in _trackers.get():
-        usage.copies += copy.nbytes
+    copy = _or_release(allocate, array.shape, dtype)
+    copy[...] = array
+    _count("copies", copy.nbytes)
     return copy
 
 
 def packed(nbytes: int, dtype: np.dtype) -> np.ndarray:
     """Return an uninitialised flat array for packed weights, aligned and counted as packed."""
-    for usage in _trackers.get():
-        usage.packed += nbytes
-    return aligned(nbytes).view(dtype)
+    _count("packed", nbytes)
+    return _or_release(aligned, nbytes).view(dtype)
 
 
 class Lent:
-    """Packed weights that serve one call: memory of the arena, given back at the end of it."""
+    """Packed weights that serve one call: memory of the arena, free again at the end of it."""
 
-    __slots__ = ("blocks", "keep")
+    __slots__ = ("blocks",)
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self.keep = not _frugal.get()
 
     def packed(self, nbytes: int, dtype: np.dtype) -> np.ndarray:
         """As the function `packed`, but lent until the `with` block ends."""
-        for usage in _trackers.get():
-            usage.packed += nbytes
-        self.blocks.append(_arena.take(nbytes, keep=self.keep))
+        _count("packed", nbytes)
+        self.blocks.append(_lend(nbytes))
         return self.blocks[-1].array.view(dtype)
 
     def __enter__(self) -> Lent:
         return self
 
     def __exit__(self, *error: object) -> None:
-        while self.blocks:
-            _arena.give_back(self.blocks.pop(), keep=self.keep)
+        self.blocks.clear()
 
 
 def format_bytes(nbytes: int) -> str:

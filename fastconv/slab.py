@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import math
 import random
-import threading
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,6 +32,32 @@ def aligned(nbytes: int) -> np.ndarray:
     return raw[start : start + nbytes]
 
 
+class Loan:
+    """What an array in the slab stands on; it ends with the last view of the array."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "memory")
+
+    def __init__(self, memory: np.ndarray, shape: tuple[int, ...], dtype: np.dtype):
+        self.memory = memory
+        self.__array_interface__ = {
+            "data": (memory.__array_interface__["data"][0], False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "version": 3,
+        }
+
+
+class Place(weakref.ref[Loan]):
+    """Where a loan is.  When it ends, its place comes back by a list, without Python code that
+    an interrupt could be raised in, and lost.
+    """
+
+    __slots__ = ("at", "nbytes", "number")
+    at: int  # offset in the slab, or -1 for memory of its own
+    nbytes: int
+    number: int  # in its step
+
+
 class Slab:
     """Memory that the large arrays of a step of training share, step after step.
 
@@ -41,62 +68,79 @@ class Slab:
     allocated for itself.
 
         | array | hole | array | array |    hole          |
+
+    A slab serves one step at a time, in one thread; arrays may die in any thread.  Where an
+    interrupt ends `lend` in the middle, or a signal handler comes upon it, the slab is not
+    `whole`: it lends no more, and what is in it lives as long as the arrays.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.whole = True
         self.resize(0)
 
     def resize(self, nbytes: int) -> None:
-        self.memory = aligned(nbytes)
-        self.holes = [(0, nbytes)] if nbytes else []  # (offset, bytes), in order, none adjacent
+        self.memory = aligned(0)  # let go before there is more
+        self.holes: list[tuple[int, int]] = []  # (offset, bytes), in order, none adjacent
         self.lent = 0
-        self.returned: list[tuple[int, int, int]] = []  # (offset, bytes, number) of dead arrays
+        self.returned: list[Place] = []  # of dead arrays
         self.places: list[tuple[int, int]] = []  # (bytes, offset) of the loans to come, in order
         self.loans: list[list[int]] = []  # [bytes, born, died] of the loans since `begin`
+        self.out: dict[int, Place] = {}  # of living arrays, by identity
         self.clock = self.strangers = 0
+        if nbytes:
+            self.memory = aligned(nbytes)
+            self.holes = [(0, nbytes)]
 
     def begin(self) -> None:
         """Lay out what was lent since the last time, if no array is left in it."""
-        with self.lock:
-            self._collect()
-            alike = [nbytes for nbytes, _, _ in self.loans] == [size for size, _ in self.places]
-            if self.lent:
-                self.strangers = len(self.loans)  # they will die among the loans of the next step
-            elif self.loans and not alike:
-                places = layout(self.loans)
-                needed = max(at + nbytes for nbytes, at in places)
-                # a smaller step, such as the last of an epoch, does well in the same memory
-                if needed > self.memory.nbytes or 2 * needed < self.memory.nbytes:
+        self._collect()
+        alike = [nbytes for nbytes, _, _ in self.loans] == [size for size, _ in self.places]
+        if self.lent:
+            self.strangers = len(self.loans)  # they will die among the loans of the next step
+        elif self.loans and not alike:
+            places = layout(self.loans)
+            needed = max(at + nbytes for nbytes, at in places)
+            # a smaller step, such as the last of an epoch, does well in the same memory
+            if needed > self.memory.nbytes or 2 * needed < self.memory.nbytes:
+                try:
                     self.resize(needed)
                     self.places = places
-            if not self.lent:
-                self.strangers = 0
-            self.loans, self.clock = [], 0
+                except MemoryError:  # there may be room for its arrays one by one
+                    pass
+        if not self.lent:
+            self.strangers = 0
+        self.loans, self.clock = [], 0
 
-    def lend(self, nbytes: int) -> tuple[np.ndarray, tuple[int, int, int], list]:
-        """Return memory of at least `nbytes`, what says which it is, and where to put that
-        when it is free again.
+    def lend(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+        """Return an array, or None if the slab is not whole.
+
+        Raises
+        ------
+        MemoryError
+            If there is no room in the slab, nor beside it; it lends no more then.
         """
-        with self.lock:
-            self._collect()
-            number = len(self.loans)
-            self.loans.append([nbytes, self.clock, -1])
-            self.clock += 1
-            self.lent += nbytes
-            home = self.returned
-            at = self._planned(number, nbytes)
-            if at is None:
-                fitting = [(size, start) for start, size in self.holes if size >= nbytes]
-                at = min(fitting)[1] if fitting else None
-            if at is not None:
-                self._carve(at, nbytes)
-                return self.memory[at : at + nbytes], (at, nbytes, number), home
-        try:
-            return allocate(nbytes, np.uint8), (-1, nbytes, number), home
-        except MemoryError:
-            home.append((-1, nbytes, number))
-            raise
+        if not self.whole:
+            return None
+        self.whole = False
+        nbytes = -(-math.prod(shape) * dtype.itemsize // ALIGNMENT) * ALIGNMENT
+        self._collect()
+        number = len(self.loans)
+        self.loans.append([nbytes, self.clock, -1])
+        self.clock += 1
+        self.lent += nbytes
+        at = self._planned(number, nbytes)
+        if at is None:
+            fitting = [(size, start) for start, size in self.holes if size >= nbytes]
+            at = min(fitting)[1] if fitting else -1
+        if at >= 0:
+            self._carve(at, nbytes)
+        memory = self.memory[at : at + nbytes] if at >= 0 else allocate(nbytes, np.uint8)
+        loan = Loan(memory, shape, dtype)
+        place = Place(loan, self.returned.append)
+        place.at, place.nbytes, place.number = at, nbytes, number
+        self.out[id(place)] = place
+        self.whole = True
+        return np.asarray(loan)
 
     def _planned(self, number: int, nbytes: int) -> int | None:
         """Where the layout puts the loan, if it is as expected and the place is free."""
@@ -115,13 +159,14 @@ class Slab:
     def _collect(self) -> None:
         # Arrays die at any point of any thread, in the midst of `lend` too: they only queue up.
         while self.returned:
-            first, nbytes, number = self.returned.pop()
-            self.lent -= nbytes
-            if number < len(self.loans) and not self.strangers:
-                self.loans[number][2] = self.clock
-            if first < 0:
+            place = self.returned.pop()
+            del self.out[id(place)]
+            self.lent -= place.nbytes
+            if place.number < len(self.loans) and not self.strangers:
+                self.loans[place.number][2] = self.clock
+            if place.at < 0:
                 continue
-            last = first + nbytes
+            first, last = place.at, place.at + place.nbytes
             begin = end = bisect.bisect_left(self.holes, (first, 0))
             if begin and sum(self.holes[begin - 1]) == first:
                 begin -= 1
@@ -131,13 +176,11 @@ class Slab:
                 end += 1
             self.holes[begin:end] = [(first, last - first)]
 
-    def release(self) -> int:
-        """Let the memory go, once the arrays in it die; return the bytes that are free."""
-        with self.lock:
-            self._collect()
-            free = sum(size for _, size in self.holes)
-            self.resize(0)
-        return free
+    @property
+    def free(self) -> int:
+        """Bytes in which no array lies."""
+        self._collect()
+        return sum(size for _, size in self.holes)
 
 
 def layout(loans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
@@ -187,23 +230,3 @@ def _placed(
         offsets[number] = at if best is None else best[1]
         placed.append(number)
     return list(zip(sizes, offsets, strict=True))
-
-
-class Loan:
-    """What an array in the slab stands on; it ends with the last view of the array."""
-
-    home: list[tuple[int, int, int]] | None = None
-
-    def __init__(self, slab: Slab, shape: tuple[int, ...], dtype: np.dtype, nbytes: int):
-        self.nbytes = -(-nbytes // ALIGNMENT) * ALIGNMENT
-        self.memory, self.place, self.home = slab.lend(self.nbytes)
-        self.__array_interface__ = {
-            "data": (self.memory.__array_interface__["data"][0], False),
-            "shape": shape,
-            "typestr": dtype.str,
-            "version": 3,
-        }
-
-    def __del__(self) -> None:
-        if self.home is not None:
-            self.home.append(self.place)

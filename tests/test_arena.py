@@ -14,6 +14,10 @@ def address(block) -> int:
     return block.array.__array_interface__["data"][0]
 
 
+def free(arena) -> list[int]:
+    return [piece.memory.nbytes for piece in arena.pieces if piece.free]
+
+
 def test_nested_blocks_are_one_piece_from_the_second_time_on():
     arena = Arena()
     for _ in range(2):
@@ -23,14 +27,12 @@ def test_nested_blocks_are_one_piece_from_the_second_time_on():
         assert first.array.sum() == 1000
         assert address(first) % 64 == address(second) % 64 == 0
         third = arena.take(10)
-        arena.give_back(third)
-        arena.give_back(second)
-        arena.give_back(first)
-    assert address(second) == address(first) + 1024
-    assert [memory.nbytes for memory in arena.free] == [1024 + 5056 + 64]
-    big = arena.take(100_000)
-    arena.give_back(big)
-    assert sum(memory.nbytes for memory in arena.free) == 100_032
+        places = address(first), address(second)
+        del third, second, first
+    assert places[1] == places[0] + 1024
+    assert free(arena) == [1024 + 5056 + 64]
+    arena.take(100_000)
+    assert free(arena) == [100_032]
     assert arena.release() == 100_032
     assert arena.release() == 0
 
@@ -38,23 +40,20 @@ def test_nested_blocks_are_one_piece_from_the_second_time_on():
 def test_blocks_come_back_in_any_order():
     arena = Arena()
     blocks = [arena.take(64 * n) for n in (1, 2, 3)]
-    arena.give_back(blocks[0])
-    more = arena.take(64)
-    held = [*blocks[1:], more]
+    del blocks[0]
+    held = [*blocks, arena.take(64)]
     for number, block in enumerate(held):
         block.array[:] = number
     assert [set(block.array) for block in held] == [{0}, {1}, {2}]
-    for block in held:
-        arena.give_back(block)
+    del blocks, held, block
     again = [arena.take(64 * n) for n in (1, 2, 3, 1)]
     assert len({address(block) for block in again}) == 4
 
 
 def test_what_is_not_kept_leaves_nothing():
     arena = Arena()
-    block = arena.take(10_000, keep=False)
-    arena.give_back(block, keep=False)
-    assert not arena.free and arena.largest == 0
+    arena.take(10_000, keep=False)
+    assert not arena.pieces and arena.largest == 0
 
 
 def test_threads_have_pieces_of_their_own():
@@ -69,8 +68,6 @@ def test_threads_have_pieces_of_their_own():
                 block.array[:] = number
             if any((block.array != number).any() for block in blocks):
                 errors.append(number)
-            for block in reversed(blocks):
-                arena.give_back(block)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -78,7 +75,7 @@ def test_threads_have_pieces_of_their_own():
     for thread in threads:
         thread.join()
     assert not errors
-    assert len(arena.free) <= 4
+    assert len(free(arena)) == len(arena.pieces) <= 4
 
 
 def test_memory_that_is_not_there_leaves_the_arena_as_it_was():
@@ -91,13 +88,13 @@ def test_memory_that_is_not_there_leaves_the_arena_as_it_was():
             pass
     after = arena.take(100)
     assert address(after) != address(held)
-    arena.give_back(after)
-    arena.give_back(held)
+    del after, held
     try:
         arena.take(2**62)
     except MemoryError:
         pass
-    arena.give_back(arena.take(50))
+    arena.take(50)
+    assert len(free(arena)) == 1
 
 
 def most_alive(loans) -> int:

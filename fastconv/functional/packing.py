@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -38,8 +37,7 @@ class PackedWeight:
     """
 
     __slots__ = (
-        "_data", "_lock", "_take", "_transformed", "dtype", "finite", "groups", "planes", "shape",
-        "weight",
+        "_data", "_take", "_transformed", "dtype", "finite", "groups", "planes", "shape", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +47,6 @@ class PackedWeight:
         self._take = memory.packed if lent is None else lent.packed
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.planes = planes
-        self._lock = threading.Lock()
         self._transformed: dict[int, np.ndarray] = {}
         plain = checks.contiguous(weight)
         if keep and planes:
@@ -73,14 +70,14 @@ class PackedWeight:
     def nbytes(self) -> int:
         """Bytes of packed memory, the transformed weights of Winograd among them once made."""
         own = 0 if self.planes or self._data is None else self._data.nbytes
-        return own + sum(u.nbytes for u in self._transformed.values())
+        return own + sum(u.nbytes for u in list(self._transformed.values()))
 
     def transformed(self, m: int) -> np.ndarray:
         """Return the weights for F(m x m, 3x3), made on first use: [panel][e][c][lanes]."""
-        with self._lock:
-            if m not in self._transformed:
-                self._transformed[m] = self._transform(m)
-            return self._transformed[m]
+        found = self._transformed.get(m)
+        if found is None:  # two threads may both make it; the first is kept
+            found = self._transformed.setdefault(m, self._transform(m))
+        return found
 
     def _transform(self, m: int) -> np.ndarray:
         if self.weight is not None:

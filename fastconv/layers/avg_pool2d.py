@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastconv import functional
 from fastconv.arguments import as_bool, briefly
+from fastconv.concurrency import computed_once
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
@@ -83,7 +83,7 @@ class AvgPool2D(Layer):
         """Return zeros: the backward pass needs the shape alone."""
         return LayerCosts()
 
-    @cached_property
+    @computed_once
     def _options(self) -> dict[str, Any]:
         return {
             "stride": briefly(self.window.stride),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastconv import functional, initializers
 from fastconv.arguments import as_bool, as_choice, as_int, briefly
+from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional.packing import ACTIVATIONS, ALGORITHMS, PRECISIONS
 from fastconv.geometry import Window2D
@@ -185,7 +185,7 @@ class Conv2D(Layer):
     def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:
         return (self.filters, spec.shape[0] // self.groups, *self.window.kernel)
 
-    @cached_property
+    @computed_once
     def _options(self) -> dict[str, Any]:
         return {
             "stride": briefly(self.window.stride),
@@ -196,7 +196,7 @@ class Conv2D(Layer):
             "precision": self.precision,
         }
 
-    @cached_property
+    @computed_once
     def _key(self) -> tuple[Any, ...]:
         return ("conv2d", *self._options.values())
 

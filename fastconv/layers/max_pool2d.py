@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from fastconv import functional
 from fastconv.arguments import briefly
+from fastconv.concurrency import computed_once
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
@@ -99,7 +99,7 @@ class MaxPool2D(Layer):
         outputs = batch * self.infer(*specs).size
         return LayerCosts(saved=position * outputs if training else 0)
 
-    @cached_property
+    @computed_once
     def _options(self) -> dict[str, Any]:
         return {
             "stride": briefly(self.window.stride),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastconv.arguments import as_int
+from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentTypeError, ShapeError
 
 __all__ = ["LayerCosts", "PassCosts", "Spec"]
@@ -58,7 +58,7 @@ class Spec:
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", str(dtype))
 
-    @cached_property
+    @computed_once
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype as NumPy has it."""
         return np.dtype(self.dtype)

@@ -254,7 +254,6 @@ class Model(TrainableNetwork):
         for key in weights.matching(pattern, self._graph, operation):
             if self._slots[key].learned:
                 parameters[key].trainable = trainable
-        self._cache.clear()
 
     def for_inference(self) -> InferenceModel:
         """Return a frozen twin: BatchNorm folded, Dropout gone, packed weights instead of plain."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
@@ -31,30 +30,33 @@ T = TypeVar("T")
 
 
 class BoundedCache:
-    """The results asked for last, made once each; safe with threads. Copies of it are empty."""
+    """The results asked for last; copies of it are empty.
+
+    There is no lock: each step is one operation on a dict, and threads that come at once may
+    both make what is not there, of which the first is kept.
+    """
 
     def __init__(self, size: int = 32) -> None:
         self._size = size
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
+        self.clear()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the entry of `key`, made by `make` when it is not there."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key]  # type: ignore[no-any-return]
-        made = make()  # outside the lock: two threads may make the same, and that is right
-        with self._lock:
-            self._entries[key] = made
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-        return made
+        entries = self._entries  # what was begun before a `clear` is not kept after it
+        found = entries.get(key)
+        if found is None:
+            found = entries.setdefault(key, make())
+        try:
+            entries.move_to_end(key)
+            while len(entries) > self._size:
+                entries.popitem(last=False)
+        except KeyError:  # another thread has dropped it
+            pass
+        return found  # type: ignore[no-any-return]
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._lock:
-            self._entries.clear()
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -196,8 +198,8 @@ class Network:
         """Run one batch of arrays that `cast_inputs` gave, as `program` says."""
         if program is None:
             return self._run(list(xs), self._graph.outputs)
-        with memory.frugal():
-            found = execute.infer(self._schedule(self._graph.outputs), list(xs), program)
+        steps = self._schedule(self._graph.outputs)
+        found = memory.frugal(execute.infer, steps, list(xs), program)
         return found[0] if len(found) == 1 else found
 
     def predict(
@@ -312,14 +314,15 @@ class Network:
     ) -> Plan:
         results = batch_size if results is None else results
         given = tuple(input_bytes or [0] * len(self._graph.input_specs))
-        mode = (training, workspace_limit, get_num_threads())
+        frozen = self._frozen()
+        mode = (training, workspace_limit, get_num_threads(), frozen)
 
         def make() -> Plan:
             return make_plan(
                 self._graph,
                 self._schedule(self._graph.outputs, training=training),
                 self._slots,
-                self._frozen(),
+                frozen,
                 batch_size,
                 training=training,
                 workspace_limit=workspace_limit,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
+from fastconv.concurrency import computed_once
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 from fastconv.models.program import Allowance, Program, Stage, whole
 from fastconv.models.schedule import Operation, Schedule
@@ -174,7 +174,7 @@ class Prices:
             for at, (op, cost) in enumerate(zip(self.operations, costs, strict=True))
         ]
 
-    @cached_property
+    @computed_once
     def packing_names(self) -> frozenset[str]:
         """The layers that have packed weights."""
         return frozenset(
@@ -198,7 +198,7 @@ class Prices:
             for part in self.one_row[stage.begin : stage.end]
         ]
 
-    @cached_property
+    @computed_once
     def one_row(self) -> list[int]:
         """The bytes of a row alive while each operation runs, without those of `input_bytes`."""
         return [nbytes - sum(self.input_bytes) for nbytes in self.tally(1).inference()]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastconv import registry
+from fastconv.concurrency import computed_once
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Graph, Step
 
@@ -55,13 +55,13 @@ class Operation:
     number: int
     in_place: bool = False
 
-    @cached_property
+    @computed_once
     def output(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Shape without the batch and dtype of the output."""
         spec = self.steps[-1].spec
         return spec.shape, spec.numpy_dtype
 
-    @cached_property
+    @computed_once
     def kind(self) -> str | None:
         """The registered name of the layer."""
         return registry.layers.name_of(type(self.layer))
@@ -81,7 +81,7 @@ class Schedule:
     values: int
     outputs: tuple[int, ...]
 
-    @cached_property
+    @computed_once
     def crossings(self) -> tuple[tuple[int, ...], ...]:
         """For each operation what is made before it and read by it or later, or handed out."""
         last = {source: at for at, op in enumerate(self.operations) for source in op.sources}

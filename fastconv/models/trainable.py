@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,12 @@ class TrainableNetwork(Network):
         self._prepare()
         self.gradients = {}  # the last step's would only add to the peak
         steps = self._schedule(self._graph.outputs, training=True)
-        with memory.recycling() if program is None else memory.frugal():
-            outputs, losses, found = execute.differentiate(
-                steps, list(xs), dloss, training=True, rng_key=(self.seed, step), program=program
-            )
+        run = partial(execute.differentiate, training=True, rng_key=(self.seed, step))
+        if program is None:
+            outputs, losses, found = memory.recycling(run, steps, list(xs), dloss)
+        else:
+            run = partial(run, program=program)
+            outputs, losses, found = memory.frugal(run, steps, list(xs), dloss)
         self.gradients = found.params
         # A network that ends in Flatten or Dropout may return memory of the caller.
         lent = [any(np.may_share_memory(y, x) for x in xs) for y in outputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from networks import as_tuple, book, branches, random_like, small
 import fastconv
 from fastconv import memory
 from fastconv.models import execute
-from fastconv.slab import Loan, Slab
+from fastconv.slab import Slab
 from fastconv.testing import assert_bits_equal
 
 create = fastconv.create_layer
@@ -45,10 +46,8 @@ def test_a_step_has_the_bits_of_its_layers_one_by_one(make, rng):
     merged = net._schedule(net._graph.outputs, training=True)
     found = []
     for schedule in (plain, merged, merged):
-        with memory.recycling():
-            outputs, _, gradients = execute.differentiate(
-                schedule, list(xs), lambda ys: ({}, dys), training=True, rng_key=(1, 2), inputs=True
-            )
+        run = partial(execute.differentiate, training=True, rng_key=(1, 2), inputs=True)
+        outputs, _, gradients = memory.recycling(run, schedule, list(xs), lambda ys: ({}, dys))
         found.append((outputs, gradients))
     for outputs, gradients in found[1:]:
         for one, other in zip(found[0][0], outputs, strict=True):
@@ -97,7 +96,7 @@ def test_a_slab_lends_what_fits_and_joins_what_comes_back(rng):
             del array
         else:
             shape = (int(rng.integers(1, 200)),)
-            array = np.asarray(Loan(slab, shape, np.dtype("int64"), 8 * shape[0]))
+            array = slab.lend(shape, np.dtype("int64"))
             assert array.ctypes.data % 16 == 0
             array[:] = number
             held[number] = array[:]
