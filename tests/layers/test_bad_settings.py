@@ -96,7 +96,7 @@ def test_numpy_s_integers_are_right():
         ("Conv2D", CONV, [(1, 2, 2)], "the padded input must be at .* the window, 3x3, got 2x2"),
         ("Conv2D", CONV | {"kernel_size": (65536, 65536)}, [(1, 8, 8)], "65536x65536.*8x8"),
         ("Conv2D", CONV, [(28, 28)], r"must have shape \(C, H, W\).*\(1, 28, 28\)"),
-        ("Conv2D", CONV, [(28, 28, 1)], r"be \(1, 28, 28\); the channels .*: x.transpose\(0, 3, 1, 2\)"),
+        ("Conv2D", CONV, [(28, 28, 1)], r"\(1, 28, 28\); the channels .*transpose\(0, 3, 1, 2\)"),
         ("Conv2D", CONV | {"groups": 2}, [(3, 8, 8)], r"groups must divide the channels .*= 3"),
         ("Conv2D", CONV, [(10,)], r"must have shape \(C, H, W\) beside the batch, got \(10,\)"),
         ("MaxPool2D", {"pool_size": 9}, [(1, 8, 8)], "window, 9x9, got 8x8"),
