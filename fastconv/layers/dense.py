@@ -46,6 +46,7 @@ class Dense(Layer):
     example_config = {"units": 10}
     example_shapes = ((64,),)
     new_gradients = True
+    gives = "values"
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from fastconv.models.prices import Shared
 from fastconv.models.program import Program
 from fastconv.models.schedule import Schedule, schedule
 from fastconv.models.summary import summarize
+from fastconv.models.words import explained, unknown_attribute
 from fastconv.threads import get_num_threads
 from fastconv.training import loop
 
@@ -69,6 +70,20 @@ class Network:
     name: str | None
     _graph: Graph
     _learns = False
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(type(self), name):  # a property that failed says why
+            return object.__getattribute__(self, name)
+        raise unknown_attribute(self, name)
+
+    @property
+    def trainable(self) -> bool:
+        """Nothing here has this name; the error says what is meant by it."""
+        raise unknown_attribute(self, "trainable")
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        raise unknown_attribute(self, "trainable")
 
     def _settle(self, graph: Graph, name: str | None) -> None:
         self._graph = graph
@@ -200,6 +215,7 @@ class Network:
             found = execute.infer(self._schedule(self._graph.outputs), list(xs), program)
         return found[0] if len(found) == 1 else found
 
+    @explained
     def predict(
         self, x: Any, batch_size: int = 100, *, memory_limit: int | str | None = None
     ) -> Any:
@@ -312,14 +328,15 @@ class Network:
     ) -> Plan:
         results = batch_size if results is None else results
         given = tuple(input_bytes or [0] * len(self._graph.input_specs))
-        mode = (training, workspace_limit, get_num_threads())
+        frozen = self._frozen() if training else frozenset()
+        mode = (training, workspace_limit, get_num_threads(), frozen)
 
         def make() -> Plan:
             return make_plan(
                 self._graph,
                 self._schedule(self._graph.outputs, training=training),
                 self._slots,
-                self._frozen(),
+                frozen,
                 batch_size,
                 training=training,
                 workspace_limit=workspace_limit,
