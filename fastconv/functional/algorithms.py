@@ -8,8 +8,8 @@ from types import ModuleType
 import numpy as np
 
 from .. import costs, kernels, memory, threads
+from ..floating import is_finite
 from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .checks import is_finite
 from .packing import PackedWeight, engine, few_filters, pack_backward, transform
 from .unfolded import unfolded_backward, unfolded_forward
 

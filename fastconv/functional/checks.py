@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ __all__ = [
     "as_numbers",
     "as_output",
     "contiguous",
-    "is_finite",
     "of_one_dtype",
     "readable",
 ]
@@ -145,15 +143,6 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     if array.flags.c_contiguous and array.flags.aligned:
         return array
     return memory.copied(array)
-
-
-def is_finite(array: np.ndarray) -> bool:
-    """Whether no element is infinite or NaN, without a mask of them: such a one is in the sum.
-
-    False too where the sum itself overflows.
-    """
-    with np.errstate(all="ignore"):
-        return math.isfinite(array.sum())
 
 
 def as_output(

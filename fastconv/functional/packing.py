@@ -11,6 +11,7 @@ import numpy as np
 from .. import costs, kernels, memory, threads
 from ..arguments import as_choice, as_int, as_padding, as_pair, check_axes
 from ..errors import ShapeError
+from ..floating import is_finite
 from . import checks
 
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
@@ -56,7 +57,7 @@ class PackedWeight:
         if keep and not planes:
             self._data = pack(plain, groups, self._take)
         self.weight = plain if planes or not keep else None
-        self.finite = checks.is_finite(weight) if keep else None
+        self.finite = is_finite(weight) if keep else None
 
     @property
     def data(self) -> np.ndarray:
@@ -102,7 +103,7 @@ class PackedWeight:
     def is_finite(self) -> bool:
         """Whether no weight is infinite or NaN."""
         if self.finite is None and self.weight is not None:
-            self.finite = checks.is_finite(self.weight)
+            self.finite = is_finite(self.weight)
         return bool(self.finite)
 
     def __reduce__(self):

@@ -24,6 +24,8 @@ class Add(Merge):
     (16, 8, 8)
     """
 
+    gives = "values"
+
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec that all inputs have."""
         return self.all_equal(specs)

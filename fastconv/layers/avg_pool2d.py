@@ -45,6 +45,7 @@ class AvgPool2D(Layer):
     example_config = {"pool_size": 2}
     example_shapes = ((16, 28, 28),)
     new_gradients = True
+    gives = "input"
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from fastconv.errors import (
     ConfigError,
     FastconvError,
     ShapeError,
+    UnknownAttributeError,
     nearest,
     shorten,
 )
@@ -69,7 +70,8 @@ class Layer:
     # What the numbers of the output are, which `compile` holds against the loss: "values", any
     # numbers; "probabilities", shares that axis 1 divides among classes; "chances", each from 0
     # to 1; "bounded", each from -1 to 1; "input", what those of the only input are; "elements",
-    # the numbers of the only input, some of them or in other places. None: nothing is known.
+    # the numbers of the only input, some of them or in other places. None: nothing is known; so
+    # it is of a subclass that does not say it anew.
     gives: str | None = None
 
     # Whether inputs of any scale, such as pixels from 0 to 255, are brought to a usual one here.
@@ -90,6 +92,8 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = recording(cls.__init__)  # type: ignore[method-assign]
+        if "gives" not in cls.__dict__:
+            cls.gives = None
         if "costs" in cls.__dict__:
             cls.costs = taking_limit(cls.costs)  # type: ignore[method-assign]
 
@@ -100,6 +104,14 @@ class Layer:
             error = unrecorded(cls, cls.__name__)
             raise error or AttributeError(f"{cls.__name__}: {name} is set by the base class")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Keras freezes so; here it would be an attribute that nobody reads
+        if name == "trainable" and name not in vars(self).get("_config", {}):
+            owner = vars(self).get("name") or type(self).__name__
+            remedy = f"net.freeze({owner!r}) keeps a layer as it is, net.unfreeze lets it learn"
+            raise UnknownAttributeError(owner, name, "is no attribute", remedy=remedy)
+        object.__setattr__(self, name, value)
 
     # Configuration
 

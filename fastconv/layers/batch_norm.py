@@ -54,10 +54,8 @@ class BatchNorm(Layer):
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         self.momentum = as_real("BatchNorm", "momentum", momentum, "at least 0, below 1", 0.0, 1.0)
-        self.epsilon = as_real(
-            "BatchNorm", "epsilon", epsilon, "above 0 and below 1",
-            float(np.finfo(np.float32).tiny), 1.0,
-        )  # fmt: skip
+        least = float(np.finfo(np.float32).tiny)
+        self.epsilon = as_real("BatchNorm", "epsilon", epsilon, "above 0 and below 1", least, 1.0)
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec of the input."""

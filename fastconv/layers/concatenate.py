@@ -32,6 +32,7 @@ class Concatenate(Merge):
     """
 
     example_shapes = ((16, 8, 8), (32, 8, 8))
+    gives = "values"
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = as_int("Concatenate", "axis", axis, 1)

@@ -67,6 +67,7 @@ class Conv2D(Layer):
     example_config = {"filters": 32, "kernel_size": 3, "padding": 1}
     example_shapes = ((16, 28, 28),)
     new_gradients = True
+    gives = "values"
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class Dense(Layer):
     example_config = {"units": 10}
     example_shapes = ((64,),)
     new_gradients = True
+    gives = "values"
 
     def __init__(
         self,

@@ -37,11 +37,11 @@ class Dropout(Layer):
     example_config = {"rate": 0.5}
     example_shapes = ((100,),)
     new_gradients = True
+    gives = "input"
 
     def __init__(self, rate: float) -> None:
-        # what float32 rounds to 1 would leave nothing
-        below = 1.0 - 2.0**-25
-        self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, below)
+        # in float32, as the random numbers are; a rate of 1 would leave nothing
+        self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, 1 - 2**-25)
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec of the input."""

@@ -31,6 +31,7 @@ class Flatten(Layer):
 
     example_shapes = ((16, 4, 4),)
     new_gradients = True
+    gives = "elements"
 
     def infer(self, *specs: Spec) -> Spec:
         """Return (C H W,) for (C, H, W), or any other shape."""

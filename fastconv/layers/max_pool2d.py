@@ -50,6 +50,7 @@ class MaxPool2D(Layer):
     example_config = {"pool_size": 2}
     example_shapes = ((16, 28, 28),)
     new_gradients = True
+    gives = "elements"
     #: "relu" where the layer stands for itself and the ReLU behind it; no setting.
     activation: str | None = None
 

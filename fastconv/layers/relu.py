@@ -23,6 +23,7 @@ class ReLU(Activation):
     """
 
     new_gradients = True
+    gives = "values"
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""

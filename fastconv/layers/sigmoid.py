@@ -22,6 +22,7 @@ class Sigmoid(Activation):
     """
 
     new_gradients = True
+    gives = "chances"
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""

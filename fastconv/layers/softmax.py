@@ -22,6 +22,7 @@ class Softmax(Activation):
     """
 
     new_gradients = True
+    gives = "probabilities"
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""

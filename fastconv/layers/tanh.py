@@ -22,6 +22,7 @@ class Tanh(Activation):
     """
 
     new_gradients = True
+    gives = "bounded"
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""

@@ -9,19 +9,21 @@ import numpy as np
 
 from fastconv import memory
 from fastconv.errors import FastconvError, ShapeError
-from fastconv.layers.base import Layer
+from fastconv.floating import is_finite, quietly
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import assign_all
 from fastconv.models.program import Allowance, Program, Segment, whole
 from fastconv.models.schedule import Operation, Schedule
+from fastconv.training.trainable import Accept
 
-__all__ = ["Gradients", "differentiate", "give_back_packed", "infer"]
+__all__ = ["Gradients", "differentiate", "first_not_finite", "give_back_packed", "infer"]
 
 Array = np.ndarray[Any, Any]
 Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
 _FREELY = Allowance()
 
 
+@quietly
 def infer(
     schedule: Schedule, xs: list[Array], program: Program | None = None
 ) -> tuple[Array, ...]:
@@ -118,6 +120,7 @@ class Gradients(NamedTuple):
     inputs: list[Array | None]
 
 
+@quietly
 def differentiate(
     schedule: Schedule,
     values: list[Any],
@@ -128,6 +131,7 @@ def differentiate(
     inputs: bool = False,
     params: bool = True,
     program: Program | None = None,
+    accept: Accept | None = None,
 ) -> tuple[tuple[Array, ...], dict[str, float], Gradients]:
     """Run forward, ask for the gradients of the outputs, and run backward.
 
@@ -149,6 +153,9 @@ def differentiate(
     program : Program, optional
         What each operation may take, and what is computed again; without one as much as it
         likes, and nothing.
+    accept : callable, optional
+        Is given the gradients and the new statistics, by ``layer/parameter``; where it raises,
+        the statistics stay as they are.
     """
     run = _Run(schedule, program, training, rng_key, inputs, params)
     results = run.forward(values)
@@ -160,16 +167,63 @@ def differentiate(
         sums.add(number, dy)
     del dys, dy
     by_param = run.backward(sums)
+    if accept is not None:
+        accept(by_param, {f"{op.name}/{name}": value for op, new_state in run.statistics
+                          for name, value in new_state.items()})  # fmt: skip
     if run.statistics:
         assign_all(
             [
-                (layer.states[name], layer.states[name].checked(value, type(layer).__name__))
-                for layer, new_state in run.statistics
+                (op.layer.states[name], op.layer.states[name].checked(value, type(op.layer).__name__))
+                for op, new_state in run.statistics
                 for name, value in new_state.items()
             ]
         )
     dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]
     return results, losses, Gradients(by_param, dxs)
+
+
+class _Seen(Exception):
+    """Ends a pass at what is not finite; holds its name and value."""
+
+
+@quietly
+def first_not_finite(
+    schedule: Schedule,
+    values: list[Any],
+    *,
+    rng_key: tuple[int, int],
+    program: Program | None = None,
+) -> tuple[str, float] | None:
+    """Return the first weight or output that is not finite in the forward pass of training.
+
+    Parameters
+    ----------
+    schedule, values, rng_key, program
+        As `differentiate` has them.
+
+    Returns
+    -------
+    (str, float) or None
+        Such as ``("the output of conv2d_1", inf)``.
+    """
+
+    def look(name: str, array: Array) -> None:
+        if not is_finite(array):
+            raise _Seen(name, float(array[~np.isfinite(array)].flat[0]))
+
+    def watch(op: Operation, y: Array) -> None:
+        for group in (op.layer.parameters, op.layer.states):
+            for key, parameter in group.items():
+                look(f"{op.name}/{key}", parameter.value)
+        look(f"the output of {op.steps[0].id}", y)
+
+    run = _Run(schedule, program, True, rng_key, inputs=False, params=False)
+    try:
+        run.forward(values, watch)
+    except _Seen as found:
+        name, value = found.args
+        return name, value
+    return None
 
 
 class _Run:
@@ -191,10 +245,15 @@ class _Run:
         self.allowances = None if program is None else program.allowances
         self.contexts: list[Context | None] = [None] * len(schedule.operations)
         self.checkpoints: dict[Segment, dict[int, Array]] = {}
-        self.statistics: list[tuple[Layer, dict[str, Array]]] = []
+        self.statistics: list[tuple[Operation, dict[str, Array]]] = []
 
-    def forward(self, values: list[Any]) -> tuple[Array, ...]:
-        """Return the outputs; keep contexts, or what a segment is computed again from."""
+    def forward(
+        self, values: list[Any], watch: Callable[[Operation, Array], None] | None = None
+    ) -> tuple[Array, ...]:
+        """Return the outputs; keep contexts, or what a segment is computed again from.
+
+        `watch` is called with every operation and its output.
+        """
         values.extend([None] * (self.schedule.values - len(values)))
         for segment in self.segments:
             if segment.recomputed:
@@ -202,8 +261,10 @@ class _Run:
             for at in range(segment.begin, segment.end):
                 op = self.schedule.operations[at]
                 ctx = self._run(at, values)
+                if watch is not None:
+                    watch(op, values[op.target])
                 if ctx.new_state and ctx.training:
-                    self.statistics.append((op.layer, ctx.new_state))
+                    self.statistics.append((op, ctx.new_state))
                 if self.needs[op.target] and not segment.recomputed:
                     self.contexts[at] = ctx
                 del ctx

@@ -20,6 +20,7 @@ from fastconv.models.prices import Shared
 from fastconv.models.program import Program
 from fastconv.models.schedule import Schedule, schedule
 from fastconv.models.summary import summarize
+from fastconv.models.words import explained, unknown_attribute
 from fastconv.threads import get_num_threads
 from fastconv.training import loop
 
@@ -71,6 +72,20 @@ class Network:
     name: str | None
     _graph: Graph
     _learns = False
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(type(self), name):  # a property that failed says why
+            return object.__getattribute__(self, name)
+        raise unknown_attribute(self, name)
+
+    @property
+    def trainable(self) -> bool:
+        """Nothing here has this name; the error says what is meant by it."""
+        raise unknown_attribute(self, "trainable")
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        raise unknown_attribute(self, "trainable")
 
     def _settle(self, graph: Graph, name: str | None) -> None:
         self._graph = graph
@@ -202,6 +217,7 @@ class Network:
         found = memory.frugal(execute.infer, steps, list(xs), program)
         return found[0] if len(found) == 1 else found
 
+    @explained
     def predict(
         self, x: Any, batch_size: int = 100, *, memory_limit: int | str | None = None
     ) -> Any:
@@ -314,7 +330,7 @@ class Network:
     ) -> Plan:
         results = batch_size if results is None else results
         given = tuple(input_bytes or [0] * len(self._graph.input_specs))
-        frozen = self._frozen()
+        frozen = self._frozen() if training else frozenset()
         mode = (training, workspace_limit, get_num_threads(), frozen)
 
         def make() -> Plan:

@@ -14,12 +14,14 @@ from fastconv.errors import ArgumentTypeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
-from fastconv.models import execute, inputs
+from fastconv.models import execute, inputs, learning
 from fastconv.models.network import Network
 from fastconv.models.program import Program
+from fastconv.models.words import explained
 from fastconv.training import loop
 from fastconv.training.callbacks import History
 from fastconv.training.compiled import Compiled
+from fastconv.training.trainable import Accept, Answer
 
 __all__ = ["TrainableNetwork"]
 
@@ -35,10 +37,13 @@ class TrainableNetwork(Network):
         Optimizer, loss and metrics, once `compile` has chosen them.
     gradients : mapping of str to ndarray
         By ``layer/parameter``, of the last step.
+    history : History or None
+        That of the last `fit`, however it ended.
     """
 
     compiled: Compiled | None
     gradients: Mapping[str, Array]
+    history: History | None = None
     seed: int
     _learns = True
 
@@ -48,6 +53,8 @@ class TrainableNetwork(Network):
         dloss: Callable[..., Any],
         step: int,
         program: Program | None = None,
+        *,
+        accept: Accept | None = None,
     ) -> tuple[tuple[Array, ...], dict[str, float]]:
         """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
 
@@ -61,6 +68,9 @@ class TrainableNetwork(Network):
             With the seed and the node's place it keys what is random.
         program : Program, optional
             How to keep within a limit.
+        accept : callable, optional
+            Is given the gradients and the new statistics, by ``layer/parameter``, before they
+            are taken over; what it raises leaves the network as it was.
 
         Returns
         -------
@@ -70,7 +80,9 @@ class TrainableNetwork(Network):
         self._prepare()
         self.gradients = {}  # the last step's would only add to the peak
         steps = self._schedule(self._graph.outputs, training=True)
-        run = partial(execute.differentiate, training=True, rng_key=(self.seed, step))
+        run = partial(
+            execute.differentiate, training=True, rng_key=(self.seed, step), accept=accept
+        )
         if program is None:
             outputs, losses, found = memory.recycling(run, steps, list(xs), dloss)
         else:
@@ -81,6 +93,28 @@ class TrainableNetwork(Network):
         lent = [any(np.may_share_memory(y, x) for x in xs) for y in outputs]
         own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
         return tuple(own), losses
+
+    def first_not_finite(
+        self, xs: Sequence[Array], step: int, program: Program | None = None
+    ) -> tuple[str, float] | None:
+        """Return the first weight or output of a layer that is not finite in a step, if any.
+
+        Parameters
+        ----------
+        xs, step, program
+            As of `forward_backward`.
+
+        Returns
+        -------
+        (str, float) or None
+            Such as ``("the output of conv2d_1", inf)``.
+        """
+        self._prepare()
+        steps = self._schedule(self._graph.outputs, training=True)
+        with memory.frugal():
+            return execute.first_not_finite(
+                steps, list(xs), rng_key=(self.seed, step), program=program
+            )
 
     def input_gradient(self, x: Any, dy: Any) -> Any:
         """Return the gradient of ``sum(dy * net(x))`` with respect to `x`, as in inference.
@@ -143,10 +177,23 @@ class TrainableNetwork(Network):
         steps = self._graph.steps
         return [steps[o - first].layer if o >= first else None for o in self._graph.outputs]
 
+    def output_answers(self) -> list[Answer]:
+        """Return for each output what its numbers are, and the layer that makes them so."""
+        return [learning.answer(self._graph, output) for output in self._graph.outputs]
+
+    def normalized_inputs(self) -> list[bool]:
+        """Return for each input whether the network brings any scale of it to a usual one."""
+        return learning.normalized_inputs(self._graph)
+
+    def least_rows(self) -> tuple[int, str]:
+        """Return the fewest rows of a batch that training learns from, and which layer says so."""
+        return learning.least_rows(self._graph)
+
     def output_specs(self) -> list[Spec]:
         """Return shape without the batch, and dtype, of each output."""
         return [self._graph.specs[output] for output in self._graph.outputs]
 
+    @explained
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = ()) -> None:
         """Choose how the network learns.
 
@@ -154,16 +201,18 @@ class TrainableNetwork(Network):
         ----------
         optimizer : str, (str, dict) or Optimizer
             ``adagrad``, ``adam``, ``momentum``, ``nesterov``, ``rmsprop`` or ``sgd``, with settings
-            such as ``("adam", {"learning_rate": 0.01})``.
+            such as ``("adam", {"learning_rate": 0.01})``. An object serves this network alone, and
+            starts anew.
         loss : str, (str, dict) or Loss
             ``softmax_cross_entropy`` takes logits, ``cross_entropy`` probabilities,
             ``mean_squared_error`` any values. With several outputs a list of one for each.
         metrics : str, or sequence of str, (str, dict) or callable
             ``accuracy``, ``mean_absolute_error``, or any function of (outputs, targets) that
-            gives one figure per answer.
+            gives one figure per answer. Of equal names the later ones are numbered.
         """
         loop.compile(self, optimizer, loss, metrics)
 
+    @explained
     def fit(
         self,
         x: Any,
@@ -176,6 +225,7 @@ class TrainableNetwork(Network):
         seed: int = 0,
         verbose: int = 1,
         callbacks: Iterable[Any] | None = (),
+        stop_on_nan: bool = True,
         memory_limit: int | str | None = None,
     ) -> History:
         """Train on arrays; see `fastconv.training.loop.fit`.
@@ -185,13 +235,18 @@ class TrainableNetwork(Network):
         x : array-like (N, ...), or a tuple of them
         y : array-like (N, ...), or a tuple of them
         batch_size, epochs : int
+            A last batch of fewer rows than a layer learns from joins the one before.
         validation_data : (x, y), optional
             Measured after each epoch.
         shuffle : bool
             Whether rows come in another order each epoch, which `seed` decides.
         verbose : {0, 1, 2}
             Silent, a progress bar, or a line an epoch.
-        callbacks : sequence of Callback, name or (name, dict); or one name
+        callbacks : sequence of Callback, name, (name, dict) or function; or one
+            A function gets ``(run, epoch, figures)`` at the end of each epoch.
+        stop_on_nan : bool
+            Whether loss, gradients and statistics that are not finite raise TrainingError,
+            before they reach a weight.
         memory_limit : int or str, optional
             Bytes, or such as ``"20 MB"``, that activations, gradients, workspace, packed
             weights and the gathered batch keep within; where needed, activations are computed
@@ -201,7 +256,8 @@ class TrainableNetwork(Network):
         Returns
         -------
         History
-            ``.history`` has a list an epoch long for each figure.
+            ``.history`` has a list an epoch long for each figure. The network's own `history`
+            holds it too, also after an error or Ctrl-C.
         """
         if isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
             validation_data = (self._parts(validation_data[0]), validation_data[1])
@@ -216,22 +272,34 @@ class TrainableNetwork(Network):
             seed=seed,
             verbose=verbose,
             callbacks=callbacks,
+            stop_on_nan=stop_on_nan,
             memory_limit=memory_limit,
         )
 
+    @explained
     def train_on_batch(
-        self, x: Any, y: Any, *, memory_limit: int | str | None = None
+        self,
+        x: Any,
+        y: Any,
+        *,
+        stop_on_nan: bool = True,
+        memory_limit: int | str | None = None,
     ) -> dict[str, float]:
         """Take one step of the optimizer; return loss and metrics of the batch before it.
 
         Parameters
         ----------
         x, y : array-like (N, ...), or a tuple of them
+        stop_on_nan : bool
+            Whether what is not finite raises TrainingError before the step; see `fit`.
         memory_limit : int or str, optional
             Bytes that the step keeps within; see `fit`.
         """
-        return loop.train_on_batch(self, self._parts(x), y, memory_limit=memory_limit)
+        return loop.train_on_batch(
+            self, self._parts(x), y, stop_on_nan=stop_on_nan, memory_limit=memory_limit
+        )
 
+    @explained
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 100, memory_limit: int | str | None = None
     ) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Training: losses, metrics, optimizers, callbacks, and the loop that drives a model."""
 
 from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
-from fastconv.training.compiled import Compiled, Trainable
+from fastconv.training.compiled import Compiled
 from fastconv.training.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from fastconv.training.metrics import Accuracy, MeanAbsoluteError
 from fastconv.training.optimizers import (
@@ -13,11 +13,13 @@ from fastconv.training.optimizers import (
     Optimizer,
     RMSProp,
 )
+from fastconv.training.trainable import Answer, Trainable
 
 __all__ = [
     "Accuracy",
     "AdaGrad",
     "Adam",
+    "Answer",
     "Callback",
     "Compiled",
     "CrossEntropy",

@@ -28,6 +28,8 @@ class Run:
 class Callback:
     """Base class; override what is needed. Epochs and batches count from 0.
 
+    Callbacks run under the caller's own floating-point error state of NumPy.
+
     Examples
     --------
     >>> class Halve(Callback):
@@ -36,7 +38,7 @@ class Callback:
     """
 
     def on_fit_begin(self, run: Run) -> None:
-        """Before the first epoch."""
+        """Before the first epoch; one that fails here has not begun, and is not ended."""
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
         """Before the first batch of an epoch."""
@@ -48,13 +50,16 @@ class Callback:
         """After an epoch; `figures` hold the validation's too, as ``val_…``."""
 
     def on_fit_end(self, run: Run) -> None:
-        """After the last epoch, and when ``fit`` is left by an error or Ctrl-C."""
+        """After the last epoch, and when ``fit`` is left by an error or Ctrl-C.
+
+        All that began are ended, also where another one fails.
+        """
 
 
 @registry.callbacks.register("history")
 @dataclass
 class History(Callback):
-    """The figures of every epoch; ``fit`` returns one.
+    """The figures of every epoch of one ``fit``, which returns it.
 
     Attributes
     ----------
@@ -63,6 +68,9 @@ class History(Callback):
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
+
+    def on_fit_begin(self, run: Run) -> None:
+        self.history = {}  # one that was given to an earlier fit begins anew
 
     def on_epoch_end(self, run: Run, epoch: int, figures: Figures) -> None:
         for name, figure in figures.items():

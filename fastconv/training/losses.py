@@ -12,8 +12,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from fastconv import functional, registry
-from fastconv.arguments import as_plain_array
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.errors import ArgumentError
+from fastconv.floating import quietly
+from fastconv.training.labels import (
+    are_labels,
+    as_outputs,
+    check_classes,
+    check_values,
+    class_targets,
+)
 
 __all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy", "class_targets"]
 
@@ -23,7 +30,8 @@ Array = np.ndarray[Any, Any]
 class Loss(ABC):
     """A loss: call it for the figure, or ask for the figure and its gradient at once.
 
-    `takes` says what the outputs must be; ``compile`` holds it against the last layer.
+    `takes` says what the outputs must be; ``compile`` holds it against the layer that makes them.
+    In ``fit`` a loss runs, as layers do, with NumPy's floating-point errors ignored.
     """
 
     name: ClassVar[str]
@@ -32,6 +40,9 @@ class Loss(ABC):
     def __call__(self, outputs: Array, targets: Array) -> float:
         """Return the mean loss."""
         return self.value_and_gradient(outputs, targets)[0]
+
+    def check_outputs(self, shape: tuple[int, ...]) -> None:  # noqa: B027
+        """Raise if outputs of `shape`, without the batch, cannot be learned; called by compile."""
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:  # noqa: B027
         """Raise if `targets` cannot be those of outputs of `shape`; called before training.
@@ -45,80 +56,6 @@ class Loss(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
-
-
-def plain(operation: str, targets: Any) -> Array:
-    """Return `targets` as an array; one with a mask, which would be lost, is refused."""
-    return as_plain_array(operation, "targets", targets, None)
-
-
-def are_labels(operation: str, shape: tuple[int, ...], targets: Array) -> bool:
-    """Check class targets against outputs of `shape`; return whether they are labels.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (N, K, ...) of the outputs.
-    targets : ndarray
-        As `class_targets` takes them.
-
-    Raises
-    ------
-    ShapeError, ArgumentTypeError, ArgumentError
-        As `class_targets`.
-    """
-    if len(shape) < 2:
-        raise ShapeError(f"{operation}: outputs must be (N, K, ...), got {shape}")
-    if targets.shape == shape:
-        if targets.dtype.kind not in "fiub":
-            raise ArgumentTypeError(
-                f"{operation}: targets must be numbers, got dtype {targets.dtype}"
-            )
-        return False
-    expected = shape[:1] + shape[2:]
-    if targets.shape != expected:
-        raise ShapeError(
-            f"{operation}: targets must be labels of shape {expected} or shares of shape "
-            f"{shape}, got {targets.shape}"
-        )
-    if targets.dtype.kind not in "iu":
-        raise ArgumentTypeError(
-            f"{operation}: labels must be integers, got dtype {targets.dtype}; "
-            "cast with y.astype(int)"
-        )
-    classes = shape[1]
-    if targets.size and not (0 <= targets.min() and targets.max() < classes):
-        wrong = targets.min() if targets.min() < 0 else targets.max()
-        raise ArgumentError(
-            f"{operation}: labels must be 0 to {classes - 1} for {classes} outputs, got {wrong}"
-        )
-    return True
-
-
-def class_targets(operation: str, outputs: Array, targets: Array) -> tuple[Array, bool]:
-    """Check class targets against `outputs`; say whether they are labels.
-
-    Parameters
-    ----------
-    outputs : ndarray (N, K, ...)
-    targets : ndarray
-        Integer labels (N, ...) in 0 to K - 1, or one row of K shares per answer, of the
-        shape of `outputs` (one-hot, or any distribution).
-
-    Returns
-    -------
-    targets : ndarray
-        Labels as intp, or shares in the dtype of `outputs`.
-    labels : bool
-
-    Raises
-    ------
-    ShapeError, ArgumentTypeError, ArgumentError
-        Another shape; labels that are no integers; a label outside 0 to K - 1; a masked array.
-    """
-    targets = plain(operation, targets)
-    labels = are_labels(operation, outputs.shape, targets)
-    return targets.astype(np.intp if labels else outputs.dtype, copy=False), labels
 
 
 def _answers(outputs: Array) -> int:
@@ -154,12 +91,18 @@ class SoftmaxCrossEntropy(Loss):
     name = "softmax_cross_entropy"
     takes = "logits"
 
+    def check_outputs(self, shape: tuple[int, ...]) -> None:
+        """Raise unless outputs of `shape` are of several classes; see `Loss`."""
+        check_classes(self.name, shape)
+
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        are_labels(self.name, shape, plain(self.name, targets))
+        are_labels(self.name, shape, targets)
 
+    @quietly
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient; see `Loss`."""
+        outputs = as_outputs(self.name, outputs)
         targets, labels = class_targets(self.name, outputs, targets)
         answers = _answers(outputs)
         logs = functional.log_softmax(outputs, axis=1)
@@ -200,18 +143,25 @@ class CrossEntropy(Loss):
     name = "cross_entropy"
     takes = "probabilities"
 
+    def check_outputs(self, shape: tuple[int, ...]) -> None:
+        """Raise unless outputs of `shape` are of several classes; see `Loss`."""
+        check_classes(self.name, shape)
+
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        are_labels(self.name, shape, plain(self.name, targets))
+        are_labels(self.name, shape, targets)
 
+    @quietly
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient; see `Loss`."""
+        outputs = as_outputs(self.name, outputs)
         targets, labels = class_targets(self.name, outputs, targets)
         if outputs.size and outputs.min() < 0:
             raise ArgumentError(
-                f"{self.name}: probabilities must not be negative, got {outputs.min():.6g}; "
-                'for logits take loss="softmax_cross_entropy"'
-            )
+                self.name, "probabilities", "must not be negative", float(outputs.min()),
+                'for logits take loss="softmax_cross_entropy"',
+                shown=f"{outputs.min():.6g}",
+            )  # fmt: skip
         answers = _answers(outputs)
         floor = np.finfo(outputs.dtype).tiny
         if labels:
@@ -247,21 +197,13 @@ class MeanSquaredError(Loss):
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        targets = plain(self.name, targets)
-        if targets.shape != shape:
-            raise ShapeError(
-                f"{self.name}: targets must have the shape of the outputs, {shape}, "
-                f"got {targets.shape}; labels must be made one-hot first"
-            )
-        if targets.dtype.kind not in "fiub":
-            raise ArgumentTypeError(
-                f"{self.name}: targets must be numbers, got dtype {targets.dtype}"
-            )
+        check_values(self.name, shape, targets)
 
+    @quietly
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
         """Return the mean loss and its gradient; see `Loss`."""
-        self.check_targets(outputs.shape, targets)
-        targets = np.asarray(targets)
+        outputs = as_outputs(self.name, outputs)
+        targets = check_values(self.name, outputs.shape, targets)
         gradient = outputs - targets.astype(outputs.dtype, copy=False)
         elements = max(1, gradient.size)
         total = np.square(gradient, dtype=np.float64).sum()

@@ -1,7 +1,10 @@
 """Metrics: a callable that gives one figure per answer; the loop averages them exactly.
 
 Because the loop adds figures and counts, a last batch that is not full weighs what it should.
-Any function ``f(outputs, targets) -> ndarray`` with one figure per answer is a metric.
+Any function ``f(outputs, targets) -> ndarray`` with one figure per answer is a metric; it runs
+under the caller's own floating-point error state of NumPy. A metric may have a `name`, and
+``check_outputs(shape)``, which `compile` asks whether it can measure outputs of that shape,
+without the batch.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
-from fastconv.errors import ShapeError
-from fastconv.training.losses import class_targets, plain
+from fastconv.floating import quietly
+from fastconv.training.labels import as_outputs, check_classes, check_values, class_targets
 
 __all__ = ["Accuracy", "MeanAbsoluteError"]
 
@@ -23,6 +26,8 @@ Array = np.ndarray[Any, Any]
 class Accuracy:
     """Whether the largest output is at the right class (the first of equal ones counts).
 
+    An answer with a NaN among its outputs is never right.
+
     Examples
     --------
     >>> import numpy as np
@@ -32,15 +37,17 @@ class Accuracy:
 
     name = "accuracy"
 
+    def check_outputs(self, shape: tuple[int, ...]) -> None:
+        """Raise unless outputs of `shape`, without the batch, are of several classes."""
+        check_classes(self.name, shape)
+
+    @quietly
     def __call__(self, outputs: Array, targets: Array) -> Array:
         """Return bool (N, ...) for outputs (N, K, ...) and labels (N, ...) or shares."""
-        if outputs.ndim < 2 or outputs.shape[1] < 2:
-            raise ShapeError(
-                f"{self.name}: outputs must have at least 2 classes on axis 1, "
-                f"got shape {outputs.shape}"
-            )
+        outputs = as_outputs(self.name, outputs)
         targets, labels = class_targets(self.name, outputs, targets)
         right: Array = outputs.argmax(axis=1) == (targets if labels else targets.argmax(axis=1))
+        right &= ~np.isnan(outputs.max(axis=1))  # the largest is NaN where any is
         return right
 
     def __repr__(self) -> str:
@@ -60,14 +67,11 @@ class MeanAbsoluteError:
 
     name = "mean_absolute_error"
 
+    @quietly
     def __call__(self, outputs: Array, targets: Array) -> Array:
         """Return ndarray of the shape of `outputs`; `targets` must have that shape too."""
-        targets = plain(self.name, targets)
-        if targets.shape != outputs.shape:
-            raise ShapeError(
-                f"{self.name}: targets must have the shape of the outputs, {outputs.shape}, "
-                f"got {targets.shape}"
-            )
+        outputs = as_outputs(self.name, outputs)
+        targets = check_values(self.name, outputs.shape, targets)
         distance: Array = np.abs(outputs - targets.astype(outputs.dtype, copy=False))
         return distance
 

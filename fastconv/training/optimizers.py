@@ -7,7 +7,9 @@ instruction sets the last bit may differ, for want of fused multiply-adds in som
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -15,8 +17,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import registry
-from fastconv.arguments import as_real
-from fastconv.errors import ArgumentError, ShapeError
+from fastconv.arguments import as_real, check_rounding
+from fastconv.errors import ArgumentError, ShapeError, UnknownAttributeError, shorten
+from fastconv.floating import quietly
 from fastconv.functional import updates
 from fastconv.layers.parameter import Parameter, exclusively
 
@@ -36,11 +39,14 @@ def _fraction(operation: str, parameter: str, value: object) -> float:
 class Optimizer(ABC):
     """Base of the optimizers: a learning rate, and slots of state beside every parameter.
 
-    The learning rate may be set anew between steps.
+    The learning rate may be set anew between steps. An optimizer belongs to the network that was
+    compiled with it last, as long as there is that network; its copies and pickles to nobody.
     """
 
     name: ClassVar[str]
     slot_names: ClassVar[tuple[str, ...]] = ()
+    _owner: weakref.ref[Any] | None = None
+    _dtypes: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float):
         self.learning_rate = learning_rate
@@ -49,12 +55,78 @@ class Optimizer(ABC):
 
     @property
     def learning_rate(self) -> float:
-        """The step size, positive and finite."""
+        """The step size, finite and at least 0."""
         return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self._learning_rate = _positive(self.name, "learning_rate", value)
+        rule = "at least 0 and finite"
+        rate = as_real(self.name, "learning_rate", value, rule, 0.0, math.inf)
+        if rate > 1:  # one that a schedule lets fade to 0 is right
+            for dtype in self._dtypes:
+                check_rounding(self.name, "learning_rate", rate, dtype)
+        self._learning_rate = rate
+
+    @property
+    def lr(self) -> float:
+        """No name of anything here; the error says what is."""
+        raise UnknownAttributeError(self.name, "lr", "is called learning_rate")
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        raise UnknownAttributeError(self.name, "lr", "is called learning_rate")
+
+    def check(self, *dtypes: str) -> None:
+        """Raise ArgumentError if a setting is 0 or infinite in one of `dtypes`, and is not so."""
+        for dtype in dtypes:
+            for key, value in vars(self).items():
+                if isinstance(value, float) and math.isfinite(value):
+                    check_rounding(self.name, key.lstrip("_"), value, dtype)
+
+    def start(self, owner: Any, dtypes: Iterable[str] = (), instead_of: Any = None) -> None:
+        """Begin anew, as that of `owner`; `compile` does so.
+
+        Parameters
+        ----------
+        owner : object
+            What it belongs to until that is gone.
+        dtypes : iterable of str
+            What `owner` computes in.
+        instead_of : object, optional
+            What it may belong to before.
+
+        Raises
+        ------
+        ArgumentError
+            If it belongs to something else, whose state would be lost.
+        """
+        if self._belongs_elsewhere(owner, instead_of):
+            gc.collect()  # a network that nobody has, but its own parts, is none
+        if self._belongs_elsewhere(owner, instead_of):
+            raise ArgumentError(
+                "compile", "optimizer", "must not belong to another network", type(self).__name__,
+                "give each network its own: copy.deepcopy(optimizer), or a name with settings",
+                shown=shorten(self),
+            )  # fmt: skip
+        self._owner = weakref.ref(owner)
+        self._dtypes = tuple(dtypes)
+        self.reset()
+
+    def belong(self, owner: Any) -> None:
+        """Belong to `owner` from now on, with all state, unless it belongs to something."""
+        if self._owner is None or self._owner() is None:
+            self._owner = weakref.ref(owner)
+
+    def _belongs_elsewhere(self, *known: Any) -> bool:
+        owner = None if self._owner is None else self._owner()
+        return owner is not None and all(owner is not one for one in known)
+
+    def reset(self) -> None:
+        """Forget all state; settings stay, the learning rate too."""
+        vars(self).update(_steps={}, _slots={})  # in one step, as an interrupt may come
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_owner"}
 
     @abstractmethod
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
@@ -64,6 +136,7 @@ class Optimizer(ABC):
         not to be written to.
         """
 
+    @quietly
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
         """Take one step: every parameter changes in place by the gradient of its key.
 
@@ -81,9 +154,10 @@ class Optimizer(ABC):
             for array in (gradient, *slots):
                 if array.shape != parameter.shape:
                     raise ShapeError(
-                        f"{self.name}: state and gradient of {key!r} must have shape "
-                        f"{parameter.shape}, got {array.shape}; a model needs its own optimizer"
-                    )
+                        self.name, f"state and gradient of {key!r}",
+                        f"must have shape {parameter.shape}", array.shape,
+                        "a model needs its own optimizer",
+                    )  # fmt: skip
             steps.append((key, parameter, gradient, slots))
         exclusively(self._step, steps)
 
@@ -118,6 +192,8 @@ class Optimizer(ABC):
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take over what `state_dict` of the same kind of optimizer returned, by copy.
 
+        To be called after ``compile``, which forgets the state of an optimizer.
+
         Raises
         ------
         ArgumentError
@@ -127,9 +203,9 @@ class Optimizer(ABC):
         wanted = {f"{slot}/{key}" for key in keys for slot in ("steps", *self.slot_names)}
         if wrong := sorted(wanted.symmetric_difference(state)):
             raise ArgumentError(
-                f"{self.name}: state must hold steps and {self.slot_names} of every parameter, "
-                f"got a missing or unknown entry {wrong[0]!r}"
-            )
+                self.name, "state", f"must hold steps and {self.slot_names} of every parameter",
+                wrong[0], shown=f"a missing or unknown entry {wrong[0]!r}",
+            )  # fmt: skip
         steps = {key: int(state[f"steps/{key}"]) for key in keys}
         slots = {
             key: tuple(np.array(state[f"{slot}/{key}"], order="C") for slot in self.slot_names)
@@ -262,6 +338,13 @@ class Adam(Optimizer):
         self.beta1 = _fraction(self.name, "beta1", beta1)
         self.beta2 = _fraction(self.name, "beta2", beta2)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
+
+    def check(self, *dtypes: str) -> None:
+        """Raise ArgumentError as that of the base; the first steps take less than `epsilon`."""
+        super().check(*dtypes)
+        for dtype in dtypes:
+            least = self.epsilon * math.sqrt(1.0 - self.beta2)
+            check_rounding(self.name, "epsilon * sqrt(1 - beta2)", least, dtype)
 
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         # rate * mhat / (sqrt(vhat) + epsilon) = rate * a * m / (sqrt(v) + epsilon * b)

@@ -9,6 +9,7 @@ from fastconv import registry
 from fastconv.layers import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
+from fastconv.training import Answer
 
 
 class Linear:
@@ -23,8 +24,9 @@ class Linear:
         self.heads = heads
         kind = registry.layers.get(last) if last else type("Unregistered", (Layer,), {})
         self.last = kind(**kind.example_config, name="dense_1")
-        self.compiled = None
+        self.compiled = self.history = None
         self.gradients = {}
+        self.least = 1
         self.steps = []
         self.batches = []
 
@@ -34,24 +36,39 @@ class Linear:
     def output_layers(self):
         return [self.last] * self.heads
 
+    def output_answers(self):
+        return [Answer(self.last.gives, type(self.last).__name__)] * self.heads
+
+    def least_rows(self):
+        return self.least, "dense_1"
+
+    def normalized_inputs(self):
+        return [False]
+
+    def first_not_finite(self, xs, step, program=None):
+        return None
+
     def output_specs(self):
         return [Spec(self.parameters["dense_1/bias"].shape, "float64")] * self.heads
 
     def cast_inputs(self, x):
         return (np.asarray(x, np.float64),)
 
-    def predict_batch(self, xs):
+    def predict_batch(self, xs, program=None):
         self.batches.append(len(xs[0]))
         weight, bias = (p.value for p in self.parameters.values())
         y = xs[0] @ weight + bias
         return y if self.heads == 1 else (y,) * self.heads
 
-    def forward_backward(self, xs, dloss, step):
+    def forward_backward(self, xs, dloss, step, program=None, *, accept=None):
         y = self.predict_batch(xs)
         outputs = y if isinstance(y, tuple) else (y,)
         losses, gradients = dloss(outputs)
         dy = sum(gradients)
-        self.gradients = {"dense_1/weight": xs[0].T @ dy, "dense_1/bias": dy.sum(axis=0)}
+        gradients = {"dense_1/weight": xs[0].T @ dy, "dense_1/bias": dy.sum(axis=0)}
+        if accept is not None:
+            accept(gradients, {})
+        self.gradients = gradients
         self.steps.append(step)
         return outputs, losses
 

@@ -1,0 +1,188 @@
+"""What is given to train on, as arrays of equally many rows, and its cutting into batches."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+from fastconv.arguments import as_plain_array
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataWarning,
+    FastconvError,
+    ShapeError,
+)
+from fastconv.training.compiled import Compiled
+from fastconv.training.losses import Loss
+from fastconv.training.trainable import Array, Trainable
+
+__all__ = [
+    "as_data", "as_inputs", "as_pair", "as_tuple", "cast", "check_rows", "count_batches", "held",
+    "slices", "warn_of_scale",
+]  # fmt: skip
+
+#: The largest whole number that inputs usually have: beyond, they are pixels or the like.
+USUAL = 32
+#: Rows that are looked at for it.
+LOOKED_AT = 256
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """Return `value` as a tuple, of one if it is none."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def cast(model: Trainable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return the inputs of one batch as the model takes them."""
+    return model.cast_inputs(arrays if len(arrays) > 1 else arrays[0])
+
+
+def as_inputs(operation: str, model: Trainable, x: Any) -> tuple[Array, ...]:
+    """Return the inputs as arrays of equal length, not yet cast; one row tries shape and dtype."""
+    arrays = tuple(_array(operation, "x", part) for part in as_tuple(x))
+    if not arrays or any(a.ndim == 0 for a in arrays):
+        raise ShapeError(operation, "x", "must be a batch (N, ...)", (), shown="shape ()")
+    if len({len(a) for a in arrays}) > 1:
+        counts = [len(a) for a in arrays]
+        raise ShapeError(operation, "inputs", "must have equally many rows", counts)
+    try:
+        cast(model, tuple(a[:1] for a in arrays))
+    except ShapeError:
+        cast(model, arrays)  # fails as well, and speaks of the shape that was given
+        raise
+    return arrays
+
+
+def as_data(
+    operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Return inputs and targets as arrays of equal length; the losses have seen the targets."""
+    inputs = as_inputs(operation, model, x)
+    wanted = len(compiled.losses)
+    if wanted > 1 and not isinstance(y, (tuple, list)):
+        rule = f"must be a tuple of {wanted} arrays"
+        raise ArgumentTypeError(operation, "y", rule, type(y), shown=type(y).__name__)
+    given = tuple(y) if wanted > 1 else (y,)
+    targets = tuple(_array(operation, "y", part) for part in given)
+    if len(targets) != wanted:
+        raise ShapeError(operation, "y", f"must hold {wanted} arrays", len(targets))
+    rows = len(inputs[0])
+    for target in targets:
+        if target.ndim == 0 or len(target) != rows:
+            raise ShapeError(
+                operation, "y", f"must have as many rows as x, {rows}", target.shape,
+                "take y.T" if target.ndim == 2 and target.shape[1] == rows else "",
+                shown=f"shape {target.shape}",
+            )  # fmt: skip
+    if rows == 0:
+        shown = f"shape {inputs[0].shape}"
+        raise ShapeError(operation, "x", "must hold at least one row", inputs[0].shape, shown=shown)
+    for loss, spec, target, part in zip(
+        compiled.losses, model.output_specs(), targets, given, strict=True
+    ):
+        shape = (rows, *spec.shape)
+        try:
+            loss.check_targets(shape, target)  # a wrong last label, before step one
+        except FastconvError as error:
+            raise error if part is target else _said_of(part, loss, shape, error) from None
+    return inputs, targets
+
+
+def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvError) -> Exception:
+    """Return what `loss` says of `given`, the list that targets were made of, else `error`."""
+    try:
+        loss.check_targets(shape, given)
+    except FastconvError as better:
+        return better
+    except Exception:  # losses of others may take arrays alone
+        pass
+    return error
+
+
+def as_pair(validation_data: Any) -> tuple[Any, Any]:
+    """Return `validation_data` as the pair (x, y) that it must be."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+        raise ArgumentTypeError(
+            "fit", "validation_data", "must be a pair (x, y)", type(validation_data),
+            shown=type(validation_data).__name__,
+        )  # fmt: skip
+    return validation_data[0], validation_data[1]
+
+
+def held(x: Any, arrays: tuple[Array, ...]) -> int:
+    """Return the bytes of `arrays` that were made here, of lists."""
+    given = {id(part) for part in as_tuple(x)}
+    return sum(array.nbytes for array in arrays if id(array) not in given)
+
+
+def check_rows(operation: str, parameter: str, model: Trainable, rows: int) -> int:
+    """Return the fewest rows that `model` learns from; raise ArgumentError unless `rows` are."""
+    least, layer = model.least_rows()
+    if rows < least:
+        what = "be" if parameter == "batch_size" else "hold"
+        unit = "" if parameter == "batch_size" else " rows"
+        raise ArgumentError(
+            operation, parameter, f"must {what} at least {least}{unit} for {layer} to learn", rows,
+            f"take more rows at a time, or net.freeze({layer!r})",
+        )  # fmt: skip
+    return least
+
+
+def count_batches(rows: int, batch_size: int, least: int) -> tuple[int, int]:
+    """Return how many batches `slices` makes of `rows`, and the rows of the largest."""
+    full, rest = divmod(rows, batch_size)
+    if full and 0 < rest < least:
+        return full, batch_size + rest
+    return full + bool(rest), min(batch_size, rows)
+
+
+def slices(
+    rows: int, batch_size: int, order: Array | None = None, *, begin: int = 0, least: int = 1
+) -> Iterator[Any]:
+    """Indices of one batch after the other: slices, or parts of `order`.
+
+    A last batch of fewer than `least` rows joins the one before.
+    """
+    while begin < rows:
+        end = min(begin + batch_size, rows)
+        if rows - end < least:
+            end = rows
+        part = slice(begin, end)
+        yield part if order is None else order[part]
+        begin = end
+
+
+def warn_of_scale(model: Trainable, inputs: Sequence[Array]) -> None:
+    """Warn of whole numbers far from 0, such as pixels to 255, that nothing scales."""
+    for array, normalized in zip(inputs, model.normalized_inputs(), strict=True):
+        if array.dtype.kind not in "iu" or normalized:
+            continue
+        part = array[:LOOKED_AT]
+        largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
+        if largest > USUAL:
+            divisor = 255 if largest <= 255 else largest
+            warnings.warn(
+                f"fit: x should be of numbers about 0 to 1, got integers up to {largest}; networks "
+                f"hardly learn from such: x / {divisor}",
+                DataWarning,
+                stacklevel=_outside(),
+            )
+            return
+
+
+def _outside() -> int:
+    """Return the stacklevel of the first caller that is none of fastconv's own functions."""
+    level = 2
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("fastconv."):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _array(operation: str, name: str, value: Any) -> Array:
+    # of any dtype: the model and the losses say which they take, and what to do with others
+    return as_plain_array(operation, name, value, None, rule="must be an array (N, ...)")

@@ -1,0 +1,155 @@
+"""The callbacks of one ``fit``: made of what was given, begun and ended together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from fastconv import registry
+from fastconv.arguments import as_int
+from fastconv.errors import ArgumentTypeError, shorten
+from fastconv.training.callbacks import Callback, EpochLines, Figures, ProgressBar, Run
+from fastconv.training.choosing import is_pair
+
+__all__ = ["Chain", "as_callbacks", "printer"]
+
+
+class Chain:
+    """A context in which callbacks are called one after the other.
+
+    Only those that began are ended, all of them; the first error is the one raised, and later
+    ones are notes on it. An interrupt, such as Ctrl-C, is never hidden by an error.
+    """
+
+    def __init__(self, callbacks: Iterable[Callback], run: Run) -> None:
+        self._callbacks, self._run = list(callbacks), run
+        self._begun: list[Callback] = []
+
+    def __enter__(self) -> Chain:
+        try:
+            for callback in self._callbacks:
+                callback.on_fit_begin(self._run)
+                self._begun.append(callback)
+        except BaseException as error:
+            first = self._ended(error)
+            if first is None or first is error:
+                raise
+            raise first from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        first = self._ended(error)
+        if first is not None and first is not error:
+            raise first
+
+    def epoch_begin(self, epoch: int) -> None:
+        """Tell all that an epoch begins."""
+        for callback in self._callbacks:
+            callback.on_epoch_begin(self._run, epoch)
+
+    def batch_end(self, batch: int, figures: Figures) -> None:
+        """Tell all that a batch is done."""
+        for callback in self._callbacks:
+            callback.on_batch_end(self._run, batch, figures)
+
+    def epoch_end(self, epoch: int, figures: Figures) -> None:
+        """Tell all that an epoch is done."""
+        for callback in self._callbacks:
+            callback.on_epoch_end(self._run, epoch, figures)
+
+    def _ended(self, first: BaseException | None) -> BaseException | None:
+        """End what began; return what is to be raised: `first`, or the first of their errors."""
+        while self._begun:
+            callback = self._begun.pop(0)
+            try:
+                callback.on_fit_end(self._run)
+            except BaseException as error:  # the others are still to be ended
+                first = _graver(first, error, f"{type(callback).__name__}.on_fit_end")
+        return first
+
+
+def _graver(first: BaseException | None, second: BaseException, place: str) -> BaseException:
+    """Return the error that counts, with a note of the other one."""
+    if first is None or first is second:
+        return second
+    if isinstance(first, Exception) and not isinstance(second, Exception):
+        second.add_note(f"fit had failed before: {_said(first)}")
+        return second
+    first.add_note(f"{place} failed too: {_said(second)}")
+    return first
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # an error of others that cannot say what it is
+        return type(error).__name__
+
+
+class _AtEpochEnd(Callback):
+    """Calls a function of (run, epoch, figures) after every epoch."""
+
+    def __init__(self, function: Callable[[Run, int, Figures], object]) -> None:
+        self._function = function
+
+    def on_epoch_end(self, run: Run, epoch: int, figures: Figures) -> None:
+        self._function(run, epoch, figures)
+
+
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """Return the callbacks that `fit` was given.
+
+    Parameters
+    ----------
+    callbacks : iterable, or one
+        Of Callback, name, (name, dict) or function of (run, epoch, figures); None is none.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If something is none of these.
+    """
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, (str, Callback)) or is_pair(callbacks) or callable(callbacks):
+        callbacks = (callbacks,)
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, Mapping):
+        raise ArgumentTypeError(
+            "fit", "callbacks", "must be a list of names, (name, {...}), instances or functions",
+            callbacks,
+        )  # fmt: skip
+    return [_as_callback(spec) for spec in callbacks]
+
+
+def _as_callback(spec: Any) -> Callback:
+    found = registry.resolve(registry.callbacks, spec, "fit")
+    if isinstance(found, Callback):
+        return found
+    methods = [name for name in vars(Callback) if name.startswith("on_")]
+    if not callable(found) or any(hasattr(found, name) for name in methods):
+        remedy = "derive its class from fastconv.training.Callback"
+        rule = "must be a Callback, its name, or a function of (run, epoch, figures)"
+        raise ArgumentTypeError("fit", "callback", rule, type(found), remedy, shown=shorten(found))
+    try:
+        inspect.signature(found).bind(None, 0, {})
+    except TypeError:
+        raise ArgumentTypeError(
+            "fit", "callback", "must take (run, epoch, figures)", type(found),
+            shown=f"{shorten(found)} of {inspect.signature(found)}",
+        ) from None  # fmt: skip
+    except ValueError:  # some functions written in C do not tell what they take
+        pass
+    return _AtEpochEnd(found)
+
+
+def printer(verbose: Any) -> Sequence[Callback]:
+    """Return what prints the figures, for ``verbose`` of 0, 1 or 2."""
+    whole = int(verbose) if isinstance(verbose, bool) else verbose
+    level = as_int("fit", "verbose", whole, 0, 2)
+    kinds: list[list[Callback]] = [[], [ProgressBar()], [EpochLines()]]
+    return kinds[level]

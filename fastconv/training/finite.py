@@ -1,0 +1,147 @@
+"""Stops training at numbers that are not finite, before they reach a weight.
+
+Every step looks at the loss and at the sum of each gradient, which an infinity or NaN in it never
+leaves finite.  Where such a number came from is looked for once there is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastconv.errors import TrainingError
+from fastconv.floating import is_finite, quietly
+from fastconv.training.batches import cast
+from fastconv.training.trainable import Array, LossFunction, Trainable
+
+__all__ = ["Batch", "guarded_step"]
+
+
+class _NotFinite(Exception):
+    """Leaves a step before it changes anything; says what is not finite, and its value."""
+
+
+class Batch:
+    """The rows of one step, and where they come from.
+
+    Parameters
+    ----------
+    inputs, targets : tuple of ndarray
+        Inputs before they are cast.
+    rows : slice or ndarray
+        Their numbers among all rows.
+    epoch, number : int, optional
+        The place in ``fit``, counted from 0.
+    """
+
+    def __init__(
+        self,
+        inputs: tuple[Array, ...],
+        targets: tuple[Array, ...],
+        rows: Any = slice(0, None),
+        epoch: int | None = None,
+        number: int | None = None,
+    ) -> None:
+        self.inputs, self.targets, self.rows = inputs, targets, rows
+        self.epoch, self.number = epoch, number
+
+    @property
+    def place(self) -> str:
+        """Where the batch is, counted from 1 as epochs are printed."""
+        if self.epoch is None or self.number is None:
+            return ""
+        return f" in epoch {self.epoch + 1}, batch {self.number + 1}"
+
+    def row(self, index: int) -> int:
+        """Return the number among all rows of the row `index` of the batch."""
+        return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
+
+
+@quietly
+def guarded_step(
+    operation: str,
+    model: Trainable,
+    batch: Batch,
+    dloss: LossFunction,
+    step: int,
+    program: Any,
+) -> tuple[tuple[Array, ...], dict[str, float]]:
+    """Run ``model.forward_backward``; raise TrainingError if it comes to numbers not finite.
+
+    Parameters
+    ----------
+    operation : str
+        What errors name.
+    batch : Batch
+    dloss, step, program
+        As of ``forward_backward``.
+    """
+
+    def guarded(outputs: tuple[Array, ...]) -> tuple[dict[str, float], tuple[Array, ...]]:
+        losses, gradients = dloss(outputs)
+        for name, figure in losses.items():
+            if not math.isfinite(figure):
+                raise _NotFinite(f"the {name}", figure)
+        return losses, gradients
+
+    xs = cast(model, batch.inputs)
+    try:
+        return model.forward_backward(xs, guarded, step, program, accept=_accept)
+    except _NotFinite as found:
+        name, value = found.args
+    raise _explained(operation, model, batch, xs, step, program, name, value)
+
+
+def _accept(gradients: Mapping[str, Array], statistics: Mapping[str, Array]) -> None:
+    """Raise unless all that a step would take over is finite."""
+    for what, arrays in (("the gradient of", gradients), ("the new", statistics)):
+        for key, array in arrays.items():
+            if not is_finite(array):
+                raise _NotFinite(f"{what} {key}", float(array[~np.isfinite(array)][0]))
+
+
+def _explained(
+    operation: str,
+    model: Trainable,
+    batch: Batch,
+    xs: tuple[Array, ...],
+    step: int,
+    program: Any,
+    name: str,
+    value: float,
+) -> TrainingError:
+    """Return the error that names what was not finite first, else what was found, `name`."""
+    rule, row = "must be finite", None
+    remedy = "a smaller learning_rate, or inputs of smaller numbers, may help"
+    data = _first_of_data(batch, xs)
+    if data is not None:
+        name, rule, row, value = data
+        remedy = "leave such rows out or fill them; np.isfinite tells which they are"
+    elif layer := model.first_not_finite(xs, step, program):
+        name, value = layer
+    place = batch.place if row is None else f" in row {row}{batch.place}"
+    return TrainingError(
+        operation, name, rule, value, f"the weights are those before this batch; {remedy}",
+        shown=f"{value:g}{place}", epoch=batch.epoch, batch=batch.number,
+    )  # fmt: skip
+
+
+def _first_of_data(
+    batch: Batch, xs: tuple[Array, ...]
+) -> tuple[str, str, int, float] | None:
+    """Return name, rule, row and value of the first number of the data that is not finite."""
+    for letter, arrays in (("x", batch.inputs), ("y", batch.targets)):
+        for number, array in enumerate(arrays):
+            name = letter if len(arrays) == 1 else f"{letter}[{number}]"
+            seen = [(array, "must be finite")]
+            if letter == "x":
+                seen.append((xs[number], f"must be finite in {xs[number].dtype}"))
+            for looked_at, rule in seen:
+                if looked_at.dtype.kind == "f" and not is_finite(looked_at):
+                    place = tuple(np.argwhere(~np.isfinite(looked_at))[0])
+                    # what is not finite once it is cast is shown as it was
+                    return name, rule, batch.row(int(place[0])), float(array[place])
+    return None

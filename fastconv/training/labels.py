@@ -1,0 +1,151 @@
+"""What outputs are held against: classes, shares of classes, or other numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv.arguments import as_plain_array
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.floating import quietly
+from fastconv.training import remedies
+
+__all__ = ["are_labels", "as_outputs", "check_classes", "check_values", "class_targets", "plain"]
+
+Array = np.ndarray[Any, Any]
+
+#: What to do with one number where classes are asked for.
+ONE_NUMBER = (
+    "end in 2 units, one a class, and number the classes 0 and 1; for one number take "
+    'loss="mean_squared_error" and metrics=["mean_absolute_error"]'
+)
+
+
+def plain(operation: str, targets: Any) -> Array:
+    """Return `targets` as an array; one with a mask, which would be lost, is refused."""
+    return as_plain_array(operation, "targets", targets, None)
+
+
+def as_outputs(operation: str, outputs: Any) -> Array:
+    """Return outputs of a network, or what takes their place, as an array of floats."""
+    if type(outputs) is np.ndarray and outputs.dtype.char in "fd":  # the usual case, quickly
+        return outputs
+    array = as_plain_array(operation, "outputs", outputs)
+    if array.dtype.kind != "f":
+        return array.astype(np.float64)
+    if array.dtype.itemsize not in (4, 8):
+        remedy = "cast with .astype(np.float32)"
+        raise ArgumentTypeError(
+            operation, "outputs", "must be float32 or float64", array.dtype, remedy,
+            shown=f"dtype {array.dtype}",
+        )  # fmt: skip
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_classes(operation: str, shape: tuple[int, ...]) -> None:
+    """Raise ShapeError unless outputs of `shape`, without the batch, are of several classes."""
+    if shape[0] < 2:
+        shown = f"shape (N, {', '.join(map(str, shape))})"
+        rule = "must have at least 2 classes on axis 1"
+        raise ShapeError(operation, "outputs", rule, shape, ONE_NUMBER, shown=shown)
+
+
+@quietly
+def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
+    """Check class targets against outputs of `shape`; return whether they are labels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (N, K, ...) of the outputs.
+    given : array-like
+        As `class_targets` takes them.
+
+    Raises
+    ------
+    ShapeError, ArgumentTypeError, ArgumentError
+        As `class_targets`.
+    """
+    targets = plain(operation, given)
+    if len(shape) < 2:
+        raise ShapeError(operation, "outputs", "must be (N, K, ...)", shape)
+    check_classes(operation, shape[1:])
+    if targets.shape == shape:
+        _check_shares(operation, targets, given)
+        return False
+    expected, classes = shape[:1] + shape[2:], shape[1]
+    if targets.shape != expected:
+        raise ShapeError(
+            operation, "targets", f"must be labels of shape {expected} or shares of shape {shape}",
+            targets.shape, remedies.of_labels(given, targets, expected, classes),
+        )  # fmt: skip
+    if targets.dtype.kind not in "iu":
+        raise ArgumentTypeError(
+            operation, "labels", "must be integers", targets.dtype,
+            remedies.of_labels(given, targets, expected, classes), shown=f"dtype {targets.dtype}",
+        )  # fmt: skip
+    if targets.size and not (0 <= targets.min() and targets.max() < classes):
+        wrong = int(targets.min() if targets.min() < 0 else targets.max())
+        raise ArgumentError(
+            operation, "labels", f"must be 0 to {classes - 1} for {classes} outputs", wrong,
+            remedies.of_labels(given, targets, expected, classes),
+        )  # fmt: skip
+    return True
+
+
+def class_targets(operation: str, outputs: Array, targets: Any) -> tuple[Array, bool]:
+    """Check class targets against `outputs`; say whether they are labels.
+
+    Parameters
+    ----------
+    outputs : ndarray (N, K, ...)
+    targets : array-like
+        Integer labels (N, ...) in 0 to K - 1, or one row of K shares per answer, of the
+        shape of `outputs` (one-hot, or any others that are finite and at least 0).
+
+    Returns
+    -------
+    targets : ndarray
+        Labels as intp, or shares in the dtype of `outputs`.
+    labels : bool
+
+    Raises
+    ------
+    ShapeError, ArgumentTypeError, ArgumentError
+        Another shape, or outputs of one class; labels that are no integers; a label outside 0
+        to K - 1; shares that are negative, infinite or NaN; a masked array.
+    """
+    labels = are_labels(operation, outputs.shape, targets)
+    return np.asarray(targets, np.intp if labels else outputs.dtype), labels
+
+
+def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
+    """Return targets as an array; raise unless they are numbers of `shape`, that of the outputs."""
+    targets = plain(operation, given)
+    if targets.shape != shape:
+        raise ShapeError(
+            operation, "targets", f"must have the shape of the outputs, {shape}", targets.shape,
+            remedies.of_values(given, targets, shape),
+        )  # fmt: skip
+    _check_numbers(operation, targets, given)
+    return targets
+
+
+def _check_numbers(operation: str, targets: Array, given: Any) -> None:
+    if targets.dtype.kind not in "fiub":
+        raise ArgumentTypeError(
+            operation, "targets", "must be numbers", targets.dtype,
+            remedies.of_texts(given, targets), shown=f"dtype {targets.dtype}",
+        )  # fmt: skip
+
+
+def _check_shares(operation: str, targets: Array, given: Any) -> None:
+    _check_numbers(operation, targets, given)
+    # the smallest is NaN where any is
+    if targets.size and not (targets.min() >= 0 and targets.max() < np.inf):
+        wrong = targets[~((targets >= 0) & (targets < np.inf))].flat[0]
+        raise ArgumentError(
+            operation, "targets", "must be shares that are finite and at least 0", wrong.item(),
+            'for numbers that are no shares take loss="mean_squared_error"',
+        )  # fmt: skip

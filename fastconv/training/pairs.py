@@ -1,0 +1,44 @@
+"""Which losses fit the numbers that a network gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv.errors import ArgumentError
+from fastconv.training.trainable import Answer
+
+__all__ = ["check_pair"]
+
+_LOGITS = 'take loss="softmax_cross_entropy"'
+_CLASSES = f"for classes leave the {{layer}} out and {_LOGITS}"
+_NUMBERS = 'to learn numbers such as it gives take loss="mean_squared_error"'
+
+#: By what a loss takes and what the numbers are that it would be given: how they are said to
+#: clash, and what to do. Every other pair is right.
+_CLASHES: dict[tuple[str, str], tuple[str, str]] = {
+    ("logits", "probabilities"): (
+        "take probabilities",
+        'take loss="cross_entropy", or leave the {layer} out (more accurate)',
+    ),
+    ("logits", "chances"): ("not take logits", f"{_CLASSES}; {_NUMBERS}"),
+    ("logits", "bounded"): ("not take logits", f"{_CLASSES}; {_NUMBERS}"),
+    ("probabilities", "values"): ("take logits", f"{_LOGITS}, or end in Softmax"),
+    ("probabilities", "chances"): (
+        "not take probabilities that sum to 1 over the classes", f"{_CLASSES}; {_NUMBERS}",
+    ),
+    ("probabilities", "bounded"): ("not take probabilities", f"{_CLASSES}; {_NUMBERS}"),
+}  # fmt: skip
+
+
+def check_pair(loss: Any, answer: Answer) -> None:
+    """Raise ArgumentError if `loss` takes other numbers than those of `answer`.
+
+    Layers and losses that do not say what they give and take fit everything.
+    """
+    clash = _CLASHES.get((loss.takes, answer.kind or ""))
+    if clash is not None:
+        rule, remedy = clash
+        raise ArgumentError(
+            "compile", "loss", f"must {rule} after a {answer.layer} layer", loss.name,
+            remedy.format(layer=answer.layer),
+        )  # fmt: skip

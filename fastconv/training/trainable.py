@@ -1,0 +1,122 @@
+"""What training asks of a model; it knows nothing else about one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fastconv.layers.parameter import Parameter
+from fastconv.layers.spec import Spec
+
+if TYPE_CHECKING:
+    from fastconv.training.callbacks import History
+    from fastconv.training.compiled import Compiled
+
+__all__ = ["Accept", "Answer", "LossFunction", "Trainable"]
+
+Array = np.ndarray[Any, Any]
+LossFunction = Callable[[tuple[Array, ...]], tuple[dict[str, float], tuple[Array, ...]]]
+#: Is given the gradients and the new statistics of a step, by ``layer/parameter``, before they
+#: are taken over; what it raises leaves the model as it was.
+Accept = Callable[[Mapping[str, Array], Mapping[str, Array]], None]
+
+
+class Answer(NamedTuple):
+    """What the numbers of an output are.
+
+    Attributes
+    ----------
+    kind : str or None
+        As the layers' trait ``gives`` has it; None where nothing is known.
+    layer : str
+        The kind of the layer that makes them so, such as ``"Softmax"``.
+    """
+
+    kind: str | None
+    layer: str
+
+
+class Trainable(Protocol):
+    """What training asks of a model.
+
+    Attributes
+    ----------
+    compiled : Compiled or None
+        What `compile` chose.
+    gradients : mapping of str to ndarray
+        Those of the last step, under the keys of `trainable_parameters`.
+    history : History or None
+        That of the last ``fit``, however it ended.
+    """
+
+    compiled: Compiled | None
+    gradients: Mapping[str, Array]
+    history: History | None
+
+    def forward_backward(
+        self,
+        xs: tuple[Array, ...],
+        dloss: LossFunction,
+        step: int,
+        program: Any = None,
+        *,
+        accept: Accept | None = None,
+    ) -> tuple[tuple[Array, ...], dict[str, float]]:
+        """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
+
+        `dloss` maps the outputs to (losses by name, one gradient an output); `step` keys what
+        is random; `program` is what the method of that name gave, or None. Returns the outputs,
+        and the losses by name.
+        """
+
+    def first_not_finite(
+        self, xs: tuple[Array, ...], step: int, program: Any = None
+    ) -> tuple[str, float] | None:
+        """Return the first weight or output of a layer that is not finite in a step, if any.
+
+        Such as ``("the output of conv2d_1", inf)``.
+        """
+
+    def trainable_parameters(self) -> dict[str, Parameter]:
+        """Return the parameters that the optimizer changes, by ``layer/parameter``."""
+
+    def predict_batch(self, xs: tuple[Array, ...], program: Any = None) -> Any:
+        """Return the output of one batch, or a tuple of several outputs, as in inference."""
+
+    def program(
+        self,
+        operation: str,
+        memory_limit: int,
+        batch_size: int,
+        arrays: Sequence[Array],
+        *,
+        training: bool = False,
+        gathered: bool = False,
+        results: int | None = None,
+        held: int = 0,
+    ) -> Any:
+        """Return how batches of the rows of `arrays` keep within `memory_limit` bytes.
+
+        Its ``rows`` is how many are to be given to `predict_batch` at a time. `held` bytes of
+        the arrays are copies made of lists.
+        """
+
+    def cast_inputs(self, x: Any) -> tuple[Array, ...]:
+        """Return one array for each input, cast; raise where shape or dtype does not fit."""
+
+    def normalized_inputs(self) -> Sequence[bool]:
+        """Return for each input whether the network brings any scale of it to a usual one."""
+
+    def output_layers(self) -> Sequence[Any]:
+        """Return the layer behind each output, None where there is none."""
+
+    def output_answers(self) -> Sequence[Answer]:
+        """Return for each output what its numbers are, and what makes them so."""
+
+    def output_specs(self) -> Sequence[Spec]:
+        """Return shape and dtype of each output, without the batch."""
+
+    def least_rows(self) -> tuple[int, str]:
+        """Return the fewest rows that training learns from, and the layer that says so."""
