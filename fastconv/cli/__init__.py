@@ -11,11 +11,10 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from fastconv import data, kernels, models, plot, threads
+from fastconv import data, errors, kernels, models, plot, threads
 from fastconv.cli import demo, describe, doctor, layers, plan, summary, train
 from fastconv.cli.networks import import_modules, package, version
 from fastconv.errors import ArgumentError, FastconvError, did_you_mean, shorten
-from fastconv.errors import describe as described
 
 __all__ = ["main"]
 
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{who}: {_said(error)}", file=sys.stderr)
         return 2
     except MemoryError as error:
-        print(f"{who}: there is not enough memory; {described(error)}", file=sys.stderr)
+        print(f"{who}: there is not enough memory; {errors.describe(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\n{who}: stopped", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -179,9 +179,14 @@ class Layer:
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:
         """Make the parameters with `add_param` and `add_state`; called by `ensure_built`."""
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the class defines `build`; networks have many layers that do not."""
+        return type(self).build is not Layer.build
+
     def ensure_built(
         self,
-        rng: np.random.Generator | int | None,
+        rng: np.random.Generator | Sequence[int] | int | None,
         *specs: Spec,
         initializer: Callable[..., Any] | None = None,
     ) -> None:
@@ -205,6 +210,9 @@ class Layer:
         """
         self.infer(*specs)
         if specs == self._specs:
+            return
+        if not self.has_parameters:
+            self._specs = self._specs or specs
             return
         # What build makes goes to a twin, so that an interrupt or another thread finds none of
         # it or all.

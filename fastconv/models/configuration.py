@@ -151,7 +151,7 @@ def _chain(
 ) -> Ends | None:
     if input_shape is None and not from_json:
         rule, remedy = "must be the shape of one example", "write input_shape=(C, H, W)"
-        problems.found.append(Problem("Sequential", "input_shape", rule, None, remedy))
+        problems.note(Problem("Sequential", "input_shape", rule, None, remedy))
         start = node = None
     else:
         start = node = input_node("input_shape", input_shape, dtype, None, problems)
@@ -176,7 +176,7 @@ def _chain(
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a third party's layer may raise anything
-            problems.found.extend(problems_of(path, error))
+            problems.note(*problems_of(path, error))
             node = None
     return None if start is None or node is None else ([start], [node])
 

@@ -7,9 +7,13 @@ each layer called on the node before.
 
 from __future__ import annotations
 
+import copy
 import itertools
+import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from fastconv.arguments import as_int
@@ -41,7 +45,7 @@ class Node:
         The id asked for; ids are settled by the model.
     """
 
-    __slots__ = ("layer", "name", "number", "parents", "spec")
+    __slots__ = ("depth", "layer", "name", "number", "parents", "spec")
 
     def __init__(
         self,
@@ -55,6 +59,20 @@ class Node:
         self.spec = spec
         self.name = name
         self.number = next(_numbers)
+        self.depth: int = 1 + max((parent.depth for parent in parents), default=0)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Node:
+        for node in ancestry([self]):  # no recursion: a chain may be longer than the stack
+            if id(node) not in memo:
+                parents = tuple(memo[id(parent)] for parent in node.parents)
+                layer = copy.deepcopy(node.layer, memo)
+                memo[id(node)] = Node(layer, parents, node.spec, node.name)
+        copied: Node = memo[id(self)]
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        before = _Before(self) if self.depth > 50 and not _walk.active else None
+        return _node, (before, self.layer, self.parents, self.spec, self.name)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,6 +87,66 @@ class Node:
     def __repr__(self) -> str:
         made_by = "Input" if self.layer is None else type(self.layer).__name__
         return f"<Node {made_by} (N, {', '.join(map(str, self.shape))}) {self.dtype}>"
+
+
+def _node(before: object, *parts: Any) -> Node:
+    """Return the node that was pickled; `before` has made sure that its parents are there."""
+    return Node(*parts)
+
+
+class _Walk(threading.local):
+    """Which `_Before` is being pickled, if it is alive: after an error it is not."""
+
+    current: weakref.ref[_Before] | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.current is not None and self.current() is not None
+
+
+_walk = _Walk()
+
+
+class _Before:
+    """Pickles as the list of what leads to a node, so that no pickle goes deeper than a few.
+
+    Pickle writes the items of a list one by one, and then its state: until then all nodes that
+    it comes to find their parents written.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _walk.current = weakref.ref(self)
+        return _Parents, (), _End(), iter(ancestry(self.node.parents))
+
+
+class _End:
+    """The state that is written behind the last of a list of nodes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _walk.current = None
+        return int, ()
+
+
+class _Parents(list[Node]):
+    """What `_Before` is when it is read."""
+
+    def __setstate__(self, state: int) -> None:
+        """Take no state; that there is one has told where the list ends."""
+
+
+def ancestry(nodes: Iterable[Node]) -> list[Node]:
+    """Return `nodes` and everything that leads to them, in the order in which it was made."""
+    needed: dict[int, Node] = {}
+    pending = list(nodes)
+    while pending:  # no recursion: a network may be deeper than Python's stack
+        node = pending.pop()
+        if id(node) not in needed:
+            needed[id(node)] = node
+            pending.extend(node.parents)
+    return sorted(needed.values(), key=attrgetter("number"))
 
 
 def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None) -> Node:  # noqa: N802
@@ -205,33 +283,27 @@ def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
         dtype, or two layers have one name.
     """
     _check_ends(inputs, outputs)
-    needed: dict[int, Node] = {}
-    pending = list(outputs)
-    while pending:  # no recursion: a network may be deeper than Python's stack
-        node = pending.pop()
-        if node.number not in needed:
-            needed[node.number] = node
-            pending.extend(node.parents)
-    made = [needed[number] for number in sorted(needed) if needed[number].layer is not None]
+    needed = ancestry(outputs)
+    made = [node for node in needed if node.layer is not None]
     given = set(inputs)
-    missing = [n for n in needed.values() if n.layer is None and n not in given]
+    missing = [node for node in needed if node.layer is None and node not in given]
     if missing:
         rule = f"must hold every input that outputs depend on, missing {missing[0]!r}"
         raise ConfigError("Model", "inputs", rule)
-    place = {node.number: i for i, node in enumerate([*inputs, *made])}
+    place = {id(node): i for i, node in enumerate([*inputs, *made])}
     ids = names.input_ids(inputs)
     named = names.layer_names(made, ids)
     node_ids = names.node_ids(made, named, ids)
     steps = []
     for node, node_id in zip(made, node_ids, strict=True):
         assert node.layer is not None
-        sources = tuple(place[parent.number] for parent in node.parents)
+        sources = tuple(place[id(parent)] for parent in node.parents)
         steps.append(Step(node_id, named[id(node.layer)], node.layer, sources, node.spec))
     return Graph(
         ids,
         tuple(node.spec for node in inputs),
         tuple(steps),
-        tuple(place[node.number] for node in outputs),
+        tuple(place[id(node)] for node in outputs),
     )
 
 

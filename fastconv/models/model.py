@@ -58,14 +58,13 @@ class Model(TrainableNetwork):
 
     def __init__(
         self,
-        inputs: Node | Sequence[Node],
-        outputs: Node | Sequence[Node],
+        inputs: Node | Sequence[Node] | None = None,
+        outputs: Node | Sequence[Node] | None = None,
         *,
         name: str | None = None,
         seed: int | None = None,
     ):
-        starts = [inputs] if isinstance(inputs, Node) else list(inputs)
-        ends = [outputs] if isinstance(outputs, Node) else list(outputs)
+        starts, ends = graph.as_nodes("inputs", inputs), graph.as_nodes("outputs", outputs)
         self._assemble(graph.trace(starts, ends), name, seed)
         self._prepare()
 
@@ -292,8 +291,8 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Sequence[Any],
-        input_shape: Sequence[int],
+        layers: Sequence[Any] = (),
+        input_shape: Sequence[int] | None = None,
         dtype: str = "float32",
         seed: int | None = None,
         *,

@@ -38,7 +38,8 @@ HINTS = {
     "shared": "use",
     "type": "layer",
 }
-MAX_NODES = 10_000
+# As many as are built in seconds. A JSON text holds fewer: see the limits of strict_json.
+MAX_NODES = 100_000
 _MOST = 100  # problems listed; a hostile configuration has one a node
 
 
@@ -54,7 +55,8 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.found: list[str] = []  # those that are shown
+        self.count = 0  # of all
 
     def add(
         self,
@@ -66,20 +68,28 @@ class Problems:
         shown: str | None = None,
     ) -> None:
         """Note one problem; the parts are those of `fastconv.errors.Problem`."""
-        self.found.append(Problem(path, "", rule, value, remedy, shown=shown))
+        if self.too_many:
+            self.count += 1
+        else:
+            self.note(Problem(path, "", rule, value, remedy, shown=shown))
+
+    def note(self, *problems: str) -> None:
+        """Note problems that are made."""
+        self.found.extend(problems[: max(0, _MOST - self.count)])
+        self.count += len(problems)
 
     def finish(self) -> None:
         """Raise ConfigError if there is any problem."""
-        more = len(self.found) - _MOST
+        more = self.count - _MOST
         if more > 0:
-            raise ConfigError([*self.found[:_MOST], f"... and {more} more"])
+            raise ConfigError([*self.found, f"... and {more} more"])
         if self.found:
             raise ConfigError(self.found)
 
     @property
     def too_many(self) -> bool:
-        """Whether more is known than is shown, so that no remedy need be looked for."""
-        return len(self.found) > _MOST
+        """Whether no more problems are shown, so that no remedy need be looked for."""
+        return self.count >= _MOST
 
     def near(self, name: object, candidates: Iterable[str]) -> str:
         """Return ``"did you mean 'x'?"``, or nothing when nothing is near."""
@@ -101,7 +111,7 @@ class Problems:
         try:
             check_id("", name)
         except ArgumentError as error:
-            self.found.append(Problem.of(path, error))
+            self.note(Problem.of(path, error))
             return False
         return True
 
@@ -121,14 +131,14 @@ class Problems:
         try:
             make = registry.layers.get(kind)
         except ConfigError as error:
-            self.found.extend(error.within(path).problems)
+            self.note(*error.within(path).problems)
             return None
         if not isinstance(config, Mapping):
             self.add(where, "must be an object of the layer's arguments", config)
             return None
-        before = len(self.found)
-        self.found.extend(registry.check_config(make, config, where))
-        sound = len(self.found) == before
+        unfit = registry.check_config(make, config, where)
+        self.note(*unfit)
+        sound = not unfit
         return self._construct(make, dict(config), where, name, sound)
 
     def _construct(
@@ -156,12 +166,12 @@ class Problems:
                 if isinstance(error, FastconvError):
                     argument = error.parameter.partition("[")[0]
                     if argument in config:
-                        self.found.append(Problem.of(f"{where}.{argument}", error))
+                        self.note(Problem.of(f"{where}.{argument}", error))
                         refused.add(argument)
                         del config[argument]
                         continue
                 if sound and not refused:
-                    self.found.extend(problems_of(where, error))
+                    self.note(*problems_of(where, error))
                 return None
 
 
@@ -179,7 +189,7 @@ def input_node(
         # "shape[1]" is worth saying, "shape" is what the path says already
         place = "" if error.parameter == "shape" else error.parameter
         parts = place, error.rule, error.value, error.remedy
-        problems.found.append(Problem(path, *parts, shown=error.shown))
+        problems.note(Problem(path, *parts, shown=error.shown))
         return None
 
 

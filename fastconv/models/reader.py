@@ -188,7 +188,7 @@ class Reader:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a third party's layer may raise anything
-            self.problems.found.extend(problems_of(f"nodes[{i}]", error))
+            self.problems.note(*problems_of(f"nodes[{i}]", error))
             return None
 
 

@@ -120,14 +120,16 @@ def schedule(
     for step in steps.values():
         for source in step.sources:
             readers[source] = readers.get(source, 0) + 1
-    kinds = {type(step.layer): registry.layers.name_of(type(step.layer)) for step in steps.values()}
+    classes = {type(step.layer) for step in steps.values()}
+    kinds = {kind: registry.layers.name_of(kind) for kind in classes}
     if merge and training:
         _pool_first(steps, readers, kinds)
     merged = _merges(steps, readers, kinds) if merge else {}
+    absorbed, handed_out = set(merged.values()), set(outputs)
 
     calls: list[tuple[Layer, tuple[Step, ...], tuple[int, ...], int]] = []
     for target, step in steps.items():
-        if target in merged.values():
+        if target in absorbed:
             continue
         before = merged.get(target)
         if before is None:
@@ -144,7 +146,7 @@ def schedule(
             done,
             sources,
             target,
-            tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in outputs),
+            tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in handed_out),
             target - first,
             merge and len(done) == 1 and _may_overwrite(done[0], steps, readers, kinds),
         )

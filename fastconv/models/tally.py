@@ -90,12 +90,22 @@ class Tally:
             for value in (*op.sources, op.target):
                 until[self.owner[value]] = at
         until.update({self.owner[value]: last for value in self.schedule.outputs})
+        ends: dict[int, list[int]] = {}
+        for owner, at in until.items():
+            if owner >= self.schedule.inputs:  # the inputs stay
+                ends.setdefault(at, []).append(owner)
         alive = set(range(self.schedule.inputs))
+        total = sum(self.sizes[value] for value in alive)
         found = []
         for at, op in enumerate(self.schedule.operations):
-            alive.add(self.owner[op.target])
-            found.append(sum(self.sizes[value] for value in alive))
-            alive = {v for v in alive if v < self.schedule.inputs or until[v] > at}
+            owner = self.owner[op.target]
+            if owner not in alive:
+                alive.add(owner)
+                total += self.sizes[owner]
+            found.append(total)
+            for owner in ends.get(at, ()):
+                alive.discard(owner)
+                total -= self.sizes[owner]
         return found
 
     def train(self, costs: Sequence[LayerCosts], segments: Sequence[Segment]) -> Traced:
@@ -153,30 +163,48 @@ class _Gradients:
         self._sizes = tally.sizes
         self._arrays: dict[int, tuple[int, bool]] = {}  # value -> (array, whether it is ours)
         self._nbytes: dict[int, int] = {}  # array -> bytes
+        self._held: dict[int, int] = {}  # array -> how many values have it
+        self._total = 0
 
     def new(self, value: int) -> int:
         array = len(self._nbytes)
         self._nbytes[array] = self._sizes[value]
         return array
 
+    def _put(self, value: int, array: int, owned: bool) -> None:
+        self._arrays[value] = array, owned
+        count = self._held.get(array, 0)
+        self._held[array] = count + 1
+        if not count:
+            self._total += self._nbytes[array]
+
+    def _drop(self, array: int) -> None:
+        self._held[array] -= 1
+        if not self._held[array]:
+            self._total -= self._nbytes[array]
+
     def add(self, value: int, array: int, owned: bool) -> int:
         """Add; return the bytes of a sum that is made beside both."""
         before = self._arrays.get(value)
         if before is None:
-            self._arrays[value] = array, owned
+            self._put(value, array, owned)
             return 0
         if before[1]:
             return 0
-        self._arrays[value] = self.new(value), True
+        self._drop(before[0])
+        self._put(value, self.new(value), True)
         return self._sizes[value]
 
     def pop(self, value: int) -> tuple[int, bool] | None:
-        return self._arrays.pop(value, None)
+        found = self._arrays.pop(value, None)
+        if found is not None:
+            self._drop(found[0])
+        return found
 
     def bytes_with(self, arrays: Collection[int]) -> int:
         """Return the bytes of all, and of `arrays` beside them."""
-        alive = {array for array, _ in self._arrays.values()} | set(arrays)
-        return sum(self._nbytes[array] for array in alive)
+        besides = (self._nbytes[a] for a in set(arrays) if not self._held.get(a))
+        return self._total + sum(besides)
 
 
 class _Step:
@@ -188,8 +216,8 @@ class _Step:
         count = len(self.operations)
         self.alive = _Alive(tally)
         self.gradients = _Gradients(tally)
-        self.learned: dict[str, int] = {}
-        self.saved = self.twice = 0
+        self.learned: set[str] = set()
+        self.learned_bytes = self.saved = self.twice = 0
         self.found = Traced([0] * count, [0] * count, [0] * count, 0)
 
     def run(self) -> Traced:
@@ -197,7 +225,8 @@ class _Step:
         inputs = range(tally.schedule.inputs)
         self.alive.hold(inputs)
         self.alive.hold(inputs)  # and the caller holds them to the end
-        unread = set(inputs).difference(*(op.drops for op in self.operations), outputs)
+        dropped = {value for op in self.operations for value in op.drops}
+        unread = set(inputs) - dropped - set(outputs)
         for segment in self.segments:
             if segment.recomputed:
                 self.alive.hold(segment.sources)
@@ -222,7 +251,7 @@ class _Step:
         op, cost = self.operations[at], self.costs[at]
         self.alive.hold([op.target])
         saved = self.tally.saved(at, cost)
-        besides = self.gradients.bytes_with(()) + sum(self.learned.values())
+        besides = self.gradients.bytes_with(()) + self.learned_bytes
         found[at] = self.alive.total + self.twice + self.saved + saved + besides
         if keep:
             self.alive.hold(self.tally.kept(at, cost))
@@ -246,7 +275,7 @@ class _Step:
             extra = 0
             if not owned and getattr(op.layer, "activation", None) and "output" in cost.keeps:
                 extra = tally.sizes[tally.owner[op.target]]  # a copy of dy behind the ReLU
-            base = self.alive.total + self.twice + self.saved + sum(self.learned.values())
+            base = self.alive.total + self.twice + self.saved + self.learned_bytes
             arrays = [dy, *(array for _, array, _ in dxs)]
             most = self.gradients.bytes_with(arrays) + extra + learned
             for source, array, ours in dxs:
@@ -278,5 +307,6 @@ class _Step:
         nbytes = self.tally.gradients.get(op.name, 0)
         if op.name in self.learned:
             return 2 * nbytes
-        self.learned[op.name] = nbytes
+        self.learned.add(op.name)
+        self.learned_bytes += nbytes
         return 0

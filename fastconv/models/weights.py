@@ -55,6 +55,8 @@ class Slot(NamedTuple):
 
 def slots_of(layer: Layer, *specs: Spec) -> dict[str, Slot]:
     """Return what `layer` makes in `build` for `specs`, without making it."""
+    if not layer.has_parameters:
+        return {}
     if layer.built:
         layer.ensure_built(0, *specs)  # raises where its parameters do not fit
         return _made(layer)
@@ -96,6 +98,8 @@ def slots(graph: Graph) -> dict[str, Slot]:
     """
     found: dict[str, dict[str, Slot]] = {}
     for step in graph.steps:
+        if not step.layer.has_parameters:
+            continue
         here = slots_of(step.layer, *graph.source_specs(step))
         if found.setdefault(step.name, here) != here:
             raise ShapeError(mismatch(step.id, step.name, found[step.name], here))
@@ -117,8 +121,7 @@ def build(graph: Graph, seed: int) -> None:
     numbers = {name: number for number, name in enumerate(graph.layers)}
     for step in graph.steps:
         if not step.layer.built:
-            rng = np.random.default_rng([seed, numbers[step.name]])
-            step.layer.ensure_built(rng, *graph.source_specs(step))
+            step.layer.ensure_built([seed, numbers[step.name]], *graph.source_specs(step))
 
 
 def fill(graph: Graph, file: WeightFile) -> None:

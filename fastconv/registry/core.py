@@ -204,11 +204,10 @@ class Registry(Generic[T]):
         if self.versioned and name in self._bare:
             return self._bare[name]
         stem = name if "." in name or not self.versioned else f"fastconv.{name}"
-        found = newest(stem, self._entries)
-        if found is None or "." in name and not name.startswith("fastconv."):
+        if "." in name and not name.startswith("fastconv."):
             # In a third party's namespace the newest version may not be imported yet.
-            found = newest(stem, self._everything())
-        return found
+            return newest(stem, self._everything())
+        return newest(stem, self._entries)
 
     def _unknown(self, name: object) -> UnknownNameError:
         failure = self._plugins.failure(name) if isinstance(name, str) else None

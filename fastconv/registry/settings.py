@@ -64,8 +64,10 @@ def _key_problems(
     owner: Callable[..., Any], config: Mapping[Any, Any]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield key, rule and remedy of each unknown or missing key of `config`."""
-    name = getattr(owner, "__name__", None) or type(owner).__name__
     parameters = parameters_of(owner)
+    if not config and not parameters:
+        return
+    name = getattr(owner, "__name__", None) or type(owner).__name__
     settings = [k for k, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     required = [key for key in settings if parameters[key].default is inspect.Parameter.empty]
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

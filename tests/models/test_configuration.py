@@ -113,8 +113,8 @@ WRONG = [
      r"initializer: .*'he'"),
     (chain(["Conv2D", {"filters": 3, "kernel_size": 9}]), r"layers\[0\]: Conv2D: .*9x9"),
     (chain({"layer": "ReLU", "confg": {}}), r"layers\[0\].confg: unknown key; .* 'config'"),
-    (chain(*["ReLU"] * 10**6), "layers: must be a list of 1 to 10000 layers, got 1000000"),
-    (chain(), "layers: must be a list of 1 to 10000"),
+    (chain(*["ReLU"] * 10**6), "layers: must be a list of 1 to 100000 layers, got 1000000"),
+    (chain(), "layers: must be a list of 1 to 100000"),
     ({"layers": ["ReLU"]}, "input_shape: must be a list"),
     ({"layers": ["ReLU"], "input_shape": [1, -3, 3]}, r"input_shape: shape\[1\] must be"),
     ({**chain("ReLU"), "dtype": "float16"}, 'dtype: must be "float32"'),
@@ -219,29 +219,29 @@ def test_a_shared_layer_on_inputs_of_two_kinds_has_its_path():
     ids=lambda value: str(value[:24]) if isinstance(value, (str, bytes)) else None,
 )  # fmt: skip
 def test_hostile_json(text, problem):
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ConfigError, match=problem):
         fastconv.from_config(text)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize("kind", ["zzz", "Dropoutt"])
 def test_ten_thousand_problems_are_said_in_a_hundred_lines(kind):
     nodes = [{"id": f"n{i}", "layer": kind, "from": [f"w{i}"]} for i in range(10_000)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ConfigError) as caught:
         fastconv.from_config(full(*nodes))
     assert len(caught.value.problems) == 101
     assert "and 19900 more" in caught.value.problems[-1]
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_a_network_that_could_not_be_read_again_is_not_written():
     x = node = fastconv.Input((1,))
     relu = fastconv.create_layer("ReLU")
-    for _ in range(10_001):
+    for _ in range(100_001):
         node = relu(node)
-    with pytest.raises(ConfigError, match="at most 10000 nodes, got 10001"):
+    with pytest.raises(ConfigError, match="at most 100000 nodes, got 100001"):
         fastconv.Model(x, node).to_config()
 
 
