@@ -173,9 +173,10 @@ def differentiate(
     if run.statistics:
         assign_all(
             [
-                (op.layer.states[name], op.layer.states[name].checked(value, type(op.layer).__name__))
+                (state, state.checked(value, type(op.layer).__name__))
                 for op, new_state in run.statistics
                 for name, value in new_state.items()
+                for state in (op.layer.states[name],)
             ]
         )
     dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]

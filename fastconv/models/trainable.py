@@ -111,10 +111,8 @@ class TrainableNetwork(Network):
         """
         self._prepare()
         steps = self._schedule(self._graph.outputs, training=True)
-        with memory.frugal():
-            return execute.first_not_finite(
-                steps, list(xs), rng_key=(self.seed, step), program=program
-            )
+        look = partial(execute.first_not_finite, rng_key=(self.seed, step), program=program)
+        return memory.frugal(look, steps, list(xs))
 
     def input_gradient(self, x: Any, dy: Any) -> Any:
         """Return the gradient of ``sum(dy * net(x))`` with respect to `x`, as in inference.
