@@ -15,6 +15,7 @@ True
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
@@ -23,7 +24,7 @@ from typing import TypeVar
 import numpy as np
 
 from .arena import Arena, Block
-from .arguments import parse_bytes
+from .arguments import as_real, parse_bytes
 from .slab import Slab, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
@@ -259,7 +260,8 @@ def format_bytes(nbytes: int) -> str:
     >>> format_bytes(0), format_bytes(1536), format_bytes(8 * 2**20)
     ('0 B', '1.5 KiB', '8 MiB')
     """
-    size, unit = float(nbytes), "B"
+    most = sys.float_info.max
+    size, unit = as_real("format_bytes", "nbytes", nbytes, "finite", -most, math.inf), "B"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if abs(size) < 1024 or unit == "TiB":
             break

@@ -46,13 +46,27 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
         name = type(value).__name__
         remedy = "give its name" if hasattr(value, "read") else ""
         raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
-    if not path or "\0" in path:
+    if not path or "\0" in path or not _is_name(path):
         raise ArgumentError(operation, parameter, rule, value)
     return Path(path)
+
+
+def _is_name(path: str) -> bool:
+    """Whether the system can be asked for `path`."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_text(operation: str, parameter: str, value: Any, remedy: str = "") -> str:
     """Return `value`, which must be a text."""
     if not isinstance(value, str):
         raise ArgumentTypeError(operation, parameter, "must be a text", value, remedy)
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
+        rule = "must be a text in Unicode"
+        raise ArgumentError(operation, parameter, rule, value, remedy) from None
     return value

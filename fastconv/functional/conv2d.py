@@ -234,7 +234,8 @@ def conv2d_backward(
 def check_needs(operation: str, needs: Any) -> frozenset[str]:
     """Return the set of gradients that are wanted."""
     words = (needs,) if isinstance(needs, str) else needs
-    if not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
+    collection = isinstance(words, Collection) and not isinstance(words, np.ndarray)
+    if not collection or not all(isinstance(word, str) for word in words):
         rule = "must be a sequence of 'x', 'weight' and 'bias'"
         raise ArgumentTypeError(operation, "needs", rule, needs)
     unknown = frozenset(words) - {"x", "weight", "bias"}

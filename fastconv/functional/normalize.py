@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..arguments import as_bool, as_real, check_rounding
+from ..errors import ArgumentTypeError, ShapeError
 from . import checks
 
 __all__ = ["batch_norm", "batch_norm_backward"]
 
+WIDE = np.dtype(np.float64)
 Statistics = tuple[np.ndarray, np.ndarray]
 
 
 def _planes(x: np.ndarray) -> np.ndarray:
     """View (N, C, ...) as (N, C, P)."""
     return x.reshape(*x.shape[:2], -1)
+
+
+def _batch(operation: str, parameter: str, value: Any) -> np.ndarray:
+    x = checks.as_array(operation, parameter, value)
+    if x.ndim < 2 or not x.size:
+        raise ShapeError(operation, parameter, "must be (N, C, ...) and not empty", x.shape)
+    return x
+
+
+def _of_channels(
+    operation: str, parameter: str, value: Any, x: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+    """Return a number for each channel of `x`, contiguous; statistics may be float32 too."""
+    array = checks.as_array(operation, parameter, value)
+    if array.dtype != dtype and dtype is not WIDE:
+        checks.of_one_dtype(operation, **{"x": x, parameter: array})
+    if array.shape != x.shape[1:2]:
+        raise ShapeError(operation, parameter, f"must have shape {x.shape[1:2]}", array.shape)
+    return np.ascontiguousarray(checks.contiguous(array), dtype)
+
+
+def _pair(operation: str, running: Any) -> list[tuple[str, Any]]:
+    if not isinstance(running, (tuple, list)) or len(running) != 2:
+        rule = "must be the pair (mean, variance), or None"
+        raise ArgumentTypeError(operation, "running", rule, running)
+    return list(zip(("running mean", "running variance"), running, strict=True))
 
 
 def batch_norm(
@@ -39,6 +71,11 @@ def batch_norm(
     mean, variance, inverse : ndarray (C,), float64
         ``inverse = 1 / sqrt(variance + epsilon)``; the divisor of the variance is N H W.
 
+    Raises
+    ------
+    ArgumentError, ShapeError, ArgumentTypeError
+        Naming the parameter, the rule and the value; `epsilon` must not round to 0 in the dtype.
+
     Notes
     -----
     No temporary bytes.  Sums run over 32 vectors in the dtype of `x` and beyond in float64,
@@ -51,10 +88,19 @@ def batch_norm(
     >>> y.round(6).tolist(), mean.tolist(), variance.tolist()
     ([[-1.0], [1.0]], [2.0], [1.0])
     """
+    operation = "batch_norm"
+    x = _batch(operation, "x", x)
+    weight = _of_channels(operation, "weight", weight, x, x.dtype)
+    bias = _of_channels(operation, "bias", bias, x, x.dtype)
+    epsilon = as_real(operation, "epsilon", epsilon, "positive and finite", math.ulp(0.0), math.inf)
+    check_rounding(operation, "epsilon", epsilon, x.dtype)
     if running is None:
         mean, variance, inverse = (np.empty(x.shape[1]) for _ in range(3))
     else:
-        mean, variance = (np.array(values, np.float64) for values in running)
+        mean, variance = (
+            _of_channels(operation, name, values, x, WIDE).copy()
+            for name, values in _pair(operation, running)
+        )
         inverse = 1.0 / np.sqrt(variance + epsilon)
     y = memory.empty(x.shape, x.dtype)
     threads.run(
@@ -81,6 +127,17 @@ def batch_norm_backward(
     inverse * (dy - mean(dy) - z * mean(dy * z))``, without the averages where they are not
     those of the batch.
     """
+    operation = "batch_norm_backward"
+    x, dy = _batch(operation, "x", x), checks.as_array(operation, "dy", dy)
+    if not checks.are_of_one_dtype(x, dy):
+        checks.of_one_dtype(operation, x=x, dy=dy)
+    if dy.shape != x.shape:
+        raise ShapeError(operation, "dy", f"must have the shape of x, {x.shape}", dy.shape)
+    weight = _of_channels(operation, "weight", weight, x, x.dtype)
+    mean = _of_channels(operation, "mean", mean, x, WIDE)
+    inverse = _of_channels(operation, "inverse", inverse, x, WIDE)
+    as_bool(operation, "batch", batch)
+    as_bool(operation, "needs_x", needs_x)
     dx = memory.empty(x.shape, x.dtype) if needs_x else None
     sums = np.empty((2, x.shape[1]))
     threads.run(

@@ -111,7 +111,8 @@ class Dense(Layer):
 
         A call on plain weights packs none, and no gradient needs temporary memory.
         """
-        (spec,) = specs
+        spec = self.one_input(specs, "I")
+        batch = as_int("Dense", "batch", batch, 0)
         g = Conv2DGeometry.make(
             "Dense", (batch, spec.size, 1, 1), (self.units, spec.size, 1, 1), 1, 0, 1, 1
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,9 +44,13 @@ class Spec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if isinstance(self.shape, (str, bytes)) or not isinstance(self.shape, Iterable):
+        try:
+            sizes = () if isinstance(self.shape, (str, bytes)) else tuple(self.shape)
+        except TypeError:
+            sizes = ()
+        if not sizes and not isinstance(self.shape, (tuple, list)):
             raise ArgumentTypeError("Spec", "shape", "must be a tuple of integers", self.shape)
-        shape = tuple(as_int("Spec", "shape", size, 1) for size in self.shape)
+        shape = tuple(as_int("Spec", "shape", size, 1) for size in sizes)
         if not shape:
             rule = "must have at least one axis beside the batch"
             raise ShapeError("Spec", "shape", rule, shape)

@@ -21,7 +21,7 @@ def check_path(operation: str, name: str, path: Any) -> None:
     """
     found = as_path(operation, name, path)
     if not str(found).lower().endswith(".png"):
-        remedy = f"take {found.name or 'picture'}.png"
+        remedy = f"such as {found.stem[:40]}.png"
         raise ArgumentError(operation, name, "must end in .png", os.fspath(path), remedy)
 
 

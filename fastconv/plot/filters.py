@@ -22,8 +22,18 @@ PLAIN = " .:*#", tuple("+-+|++")
 
 
 def draws_blocks(stream: IO[str] | None = None) -> bool:
-    """Whether `stream` (standard output) can encode block characters."""
-    encoding = getattr(stream or sys.stdout, "encoding", None) or "ascii"
+    """Whether `stream` (standard output) can encode block characters.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `stream` cannot be written to.
+    """
+    if stream is not None and not hasattr(stream, "write"):
+        raise ArgumentTypeError(
+            "draws_blocks", "stream", "must be a text stream, or None", stream, "take sys.stdout"
+        )
+    encoding = getattr(sys.stdout if stream is None else stream, "encoding", None) or "ascii"
     try:
         "░▒▓█┌─┐│└┘".encode(encoding)
     except (LookupError, TypeError, ValueError):
