@@ -157,7 +157,8 @@ def _version(distribution: str) -> str | None:
 
 
 def _active() -> dict[str, str]:
-    return {"BROKEN": kernels.refusal} if kernels.refusal else {"active": kernels.active_isa()}
+    refusal = kernels.refusal
+    return {"BROKEN": refusal.said} if refusal else {"active": kernels.active_isa()}
 
 
 def _costs() -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from copy import copy
 from types import ModuleType
 
 import numpy as np
@@ -44,8 +45,8 @@ def active_isa() -> str:
     InstructionSetError
         If ``FASTCONV_ISA`` names one that is unknown, was not built, or cannot run here.
     """
-    if refusal:
-        raise InstructionSetError(refusal)
+    if refusal is not None:
+        raise copy(refusal)  # one error alone would hold what every caller holds
     return _active
 
 
@@ -57,20 +58,19 @@ def load(isa: str) -> dict[np.dtype, ModuleType]:
     InstructionSetError
         If `isa` is unknown, was not built, or cannot run on this processor.
     """
+    named = "fastconv", "FASTCONV_ISA"
     if isa not in KNOWN:
-        raise InstructionSetError(f"FASTCONV_ISA must be one of {', '.join(KNOWN)}, got {isa!r}")
+        raise InstructionSetError(*named, f"must be one of {', '.join(KNOWN)}", isa)
     if isa not in built_isas():
         known = isa in left_out()
         reason = left_out()[isa] if known else "not an instruction set of this kind of machine"
         raise InstructionSetError(
-            f"FASTCONV_ISA={isa}: this installation has no kernels for it ({reason}); "
-            f"it has {', '.join(built_isas())}" + (f"; {remedy(isa)}" if known else "")
-        )
+            *named, f"must name kernels that this installation has, {', '.join(built_isas())}",
+            isa, remedy(isa) if known else "", shown=f"{isa!r} ({reason})",
+        )  # fmt: skip
     if not _cpu.supports(isa):
-        raise InstructionSetError(
-            f"FASTCONV_ISA={isa}: this processor cannot run it; it can run "
-            f"{', '.join(available_isas())}"
-        )
+        rule = f"must name what this processor can run, {', '.join(available_isas())}"
+        raise InstructionSetError(*named, rule, isa)
     return {
         dtype: importlib.import_module(f"{__name__}._{isa}_{suffix}")
         for dtype, suffix in DTYPES.items()
@@ -96,7 +96,8 @@ class _Refused(dict[np.dtype, ModuleType]):
     """Takes the place of modules that cannot be used."""
 
     def __missing__(self, dtype: np.dtype) -> ModuleType:
-        raise InstructionSetError(refusal)
+        active_isa()  # raises
+        raise KeyError(dtype)
 
 
 class _Unused(dict[np.dtype, ModuleType]):
@@ -128,12 +129,12 @@ class _Unused(dict[np.dtype, ModuleType]):
 _asked = os.environ.get("FASTCONV_ISA")
 _active = _asked or available_isas()[-1]
 _active = _active.lower() if _active.lower() in KNOWN else _active  # load says what is wrong
-#: Why the instruction set that was asked for cannot be used, or empty.
-refusal = ""
+#: Why the instruction set that was asked for cannot be used, or None.
+refusal: InstructionSetError | None = None
 try:
     _modules: dict[np.dtype, ModuleType] = load(_active)
 except InstructionSetError as error:
-    refusal, _modules = str(error), _Refused()
+    refusal, _modules = error, _Refused()
 else:
     if not _asked and better_isa():
         _modules = _Unused(_modules)
