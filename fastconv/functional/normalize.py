@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..floating import quietly
 from . import checks
 
 __all__ = ["batch_norm", "batch_norm_backward"]
@@ -17,6 +18,7 @@ def _planes(x: np.ndarray) -> np.ndarray:
     return x.reshape(*x.shape[:2], -1)
 
 
+@quietly
 def batch_norm(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilon: float,
     running: Statistics | None = None,
@@ -64,6 +66,7 @@ def batch_norm(
     return y, mean, variance, inverse
 
 
+@quietly
 def batch_norm_backward(
     dy: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inverse: np.ndarray,
     batch: bool, needs_x: bool = True,
