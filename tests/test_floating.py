@@ -247,3 +247,11 @@ def test_starting_values_that_the_dtype_does_not_hold_are_refused(layer, setting
     with pytest.raises(fastconv.ArgumentError, match="must not round to -?(0|inf) in float32"):
         fastconv.Sequential([(layer, settings)], (4,))
     fastconv.Sequential([(layer, settings)], (4,), dtype="float64")
+
+
+def test_pictures_and_help_for_tests():
+    weight = hard((2, 1, 6, 6), "float64")
+    drawn = fastconv.plot.filters_text({"a": np.where(np.isfinite(weight), weight, 0)})
+    assert {" ", "█"} <= set(drawn)
+    fastconv.testing.assert_close(np.float32([1e-45]), np.float32([1e-45]))
+    fastconv.testing.check_layer("BatchNorm", (2, 3, 4, 4))
