@@ -17,6 +17,7 @@ import numpy as np
 from fastconv import registry
 from fastconv.arguments import as_real, check_rounding
 from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.floating import quietly
 
 __all__ = ["Constant", "Gaussian", "He", "Initializer", "Ones", "Xavier", "Zeros", "resolve"]
 
@@ -85,7 +86,7 @@ class Gaussian:
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
     ) -> np.ndarray:
-        """Return starting values of `shape` and `dtype`."""
+        """Return starting values; raise ArgumentError if `std` rounds to 0 or infinity there."""
         check_rounding("gaussian", "std", self.std, dtype)
         return _gaussian(rng, shape, self.std, dtype)
 
@@ -109,9 +110,9 @@ class Constant:
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
     ) -> np.ndarray:
-        """Return starting values of `shape` and `dtype`."""
+        """Return starting values; raise ArgumentError if they round to 0 or infinity there."""
         check_rounding("constant", "value", self.value, dtype)
-        return np.full(shape, self.value, dtype)
+        return _full(shape, self.value, dtype)
 
 
 @registry.initializers.register("zeros")
@@ -142,6 +143,12 @@ def _finite(operation: str, parameter: str, value: object) -> float:
     return as_real(operation, parameter, value, "finite", -sys.float_info.max, math.inf)
 
 
+@quietly
+def _full(shape: tuple[int, ...], value: float, dtype: Any) -> np.ndarray:
+    return np.full(shape, value, dtype)
+
+
+@quietly
 def _gaussian(
     rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: Any
 ) -> np.ndarray:

@@ -26,6 +26,7 @@ from fastconv.arguments import (
     is_sequence,
 )
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
+from fastconv.floating import quietly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
 from fastconv.layers.context import Context
@@ -80,6 +81,7 @@ def assert_bits_equal(actual: Any, expected: Any) -> None:
         )
 
 
+@quietly
 def assert_close(actual: Any, expected: Any, *, factor: float = 1.0) -> None:
     """Assert equal shapes, and errors of at most `factor` times the `tolerance` of `actual`."""
     operation = "assert_close"

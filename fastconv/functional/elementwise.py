@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..floating import quietly
 from . import checks
 
 __all__ = [
@@ -79,6 +80,7 @@ def dropout(
     return y
 
 
+@quietly
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + exp(-x)), computed without overflow.
 
@@ -95,6 +97,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return y
 
 
+@quietly
 def sigmoid_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return dy y (1 - y), `y` the output."""
     dx = memory.empty(y.shape, y.dtype)
@@ -104,6 +107,7 @@ def sigmoid_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return dx
 
 
+@quietly
 def tanh(x: np.ndarray) -> np.ndarray:
     """Return the hyperbolic tangent.
 
@@ -117,6 +121,7 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return y
 
 
+@quietly
 def tanh_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return dy (1 - y^2), `y` the output."""
     dx = memory.empty(y.shape, y.dtype)
@@ -126,6 +131,7 @@ def tanh_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return dx
 
 
+@quietly
 def softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
     """Return exp(x) / sum(exp(x)) along `axis`, computed without overflow.
 
@@ -142,6 +148,7 @@ def softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
     return y
 
 
+@quietly
 def log_softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
     """Return the logarithm of `softmax`, exact where the softmax itself would round to 0."""
     y = memory.empty(x.shape, x.dtype)
@@ -151,6 +158,7 @@ def log_softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
     return y
 
 
+@quietly
 def softmax_backward(dy: np.ndarray, y: np.ndarray, axis: int = 1) -> np.ndarray:
     """Return y (dy - sum(dy y)) along `axis`, `y` the output."""
     dx = memory.empty(y.shape, y.dtype)

@@ -10,6 +10,7 @@ import numpy as np
 from .. import kernels, memory, threads
 from ..arguments import as_bool, as_real, check_rounding
 from ..errors import ArgumentTypeError, ShapeError
+from ..floating import quietly
 from . import checks
 
 __all__ = ["batch_norm", "batch_norm_backward"]
@@ -49,6 +50,7 @@ def _pair(operation: str, running: Any) -> list[tuple[str, Any]]:
     return list(zip(("running mean", "running variance"), running, strict=True))
 
 
+@quietly
 def batch_norm(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilon: float,
     running: Statistics | None = None,
@@ -110,6 +112,7 @@ def batch_norm(
     return y, mean, variance, inverse
 
 
+@quietly
 def batch_norm_backward(
     dy: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inverse: np.ndarray,
     batch: bool, needs_x: bool = True,

@@ -9,6 +9,7 @@ import numpy as np
 from fastconv import functional
 from fastconv.arguments import as_real
 from fastconv.errors import ArgumentError
+from fastconv.floating import quietly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
@@ -132,6 +133,7 @@ class BatchNorm(Layer):
             keeps=frozenset({"inputs"} if reads else ()),
         )
 
+    @quietly
     def _keep_running(self, ctx: Context, **batch: np.ndarray) -> None:
         for name, value in batch.items():
             running = self.param(name).value

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.floating import quietly
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.merge import Merge
@@ -43,6 +44,7 @@ class Multiply(Merge):
             for i in range(len(ctx.saved))
         )
 
+    @quietly
     def _product(self, ctx: Context, factors: tuple[np.ndarray, ...]) -> np.ndarray:
         y = ctx.empty(factors[0].shape, factors[0].dtype)
         np.multiply(factors[0], factors[1], out=y)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
+from fastconv.floating import quietly
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter, exclusively
 from fastconv.models import weights
@@ -150,6 +151,7 @@ def _foldable(graph: Graph) -> dict[int, int]:
     return found
 
 
+@quietly
 def _fold(layer: Layer, norm: Layer) -> Layer:
     """Return a twin of `layer` that computes `norm` after it, by other weights.
 

@@ -65,7 +65,7 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
     if len({len(array) for array in arrays}) > 1:
         counts = ", ".join(map(str, (len(array) for array in arrays)))
         raise ShapeError("Model", "inputs", "must hold equally many examples", shown=counts)
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
+    with np.errstate(all="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
         dtypes = [spec.dtype for spec in graph.input_specs]
         return tuple(a.astype(dtype, copy=False) for a, dtype in zip(arrays, dtypes, strict=True))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastconv.arguments import as_bool, as_int, as_plain_array, as_text
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.floating import quietly
 from fastconv.plot.figure import check_path, new_figure
 
 __all__ = ["draws_blocks", "filters_png", "filters_text"]
@@ -156,6 +157,7 @@ def filters_png(
     figure.savefig(path, format="png", dpi=120)
 
 
+@quietly
 def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Each entry as float64 (K, R, S), the mean over channels, checked."""
     if not isinstance(weights, Mapping):
@@ -194,8 +196,10 @@ def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     return maps
 
 
+@quietly
 def _levels(filters: Array, count: int) -> Array:
     """Integers (K, R, S) from 0 to count - 1, each filter on its own scale."""
+    filters = filters / 2  # so that the difference of any two is finite
     low = filters.min(axis=(1, 2), keepdims=True)
     span = filters.max(axis=(1, 2), keepdims=True) - low
     scaled = np.where(span > 0, (filters - low) / np.where(span > 0, span, 1), 0.5)
