@@ -13,7 +13,10 @@ PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
-.PHONY: always demo test test-slow lint peers choices resident gallery clean help
+# The frozen program is built beside an installed fastconv, in an environment of its own.
+FROZEN := .venv-frozen
+
+.PHONY: always demo test test-slow test-frozen lint peers choices resident gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -27,6 +30,16 @@ test: $(VENV)/.dev lint  ## lint, types and all tests but the slow ones
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+test-frozen: $(FROZEN)/.made  ## freeze a program with PyInstaller, and run it
+	$(FROZEN)/bin/pyinstaller --noconfirm --log-level WARN --distpath build/frozen \
+		--workpath build/frozen/work --specpath build/frozen tests/frozen/program.py
+	cd build/frozen/program && env -u PYTHONPATH ./program
+
+$(FROZEN)/.made: $(SOURCES) $(PACKAGE)
+	test -x $(FROZEN)/bin/python || $(PYTHON) -m venv $(FROZEN)
+	$(FROZEN)/bin/python -m pip install --quiet pyinstaller .
+	touch $@
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -111,6 +124,6 @@ $(VENV)/.settings: $(VENV)/.made always
 	@env | grep -E '$(SETTINGS)' | sort > $@.now; cmp -s $@.now $@ || cp $@.now $@; rm $@.now
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) benchmarks/.asv build *.egg-info
+	rm -rf $(VENV) $(PEERS) $(FROZEN) benchmarks/.asv build *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f fastconv/kernels/*.so fastconv/kernels/*.c fastconv/kernels/build.json

@@ -23,6 +23,7 @@ __all__ = [
     "InstructionSetWarning",
     "MemoryLimitError",
     "MissingExtraError",
+    "NotCompiledError",
     "PluginWarning",
     "Problem",
     "ShapeError",
@@ -332,6 +333,10 @@ class UnknownAttributeError(FastconvError, AttributeError):
 
 class DataWarning(UserWarning):
     """Data that can be trained on, but hardly as it was meant."""
+
+
+class NotCompiledError(FastconvError, ImportError):
+    """The compiled kernels are not there, or not for this Python; the message says the remedy."""
 
 
 class CostTableWarning(UserWarning):

@@ -22,7 +22,11 @@ ORDER = (
 # The reference is the specification: it may lean on nothing that it specifies.
 ALONE = {"reference": {"geometry", "errors"}}
 OPTIONAL = {"matplotlib", "onnx", "PIL", "safetensors", "sklearn", "tqdm"}
-MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+# What PyInstaller reads and the package does not import.
+HOOKS = "__pyinstaller"
+MODULES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if HOOKS not in path.parts
+)
 
 
 def unit(path: Path) -> str:

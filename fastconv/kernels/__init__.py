@@ -17,7 +17,12 @@ import numpy as np
 
 from .. import threads
 from ..errors import InstructionSetError, InstructionSetWarning
-from . import _cpu, _pool
+from .missing import not_compiled
+
+try:
+    from . import _cpu, _pool
+except ImportError as error:
+    raise not_compiled(error) from None
 from .built import KNOWN, available_isas, better_isa, built_isas, left_out, remedy
 
 __all__ = [
@@ -71,10 +76,13 @@ def load(isa: str) -> dict[np.dtype, ModuleType]:
     if not _cpu.supports(isa):
         rule = f"must name what this processor can run, {', '.join(available_isas())}"
         raise InstructionSetError(*named, rule, isa)
-    return {
-        dtype: importlib.import_module(f"{__name__}._{isa}_{suffix}")
-        for dtype, suffix in DTYPES.items()
-    }
+    try:
+        return {
+            dtype: importlib.import_module(f"{__name__}._{isa}_{suffix}")
+            for dtype, suffix in DTYPES.items()
+        }
+    except ImportError as error:
+        raise not_compiled(error) from None
 
 
 def module(dtype: np.dtype) -> ModuleType:

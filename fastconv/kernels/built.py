@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from . import _cpu
+from .missing import not_compiled
 
 #: From the slowest to the fastest of one kind of machine.
 KNOWN = ("baseline", "avx2", "avx512", "neon")
@@ -14,7 +15,12 @@ KNOWN = ("baseline", "avx2", "avx512", "neon")
 
 @lru_cache(maxsize=1)
 def _report() -> dict:
-    return json.loads((Path(__file__).parent / "build.json").read_text())
+    try:
+        report = json.loads((Path(__file__).parent / "build.json").read_text())
+        report["asked"], report["built"], report["not_asked_for"], report["refused"]
+    except (OSError, ValueError, KeyError, TypeError) as error:  # of another build
+        raise not_compiled(error) from None
+    return report
 
 
 def built_isas() -> list[str]:
