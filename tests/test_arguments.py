@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from fastconv.arguments import as_plain_array, as_real, as_text, check_exact, check_rounding
+import fastconv
+from fastconv.arguments import (
+    as_path,
+    as_plain_array,
+    as_real,
+    as_text,
+    check_exact,
+    check_rounding,
+)
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 
 SELF = []  # type: ignore[var-annotated]
@@ -126,3 +137,23 @@ def test_a_text_is_a_text():
     assert as_text("f", "x", "abc") == "abc"
     with pytest.raises(ArgumentTypeError, match="f: x must be a text, got 3; give a name"):
         as_text("f", "x", 3, "give a name")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="HOME is of POSIX")
+def test_a_path_may_begin_with_the_folder_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert as_path("load", "path", "~/nets/a.json") == tmp_path / "nets" / "a.json"
+    assert as_path("load", "path", Path("~") / "a.json") == tmp_path / "a.json"
+    assert as_path("load", "path", "~") == tmp_path
+    assert as_path("load", "path", "a~/~/b") == Path("a~/~/b")
+    assert as_path("load", "path", "~nobody-of-this-name/b") == Path("~nobody-of-this-name/b")
+    net = fastconv.Sequential(["Flatten", ("Dense", {"units": 2})], (1, 2, 2), seed=0)
+    net.save("~/net.safetensors")
+    net.save_weights("~/weights.safetensors")
+    assert len(net.load_weights("~/weights.safetensors")) == 2
+    assert fastconv.load(Path("~/net.safetensors")).count_params() == 10
+    assert {path.name for path in tmp_path.iterdir()} == {"net.safetensors", "weights.safetensors"}
+    with pytest.raises(ArgumentError, match=f"got '{tmp_path}/mnist' without it"):
+        fastconv.data.mnist("~/mnist")
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        fastconv.data.idx.read_idx("~/images")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import warnings
 from dataclasses import asdict
@@ -21,10 +20,14 @@ ISA = fastconv.active_isa()
 
 @pytest.fixture
 def homeless(monkeypatch, tmp_path):
-    """No HOME, and a user that the system does not know: ``~`` stays what it is."""
+    """No HOME, and a user that the system does not know."""
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
     for variable in ("FASTCONV_COSTS", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME", "USERPROFILE"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.chdir(tmp_path)
     local.source.cache_clear()
     yield tmp_path
@@ -34,13 +37,29 @@ def homeless(monkeypatch, tmp_path):
 
 def test_without_a_home_nothing_is_written_and_the_shipped_table_serves(homeless, capsys):
     assert local.source(ISA) == local.Source(SHIPPED[ISA], None)
-    with pytest.raises(ArgumentError, match="HOME must name your folder, got .~.;") as caught:
+    with pytest.raises(ArgumentError, match="HOME must name your folder, got None; s") as caught:
         local.cache_path(ISA)
     assert caught.value.parameter == "the environment variable HOME"
     for arguments in (["doctor", "--tune"], ["doctor", "--reset"]):
         assert cli.main(arguments) == 2
         assert "must name your folder" in capsys.readouterr().err
     assert cli.main(["doctor"]) == 0
+    assert list(homeless.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["", "relative", "."])
+def test_a_home_that_is_no_folder_is_none(homeless, monkeypatch, folder):
+    monkeypatch.setenv("HOME", folder)
+    with pytest.raises(ArgumentError, match="HOME must name your folder, got ") as caught:
+        local.cache_path(ISA)
+    assert caught.value.remedy == "set it, or XDG_CACHE_HOME"
+
+
+def test_without_home_a_path_that_begins_with_it_is_refused(homeless, monkeypatch):
+    net = fastconv.Sequential(["Flatten"], (1, 2, 2))
+    for call in (net.save, net.save_weights, fastconv.load, fastconv.data.mnist):
+        with pytest.raises(ArgumentError, match="must not begin with ~ where the variable HOME"):
+            call("~/net.safetensors")
     assert list(homeless.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 ::
 
     numbers   integers, real numbers, bytes, and pairs of integers: strides, padding
+    paths     what files can be called, and what ~ stands for
     words     True or False, one of some words, texts
     arrays    shapes, and arrays of real numbers
 
@@ -30,7 +31,8 @@ from fastconv.arguments.numbers import (
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.words import as_bool, as_choice, as_path, as_text
+from fastconv.arguments.paths import as_path, home
+from fastconv.arguments.words import as_bool, as_choice, as_text
 
 __all__ = [
     "CHANNELS_FIRST",
@@ -51,6 +53,7 @@ __all__ = [
     "check_axes",
     "check_exact",
     "check_rounding",
+    "home",
     "is_sequence",
     "parse_bytes",
     "parse_int",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
 
-__all__ = ["as_bool", "as_choice", "as_path", "as_text"]
+__all__ = ["as_bool", "as_choice", "as_text"]
 
 
 def as_bool(operation: str, parameter: str, value: object) -> bool:
@@ -33,31 +31,6 @@ def as_choice(
     shown = None if isinstance(value, str) else type(value).__name__
     rule = f"must be {', '.join(others)} or {last}"
     raise error(operation, parameter, rule, value, remedy, shown=shown)
-
-
-def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
-    """Return `value`, the path of a file or of `what` is said, as a Path; an open file is none."""
-    rule = f"must be the path of a {what}"
-    try:
-        path = os.fspath(value)
-    except TypeError:
-        path = None
-    if not isinstance(path, str):
-        name = type(value).__name__
-        remedy = "give its name" if hasattr(value, "read") else ""
-        raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
-    if not path or "\0" in path or not _is_name(path):
-        raise ArgumentError(operation, parameter, rule, value)
-    return Path(path)
-
-
-def _is_name(path: str) -> bool:
-    """Whether the system can be asked for `path`."""
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def as_text(operation: str, parameter: str, value: Any, remedy: str = "") -> str:

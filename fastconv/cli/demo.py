@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, functional, memory, models, plot
-from fastconv.cli.networks import at_least, check_picture, write
+from fastconv.cli.networks import at_least, check_picture, typed_path, write
 from fastconv.errors import MissingExtraError
 
 # The first layer starts near zero, as the book has it, so that what it learns can be seen.
@@ -53,10 +53,14 @@ REPEATS = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the data, and how to train."""
-    parser.add_argument("--mnist", metavar="DIR", help="a folder of IDX or IDX.gz files")
+    parser.add_argument(
+        "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"
+    )
     parser.add_argument("--epochs", type=int, help="default 20, with --mnist 2")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
-    parser.add_argument("--png", metavar="PATH", help=f"default {PNG} if matplotlib is there")
+    parser.add_argument(
+        "--png", metavar="PATH", type=typed_path, help=f"default {PNG} if matplotlib is there"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fastconv import models
-from fastconv.arguments import as_int
-from fastconv.errors import ArgumentError, ConfigError, describe, shorten
+from fastconv.arguments import as_int, as_path
+from fastconv.errors import ArgumentError, ConfigError, FastconvError, describe, shorten
 from fastconv.models import files, strict_json
 from fastconv.plot.figure import check_path
 
@@ -20,8 +20,16 @@ SUFFIX = ".safetensors"
 
 def add_file(parser: argparse.ArgumentParser, text: str = "net.json or net.safetensors") -> None:
     """Add FILE, and the modules that its network may need."""
-    parser.add_argument("file", metavar="FILE", help=text)
+    parser.add_argument("file", metavar="FILE", type=typed_path, help=text)
     add_imports(parser)
+
+
+def typed_path(text: str) -> str:
+    """Return the path that was typed; ``--mnist=~/x`` reaches a program as it stands."""
+    try:
+        return str(as_path("", "it", text))
+    except FastconvError as error:
+        raise argparse.ArgumentTypeError(error.said) from None
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +67,7 @@ def import_modules(names: list[str]) -> None:
             ) from error  # fmt: skip
 
 
-def read_network(path: str, seed: int | None = None) -> models.Model:
+def read_network(file: str, seed: int | None = None) -> models.Model:
     """Return the model of a saved ``.safetensors`` file, or of a JSON configuration.
 
     Raises
@@ -69,14 +77,14 @@ def read_network(path: str, seed: int | None = None) -> models.Model:
     OSError
         If it cannot be read.
     """
-    if Path(path).suffix == SUFFIX:
-        return models.load(path)
-    with open(path, "rb") as file:
-        text = file.read(strict_json.MAX_BYTES + 1)  # no more could be a configuration
+    if Path(file).suffix == SUFFIX:
+        return models.load(file)
+    with open(file, "rb") as opened:
+        text = opened.read(strict_json.MAX_BYTES + 1)  # no more could be a configuration
     try:
         return models.from_config(text, seed=seed)
     except ConfigError as error:
-        raise ArgumentError("", f"{path}:", str(error)) from error
+        raise ArgumentError("", f"{file}:", str(error)) from error
 
 
 def at_least(command: str, option: str, value: int | None, least: int) -> None:

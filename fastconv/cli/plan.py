@@ -22,7 +22,7 @@ import json
 
 from fastconv import plot
 from fastconv.arguments import parse_bytes
-from fastconv.cli.networks import add_file, at_least, check_picture, read_network
+from fastconv.cli.networks import add_file, at_least, check_picture, read_network, typed_path
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes
 
@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measure", action="store_true", help="run it on random numbers; say what it took"
     )
-    parser.add_argument("--png", metavar="FILE", help="write a picture; needs matplotlib")
+    parser.add_argument(
+        "--png", metavar="FILE", type=typed_path, help="write a picture; needs matplotlib"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from fastconv import data, registry
 from fastconv.arguments import as_real, parse_bytes
-from fastconv.cli.networks import add_file, at_least, check_saving, read_network, write
+from fastconv.cli.networks import add_file, at_least, check_saving, read_network, typed_path, write
 from fastconv.errors import FormatError, ShapeError, describe, shorten
 from fastconv.models.inputs import reshaped
 
@@ -39,8 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "net.json, or net.safetensors to go on")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", choices=["digits"], default="digits", help="the default")
-    source.add_argument("--mnist", metavar="DIR", help="a folder of IDX or IDX.gz files")
-    source.add_argument("--npz", metavar="FILE", help="arrays x (N, C, H, W) and y (N,)")
+    source.add_argument(
+        "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"
+    )
+    source.add_argument(
+        "--npz", metavar="FILE", type=typed_path, help="arrays x (N, C, H, W) and y (N,)"
+    )
     parser.add_argument("--epochs", type=int, default=10, help="default 10")
     parser.add_argument("--batch-size", type=int, default=100, help="default 100")
     parser.add_argument(
@@ -58,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory-limit", metavar="BYTES", help="bytes that a step may take, or '20 MB'"
     )
-    parser.add_argument("--save", metavar="OUT.safetensors", help="where the trained network goes")
+    parser.add_argument(
+        "--save", metavar="OUT.safetensors", type=typed_path, help="where the trained network goes"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..arguments import as_path, home
 from ..errors import ArgumentError, CostTableWarning, FormatError
 from .table import SHIPPED, Table
 
@@ -57,7 +58,7 @@ def source(isa: str) -> Source:
     if named == "shipped":
         return Source(SHIPPED[isa], None)
     try:
-        path = Path(named) if named else cache_path(isa)
+        path = as_path("fastconv", VARIABLE, named) if named else cache_path(isa)
         content = _content(path)
     except (OSError, ArgumentError) as error:
         if not named:  # never tuned, or no home to have a cache in
@@ -159,13 +160,14 @@ def _cache_folder() -> Path:
 
 
 def _home(variable: str) -> Path:
-    home = os.path.expanduser("~")
-    if not os.path.isabs(home):  # an unknown user without HOME: no folder is to be called "~"
+    found = home()
+    if found is None:  # no folder is to be called "~"
+        remedy = f"set it, or {variable}" if variable != "HOME" else "set it"
         raise ArgumentError(
-            "fastconv", "the environment variable HOME", "must name your folder", home,
-            f"set it, or {variable}",
+            "fastconv", "the environment variable HOME", "must name your folder",
+            os.environ.get("HOME"), remedy,
         )  # fmt: skip
-    return Path(home)
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, FormatError, shorten
+from fastconv.arguments import as_path
+from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
 from fastconv.models import strict_json
 
 __all__ = ["Entry", "WeightFile", "open_weights", "target_of", "write_weights"]
@@ -251,16 +252,5 @@ def target_of(operation: str, path: Any) -> tuple[str, int | None]:
 
 
 def _checked(operation: str, path: Any) -> str:
-    """Return `path` as text, which the system can take."""
-    text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(text, str):
-        raise ArgumentTypeError(f"{operation}: path must be a path, got {shorten(path)}")
-    try:
-        possible = b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        possible = False
-    if not possible:
-        raise ArgumentError(
-            f"{operation}: path must be made of characters that files can have, got {shorten(text)}"
-        )
-    return text
+    """Return `path` as text, which the system can take; ``~`` is the folder of the user."""
+    return str(as_path(operation, "path", path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from fastconv.arguments import as_path
@@ -11,8 +12,8 @@ from fastconv.errors import ArgumentError, MissingExtraError
 __all__ = ["check_path", "new_figure"]
 
 
-def check_path(operation: str, name: str, path: Any) -> None:
-    """Refuse what is not the path of a PNG, the one kind of picture that is written.
+def check_path(operation: str, name: str, path: Any) -> Path:
+    """Return `path`, which must be that of a PNG, the one kind of picture that is written.
 
     Raises
     ------
@@ -23,6 +24,7 @@ def check_path(operation: str, name: str, path: Any) -> None:
     if not str(found).lower().endswith(".png"):
         remedy = f"such as {found.stem[:40]}.png"
         raise ArgumentError(operation, name, "must end in .png", os.fspath(path), remedy)
+    return found
 
 
 def new_figure(operation: str, size: tuple[float, float]) -> Any:

@@ -121,7 +121,7 @@ def filters_png(
     MissingExtraError
         matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
-    check_path("filters_png", "path", path)
+    found = check_path("filters_png", "path", path)
     maps = _maps("filters_png", weights)
     as_text("filters_png", "title", title)
     count = len(next(iter(maps.values())))
@@ -154,7 +154,7 @@ def filters_png(
         "Each filter on its own scale: dark is its smallest weight, bright its largest.",
         fontsize="small",
     )
-    figure.savefig(path, format="png", dpi=120)
+    figure.savefig(found, format="png", dpi=120)
 
 
 @quietly

@@ -41,7 +41,7 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
             "plan_png", "plan", "must be what net.plan() returns", type(plan),
             "give it net.plan(batch_size=100)", shown=type(plan).__name__,
         )  # fmt: skip
-    check_path("plan_png", "path", path)
+    found = check_path("plan_png", "path", path)
     nodes = plan.nodes
     largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
     factor, unit = next((f, u) for f, u in UNITS if largest >= f)
@@ -90,7 +90,7 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     )  # fmt: skip
     if any(node.recomputed for node in nodes):
         figure.supxlabel("+ computed again in the backward pass", fontsize="small")
-    figure.savefig(path, format="png", dpi=120)
+    figure.savefig(found, format="png", dpi=120)
 
 
 def _im2col_beyond(node: PlannedNode) -> int:

@@ -517,3 +517,41 @@ def test_a_module_that_cannot_be_imported_is_one_line(capsys, small, tmp_path, m
 def test_an_endless_file_is_no_configuration(capsys):
     code, _, err = run(capsys, "summary", "/dev/zero")
     assert code == 2 and "must be at most 8388608 bytes" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="HOME is of POSIX")
+def test_the_folder_of_the_user_is_meant_where_the_shell_leaves_it(
+    capsys, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "mine.npz", x=np.zeros((20, 1, 8, 8)), y=np.arange(20) % 10)
+    words = ["train", "~/small.json", "--npz=~/mine.npz", "--save=~/out.safetensors"]
+    code, out, err = run(capsys, *words, "--epochs", "1")
+    assert code == 0, err
+    assert f"saved as {tmp_path}/out.safetensors" in out
+    assert run(capsys, "summary", "~/out.safetensors")[0] == 0
+    code, _, err = run(capsys, "train", small, "--mnist=~/digits")
+    assert code == 2 and f"got '{tmp_path}/digits' without it" in err
+    pytest.importorskip("matplotlib")
+    assert run(capsys, "plan", small, "--png=~/plan.png")[0] == 0
+    assert (tmp_path / "plan.png").is_file() and not (tmp_path / "~").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="HOME is of POSIX")
+def test_without_a_home_nothing_is_written_to_a_folder_of_that_name(
+    capsys, small, tmp_path, monkeypatch
+):
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.delenv("HOME")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    for words in (["train", small, "--save=~/a.safetensors"], ["plan", small, "--png=~/a.png"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 2
+        assert "it must not begin with ~ where the variable HOME" in capsys.readouterr().err
+    assert not list((tmp_path / "~").iterdir())

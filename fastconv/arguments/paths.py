@@ -1,0 +1,62 @@
+"""Checks of paths: what the system can take, and the folder that ``~`` stands for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from fastconv.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["as_path", "home"]
+
+
+def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
+    """Return `value`, the path of a file or of `what` is said, as a Path; an open file is none.
+
+    A leading ``~`` is the folder of the user.  Where nobody knows that, it is refused: nothing is
+    to go to a folder that is called ``~``.
+    """
+    rule = f"must be the path of a {what}"
+    try:
+        path = os.fspath(value)
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        name = type(value).__name__
+        remedy = "give its name" if hasattr(value, "read") else ""
+        raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
+    if not path or "\0" in path or not _is_name(path):
+        rule = rule if not path else "must be made of characters that files can have"
+        raise ArgumentError(operation, parameter, rule, value)
+    first, *rest = Path(path).parts or ("",)
+    if first != "~":  # "~name/file" too, of somebody whom the system knows
+        return Path(os.path.expanduser(path))
+    folder = home()
+    if folder is None:
+        rule = "must not begin with ~ where the variable HOME does not say which folder that is"
+        raise ArgumentError(operation, parameter, rule, path, "write the folder in full")
+    return folder.joinpath(*rest)
+
+
+def home() -> Path | None:
+    """Return the folder of the user, or None for one whom the system does not know."""
+    if os.name == "posix" and not os.path.isabs(os.environ.get("HOME", "")):
+        try:  # an empty HOME says no more than none
+            import pwd
+
+            found = pwd.getpwuid(os.getuid()).pw_dir
+        except (ImportError, KeyError):
+            return None
+    else:
+        found = os.path.expanduser("~")
+    return Path(found) if os.path.isabs(found) else None
+
+
+def _is_name(path: str) -> bool:
+    """Whether the system can be asked for `path`."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
