@@ -16,6 +16,7 @@ from fastconv.arguments.arrays import (
     as_shape,
     check_axes,
     check_exact,
+    is_masked,
 )
 from fastconv.arguments.numbers import (
     LARGEST,
@@ -51,6 +52,7 @@ __all__ = [
     "check_axes",
     "check_exact",
     "check_rounding",
+    "is_masked",
     "is_sequence",
     "parse_bytes",
     "parse_int",
