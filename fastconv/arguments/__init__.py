@@ -17,6 +17,7 @@ from fastconv.arguments.arrays import (
     as_shape,
     check_axes,
     check_exact,
+    is_masked,
 )
 from fastconv.arguments.numbers import (
     LARGEST,
@@ -54,6 +55,7 @@ __all__ = [
     "check_exact",
     "check_rounding",
     "home",
+    "is_masked",
     "is_sequence",
     "parse_bytes",
     "parse_int",

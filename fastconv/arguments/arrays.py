@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 from fastconv.arguments.numbers import as_int, is_sequence
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 
-__all__ = ["CHANNELS_FIRST", "REAL", "as_plain_array", "as_shape", "check_axes", "check_exact"]
+__all__ = [
+    "CHANNELS_FIRST", "REAL", "as_plain_array", "as_shape", "check_axes", "check_exact",
+    "is_masked",
+]  # fmt: skip
 
 #: NumPy's kinds of real numbers.
 REAL: tuple[type[np.generic], ...] = (np.bool_, np.integer, np.floating)
@@ -63,8 +67,8 @@ def as_plain_array(
             how = "the lists in it must be equally long" if is_sequence(value) else remedy
             raise ArgumentTypeError(operation, parameter, rule, value, how) from None
     leaves = _leaves(value, array.ndim)
-    masked = isinstance(value, np.ma.MaskedArray)
-    if masked or np.ma.MaskedArray in leaves:
+    masked = is_masked(type(value))
+    if masked or any(map(is_masked, leaves)):
         raise ArgumentTypeError(
             operation, parameter, f"must {'be a plain array' if masked else 'hold plain arrays'}",
             type(value), "use .filled(value)", shown="a masked one",
@@ -83,6 +87,16 @@ def as_plain_array(
     return array if dtype is None else _cast(operation, parameter, array, dtype)
 
 
+def is_masked(kind: type) -> bool:
+    """Whether `kind` is NumPy's masked array; where it is not imported, there is none.
+
+    To import it here takes long, and a child of fork would wait for ever for an import that
+    another thread of its parent had begun.
+    """
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    return masked is not None and issubclass(kind, masked)
+
+
 def _leaves(value: Any, depth: int) -> set[type]:
     """Return the types of what nested lists hold; of arrays in them that of their elements."""
     found: set[type] = set()
@@ -93,8 +107,8 @@ def _leaves(value: Any, depth: int) -> set[type]:
             for kind in set(map(type, row)):
                 if issubclass(kind, (list, tuple)):
                     inner.extend(item for item in row if type(item) is kind)
-                elif issubclass(kind, np.ma.MaskedArray):
-                    found.add(np.ma.MaskedArray)
+                elif is_masked(kind):
+                    found.add(kind)
                 elif issubclass(kind, np.ndarray):
                     found.update(item.dtype.type for item in row if type(item) is kind)
                 else:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import memory
-from ..arguments import as_plain_array, check_exact
+from ..arguments import as_plain_array, check_exact, is_masked
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 
 __all__ = [
@@ -157,7 +157,7 @@ def as_output(
     """
     if out is None:
         return memory.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+    if not isinstance(out, np.ndarray) or is_masked(type(out)):
         raise ArgumentTypeError(
             operation, "out", "must be a NumPy array", type(out), shown=type(out).__name__
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
 from fastconv.arguments import as_bool, as_text
+from fastconv.concurrency import Mutex
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -55,6 +55,10 @@ class Registry(Generic[T]):
     (3, 3)
     """
 
+    _entries: dict[str, T]
+    _bare: dict[str, str | None]
+    _names: dict[tuple[str, str | int], str]
+
     def __init__(
         self, kind: str, *, entry_point_group: str | None = None, versioned: bool = False
     ) -> None:
@@ -63,7 +67,7 @@ class Registry(Generic[T]):
         self.requires: type | None = None
         self._set({})
         self._plugins = Plugins(kind, entry_point_group)
-        self._lock = threading.Lock()
+        self._mutex = Mutex()
 
     @overload
     def register(
@@ -91,18 +95,20 @@ class Registry(Generic[T]):
         if self.requires and not (isinstance(obj, type) and issubclass(obj, self.requires)):
             rule = f"must be a class derived from {self.requires.__name__}"
             raise ArgumentTypeError(operation, name, rule, obj)
-        with self._lock:
-            taken = self._entries.get(name)
-            if taken is not None and not override and _origin(taken) != _origin(obj):
-                owner = ".".join(map(str, _origin(taken)))
-                raise ArgumentError(
-                    operation, "name", "must be new", name,
-                    "take another name or version, or pass override=True",
-                    shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
-                )  # fmt: skip
-            # Copied, so that who is iterating in another thread is not disturbed.
-            self._set({**self._entries, name: obj})
+        self._mutex.run(self._put, operation, name, obj, override)
         return obj
+
+    def _put(self, operation: str, name: str, obj: T, override: bool) -> None:
+        taken = self._entries.get(name)
+        if taken is not None and not override and _origin(taken) != _origin(obj):
+            owner = ".".join(map(str, _origin(taken)))
+            raise ArgumentError(
+                operation, "name", "must be new", name,
+                "take another name or version, or pass override=True",
+                shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
+            )  # fmt: skip
+        # Copied, so that who is iterating in another thread is not disturbed.
+        self._set({**self._entries, name: obj})
 
     def get(self, name: object) -> T:
         """Return what `name` stands for, importing the plugin that offers it if need be.
@@ -164,7 +170,7 @@ class Registry(Generic[T]):
         bare = {short(name) for name in entries if name.startswith("fastconv.")}
         newest_of = {stem: newest(f"fastconv.{stem}", entries) for stem in bare}
         names = {_origin(entry): name for name, entry in entries.items()}
-        self._entries, self._bare, self._names = entries, newest_of, names
+        vars(self).update(_entries=entries, _bare=newest_of, _names=names)  # in one step
 
     def __contains__(self, name: object) -> bool:
         return self._find(name) is not None

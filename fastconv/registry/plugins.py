@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import warnings
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastconv.concurrency import Mutex
 from fastconv.errors import (
     ConfigError,
     PluginWarning,
@@ -58,7 +58,7 @@ class Plugins:
     def __init__(self, kind: str, group: str | None) -> None:
         self.kind = kind
         self.group = group
-        self._lock = threading.Lock()
+        self._mutex = Mutex()
         self.forget()
 
     def forget(self) -> None:
@@ -118,10 +118,7 @@ class Plugins:
             "", f"distribution {owner}, which offers {self.kind} {name!r},",
             f"could not be loaded: {describe(error)}",
         )  # fmt: skip
-        with self._lock:
-            known = name in self._failures
-            self._failures[name] = reason
-        if not known:
+        if self._failures.setdefault(name, reason) is reason:  # the first to fail says so
             _warn(reason)
         return UnknownNameError([reason])
 
@@ -139,15 +136,19 @@ class Plugins:
                 refused.append(offer._replace(refusal=rule))
             else:
                 found.setdefault(point.name, []).append(point)
-        with self._lock:
-            if self._points is not None:
-                return
-            self._points, self._refused = found, refused
-        for offer in refused:  # not under the lock: what shows a warning may ask for a name
+        if not self._mutex.run(self._take_over, found, refused):
+            return
+        for offer in refused:  # not inside: what shows a warning may ask for a name
             what = f"offers {self.kind} {shorten(offer.name)},"
             if not offer.name:
                 what = f"offers no {self.kind} that is known:"
             _warn(f"distribution {offer.distribution} {what} {offer.refusal}")
+
+    def _take_over(self, found: dict[str, list[EntryPoint]], refused: list[Offer]) -> bool:
+        if self._points is not None:
+            return False
+        vars(self).update(_points=found, _refused=refused)
+        return True
 
     def _scan(self) -> Iterator[tuple[Offer, EntryPoint | None]]:
         """Yield the entry points of the group; None with the reason where one cannot be read."""

@@ -158,7 +158,7 @@ def test_a_layer_of_two_networks_changes_in_both_at_once():
 
 @pytest.mark.usefixtures("often")
 def test_steps_and_copies_beside_each_other():
-    """What a copy holds is the state after some whole step: a step moves all weights by the rate."""
+    """A copy is of the time after a whole step: each moves all weights by the same."""
     net = fastconv.Sequential([("Dense", {"units": 40}), ("Dense", {"units": 40})], (30,), seed=0)
     net.set_weights(all_are(net, 0))
     net.compile("sgd", "mean_squared_error")
@@ -172,8 +172,28 @@ def test_steps_and_copies_beside_each_other():
     assert all((a == a.flat[0]).all() for weights in found for a in weights.values())
 
 
+def test_masked_arrays_are_looked_for_only_where_there_are_any(environment):
+    """Their module takes long to import, and a child of fork might wait for it for ever."""
+    code = """
+import sys, numpy as np, fastconv
+net = fastconv.Sequential([("Dense", {"units": 2})], (3,), seed=0)
+net.set_weights({"dense_1/bias": [1, 2]})
+net.compile("sgd", "mean_squared_error")
+net.train_on_batch(net(np.ones((2, 3), np.float32)) @ np.ones((2, 3), np.float32), [[1, 2]] * 2)
+assert "numpy.ma" not in sys.modules
+try:
+    net(np.ma.masked_array(np.ones((2, 3)), mask=True))
+except TypeError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert "got a masked one" in run.stdout, run.stderr
+
+
 def test_views_of_a_network_s_own_weights():
-    net = fastconv.Sequential([("Dense", {"units": 4, "name": "a"}), ("Dense", {"units": 4, "name": "b"})], (4,), seed=0)  # fmt: skip # noqa: E501
+    layers = [("Dense", {"units": 4, "name": name}) for name in "ab"]
+    net = fastconv.Sequential(layers, (4,), seed=0)
     a, b = net.weights()["a/weight"], net.weights()["b/weight"]
     net.set_weights({"a/weight": net["b"].params["weight"], "b/weight": net["a"].params["weight"]})
     assert_bits_equal(net["a"].params["weight"], b)
@@ -189,7 +209,8 @@ import fastconv
 from fastconv import registry
 
 sys.setswitchinterval(1e-4)
-layers = [("Conv2D", {"filters": 20, "kernel_size": 3}), "BatchNorm", "ReLU", "Flatten", ("Dense", {"units": 9})]
+conv = "Conv2D", {"filters": 20, "kernel_size": 3}
+layers = [conv, "BatchNorm", "ReLU", "Flatten", ("Dense", {"units": 9})]
 net = fastconv.Sequential(layers, (3, 9, 9), seed=0)
 x = np.ones((2, 3, 9, 9), np.float32)
 weights = net.weights()
@@ -221,7 +242,10 @@ def again(work):
     while not done:
         work()
 
-threads = [threading.Thread(target=again, args=(work,)) for work in (changes, trains, makes, names)]
+works = changes, trains, makes, names
+for work in works:
+    work()  # a child cannot import what another thread was importing when it was made
+threads = [threading.Thread(target=again, args=(work,)) for work in works]
 for thread in threads:
     thread.start()
 codes = []
@@ -276,7 +300,8 @@ def handler(number, frame):
         raise Interrupt
 
 signal.signal(signal.SIGALRM, handler)
-layers = [("Conv2D", {"filters": 20, "kernel_size": 3}), "BatchNorm", "ReLU", "Flatten", ("Dense", {"units": 9})]
+conv = "Conv2D", {"filters": 20, "kernel_size": 3}
+layers = [conv, "BatchNorm", "ReLU", "Flatten", ("Dense", {"units": 9})]
 net, judge = (fastconv.Sequential(layers, (3, 24, 24), seed=0) for _ in "12")
 x = np.random.default_rng(0).standard_normal((4, 3, 24, 24)).astype(np.float32)
 w = np.ones((8, 3, 3, 3), np.float32)
