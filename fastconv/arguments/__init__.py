@@ -14,6 +14,7 @@ from fastconv.arguments.arrays import (
     REAL,
     as_plain_array,
     as_shape,
+    as_sizes,
     check_axes,
     check_exact,
 )
@@ -30,7 +31,7 @@ from fastconv.arguments.numbers import (
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.words import as_bool, as_choice, as_path, as_text
+from fastconv.arguments.words import as_bool, as_choice, as_mapping, as_path, as_text
 
 __all__ = [
     "CHANNELS_FIRST",
@@ -41,11 +42,13 @@ __all__ = [
     "as_choice",
     "as_int",
     "as_padding",
+    "as_mapping",
     "as_pair",
     "as_path",
     "as_plain_array",
     "as_real",
     "as_shape",
+    "as_sizes",
     "as_text",
     "briefly",
     "check_axes",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
 
-__all__ = ["as_bool", "as_choice", "as_path", "as_text"]
+__all__ = ["as_bool", "as_choice", "as_mapping", "as_path", "as_text"]
 
 
 def as_bool(operation: str, parameter: str, value: object) -> bool:
@@ -33,6 +33,18 @@ def as_choice(
     shown = None if isinstance(value, str) else type(value).__name__
     rule = f"must be {', '.join(others)} or {last}"
     raise error(operation, parameter, rule, value, remedy, shown=shown)
+
+
+def as_mapping(
+    operation: str, parameter: str, value: Any, of: str, remedy: str = ""
+) -> Mapping[Any, Any]:
+    """Return `value`, which must be a mapping; `of` says from what to what."""
+    if not isinstance(value, Mapping):
+        name = type(value).__name__
+        raise ArgumentTypeError(
+            operation, parameter, f"must be a mapping of {of}", value, remedy, shown=name
+        )
+    return value
 
 
 def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
