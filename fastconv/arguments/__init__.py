@@ -31,7 +31,7 @@ from fastconv.arguments.numbers import (
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.words import as_bool, as_choice, as_mapping, as_path, as_text
+from fastconv.arguments.words import as_bool, as_choice, as_list, as_mapping, as_path, as_text
 
 __all__ = [
     "CHANNELS_FIRST",
@@ -42,6 +42,7 @@ __all__ = [
     "as_choice",
     "as_int",
     "as_padding",
+    "as_list",
     "as_mapping",
     "as_pair",
     "as_path",

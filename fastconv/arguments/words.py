@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
 
-__all__ = ["as_bool", "as_choice", "as_mapping", "as_path", "as_text"]
+__all__ = ["as_bool", "as_choice", "as_list", "as_mapping", "as_path", "as_text"]
 
 
 def as_bool(operation: str, parameter: str, value: object) -> bool:
@@ -33,6 +34,22 @@ def as_choice(
     shown = None if isinstance(value, str) else type(value).__name__
     rule = f"must be {', '.join(others)} or {last}"
     raise error(operation, parameter, rule, value, remedy, shown=shown)
+
+
+def as_list(
+    operation: str, parameter: str, value: Any, rule: str, remedy: str = "", most: int = 10_000
+) -> list[Any]:
+    """Return what `value`, an iterable that is no text and no mapping, holds, at most `most`."""
+    try:
+        textual = isinstance(value, (str, bytes, Mapping))
+        found = None if textual else list(itertools.islice(value, most + 1))  # may be endless
+    except TypeError:
+        found = None
+    if found is None:
+        raise ArgumentTypeError(operation, parameter, rule, value, remedy)
+    if len(found) > most:
+        raise ArgumentError(operation, parameter, f"must have at most {most} entries", "more")
+    return found
 
 
 def as_mapping(
