@@ -264,6 +264,8 @@ class ConfigError(ArgumentError):
     ----------
     problems : list of str
         One line a problem.  Those of fastconv are `Problem`.
+    operation, parameter, rule, value, remedy, shown
+        Those of the first problem.
     """
 
     problems: list[str] = []
@@ -275,16 +277,21 @@ class ConfigError(ArgumentError):
             self.problems = [one]
             return
         self.problems = [operation] if isinstance(operation, str) else list(operation)
+        first = self.problems[0] if self.problems else ""
+        text = str(first)
         if len(self.problems) != 1:
             lines = "\n".join(f"  {problem}" for problem in self.problems)
             text = f"{len(self.problems)} problems in the configuration:\n{lines}"
-            super().__init__(text)
-            return
-        (only,) = self.problems
-        super().__init__(str(only))
-        if isinstance(only, Problem):
-            self.operation, self.parameter, self.rule = only.operation, only.parameter, only.rule
-            self.value, self.remedy, self.shown = only.value, only.remedy, only.shown
+        super().__init__(text)
+        if isinstance(first, Problem):
+            self.operation, self.parameter = first.operation, first.parameter
+            self.rule, self.value = first.rule, first.value
+            self.remedy, self.shown = first.remedy, first.shown
+
+    @property
+    def said(self) -> str:
+        """The message without the operation; of several problems the whole."""
+        return super().said if len(self.problems) == 1 else str(self)
 
     def within(self, place: str) -> ConfigError:
         """Return the same error, said of what is inside `place`: a file, an operation."""

@@ -53,7 +53,7 @@ def tolerance(dtype: Any) -> float:
 def _tolerance(operation: str, parameter: str, dtype: Any) -> float:
     try:
         return _TOLERANCES[np.dtype(dtype).name if dtype is not None else ""]
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # whatever NumPy, or what others define, makes of it
         rule = "must be float32 or float64"
         raise ArgumentTypeError(operation, parameter, rule, shorten(dtype)) from None
 

@@ -90,6 +90,7 @@ def test_a_configuration_has_problems_with_parts():
     error = ConfigError([first, "plain text"])
     assert error.problems == ["nodes[2].config.filters: must be at least 1, got 0", "plain text"]
     assert str(error).startswith("2 problems in the configuration:\n  nodes[2]")
+    assert (error.operation, error.rule, error.value) == (first.operation, first.rule, 0)
     one = ConfigError([first])
     assert (one.operation, one.rule, one.value) == (first.operation, "must be at least 1", 0)
     again = pickle.loads(pickle.dumps(error))
@@ -168,3 +169,10 @@ def test_a_configuration_error_is_said_of_a_place():
     assert (str(unknown), unknown.operation, unknown.parameter) == (
         "load: layer must be registered, got 'Cov'", "load", "layer",
     )  # fmt: skip
+
+
+def test_what_is_said_without_the_operation():
+    assert ArgumentError("f", "x", "must be plain", 3).said == "x must be plain, got 3"
+    assert ConfigError("f", "x", "must be plain", 3).said == "x must be plain, got 3"
+    several = ConfigError([Problem("a", "", "is unknown"), Problem("b", "", "is unknown")])
+    assert several.said == str(several) and "a: is unknown" in several.said

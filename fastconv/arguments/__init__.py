@@ -15,6 +15,7 @@ from fastconv.arguments.arrays import (
     REAL,
     as_plain_array,
     as_shape,
+    as_sizes,
     check_axes,
     check_exact,
     is_masked,
@@ -33,7 +34,7 @@ from fastconv.arguments.numbers import (
     parse_int,
 )
 from fastconv.arguments.paths import as_path, home
-from fastconv.arguments.words import as_bool, as_choice, as_text
+from fastconv.arguments.words import as_bool, as_choice, as_list, as_mapping, as_text
 
 __all__ = [
     "CHANNELS_FIRST",
@@ -44,11 +45,14 @@ __all__ = [
     "as_choice",
     "as_int",
     "as_padding",
+    "as_list",
+    "as_mapping",
     "as_pair",
     "as_path",
     "as_plain_array",
     "as_real",
     "as_shape",
+    "as_sizes",
     "as_text",
     "briefly",
     "check_axes",

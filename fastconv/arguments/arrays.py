@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,15 @@ from fastconv.arguments.numbers import as_int, is_sequence
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
 
 __all__ = [
-    "CHANNELS_FIRST", "REAL", "as_plain_array", "as_shape", "check_axes", "check_exact",
+    "CHANNELS_FIRST",
+    "REAL",
+    "as_plain_array",
+    "as_shape",
+    "as_sizes",
+    "check_axes",
+    "check_exact",
     "is_masked",
-]  # fmt: skip
+]
 
 #: NumPy's kinds of real numbers.
 REAL: tuple[type[np.generic], ...] = (np.bool_, np.integer, np.floating)
@@ -169,6 +176,29 @@ def _parts(array: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
         with np.nditer(array, ["external_loop", "buffered"], buffersize=1 << 17) as pieces:
             for piece in pieces:
                 yield np.asarray(piece)
+
+
+def as_sizes(
+    operation: str, parameter: str, shape: Any, minimum: int = 1, rule: str = "", most: int = 32
+) -> tuple[int, ...]:
+    """Return `shape`, a sequence of at most `most` integers of at least `minimum`, as a tuple.
+
+    `rule` is what the error says where it is no sequence.
+    """
+    unordered = isinstance(shape, (str, bytes, Mapping, Set))
+    try:
+        given = None if unordered else tuple(itertools.islice(shape, most + 1))  # may be endless
+    except TypeError:
+        given = None
+    if given is None:
+        rule = rule or "must be a tuple of integers"
+        raise ArgumentTypeError(operation, parameter, rule, shape)
+    if len(given) > most:
+        raise ShapeError(operation, parameter, f"must have at most {most} sizes", "more",
+                         shown="more")  # fmt: skip
+    return tuple(
+        as_int(operation, f"{parameter}[{i}]", size, minimum) for i, size in enumerate(given)
+    )
 
 
 def as_shape(operation: str, parameter: str, shape: Any, axes: str, minimum: int = 1) -> tuple:

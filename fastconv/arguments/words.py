@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
 
-__all__ = ["as_bool", "as_choice", "as_text"]
+__all__ = ["as_bool", "as_choice", "as_list", "as_mapping", "as_text"]
 
 
 def as_bool(operation: str, parameter: str, value: object) -> bool:
@@ -31,6 +32,34 @@ def as_choice(
     shown = None if isinstance(value, str) else type(value).__name__
     rule = f"must be {', '.join(others)} or {last}"
     raise error(operation, parameter, rule, value, remedy, shown=shown)
+
+
+def as_list(
+    operation: str, parameter: str, value: Any, rule: str, remedy: str = "", most: int = 10_000
+) -> list[Any]:
+    """Return what `value`, an iterable that is no text and no mapping, holds, at most `most`."""
+    try:
+        textual = isinstance(value, (str, bytes, Mapping))
+        found = None if textual else list(itertools.islice(value, most + 1))  # may be endless
+    except TypeError:
+        found = None
+    if found is None:
+        raise ArgumentTypeError(operation, parameter, rule, value, remedy)
+    if len(found) > most:
+        raise ArgumentError(operation, parameter, f"must have at most {most} entries", "more")
+    return found
+
+
+def as_mapping(
+    operation: str, parameter: str, value: Any, of: str, remedy: str = ""
+) -> Mapping[Any, Any]:
+    """Return `value`, which must be a mapping; `of` says from what to what."""
+    if not isinstance(value, Mapping):
+        name = type(value).__name__
+        raise ArgumentTypeError(
+            operation, parameter, f"must be a mapping of {of}", value, remedy, shown=name
+        )
+    return value
 
 
 def as_text(operation: str, parameter: str, value: Any, remedy: str = "") -> str:

@@ -202,7 +202,7 @@ def conv2d_costs(
     count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
         kind = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
-    except (TypeError, ValueError):
+    except Exception:  # whatever NumPy, or what others define, makes of it
         kind = None
     if kind not in (np.float32, np.float64):
         raise ArgumentTypeError(operation, "dtype", "must be float32 or float64", dtype)

@@ -44,10 +44,14 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             by_position = dict(zip(list(parameters)[1:], args, strict=False))
-            owner = type(self).__name__
             problems = registry.setting_problems(type(self), by_position | kwargs, "")
-            rule = "; ".join(problems) or _positions(parameters, len(args), error)
-            raise ArgumentTypeError(owner, "", rule) from None
+            owner = type(self).__name__
+            if not problems:
+                raise _positions(owner, parameters, len(args), error) from None
+            first, *others = problems
+            rule = "; ".join(filter(None, (first.rule, first.remedy if others else "", *others)))
+            remedy = "" if others else first.remedy
+            raise ArgumentTypeError(owner, first.parameter, rule, remedy=remedy) from None
         bound.apply_defaults()
         config: dict[str, Any] = {}
         for key, value in list(bound.arguments.items())[1:]:  # without self
@@ -72,17 +76,20 @@ def unrecorded(cls: type, operation: str) -> ArgumentTypeError | None:
 
 
 def _positions(
-    parameters: Mapping[str, inspect.Parameter], given: int, error: TypeError
-) -> str:
-    """Return which settings may come without their names, if too many did; else the error."""
+    owner: str, parameters: Mapping[str, inspect.Parameter], given: int, error: TypeError
+) -> ArgumentTypeError:
+    """Return an error that says which settings may come without their names, if too many did."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     allowed = [key for key, p in list(parameters.items())[1:] if p.kind in kinds]
     named = [key for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
     if given <= len(allowed):
-        return str(error)
-    first = f"{' and '.join(allowed)} alone may" if allowed else "no setting may"
-    rest = f"; write {', '.join(f'{key}=...' for key in named)}" if named else ""
-    return f"{first} come without a name, got {given} positional arguments{rest}"
+        return ArgumentTypeError(owner, "arguments", f"must be its settings: {error}", given)
+    first = f"{' and '.join(allowed)} alone" if allowed else "no setting"
+    rest = f"write {', '.join(f'{key}=...' for key in named)}" if named else ""
+    return ArgumentTypeError(
+        owner, first, "may come without a name", given, rest,
+        shown=f"{given} positional arguments",
+    )  # fmt: skip
 
 
 def taking_limit(costs: Callable[..., Any]) -> Callable[..., Any]:

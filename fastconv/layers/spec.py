@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_int
+from fastconv.arguments import as_sizes
 from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentTypeError, ShapeError
 
@@ -44,13 +44,7 @@ class Spec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        try:
-            sizes = () if isinstance(self.shape, (str, bytes)) else tuple(self.shape)
-        except TypeError:
-            sizes = ()
-        if not sizes and not isinstance(self.shape, (tuple, list)):
-            raise ArgumentTypeError("Spec", "shape", "must be a tuple of integers", self.shape)
-        shape = tuple(as_int("Spec", "shape", size, 1) for size in sizes)
+        shape = as_sizes("Spec", "shape", self.shape)
         if not shape:
             rule = "must have at least one axis beside the batch"
             raise ShapeError("Spec", "shape", rule, shape)

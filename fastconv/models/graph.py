@@ -11,12 +11,12 @@ import copy
 import itertools
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from fastconv.arguments import as_int
+from fastconv.arguments import as_sizes
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, ShapeError, shorten
 from fastconv.layers import base
 from fastconv.layers.base import Layer
@@ -174,15 +174,11 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
     >>> fastconv.Input((1, 28, 28))
     <Node Input (N, 1, 28, 28) float32>
     """
-    if isinstance(shape, (str, bytes, Mapping, Set)) or not isinstance(shape, Iterable):
-        rule = "must be a sequence of integers without the batch, such as (1, 28, 28)"
-        raise ArgumentTypeError("Input", "shape", rule, shape)
-    given = tuple(itertools.islice(shape, 9))
-    if not 1 <= len(given) <= 8:
-        shown = shorten(given) if len(given) < 9 else "more"
+    rule = "must be a sequence of integers without the batch, such as (1, 28, 28)"
+    sizes = as_sizes("Input", "shape", shape, 1, rule)
+    if not 1 <= len(sizes) <= 8:
         rule = "must have 1 to 8 sizes, without the batch"
-        raise ShapeError("Input", "shape", rule, given, shown=shown)
-    sizes = tuple(as_int("Input", f"shape[{i}]", size, 1) for i, size in enumerate(given))
+        raise ShapeError("Input", "shape", rule, sizes)
     if not isinstance(dtype, str) or dtype not in DTYPES:
         error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
         raise error("Input", "dtype", 'must be "float32" or "float64"', dtype)

@@ -27,8 +27,8 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
                 raise ArgumentTypeError("Model", "x", "must have the inputs' ids", name, remedy)
         missing = [name for name in ids if name not in x]
         if missing:
-            rule = f"must have every input, missing {missing[0]!r}"
-            raise ArgumentTypeError("Model", "x", rule)
+            given, shown = [str(name) for name in x], f"none for {missing[0]!r}"
+            raise ArgumentTypeError("Model", "x", "must have every input", given, shown=shown)
         return [x[name] for name in ids]
     if len(ids) == 1:
         alone = isinstance(x, tuple) and len(x) == 1 and isinstance(x[0], np.ndarray)

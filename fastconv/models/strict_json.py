@@ -78,4 +78,5 @@ def parse(text: str | bytes, what: str = "JSON") -> Any:
     except RecursionError:
         raise ConfigError(what, "", "is nested too deeply") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise ConfigError(what, "", shorten(str(error), 200)[1:-1]) from None
+        rule = f"must be JSON: {shorten(str(error), 200)[1:-1]}"
+        raise ConfigError(what, "", rule, text[:100]) from None

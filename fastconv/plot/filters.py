@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from fastconv.arguments import as_bool, as_int, as_plain_array, as_text
+from fastconv.arguments import as_bool, as_int, as_mapping, as_plain_array, as_text
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.floating import quietly
 from fastconv.plot.figure import check_path, new_figure
@@ -160,11 +160,9 @@ def filters_png(
 @quietly
 def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Each entry as float64 (K, R, S), the mean over channels, checked."""
-    if not isinstance(weights, Mapping):
-        raise ArgumentTypeError(
-            operation, "weights", "must be a mapping of labels to filters", type(weights),
-            'give it {"filters": weight}', shown=type(weights).__name__,
-        )  # fmt: skip
+    as_mapping(
+        operation, "weights", weights, "labels to filters", 'give it {"filters": weight}'
+    )
     if not weights:
         raise ArgumentError(
             operation, "weights", "must hold at least one entry", {},

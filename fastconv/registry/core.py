@@ -258,4 +258,4 @@ def _origin(obj: Any) -> tuple[str, str | int]:
     """Return (module, qualified name), by which a class defined again is known as the same."""
     owner = obj if hasattr(obj, "__qualname__") else type(obj)
     anonymous = owner is not obj or "<lambda>" in owner.__qualname__
-    return str(owner.__module__), id(obj) if anonymous else str(owner.__qualname__)
+    return str(getattr(owner, "__module__", "")), id(obj) if anonymous else str(owner.__qualname__)

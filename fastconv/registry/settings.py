@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fastconv.arguments import as_mapping
 from fastconv.errors import ArgumentTypeError, ConfigError, Problem, shorten
 from fastconv.registry.core import Registry
 from fastconv.registry.spellings import setting_remedy
@@ -95,6 +96,7 @@ def create(registry: Registry[Any], name: object, config: Mapping[str, Any], ope
         owner = registry.get(name)
     except ConfigError as error:
         raise error.within(operation) from None
+    config = as_mapping(operation, "config", config, "settings to values")
     problems = setting_problems(owner, config, operation)
     if problems:
         raise ConfigError(problems)

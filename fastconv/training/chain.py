@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
 from fastconv import registry
-from fastconv.arguments import as_int
+from fastconv.arguments import as_int, as_list
 from fastconv.errors import ArgumentTypeError, shorten
 from fastconv.training.callbacks import Callback, EpochLines, Figures, ProgressBar, Run
 from fastconv.training.choosing import is_pair
@@ -118,12 +118,8 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
         return []
     if isinstance(callbacks, (str, Callback)) or is_pair(callbacks) or callable(callbacks):
         callbacks = (callbacks,)
-    if not isinstance(callbacks, Iterable) or isinstance(callbacks, Mapping):
-        raise ArgumentTypeError(
-            "fit", "callbacks", "must be a list of names, (name, {...}), instances or functions",
-            callbacks,
-        )  # fmt: skip
-    return [_as_callback(spec) for spec in callbacks]
+    rule = "must be a list of names, (name, {...}), instances or functions"
+    return [_as_callback(spec) for spec in as_list("fit", "callbacks", callbacks, rule)]
 
 
 def _as_callback(spec: Any) -> Callback:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastconv import registry
+from fastconv.arguments import as_list
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.losses import Loss
@@ -47,14 +48,12 @@ def compile(
     several = len(layers) > 1
     if loss is None:
         raise ArgumentTypeError(
-            "compile", "loss", "must be given", remedy='for classes loss="softmax_cross_entropy"'
+            "compile", "loss", "must be given", None, 'for classes loss="softmax_cross_entropy"'
         )
     specs = list(loss) if several and _is_list(loss) else [loss] * len(layers)
     if isinstance(metrics, str) or callable(metrics) or is_pair(metrics):
         metrics = [metrics]
-    if not isinstance(metrics, Iterable):
-        raise ArgumentTypeError("compile", "metrics", "must be a list, or one metric", metrics)
-    metrics = list(metrics)
+    metrics = as_list("compile", "metrics", metrics, "must be a list, or one metric")
     lists = metrics if several and any(map(_is_list, metrics)) else [metrics] * len(layers)
     for parameter, given in (("loss", specs), ("metrics", lists)):
         if len(given) != len(layers):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_plain_array
+from fastconv.arguments import as_plain_array, as_sizes
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.floating import quietly
 from fastconv.training import remedies
@@ -45,6 +45,9 @@ def as_outputs(operation: str, outputs: Any) -> Array:
 
 def check_classes(operation: str, shape: tuple[int, ...]) -> None:
     """Raise ShapeError unless outputs of `shape`, without the batch, are of several classes."""
+    shape = as_sizes(operation, "shape", shape, 0)
+    if not shape:
+        raise ShapeError(operation, "outputs", "must be (N, K, ...)", shape)
     if shape[0] < 2:
         shown = f"shape (N, {', '.join(map(str, shape))})"
         rule = "must have at least 2 classes on axis 1"
@@ -68,6 +71,7 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
         As `class_targets`.
     """
     targets = plain(operation, given)
+    shape = as_sizes(operation, "shape", shape, 0)
     if len(shape) < 2:
         raise ShapeError(operation, "outputs", "must be (N, K, ...)", shape)
     check_classes(operation, shape[1:])
@@ -123,6 +127,7 @@ def class_targets(operation: str, outputs: Array, targets: Any) -> tuple[Array, 
 def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
     """Return targets as an array; raise unless they are numbers of `shape`, that of the outputs."""
     targets = plain(operation, given)
+    shape = as_sizes(operation, "shape", shape, 0)
     if targets.shape != shape:
         raise ShapeError(
             operation, "targets", f"must have the shape of the outputs, {shape}", targets.shape,

@@ -17,8 +17,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import registry
-from fastconv.arguments import as_real, check_rounding
-from fastconv.errors import ArgumentError, ShapeError, UnknownAttributeError, shorten
+from fastconv.arguments import (
+    as_int,
+    as_mapping,
+    as_plain_array,
+    as_real,
+    as_text,
+    check_rounding,
+)
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ShapeError,
+    UnknownAttributeError,
+    shorten,
+)
 from fastconv.floating import quietly
 from fastconv.functional import updates
 from fastconv.layers.parameter import Parameter, exclusively
@@ -148,9 +161,20 @@ class Optimizer(ABC):
         ShapeError
             Gradient or kept state has another shape than the parameter.
         """
+        as_mapping(self.name, "parameters", parameters, "keys to parameters")
+        as_mapping(self.name, "gradients", gradients, "keys to arrays")
         steps = []
         for key, parameter in parameters.items():
+            if not isinstance(parameter, Parameter):
+                rule = "must be a Parameter"
+                raise ArgumentTypeError(self.name, f"parameters[{key!r}]", rule, parameter)
+            if key not in gradients:
+                rule = "must hold one for every parameter"
+                raise ArgumentError(self.name, "gradients", rule, shown=f"none for {key!r}")
             gradient, slots = gradients[key], self._slots_for(key, parameter)
+            if type(gradient) is not np.ndarray or gradient.dtype != parameter.dtype:
+                kinds = (np.integer, np.floating)
+                gradient = as_plain_array(self.name, f"gradients[{key!r}]", gradient, kinds)
             for array in (gradient, *slots):
                 if array.shape != parameter.shape:
                     raise ShapeError(
@@ -158,6 +182,10 @@ class Optimizer(ABC):
                         f"must have shape {parameter.shape}", array.shape,
                         "a model needs its own optimizer",
                     )  # fmt: skip
+            if any(slot.dtype != parameter.dtype for slot in slots):
+                rule = f"must be {parameter.dtype}, as the parameter is"
+                shown = str(slots[0].dtype)
+                raise ArgumentTypeError(self.name, f"state of {key!r}", rule, shown, shown=shown)
             steps.append((key, parameter, gradient, slots))
         exclusively(self._step, steps)
 
@@ -199,6 +227,9 @@ class Optimizer(ABC):
         ArgumentError
             A slot is missing, or there is one that this optimizer does not have.
         """
+        as_mapping(self.name, "state", state, "what state_dict() names to arrays")
+        for name in state:
+            as_text(self.name, "names in state", name)
         keys = [name[6:] for name in state if name.startswith("steps/")]
         wanted = {f"{slot}/{key}" for key in keys for slot in ("steps", *self.slot_names)}
         if wrong := sorted(wanted.symmetric_difference(state)):
@@ -206,12 +237,19 @@ class Optimizer(ABC):
                 self.name, "state", f"must hold steps and {self.slot_names} of every parameter",
                 wrong[0], shown=f"a missing or unknown entry {wrong[0]!r}",
             )  # fmt: skip
-        steps = {key: int(state[f"steps/{key}"]) for key in keys}
+        steps = {
+            key: as_int(self.name, f"state['steps/{key}']", state[f"steps/{key}"], 0, 2**63 - 1)
+            for key in keys
+        }
         slots = {
-            key: tuple(np.array(state[f"{slot}/{key}"], order="C") for slot in self.slot_names)
+            key: tuple(self._copied(f"{slot}/{key}", state) for slot in self.slot_names)
             for key in keys
         }
         vars(self).update(_steps=steps, _slots=slots)  # in one step, as an interrupt may come
+
+    def _copied(self, name: str, state: Mapping[str, Array]) -> Array:
+        array = as_plain_array(self.name, f"state[{name!r}]", state[name], (np.floating,))
+        return np.array(array, order="C")
 
     def __repr__(self) -> str:
         shown = (f"{k.lstrip('_')}={v!r}" for k, v in vars(self).items() if isinstance(v, float))

@@ -1,0 +1,168 @@
+"""Wrong calls of everything public are errors of ours, with all their parts; none is raw."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+import io
+
+import numpy as np
+import pytest
+import right_calls
+from right_calls import Given, ones, public
+
+from fastconv import registry
+from fastconv.errors import NOTHING, ConfigError, FastconvError, Problem, shorten
+
+#: What takes something, and yet has no wrong calls of its own.
+ELSEWHERE = {
+    "InferenceModel": "for_inference() makes it",
+    "PackedWeight*": "prepare_conv2d makes it",
+    "models.*": "models make them: nodes, plans",
+    "layers.*Costs": "layers make them, of what they know",
+    "layers.Context*": "models make it, and call layers with it",
+    "layers.Parameter.*": "layers and models call it, with what assign has checked",
+    "Layer.build": "written by whoever writes a layer, called by ensure_built",
+    "Layer.forward": "likewise, called by models",
+    "Layer.backward": "likewise",
+    "Layer.costs": "likewise",
+    "Layer.least_rows": "likewise",
+    "*.predict_batch": "training asks a model for it, with what cast_inputs gave",
+    "*.program": "likewise",
+    "Model.forward_backward": "likewise",
+    "Model.first_not_finite": "likewise",
+    "training.Answer": "models make it",
+    "training.Run": "fit makes it",
+    "training.History": "fit makes it",
+    "training.Compiled*": "compile makes it",
+    "training.*.on_*": "fit calls it",
+    "training.*.apply": "update calls it, with what it has checked",
+    "training.*.check": "compile calls it, with dtypes of parameters",
+    "training.Optimizer.start": "compile calls it",
+    "training.Optimizer.belong": "steps call it",
+    "training.Optimizer": "abstract: its subclasses are tried",
+    "training.MeanSquaredError.check_outputs": "outputs of any shape are right",
+    "training.Loss*": "abstract: its subclasses are tried",
+    "training.Trainable*": "a protocol",
+    "registry.Registry": "the registries are made",
+    "registry.Registry.name_of": "asked of anything; what is not registered has no name",
+    "registry.check_config": "its answer is a list of problems, whatever is given",
+    "registry.setting_problems": "likewise",
+    "registry.parameters_of": "asked of what is registered",
+}
+
+
+class Hostile:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no array")
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def wrong() -> list:
+    """What hardly any argument may be; anew each time, for some can be used up."""
+    return [
+        None, True, -1, 1.5, 10**40, float("nan"), "no such", "", "\ud800", b"x", 3j,
+        [], {}, {1: 2}, {"a": None}, [[1, 2], [3]], (1, 2, 3, 4, 5), [None], set(), range(3),
+        (i for i in range(3)), object(), Hostile(), int, lambda *args: None, io.BytesIO(b"x"),
+        np.zeros((2, 1, 8, 8), complex), np.ma.zeros((2, 1, 8, 8)), np.zeros((2, 3), object),
+        np.zeros((2, 1, 8, 8), bool), np.zeros((2, 1, 8, 8), "f2"), np.array("a"), np.float32(2),
+        np.zeros((2, 3), "M8[s]"), ones(), ones(3), ones(0, 1, 8, 8), ones(1, 1, 1, 1, 1),
+        np.full((2, 3), np.nan, np.float32), np.ones((2, 1, 8, 8)),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with registry.isolated():
+        yield Given()
+
+
+def nothing_to_give(thing: object) -> bool:
+    """Whether a function takes nothing, or a class only what every layer takes, a name."""
+    try:
+        parameters = inspect.signature(thing).parameters
+    except (TypeError, ValueError):
+        return False
+    return not set(parameters) - {"self"}
+
+
+def elsewhere(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in ELSEWHERE)
+
+
+NAMES = dict(public())
+TRIED = [
+    name for name, thing in NAMES.items() if not elsewhere(name) and not nothing_to_give(thing)
+]
+#: Layers without settings take a name, as all do.
+TRIED += [n for n in NAMES if n.startswith("layers.") and n not in TRIED and not elsewhere(n)
+          and nothing_to_give(NAMES[n])]  # fmt: skip
+
+
+def lacking(name: str, error: FastconvError) -> list[str]:
+    """Return what an error of the function `name` does not tell."""
+    parts = ["operation", "parameter", "rule"]
+    if isinstance(error, ConfigError):
+        if all(isinstance(problem, Problem) for problem in error.problems):
+            if len(error.problems) > 1:
+                return [] if all(p.operation and p.rule for p in error.problems) else ["problems"]
+        if error.operation:
+            parts.remove("parameter")  # the path names it
+    if name.startswith("registry.Registry."):
+        parts.remove("operation")  # whoever looks for a name adds its own
+    found = [part for part in parts if not getattr(error, part)]
+    about_itself = error.rule.startswith("is ")  # the parameter is what is wrong: unknown, missing
+    if error.value is NOTHING and error.shown is None and not about_itself:
+        found.append("value")
+    if error.value is not NOTHING:
+        shown = shorten(error.value) if error.shown is None else error.shown
+        found += ["value shown"] if shown not in str(error) else []
+    return found + ["a short text"] * (len(str(error)) > 2000)
+
+
+def test_every_public_name_is_tried_or_has_a_reason(given):
+    calls = right_calls.right_calls(given)
+    assert sorted(set(TRIED) - set(calls)) == [], "add a right call of it to right_calls.py"
+    assert sorted(set(calls) - set(NAMES)) == []
+    unused = [p for p in ELSEWHERE if not any(fnmatch.fnmatchcase(n, p) for n in NAMES)]
+    assert unused == []
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_wrong_calls_are_told(name, given, capsys):
+    """At least three are; what is not wrong after all may work, but no error is raw."""
+    call, right = right_calls.right_calls(given)[name]
+    with np.errstate(all="raise"):
+        try:
+            call(**right)
+        except (FastconvError, OSError):  # of files that are not there
+            assert name.startswith("data.")
+        told, problems = 0, []
+        for parameter in right:
+            for value in wrong():
+                if len(problems) > 9:
+                    break
+                shown = shorten(value)
+                try:
+                    call(**{**right, parameter: value})
+                except FastconvError as error:
+                    told += 1
+                    if lacks := lacking(name, error):
+                        problems.append(f"{parameter}={shown} lacks {lacks}: {error}")
+                except OSError:
+                    continue
+                except AssertionError as error:
+                    if not name.startswith("testing."):
+                        problems.append(f"{parameter}={shown}: {error!r}")
+                except Exception as error:
+                    problems.append(f"{parameter}={shown}: {error!r}")
+    assert not problems, "\n".join(problems)
+    assert told >= 3, f"only {told} wrong calls are told"
