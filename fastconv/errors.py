@@ -302,8 +302,8 @@ class ConfigError(ArgumentError):
         return type(self)(problems)
 
 
-class UnknownNameError(ConfigError):
-    """No entry of a registry has this name; the message offers the nearest ones."""
+class UnknownNameError(ConfigError, KeyError):
+    """Nothing of a registry, a network or a layer has this name; the message offers the nearest."""
 
 
 class FormatError(FastconvError, ValueError):

@@ -13,7 +13,7 @@ import fastconv
 PACKAGE = str(Path(fastconv.__file__).parent)
 
 
-class Interrupt(BaseException):
+class Interrupt(KeyboardInterrupt):
     """What a handler of a signal raises."""
 
 

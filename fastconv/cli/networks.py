@@ -12,7 +12,7 @@ from typing import Any
 from fastconv import models
 from fastconv.arguments import as_int, as_path
 from fastconv.errors import ArgumentError, ConfigError, FastconvError, describe, shorten
-from fastconv.models import files, strict_json
+from fastconv.models import files, formats, saving, strict_json
 from fastconv.plot.figure import check_path
 
 SUFFIX = ".safetensors"
@@ -68,7 +68,9 @@ def import_modules(names: list[str]) -> None:
 
 
 def read_network(file: str, seed: int | None = None) -> models.Model:
-    """Return the model of a saved ``.safetensors`` file, or of a JSON configuration.
+    """Return the model of a saved network, or of a JSON configuration, told by the first bytes.
+
+    `seed` is of starting weights and of dropout.
 
     Raises
     ------
@@ -77,8 +79,11 @@ def read_network(file: str, seed: int | None = None) -> models.Model:
     OSError
         If it cannot be read.
     """
-    if Path(file).suffix == SUFFIX:
-        return models.load(file)
+    head = files.head_of("", file)
+    found = formats.tell(head)
+    unknown = found is None and head[8:9] != b"{"  # where the header of a saved network begins
+    if found is not formats.JSON and not (unknown and Path(file).suffix != SUFFIX):
+        return models.load(file, seed=seed)
     with open(file, "rb") as opened:
         text = opened.read(strict_json.MAX_BYTES + 1)  # no more could be a configuration
     try:
@@ -117,7 +122,7 @@ def check_saving(command: str, option: str, path: str) -> None:
     """Refuse a path that `Model.save` would refuse, or that no command could read again."""
     if Path(path).suffix != SUFFIX:
         raise ArgumentError(command, option, f"must end in {SUFFIX}", path)
-    check_writable(command, option, files.target_of(command, path)[0])
+    check_writable(command, option, saving.target_of(command, path).path)
 
 
 def package() -> Any:

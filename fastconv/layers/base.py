@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,14 +12,13 @@ import numpy as np
 
 from fastconv import initializers, registry
 from fastconv.errors import (
-    ArgumentError,
     ArgumentTypeError,
     ConfigError,
     FastconvError,
     ShapeError,
     UnknownAttributeError,
+    UnknownNameError,
     nearest,
-    shorten,
 )
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter, assign_all, exclusively
@@ -30,6 +29,19 @@ __all__ = ["Layer"]
 
 # Set by the models above: makes a node of a graph from a layer and the nodes it is called on.
 _connect: Callable[..., Any] | None = None
+
+
+class _Views(dict[str, np.ndarray]):
+    """Arrays of a layer by name; what it does not have, `Layer._unknown` says."""
+
+    def __init__(self, layer: Layer, views: dict[str, np.ndarray]) -> None:
+        super().__init__(views)
+        self._layer = layer
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if not isinstance(name, str) or name not in self:
+            raise self._layer._unknown(name, self)
+        return super().__getitem__(name)
 
 
 class Layer:
@@ -132,9 +144,9 @@ class Layer:
         name = registry.layers.name_of(type(self))
         if name is None:
             raise ConfigError(
-                f"{type(self).__name__}: the class must be registered to be written; decorate it "
-                "with @fastconv.register_layer('your_package.Name.v1')"
-            )
+                type(self).__name__, "the class", "must be registered to be written",
+                remedy="decorate it with @fastconv.register_layer('your_package.Name.v1')",
+            )  # fmt: skip
         return name
 
     def to_config(self) -> dict[str, Any]:
@@ -162,18 +174,17 @@ class Layer:
         """
         owner = type(self).__name__
         if len(specs) != 1:
-            raise ShapeError(f"{owner}: inputs must be one, got {len(specs)}")
+            raise ShapeError(owner, "inputs", "must be one", len(specs))
         shape = specs[0].shape
         if axes and len(axes) != len(shape):
             remedy = ""
             if axes == "CHW" and len(shape) == 2:
-                remedy = f"; reshape it to {(1, *shape)}"
+                remedy = f"reshape it to {(1, *shape)}"
             elif len(axes) == 1:
-                remedy = "; put a Flatten or GlobalAvgPool2D before it"
+                remedy = "put a Flatten or GlobalAvgPool2D before it"
             letters = ", ".join(axes) + ("," if len(axes) == 1 else "")
-            raise ShapeError(
-                f"{owner}: input must have shape ({letters}) beside the batch, got {shape}{remedy}"
-            )
+            rule = f"must have shape ({letters}) beside the batch"
+            raise ShapeError(owner, "input", rule, shape, remedy)
         return specs[0]
 
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:
@@ -314,27 +325,38 @@ class Layer:
         found = self.parameters.get(name) or self.states.get(name)
         if found is None:
             raise FastconvError(
-                f"{type(self).__name__}: the layer must be built before it is used; make a model "
-                "of it, or call ensure_built(rng, Spec(shape, dtype))"
-            )
+                type(self).__name__, "the layer", "must be built before it is used",
+                remedy="make a model of it, or call ensure_built(rng, Spec(shape, dtype))",
+            )  # fmt: skip
         return found
 
     @property
     def params(self) -> Mapping[str, np.ndarray]:
         """Read-only views of the learned parameters, by name."""
-        return MappingProxyType({name: p.view for name, p in self.parameters.items()})
+        return self._views(self.parameters)
 
     @property
     def state(self) -> Mapping[str, np.ndarray]:
         """Read-only views of the statistics, by name."""
-        return MappingProxyType({name: p.view for name, p in self.states.items()})
+        return self._views(self.states)
+
+    def _views(self, group: Mapping[str, Parameter]) -> Mapping[str, np.ndarray]:
+        return MappingProxyType(_Views(self, {name: p.view for name, p in group.items()}))
+
+    def _unknown(self, name: object, known: Iterable[str]) -> UnknownNameError:
+        names = nearest(name, known) or list(known)
+        remedy = f"it has {' and '.join(names)}" if names else "it has none"
+        if not self.built:
+            remedy = "it gets them when a model is made of it"
+        owner = self.name or type(self).__name__
+        return UnknownNameError(owner, "a parameter", "must exist", name, remedy)
 
     def set_params(self, **arrays: Any) -> None:
         """Give learned parameters new values: all of those named, or on an error none.
 
         Raises
         ------
-        ArgumentError
+        UnknownNameError
             If a name is unknown, or the layer is not built.
         ShapeError, ArgumentTypeError
             If a shape differs, or a value is not a real number that the dtype holds.
@@ -343,11 +365,7 @@ class Layer:
         checked = {}
         for name, array in arrays.items():
             if name not in self.parameters:
-                known = nearest(name, self.parameters) or list(self.parameters)
-                remedy = f"it has {' and '.join(known)}" if known else "it has none"
-                if not self.built:
-                    remedy = "it gets them when a model is made of it"
-                raise ArgumentError(f"{owner}: a parameter must exist, got {name!r}; {remedy}")
+                raise self._unknown(name, self.parameters)
             checked[name] = self.parameters[name].checked(array, owner)
         assign_all([(self.parameters[name], array) for name, array in checked.items()])
 
@@ -407,9 +425,9 @@ class Layer:
         """Return the node of a graph that applies this layer to `nodes`."""
         if _connect is None:
             raise FastconvError(
-                f"{type(self).__name__}: graphs must be imported before a layer is called; "
-                "import fastconv.models"
-            )
+                type(self).__name__, "graphs", "must be imported before a layer is called",
+                remedy="import fastconv.models",
+            )  # fmt: skip
         return _connect(self, *nodes)
 
     def __repr__(self) -> str:
@@ -420,9 +438,8 @@ class Layer:
 
     def _begin(self, name: str | None, config: dict[str, Any]) -> None:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ArgumentTypeError(
-                f"{type(self).__name__}: name must be a text without '/', got {shorten(name)}"
-            )
+            rule = "must be a text without '/'"
+            raise ArgumentTypeError(type(self).__name__, "name", rule, name)
         self.name = name
         self._config = config
         self.parameters = {}

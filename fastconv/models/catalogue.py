@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from fastconv import registry
-from fastconv.arguments import as_bool, as_text
+from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
 from fastconv.models import configuration, files, weights
 from fastconv.models.graph import trace
@@ -48,47 +48,65 @@ def from_config(config: Mapping[str, Any] | str | bytes, *, seed: int | None = N
 
 
 @overload
-def load(path: str | os.PathLike[str]) -> Model: ...
+def load(path: str | os.PathLike[str], *, seed: int | None = None) -> Model: ...
 @overload
-def load(path: str | os.PathLike[str], *, for_inference: Literal[False]) -> Model: ...
+def load(
+    path: str | os.PathLike[str], *, seed: int | None = None, for_inference: Literal[False]
+) -> Model: ...
 @overload
-def load(path: str | os.PathLike[str], *, for_inference: Literal[True]) -> InferenceModel: ...
-def load(path: str | os.PathLike[str], *, for_inference: bool = False) -> Model | InferenceModel:
-    """Return the network that `Model.save` wrote.
+def load(
+    path: str | os.PathLike[str], *, seed: int | None = None, for_inference: Literal[True]
+) -> InferenceModel: ...
+def load(
+    path: str | os.PathLike[str], *, seed: int | None = None, for_inference: bool = False
+) -> Model | InferenceModel:
+    """Return the network that `Model.save` wrote, with what was frozen frozen.
 
     Parameters
     ----------
     path : str or path
+    seed : int, optional
+        Of dropout, should the network be trained further; by default another one each time.
     for_inference : bool
         Whether to return what ``load(path).for_inference()`` would, with less memory on the
         way: the weights are read, folded, packed and let go layer by layer.
 
     Raises
     ------
+    ArgumentError
+        If `path` is of something else than a file, such as a directory or a pipe.
     FormatError
-        If the file is damaged, is none of ours or holds other arrays than its network needs.
+        If the file is of another format, damaged, or holds other arrays than its network needs.
+        Arrays of float16 and bfloat16 are widened, exactly.
     OSError
         If it cannot be read.
     """
     for_inference = as_bool("load", "for_inference", for_inference)
-    with files.open_weights(path) as file:
-        if file.config is None:
+    if seed is not None:
+        seed = as_int("load", "seed", seed, 0, 2**63 - 1)
+    with files.WeightFile("load", path) as file:
+        config = file.metadata.get(files.CONFIG)
+        if config is None:
             raise FormatError(
                 "load", file.path, "must hold a network",
                 remedy="make the network and call its load_weights", shown="weights alone",
             )  # fmt: skip
         try:
-            model = from_config(file.config)
+            model = from_config(config, seed=seed)
         except ConfigError as error:
             raise FormatError("load", f"{file.path}:", str(error)) from error
         graph = model._graph
+        weights.check_file(graph, file)
+        frozen = weights.frozen_in(graph, file)
         if for_inference:
-            weights.check_file(graph, file)
             return freeze_network(
                 graph, model.name, lambda step: weights.fill_layer(graph, step, file)
             )
         weights.fill(graph, file)
     model._prepare()
+    parameters = weights.named(graph)
+    for key in frozen:
+        parameters[key].trainable = False
     return model
 
 

@@ -11,13 +11,20 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_bool, as_int, as_text
-from fastconv.errors import ArgumentTypeError, ConfigError, UnknownNameError, nearest, shorten
+from fastconv.errors import (
+    ArgumentTypeError,
+    ConfigError,
+    Problem,
+    UnknownNameError,
+    did_you_mean,
+    nearest,
+    shorten,
+)
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import assign_all, exclusively
-from fastconv.models import configuration, files, graph, weights
+from fastconv.models import configuration, files, graph, saving, strict_json, weights
 from fastconv.models.graph import Graph, Node
 from fastconv.models.inference import InferenceModel, freeze_network
-from fastconv.models.names import closest
 from fastconv.models.trainable import TrainableNetwork
 
 __all__ = ["Model", "Sequential"]
@@ -121,14 +128,19 @@ class Model(TrainableNetwork):
         return list(self._graph.layers.values())
 
     def __getitem__(self, name: str) -> Layer:
-        """Return the layer of this name; raise UnknownNameError if there is none."""
+        """Return the layer of this name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none, which is a KeyError too.
+        """
         self._prepare()
         layers = self._graph.layers
-        if name not in layers:
+        if not isinstance(name, str) or name not in layers:
             close = nearest(name, layers) or list(layers)[:8]
-            raise UnknownNameError(
-                f"Model: name must be of a layer, got {shorten(name)}; there are {', '.join(close)}"
-            )
+            there = f"there are {', '.join(close)}"
+            raise UnknownNameError("Model", "name", "must be of a layer", name, there)
         return layers[name]
 
     def __repr__(self) -> str:
@@ -143,13 +155,34 @@ class Model(TrainableNetwork):
         return configuration.write(self._graph, self.name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration to one safetensors file; `fastconv.load` reads it."""
+        """Write weights and configuration to one safetensors file; `fastconv.load` reads it.
+
+        The weights are of one time, whatever other threads do meanwhile, and what is frozen is
+        noted. Who reads the file sees the old one or the new, never a part.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            If `path` is no path, has the suffix of another format, or is there and no file.
+        ConfigError
+            If a layer or setting cannot be written.
+        OSError
+            If the file cannot be written.
+        """
+        target = saving.target_of("save", path)
         config = json.dumps(self.to_config(), separators=(",", ":"), allow_nan=False)
-        files.write_weights(path, self.weights(), config)
+        strict_json.parse(config, "save: the configuration")
+        metadata = {files.CONFIG: config}
+        copies = self.weights()
+        frozen = [key for key in self._frozen() if self._slots[key].learned]
+        if frozen:
+            metadata[files.FROZEN] = json.dumps(sorted(frozen))
+        saving.write_weights(target, copies, metadata)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights alone to a safetensors file."""
-        files.write_weights(path, self.weights())
+        """Write the weights alone to a safetensors file; errors as of `save`."""
+        target = saving.target_of("save_weights", path)
+        saving.write_weights(target, self.weights())
 
     def load_weights(
         self,
@@ -160,6 +193,8 @@ class Model(TrainableNetwork):
         mapping: Mapping[str, str] | Callable[[str], str | None] | None = None,
     ) -> list[str]:
         """Read weights from a safetensors file, of this library or another.
+
+        Arrays of other dtypes are cast: float16 and bfloat16 exactly. What is frozen stays so.
 
         Parameters
         ----------
@@ -180,20 +215,21 @@ class Model(TrainableNetwork):
         Raises
         ------
         ArgumentTypeError
-            If `strict` or `mapping`, or what it gives, is of another type.
+            If `strict` or `mapping`, or what it gives, is of another type, or a number is not
+            finite in the network's dtype.
         FormatError
-            If the file is damaged.
+            If the file is damaged or of another format.
         ConfigError
-            If names or shapes do not fit: all of them, and nothing is loaded.
+            If names or shapes do not fit: all of them.
+
+        After an error nothing is loaded.
         """
         strict = as_bool("load_weights", "strict", strict)
         if mapping is not None and not callable(mapping) and not isinstance(mapping, Mapping):
-            raise ArgumentTypeError(
-                "load_weights: mapping must be a mapping or a function of names in the file, "
-                f"got {shorten(mapping)}"
-            )
+            rule = "must be a mapping or a function of names in the file"
+            raise ArgumentTypeError("load_weights", "mapping", rule, mapping)
         self._prepare()
-        with files.open_weights(path) as file:
+        with files.WeightFile("load_weights", path) as file:
             loaded = weights.load_into(self._graph, file, only, strict, mapping)
         self._pack()
         return loaded
@@ -220,17 +256,16 @@ class Model(TrainableNetwork):
             By ``layer/parameter``; what is not named stays.
         """
         if not isinstance(arrays, Mapping):
-            raise ArgumentTypeError(
-                "set_weights: arrays must be a mapping from 'layer/parameter' to arrays, "
-                f"got {shorten(arrays)}"
-            )
+            rule = "must be a mapping from 'layer/parameter' to arrays"
+            raise ArgumentTypeError("set_weights", "arrays", rule, arrays)
         self._prepare()
         parameters = weights.named(self._graph)
         problems = []
         for key in arrays:
             if key not in parameters:
-                remedy = closest(key, parameters)
-                problems.append(f"set_weights: no layer has {shorten(key)}{remedy}")
+                rule = f"no layer has {shorten(key)}"
+                close = did_you_mean(key, parameters)
+                problems.append(Problem("set_weights", "", rule, remedy=close))
         if problems:
             raise ConfigError(problems)
         assign_all([(parameters[k], parameters[k].checked(a, "set_weights", k))

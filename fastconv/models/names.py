@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from fastconv.errors import ArgumentError, ConfigError, did_you_mean
+from fastconv.errors import ArgumentError, ConfigError
 from fastconv.layers.base import Layer
 
-__all__ = ["check_id", "closest", "input_ids", "layer_names", "node_ids", "snake_case"]
+__all__ = ["check_id", "input_ids", "layer_names", "node_ids", "snake_case"]
 
 
 # Neither control characters nor half a surrogate pair, which no file could have.
@@ -30,12 +30,6 @@ def check_id(operation: str, name: object) -> str:
         rule = "must be 1 to 100 characters without spaces or any of / * ? [ ]"
         raise ArgumentError(operation, "name", rule, name)
     return name
-
-
-def closest(name: object, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"``, or nothing when nothing is near."""
-    remedy = did_you_mean(name, known)
-    return f"; {remedy}" if remedy else ""
 
 
 def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:

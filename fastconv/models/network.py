@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastconv import memory
-from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.errors import ArgumentError, nearest, shorten
+from fastconv.arguments import as_bool, as_int, as_text, is_sequence, parse_bytes
+from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
 from fastconv.models import execute, inputs, weights
 from fastconv.models.graph import Graph, Node, connect
 from fastconv.models.measure import measure
@@ -138,10 +138,8 @@ class Network:
     def _inline(self, nodes: Sequence[Any]) -> Any:
         graph = self._graph
         if len(nodes) != len(graph.input_ids) or not all(isinstance(n, Node) for n in nodes):
-            raise ArgumentError(
-                f"Model: nodes must be one for each of {len(graph.input_ids)} inputs, "
-                f"got {shorten(nodes)}"
-            )
+            count = len(graph.input_ids)
+            raise ArgumentError("Model", "nodes", f"must be one for each of {count} inputs", nodes)
         self._prepare()
         values = list(nodes)
         for step in graph.steps:
@@ -259,14 +257,15 @@ class Network:
             Ids of nodes; that of a layer's first use is the layer's name.
         """
         known = {name: number for number, name in enumerate(self._graph.ids)}
+        if not is_sequence(ids) and not isinstance(ids, str):
+            rule = "must be the id of a node, or a list of them"
+            raise ArgumentTypeError("intermediate", "ids", rule, ids)
         asked = [ids] if isinstance(ids, str) else list(ids)
         for name in asked:
+            as_text("intermediate", "ids", name)
             if name not in known:
-                close = nearest(name, known) or list(known)[:8]
-                raise ArgumentError(
-                    f"intermediate: ids must be of nodes, got {shorten(name)}; there are "
-                    f"{', '.join(close)}"
-                )
+                there = f"there are {', '.join(nearest(name, known) or list(known)[:8])}"
+                raise ArgumentError("intermediate", "ids", "must be of nodes", name, there)
         values = list(inputs.cast(x, self._graph))
         found = self._run(values, tuple(known[name] for name in asked))
         return (found,) if len(asked) == 1 and not isinstance(ids, str) else found
@@ -306,9 +305,9 @@ class Network:
         training = as_bool("plan", "training", training)
         if training and not self._learns:
             raise ArgumentError(
-                "plan: training must be False for a network made for inference, got True; "
-                "plan the network it was made from"
-            )
+                "plan", "training", "must be False for a network made for inference", True,
+                "plan the network it was made from",
+            )  # fmt: skip
         rows = [spec.nbytes for spec in self._graph.input_specs] if training else None
         return self._plan(
             "plan", batch_size, training=training, input_bytes=rows,

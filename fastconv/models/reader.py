@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.errors import ShapeError, shorten
+from fastconv.errors import shorten
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Node, connect
 from fastconv.models.problems import MAX_NODES, Problems, input_node, problems_of
@@ -183,7 +183,7 @@ class Reader:
             here = slots_of(layer, *(parent.spec for parent in node.parents))
             first = self.slots.setdefault(id(layer), (name, here))
             if first[1] != here:
-                raise ShapeError(mismatch(name, *first, here))
+                raise mismatch(name, *first, here)
             return node
         except KeyboardInterrupt:
             raise

@@ -15,21 +15,22 @@ from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
     ConfigError,
-    FormatError,
+    Problem,
     ShapeError,
+    did_you_mean,
     nearest,
     shorten,
 )
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.layers.spec import Spec
-from fastconv.models.files import WeightFile
+from fastconv.models import strict_json
+from fastconv.models.files import FROZEN, WeightFile
 from fastconv.models.graph import Graph, Step
-from fastconv.models.names import closest
 
 __all__ = [
-    "Slot", "build", "check_file", "copies", "fill", "fill_layer", "hand_out", "load_into",
-    "matching", "named", "slots", "slots_of",
+    "Slot", "build", "check_file", "copies", "fill", "fill_layer", "frozen_in", "hand_out",
+    "load_into", "matching", "named", "slots", "slots_of",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -102,18 +103,20 @@ def slots(graph: Graph) -> dict[str, Slot]:
             continue
         here = slots_of(step.layer, *graph.source_specs(step))
         if found.setdefault(step.name, here) != here:
-            raise ShapeError(mismatch(step.id, step.name, found[step.name], here))
+            raise mismatch(step.id, step.name, found[step.name], here)
     return {f"{name}/{key}": slot for name, group in found.items() for key, slot in group.items()}
 
 
-def mismatch(user: str, name: str, first: Mapping[str, Slot], here: Mapping[str, Slot]) -> str:
-    """Say why a shared layer cannot be used here."""
+def mismatch(
+    user: str, name: str, first: Mapping[str, Slot], here: Mapping[str, Slot]
+) -> ShapeError:
+    """Return the error that says why a shared layer cannot be used here."""
     key = next(key for key in {**first, **here} if first.get(key) != here.get(key))
     shapes = [slots[key].shape if key in slots else "none" for slots in (first, here)]
-    return (
-        f"{user}: inputs must be such that the parameters of {name} fit, {key} is {shapes[0]} "
-        f"and would be {shapes[1]} here; a shared layer takes inputs of one kind"
-    )
+    return ShapeError(
+        user, "inputs", f"must be such that the parameters of {name} fit, {key} is {shapes[0]} "
+        f"and would be {shapes[1]} here", remedy="a shared layer takes inputs of one kind",
+    )  # fmt: skip
 
 
 def build(graph: Graph, seed: int) -> None:
@@ -144,16 +147,35 @@ def check_file(graph: Graph, file: WeightFile) -> None:
     problems += [f"{key} belongs to no layer" for key in entries if key not in wanted]
     for key, slot in wanted.items():
         if key in entries and not (
-            slot.shape == entries[key].shape and file.matches(key, np.dtype(slot.dtype))
+            slot.shape == entries[key].shape and file.fits(key, slot.dtype)
         ):
             got = f"{entries[key].shape} {entries[key].dtype}"
             problems.append(f"{key} must be {slot.shape} {slot.dtype}, got {got}")
     if problems:
         more = f" (and {len(problems) - 8} more)" if len(problems) > 8 else ""
-        raise FormatError(
-            f"load: {file.path}: arrays must be those of the network: "
-            f"{'; '.join(problems[:8])}{more}"
-        )
+        listed = f"{'; '.join(problems[:8])}{more}"
+        raise file.refusal(f"arrays must be those of the network: {listed}")
+
+
+def frozen_in(graph: Graph, file: WeightFile) -> list[str]:
+    """Return the keys of the weights that were frozen when the network was saved.
+
+    Raises
+    ------
+    FormatError
+        If the file names others than learned weights of the network.
+    """
+    text = file.metadata.get(FROZEN)
+    if text is None:
+        return []
+    try:
+        keys = strict_json.parse(text, FROZEN)
+    except ConfigError as error:
+        raise file.refusal(str(error)) from None
+    learned = {key for key, slot in slots(graph).items() if slot.learned}
+    if not isinstance(keys, list) or not all(type(k) is str and k in learned for k in keys):
+        raise file.refusal(f"{FROZEN} must be a list of learned weights, got {shorten(keys)}")
+    return keys
 
 
 def fill_layer(graph: Graph, step: Step, file: WeightFile) -> None:
@@ -206,8 +228,7 @@ def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
     if not found and pattern != "*":
         close = nearest(pattern, pool) or pool[:8]
         raise ArgumentError(
-            f"{operation}: pattern must match a layer, got {pattern!r}; there are "
-            f"{', '.join(close)}"
+            operation, "pattern", "must match a layer", pattern, f"there are {', '.join(close)}"
         )
     return [key for key in keys if key in found or key.rpartition("/")[0] in found]
 
@@ -228,35 +249,44 @@ def load_into(
     """
     parameters = named(graph)
     chosen = set(matching(only, graph, "load_weights"))
-    problems: list[str] = []
+    problems: list[Problem] = []
     sources: dict[str, str] = {}
+
+    def add(parameter: str, rule: str, remedy: str = "", shown: object = None) -> None:
+        got = None if shown is None else str(shown)
+        problems.append(Problem("load_weights", parameter, rule, remedy=remedy, shown=got))
+
     for name in file.entries:
         key = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
         if key is not None and not isinstance(key, str):
             raise ArgumentTypeError(
-                "load_weights: mapping must give 'layer/parameter' or None, "
-                f"got {shorten(key)} for {name!r}"
-            )
+                "load_weights", "mapping", "must give 'layer/parameter' or None", key,
+                shown=f"{shorten(key)} for {name!r}",
+            )  # fmt: skip
         if key in sources:
-            problems.append(f"{name}: {key} must come from one array, got {sources[key]} as well")
+            rule = f"{key} must come from one array, got {sources[key]} as well"
+            add(f"{name}:", rule)
         elif key in chosen:
             sources[key] = name
         elif strict and key is not None and key not in parameters:
-            remedy = closest(key, parameters)
-            problems.append(f"{name}: no layer has {shorten(key)}{remedy}")
+            add(f"{name}:", f"no layer has {shorten(key)}", remedy=did_you_mean(key, parameters))
     if isinstance(mapping, Mapping):
-        problems += [f"mapping: the file has no {n!r}" for n in mapping if n not in file.entries]
+        for name in mapping:
+            if name not in file.entries:
+                add("mapping:", f"the file has no {name!r}")
     if strict:
-        problems += [f"{key}: is missing in the file" for key in parameters
-                     if key in chosen and key not in sources]  # fmt: skip
+        for key in parameters:
+            if key in chosen and key not in sources:
+                add(f"{key}:", "is missing in the file")
     for key, name in sources.items():
         entry = file.entries[name]
         if entry.shape != parameters[key].shape:
-            problems.append(f"{key}: must have shape {parameters[key].shape}, got {entry.shape}")
-        if entry.dtype not in ("F16", "F32", "F64"):
-            problems.append(f"{key}: must be F16, F32 or F64, got {entry.dtype}")
+            add(key, f"must have shape {parameters[key].shape}", shown=entry.shape)
+        if not entry.readable:
+            add(key, "must be BF16, F16, F32 or F64", shown=entry.dtype)
     if problems:
-        raise ConfigError([f"load_weights: {problem}" for problem in problems])
+        raise ConfigError(problems)
+    # all are read and checked before one changes
     assign_all([(parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
                 for key, name in sources.items()])  # fmt: skip
     return [key for key in parameters if key in sources]
