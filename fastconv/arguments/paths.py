@@ -24,7 +24,7 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
         path = None
     if not isinstance(path, str):
         name = type(value).__name__
-        remedy = "give its name" if hasattr(value, "read") else ""
+        remedy = "give its name" if hasattr(type(value), "read") else ""
         raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
     if not path or "\0" in path or not _is_name(path):
         rule = rule if not path else "must be made of characters that files can have"

@@ -97,7 +97,7 @@ def read(config: Any) -> tuple[Ends, str | None]:
     if name is not None and not isinstance(name, str):
         problems.add("name", "must be a string", name)
     version = config.get("format", FORMAT if "layers" in config else None)
-    if version != FORMAT:
+    if not isinstance(version, str) or version != FORMAT:
         rule = f"must be {FORMAT!r}"
         if version is None:
             problems.add("format", f"{rule}, is missing")

@@ -338,6 +338,5 @@ def _no_node(parameter: str, given: object) -> ArgumentTypeError:
         remedy = "call the layer on a node first; fastconv.Sequential takes layers as they are"
     elif isinstance(given, Mapping):
         remedy = "give the nodes in a list; fastconv.from_config reads a configuration"
-    return ArgumentTypeError(
-        "Model", parameter, "must be nodes", kind.__name__, remedy, shown=shorten(kind.__name__)
-    )
+    name = shorten(kind.__name__)[1:-1]
+    return ArgumentTypeError("Model", parameter, "must be nodes", name, remedy, shown=name)

@@ -91,6 +91,8 @@ class Registry(Generic[T]):
             return lambda obj: self.register(name, obj, override=override)
         operation = f"register_{self.kind}"
         as_bool(operation, "override", override)
+        if not self.requires and not callable(obj):
+            raise ArgumentTypeError(operation, shorten(name), "must be a function or a class", obj)
         self._check_name(operation, name, obj)
         if self.requires and not (isinstance(obj, type) and issubclass(obj, self.requires)):
             rule = f"must be a class derived from {self.requires.__name__}"
@@ -189,13 +191,13 @@ class Registry(Generic[T]):
             if isinstance(name, str) and name.isidentifier():
                 stem = name
             wish = f"your_package.{stem}.v1" if self.versioned else f"your_package.{stem}"
-            remedy = f"write {wish!r}" if form.fullmatch(wish) else ""
+            remedy = f"write {shorten(wish)}" if form.fullmatch(wish) else ""
             version = ", version" if self.versioned else ""
             rule = f"must have the form {example!r} (namespace, name{version})"
             raise ArgumentError(operation, "name", rule, name, remedy)
         ours = name.startswith("fastconv.") or "." not in name
         if ours and _origin(obj)[0].split(".")[0] != "fastconv":
-            remedy = f"write 'acme.{name.removeprefix('fastconv.')}'"
+            remedy = f"write {shorten('acme.' + name.removeprefix('fastconv.'))}"
             raise ArgumentError(
                 operation, "name", "must be in a namespace of your own", name, remedy
             )
