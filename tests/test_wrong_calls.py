@@ -5,12 +5,14 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import io
+import re
 
 import numpy as np
 import pytest
 import right_calls
 from right_calls import Given, ones, public
 
+import fastconv
 from fastconv import registry
 from fastconv.errors import NOTHING, ConfigError, FastconvError, Problem, shorten
 
@@ -166,3 +168,65 @@ def test_wrong_calls_are_told(name, given, capsys):
                     problems.append(f"{parameter}={shown}: {error!r}")
     assert not problems, "\n".join(problems)
     assert told >= 3, f"only {told} wrong calls are told"
+
+
+def conv(x=None, weight=None, **options):
+    x = ones(2, 1, 8, 8) if x is None else x
+    return fastconv.conv2d(x, ones(2, 1, 3, 3) if weight is None else weight, **options)
+
+
+def sequential(*specs, shape=(1, 8, 8)):
+    return fastconv.Sequential(list(specs), shape, seed=0)
+
+
+REMEDIES = [
+    (lambda g: conv(ones(2, 1, 8, 8).astype("f2")), r"x.astype\(np.float32\)"),
+    (lambda g: conv(ones(2, 1, 8, 8).astype(complex)), r"x.astype\(np.float32\)"),
+    (lambda g: conv(np.ma.zeros((2, 1, 8, 8))), r"\.filled\(value\)"),
+    (lambda g: conv(np.ones((2, 1, 8, 8))), r"weight.astype\(np.float64\)"),
+    (lambda g: conv(np.full((2, 1, 8, 8), 2**24 + 1)), r"x.astype\(np.float32\)"),
+    (lambda g: conv(ones(5, 8, 8)), r"reshape\(5, 1, 8, 8\)"),
+    (lambda g: conv(ones(5, 8, 8, 1)), r"x.transpose\(0, 3, 1, 2\)"),
+    (lambda g: conv(padding="sane"), "did you mean 'same'"),
+    (lambda g: conv(algorithm="im2cool"), "did you mean 'im2col'"),
+    (lambda g: conv(activation="rellu"), "did you mean 'relu'"),
+    (lambda g: conv(ones(2, 1, 2, 2)), "smaller kernel"),
+    (lambda g: conv(algorithm="winograd", stride=2), "use 'auto'"),
+    (lambda g: conv(algorithm="winograd", precision="strict"), "precision 'standard'"),
+    (lambda g: conv(algorithm="im2col", workspace_limit=1), "or use 'direct'"),
+    (lambda g: conv(out=np.zeros((2, 2, 6, 6))), r"np.empty\(\(2, 2, 6, 6\), np.float32\)"),
+    (lambda g: fastconv.max_pool2d(ones(1, 1, 4, 4), 2, padding=((0, 0), (0, 4))), "less padding"),
+    (lambda g: fastconv.max_pool2d_backward(ones(1, 1, 1, 1), np.array([[[[9]]]]), (1, 1, 2, 2)),
+     "max_pool2d returned"),
+    (lambda g: fastconv.create_layer("nn.Conv2d"), "did you mean 'Conv2D'"),
+    (lambda g: fastconv.create_layer("Conv2D", filters=1, kernel_size=3, strides=2), "'stride'"),
+    (lambda g: fastconv.layers.Conv2D(1, 3, out_channels=2), "'filters'"),
+    (lambda g: fastconv.layers.Conv2D(1, 3, 1), r"stride=\.\.\."),
+    (lambda g: fastconv.create_model("acme.Nett"), "did you mean 'acme.Net'"),
+    (lambda g: sequential("Conv2d"), "'Conv2D'"),
+    (lambda g: sequential(("Dense", {"units": 3})), "Flatten"),
+    (lambda g: g.net(ones(2, 8, 8)), r"x\[:, None\]"),
+    (lambda g: g.net(ones(1, 8, 8)), r"x\[None\]"),
+    (lambda g: g.net(ones(2, 8, 8, 1)), r"x.transpose\(0, 3, 1, 2\)"),
+    (lambda g: g.net["conv2d1"], "conv2d_1"),
+    (lambda g: g.net.set_weights({"dense_1/biass": ones(3)}), "dense_1/bias"),
+    (lambda g: g.net.freeze("conf*"), "conv2d_1"),
+    (lambda g: g.net.intermediate(ones(1, 1, 8, 8), "dense_2"), "dense_1"),
+    (lambda g: g.net.compile(loss=None), "softmax_cross_entropy"),
+    (lambda g: g.net.fit(g.x, g.labels, epochs=1, memory_limit=10), "batch_size"),
+    (lambda g: g.net.fit(g.x, np.array(["a", "b"])), r"np.unique\(y, return_inverse=True\)"),
+    (lambda g: fastconv.plot.filters_text(ones(1, 1, 3, 3)), "filters"),
+    (lambda g: fastconv.plot.plan_png(g.net.plan(1), "plan.svg"), "plan.png"),
+    (lambda g: fastconv.plot.plan_png("plan", "plan.png"), "net.plan"),
+    (lambda g: fastconv.data.stratified_split(np.eye(3)), r"y.argmax\(1\)"),
+    (lambda g: fastconv.testing.check_layer("ReLU", (0, 3)), "empty batch"),
+    (lambda g: fastconv.testing.check_layer(right_calls.Own, (2, 3)), r"Own\(\.\.\.\)"),
+]
+
+
+@pytest.mark.parametrize(("call", "remedy"), REMEDIES, ids=[str(i) for i in range(len(REMEDIES))])
+def test_where_there_is_a_remedy_it_is_told(call, remedy, given):
+    with pytest.raises(FastconvError, match=remedy) as caught:
+        call(given)
+    assert re.search(remedy, caught.value.remedy), caught.value.remedy
+    assert not lacking("", caught.value)

@@ -145,10 +145,17 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     return memory.copied(array)
 
 
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
 def as_output(
-    operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any
-) -> np.ndarray:
+    operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any,
+    over: bool = False,
+) -> np.ndarray:  # fmt: skip
     """Return `out` checked, or a new array where it is None.
+
+    With `over` it may lie over a whole input, element on element.
 
     Raises
     ------
@@ -176,6 +183,8 @@ def as_output(
         )  # fmt: skip
     for array in inputs:
         if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
+            if over and _address(out) == _address(array) and out.strides == array.strides:
+                continue
             raise ArgumentError(
                 operation, "out", "must not overlap an input", out.shape,
                 f"take np.empty({shape}, np.{dtype})", shown="an array that does",

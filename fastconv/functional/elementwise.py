@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import sys
+
 import numpy as np
 
 from .. import kernels, memory, threads
+from ..arguments import as_plain_array, as_real, check_rounding
+from ..errors import ShapeError
 from ..floating import quietly
 from . import checks
 
@@ -40,12 +45,18 @@ def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     out : ndarray of the shape and dtype of `x`, optional
         C-contiguous; may be `x` itself.
 
+    Raises
+    ------
+    ArgumentError, ShapeError, ArgumentTypeError
+        If `x` is no such array, or `out` another one, or overlaps `x` otherwise.
+
     Examples
     --------
     >>> relu(np.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    y = memory.empty(x.shape, x.dtype) if out is None else out
+    x = checks.as_array("relu", "x", x)
+    y = checks.as_output("relu", out, x.shape, x.dtype, x, over=True)
     _run("relu", y, x, y)
     return y
 
@@ -60,8 +71,14 @@ def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) 
     >>> relu_backward(np.array([3.0, np.inf]), np.array([1.0, 0.0])).tolist()
     [3.0, 0.0]
     """
-    dx = memory.empty(y.shape, y.dtype) if out is None else out
-    _run("relu_backward", dx, dy, y, dx)
+    operation = "relu_backward"
+    dy, y = checks.as_array(operation, "dy", dy), checks.as_array(operation, "y", y)
+    if not checks.are_of_one_dtype(dy, y):
+        checks.of_one_dtype(operation, dy=dy, y=y)
+    if dy.shape != y.shape:
+        raise ShapeError(operation, "dy", f"must have the shape of the output, {y.shape}", dy.shape)
+    dx = checks.as_output(operation, out, y.shape, y.dtype, dy, y, over=True)
+    _run(operation, dx, dy, y, dx)
     return dx
 
 
@@ -75,8 +92,15 @@ def dropout(
     >>> dropout(np.array([1.0, np.inf]), np.array([True, False]), 2.0).tolist()
     [2.0, 0.0]
     """
-    y = memory.empty(x.shape, x.dtype) if out is None else out
-    _run("dropout", y, x, kept.view(np.uint8), y, scale)
+    operation = "dropout"
+    x = checks.as_array(operation, "x", x)
+    mask = as_plain_array(
+        operation, "kept", kept, (np.bool_,), rule="must be an array of bool", shape=x.shape
+    )
+    scale = as_real(operation, "scale", scale, "finite", -sys.float_info.max, math.inf)
+    check_rounding(operation, "scale", scale, x.dtype)
+    y = checks.as_output(operation, out, x.shape, x.dtype, x, over=True)
+    _run(operation, y, x, checks.contiguous(mask).view(np.uint8), y, scale)
     return y
 
 

@@ -304,6 +304,15 @@ OUTS = [
         (lambda given=given: functional.dense(*given, out=SQUARE), ValueError, "dense: out .*over")
         for given in ([SQUARE, X[0, 0]], [X[0, 0], SQUARE], [X[0, 0], X[0, 0], SQUARE[3]])
     ],
+    *[
+        (lambda call=call, out=out: call(SQUARE, out), ValueError, f"{name}: out ")
+        for name, call in (
+            ("relu", lambda x, out: functional.relu(x, out=out)),
+            ("relu_backward", lambda x, out: functional.relu_backward(x, f32(8, 8), out=out)),
+            ("dropout", lambda x, out: functional.dropout(x, np.ones((8, 8), bool), 2.0, out=out)),
+        )
+        for out in (f32(8, 7), f32(8, 8, 1), f32(7, 8), np.zeros((8, 8)), SQUARE.T, SQUARE[::-1])
+    ],
     (lambda: fastconv.avg_pool2d(X, 2, out=f32(1, 1, 4, 5)), ValueError, "avg_pool2d: out "),
 ]
 
