@@ -3,6 +3,8 @@
 # Items are runs of RUN elements, so that what a run reads again is in the first cache, and
 # the same elements go through the same instructions for every number of threads.  An output
 # may be one of the inputs: each vector is read before it is written, and never again.
+# Of a difference or a sum of two products `vmadd` says which one is fused: a compiler may take
+# the one for whole vectors and the other for the last, and bits would hang on the place.
 #
 #     |<---- RUN ---->|<---- RUN ---->|<- rest ->|
 #     | v | v | ... v | v | v | ... v | v | .. |n|      n lanes of the last vector
@@ -57,7 +59,7 @@ cdef void descend(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Py_ssize_t i, n, last = min(end * RUN, e.size)
     for i from begin * RUN <= i < last by VL:
         n = last - i
-        vstore_n(e.out + i, vload_n(e.out + i, n) - e.rate * vload_n(e.x + i, n), n)
+        vstore_n(e.out + i, vmadd(vload_n(e.out + i, n), vset1(-e.rate), vload_n(e.x + i, n)), n)
 
 
 cdef void descend_momentum(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -67,7 +69,7 @@ cdef void descend_momentum(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef vreal v
     for i from begin * RUN <= i < last by VL:
         n = last - i
-        v = e.decay * vload_n(e.first + i, n) - e.rate * vload_n(e.x + i, n)
+        v = vmadd(-e.rate * vload_n(e.x + i, n), vset1(e.decay), vload_n(e.first + i, n))
         vstore_n(e.first + i, v, n)
         vstore_n(e.out + i, vload_n(e.out + i, n) + v, n)
 
@@ -76,13 +78,18 @@ cdef void descend_nesterov(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     """v = decay v - rate g;  w += decay v - rate g."""
     cdef Elements* e = <Elements*> args
     cdef Py_ssize_t i, n, last = min(end * RUN, e.size)
-    cdef vreal v, step
+    cdef vreal v, g
     for i from begin * RUN <= i < last by VL:
         n = last - i
-        step = e.rate * vload_n(e.x + i, n)
-        v = e.decay * vload_n(e.first + i, n) - step
+        g = vload_n(e.x + i, n)
+        v = vmadd(e.decay * vload_n(e.first + i, n), vset1(-e.rate), g)
         vstore_n(e.first + i, v, n)
-        vstore_n(e.out + i, vload_n(e.out + i, n) + (e.decay * v - step), n)
+        vstore_n(e.out + i, vload_n(e.out + i, n) + vmadd(e.decay * v, vset1(-e.rate), g), n)
+
+
+cdef inline vreal descended(vreal w, Elements* e, vreal step, vreal h) noexcept nogil:
+    """w - rate step / (sqrt(h) + epsilon)."""
+    return vmadd(w, vset1(-e.rate), vratio(step, vsqrt(h) + e.epsilon))
 
 
 cdef void descend_squares(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -93,10 +100,10 @@ cdef void descend_squares(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     for i from begin * RUN <= i < last by VL:
         n = last - i
         g = vload_n(e.x + i, n)
-        h = e.decay * vload_n(e.first + i, n) + e.fresh * (g * g)
+        h = vmadd(e.fresh * (g * g), vset1(e.decay), vload_n(e.first + i, n))
         vstore_n(e.first + i, h, n)
         # lanes beyond n may be 0 / 0: they are not stored
-        vstore_n(e.out + i, vload_n(e.out + i, n) - e.rate * vratio(g, vsqrt(h) + e.epsilon), n)
+        vstore_n(e.out + i, descended(vload_n(e.out + i, n), e, g, h), n)
 
 
 cdef void descend_adam(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -107,11 +114,11 @@ cdef void descend_adam(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     for i from begin * RUN <= i < last by VL:
         n = last - i
         g = vload_n(e.x + i, n)
-        m = e.decay * vload_n(e.first + i, n) + e.fresh * g
-        h = e.decay_squares * vload_n(e.second + i, n) + e.fresh_squares * (g * g)
+        m = vmadd(e.fresh * g, vset1(e.decay), vload_n(e.first + i, n))
+        h = vmadd(e.fresh_squares * (g * g), vset1(e.decay_squares), vload_n(e.second + i, n))
         vstore_n(e.first + i, m, n)
         vstore_n(e.second + i, h, n)
-        vstore_n(e.out + i, vload_n(e.out + i, n) - e.rate * vratio(m, vsqrt(h) + e.epsilon), n)
+        vstore_n(e.out + i, descended(vload_n(e.out + i, n), e, m, h), n)
 
 
 def relu(const real[::1] x, real[::1] y, Py_ssize_t part, Py_ssize_t parts, int threads):

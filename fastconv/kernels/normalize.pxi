@@ -91,14 +91,16 @@ cdef void normalize_channels_backward(void* args, Py_ssize_t begin,
         if g.out == NULL:
             continue
         scale = g.inverse[c] * g.weight[c]
-        slope = along * g.inverse[c] * g.inverse[c] / count if g.batch else 0
-        level = total / count if g.batch else 0
+        slope, level = along * g.inverse[c] * g.inverse[c] / count, total / count
         for n in range(g.N):
             at = (n * g.C + c) * g.P
             for i from 0 <= i < g.P by VL:
-                vstore_n(g.out + at + i,
-                         (vload_n(g.dy + at + i, g.P - i) - level
-                          - (vload_n(g.x + at + i, g.P - i) - shift) * slope) * scale, g.P - i)
+                if g.batch:
+                    vstore_n(g.out + at + i,
+                             (vload_n(g.dy + at + i, g.P - i) - level
+                              - (vload_n(g.x + at + i, g.P - i) - shift) * slope) * scale, g.P - i)
+                else:  # not a slope of 0: an infinite x would make it NaN
+                    vstore_n(g.out + at + i, vload_n(g.dy + at + i, g.P - i) * scale, g.P - i)
 
 
 def batch_norm(const real[:, :, ::1] x, real[:, :, ::1] y, const real[::1] weight,

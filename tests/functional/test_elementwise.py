@@ -89,6 +89,43 @@ def test_batch_norm_follows_the_paper(shape, dtype, normal):
     assert_bits_equal(again[0], y)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_running_statistics_keep_x_out_of_its_gradient(value, dtype, integers):
+    """There dx is dy times a number of the channel, whatever x is."""
+    for plane in (1, 7, 33):
+        x, dy = integers((2, 3, plane), dtype), integers((2, 3, plane), dtype)
+        x[1, 2, plane // 2] = value
+        weight, mean, inverse = integers((3,), dtype), np.zeros(3), np.full(3, 0.5)
+        dx, _, dbias = functional.batch_norm_backward(dy, x, weight, mean, inverse, False)
+        assert_bits_equal(dx, dy * (weight / 2).reshape(1, 3, 1))
+        assert_bits_equal(dbias, dy.sum((0, 2)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_step_hangs_on_where_an_element_lies(dtype, normal):
+    """In whole vectors or in the last of an array: the compiler has code for each."""
+    steps = {
+        "sgd": (updates.sgd, 0, (0.1,)),
+        "momentum": (updates.momentum, 1, (0.1, 0.9, False)),
+        "nesterov": (updates.momentum, 1, (0.1, 0.9, True)),
+        "adagrad": (updates.by_squares, 1, (0.1, 1.0, 1.0, 1e-7)),
+        "rmsprop": (updates.by_squares, 1, (0.1, 0.9, 0.1, 1e-7)),
+        "adam": (updates.adam, 2, (0.1, 0.9, 0.999, 1e-7)),
+    }
+    for name, (step, slots, settings) in steps.items():
+        start = [np.abs(normal((67,), dtype)) for _ in range(2 + slots)]
+        whole = [array.copy() for array in start]
+        step(*whole, *settings)
+        for first in range(67):
+            for size in (1, 2, 5, 15):
+                part = [array[first : first + size].copy() for array in start]
+                step(*part, *settings)
+                for found, array in zip(part, whole, strict=True):
+                    same = found.tobytes() == array[first : first + size].tobytes()
+                    assert same, (name, first, size)
+
+
 def test_threads_change_no_bit(threads, normal):
     x, dy = normal((40, 8, 30, 30)), normal((40, 8, 30, 30))
     weight, bias = normal((8,)), normal((8,))

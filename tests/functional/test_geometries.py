@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fuzzing.geometries import draw_convolution, draw_limit
 
 import fastconv
 from fastconv import reference, threads
@@ -15,59 +16,6 @@ from fastconv.testing import assert_bits_equal
 
 COUNT = 6000
 BLOCK = 100
-
-
-def draw(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...], dict]:
-    """Return the shapes of x and of the weight, and the options of a small convolution."""
-
-    def pick(*choices: int) -> int:
-        return int(rng.choice(choices))
-
-    groups = pick(1, 1, 1, 2, 3, 4)
-    channels = groups * pick(1, 1, 2, 3, 4, 7, 23)
-    filters = groups * pick(1, 2, 3, 5, 8, 11)
-    if rng.random() < 0.2:  # depthwise, at times with a multiplier
-        groups = channels = pick(1, 3, 8, 15, 16, 17)
-        filters = channels * pick(1, 1, 2)
-    elif rng.random() < 0.2:  # around the lanes of a vector and their double
-        filters = groups * pick(15, 16, 17, 31, 32, 33)
-    kernel = pick(1, 1, 2, 3, 3, 3, 4, 5, 7), pick(1, 1, 2, 3, 3, 3, 4, 5, 7)
-    stride = pick(1, 1, 1, 2, 2, 3, 4), pick(1, 1, 1, 2, 2, 3, 4)
-    dilation = pick(1, 1, 1, 1, 2, 3), pick(1, 1, 1, 1, 2, 3)
-    sides = [[pick(0, 0, 1, 1, 2, 3) for _ in range(2)] for _ in range(2)]
-    kind = rng.random()
-    if kind < 0.25:
-        padding: object = sides[0][0]
-    elif kind < 0.45:
-        padding = (sides[0][0], sides[1][0])
-    elif kind < 0.6:
-        padding = str(rng.choice(["same", "valid"]))
-    else:
-        padding = tuple(map(tuple, sides))
-    size = []
-    for axis in range(2):
-        extent = (kernel[axis] - 1) * dilation[axis] + 1
-        # Without padding the least input is as large as the window; with it, smaller.
-        least = 1 if padding == "same" else extent
-        if isinstance(padding, tuple) and isinstance(padding[0], tuple):
-            least = max(1, extent - sum(padding[axis]))
-        size.append(least + pick(0, 0, 1, 2, 3, 5, 8, 13, 30))
-    if rng.random() < 0.03:  # longer than a tile is in either direction
-        size[pick(0, 1)] += 230
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    x_shape = (pick(1, 1, 2, 3), channels, *size)
-    return x_shape, (filters, channels // groups, *kernel), options
-
-
-def draw_limit(rng, algorithm, x_shape, weight_shape, dtype, options, direction) -> int | None:
-    """Return a workspace limit that the algorithm can keep: any, the least one, or none."""
-    if algorithm != "im2col_tiled":
-        return None
-    costs = fastconv.conv2d_costs(
-        x_shape, weight_shape, dtype=dtype, direction=direction, **options
-    )
-    least, most = costs["im2col_tiled"].least, costs["im2col"].workspace
-    return (least, int(rng.integers(least, most + 1)), None)[rng.integers(3)]
 
 
 @pytest.fixture
@@ -84,7 +32,7 @@ def test_all_algorithms_agree_on_generated_geometries(block, cut_small):
     rng = np.random.default_rng(20240 + block)
     filled = 0
     for number in range(BLOCK):
-        x_shape, weight_shape, options = draw(rng)
+        x_shape, weight_shape, options = draw_convolution(rng)
         dtype = ("float32", "float64")[number % 2]
         name = f"geometry {block * BLOCK + number}: {x_shape} {weight_shape} {dtype} {options}"
 
@@ -124,7 +72,7 @@ def test_the_generator_draws_every_kind():
     drawn = []
     for block in range(COUNT // BLOCK):
         rng = np.random.default_rng(20240 + block)
-        drawn += [draw(rng) for _ in range(BLOCK)]
+        drawn += [draw_convolution(rng) for _ in range(BLOCK)]
     assert len(drawn) >= 2000
     kinds = {
         "strided": lambda x, w, o: max(o["stride"]) > 1,

@@ -1,47 +1,28 @@
 """Nothing is read or written outside of an array: each lies against a page nobody may touch.
 
-::
-
-    | no access | ........ page ........ |array| no access |      at the end
-    | no access |array| ........ page ........ | no access |      at the start
-
 A vector that reaches one element too far ends the process, so each check has one of its own.
 """
 
 from __future__ import annotations
 
 import ctypes
-import mmap
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzzing.guard import guarded
 
 import fastconv
 from fastconv import functional, reference
 from fastconv.functional import algorithms
 from fastconv.geometry import Conv2DGeometry
 
+TESTS = Path(__file__).parents[1]
 WIDTHS = [*range(1, 36), 63, 64, 65]
 DTYPES = ["float32", "float64"]
-
-
-def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:
-    """Return a copy of `array` that touches a page without access at one end."""
-    page = mmap.PAGESIZE
-    size = max(page, -(-array.nbytes // page) * page)
-    memory = mmap.mmap(-1, size + 2 * page)
-    whole = np.frombuffer(memory, np.uint8)
-    protect = ctypes.CDLL(None, use_errno=True).mprotect
-    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for start in (whole.ctypes.data, whole.ctypes.data + page + size):
-        if protect(start, page, 0):
-            raise OSError(ctypes.get_errno(), "mprotect failed")
-    start = page + size - array.nbytes if at_end else page
-    copy = whole[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
 
 
 def same(result: np.ndarray, right: np.ndarray) -> None:
@@ -180,7 +161,9 @@ CHECKS = {
 
 def run(name: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "faulthandler", __file__, name]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    path = os.pathsep.join((environment["PYTHONPATH"], str(TESTS)))  # helpers of the tests
+    given = {**environment, "PYTHONPATH": path}
+    return subprocess.run(command, capture_output=True, text=True, env=given)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect of Linux")

@@ -1,0 +1,50 @@
+"""relu, its gradient and dropout: exact, also in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import functional
+
+from .case import Case
+from .compare import same
+from .geometries import AROUND_LANES
+
+
+def draw_shape(case: Case) -> tuple[int, ...]:
+    """Return any shape, at times one axis with a tail, or longer than a run."""
+    pick = case.pick
+    if case.chance(0.5):
+        return (pick(0, 1, 2, 3, 7, 8, 9, *AROUND_LANES, 4095, 4096, 4097, 8200),)
+    return tuple(pick(0, *[1, 2, 3, 5, 9, 17] * 5) for _ in range(pick(2, 3, 4)))
+
+
+def check(case: Case) -> None:
+    """Each by NumPy's own where; `out` may be an input, or fresh."""
+    shape = draw_shape(case)
+    case.notes |= {"shape": shape}
+    zero = np.dtype(case.dtype).type(0)
+    x, dy, y = (case.numbers(shape) for _ in range(3))
+    kept = case.rng.random(shape) < 0.5
+    with np.errstate(all="ignore"):
+        clipped = np.where(x <= 0, zero, x)
+        passed = np.where(y > 0, dy, zero)
+        dropped = np.where(kept, x * x.dtype.type(2), zero)
+    _check(case, "relu", functional.relu, clipped, x)
+    _check(case, "relu_backward", functional.relu_backward, passed, dy, y)
+    _check(case, "dropout", functional.dropout, dropped, x, kept, 2.0)
+
+
+def _check(case: Case, name: str, function: Any, right: np.ndarray, *given: Any) -> None:
+    first, *rest = given
+    others = [case.lay(a, native=True) if isinstance(a, np.ndarray) else a for a in rest]
+    how = case.pick("new", "out", "in place")
+    if how == "in place":
+        array = case.writable(first)
+        found = case.call(function, array, *others, out=array)
+    else:
+        out = case.output(right.shape) if how == "out" else None
+        found = case.call(function, case.lay(first, native=True), *others, out=out)
+    same(f"{name}, {how}", found, right)

@@ -1,0 +1,101 @@
+"""The steps of optimizers: in place, each element for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastconv.functional import updates
+
+from .case import Case
+from .compare import close, same
+from .geometries import AROUND_LANES
+
+Wide = np.longdouble
+Arrays = tuple[np.ndarray, ...]
+
+
+def _sgd(value: Any, g: Any, rate: Any) -> Arrays:
+    return (value - rate * g,)
+
+
+def _momentum(value: Any, g: Any, velocity: Any, rate: Any, decay: Any, nesterov: bool) -> Arrays:
+    velocity = decay * velocity - rate * g
+    return value + (decay * velocity - rate * g if nesterov else velocity), velocity
+
+
+def _by_squares(
+    value: Any, g: Any, h: Any, rate: Any, decay: Any, fresh: Any, epsilon: Any
+) -> Arrays:
+    h = decay * h + fresh * g * g
+    return value - rate * g / (np.sqrt(h) + epsilon), h
+
+
+def _adam(
+    value: Any, g: Any, m: Any, h: Any, rate: Any, decay: Any, fresh: Any, decay_squares: Any,
+    fresh_squares: Any, epsilon: Any,
+) -> Arrays:  # fmt: skip
+    m = decay * m + fresh * g
+    h = decay_squares * h + fresh_squares * g * g
+    return value - rate * m / (np.sqrt(h) + epsilon), m, h
+
+
+def check(case: Case) -> None:
+    """One step of each kind; of whole numbers those without a root are exact."""
+    case.scale = 1
+    size = case.pick(1, 2, 3, 7, 8, 9, *AROUND_LANES, 1000, 4095, 4096, 4097, 9000)
+    case.notes |= {"size": size}
+    pick = case.pick
+    rate, decay = pick(0.5, 0.25, 0.0, 2.0), pick(0.0, 0.5, 0.75)
+    nesterov = case.chance(0.5)
+    _check(case, updates.sgd, _sgd, size, 0, (rate,), True)
+    _check(case, updates.momentum, _momentum, size, 1, (rate, decay, nesterov), True)
+    small = pick(0.001, 0.1), pick(0.9, 0.0, 1.0), pick(0.1, 1.0), pick(1e-7, 1e-3)
+    _check(case, updates.by_squares, _by_squares, size, 1, small, False)
+    small = pick(0.001, 0.1), pick(0.9, 0.0), pick(0.999, 0.5), pick(1e-8, 1e-3)
+    rate, decay, squares, epsilon = small
+    numbers = rate, decay, 1 - decay, squares, 1 - squares, epsilon
+    _check(case, updates.adam, _adam, size, 2, small, False, numbers)
+
+
+def _check(
+    case: Case, function: Callable[..., None], formula: Callable[..., Arrays], size: int,
+    slots: int, settings: tuple[Any, ...], exact: bool, numbers: tuple[Any, ...] = (),
+) -> None:  # fmt: skip
+    """Call `function` with `settings`, and `formula` with them or what is made of them."""
+    given = [case.numbers((size,)) for _ in range(2 + slots)]
+    if not exact and slots:
+        given[-1] = np.abs(given[-1])  # a mean of squares
+    real = given[0].dtype.type
+    rounded = [Wide(real(s)) if type(s) is float else s for s in numbers or settings]
+    with np.errstate(all="ignore"):
+        right = formula(*(a.astype(Wide) for a in given), *rounded)
+        if exact and case.values != "real":
+            right = tuple(a.astype(case.dtype) for a in right)
+    arrays = [case.writable(a) for a in given]
+    gradient = case.lay(given[1], native=True) if not case.odd else arrays[1]
+    case.call(function, arrays[0], gradient, *arrays[2:], *settings)
+    changed = [arrays[0], *arrays[2:]]
+    name = function.__name__
+    for i, (found, expected) in enumerate(zip(changed, right, strict=True)):
+        what = f"{name} {settings}: array {i}"
+        if exact and case.values != "real":
+            same(what, found, expected)
+            continue
+        with np.errstate(all="ignore"):
+            sizes = sum(np.abs(np.where(np.isfinite(a), a, 0)) for a in (*given, expected))
+        close(what, found, expected, 32 * case.unit * sizes, case.dtype)
+    _check_alone(case, function, given, settings, changed)
+
+
+def _check_alone(case, function, given, settings, changed):
+    """A part of the arrays gives the same bits: no element depends on its place."""
+    begin = int(case.rng.integers(len(given[0])))
+    end = int(case.rng.integers(begin, len(given[0]))) + 1
+    arrays = [case.writable(a[begin:end]) for a in given]
+    with case.alone():
+        case.call(function, *arrays, *settings)
+    for found, whole in zip([arrays[0], *arrays[2:]], changed, strict=True):
+        same(f"{function.__name__} of a part", found, whole[begin:end])
