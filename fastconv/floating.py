@@ -9,11 +9,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 __all__ = ["is_finite", "quietly"]
+
+# Whether a function that runs now, in this thread or task, has set the state.
+_ignored: ContextVar[bool] = ContextVar("ignored", default=False)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,17 +39,26 @@ def quietly(function: Callable[P, R]) -> Callable[P, R]:
     # Not np.errstate as a decorator: in NumPy 1 threads and recursion share what it restores.
     @functools.wraps(function)
     def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
-        with np.errstate(all="ignore"):
+        if _ignored.get():
             return function(*args, **kwargs)
+        token = _ignored.set(True)
+        try:
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
+        finally:
+            _ignored.reset(token)
 
     return quiet
 
 
 @quietly
-def is_finite(array: np.ndarray[Any, Any]) -> bool:
-    """Return whether no element is infinite or NaN.
+def is_finite(*arrays: np.ndarray[Any, Any]) -> bool:
+    """Return whether no element of `arrays` is infinite or NaN.
 
     An infinity or NaN never leaves a sum finite, so that most arrays are read once, and no mask
     of them is made.
     """
-    return math.isfinite(np.add.reduce(array, axis=None)) or bool(np.isfinite(array).all())
+    for array in arrays:
+        if not math.isfinite(np.add.reduce(array, None)) and not np.isfinite(array).all():
+            return False
+    return True

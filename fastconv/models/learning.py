@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from fastconv.arguments import as_int
-from fastconv.models.graph import Graph
+from fastconv.layers.base import Layer
+from fastconv.models.graph import Graph, Step
 from fastconv.training.trainable import Answer
 
-__all__ = ["answer", "least_rows", "normalized_inputs"]
+__all__ = ["answer", "choosy", "least_rows", "normalized_inputs"]
 
 _PASSED_ON = ("input", "elements")
 
@@ -44,8 +46,13 @@ def normalized_inputs(graph: Graph) -> list[bool]:
     return [found.get(number, False) for number in range(first)]
 
 
-def least_rows(graph: Graph) -> tuple[int, str]:
-    """Return the fewest rows that the layers that learn can do with, and the one that says so.
+def choosy(graph: Graph) -> list[Step]:
+    """Return the steps whose layers may not learn from any batch: those that define so."""
+    return [step for step in graph.steps if type(step.layer).least_rows is not Layer.least_rows]
+
+
+def least_rows(graph: Graph, steps: Iterable[Step]) -> tuple[int, str]:
+    """Return the fewest rows that those of `steps` that learn need, and the layer that says so.
 
     Raises
     ------
@@ -53,11 +60,10 @@ def least_rows(graph: Graph) -> tuple[int, str]:
         If a layer cannot be trained on its inputs.
     """
     least, name = 1, ""
-    for step in graph.steps:
-        if step.layer.frozen:
-            continue
-        rows = step.layer.least_rows(*graph.source_specs(step))
-        rows = as_int(step.name, "least_rows", rows, 1)
-        if rows > least:
-            least, name = rows, step.name
+    for step in steps:
+        if not step.layer.frozen:
+            rows = step.layer.least_rows(*graph.source_specs(step))
+            rows = as_int(step.name, "least_rows", rows, 1)
+            if rows > least:
+                least, name = rows, step.name
     return least, name

@@ -185,7 +185,8 @@ class TrainableNetwork(Network):
 
     def least_rows(self) -> tuple[int, str]:
         """Return the fewest rows of a batch that training learns from, and which layer says so."""
-        return learning.least_rows(self._graph)
+        choosy = self._cache.get("choosy", lambda: learning.choosy(self._graph))
+        return learning.least_rows(self._graph, choosy)
 
     def output_specs(self) -> list[Spec]:
         """Return shape without the batch, and dtype, of each output."""

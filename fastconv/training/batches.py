@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from fastconv.arguments import as_plain_array
 from fastconv.errors import (
     ArgumentError,
@@ -184,5 +186,7 @@ def _outside() -> int:
 
 
 def _array(operation: str, name: str, value: Any) -> Array:
+    if type(value) is np.ndarray and value.ndim:  # the usual case, quickly
+        return value
     # of any dtype: the model and the losses say which they take, and what to do with others
     return as_plain_array(operation, name, value, None, rule="must be an array (N, ...)")

@@ -91,18 +91,26 @@ class Compiled:
                 totals.add(name, *_total(metric, metric(y, t), rows))
 
 
-@quietly
 def _total(metric: Any, given: Any, rows: int) -> tuple[float, int]:
     """Return the sum of what a metric gave for so many rows, and of how many figures it is."""
     rule = f"must give one figure per answer, an array ({rows}, ...)"
-    figures = as_plain_array(metric_name(metric), "a metric", given, rule=rule)
+    figures = given
+    if type(given) is not np.ndarray or given.dtype.char not in "?fd":  # the usual, quickly
+        figures = as_plain_array(metric_name(metric), "a metric", given, rule=rule)
     if figures.shape[:1] != (rows,):
         remedy = "" if figures.ndim else "return the figures themselves, fit takes their mean"
         raise ShapeError(
             metric_name(metric), "a metric", rule, figures.shape, remedy,
             shown=f"shape {figures.shape}",
         )  # fmt: skip
-    return float(figures.sum(dtype=np.float64)), figures.size
+    if figures.dtype.kind == "b":
+        return float(np.count_nonzero(figures)), figures.size
+    return _sum(figures), figures.size
+
+
+@quietly
+def _sum(figures: Array) -> float:
+    return float(figures.sum(dtype=np.float64))
 
 
 def metric_name(metric: Any) -> str:

@@ -60,7 +60,6 @@ class Batch:
         return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
 
 
-@quietly
 def guarded_step(
     operation: str,
     model: Trainable,
@@ -97,12 +96,15 @@ def guarded_step(
 
 def _accept(gradients: Mapping[str, Array], statistics: Mapping[str, Array]) -> None:
     """Raise unless all that a step would take over is finite."""
+    if is_finite(*gradients.values(), *statistics.values()):
+        return
     for what, arrays in (("the gradient of", gradients), ("the new", statistics)):
         for key, array in arrays.items():
             if not is_finite(array):
                 raise _NotFinite(f"{what} {key}", float(array[~np.isfinite(array)][0]))
 
 
+@quietly
 def _explained(
     operation: str,
     model: Trainable,

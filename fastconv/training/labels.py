@@ -11,7 +11,10 @@ from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.floating import quietly
 from fastconv.training import remedies
 
-__all__ = ["are_labels", "as_outputs", "check_classes", "check_values", "class_targets", "plain"]
+__all__ = [
+    "are_labels", "as_outputs", "at_labels", "check_classes", "check_values", "class_targets",
+    "plain",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +27,8 @@ ONE_NUMBER = (
 
 def plain(operation: str, targets: Any) -> Array:
     """Return `targets` as an array; one with a mask, which would be lost, is refused."""
+    if type(targets) is np.ndarray:  # the usual case, quickly
+        return targets
     return as_plain_array(operation, "targets", targets, None)
 
 
@@ -54,7 +59,6 @@ def check_classes(operation: str, shape: tuple[int, ...]) -> None:
         raise ShapeError(operation, "outputs", rule, shape, ONE_NUMBER, shown=shown)
 
 
-@quietly
 def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
     """Check class targets against outputs of `shape`; return whether they are labels.
 
@@ -72,6 +76,9 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
     """
     targets = plain(operation, given)
     shape = as_sizes(operation, "shape", shape, 0)
+    if targets.shape == shape[:1] + shape[2:] and targets.dtype.kind in "iu":
+        if len(shape) > 1 < shape[1] and (not targets.size or _are_within(targets, shape[1])):
+            return True  # the usual case, quickly
     if len(shape) < 2:
         raise ShapeError(operation, "outputs", "must be (N, K, ...)", shape)
     check_classes(operation, shape[1:])
@@ -89,13 +96,20 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
             operation, "labels", "must be integers", targets.dtype,
             remedies.of_labels(given, targets, expected, classes), shown=f"dtype {targets.dtype}",
         )  # fmt: skip
-    if targets.size and not (0 <= targets.min() and targets.max() < classes):
-        wrong = int(targets.min() if targets.min() < 0 else targets.max())
-        raise ArgumentError(
-            operation, "labels", f"must be 0 to {classes - 1} for {classes} outputs", wrong,
-            remedies.of_labels(given, targets, expected, classes),
-        )  # fmt: skip
-    return True
+    wrong = int(targets.min() if targets.min() < 0 else targets.max())
+    raise ArgumentError(
+        operation, "labels", f"must be 0 to {classes - 1} for {classes} outputs", wrong,
+        remedies.of_labels(given, targets, expected, classes),
+    )  # fmt: skip
+
+
+def _are_within(labels: Array, classes: int) -> bool:
+    """Whether integers are from 0 to `classes` - 1."""
+    if labels.dtype == np.int64 and labels.dtype.isnative:
+        labels = labels.view(np.uint64)  # where what is negative is large
+    elif labels.min() < 0:
+        return False
+    return bool(labels.max() < classes)
 
 
 def class_targets(operation: str, outputs: Array, targets: Any) -> tuple[Array, bool]:
@@ -120,8 +134,22 @@ def class_targets(operation: str, outputs: Array, targets: Any) -> tuple[Array, 
         Another shape, or outputs of one class; labels that are no integers; a label outside 0
         to K - 1; shares that are negative, infinite or NaN; a masked array.
     """
-    labels = are_labels(operation, outputs.shape, targets)
-    return np.asarray(targets, np.intp if labels else outputs.dtype), labels
+    if are_labels(operation, outputs.shape, targets):
+        return np.asarray(targets, np.intp), True
+    return _in_dtype(targets, outputs.dtype), False
+
+
+@quietly
+def _in_dtype(targets: Any, dtype: np.dtype[Any]) -> Array:
+    return np.asarray(targets, dtype)
+
+
+def at_labels(labels: Array) -> tuple[Array, ...]:
+    """Return the index of the elements (N, ...) of outputs (N, K, ...) that `labels` name."""
+    if labels.ndim == 1:
+        return np.arange(len(labels)), labels
+    grid: tuple[Array, ...] = np.indices(labels.shape, sparse=True)
+    return grid[0], labels, *grid[1:]
 
 
 def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
@@ -145,6 +173,7 @@ def _check_numbers(operation: str, targets: Array, given: Any) -> None:
         )  # fmt: skip
 
 
+@quietly
 def _check_shares(operation: str, targets: Array, given: Any) -> None:
     _check_numbers(operation, targets, given)
     # the smallest is NaN where any is

@@ -207,9 +207,15 @@ def evaluate(
     for rows in slices(len(inputs[0]), batch_size):
         wanted = tuple(a[rows] for a in targets)
         outputs = as_tuple(run(cast(model, tuple(a[rows] for a in inputs))))
-        losses, _ = quietly(compiled.loss_function(wanted))(outputs)
-        compiled.measure(totals, losses, outputs, wanted)
+        compiled.measure(totals, _losses(compiled, outputs, wanted), outputs, wanted)
     return totals.means()
+
+
+@quietly
+def _losses(
+    compiled: Compiled, outputs: tuple[Array, ...], targets: tuple[Array, ...]
+) -> dict[str, float]:
+    return compiled.loss_function(targets)(outputs)[0]
 
 
 def predict(

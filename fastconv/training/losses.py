@@ -17,6 +17,7 @@ from fastconv.floating import quietly
 from fastconv.training.labels import (
     are_labels,
     as_outputs,
+    at_labels,
     check_classes,
     check_values,
     class_targets,
@@ -63,14 +64,6 @@ def _answers(outputs: Array) -> int:
     return max(1, outputs.size // max(1, outputs.shape[1]))
 
 
-def _at_labels(labels: Array) -> tuple[Array, ...]:
-    """Return the index of the elements (N, ...) of outputs (N, K, ...) that `labels` name."""
-    if labels.ndim == 1:
-        return np.arange(len(labels)), labels
-    grid: tuple[Array, ...] = np.indices(labels.shape, sparse=True)
-    return grid[0], labels, *grid[1:]
-
-
 @registry.losses.register("softmax_cross_entropy")
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of logits: ``-sum(t * log(softmax(y)))``, averaged.
@@ -108,7 +101,7 @@ class SoftmaxCrossEntropy(Loss):
         logs = functional.log_softmax(outputs, axis=1)
         gradient = np.exp(logs)
         if labels:
-            where = _at_labels(targets)
+            where = at_labels(targets)
             at_label = logs[where]
             total = at_label.sum(dtype=np.float64)
             gradient[where] = np.expm1(at_label)
@@ -165,7 +158,7 @@ class CrossEntropy(Loss):
         answers = _answers(outputs)
         floor = np.finfo(outputs.dtype).tiny
         if labels:
-            where = _at_labels(targets)
+            where = at_labels(targets)
             at_label = np.maximum(outputs[where], floor)
             total = np.log(at_label).sum(dtype=np.float64)
             gradient = np.zeros(outputs.shape, outputs.dtype)

@@ -41,13 +41,13 @@ class Accuracy:
         """Raise unless outputs of `shape`, without the batch, are of several classes."""
         check_classes(self.name, shape)
 
-    @quietly
     def __call__(self, outputs: Array, targets: Array) -> Array:
         """Return bool (N, ...) for outputs (N, K, ...) and labels (N, ...) or shares."""
         outputs = as_outputs(self.name, outputs)
         targets, labels = class_targets(self.name, outputs, targets)
         right: Array = outputs.argmax(axis=1) == (targets if labels else targets.argmax(axis=1))
-        right &= ~np.isnan(outputs.max(axis=1))  # the largest is NaN where any is
+        if outputs.size and np.isnan(np.maximum.reduce(outputs, None)):  # NaN where any is
+            right &= ~np.isnan(outputs).any(axis=1)
         return right
 
     def __repr__(self) -> str:

@@ -49,6 +49,11 @@ def _fraction(operation: str, parameter: str, value: object) -> float:
     return as_real(operation, parameter, value, "at least 0 and below 1", 0.0, 1.0)
 
 
+@quietly
+def _laid_out(array: Array, dtype: np.dtype[Any]) -> Array:
+    return np.ascontiguousarray(array, dtype)
+
+
 class Optimizer(ABC):
     """Base of the optimizers: a learning rate, and slots of state beside every parameter.
 
@@ -146,10 +151,9 @@ class Optimizer(ABC):
         """Update a parameter and its slots in place; `t` counts the steps from 1.
 
         All arrays are one-dimensional, contiguous and of one length and dtype; `gradient` is
-        not to be written to.
+        not to be written to. Runs under the caller's floating-point error state of NumPy.
         """
 
-    @quietly
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
         """Take one step: every parameter changes in place by the gradient of its key.
 
@@ -194,9 +198,12 @@ class Optimizer(ABC):
             value = parameter.writable()
             self._steps[key] += 1
             if value.size:
-                gradient = np.ascontiguousarray(gradient, value.dtype)
-                flat = [array.reshape(-1) for array in (value, gradient, *slots)]
-                self.apply(self._steps[key], *flat)
+                if gradient.dtype != value.dtype or not gradient.flags.c_contiguous:
+                    gradient = _laid_out(gradient, value.dtype)
+                arrays = (value, gradient, *slots)
+                if value.ndim != 1:
+                    arrays = tuple(array.reshape(-1) for array in arrays)
+                self.apply(self._steps[key], *arrays)
 
     def _slots_for(self, key: str, parameter: Parameter) -> tuple[Array, ...]:
         self._steps.setdefault(key, 0)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.floating import quietly
+
 __all__ = ["of_labels", "of_texts", "of_values"]
 
 Array = np.ndarray[Any, Any]
@@ -16,6 +18,7 @@ def _name(given: Any) -> str:
     return "y" if isinstance(given, np.ndarray) else "np.asarray(y)"
 
 
+@quietly
 def of_labels(given: Any, targets: Array, expected: tuple[int, ...], classes: int) -> str:
     """Return how targets become labels of the shape `expected` in 0 to `classes` - 1.
 
@@ -110,6 +113,7 @@ def _are_whole(array: Array) -> bool:
     return bool((np.abs(array) < 2**53).all() and (array == np.rint(array)).all())
 
 
+@quietly
 def of_texts(given: Any, targets: Array) -> str:
     """Return how targets that are no numbers become such."""
     return f"take {_name(given)}.astype(float)" if _as_numbers(targets) is not None else ""
@@ -124,6 +128,7 @@ def _numbered(name: str, labels: Array, *, least: int = 1, most: int) -> str:
     return f"number them: names, y = np.unique({name}, return_inverse=True)" if fits else ""
 
 
+@quietly
 def of_values(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
     """Return how targets get `shape`, that of outputs (N, K, ...)."""
     name = _name(given)
