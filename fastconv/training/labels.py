@@ -75,7 +75,6 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
         As `class_targets`.
     """
     targets = plain(operation, given)
-    shape = as_sizes(operation, "shape", shape, 0)
     if targets.shape == shape[:1] + shape[2:] and targets.dtype.kind in "iu":
         if len(shape) > 1 < shape[1] and (not targets.size or _are_within(targets, shape[1])):
             return True  # the usual case, quickly
@@ -155,7 +154,6 @@ def at_labels(labels: Array) -> tuple[Array, ...]:
 def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
     """Return targets as an array; raise unless they are numbers of `shape`, that of the outputs."""
     targets = plain(operation, given)
-    shape = as_sizes(operation, "shape", shape, 0)
     if targets.shape != shape:
         raise ShapeError(
             operation, "targets", f"must have the shape of the outputs, {shape}", targets.shape,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from fastconv import functional, registry
+from fastconv.arguments import as_sizes
 from fastconv.errors import ArgumentError
 from fastconv.floating import quietly
 from fastconv.training.labels import (
@@ -90,7 +91,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        are_labels(self.name, shape, targets)
+        are_labels(self.name, as_sizes(self.name, "shape", shape, 0), targets)
 
     @quietly
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
@@ -142,7 +143,7 @@ class CrossEntropy(Loss):
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        are_labels(self.name, shape, targets)
+        are_labels(self.name, as_sizes(self.name, "shape", shape, 0), targets)
 
     @quietly
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
@@ -190,7 +191,7 @@ class MeanSquaredError(Loss):
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        check_values(self.name, shape, targets)
+        check_values(self.name, as_sizes(self.name, "shape", shape, 0), targets)
 
     @quietly
     def value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
