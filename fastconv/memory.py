@@ -198,8 +198,12 @@ def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarra
     slab = _recycling.get()
     array = None if slab is None else _recycled(slab, shape, dtype)
     if array is None:
-        array = _or_release(allocate, shape, dtype)
-    _count("output", array.nbytes)
+        try:
+            array = np.empty(shape, dtype)  # the usual case, quickly
+        except (MemoryError, ValueError):
+            array = _or_release(allocate, shape, dtype)
+    if _trackers.get():
+        _count("output", array.nbytes)
     return array
 
 

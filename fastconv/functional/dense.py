@@ -82,7 +82,11 @@ def dense(
         bias = as_bias(operation, bias, units)
     if activation is not None:
         as_choice(operation, "activation", activation, ACTIVATIONS)
-    y = checks.as_output(operation, out, (x.shape[0], units), x.dtype, x, weight, bias)
+    shape = x.shape[0], units
+    if out is None:
+        y = memory.empty(shape, x.dtype)
+    else:
+        y = checks.as_output(operation, out, shape, x.dtype, x, weight, bias)
     if y.size == 0:
         return y
     module = kernels.module(x.dtype)
