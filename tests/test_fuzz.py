@@ -82,6 +82,21 @@ def test_it_ends_after_some_failures(tmp_path):
     assert done < 8
 
 
+def test_a_worker_ends_with_its_parent(tmp_path):
+    """The pipe is open until both have ended."""
+    code = (
+        "import os, sys, time; from pathlib import Path; from fuzzing import runner\n"
+        "command = [sys.executable, '-P', '-m', 'fuzzing.runner']\n"
+        "worker = runner.Worker(command, 0, 10**9, Path(sys.argv[1]), None)\n"
+        "while not worker.shared[runner.BEGUN]: time.sleep(0.01)\n"
+        "os._exit(0)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "progress")]
+    given = runner.environment(fastconv.active_isa())
+    run = subprocess.run(command, env=given, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+
+
 def test_a_number_is_a_case():
     """The same number draws the same, whatever ran before."""
     def drawn(number: int) -> list[bytes]:
