@@ -35,7 +35,10 @@ def work(first: int, end: int, progress: Path) -> None:
     faulthandler.enable()
     warnings.simplefilter("error")
     shared, memory = np.memmap(progress, np.int64, "r+"), Memory()
+    parent = os.getppid()
     for number in range(first, end):
+        if os.getppid() != parent:  # it was ended, and nobody reads what is found
+            return
         shared[CURRENT], shared[BEGUN] = number, 1
         try:
             kinds.run(number, memory)
