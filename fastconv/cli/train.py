@@ -82,11 +82,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.save:
         check_saving("train", "--save", arguments.save)
     net = read_network(arguments.file, arguments.seed)
-    last = net.output_layers()[0]
-    softmax = (registry.layers.name_of(type(last)) or "").startswith("fastconv.Softmax.")
+    shares = net.output_answers()[0].kind == "probabilities"
     net.compile(
         optimizer=(arguments.optimizer, {} if rate is None else {"learning_rate": rate}),
-        loss="cross_entropy" if softmax else "softmax_cross_entropy",
+        loss="cross_entropy" if shares else "softmax_cross_entropy",
         metrics=["accuracy"],
     )
     (x, y), (x_test, y_test) = _parts(arguments, net)

@@ -13,6 +13,7 @@ import sys
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import models, registry
 from fastconv.cli import COMMANDS, main
 
@@ -141,6 +142,23 @@ def test_train_twice_is_the_same(capsys, small):
     outputs = [run(capsys, "train", small, "--epochs", "1", "--seed", "3")[1] for _ in range(2)]
     first, second = (re.sub(r"\(.* s\)", "", out) for out in outputs)
     assert first == second
+
+
+@pytest.mark.parametrize("kind", ["json", "safetensors"])
+def test_the_seed_of_train_decides_every_byte(kind, capsys, tmp_path):
+    layers = ["Flatten", ["Dropout", {"rate": 0.5}], ["Dense", {"units": 10}]]
+    path = tmp_path / f"net.{kind}"
+    config = {"input_shape": [1, 8, 8], "layers": layers}
+    path.write_text(json.dumps(config))
+    if kind == "safetensors":
+        fastconv.from_config(config).save(path)
+    found = []
+    for number, seed in enumerate((0, 0, 1)):
+        out = tmp_path / f"{number}.safetensors"
+        options = ["--epochs", "2", "--seed", str(seed), "--save", str(out)]
+        assert run(capsys, "train", str(path), *options)[0] == 0
+        found.append(out.read_bytes())
+    assert found[0] == found[1] != found[2]
 
 
 def test_train_takes_a_network_that_ends_in_softmax(capsys, tmp_path):
