@@ -58,8 +58,9 @@ bench: $(VENV)/.bench  ## time and memory of the newest commit, as pages in benc
 	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' 'HEAD^!' $(PUBLISH)
 	@echo "The pages are in benchmarks/.asv/html; to look at them: $(BIN)/asv preview $(ASV_CONF)"
 
-bench-history: $(VENV)/.bench  ## the same of several commits: RANGE=v0.1.0..HEAD, ALL, NEW or TAGS
-	$(if $(RANGE),,$(error bench-history: RANGE=v0.1.0..HEAD, ALL, NEW or TAGS says of which commits))
+bench-history: $(VENV)/.bench  ## the same of several commits: RANGE=HEAD~3..HEAD, ALL, NEW or TAGS
+	$(if $(RANGE),,$(error bench-history: RANGE=HEAD~3..HEAD, ALL, NEW or TAGS says of which commits))
+	@$(BIN)/python benchmarks/commits.py $@ '$(RANGE)'
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
 	$(ASV) run $(ASV_CONF) --bench '$(BENCH)' '$(RANGE)' $(PUBLISH)
 
@@ -74,6 +75,7 @@ bench-pages: $(VENV)/.bench  ## pages of the results that are there, nothing mea
 
 bench-compare: $(VENV)/.bench  ## two commits, A=main B=HEAD; fails if B is FACTOR=1.1 times slower
 	$(if $(and $(A),$(B)),,$(error bench-compare: A=commit B=commit says which two))
+	@$(BIN)/python benchmarks/commits.py $@ '$(A)' '$(B)'
 	$(ASV) machine --yes $(ASV_CONF) > /dev/null
 	$(ASV) continuous $(ASV_CONF) --factor $(FACTOR) --split --bench '$(BENCH)' '$(A)' '$(B)'
 

@@ -2,7 +2,7 @@
 
     python exact.py [RANGE] [options of asv run]
 
-RANGE is asv's: ``ALL`` (the default), ``HEAD^!``, ``v0.1.0..HEAD``, ``TAGS``.  Commits that have
+RANGE is asv's: ``ALL`` (the default), ``HEAD^!``, ``HEAD~3..HEAD``, ``TAGS``.  Commits that have
 a file already are left alone.  The files hold values and nothing of the machine, so that they
 are equal, byte for byte, wherever they were made, and can be committed.
 """
@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import commits
 
 HERE = Path(__file__).parent
 CONFIGURATION = HERE / "asv.exact.conf.json"
@@ -110,6 +112,8 @@ def settle(folder: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Measure the commits of a range that have no file yet."""
     chosen = arguments or ["ALL"]
+    if not chosen[0].startswith("-"):
+        commits.check("bench-history-exact", chosen[0])
     code = asv("run", "--skip-existing-commits", *chosen)
     for path in settle(RESULTS):
         print(path.relative_to(HERE.parent))

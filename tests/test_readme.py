@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -47,19 +47,26 @@ def test_the_python_of_a_page_runs(path, tmp_path, environment):
     out = run(path, tmp_path, environment)
     if path == README:
         assert "\n4718592 4718592\n" in out
-        shown = re.search(r"^test accuracy: (.*)%$", README.read_text("utf-8"), re.MULTILINE)
-        found = re.search(r"^test accuracy: (.*)%$", out, re.MULTILINE)
-        assert float(found[1]) == pytest.approx(float(shown[1]), abs=1.5)
+        assert accuracy(out) == pytest.approx(accuracy(README.read_text("utf-8")), abs=1.5)
 
 
-def test_the_network_of_readme_can_be_trained(tmp_path, capsys):
+def accuracy(text: str) -> float:
+    """The percentage that a text says."""
+    return float(re.search(r"^test accuracy: ([\d.]+) ?%$", text, re.MULTILINE)[1])
+
+
+def test_the_commands_of_readme_do_what_it_says(tmp_path, monkeypatch, capsys):
+    """They train the network of the file to what the page says of the network in Python."""
     (text,) = blocks(README, "json")
-    assert json.loads(text)["input_shape"] == [1, 8, 8]
-    path = tmp_path / "net.json"
-    path.write_text(text)
-    for command in ("summary", "plan"):
-        assert main([command, str(path)]) == 0
-    assert main(["train", str(path), "--epochs", "1"]) == 0, capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    Path("net.json").write_text(text)
+    page = README.read_text("utf-8")
+    commands = re.findall(r"^fastconv ((?:summary|plan|train) net\.json.*?)(?:  #.*)?$", page, re.M)
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command)) == 0, capsys.readouterr().err
+    assert accuracy(capsys.readouterr().out) == pytest.approx(accuracy(page), abs=1.5)
+    assert Path("net.safetensors").is_file()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-# Forward pass and gradient of the input, as Python calls them.  Which of the three ways to
+# Forward pass and gradient of the input, as Python calls them.  Which of the four ways to
 # lay a convolution over the vector lanes is taken, the caller says.
 
 cdef extern from *:

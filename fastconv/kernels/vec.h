@@ -1,4 +1,4 @@
-/* One vector type and a dozen operations on it, the same names for every instruction set.
+/* One vector type and the operations on it, the same names for every instruction set.
  *
  * The build defines FC_BYTES, the bytes of a vector (64, 32, 16; 0 for a compiler without
  * vector types: a "vector" is then one number), FC_DOUBLE for float64, and FC_TILE, the
