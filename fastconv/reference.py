@@ -13,13 +13,15 @@ of the output outside of it; nothing is padded, so no padding can reach a result
     . # # # #       the padding          i = o * stride - top + r * dilation
     . # # # #   '#' 0 <= i < H
 
-Arrays may have any numeric dtype, and integers in float64 give exact sums. Arguments are
-expected to be right: the checks are in :mod:`fastconv.functional`.
+Arrays may have any numeric dtype, and integers in float64 give exact sums. Functions of one
+number are computed in float64. Arguments are expected to be right: the checks are in
+:mod:`fastconv.functional`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,9 +36,21 @@ __all__ = [
     "conv2d_backward",
     "dense",
     "dense_backward",
+    "erf",
+    "exp",
+    "expm1",
     "im2col",
+    "log",
+    "log1p",
+    "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -301,3 +315,71 @@ def dense_backward(
         dy.T @ x if "weight" in needs else None,
         dy.sum(axis=0) if "bias" in needs else None,
     )
+
+
+def _float64(function: Callable[[Array], Array], x: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return function(np.asarray(x, np.float64))
+
+
+def exp(x: Array) -> Array:
+    """Return e to the power of each element."""
+    return _float64(np.exp, x)
+
+
+def expm1(x: Array) -> Array:
+    """Return exp(x) - 1."""
+    return _float64(np.expm1, x)
+
+
+def log(x: Array) -> Array:
+    """Return the natural logarithm of each element."""
+    return _float64(np.log, x)
+
+
+def log1p(x: Array) -> Array:
+    """Return log(1 + x)."""
+    return _float64(np.log1p, x)
+
+
+def tanh(x: Array) -> Array:
+    """Return the hyperbolic tangent of each element."""
+    return _float64(np.tanh, x)
+
+
+def erf(x: Array) -> Array:
+    """Return the error function of each element."""
+    return _float64(np.vectorize(math.erf, otypes=[np.float64]), x)
+
+
+def sigmoid(x: Array) -> Array:
+    """Return the logistic function of each element."""
+    return _float64(lambda wide: 1 / (1 + np.exp(-wide)), x)
+
+
+def sigmoid_backward(dy: Array, y: Array) -> Array:
+    """Return the gradient of `sigmoid` by its output."""
+    return dy * (y * (1 - y))
+
+
+def tanh_backward(dy: Array, y: Array) -> Array:
+    """Return the gradient of `tanh` by its output."""
+    return dy * ((1 - y) * (1 + y))
+
+
+def softmax(x: Array, axis: int = 1) -> Array:
+    """Return exp(x) / sum(exp(x)) along `axis`."""
+    powers = exp(x - x.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def log_softmax(x: Array, axis: int = 1) -> Array:
+    """Return the logarithm of `softmax`: log1p of the sum of all but the largest is subtracted."""
+    below = x - x.max(axis=axis, keepdims=True)
+    others = np.delete(np.sort(exp(below), axis=axis), -1, axis=axis)
+    return below - log1p(others.sum(axis=axis, keepdims=True))
+
+
+def softmax_backward(dy: Array, y: Array, axis: int = 1) -> Array:
+    """Return the gradient of `softmax` by its output."""
+    return y * (dy - (dy * y).sum(axis=axis, keepdims=True))

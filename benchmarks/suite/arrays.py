@@ -45,24 +45,54 @@ class Elementwise(Timing):
 
 
 class Softmax(Timing):
-    """Over the classes of a batch: (samples, classes)."""
+    """Over the classes of a batch: (samples, classes), or of its pixels."""
 
-    params = [[(100, 10), (100, 1000)]]
+    params = [[(100, 10), (100, 1000), (1000, 1000), (16, 8, 28, 28)]]
     param_names = ["shape"]
 
-    def setup(self, shape: tuple[int, int]) -> None:
+    def setup(self, shape: tuple[int, ...]) -> None:
         self.f = needs("functional.softmax", "functional.softmax_backward").functional
         self.x, self.dy = normal(shape), normal(shape, 1)
         self.y = self.f.softmax(self.x)
 
-    def time_softmax(self, shape: tuple[int, int]) -> None:
+    def time_softmax(self, shape: tuple[int, ...]) -> None:
         self.f.softmax(self.x)
 
-    def time_log_softmax(self, shape: tuple[int, int]) -> None:
+    def time_log_softmax(self, shape: tuple[int, ...]) -> None:
         self.f.log_softmax(self.x)
 
-    def time_softmax_backward(self, shape: tuple[int, int]) -> None:
+    def time_softmax_backward(self, shape: tuple[int, ...]) -> None:
         self.f.softmax_backward(self.dy, self.y)
+
+
+FUNCTION_SHAPES: list[tuple[int, ...]] = [(100, 10), (1000, 1000), (16, 8, 28, 28)]
+
+
+class Functions(Timing):
+    """Functions of one number, element by element."""
+
+    params = [["exp", "expm1", "log", "log1p", "sigmoid", "tanh", "erf"], FUNCTION_SHAPES]
+    param_names = ["function", "shape"]
+
+    def setup(self, function: str, shape: tuple[int, ...]) -> None:
+        self.function = getattr(needs(f"functional.{function}").functional, function)
+        self.x = np.abs(normal(shape))
+
+    def time_function(self, function: str, shape: tuple[int, ...]) -> None:
+        self.function(self.x)
+
+
+class FunctionsOfNumPy(Timing):
+    """NumPy's own, to be held against ours; one thread."""
+
+    params = [["exp", "expm1", "log", "log1p", "tanh"], FUNCTION_SHAPES]
+    param_names = ["function", "shape"]
+
+    def setup(self, function: str, shape: tuple[int, ...]) -> None:
+        self.function, self.x = getattr(np, function), np.abs(normal(shape))
+
+    def time_function(self, function: str, shape: tuple[int, ...]) -> None:
+        self.function(self.x)
 
 
 class BatchNorm(Timing):

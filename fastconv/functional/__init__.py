@@ -4,15 +4,15 @@ from .average_pooling import avg_pool2d, avg_pool2d_backward
 from .choosing import conv2d_costs
 from .conv2d import conv2d, conv2d_backward
 from .dense import dense, dense_backward
-from .elementwise import (
-    dropout,
-    log_softmax,
-    relu,
-    relu_backward,
+from .elementwise import dropout, relu, relu_backward
+from .functions import (
+    erf,
+    exp,
+    expm1,
+    log,
+    log1p,
     sigmoid,
     sigmoid_backward,
-    softmax,
-    softmax_backward,
     tanh,
     tanh_backward,
 )
@@ -24,6 +24,7 @@ from .pooling import (
     max_pool2d_argmax_backward,
     max_pool2d_backward,
 )
+from .softmax import log_softmax, softmax, softmax_backward
 from .unfold import col2im, im2col
 
 __all__ = [
@@ -39,7 +40,12 @@ __all__ = [
     "dense",
     "dense_backward",
     "dropout",
+    "erf",
+    "exp",
+    "expm1",
     "im2col",
+    "log",
+    "log1p",
     "log_softmax",
     "max_pool2d",
     "max_pool2d_argmax",

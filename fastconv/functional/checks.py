@@ -15,6 +15,7 @@ __all__ = [
     "as_array",
     "as_float",
     "as_floats",
+    "as_gradient",
     "as_numbers",
     "as_output",
     "contiguous",
@@ -125,6 +126,22 @@ def of_one_dtype(operation: str, **arrays: Any) -> list[Any]:
         else as_float(operation, name, array, dtype)
         for name, array in arrays.items()
     ]  # fmt: skip
+
+
+def as_gradient(operation: str, dy: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return `dy` and the output `y` that it belongs to as arrays of one shape and dtype.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError
+        If dtypes or shapes do not fit.
+    """
+    dy, y = as_array(operation, "dy", dy), as_array(operation, "y", y)
+    if not are_of_one_dtype(dy, y):
+        of_one_dtype(operation, dy=dy, y=y)
+    if dy.shape != y.shape:
+        raise ShapeError(operation, "dy", f"must have the shape of the output, {y.shape}", dy.shape)
+    return dy, y
 
 
 def readable(array: np.ndarray) -> np.ndarray:

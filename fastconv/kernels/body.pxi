@@ -32,6 +32,8 @@ include "sums.pxi"
 include "pooling.pxi"
 include "unfold.pxi"
 include "elementwise.pxi"
+include "functions.pxi"
+include "softmax.pxi"
 include "normalize.pxi"
 
 lanes = LANES

@@ -84,6 +84,10 @@ FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
     return (vreal)vfmaq_f64((float64x2_t)acc, (float64x2_t)a, (float64x2_t)b);
 #elif FC_BYTES == 16 && defined(__aarch64__)
     return (vreal)vfmaq_f32((float32x4_t)acc, (float32x4_t)a, (float32x4_t)b);
+#elif !FC_BYTES && defined(FC_DOUBLE) && defined(__FP_FAST_FMA)
+    return __builtin_fma(a, b, acc);
+#elif !FC_BYTES && !defined(FC_DOUBLE) && defined(__FP_FAST_FMAF)
+    return __builtin_fmaf(a, b, acc);
 #else
     return acc + a * b;
 #endif

@@ -71,8 +71,11 @@ class SoftmaxCrossEntropy(Loss):
 
     Notes
     -----
-    Computed from the log-softmax, so that logits of any size give no overflow. The gradient
-    is ``(softmax(y) * sum(t) - t) / answers``.
+    Computed from the log-softmax, so that logits of any size give no overflow, and what is far
+    from 0 and 1 keeps its digits: two logits 0 and -40 with the label 0 cost 4.2e-18, and so
+    steep is the gradient. It is ``(softmax(y) * sum(t) - t) / answers``; where most of an answer
+    is one class's, its probability less 1 is taken as ``expm1(log_softmax(y))``. The figure is
+    summed in float64.
 
     Examples
     --------
@@ -100,18 +103,25 @@ class SoftmaxCrossEntropy(Loss):
         targets, labels = class_targets(self.name, outputs, targets)
         answers = _answers(outputs)
         logs = functional.log_softmax(outputs, axis=1)
-        gradient = np.exp(logs)
+        gradient = functional.softmax(outputs, axis=1)
         if labels:
             where = at_labels(targets)
             at_label = logs[where]
             total = at_label.sum(dtype=np.float64)
-            gradient[where] = np.expm1(at_label)
+            gradient[where] = functional.expm1(at_label)
         else:
-            # A share of zero counts nothing, even where the logarithm is minus infinity.
-            terms = np.multiply(targets, logs, out=np.zeros_like(logs), where=targets != 0)
-            total = terms.sum(dtype=np.float64)
-            gradient *= targets.sum(axis=1, keepdims=True)
+            # (N, 1, ...): in float64, so that what one class leaves to the others is exact
+            whole = targets.sum(axis=1, keepdims=True, dtype=np.float64)
+            gradient *= whole.astype(outputs.dtype)
             gradient -= targets
+            most = targets > 0.5 * whole
+            of_most = np.broadcast_to(whole, targets.shape)[most]
+            less_one = functional.expm1(logs[most])
+            gradient[most] = of_most * less_one + (of_most - targets[most])
+            # A share of zero counts nothing, even where the logarithm is minus infinity.
+            logs[targets == 0] = 0
+            logs *= targets
+            total = logs.sum(dtype=np.float64)
         gradient /= answers
         return float(-total / answers), gradient
 
@@ -161,12 +171,12 @@ class CrossEntropy(Loss):
         if labels:
             where = at_labels(targets)
             at_label = np.maximum(outputs[where], floor)
-            total = np.log(at_label).sum(dtype=np.float64)
+            total = functional.log(at_label).sum(dtype=np.float64)
             gradient = np.zeros(outputs.shape, outputs.dtype)
             gradient[where] = (-1.0 / answers) / at_label
         else:
             probabilities = np.maximum(outputs, floor)
-            total = (targets * np.log(probabilities)).sum(dtype=np.float64)
+            total = (targets * functional.log(probabilities)).sum(dtype=np.float64)
             gradient = targets / probabilities
             gradient *= -1.0 / answers
         return float(-total / answers), gradient

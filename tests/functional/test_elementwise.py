@@ -126,6 +126,28 @@ def test_no_step_hangs_on_where_an_element_lies(dtype, normal):
                     assert same, (name, first, size)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_error_state_of_the_caller_is_without_effect(dtype):
+    """Numbers that overflow in a square, or underflow in a product, or are none."""
+    x = np.array([[3e38, 1e-45], [-3e38, np.inf], [1.0, np.nan], [1e-40, 0.0]], dtype)
+    weight, bias = np.array([1e-30, 3e38], dtype), np.array([0, 3e38], dtype)
+    running = np.array([1e300, -1.0]), np.array([0.0, -1.0])
+
+    def results():
+        y, mean, variance, inverse = functional.batch_norm(x, weight, bias, 1e-5)
+        found = [y, mean, variance, inverse]
+        found += functional.batch_norm(x, weight, bias, 0.5, running)
+        found += functional.batch_norm_backward(x, x, weight, mean, inverse, True)
+        found += [functional.relu(x), functional.relu_backward(x, x)]
+        return found
+
+    with np.errstate(all="ignore"):
+        right = results()
+    with np.errstate(all="raise"):
+        for one, other in zip(results(), right, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_threads_change_no_bit(threads, normal):
     x, dy = normal((40, 8, 30, 30)), normal((40, 8, 30, 30))
     weight, bias = normal((8,)), normal((8,))

@@ -16,7 +16,7 @@ import pytest
 from fuzzing.guard import guarded
 
 import fastconv
-from fastconv import functional, reference
+from fastconv import functional, kernels, reference
 from fastconv.functional import algorithms
 from fastconv.geometry import Conv2DGeometry
 
@@ -144,6 +144,34 @@ def check_dense() -> None:
                 same(result, gradient)
 
 
+def check_functions() -> None:
+    """One value, its neighbours untouched: what is written is what plain arrays give."""
+    names = ("exp", "expm1", "log", "log1p", "sigmoid", "tanh", "erf")
+    for dtype, size, at_end in cases():
+        plain = whole_numbers((size,), dtype)
+        x = guarded(plain, at_end)
+        module, out = kernels.module(x.dtype), guarded(plain, at_end)
+        for name in names:
+            getattr(module, name)(x, out, 0, 1, 1)
+            same(out, getattr(functional, name)(plain))
+        for name in ("sigmoid_backward", "tanh_backward"):
+            getattr(module, name)(x, x, out, 0, 1, 1)
+            same(out, getattr(functional, name)(plain, plain))
+
+
+def check_softmax() -> None:
+    for dtype, size, at_end in cases():
+        for shape in ((3, size, 1), (9, size, 1), (2, 3, size), (1, 70, size)):
+            plain = whole_numbers(shape, dtype)
+            x, out = guarded(plain, at_end), guarded(plain, at_end)
+            module = kernels.module(x.dtype)
+            for name in ("softmax", "log_softmax"):
+                getattr(module, name)(x, out, 0, 1, 1)
+                same(out, getattr(functional, name)(plain))
+            module.softmax_backward(x, x, out, 0, 1, 1)
+            same(out, functional.softmax_backward(plain, plain))
+
+
 def check_the_guard() -> None:
     """Read one byte too far on purpose."""
     ctypes.string_at(guarded(np.zeros(4), True).ctypes.data, 33)
@@ -155,6 +183,8 @@ CHECKS = {
     "winograd": check_winograd,
     "unfold": check_unfold,
     "dense": check_dense,
+    "functions": check_functions,
+    "softmax": check_softmax,
     "guard": check_the_guard,
 }
 

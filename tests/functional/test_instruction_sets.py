@@ -35,6 +35,8 @@ KERNELS = [
     "test_winograd.py",
     "test_winograd_gradient.py",
     "test_elementwise.py",
+    "test_functions.py",
+    "test_softmax.py",
 ]
 USE = "import fastconv, numpy as np; x = np.ones((1, 1, 3, 3)); fastconv.conv2d(x, x)"
 KNOWN = {"baseline", "avx2", "avx512", "neon"}

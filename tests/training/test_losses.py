@@ -94,6 +94,84 @@ def test_huge_logits_stay_finite(dtype):
     assert loss(masked, np.array([0])) == pytest.approx(np.log(2))
 
 
+TINY = np.exp(-40.0)  # of logits that are 40 apart
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("row", "label", "value", "slopes"),
+    [
+        ((0, -40), 0, TINY, (-TINY, TINY)),
+        ((0, -40), 1, 40, (1, -1)),
+        ((100, 0), 1, 100, (1, -1)),
+        ((-700, -740), 0, TINY, (-TINY, TINY)),
+        ((0, 0, -np.inf), 0, np.log(2), (-0.5, 0.5, 0)),
+        ((-40, 0, -40, -40), 1, 3 * TINY, (TINY, -3 * TINY, TINY, TINY)),
+    ],
+)
+def test_tails_of_logits_keep_their_digits(row, label, value, slopes, dtype):
+    """Figure and gradient, by labels and by shares, of rows and of pixels."""
+    loss, close = SoftmaxCrossEntropy(), {"rtol": 5e-7 if dtype == "float32" else 1e-15}
+    outputs = np.array([row], dtype)
+    shares = np.eye(len(row))[[label]]
+    pixels = np.repeat(outputs[:, :, None], 5, axis=2)
+    for y, targets in [
+        (outputs, np.array([label])),
+        (outputs, shares),
+        (pixels, np.full((1, 5), label)),
+        (pixels, np.repeat(shares[:, :, None], 5, axis=2)),
+    ]:
+        found, gradient = loss.value_and_gradient(y, targets)
+        answers = y.size // len(row)
+        np.testing.assert_allclose(found, value, **close)
+        for one in np.moveaxis(gradient, 1, -1).reshape(-1, len(row)):
+            np.testing.assert_allclose(one * answers, slopes, **close)
+    assert loss(outputs, np.array([label])) == loss(outputs, shares)
+
+
+def test_shares_near_one_keep_what_they_leave_to_others():
+    """Not p - t, both near 1: (1 - t) - (1 - p)."""
+    outputs, t = np.array([[0, -14]], np.float32), np.float32(1 - 2.0**-20)
+    _, gradient = SoftmaxCrossEntropy().value_and_gradient(outputs, np.array([[t, 1 - t]]))
+    other = np.exp(-14.0) / (1 + np.exp(-14.0))
+    right = 2.0**-20 - other
+    np.testing.assert_allclose(gradient, [[right, -right]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", registry.losses.names())
+def test_long_sums_are_exact(name):
+    """Four million answers: the error is that of an answer, and not of as many additions."""
+    count = 1 << 22
+    loss = registry.resolve(registry.losses, name, "test")
+    outputs = np.empty((count, 2), np.float32)
+    outputs[:] = 0.1, 0.9
+    value = loss(outputs, np.zeros((count, 2)) if name == "mean_squared_error" else
+                 np.zeros(count, np.int64))  # fmt: skip
+    first, second = np.float64(outputs[0])
+    right = {
+        "softmax_cross_entropy": np.log1p(np.exp(second - first)),
+        "cross_entropy": -np.log(first),
+        "mean_squared_error": (first**2 + second**2) / 2,
+    }[name]
+    assert abs(value / right - 1) < 2e-7
+
+
+@pytest.mark.parametrize("name", registry.losses.names())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_state_of_the_caller_is_without_effect(name, dtype):
+    loss = registry.resolve(registry.losses, name, "test")
+    outputs = np.array([[0, 1e-40, 1], [3e38, 1e-45, 0], [1, 90, 0]], dtype)
+    cases = [(outputs, np.eye(3)), (outputs[:, ::-1], np.full((3, 3), 1e-45))]
+    if name != "mean_squared_error":
+        cases.append((outputs, np.array([0, 1, 2])))
+    for y, targets in cases:
+        value, gradient = loss.value_and_gradient(y, targets)
+        with np.errstate(all="raise"):
+            again = loss.value_and_gradient(y, targets)
+        assert again[0] == value
+        np.testing.assert_array_equal(again[1], gradient)
+
+
 def test_a_probability_of_zero_gives_a_large_finite_loss():
     y = np.array([[0, 1]], np.float32)
     for targets in (np.array([0]), np.array([[1.0, 0.0]])):
