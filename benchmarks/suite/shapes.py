@@ -57,8 +57,8 @@ class Layer(NamedTuple):
 
 #: Layers of well-known networks: AlexNet, VGG-16, ResNet-50, MobileNet-v1, and of small ones.
 #: "alex1" is near AlexNet's first layer and none: the paper's has 96 filters and no padding, which
-#: gives maps of 55x55, the later one 64 filters and 224 pixels; these 227 with both give 56x56.  Its
-#: results are filed under the name, so it stays; `WHOLE_NETWORKS` has the paper's.
+#: gives maps of 55x55, the later one 64 filters and 224 pixels; these 227 with both give 56x56.
+#: Its results are filed under the name, so it stays; `WHOLE_NETWORKS` has the paper's.
 NETWORKS = {
     "alex1": Layer(3, 227, 64, 11, 4, 2),
     "alex2": Layer(64, 27, 192, 5, 1, 2),

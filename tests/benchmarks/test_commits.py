@@ -46,7 +46,7 @@ def test_ranges_of_commits_are_right(commits, chosen):
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
-        ("v0.1.0..HEAD", "got 'v0.1.0..HEAD' (bad revision 'v0.1.0..HEAD'); it has no tags; write "),
+        ("v0.1.0..HEAD", "got 'v0.1.0..HEAD' (bad revision 'v0.1.0..HEAD'); it has no tags; "),
         ("HEAD~9..HEAD", "got 'HEAD~9..HEAD' (bad revision"),
         ("TAGS", "got 'TAGS'; it has no tags; write HEAD~3..HEAD, HEAD^! or ALL"),
         ("HEAD..HEAD", "must hold a commit, got 'HEAD..HEAD', which holds none"),
