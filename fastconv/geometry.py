@@ -146,6 +146,27 @@ class Window2D:
             output.append(windows)
         return output[0], output[1]
 
+    def output_map(self, operation: str, shape: Sequence[int]) -> tuple[int, int]:
+        """Return (OH, OW) for images (C, H, W) or (N, C, H, W), with a remedy for (…, H, W, C).
+
+        Raises
+        ------
+        ShapeError
+            As `output_size`.
+        """
+        *_, channels, height, width = shape
+        try:
+            return self.output_size(operation, (height, width))
+        except ShapeError as error:
+            if not width <= 4 < channels:  # an image of few columns, and many channels
+                raise
+            batch = shape[:-3]
+            raise ShapeError(
+                operation, error.parameter, error.rule, error.value,
+                f"if the last of {tuple(shape)} are channels, the shape must be "
+                f"{(*batch, width, channels, height)}; {CHANNELS_FIRST}", shown=error.shown,
+            ) from None  # fmt: skip
+
 
 class GradientBlocks(NamedTuple):
     """How minimal filtering cuts the sum of the gradient of the weights (winograd_gradient.pxi)."""
@@ -213,7 +234,7 @@ class Conv2DGeometry:
                 shown=f"{c_group}{of}",
             )  # fmt: skip
         window = Window2D.make(operation, (r, s), stride, padding, dilation)
-        oh, ow = window.output_size(operation, (h, w))
+        oh, ow = window.output_map(operation, x_shape)
         (top, bottom), (left, right) = window.resolve((h, w))
         return cls(
             n, c, h, w, k, r, s, oh, ow, window.stride, (top, left), window.dilation, groups,

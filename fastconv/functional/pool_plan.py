@@ -32,7 +32,7 @@ class Pool:
         )
         n, c, h, w = shape
         self.planes, self.size = n * c, (h, w)
-        self.output = window.output_size(operation, (h, w))
+        self.output = window.output_map(operation, shape)
         self.shape = (n, c, *self.output)
         self.pads = window.resolve((h, w))
         self.pad = self.pads[0][0], self.pads[1][0]

@@ -24,7 +24,7 @@ def _checked(operation: str, shape: tuple, filter_h: Any, filter_w: Any, stride:
     )
     window = Window2D.make(operation, kernel, stride, as_pair(operation, "pad", pad, 0))
     (top, _), (left, _) = window.resolve(shape[2:])
-    return window, window.output_size(operation, shape[2:]), (top, left)
+    return window, window.output_map(operation, shape), (top, left)
 
 
 def _resolve(

@@ -8,7 +8,6 @@
     parameter   Parameter: an array, its version, its packed forms
     context     Context: what one node and call share between forward and backward
     spec        Spec: shape without the batch, and dtype; LayerCosts: bytes and multiply-adds
-    checks      of settings that several layers have
 
 Every other module here is one layer, or what a few of them have in common (`activation`,
 `merge`).

@@ -14,7 +14,6 @@ from fastconv.functional.packing import ACTIVATIONS, ALGORITHMS, PRECISIONS
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.checks import output_map
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
@@ -102,7 +101,7 @@ class Conv2D(Layer):
         if spec.shape[0] % self.groups:
             rule = f"must divide the channels of the input (= {spec.shape[0]})"
             raise ShapeError("Conv2D", "groups", rule, self.groups)
-        return Spec((self.filters, *output_map("Conv2D", self.window, spec.shape)), spec.dtype)
+        return Spec((self.filters, *self.window.output_map("Conv2D", spec.shape)), spec.dtype)
 
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:
         """Make the weight and the bias."""

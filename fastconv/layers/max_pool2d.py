@@ -12,7 +12,6 @@ from fastconv.concurrency import computed_once
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.checks import output_map
 from fastconv.layers.context import Context
 from fastconv.layers.spec import LayerCosts, Spec
 
@@ -71,7 +70,7 @@ class MaxPool2D(Layer):
     def infer(self, *specs: Spec) -> Spec:
         """Return (C, OH, OW) for (C, H, W)."""
         spec = self.one_input(specs, "CHW")
-        return Spec((spec.shape[0], *output_map("MaxPool2D", self.window, spec.shape)), spec.dtype)
+        return Spec((spec.shape[0], *self.window.output_map("MaxPool2D", spec.shape)), spec.dtype)
 
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, C, OH, OW) for x (N, C, H, W)."""

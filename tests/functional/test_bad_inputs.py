@@ -170,6 +170,7 @@ SIZES = [
         "conv2d_costs: weight.*at most 2147483647",
     ),
 ]
+LAST = r"must be \(5, 1, 28, 28\); the channels come first here: x.transpose\(0, 3, 1, 2\)"
 SHAPES = [
     (lambda: fastconv.conv2d(X, f32(1, 1, 9, 3)), ValueError, "conv2d: .*9x3.*8x8"),
     (lambda: fastconv.conv2d(X, f32(1, 1, 0, 3)), ValueError, r"conv2d: weight .*\(1, 1, 0, 3\)"),
@@ -201,6 +202,15 @@ SHAPES = [
         ValueError,
         r"conv2d: .*transpose\(0, 3, 1, 2\)",
     ),
+    *[
+        (lambda call=call: call(f32(5, 28, 28, 1)), ValueError, f"{name}: .*{LAST}")
+        for name, call in (
+            ("max_pool2d", lambda x: fastconv.max_pool2d(x, 2)),
+            ("avg_pool2d", lambda x: fastconv.avg_pool2d(x, 2)),
+            ("im2col", lambda x: fastconv.im2col(x, 3, 3)),
+            ("conv2d", lambda x: fastconv.conv2d(x, f32(1, 28, 3, 3))),
+        )
+    ],
     (lambda: fastconv.conv2d_backward(f32(1, 1, 5, 6), X, W), ValueError, "conv2d_backward: dy"),
     (lambda: fastconv.conv2d_backward(f32(1, 2, 6, 6), X, W), ValueError, "conv2d_backward: dy"),
     (lambda: fastconv.conv2d_backward(f32(0), X, W), ValueError, "conv2d_backward: dy"),
