@@ -28,6 +28,7 @@ from .errors import (
     ArgumentError,
     ArgumentTypeError,
     ConfigError,
+    DataWarning,
     FastconvError,
     FormatError,
     InstructionSetError,
@@ -36,6 +37,7 @@ from .errors import (
     MissingExtraError,
     PluginWarning,
     ShapeError,
+    TrainingError,
     UnknownNameError,
 )
 from .functional import (
@@ -88,6 +90,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "ConfigError",
+    "DataWarning",
     "FastconvError",
     "FormatError",
     "InferenceModel",
@@ -103,6 +106,7 @@ __all__ = [
     "Sequential",
     "ShapeError",
     "Spec",
+    "TrainingError",
     "UnknownNameError",
     "active_isa",
     "available_isas",

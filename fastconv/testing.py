@@ -271,6 +271,7 @@ class _Case:
                         f"{what}: the gradient of {name} must be 0 for an empty batch"
                     )
                 self._check_repeats(xs, training, y, dxs, grads)
+                self._check_gives(y, training)
             unasked = self.context(training, asked=False)
             self.layer.forward(unasked, *self.xs)
             assert not unasked.saved, f"{what}: keeps arrays that no backward pass will read"
@@ -291,6 +292,26 @@ class _Case:
             assert_bits_equal(other, dx)
         for name, gradient in grads.items():
             assert_bits_equal(again_grads[name], gradient)
+
+    def _check_gives(self, y: np.ndarray, training: bool) -> None:
+        """What the class says of the numbers of its output is so, in inference at least."""
+        gives, what = self.layer.gives, type(self.layer).__name__
+        bounds = {"probabilities": (0, 1), "chances": (0, 1), "bounded": (-1, 1)}
+        known = ["values", "input", "elements", *bounds]
+        assert gives is None or gives in known, (
+            f"{what}: gives must be one of {', '.join(known)}, or None, got {gives!r}"
+        )
+        if gives in ("input", "elements"):
+            assert len(self.xs) == 1, f"{what}: gives is {gives!r}, and there are several inputs"
+        if gives in bounds and y.size and not training:
+            low, high = bounds[gives]
+            assert low <= y.min() and y.max() <= high, (
+                f"{what}: gives is {gives!r}, numbers from {low} to {high}, and some are not"
+            )
+            if gives == "probabilities":
+                assert np.allclose(y.sum(axis=1), 1, atol=1e-5), (
+                    f"{what}: gives is 'probabilities', and they do not sum to 1 on axis 1"
+                )
 
     def check_frozen(self) -> None:
         """In a step of training a frozen layer is called as in inference; its inputs learn."""

@@ -188,6 +188,24 @@ def test_a_layer_that_cannot_be_pickled_is_told_how():
         check_layer("acme.Local", (3, 4))
 
 
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        ("scores", "gives must be one of values, input, elements, .* got 'scores'"),
+        ("probabilities", "gives is 'probabilities'"),
+        ("chances", "gives is 'chances', numbers from 0 to 1, and some are not"),
+        ("bounded", "gives is 'bounded', numbers from -1 to 1, and some are not"),
+    ],
+)
+def test_what_a_layer_says_that_it_gives_is_tried(gives, words, monkeypatch):
+    monkeypatch.setattr(Good, "gives", gives)
+    with pytest.raises(AssertionError, match=words):
+        check_layer(Good(), (3, 4))
+    for fine in ("values", "input", None):
+        monkeypatch.setattr(Good, "gives", fine)
+        check_layer(Good(), (3, 4))
+
+
 def test_figures_in_messages_are_plain_numbers():
     with pytest.raises(AssertionError) as caught:
         check_layer(WrongGradient(), (3, 4))
