@@ -23,7 +23,7 @@ bounded before anything runs, and a registry and files that last.
 import importlib
 from typing import Any
 
-from . import data, errors, layers, memory, registry
+from . import data, errors, functional, layers, memory, registry, training
 from .errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -79,7 +79,19 @@ _LATER = ("plot", "testing")
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_"):  # Python itself asks for such names
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    homes = (layers, functional, training)
+    known = {key: f"{home.__name__}.{key}" for home in homes for key in home.__all__}
+    if name in known:
+        remedy = f"it is {known[name]}"
+    else:
+        known |= {key: f"{__name__}.{key}" for key in (*__all__, *_LATER)}
+        alike = [key for key in known if key[0].isupper() == name[0].isupper()]  # classes first
+        near = errors.nearest(name, alike, 1) or errors.nearest(name, known, 1)
+        remedy = f"did you mean {known[near[0]]}?" if near else ""
+    rule = "is no name of the package"
+    raise errors.UnknownAttributeError("fastconv", name, rule, remedy=remedy)
 
 
 def __dir__() -> list[str]:

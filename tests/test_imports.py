@@ -120,3 +120,22 @@ def test_importing_fastconv_loads_nothing_slow(environment):
             "numpy.random", "shutil", "tempfile", "fastconv.plot", "fastconv.testing",
             "fastconv.cli"}  # fmt: skip
     assert not slow & set(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("Conv2D", "it is fastconv.layers.Conv2D"),
+        ("softmax", "it is fastconv.functional.softmax"),
+        ("Adam", "it is fastconv.training.Adam"),
+        ("conv2D", "did you mean fastconv.conv2d?"),
+        ("sequential", "did you mean fastconv.Sequential?"),
+        ("ploot", "did you mean fastconv.plot?"),
+        ("MaxPooling2D", "did you mean fastconv.layers.MaxPool2D?"),
+    ],
+)
+def test_a_name_that_is_not_here_is_told_where_it_is(name, remedy):
+    with pytest.raises(AttributeError) as caught:
+        getattr(fastconv, name)
+    assert str(caught.value) == f"fastconv: {name} is no name of the package; {remedy}"
+    assert not hasattr(fastconv, "nothing_like_it") and not hasattr(fastconv, "__wrapped__")

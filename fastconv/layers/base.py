@@ -238,6 +238,9 @@ class Layer:
 
     def _take_over(self, made: dict[str, Any]) -> None:
         if self._specs is None:
+            # into the dicts that are there: layers that stand for this one and another share them
+            for group in ("parameters", "states"):
+                vars(self)[group].update(made.pop(group, {}))
             vars(self).update(made)
 
     @property

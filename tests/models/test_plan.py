@@ -175,3 +175,16 @@ def test_the_peak_of_a_plan_is_what_training_takes(make, rng):
     net.gradients = {}
     expected = net.plan(50, training=True).peak - xs[0].nbytes  # which fit would gather
     assert traced(run) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_network_is_planned_before_its_weights_are_there_and_runs_after():
+    layers = [["Conv2D", {"filters": 2, "kernel_size": 3}], "ReLU", "Flatten",
+              ["Dense", {"units": 2}], "ReLU"]  # fmt: skip
+    net = fastconv.from_config({"input_shape": [1, 5, 5], "layers": layers}, seed=0)
+    plan = net.plan(3)
+    x = np.ones((3, 1, 5, 5), "float32")
+    expected = net(x)
+    assert net.measure(3) >= plan.peak and expected.shape == (3, 2)
+    other = fastconv.from_config(net.to_config())
+    other.set_weights(net.weights())
+    assert (other(x) == expected).all()
