@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers, registry
+from fastconv.arguments import as_choice, as_int, as_text, is_sequence
 from fastconv.errors import (
     ArgumentTypeError,
     ConfigError,
@@ -19,6 +20,7 @@ from fastconv.errors import (
     UnknownAttributeError,
     UnknownNameError,
     nearest,
+    shorten,
 )
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter, assign_all, exclusively
@@ -173,8 +175,12 @@ class Layer:
         `axes` has a letter per axis without the batch, ``"CHW"`` or ``"I"``; empty is any.
         """
         owner = type(self).__name__
+        if not is_sequence(specs):
+            raise ArgumentTypeError(owner, "specs", "must be a tuple of Specs", specs)
         if len(specs) != 1:
             raise ShapeError(owner, "inputs", "must be one", len(specs))
+        if not isinstance(specs[0], Spec):
+            raise ArgumentTypeError(owner, "the input", "must be a Spec", specs[0])
         shape = specs[0].shape
         if axes and len(axes) != len(shape):
             remedy = ""
@@ -228,7 +234,11 @@ class Layer:
         # What build makes goes to a twin, so that an interrupt or another thread finds none of
         # it or all.
         maker, before = self._twin(), dict(vars(self))
-        generator = np.random.default_rng(rng)
+        try:
+            generator = np.random.default_rng(rng)
+        except Exception:  # NumPy looks at what is given in many ways
+            rule = "must be a Generator, or a seed of at least 0"
+            raise ArgumentTypeError("ensure_built", "rng", rule, rng) from None
         maker._building = generator, specs, initializer
         maker.build(generator, *specs)
         if self._specs is None:
@@ -290,12 +300,18 @@ class Layer:
     ) -> None:
         owner = type(self).__name__
         if self._building is None:
-            raise FastconvError(
-                owner, name, "must be added in build", shown="a call outside it"
-            )
+            raise FastconvError(owner, "parameters", "must be added in build", shown=shorten(name))
+        as_text(owner, "name", name)
         rng, specs, replacement = self._building
-        dtype = dtype or specs[0].dtype
-        shape = tuple(shape)
+        if dtype is None:
+            dtype = specs[0].dtype
+        as_choice(owner, f"dtype of {name}", dtype, ("float32", "float64"))
+        if not is_sequence(shape):
+            raise ArgumentTypeError(owner, f"the shape of {name}", "must be a tuple", shape)
+        shape = tuple(as_int(owner, f"the shape of {name}", size, 0) for size in shape)
+        inputs_of_one = math.prod(shape[1:])
+        if fan_in is not None:
+            inputs_of_one = as_int(owner, f"fan_in of {name}", fan_in, 1)
         known = group.get(name)
         if known is not None:
             if (known.shape, known.dtype.name) != (shape, dtype):
@@ -307,7 +323,7 @@ class Layer:
                 )  # fmt: skip
             return
         start = replacement or initializers.resolve(initializer, owner)
-        value = start(rng, shape, fan_in or math.prod(shape[1:]), dtype)
+        value = start(rng, shape, inputs_of_one, dtype)
         trainable = group is self.parameters
         if np.shape(value) != shape:
             raise ShapeError(owner, name, f"must start with shape {shape}", np.shape(value))
@@ -324,14 +340,28 @@ class Layer:
         return bool(learned) and not any(parameter.trainable for parameter in learned)
 
     def param(self, name: str) -> Parameter:
-        """Return the parameter or statistic `name`; raise FastconvError before `build`."""
-        found = self.parameters.get(name) or self.states.get(name)
-        if found is None:
-            raise FastconvError(
-                type(self).__name__, "the layer", "must be built before it is used",
-                remedy="make a model of it, or call ensure_built(rng, Spec(shape, dtype))",
-            )  # fmt: skip
-        return found
+        """Return the parameter or statistic `name`.
+
+        Raises
+        ------
+        FastconvError
+            Before `build`.
+        UnknownNameError
+            If there is none of this name.
+        """
+        try:
+            return self.parameters[name]
+        except (KeyError, TypeError):  # a statistic, or nothing
+            pass
+        if isinstance(name, str) and name in self.states:
+            return self.states[name]
+        if self.built:
+            raise self._unknown(name, [*self.parameters, *self.states])
+        raise FastconvError(
+            type(self).__name__, "the layer", "must be built before it is used",
+            remedy="make a model of it, or call ensure_built(rng, Spec(shape, dtype))",
+            shown="one that is not",
+        )  # fmt: skip
 
     @property
     def params(self) -> Mapping[str, np.ndarray]:

@@ -133,7 +133,8 @@ class Parameter:
     _handed: dict[int, weakref.ref[Array]]
 
     def __init__(self, value: np.ndarray, *, name: str = "value", trainable: bool = True) -> None:
-        self._value: Array | None = np.array(value, order="C")
+        plain = as_plain_array("Parameter", "value", value, (np.floating,))
+        self._value: Array | None = np.array(plain, order="C")
         self.name = name
         self.shape: tuple[int, ...] = self._value.shape
         self.dtype: np.dtype = self._value.dtype

@@ -17,6 +17,7 @@ from fastconv.errors import (
     ConfigError,
     Problem,
     ShapeError,
+    describe,
     did_you_mean,
     nearest,
     shorten,
@@ -233,6 +234,21 @@ def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
     return [key for key in keys if key in found or key.rpartition("/")[0] in found]
 
 
+def _mapped(
+    mapping: Mapping[str, str] | Callable[[str], str | None] | None, name: str
+) -> str | None:
+    """Return the key for what a file calls `name`."""
+    if not callable(mapping):
+        return (mapping or {}).get(name, name)
+    try:
+        return mapping(name)
+    except Exception as error:  # somebody else's function may raise anything
+        raise ArgumentTypeError(
+            "load_weights", "mapping", "must be a function of names in the file", mapping,
+            shown=f"one that fails for {name!r}, {describe(error)}",
+        ) from error  # fmt: skip
+
+
 def load_into(
     graph: Graph,
     file: WeightFile,
@@ -257,7 +273,7 @@ def load_into(
         problems.append(Problem("load_weights", parameter, rule, remedy=remedy, shown=got))
 
     for name in file.entries:
-        key = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
+        key = _mapped(mapping, name)
         if key is not None and not isinstance(key, str):
             raise ArgumentTypeError(
                 "load_weights", "mapping", "must give 'layer/parameter' or None", key,
@@ -273,7 +289,7 @@ def load_into(
     if isinstance(mapping, Mapping):
         for name in mapping:
             if name not in file.entries:
-                add("mapping:", f"the file has no {name!r}")
+                add("mapping", "must be of names in the file", shown=shorten(name))
     if strict:
         for key in parameters:
             if key in chosen and key not in sources:
