@@ -16,7 +16,7 @@ PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 # The frozen program is built beside an installed fastconv, in an environment of its own.
 FROZEN := .venv-frozen
 
-.PHONY: always demo test test-slow test-frozen lint peers choices resident gallery clean help
+.PHONY: always demo test test-slow test-frozen fuzz sanitize lint peers choices resident gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -40,6 +40,13 @@ $(FROZEN)/.made: $(SOURCES) $(PACKAGE)
 	test -x $(FROZEN)/bin/python || $(PYTHON) -m venv $(FROZEN)
 	$(FROZEN)/bin/python -m pip install --quiet pyinstaller .
 	touch $@
+
+fuzz: $(VENV)/.dev  ## 200000 random calls of every function against guard pages, on each instruction set
+	$(BIN)/python tests/fuzz.py $(ARGS)
+
+sanitize: $(VENV)/.dev  ## the tests under the sanitizers of addresses, undefined behaviour and threads
+	$(BIN)/python tests/sanitize.py address
+	$(BIN)/python tests/sanitize.py thread
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -11,7 +11,8 @@ FASTCONV_BUILD_OPTIMIZE  ``0`` compiles in a quarter of the time what runs at a 
 FASTCONV_VECTORS         ``0`` builds with plain numbers instead of vector types, as a compiler
                          without them does
 FASTCONV_THREADS         ``0`` builds without threads
-FASTCONV_SANITIZE        ``1`` builds for the address and undefined-behaviour sanitizers
+FASTCONV_SANITIZE        ``address`` builds for the sanitizers of addresses and undefined
+                         behaviour, ``thread`` for that of threads; see tests/sanitize.py
 MAX_JOBS                 how many modules are compiled at once; as many as processors by default
 CFLAGS                   is obeyed but for -O and -m, which are what each module is about; without
                          a -g in it there is no debug information

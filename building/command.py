@@ -147,7 +147,7 @@ class BuildKernels(build_ext):
         if self.unix:
             extension.extra_compile_args = [*self.tuning, *target.flags]
         if switches.SANITIZE:
-            extension.extra_link_args = ["-fsanitize=address,undefined"]
+            extension.extra_link_args = [flags.SANITIZERS[switches.SANITIZE]]
         if sys.platform != "win32":
             extension.extra_link_args += ["-pthread"]
         size = target.vector_bytes if self.vectors else 0

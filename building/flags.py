@@ -22,7 +22,8 @@ OPTIMIZED = (
 #: Results are right, and memory is what it is; the speed is not looked at.
 UNOPTIMIZED = ("-O1",)
 #: GCC contracts products and sums, on which equal bits rest, in its expensive passes.
-SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fexpensive-optimizations")
+SANITIZED = ("-O1", "-g1", "-fexpensive-optimizations")
+SANITIZERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 ALWAYS = (
     "-ffp-contract=fast",  # fused multiply-add where the target has it
     "-fno-lto",  # link-time optimisation would mix the targets' flags
@@ -34,7 +35,7 @@ ALWAYS = (
 def wanted() -> tuple[str, ...]:
     """Return the flags that tune the code, for any target, in the order of the command line."""
     if switches.SANITIZE:
-        return (*SANITIZED, *ALWAYS)
+        return (*SANITIZED, SANITIZERS[switches.SANITIZE], *ALWAYS)
     # Python's own flags ask for debug information, which makes a module five times as large
     asked = any(
         re.match(r"-g(?!0)", word)

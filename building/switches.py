@@ -16,6 +16,15 @@ def is_on(variable: str, default: bool) -> bool:
     return value == "1"
 
 
+def sanitizer() -> str:
+    """Return "address", which stands for undefined behaviour too, "thread", or "" for none."""
+    value = os.environ.get("FASTCONV_SANITIZE") or "0"
+    known = {"0": "", "1": "address", "address": "address", "thread": "thread"}
+    if value not in known:
+        sys.exit(f"setup.py: FASTCONV_SANITIZE must be 0, address or thread, got {value!r}")
+    return known[value]
+
+
 def jobs() -> int:
     """Return how many modules are compiled at once: ``MAX_JOBS``, or the processors there are."""
     value = os.environ.get("MAX_JOBS")
@@ -31,7 +40,7 @@ def jobs() -> int:
 
 VECTORS = is_on("FASTCONV_VECTORS", True)
 THREADS = is_on("FASTCONV_THREADS", True)
-SANITIZE = is_on("FASTCONV_SANITIZE", False)
+SANITIZE = sanitizer()
 OPTIMIZE = is_on("FASTCONV_BUILD_OPTIMIZE", True)
 ASKED = os.environ.get(ISAS) or "native"
 JOBS = jobs()

@@ -290,6 +290,19 @@ def last(words: list[str], start: str) -> str:
     return [word for word in words if word.startswith(start)][-1]
 
 
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [("1", "address,undefined"), ("address", "address,undefined"), ("thread", "thread")],
+)
+def test_a_sanitizer_is_asked_for_by_name(tree, value, flag):
+    tree.build(FASTCONV_SANITIZE=value)
+    for words in tree.compiled().values():
+        assert [word for word in words if "sanitize" in word] == [f"-fsanitize={flag}"]
+        assert last(words, "-O") == "-O1"
+    done = tree.run(FASTCONV_SANITIZE="memory")
+    assert "FASTCONV_SANITIZE must be 0, address or thread, got 'memory'" in done.stderr
+
+
 def test_debug_flags_are_the_builders(tree):
     assert {"native"} == {tree.build()["asked"]}
     assert {last(words, "-g") for words in tree.compiled().values()} == {"-g0"}
@@ -343,7 +356,8 @@ def test_a_changed_file_is_built_into_what_includes_it(built, changed, compiled)
     "variable, value, all_of_them",
     [
         ("CFLAGS", "-g", True), ("CPPFLAGS", "-DX", True), ("FASTCONV_VECTORS", "0", True),
-        ("FASTCONV_THREADS", "0", False), ("FASTCONV_SANITIZE", "1", True), ("LDFLAGS", "-s", True),
+        ("FASTCONV_THREADS", "0", False), ("LDFLAGS", "-s", True),
+        ("FASTCONV_SANITIZE", "address", True), ("FASTCONV_SANITIZE", "thread", True),
         ("FASTCONV_BUILD_OPTIMIZE", "0", True), ("MAX_JOBS", "1", None),
     ],
 )  # fmt: skip
