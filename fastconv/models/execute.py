@@ -163,7 +163,7 @@ def differentiate(
     sums = _Sums()
     for number, y, dy in zip(schedule.outputs, results, dys, strict=True):
         if dy.shape != y.shape:
-            raise ShapeError(f"backward: dy must have the shape {y.shape}, got {dy.shape}")
+            raise ShapeError("backward", "dy", f"must have the shape {y.shape}", dy.shape)
         sums.add(number, dy)
     del dys, dy
     by_param = run.backward(sums)
@@ -351,10 +351,8 @@ def _call(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, Any]
     # A layer of a third party may break its word; later layers trust the shapes.
     if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:
         got = f"{y.shape} {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
-        raise ShapeError(
-            f"{op.steps[-1].id}: forward must return what infer says, "
-            f"{(len(xs[0]), *shape)} {dtype}, got {got}"
-        )
+        rule = f"must return what infer says, {(len(xs[0]), *shape)} {dtype}"
+        raise ShapeError(op.steps[-1].id, "forward", rule, got, shown=got)
     return y
 
 
@@ -365,14 +363,14 @@ def _backward(op: Operation, ctx: Context, dy: Array) -> tuple[Array | None, ...
     missing = [name for name in op.layer.parameters if ctx.needs_param(name)]
     missing = [name for name in missing if name not in ctx.grads]
     if missing:
-        raise FastconvError(f"{step.id}: backward must give add_grad {missing[0]!r}, got nothing")
+        rule = f"must give add_grad {missing[0]!r}"
+        raise FastconvError(step.id, "backward", rule, None, shown="nothing")
     if len(dxs) != len(op.sources) or any(
         ctx.needs(i) and not isinstance(dx, np.ndarray) for i, dx in enumerate(dxs)
     ):
-        raise FastconvError(
-            f"{step.id}: backward must return one gradient for each of {len(op.sources)} inputs, "
-            f"got {len(dxs)} or None where one is needed"
-        )
+        rule = f"must return one gradient for each of {len(op.sources)} inputs"
+        shown = f"{len(dxs)} or None where one is needed"
+        raise FastconvError(step.id, "backward", rule, len(dxs), shown=shown)
     return dxs
 
 
@@ -392,10 +390,9 @@ class _Sums:
             if owned:
                 self._owned.add(key)
         elif before.shape != array.shape:
-            raise ShapeError(
-                f"backward: gradients of one value must have one shape, got {before.shape} and "
-                f"{array.shape}"
-            )
+            shown = f"{before.shape} and {array.shape}"
+            rule = "of one value must have one shape"
+            raise ShapeError("backward", "gradients", rule, array.shape, shown=shown)
         else:
             out = before if key in self._owned else memory.empty(before.shape, before.dtype)
             self.arrays[key] = np.add(before, array, out=out)

@@ -106,17 +106,23 @@ def make_plan(
         except LeastBytes as error:
             least, mode = error.args[0] + held, "training" if training else "inference"
             raise MemoryLimitError(
-                f"{operation}: memory_limit must be at least {least} bytes for {mode} on "
-                f"a batch of {batch_size}, got {memory_limit}"
-                + ("; take a smaller batch_size" if training and batch_size > 1 else "")
+                operation,
+                "memory_limit",
+                f"must be at least {least} bytes for {mode} on a batch of {batch_size}",
+                memory_limit,
+                "take a smaller batch_size" if training and batch_size > 1 else "",
+                least=least,
             ) from None
     program, costs = fitted.program, fitted.costs
     for at, cost in enumerate(costs):
         least = max(cost.lowest_limit, (cost.backward or cost).lowest_limit)
         if workspace_limit is not None and cost.algorithm and least > workspace_limit:
+            rule = (
+                f"must be at least {least} bytes for {_id(schedule, at)} with algorithm "
+                f"{cost.algorithm!r}"
+            )
             raise MemoryLimitError(
-                f"{operation}: workspace_limit must be at least {least} bytes for "
-                f"{_id(schedule, at)} with algorithm {cost.algorithm!r}, got {workspace_limit}"
+                operation, "workspace_limit", rule, workspace_limit, least=least
             )
     live, peak, where = _alive(prices, fitted, results, steady=memory_limit is None)
     live, peak = [held + each for each in live], held + peak

@@ -132,9 +132,8 @@ class TrainableNetwork(Network):
         several = len(graph.outputs) > 1
         dys = list(dy) if several and isinstance(dy, (tuple, list)) else [dy]
         if len(dys) != len(graph.outputs):
-            raise ArgumentTypeError(
-                f"input_gradient: dy must be a tuple of {len(graph.outputs)} arrays, got {len(dys)}"
-            )
+            rule = f"must be a tuple of {len(graph.outputs)} arrays"
+            raise ArgumentTypeError("input_gradient", "dy", rule, len(dys))
         dtype = graph.input_specs[0].dtype
         arrays = [
             as_plain_array(
