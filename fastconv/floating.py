@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -36,19 +36,28 @@ def quietly(function: Callable[P, R]) -> Callable[P, R]:
     [inf]
     """
 
-    # Not np.errstate as a decorator: in NumPy 1 threads and recursion share what it restores.
     @functools.wraps(function)
     def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
         if _ignored.get():
             return function(*args, **kwargs)
-        token = _ignored.set(True)
-        try:
+        if not _OF_A_CONTEXT:
+            # Not as a decorator: threads and recursion would share what it restores.
             with np.errstate(all="ignore"):
                 return function(*args, **kwargs)
-        finally:
-            _ignored.reset(token)
+        return copy_context().run(_ignoring, function, args, kwargs)
 
     return quiet
+
+
+# Since NumPy 2 the error state belongs to the context; what is set in one that ends with a call
+# no interrupt can leave behind.
+_OF_A_CONTEXT = int(np.__version__.split(".")[0]) >= 2
+
+
+def _ignoring(function: Callable[..., R], args: Any, kwargs: Any) -> R:
+    np.seterr(all="ignore")
+    _ignored.set(True)
+    return function(*args, **kwargs)
 
 
 @quietly

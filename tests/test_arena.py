@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
+import pytest
+from interrupting import at_step, interrupted, steps
 
 from fastconv.arena import Arena
-from fastconv.slab import layout
+from fastconv.slab import Slab, aligned, layout
 
 
 def address(block) -> int:
@@ -126,3 +130,107 @@ def test_the_layout_of_a_chain_takes_what_lives_at_one_time():
     sizes = [3456, 864, 64, 64, 864, 3456]
     loans = [[64 * size, at, at + 2] for at, size in enumerate(sizes)]
     assert max(map(sum, layout(loans))) == most_alive(loans)
+
+
+def test_where_there_is_no_room_for_the_largest_call_a_call_asks_for_what_it_needs(monkeypatch):
+    arena, asked = Arena(), []
+    held = arena.take(1_000_000)
+
+    def scarce(nbytes):
+        asked.append(nbytes)
+        if nbytes > 10_000:
+            raise MemoryError
+        return aligned(nbytes)
+
+    monkeypatch.setattr("fastconv.arena.aligned", scarce)
+    others = []
+    thread = threading.Thread(target=lambda: others.append(arena.take(100).array.nbytes))
+    thread.start()
+    thread.join()
+    assert others == [100] and asked == [1_000_000, 128]
+    del held
+
+
+SCARCE = """
+import resource, sys, threading
+import numpy as np
+import fastconv
+from fastconv import memory
+
+def left(nbytes):
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + nbytes, resource.RLIM_INFINITY))
+
+fastconv.set_num_threads(1)
+x, w = np.ones((1, 3, 32, 32), np.float32), np.ones((4, 3, 3, 3), np.float32)
+small = lambda: fastconv.conv2d(x, w, algorithm="im2col")
+right, answers = small(), []
+threading.stack_size(1 << 20)
+starts = [threading.Thread(target=lambda: answers.append(small())) for _ in range(2)]
+starts[0].start()
+starts[0].join()
+memory.release()
+with memory.workspace(200 << 20):  # another thread is in the middle of a large call
+    left(40 << 20)
+    starts[1].start()
+    starts[1].join()
+assert len(answers) == 2 and all((answer == right).all() for answer in answers)
+# what is kept is free for other things: 200 MiB of workspace become an output
+y = memory.empty((150 << 20,), np.uint8)
+print(y.nbytes >> 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc of Linux")
+def test_little_address_space(environment):
+    run = subprocess.run(
+        [sys.executable, "-c", SCARCE], capture_output=True, text=True, env=environment
+    )
+    assert run.stdout.strip() == "150", run.stderr
+
+
+def test_a_slab_that_finds_no_room_lets_arrays_be_allocated_one_by_one(monkeypatch):
+    slab = Slab()
+    for _ in range(2):
+        held = [slab.lend((100_000,), np.dtype("float64")) for _ in range(3)]
+        del held
+        with monkeypatch.context() as scarce:
+            scarce.setattr("fastconv.slab.aligned", lambda nbytes: refuse(nbytes))
+            slab.begin()
+    array = slab.lend((10,), np.dtype("float64"))
+    assert array.shape == (10,) and slab.whole
+    monkeypatch.setattr("fastconv.slab.allocate", lambda *size: refuse(1))
+    with pytest.raises(MemoryError):
+        slab.lend((10,), np.dtype("float64"))
+    assert not slab.whole and slab.lend((10,), np.dtype("float64")) is None
+
+
+def refuse(nbytes):
+    if nbytes:
+        raise MemoryError
+    return aligned(0)
+
+
+def test_an_interrupted_slab_lends_no_more_and_one_in_use_lends_nothing_to_a_handler():
+    slab, kept = Slab(), []
+    slab.resize(1 << 20)
+    lend = lambda: slab.lend((1000,), np.dtype("float64"))  # noqa: E731
+    count = steps(lend)
+    for step in range(count):
+        slab = Slab()
+        slab.resize(1 << 20)
+        kept.append(interrupted(lend, step))
+        if slab.whole:
+            slab.begin()
+            assert slab.lent in (0, 8000), "interrupted before or after"
+        else:
+            assert slab.lend((10,), np.dtype("float64")) is None
+        slab = Slab()
+        slab.resize(1 << 20)
+        inside = []
+        at_step(lambda: inside.append(lend()), step, lambda: inside.append(lend()))
+        assert sum(array is not None for array in inside) >= 1 and inside[-1] is not None
+        arrays = [array for array in inside if array is not None]
+        assert not any(np.shares_memory(a, b) for a in arrays for b in arrays if a is not b)
+    assert sum(error is not None for error in kept) > count / 2

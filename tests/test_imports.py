@@ -15,7 +15,7 @@ import fastconv
 
 PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
-    "errors concurrency arguments floating geometry slab arena memory threads threadpools kernels "
+    "errors concurrency floating arguments geometry slab arena memory threads threadpools kernels "
     "reference costs functional tuning registry initializers layers training models zoo data plot "
     "explain compat sklearn testing cli"
 ).split()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import faulthandler
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ def nothing_is_kept() -> None:
     assert not [ref for ref in memory._trackers.get() if ref() is not None]
     assert memory._recycling.get() is None and not memory._frugal.get()
     assert parameter._mutex.mine() is None, "the weights are locked"
+    assert set(np.geterr().values()) == {"raise"}, "NumPy's error state is another"
 
 
 Operation = Callable[[Scene], Any]
@@ -123,8 +124,9 @@ def interrupt_everywhere(scene: Scene, operation: Operation, most: int) -> None:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with np.errstate(all="raise"):
+        yield Scene(tmp_path)
 
 
 @pytest.mark.parametrize("name", CHANGES)

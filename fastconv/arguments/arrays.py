@@ -11,6 +11,7 @@ import numpy as np
 
 from fastconv.arguments.numbers import as_int, is_sequence
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from fastconv.floating import quietly
 
 __all__ = [
     "CHANNELS_FIRST",
@@ -134,17 +135,17 @@ def _is_number(kind: type, kinds: tuple[type[np.generic], ...]) -> bool:
     return issubclass(kind, kinds) and not issubclass(kind, np.timedelta64)
 
 
+@quietly
 def _cast(
     operation: str, parameter: str, array: np.ndarray[Any, Any], dtype: np.dtype[Any]
 ) -> np.ndarray[Any, Any]:
-    with np.errstate(all="ignore"):
-        cast = array.astype(dtype, order="C", copy=False)
-        if cast is not array and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
-            largest = shorten(float(np.nanmax(np.abs(array))))
-            raise ArgumentTypeError(
-                operation, parameter, f"must fit {dtype.name}", largest,
-                shown=f"values up to {largest}",
-            )  # fmt: skip
+    cast = array.astype(dtype, order="C", copy=False)
+    if cast is not array and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
+        largest = shorten(float(np.abs(array[np.isfinite(array)]).max()))
+        raise ArgumentTypeError(
+            operation, parameter, f"must fit {dtype.name}", largest,
+            shown=f"values up to {largest}",
+        )  # fmt: skip
     return cast
 
 

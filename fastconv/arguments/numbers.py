@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.errors import ArgumentError, ArgumentTypeError, nearest, shorten
+from fastconv.floating import quietly
 
 __all__ = [
     "LARGEST",
@@ -105,8 +106,7 @@ def as_real(
 def check_rounding(operation: str, parameter: str, value: float, dtype: Any) -> None:
     """Raise ArgumentError if `value`, positive and finite, is 0 or infinite in `dtype`."""
     kind = np.dtype(dtype).type
-    with np.errstate(all="ignore"):
-        rounded = float(kind(value))
+    rounded = float(quietly(kind)(value))
     if value and not 0 < abs(rounded) < math.inf:
         limits = np.finfo(kind)
         raise ArgumentError(

@@ -82,6 +82,8 @@ def _said(error: Exception) -> str:
 def _is_python(operation: str) -> bool:
     """Whether `operation` is a command, or a name in Python, which nobody typed here."""
     owners = (package(), models.Model, data, plot)
+    if not operation.isidentifier():
+        return False
     return operation in {*COMMANDS, "fastconv"} or any(
         callable(getattr(owner, operation, None)) for owner in owners
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, overload
 from fastconv import registry
 from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
-from fastconv.models import configuration, files, weights
+from fastconv.models import configuration, files, loading, weights
 from fastconv.models.graph import trace
 from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.model import Model
@@ -96,13 +96,13 @@ def load(
         except ConfigError as error:
             raise FormatError("load", f"{file.path}:", str(error)) from error
         graph = model._graph
-        weights.check_file(graph, file)
-        frozen = weights.frozen_in(graph, file)
+        loading.check_file(graph, file)
+        frozen = loading.frozen_in(graph, file)
         if for_inference:
             return freeze_network(
-                graph, model.name, lambda step: weights.fill_layer(graph, step, file)
+                graph, model.name, lambda step: loading.fill_layer(graph, step, file)
             )
-        weights.fill(graph, file)
+        loading.fill(graph, file)
     model._prepare()
     parameters = weights.named(graph)
     for key in frozen:

@@ -21,6 +21,7 @@ import numpy as np
 
 from fastconv.arguments import as_path
 from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
+from fastconv.floating import quietly
 from fastconv.models import formats, strict_json
 
 __all__ = ["CONFIG", "FROZEN", "Entry", "WeightFile", "check_regular", "head_of"]
@@ -149,6 +150,7 @@ class WeightFile:
         self.read_into(name, array)
         return array
 
+    @quietly  # NaN of two bytes may be such as a cast speaks of
     def read_into(self, name: str, array: Array) -> None:
         """Read one array into `array`, which is contiguous, has its shape, and has its numbers."""
         entry = self.entries[name]

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.arguments import CHANNELS_FIRST, as_plain_array
 from fastconv.errors import ArgumentTypeError, ShapeError, did_you_mean
+from fastconv.floating import quietly
 from fastconv.models.graph import Graph
 
 __all__ = ["cast", "reshaped", "split"]
@@ -65,9 +66,13 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
     if len({len(array) for array in arrays}) > 1:
         counts = ", ".join(map(str, (len(array) for array in arrays)))
         raise ShapeError("Model", "inputs", "must hold equally many examples", shown=counts)
-    with np.errstate(all="ignore"):  # what float32 cannot hold is infinite, as IEEE has it
-        dtypes = [spec.dtype for spec in graph.input_specs]
-        return tuple(a.astype(dtype, copy=False) for a, dtype in zip(arrays, dtypes, strict=True))
+    dtypes = [spec.dtype for spec in graph.input_specs]
+    return tuple(_cast(a, dtype) for a, dtype in zip(arrays, dtypes, strict=True))
+
+
+@quietly  # what float32 cannot hold is infinite, as IEEE has it
+def _cast(array: Array, dtype: str) -> Array:
+    return array.astype(dtype, copy=False)
 
 
 def reshaped(shape: Sequence[int], want: Sequence[int]) -> str:

@@ -22,7 +22,15 @@ from fastconv.errors import (
 )
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import assign_all, exclusively
-from fastconv.models import configuration, files, graph, saving, strict_json, weights
+from fastconv.models import (
+    configuration,
+    files,
+    graph,
+    loading,
+    saving,
+    strict_json,
+    weights,
+)
 from fastconv.models.graph import Graph, Node
 from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.trainable import TrainableNetwork
@@ -230,7 +238,7 @@ class Model(TrainableNetwork):
             raise ArgumentTypeError("load_weights", "mapping", rule, mapping)
         self._prepare()
         with files.WeightFile("load_weights", path) as file:
-            loaded = weights.load_into(self._graph, file, only, strict, mapping)
+            loaded = loading.load_into(self._graph, file, only, strict, mapping)
         self._pack()
         return loaded
 

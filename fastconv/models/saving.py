@@ -105,7 +105,7 @@ def write_weights(
             _remove(temporary)
             if isinstance(error, OSError) and error.errno is not None:
                 # it may name a file that the user has not heard of
-                error.filename, error.filename2 = target.path, None
+                raise OSError(error.errno, error.strerror, target.path) from None
             raise
     _make_lasting(folder)
 

@@ -1,10 +1,10 @@
-"""The parameters of a network: which there are, how they start, and loading them."""
+"""The parameters of a network: which there are, how they start, and copies of them."""
 
 from __future__ import annotations
 
 import copy
 import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
@@ -13,25 +13,16 @@ import numpy as np
 from fastconv.arguments import as_text
 from fastconv.errors import (
     ArgumentError,
-    ArgumentTypeError,
-    ConfigError,
-    Problem,
     ShapeError,
-    describe,
-    did_you_mean,
     nearest,
-    shorten,
 )
 from fastconv.layers.base import Layer
-from fastconv.layers.parameter import Parameter, assign_all
+from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
-from fastconv.models import strict_json
-from fastconv.models.files import FROZEN, WeightFile
-from fastconv.models.graph import Graph, Step
+from fastconv.models.graph import Graph
 
 __all__ = [
-    "Slot", "build", "check_file", "copies", "fill", "fill_layer", "frozen_in", "hand_out",
-    "load_into", "matching", "named", "slots", "slots_of",
+    "Slot", "build", "copies", "hand_out", "matching", "mismatch", "named", "slots", "slots_of",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -128,72 +119,6 @@ def build(graph: Graph, seed: int) -> None:
             step.layer.ensure_built([seed, numbers[step.name]], *graph.source_specs(step))
 
 
-def fill(graph: Graph, file: WeightFile) -> None:
-    """Make the parameters of every layer from a file that has exactly these.
-
-    Raises
-    ------
-    FormatError
-        If names, shapes or dtypes differ; nothing has been allocated then.
-    """
-    check_file(graph, file)
-    for step in graph.steps:
-        fill_layer(graph, step, file)
-
-
-def check_file(graph: Graph, file: WeightFile) -> None:
-    """Raise FormatError unless the file has exactly the parameters of the network."""
-    wanted, entries = slots(graph), file.entries
-    problems = [f"{key} is missing" for key in wanted if key not in entries]
-    problems += [f"{key} belongs to no layer" for key in entries if key not in wanted]
-    for key, slot in wanted.items():
-        if key in entries and not (
-            slot.shape == entries[key].shape and file.fits(key, slot.dtype)
-        ):
-            got = f"{entries[key].shape} {entries[key].dtype}"
-            problems.append(f"{key} must be {slot.shape} {slot.dtype}, got {got}")
-    if problems:
-        more = f" (and {len(problems) - 8} more)" if len(problems) > 8 else ""
-        listed = f"{'; '.join(problems[:8])}{more}"
-        raise file.refusal(f"arrays must be those of the network: {listed}")
-
-
-def frozen_in(graph: Graph, file: WeightFile) -> list[str]:
-    """Return the keys of the weights that were frozen when the network was saved.
-
-    Raises
-    ------
-    FormatError
-        If the file names others than learned weights of the network.
-    """
-    text = file.metadata.get(FROZEN)
-    if text is None:
-        return []
-    try:
-        keys = strict_json.parse(text, FROZEN)
-    except ConfigError as error:
-        raise file.refusal(str(error)) from None
-    learned = {key for key, slot in slots(graph).items() if slot.learned}
-    if not isinstance(keys, list) or not all(type(k) is str and k in learned for k in keys):
-        raise file.refusal(f"{FROZEN} must be a list of learned weights, got {shorten(keys)}")
-    return keys
-
-
-def fill_layer(graph: Graph, step: Step, file: WeightFile) -> None:
-    """Make the parameters of one layer, unless it has them, from a file that was checked."""
-    layer = step.layer
-    if layer.built:
-        return
-
-    def blank(rng: Any, shape: tuple[int, ...], fan_in: int, dtype: Any) -> Any:
-        return np.broadcast_to(np.zeros((), dtype), shape)
-
-    layer.ensure_built(0, *graph.source_specs(step), initializer=blank)
-    for group in (layer.parameters, layer.states):
-        for name, parameter in group.items():
-            file.read_into(f"{step.name}/{name}", parameter.value)
-
-
 def named(graph: Graph) -> dict[str, Parameter]:
     """Return learned parameters and statistics by ``layer/parameter``, in running order."""
     return {
@@ -232,77 +157,3 @@ def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
             operation, "pattern", "must match a layer", pattern, f"there are {', '.join(close)}"
         )
     return [key for key in keys if key in found or key.rpartition("/")[0] in found]
-
-
-def _mapped(
-    mapping: Mapping[str, str] | Callable[[str], str | None] | None, name: str
-) -> str | None:
-    """Return the key for what a file calls `name`."""
-    if not callable(mapping):
-        return (mapping or {}).get(name, name)
-    try:
-        return mapping(name)
-    except Exception as error:  # somebody else's function may raise anything
-        raise ArgumentTypeError(
-            "load_weights", "mapping", "must be a function of names in the file", mapping,
-            shown=f"one that fails for {name!r}, {describe(error)}",
-        ) from error  # fmt: skip
-
-
-def load_into(
-    graph: Graph,
-    file: WeightFile,
-    only: str,
-    strict: bool,
-    mapping: Mapping[str, str] | Callable[[str], str | None] | None,
-) -> list[str]:
-    """Read arrays of a file into the parameters they are for; all of them, or on an error none.
-
-    Returns
-    -------
-    list of str
-        The keys that were loaded.
-    """
-    parameters = named(graph)
-    chosen = set(matching(only, graph, "load_weights"))
-    problems: list[Problem] = []
-    sources: dict[str, str] = {}
-
-    def add(parameter: str, rule: str, remedy: str = "", shown: object = None) -> None:
-        got = None if shown is None else str(shown)
-        problems.append(Problem("load_weights", parameter, rule, remedy=remedy, shown=got))
-
-    for name in file.entries:
-        key = _mapped(mapping, name)
-        if key is not None and not isinstance(key, str):
-            raise ArgumentTypeError(
-                "load_weights", "mapping", "must give 'layer/parameter' or None", key,
-                shown=f"{shorten(key)} for {name!r}",
-            )  # fmt: skip
-        if key in sources:
-            rule = f"{key} must come from one array, got {sources[key]} as well"
-            add(f"{name}:", rule)
-        elif key in chosen:
-            sources[key] = name
-        elif strict and key is not None and key not in parameters:
-            add(f"{name}:", f"no layer has {shorten(key)}", remedy=did_you_mean(key, parameters))
-    if isinstance(mapping, Mapping):
-        for name in mapping:
-            if name not in file.entries:
-                add("mapping", "must be of names in the file", shown=shorten(name))
-    if strict:
-        for key in parameters:
-            if key in chosen and key not in sources:
-                add(f"{key}:", "is missing in the file")
-    for key, name in sources.items():
-        entry = file.entries[name]
-        if entry.shape != parameters[key].shape:
-            add(key, f"must have shape {parameters[key].shape}", shown=entry.shape)
-        if not entry.readable:
-            add(key, "must be BF16, F16, F32 or F64", shown=entry.dtype)
-    if problems:
-        raise ConfigError(problems)
-    # all are read and checked before one changes
-    assign_all([(parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
-                for key, name in sources.items()])  # fmt: skip
-    return [key for key in parameters if key in sources]

@@ -64,6 +64,16 @@ def graph() -> fastconv.Model:
     return fastconv.Model((a, b), (scores, right), seed=2)
 
 
+def frozen() -> fastconv.Model:
+    """Frozen weights, which the metadata lists."""
+    conv = "Conv2D", {"filters": 2, "kernel_size": 3}
+    layers = [conv, "BatchNorm", "ReLU", "Flatten", ("Dense", {"units": 3})]
+    net = fastconv.Sequential(layers, input_shape=(1, 5, 5), seed=3)
+    net.freeze("conv*")
+    net.freeze("*/bias")
+    return net
+
+
 def write(name: str, net: fastconv.Model) -> None:
     if (HERE / f"{name}.safetensors").exists():
         return
@@ -86,6 +96,7 @@ def write(name: str, net: fastconv.Model) -> None:
 def main() -> None:
     write("row_v1", row())
     write("graph_v1", graph())
+    write("frozen_v1", frozen())
     by_hand = HERE / "by_hand_v1.json"
     if not by_hand.exists():
         by_hand.write_text(json.dumps(BY_HAND, indent=1) + "\n")

@@ -25,7 +25,8 @@ from fastconv.errors import (
     FormatError,
     ShapeError,
 )
-from fastconv.models.files import open_weights, write_weights
+from fastconv.models.files import WeightFile
+from fastconv.models.saving import target_of, write_weights
 from fastconv.testing import assert_bits_equal
 
 
@@ -82,7 +83,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
         net.save(tmp_path / "net.safetensors")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(ArgumentError, match="save: path .*which is no regular file"):
+        with pytest.raises(ArgumentError, match="save_weights: path .*, which is a pipe"):
             net.save_weights(tmp_path / "pipe")
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     with pytest.raises(FileNotFoundError, match=r"nowhere/net\.safetensors'$"):
@@ -193,7 +194,7 @@ def test_load_weights_of_another_library(tmp_path):
     arrays = {"fc.weight": np.arange(8, dtype="float64").reshape(2, 4),
               "fc.bias": np.ones(2, "float16"),
               "steps": np.zeros((), "int64")}  # fmt: skip
-    write_weights(tmp_path / "w.safetensors", arrays)
+    write_weights(target_of("save", tmp_path / "w.safetensors"), arrays)
     names = {"fc.weight": "dense_1/weight", "fc.bias": "dense_1/bias"}
     with pytest.raises(ConfigError, match="steps: no layer has 'steps'"):
         net.load_weights(tmp_path / "w.safetensors", mapping=names)
@@ -205,20 +206,21 @@ def test_load_weights_of_another_library(tmp_path):
 
 def test_load_weights_names_all_problems_and_loads_nothing(tmp_path):
     arrays = {"dense_1/weight": np.zeros((4, 2), "float32"), "dens_1/bias": np.zeros(2, "float32")}
-    write_weights(tmp_path / "w.safetensors", arrays)
+    write_weights(target_of("save", tmp_path / "w.safetensors"), arrays)
     net = fastconv.Sequential([("Dense", {"units": 2})], (4,), seed=0)
     before = net.weights()
     with pytest.raises(ConfigError) as caught:
         net.load_weights(tmp_path / "w.safetensors")
     assert caught.value.problems == [
         "load_weights: dens_1/bias: no layer has 'dens_1/bias'; did you mean 'dense_1/bias'?",
-        "load_weights: dense_1/bias: is missing in the file",
-        "load_weights: dense_1/weight: must have shape (2, 4), got (4, 2)",
+        "load_weights: dense_1/bias is missing in the file",
+        "load_weights: dense_1/weight must have shape (2, 4), got (4, 2)",
     ]
     with pytest.raises(ConfigError, match="shape"):
         net.load_weights(tmp_path / "w.safetensors", strict=False)
     assert not changed(net, before)
-    write_weights(tmp_path / "w.safetensors", {"dense_1/bias": np.ones(2, "float32")})
+    bias = {"dense_1/bias": np.ones(2, "float32")}
+    write_weights(target_of("save", tmp_path / "w.safetensors"), bias)
     assert net.load_weights(tmp_path / "w.safetensors", strict=False) == ["dense_1/bias"]
 
 
@@ -266,7 +268,7 @@ HOSTILE = [
     ("seven bytes", b"\0" * 7, "at least 8 bytes, got 7"),
     ("no header", file(b""), "Expecting value"),
     ("a header larger than the file", file({}, length=2**63), "must fit the file"),
-    ("a pickle", b"\x80\x04\x95" + b"x" * 100, "must fit the file"),
+    ("a pickle", b"\x80\x04\x95" + b"x" * 100, "must be a safetensors file, got a pickle"),
     ("a list", file([]), "header: must be an object"),
     ("doubled names", file(b'{"a": 1, "a": 2}'), "keys must be unique"),
     ("NaN", file(b'{"a": NaN}'), "no JSON number"),
@@ -372,7 +374,7 @@ def test_a_sparse_file_of_a_terabyte_takes_no_memory(tmp_path):
         os.truncate(path, path.stat().st_size + 2**40)
     except OSError:
         pytest.skip("this file system has no sparse files of that size")
-    with open_weights(path) as weights:
+    with WeightFile("load", path) as weights:
         assert weights.entries["a"].shape == (2**38,)
     net = fastconv.Sequential([("Dense", {"units": 2})], (3,))
     with pytest.raises(ConfigError, match="a: no layer has 'a'"):
@@ -401,6 +403,11 @@ def test_golden_files_load_for_ever(path):
         expected = [arrays[f"y{i}"] for i in range(len(net._graph.outputs))]
     for y, old in zip(as_tuple(net(*xs)), expected, strict=True):
         np.testing.assert_allclose(y, old, rtol=2e-5, atol=2e-6)
+
+
+def test_the_golden_file_of_a_frozen_network():
+    net = fastconv.load(Path(__file__).parent.parent / "golden/frozen_v1.safetensors")
+    assert list(net.trainable_parameters()) == ["batch_norm_1/weight", "dense_1/weight"]
 
 
 @pytest.mark.parametrize(
