@@ -8,6 +8,7 @@ copies of weights, and whatever else threads share is replaced in one step.
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import weakref
@@ -30,15 +31,21 @@ class _Holder:
 
 
 class Place(weakref.ref[_Holder]):
-    """A place in the line for a mutex, which is left when its holder dies."""
+    """A place in the line for a mutex, which is left when its holder dies.
 
-    __slots__ = ("thread",)
+    Nobody but the thread that stands there ever has the holder, not even to look whether it lives:
+    it would live as long as they look, and its thread, that comes anew, would take the place it
+    has left for one that it still has.  A reference whose object has died has no callback.
+    """
+
+    __slots__ = ("gate", "thread")
+    gate: queue.SimpleQueue[None]
     thread: int
 
     @property
     def left(self) -> bool:
         """Whether nobody stands there any more."""
-        return self() is None or not self.thread
+        return self.__callback__ is None or not self.thread
 
 
 class Mutex:
@@ -73,8 +80,10 @@ class Mutex:
     def _enter(self) -> _Holder:
         held = [_Holder()]  # and not a name for it, see `run`
         try:
-            place = Place(held[0])
-            place.thread = get_ident()
+            gate: queue.SimpleQueue[None] = queue.SimpleQueue()
+            # what ends a holder runs no Python code
+            place = Place(held[0], functools.partial(gate.put, None))
+            place.gate, place.thread = gate, get_ident()
             self._line.append(place)
             while (first := self._first()) is not None and first.thread != place.thread:
                 _wait_for(first)
@@ -103,20 +112,11 @@ class Mutex:
 
 def _wait_for(place: Place) -> None:
     """Wait until `place` is left; too early is right too."""
-    gate: queue.SimpleQueue[object] = queue.SimpleQueue()
-    held: list[_Holder | None] = []
     try:
-        held.append(place())
-        if held[0] is not None:
-            alarm = weakref.ref(held[0], gate.put)  # what ends a holder runs no Python code
-            held.clear()
-            gate.get(timeout=PATIENCE)
-            del alarm
+        place.gate.get(timeout=PATIENCE)
     except queue.Empty:
-        pass
-    except BaseException:
-        held.clear()
-        raise
+        return
+    place.gate.put(None)  # others wait for the same
 
 
 _mutexes: weakref.WeakSet[Mutex] = weakref.WeakSet()
