@@ -190,8 +190,9 @@ def of_functional(g: Given) -> dict[str, Call]:
         "relu_backward": (f.relu_backward, {"dy": x, "y": x, "out": None}),
         "dropout": (f.dropout, {"x": x, "kept": np.ones(x.shape, bool), "scale": 2.0, "out": None}),
     }  # fmt: skip
-    for name in ("sigmoid", "tanh"):
+    for name in ("erf", "exp", "expm1", "log", "log1p", "sigmoid", "tanh"):
         found[name] = getattr(f, name), {"x": x}
+    for name in ("sigmoid", "tanh"):
         found[f"{name}_backward"] = getattr(f, f"{name}_backward"), {"dy": x, "y": x}
     for name in ("softmax", "log_softmax"):
         found[name] = getattr(f, name), {"x": x, "axis": 1}

@@ -219,5 +219,5 @@ def test_testing_and_plot_are_found_without_an_import_of_their_own():
         "assert {'testing', 'plot'} <= set(dir(fastconv))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="fastconv: nothing is no name of the package"):
         _ = fastconv.nothing

@@ -31,6 +31,7 @@ cdef extern from "functions.h":
     vreal vexp_below(vreal x, vreal most) noexcept nogil
     vreal vlarger(vreal a, vreal b) noexcept nogil
     vreal vunless(vmask, vreal) noexcept nogil
+    vreal vchoose(vmask, vreal, vreal) noexcept nogil
     vreal vload_filled(const real*, Py_ssize_t n, Py_ssize_t room, real fill) noexcept nogil
     void vstore_within(real*, vreal, Py_ssize_t n, Py_ssize_t room) noexcept nogil
     vreal vfrom_counts(vmask) noexcept nogil
@@ -111,7 +112,8 @@ cdef inline vreal of_sum(const int kind, vreal total, vreal lost, vreal ties) no
         ties = ties - vset1(1)
         add_keeping(&ties, &lost, total)
         return vlog1p(ties + lost)
-    return total + lost
+    # what an infinite sum has lost is no number
+    return vchoose(vequal(lost, lost), total + lost, total)
 
 
 cdef inline vreal share(const int kind, vreal x, vreal other, vreal of_all) noexcept nogil:

@@ -18,7 +18,6 @@ from fastconv.errors import (
     UnknownNameError,
     did_you_mean,
     nearest,
-    shorten,
 )
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import assign_all, exclusively
@@ -271,9 +270,9 @@ class Model(TrainableNetwork):
         problems = []
         for key in arrays:
             if key not in parameters:
-                rule = f"no layer has {shorten(key)}"
+                rule = "must have keys of weights of the network"
                 close = did_you_mean(key, parameters)
-                problems.append(Problem("set_weights", "", rule, remedy=close))
+                problems.append(Problem("set_weights", "arrays", rule, key, close))
         if problems:
             raise ConfigError(problems)
         assign_all([(parameters[k], parameters[k].checked(a, "set_weights", k))

@@ -182,6 +182,7 @@ class Case:
             self.slices = self.pick(1, 1, 2, 3, 7, 20)
         self.notes |= {"threads": count, "slices": self.slices}
         self.raises = self.chance(0.3)
+        memory.release()  # what earlier calls left is not of this case
         try:
             for place, function in ours.items():
                 setattr(*place, function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ def check(case: Case) -> None:
     dy = _numbers(case, shape)
     _check_sigmoid(case, x, dy)
     _check_tanh(case, x, dy)
+    _check_plain(case, x)
     if len(shape) > 1:
         axis = int(case.rng.integers(len(shape)))
         case.notes |= {"axis": axis}
@@ -67,6 +69,21 @@ def _check_tanh(case: Case, x: np.ndarray, dy: np.ndarray) -> None:
         _close(case, "tanh", found, right, case.bound(8, np.abs(right)))
         found = case.call(functional.tanh_backward, *_given(case, dy, y))
         _close(case, "tanh_backward", found, dx, case.bound(4, np.abs(dy)))
+
+
+def _check_plain(case: Case, x: np.ndarray) -> None:
+    for function, formula in (
+        (functional.erf, np.vectorize(math.erf, otypes=[float])),
+        (functional.exp, np.exp),
+        (functional.expm1, np.expm1),
+        (functional.log, np.log),
+        (functional.log1p, np.log1p),
+    ):
+        with np.errstate(all="ignore"):
+            right = formula(x.astype(Wide))
+            found = case.call(function, *_given(case, x))
+            size = np.abs(right) + np.finfo(case.dtype).tiny
+            _close(case, function.__name__, found, right, case.bound(8, size))
 
 
 def _check_softmax(case: Case, x: np.ndarray, dy: np.ndarray, axis: int) -> None:

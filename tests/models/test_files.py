@@ -227,7 +227,7 @@ def test_load_weights_names_all_problems_and_loads_nothing(tmp_path):
 def test_set_weights_gives_all_or_nothing():
     net = small()
     before = net.weights()
-    with pytest.raises(ConfigError, match="no layer has 'dense_1/wieght'; did you mean"):
+    with pytest.raises(ConfigError, match="got 'dense_1/wieght'; did you mean"):
         net.set_weights({"dense_1/bias": np.ones(3), "dense_1/wieght": 3})
     with pytest.raises(ShapeError, match="must have shape"):
         net.set_weights({"dense_1/bias": np.ones(3), "dense_1/weight": np.ones(3)})

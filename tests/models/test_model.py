@@ -85,7 +85,7 @@ def test_several_inputs_come_as_arguments_a_tuple_or_a_mapping(rng):
     assert [len(part) for part in net.predict((a, b), batch_size=2)] == [3, 3]
     with pytest.raises(ArgumentTypeError, match="must be a tuple of 2 arrays, a, b, got ndarray"):
         net(a)
-    with pytest.raises(ArgumentTypeError, match="missing 'b'"):
+    with pytest.raises(ArgumentTypeError, match="none for 'b'"):
         net({"a": a})
     with pytest.raises(ArgumentTypeError, match="got 'c'"):
         net({"a": a, "c": b})
