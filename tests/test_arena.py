@@ -228,8 +228,12 @@ def test_an_interrupted_slab_lends_no_more_and_one_in_use_lends_nothing_to_a_han
             assert slab.lend((10,), np.dtype("float64")) is None
         slab = Slab()
         slab.resize(1 << 20)
-        inside = []
-        at_step(lambda inside=inside: inside.append(lend()), step, lambda inside=inside: inside.append(lend()))
+        inside: list[np.ndarray | None] = []
+
+        def more(inside=inside):
+            inside.append(lend())
+
+        at_step(more, step, more)
         assert sum(array is not None for array in inside) >= 1 and inside[-1] is not None
         arrays = [array for array in inside if array is not None]
         assert not any(np.shares_memory(a, b) for a in arrays for b in arrays if a is not b)
