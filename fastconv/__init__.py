@@ -87,7 +87,7 @@ def __getattr__(name: str) -> Any:
         remedy = f"it is {known[name]}"
     else:
         known |= {key: f"{__name__}.{key}" for key in (*__all__, *_LATER)}
-        alike = [key for key in known if key[0].isupper() == name[:1].isupper()]  # classes first
+        alike = [key for key in known if key[:1].isupper() == name[:1].isupper()]  # classes first
         near = errors.nearest(name, alike, 1) or errors.nearest(name, known, 1)
         remedy = f"did you mean {known[near[0]]}?" if near else ""
     rule = "is no name of the package"

@@ -81,12 +81,9 @@ def _said(error: Exception) -> str:
 
 def _is_python(operation: str) -> bool:
     """Whether `operation` is a command, or a name in Python, which nobody typed here."""
-    owners = (package(), models.Model, data, plot)
-    if not operation.isidentifier():
-        return False
-    return operation in {*COMMANDS, "fastconv"} or any(
-        callable(getattr(owner, operation, None)) for owner in owners
-    )
+    modules = (package(), data, plot)
+    named = {"fastconv", *COMMANDS, *(name for module in modules for name in module.__all__)}
+    return operation in named or callable(getattr(models.Model, operation, None))
 
 
 def _check_command(words: list[str]) -> None:

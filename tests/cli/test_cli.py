@@ -573,3 +573,28 @@ def test_without_a_home_nothing_is_written_to_a_folder_of_that_name(
         assert end.value.code == 2
         assert "it must not begin with ~ where the variable HOME" in capsys.readouterr().err
     assert not list((tmp_path / "~").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "Expecting value"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"),
+        (b"PK\x03\x04" + bytes(99), "a ZIP archive"),
+        (b"\x80\x04\x95" + bytes(99), "a pickle"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "a picture"),
+        (b"\x08\x08\x12\x07pytorch" + bytes(99), "an ONNX model"),
+    ],
+    ids=["empty", "hdf5", "zip", "pickle", "png", "onnx"],
+)
+@pytest.mark.parametrize("command", ["summary", "plan", "train"])
+@pytest.mark.parametrize("name", ["net.json", "net.safetensors", "net"])
+def test_files_of_other_kinds_are_told_in_one_line(capsys, tmp_path, command, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    if not content and name == "net.safetensors":
+        words = "at least 8 bytes"
+    code, out, err = run(capsys, command, str(path))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith(f"fastconv {command}: ") and words in err and name in err
+    assert "utf-8" not in err and "load: " not in err
