@@ -66,7 +66,8 @@ cdef inline void add_lost(vreal* total, vreal* lost, Py_ssize_t k) noexcept nogi
     cdef vreal before = lost[0]
     if k // VL % KEPT_ADDITIONS == KEPT_ADDITIONS - 1:
         lost[0] = vzero()
-        add_keeping(total, lost, before)
+        # what an infinite sum has lost is no number
+        add_keeping(total, lost, vchoose(vequal(before, before), before, vzero()))
 
 
 cdef inline void add_product_keeping(vreal* total, vreal* lost, vreal a, vreal b) noexcept nogil:
@@ -112,7 +113,6 @@ cdef inline vreal of_sum(const int kind, vreal total, vreal lost, vreal ties) no
         ties = ties - vset1(1)
         add_keeping(&ties, &lost, total)
         return vlog1p(ties + lost)
-    # what an infinite sum has lost is no number
     return vchoose(vequal(lost, lost), total + lost, total)
 
 

@@ -170,7 +170,11 @@ class Case:
         """Threads, slices, NumPy's error state and memory as this case has them."""
         ours = {(threads, "run"): self._run}
         for module in (arena, memory):
-            for name, function in (("aligned", self._aligned), ("allocate", self._allocate)):
+            for name, function in (
+                ("aligned", self._aligned),
+                ("allocate", self._allocate),
+                ("fresh", self._allocate),
+            ):
                 if hasattr(module, name):
                     ours[module, name] = function
         settings = [(threads, name) for name in ("SMALL_WORK", "slice_work", "_chosen")]
