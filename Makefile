@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py $(wildcard building/*.py fastconv/kernels/*.p* fastconv/kernels/*.h)
+SOURCES := pyproject.toml setup.py $(wildcard building/*.py $(addprefix fastconv/kernels/,\
+	parts/*.pyx *.pyx *.pxi *.pxd *.pyi *.h))
 ARGS ?=
 
 # Peers are measured in an environment of their own.  PyTorch is named apart, since what its

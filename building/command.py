@@ -8,48 +8,16 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
 from . import flags, processor, store, switches, targets
+from .modules import KERNELS, PARTS, Module
+from .translation import translate
 
-KERNELS = Path("fastconv") / "kernels"
-DTYPES = {"f32": (), "f64": (("FC_DOUBLE", "1"),)}
-#: Built once, for any processor.
-COMMON = ("_cpu", "_pool")
 VECTOR_TYPES = "typedef float v __attribute__((vector_size(16))); v f(v a) { return a + a; }"
-DIRECTIVES = (
-    "boundscheck=False",
-    "wraparound=False",
-    "initializedcheck=False",
-    "cdivision=True",
-    "freethreading_compatible=True",
-)
-
-
-def extensions() -> list[Extension]:
-    """Return every module that the target could have, the slowest to compile first."""
-    modules = [
-        (f"_{target.name}_{dtype}", target, list(macros))
-        for target in reversed(targets.instruction_sets())
-        for dtype, macros in DTYPES.items()
-    ]
-    baseline = targets.instruction_sets()[0]
-    modules += [(name, baseline, flags.macros(threads_matter=True)) for name in COMMON]
-    result = []
-    for name, target, macros in modules:
-        extension = Extension(
-            f"fastconv.kernels.{name}",
-            [(KERNELS / f"{name}.pyx").as_posix()],
-            include_dirs=[str(KERNELS)],
-            define_macros=[*macros, *flags.macros(threads_matter=False)],
-        )
-        extension.fastconv_target = target
-        result.append(extension)
-    return result
 
 
 class BuildKernels(build_ext):
@@ -71,27 +39,27 @@ class BuildKernels(build_ext):
         self.unix = self.compiler.compiler_type == "unix"
         self.vectors = self.unix and switches.VECTORS and not self.refusal((), VECTOR_TYPES)
         selection = self.select()
-        self.tuning = [f for f in flags.wanted() if self.unix and not self.refusal((f,), "int x;")]
-        self.extensions = [e for e in self.extensions if e.fastconv_target.name in selection.built]
-        for extension in self.extensions:
-            self.complete(extension)
-        self.report = (
-            json.dumps(
-                {
-                    "asked": switches.ASKED,
-                    "built": selection.built,
-                    "not_asked_for": selection.not_asked_for,
-                    "refused": selection.refused,
-                },
-                indent=1,
-            )
-            + "\n"
-        )
+        self.extensions = [e for e in self.extensions if e.target.name in selection.built]
+        self.complete(selection.spare)
+        report = {
+            "asked": switches.ASKED,
+            "built": selection.built,
+            "spare": selection.spare,
+            "parts": PARTS,
+            "not_asked_for": selection.not_asked_for,
+            "refused": selection.refused,
+        }
+        self.report = json.dumps(report, indent=1) + "\n"
         self.remove_stale(Path(self.build_lib) / KERNELS)
         self.write_report(Path(self.build_lib))
-        self.store = store.Store(Path("build") / "kernels")
-        self.tools = self.name_tools()
         self.parallel = self.parallel or switches.jobs()
+        self.store = store.Store(Path("build") / "kernels")
+        tools = self.name_tools()
+        self.keys = {e.name: self.key(e, tools) for e in self.extensions}
+        missing = {e.source for e in self.extensions if not self.found(e)}
+        self.translated = translate(
+            missing, Path(self.build_temp) / "translated", self.store, tools[:2], self.parallel
+        )
         super().build_extensions()
 
     def select(self) -> targets.Selection:
@@ -141,23 +109,30 @@ class BuildKernels(build_ext):
             if reason:
                 yield target.name, reason
 
-    def complete(self, extension: Extension) -> None:
-        """Set flags and macros that hang on the compiler."""
-        target = extension.fastconv_target
-        if self.unix:
-            extension.extra_compile_args = [*self.tuning, *target.flags]
-        if switches.SANITIZE:
-            extension.extra_link_args = [flags.SANITIZERS[switches.SANITIZE]]
-        if sys.platform != "win32":
-            extension.extra_link_args += ["-pthread"]
-        size = target.vector_bytes if self.vectors else 0
-        extension.define_macros += [("FC_BYTES", str(size)), ("FC_TILE", str(target.tile))]
+    def complete(self, spare: Collection[str]) -> None:
+        """Set flags and macros that hang on the compiler, and on which sets are `spare`."""
+        wanted = {e.name: flags.wanted(e.level(spare)) for e in self.extensions}
+        taken = {
+            flag: self.unix and not self.refusal((flag,), "int x;")
+            for flag in {flag for each in wanted.values() for flag in each}
+        }
+        for module in self.extensions:
+            if self.unix:
+                tuning = [flag for flag in wanted[module.name] if taken[flag]]
+                module.extra_compile_args = [*tuning, *module.target.flags]
+            if switches.SANITIZE:
+                module.extra_link_args = [flags.SANITIZERS[switches.SANITIZE]]
+            if sys.platform != "win32":
+                module.extra_link_args += ["-pthread"]
+            size = module.target.vector_bytes if self.vectors else 0
+            tile = module.target.tile
+            module.define_macros += [("FC_BYTES", str(size)), ("FC_TILE", str(tile))]
 
     def name_tools(self) -> list[object]:
-        """Return what names the compiler, Python and Cython, for the keys of the store."""
+        """Return what names Python, Cython and the compiler, for the keys of the store."""
         from Cython import __version__ as cython  # a source distribution is made without it
 
-        tools: list[object] = [sys.version, cython, DIRECTIVES]
+        tools: list[object] = [sys.version, cython]
         if self.unix:
             said = subprocess.run(
                 [*self.compiler.compiler, "--version"], capture_output=True, text=True
@@ -165,20 +140,29 @@ class BuildKernels(build_ext):
             tools += [self.compiler.compiler_so, self.compiler.linker_so, said.stdout]
         return [*tools, self.compiler.include_dirs, self.compiler.library_dirs]
 
-    def build_extension(self, ext: Extension) -> None:
+    def key(self, module: Module, tools: list[object]) -> str:
+        """Return the name of all that `module` is made of."""
+        recipe = [module.name, module.define_macros, module.extra_compile_args]
+        recipe += [module.extra_link_args, tools]
+        return store.digest(store.sources_of(module.source, KERNELS), recipe)
+
+    def found(self, module: Module) -> Path | None:
+        """Return `module` if it was built before."""
+        if self.force:
+            return None
+        name = Path(self.get_ext_filename(module.name)).name
+        return self.store.find(name, self.keys[module.name])
+
+    def build_extension(self, ext: Module) -> None:
         path = Path(self.get_ext_fullpath(ext.name))
-        source = Path(ext.sources[0])
-        recipe = [ext.name, ext.define_macros, ext.extra_compile_args, ext.extra_link_args]
-        key = store.digest(store.sources_of(source), [*recipe, self.tools])
-        found = None if self.force else self.store.find(path.name, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # distutils would keep one that is new enough
-        if found:
+        path.unlink(missing_ok=True)  # a program may have loaded it
+        if found := self.found(ext):
             shutil.copyfile(found, path)
             return
         objects = self.compiler.compile(
-            [self.translate(source)],
-            output_dir=self.build_temp,
+            [str(self.translated[ext.source])],
+            output_dir=str(Path(self.build_temp) / ext.name),  # others are made of the same C
             macros=ext.define_macros,
             include_dirs=ext.include_dirs,
             extra_postargs=ext.extra_compile_args,
@@ -192,16 +176,7 @@ class BuildKernels(build_ext):
             build_temp=self.build_temp,
             target_lang="c",
         )
-        self.store.keep(path, key)
-
-    def translate(self, source: Path) -> str:
-        """Translate to C, in a process of its own: modules are built side by side."""
-        path = Path(self.build_temp) / source.with_suffix(".c")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        options = [word for directive in DIRECTIVES for word in ("-X", directive)]
-        command = [sys.executable, "-m", "cython", "-3", *options, str(source), "-o", str(path)]
-        subprocess.run(command, check=True)
-        return str(path)
+        self.store.keep(path, self.keys[ext.name])
 
     def remove_stale(self, folder: Path) -> None:
         """Remove modules of this Python that are not built now, lest a wheel takes them along."""

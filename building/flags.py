@@ -12,28 +12,39 @@ from . import switches
 # keeps the accumulators in memory, with predictive commoning it carries weights over the
 # stack, and with loop patterns it clears the accumulators by a memset in memory.  -ffast-math
 # is never used: it breaks NaN and the process's floating-point mode.
-OPTIMIZED = (
+HOT = (
     "-O3",
     "--param=max-completely-peeled-insns=4000",
     "--param=max-completely-peel-times=64",
     "-fno-predictive-commoning",
     "-fno-tree-loop-distribute-patterns",
 )
+#: Where nothing is hot.
+COLD = ("-O2",)
+#: The same results in a third of the time to compile; half the speed.  GCC contracts products
+#: and sums, on which equal bits rest, in its expensive passes.
+SPARE = ("-O1", "-fexpensive-optimizations")
 #: Results are right, and memory is what it is; the speed is not looked at.
 UNOPTIMIZED = ("-O1",)
-#: GCC contracts products and sums, on which equal bits rest, in its expensive passes.
-SANITIZED = ("-O1", "-g1", "-fexpensive-optimizations")
+SANITIZED = (*SPARE, "-g1")
 SANITIZERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 ALWAYS = (
     "-ffp-contract=fast",  # fused multiply-add where the target has it
     "-fno-lto",  # link-time optimisation would mix the targets' flags
     "-Wno-psabi",
     "-Wno-maybe-uninitialized",
+    "-Wno-unused-function",  # a part includes files that it uses in part
 )
 
 
-def wanted() -> tuple[str, ...]:
-    """Return the flags that tune the code, for any target, in the order of the command line."""
+def wanted(level: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the flags that tune the code, for any target, in the order of the command line.
+
+    Parameters
+    ----------
+    level : tuple of str
+        `HOT`, `COLD` or `SPARE`: what holds unless a switch says otherwise.
+    """
     if switches.SANITIZE:
         return (*SANITIZED, SANITIZERS[switches.SANITIZE], *ALWAYS)
     # Python's own flags ask for debug information, which makes a module five times as large
@@ -42,15 +53,4 @@ def wanted() -> tuple[str, ...]:
         for variable in ("CFLAGS", "CPPFLAGS", "CC")
         for word in shlex.split(os.environ.get(variable, ""))
     )
-    debug = () if asked else ("-g0",)
-    return (*(OPTIMIZED if switches.OPTIMIZE else UNOPTIMIZED), *ALWAYS, *debug)
-
-
-def macros(threads_matter: bool) -> list[tuple[str, str]]:
-    """Return the macros that stand for switches; `threads_matter` for the pool of threads."""
-    found = []
-    if threads_matter and not switches.THREADS:
-        found.append(("FC_NO_THREADS", "1"))
-    if not switches.OPTIMIZE:
-        found.append(("FC_UNOPTIMIZED", "1"))
-    return found
+    return (*(level if switches.OPTIMIZE else UNOPTIMIZED), *ALWAYS, *(() if asked else ("-g0",)))

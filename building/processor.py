@@ -61,4 +61,5 @@ def runs(compiler: Sequence[str]) -> tuple[list[str], str]:
 
 
 if __name__ == "__main__":
-    print(",".join(runs(usual_compiler())[0] or ["baseline"]))
+    better = [name for name in runs(usual_compiler())[0] if name != "baseline"]
+    print(",".join(better or ["baseline"]))

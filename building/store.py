@@ -15,12 +15,12 @@ from pathlib import Path
 
 INCLUDED = re.compile(r'^\s*(?:include|\#\s*include|cdef extern from)\s+"([^"]+)"', re.MULTILINE)
 #: Modules of one name that are kept, such as those of two branches of the sources.
-KEPT = 4
+KEPT = 6
 CIMPORTED = re.compile(r"^\s*(?:from|cimport)\s+fastconv\.kernels\.(\w+)", re.MULTILINE)
 
 
-def sources_of(path: Path) -> list[Path]:
-    """Return `path` and every file of its folder that it includes, however deep, sorted."""
+def sources_of(path: Path, kernels: Path) -> list[Path]:
+    """Return `path` and every file of the folder `kernels` that it includes, however deep."""
     found: set[Path] = set()
 
     def visit(file: Path) -> None:
@@ -29,9 +29,9 @@ def sources_of(path: Path) -> list[Path]:
         found.add(file)
         text = file.read_text(encoding="utf-8")
         for name in INCLUDED.findall(text):
-            visit(file.parent / name)
+            visit(kernels / name)
         for name in CIMPORTED.findall(text):
-            visit(file.parent / f"{name}.pxd")
+            visit(kernels / f"{name}.pxd")
 
     visit(path)
     if path.with_suffix(".pxd").is_file():

@@ -59,6 +59,7 @@ class Selection:
     """Which instruction sets are built, and why the others are not."""
 
     built: tuple[str, ...]
+    spare: tuple[str, ...]  # of these, what stands in on a lesser processor, and nobody named
     not_asked_for: tuple[str, ...]
     refused: Mapping[str, str]  # by the compiler or the build's switches, each with the reason
 
@@ -75,7 +76,8 @@ def select(
     ----------
     asked : str
         ``"native"``: the baseline and the best that the processor runs; ``"all"``; or names
-        joined by commas, to which the baseline is added.
+        joined by commas, to which the baseline is added.  A baseline that is not named, nor one
+        of ``"all"``, is a spare beside what is better.
     known : sequence of str
         What the target may have, the slowest first.
     refused : mapping of str to str
@@ -91,21 +93,21 @@ def select(
     """
     possible = [name for name in known if name not in refused]
     if asked == "all" or (asked == "native" and runs is None):
-        chosen = set(known)
+        wanted = list(known)
     elif asked == "native":
-        chosen = {name for name in possible if name in (runs or ())}
-        chosen = {"baseline", *[name for name in possible if name in chosen][-1:]}
+        wanted = [name for name in possible if name in (runs or ())][-1:]
     else:
-        names = [name.strip() for name in asked.split(",")]
-        if unknown := [name for name in names if name not in known]:
+        wanted = [name.strip() for name in asked.split(",")]
+        if unknown := [name for name in wanted if name not in known]:
             raise ValueError(
                 f"FASTCONV_BUILD_ISAS must be native, all or names among {', '.join(known)} "
                 f"joined by commas, got {unknown[0]!r}"
-                + (f" in {asked!r}" if len(names) > 1 else "")
+                + (f" in {asked!r}" if len(wanted) > 1 else "")
             )
-        chosen = {"baseline", *names}
+    built = tuple(name for name in possible if name in {"baseline", *wanted})
     return Selection(
-        built=tuple(name for name in possible if name in chosen),
-        not_asked_for=tuple(name for name in possible if name not in chosen),
+        built=built,
+        spare=tuple(name for name in built[:-1] if name not in wanted),
+        not_asked_for=tuple(name for name in possible if name not in built),
         refused=dict(refused),
     )

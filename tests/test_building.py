@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,12 @@ done
 case $out in */processor.exe) printf '#!/bin/sh\necho %s\n' "$RUNS" > "$out"; chmod +x "$out";; esac
 [ -n "$probe" ] || echo "$*" >> LOG
 """
-TRANSLATOR = "import sys; open(sys.argv[sys.argv.index('-o') + 1], 'w').close()\n"
+TRANSLATOR = """
+import sys
+with open("LOG", "a") as log:
+    print("cython", sys.argv[-1].rpartition("=")[2], file=log)
+open(sys.argv[-1].rpartition("=")[2], "w").close()
+"""
 
 
 @pytest.fixture
@@ -65,18 +71,19 @@ class Tree:
         self.compiler = folder / "tools" / "cc"
         self.compiler.write_text(COMPILER.replace("LOG", str(self.log)))
         self.compiler.chmod(self.compiler.stat().st_mode | stat.S_IXUSR)
-        (folder / "tools" / "cython.py").write_text(TRANSLATOR)
+        (folder / "tools" / "cython.py").write_text(TRANSLATOR.replace("LOG", str(self.log)))
 
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Build in place; `variables` are those of the environment that matter."""
+        """Build in place for x86-64, unless the `variables` of the environment say otherwise."""
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("FASTCONV_", "PYTHON", "MAX_JOBS"))
+            if not name.startswith(("FASTCONV_", "PYTHON", "_PYTHON", "MAX_JOBS"))
             and name not in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LDSHARED")
         }
-        kept |= {"CC": str(self.compiler), "PYTHONPATH": str(self.folder / "tools"),
-                 "RUNS": "baseline avx2 avx512"}  # fmt: skip
+        kept |= {"CC": str(self.compiler), "PYTHONPATH": str(self.folder / "tools")}
+        if "RUNS" not in variables:  # as in a cross build, which asks no processor
+            kept["_PYTHON_HOST_PLATFORM"] = "linux-x86_64"
         self.log.unlink(missing_ok=True)
         command = [sys.executable, "setup.py", "build_ext", "--inplace", *words]
         return subprocess.run(
@@ -93,8 +100,18 @@ class Tree:
         """The words of the last build's compilations by module."""
         if not self.log.exists():
             return {}
-        lines = map(str.split, self.log.read_text().splitlines())
-        return {Path(words[words.index("-c") + 1]).stem: words for words in lines if "-c" in words}
+        found = {}
+        for words in map(str.split, self.log.read_text().splitlines()):
+            if "-c" in words:
+                renamed = [word for word in words if word.startswith("-DPyInit_")]
+                module = renamed[0].partition("=PyInit_")[2] if renamed else ""
+                found[module or Path(words[words.index("-c") + 1]).stem] = words
+        return found
+
+    def translated(self) -> set[str]:
+        """What the last build translated."""
+        lines = map(str.split, self.log.read_text().splitlines()) if self.log.exists() else ()
+        return {Path(words[1]).stem for words in lines if words[0] == "cython"}
 
     def modules(self) -> set[str]:
         """The modules beside the sources."""
@@ -134,9 +151,18 @@ def built(shared) -> Tree:
     return shared
 
 
-def names(*sets: str) -> set[str]:
+PARTS = {path.stem for path in (ROOT / "fastconv" / "kernels" / "parts").glob("*.pyx")}
+COMMON = {"_cpu", "_pool", "_memoryviews"}
+
+
+def variants(*sets: str, parts: Iterable[str] = PARTS) -> set[str]:
     """The modules of some instruction sets."""
-    return {f"_{isa}_{dtype}" for isa in sets for dtype in ("f32", "f64")} | {"_cpu", "_pool"}
+    return {f"_{isa}_{dtype}_{p}" for isa in sets for dtype in ("f32", "f64") for p in parts}
+
+
+def names(*sets: str) -> set[str]:
+    """The modules of a build for some instruction sets."""
+    return variants(*sets) | COMMON
 
 
 @pytest.mark.parametrize(
@@ -161,6 +187,32 @@ def test_what_is_built(building, asked, refused, runs, built):
     assert list(found.built) == built
     assert found.refused == refused
     assert list(found.not_asked_for) == [name for name in KNOWN if name not in {*built, *refused}]
+
+
+@pytest.mark.parametrize(
+    "asked, runs, spare",
+    [
+        ("native", ["baseline", "avx2"], ["baseline"]),
+        ("native", ["baseline"], []),  # it is the best
+        ("native", None, []),
+        ("all", ["baseline", "avx2"], []),
+        ("avx2", ["baseline"], ["baseline"]),
+        ("avx2,avx512", ["baseline", "avx2", "avx512"], ["baseline"]),
+        ("baseline", ["baseline", "avx2"], []),
+        ("baseline,avx2", ["baseline", "avx2"], []),
+    ],
+)
+def test_a_baseline_that_nobody_named_is_a_spare(building, asked, runs, spare):
+    assert list(building("targets").select(asked, KNOWN, {}, runs).spare) == spare
+
+
+def test_a_spare_is_compiled_in_less_time(tree):
+    tree.build(FASTCONV_BUILD_ISAS="avx2")
+    levels = {name: last(words, "-O") for name, words in tree.compiled().items()}
+    assert {levels[name] for name in variants("baseline")} == {"-O1"}
+    assert {levels[name] for name in variants("avx2")} == {"-O3"}
+    tree.build(FASTCONV_BUILD_ISAS="baseline,avx2")
+    assert {last(words, "-O") for words in tree.compiled().values()} == {"-O3"}
 
 
 @pytest.mark.parametrize("asked", ["avx", "AVX2", "baseline,sse9", "native,avx2", ",", "avx2,"])
@@ -211,6 +263,10 @@ def test_the_build_and_the_package_know_the_same_sets(building):
         assert sets[0] == "baseline"
 
 
+def test_every_part_is_built(building):
+    assert set(building("modules").PARTS) == PARTS
+
+
 def test_the_processor_is_asked_alike_before_and_after(building):
     processor = building("processor")
     found, why = processor.runs(processor.usual_compiler())
@@ -224,44 +280,49 @@ def test_a_processor_that_cannot_be_asked(building, compiler):
     assert found == [] and why
 
 
-def test_native_is_the_baseline_and_the_best(tree):
-    report = tree.build()
+def test_native_is_the_baseline_and_the_best(tree, building):
+    known = [each.name for each in building("targets").instruction_sets()]
+    if len(known) == 1:
+        pytest.skip("this machine has the baseline alone")
+    report = tree.build(RUNS=" ".join(known))
+    assert set(report.pop("parts")) == PARTS
     assert report == {
-        "asked": "native", "built": ["baseline", "avx512"], "not_asked_for": ["avx2"],
-        "refused": {},
+        "asked": "native", "built": [known[0], known[-1]], "spare": known[:1],
+        "not_asked_for": known[1:-1], "refused": {},
     }  # fmt: skip
-    assert tree.modules() == names("baseline", "avx512")
-    report = tree.build(RUNS="baseline avx2")
-    assert report["built"] == ["baseline", "avx2"]
-    assert tree.modules() == names("baseline", "avx2")  # what is not built now has gone
+    assert tree.modules() == names(known[0], known[-1])
+    report = tree.build(RUNS=" ".join(known[:-1]))
+    assert report["built"] == list(dict.fromkeys([known[0], known[-2]]))
+    assert tree.modules() == names(*report["built"])  # what is not built now has gone
 
 
 def test_what_the_compiler_refuses_is_left_out_with_its_words(tree):
-    report = tree.build(REFUSED="-mavx512bw")
+    report = tree.build(REFUSED="-mavx512bw", FASTCONV_BUILD_ISAS="all")
     assert report["built"] == ["baseline", "avx2"]
     assert list(report["refused"]) == ["avx512"]
     assert "unrecognized command-line option '-mavx512bw'" in report["refused"]["avx512"]
 
 
 def test_a_compiler_for_another_target_ends_the_build(tree):
-    done = tree.run(REFUSED="-march=x86-64", _PYTHON_HOST_PLATFORM="linux-x86_64")
+    done = tree.run(REFUSED="-march=x86-64")
     assert done.returncode
     assert "the compiler cannot build for the target linux-x86_64" in done.stderr
     assert "-march=x86-64" in done.stderr
 
 
 def test_a_cross_build_is_for_the_target_and_asks_no_processor(tree):
-    report = tree.build(_PYTHON_HOST_PLATFORM="linux-aarch64", RUNS="avx2")
-    assert report["built"] == ["baseline", "neon"]
-    assert {Path(name).stem for name in tree.compiled()} == names("baseline", "neon")
-    assert not [w for words in tree.compiled().values() for w in words if w.startswith("-m")]
-    done = tree.run(_PYTHON_HOST_PLATFORM="linux-x86_64", RUNS="baseline")
+    done = tree.run()
+    assert done.returncode == 0
     assert "linux-x86_64 may be another machine than this one" in done.stdout
-    assert tree.modules() >= names("baseline", "avx2", "avx512")
+    assert tree.modules() == names("baseline", "avx2", "avx512")
+    report = tree.build(_PYTHON_HOST_PLATFORM="linux-aarch64")
+    assert report["built"] == ["baseline", "neon"]
+    assert set(tree.compiled()) >= variants("baseline", "neon")
+    assert not [w for words in tree.compiled().values() for w in words if w.startswith("-m")]
 
 
 def test_an_unknown_name_ends_the_build_and_lists_the_names(tree):
-    done = tree.run(FASTCONV_BUILD_ISAS="baseline,sse9", _PYTHON_HOST_PLATFORM="linux-x86_64")
+    done = tree.run(FASTCONV_BUILD_ISAS="baseline,sse9")
     assert done.returncode
     assert done.stderr.splitlines()[-1] == (
         "setup.py: FASTCONV_BUILD_ISAS must be native, all or names among baseline, avx2, avx512 "
@@ -304,41 +365,45 @@ def test_a_sanitizer_is_asked_for_by_name(tree, value, flag):
 
 
 def test_debug_flags_are_the_builders(tree):
-    assert {"native"} == {tree.build()["asked"]}
+    tree.build(FASTCONV_BUILD_ISAS="avx2")
     assert {last(words, "-g") for words in tree.compiled().values()} == {"-g0"}
-    tree.build(CFLAGS="-g3 -fno-omit-frame-pointer -O0 -march=native")
+    user = "-g3 -fno-omit-frame-pointer -O0 -march=native"
+    tree.build(FASTCONV_BUILD_ISAS="avx2", CFLAGS=user)
     compiled = tree.compiled()
-    assert set(compiled) == names("baseline", "avx512")
+    assert set(compiled) == names("baseline", "avx2")
     for words in compiled.values():
         assert last(words, "-g") == "-g3"
         assert "-fno-omit-frame-pointer" in words
         assert last(words, "-march=") == "-march=x86-64"
-        assert last(words, "-O") == "-O3"
-    tree.build(FASTCONV_BUILD_OPTIMIZE="0")
+        assert last(words, "-O") in ("-O1", "-O2", "-O3")
+    tree.build(FASTCONV_BUILD_ISAS="avx2", FASTCONV_BUILD_OPTIMIZE="0")
     assert {last(words, "-O") for words in tree.compiled().values()} == {"-O1"}
 
 
 def test_nothing_is_built_twice(tree):
     tree.build(FASTCONV_BUILD_ISAS="avx2")
     assert set(tree.compiled()) == names("baseline", "avx2")
+    assert tree.translated() == PARTS | COMMON  # each part once, for all that are made of it
     tree.build(FASTCONV_BUILD_ISAS="avx2")
-    assert tree.compiled() == {}
-    tree.build(FASTCONV_BUILD_ISAS="all", _PYTHON_HOST_PLATFORM="linux-x86_64")
-    assert set(tree.compiled()) == names("avx512") - {"_cpu", "_pool"}
+    assert tree.compiled() == {} and tree.translated() == set()
+    tree.build(FASTCONV_BUILD_ISAS="avx2,avx512")
+    assert set(tree.compiled()) == variants("avx512") and tree.translated() == set()
     shutil.rmtree(tree.folder / "build" / "lib", ignore_errors=True)
-    tree.build("--build-lib", "elsewhere", "--build-temp", "elsewhere")
+    elsewhere = ("--build-lib", "elsewhere", "--build-temp", "elsewhere")
+    tree.build(*elsewhere, FASTCONV_BUILD_ISAS="avx2,avx512")
     assert tree.compiled() == {}
 
 
 @pytest.mark.parametrize(
     "changed, compiled",
     [
-        ("tile.pxi", names("baseline") - {"_cpu", "_pool"}),
-        ("vec_lanes.h", names("baseline") - {"_cpu", "_pool"}),
-        ("_baseline_f32.pyx", {"_baseline_f32"}),
+        ("vec.pxi", PARTS),
+        ("vec_lanes.h", PARTS),
+        ("max_lines.pxi", {"pooling"}),
+        ("parts/winograd.pyx", {"winograd"}),
         ("pool.h", {"_pool"}),
         ("cpu.h", {"_cpu"}),
-        ("_pool.pxd", names("baseline") - {"_cpu"}),
+        ("_pool.pxd", PARTS | {"_pool"}),
         ("README.md", set()),
     ],
 )
@@ -349,7 +414,9 @@ def test_a_changed_file_is_built_into_what_includes_it(built, changed, compiled)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # a copy may keep the time
     built.build(FASTCONV_BUILD_ISAS="baseline")
     path.write_text(before)
-    assert set(built.compiled()) == compiled
+    assert built.translated() == compiled
+    parts = variants("baseline", parts=compiled - COMMON)
+    assert set(built.compiled()) == parts | compiled & COMMON
 
 
 @pytest.mark.parametrize(
@@ -364,6 +431,7 @@ def test_a_changed_file_is_built_into_what_includes_it(built, changed, compiled)
 def test_a_changed_variable_builds_anew(built, variable, value, all_of_them):
     built.build(FASTCONV_BUILD_ISAS="baseline", **{variable: value})
     compiled = {True: names("baseline"), False: {"_cpu", "_pool"}, None: set()}[all_of_them]
+    assert built.translated() == set()
     assert set(built.compiled()) == compiled
 
 

@@ -118,6 +118,10 @@ def _report() -> None:
             **_active(),
             "available": " ".join(kernels.available_isas()),
             "built": " ".join(kernels.built_isas()),
+            **{
+                f"spare {name}": "at half its speed; FASTCONV_BUILD_ISAS=all compiles it in full"
+                for name in kernels.spare_isas()
+            },
             **{f"left out {name}": reason for name, reason in left_out.items()},
             **({f"better is {better}": kernels.remedy(better)} if better else {}),
         },

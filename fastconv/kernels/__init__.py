@@ -1,4 +1,4 @@
-"""The compiled kernels: one pair of modules (float32, float64) per instruction set.
+"""The compiled kernels: a pair of modules (float32, float64) for each instruction set.
 
 Chosen once, at import: the best set that was built and that the processor can run, or the
 one that the environment variable ``FASTCONV_ISA`` names.  If that one cannot be used, whatever
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import warnings
 from copy import copy
 from types import ModuleType
@@ -23,7 +24,16 @@ try:
     from . import _cpu, _pool
 except ImportError as error:
     raise not_compiled(error) from None
-from .built import KNOWN, available_isas, better_isa, built_isas, left_out, remedy
+from .built import (
+    KNOWN,
+    available_isas,
+    better_isa,
+    built_isas,
+    left_out,
+    parts,
+    remedy,
+    spare_isas,
+)
 
 __all__ = [
     "active_isa",
@@ -35,6 +45,7 @@ __all__ = [
     "load",
     "module",
     "remedy",
+    "spare_isas",
 ]
 
 #: Multiply-adds that take at most some 50 ms on the slowest path, see `threads.run`.
@@ -77,12 +88,19 @@ def load(isa: str) -> dict[np.dtype, ModuleType]:
         rule = f"must name what this processor can run, {', '.join(available_isas())}"
         raise InstructionSetError(*named, rule, isa)
     try:
-        return {
-            dtype: importlib.import_module(f"{__name__}._{isa}_{suffix}")
-            for dtype, suffix in DTYPES.items()
-        }
+        return {dtype: _join(f"_{isa}_{suffix}") for dtype, suffix in DTYPES.items()}
     except ImportError as error:
         raise not_compiled(error) from None
+
+
+def _join(name: str) -> ModuleType:
+    """Return one module with all that the compiled parts of `name` offer; see _kernels.pyi."""
+    whole = ModuleType(f"{__name__}.{name}", "The kernels of one instruction set and dtype.")
+    for part in parts():
+        found = vars(importlib.import_module(f"{whole.__name__}_{part}"))
+        vars(whole).update({key: found[key] for key in found if not key.startswith("_")})
+        sys.modules.pop(f"{__name__}.parts.{part}", None)  # the name in the C that all share
+    return whole
 
 
 def module(dtype: np.dtype) -> ModuleType:

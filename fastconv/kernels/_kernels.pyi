@@ -1,8 +1,8 @@
-# What every kernel module offers, whatever its instruction set and dtype; see body.pxi.
+# What the kernels of every instruction set and dtype offer: the functions of all parts
+# (parts/*.pyx), joined in the namespace that `fastconv.kernels.module` returns.
 #
-# There is no module of this name: the stubs of the real ones include it, as their sources
-# include the body.  `Array` is an array of the module's own dtype.  A kernel does the share
-# [part / parts, (part + 1) / parts) of its items.
+# There is no module of this name.  `Array` is an array of the namespace's own dtype.  A kernel
+# does the share [part / parts, (part + 1) / parts) of its items.
 
 from typing import Any
 

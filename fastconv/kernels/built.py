@@ -18,6 +18,7 @@ def _report() -> dict:
     try:
         report = json.loads((Path(__file__).parent / "build.json").read_text())
         report["asked"], report["built"], report["not_asked_for"], report["refused"]
+        report["parts"], report["spare"]
     except (OSError, ValueError, KeyError, TypeError) as error:  # of another build
         raise not_compiled(error) from None
     return report
@@ -26,6 +27,16 @@ def _report() -> dict:
 def built_isas() -> list[str]:
     """Return the instruction sets that this installation has kernels for."""
     return list(_report()["built"])
+
+
+def spare_isas() -> list[str]:
+    """Return those that were compiled in less time than their speed would take."""
+    return list(_report()["spare"])
+
+
+def parts() -> list[str]:
+    """Return the parts of which each instruction set and dtype has a compiled module."""
+    return list(_report()["parts"])
 
 
 def left_out() -> dict[str, str]:

@@ -178,42 +178,61 @@ cdef inline void depth_rows(const Convolution* c, const int S, const int step, c
 include "narrow.pxi"
 
 
-cdef inline void depth_item(const Depthwise* d, const int S, const int step, const int sign,
-                            Py_ssize_t item) noexcept nogil:
+cdef inline void depth_items(const Depthwise* d, const int S, const int step, const int sign,
+                             Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items as in convolve_planes: (image, group, filter, block of 32 rows)."""
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
-    cdef Py_ssize_t plane, top, n, k
-    if knows_narrow(S) and d.kind == NARROW_MAP:
-        narrow_plane(d, S, step, sign, NARROW_MAP, item)
-        return
-    if knows_narrow(S) and d.kind == TWO_MAPS:
-        narrow_plane(d, S, step, sign, TWO_MAPS, item)
-        return
-    plane, top = item // c.row_blocks, item % c.row_blocks * 32
-    n, k = plane // filters, plane % filters
-    depth_rows(c, S, step, sign, c.x + n * c.xn + k // c.K * c.xc, c.y + n * c.yn + k * c.yk,
-               c.w + k * S * S, vset1(c.bias[k] if c.bias != NULL else 0), top,
-               min(top + 32, c.rows.outputs))
-
-
-cdef void depth_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items as in convolve_planes: (image, group, filter, block of 32 rows)."""
-    cdef const Depthwise* d = <const Depthwise*> args
-    cdef Py_ssize_t item
-    cdef bint three = d.c.columns.taps == 3
+    cdef Py_ssize_t item, plane, top, n, k
     for item in range(begin, end):
-        if d.c.taps_first and three:
-            depth_item(d, 3, 1, -1, item)
-        elif d.c.taps_first:
-            depth_item(d, 5, 1, -1, item)
-        elif three and d.c.columns.stride == 1:
-            depth_item(d, 3, 1, 1, item)
-        elif three:
-            depth_item(d, 3, 2, 1, item)
-        elif d.c.columns.stride == 1:
-            depth_item(d, 5, 1, 1, item)
-        else:
-            depth_item(d, 5, 2, 1, item)
+        if knows_narrow(S) and d.kind == NARROW_MAP:
+            narrow_plane(d, S, step, sign, NARROW_MAP, item)
+            continue
+        if knows_narrow(S) and d.kind == TWO_MAPS:
+            narrow_plane(d, S, step, sign, TWO_MAPS, item)
+            continue
+        plane, top = item // c.row_blocks, item % c.row_blocks * 32
+        n, k = plane // filters, plane % filters
+        depth_rows(c, S, step, sign, c.x + n * c.xn + k // c.K * c.xc,
+                   c.y + n * c.yn + k * c.yk, c.w + k * S * S,
+                   vset1(c.bias[k] if c.bias != NULL else 0), top, min(top + 32, c.rows.outputs))
+
+
+# A function for each case: a compiler takes far longer for one that holds them all.
+
+cdef void depth_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    depth_items(<const Depthwise*> args, 3, 1, 1, begin, end)
+
+
+cdef void depth_three_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    depth_items(<const Depthwise*> args, 3, 2, 1, begin, end)
+
+
+cdef void depth_three_back(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    depth_items(<const Depthwise*> args, 3, 1, -1, begin, end)
+
+
+cdef void depth_five(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    depth_items(<const Depthwise*> args, 5, 1, 1, begin, end)
+
+
+cdef void depth_five_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    depth_items(<const Depthwise*> args, 5, 2, 1, begin, end)
+
+
+cdef void depth_five_back(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    depth_items(<const Depthwise*> args, 5, 1, -1, begin, end)
+
+
+cdef task_t depth_task(const Convolution* c) noexcept nogil:
+    """The function for the taps, the stride and the direction of `c`, which is depthwise."""
+    if c.columns.taps == 3:
+        if c.taps_first:
+            return depth_three_back
+        return depth_three if c.columns.stride == 1 else depth_three_apart
+    if c.taps_first:
+        return depth_five_back
+    return depth_five if c.columns.stride == 1 else depth_five_apart
 
 
 cdef Depthwise plan_depthwise(const Convolution* c) noexcept nogil:
@@ -226,7 +245,7 @@ cdef Depthwise plan_depthwise(const Convolution* c) noexcept nogil:
 
 
 cdef bint is_depthwise(const Convolution* c) noexcept nogil:
-    """Whether `depth_planes` knows this convolution."""
+    """Whether `depth_task` knows this convolution."""
     cdef Py_ssize_t S = c.columns.taps
     cdef Py_ssize_t step = c.columns.stride
     cdef int sign = -1 if c.taps_first else 1

@@ -1,21 +1,6 @@
 # Forward pass and gradient of the input, as Python calls them.  Which of the four ways to
 # lay a convolution over the vector lanes is taken, the caller says.
 
-cdef extern from *:
-    """
-    enum { PANELS_ENGINE, PLANES_ENGINE, LINES_ENGINE, STRIPS_ENGINE };
-    """
-    enum: PANELS_ENGINE
-    enum: PLANES_ENGINE
-    enum: LINES_ENGINE
-    enum: STRIPS_ENGINE
-
-PANELS = PANELS_ENGINE  # output channels in the lanes (convolution.pxi)
-PLANES = PLANES_ENGINE  # pixels of one channel (planes.pxi)
-LINES = LINES_ENGINE    # pixels, several filters at once (lines.pxi)
-STRIPS = STRIPS_ENGINE  # pixels of a strip that is copied (strips.pxi), else as PANELS
-
-
 cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
                             Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t pad,
                             Py_ssize_t dilation) noexcept nogil:
@@ -138,7 +123,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
             items = c.N * c.groups * c.K * c.row_blocks
             if is_depthwise(c):
                 depthwise = plan_depthwise(c)
-                run_items(depth_planes, &depthwise, items, part, parts, 1, threads)
+                run_items(depth_task(c), &depthwise, items, part, parts, 1, threads)
             else:
                 run_items(convolve_planes, c, items, part, parts, 1, threads)
         elif engine == LINES_ENGINE:

@@ -13,9 +13,8 @@
 
 cdef extern from *:
     """
-    enum { CHUNK = 128, RUN_LENGTH = 256 };
+    enum { RUN_LENGTH = 256 };
     """
-    enum: CHUNK                            # output pixels at the most
     enum: RUN_LENGTH                       # numbers of dweight that are written at once
 
 cdef struct WeightGradient:
@@ -267,7 +266,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
         items = dy.shape[1] * g.C
         with nogil:
             if dots_windows(&g):
-                run_items(dot_windows, &g, items, part, parts, 1, threads)
+                run_items(dot_task(&g), &g, items, part, parts, 1, threads)
             else:
                 items *= g.rows.taps * g.columns.taps
                 run_items(dot_planes, &g, items, part, parts, 1, threads)

@@ -216,11 +216,36 @@ cdef bint has_lines(const Pooling* g) noexcept nogil:
         and g.columns.dilation == 1 and (S == 2 and step == 2 or S == 3 and step <= 2)
 
 
-cdef inline void max_usual(const Pooling* g, const bint wants_argmax, Py_ssize_t begin,
-                           Py_ssize_t end) noexcept nogil:
+# A function for each case: a compiler takes far longer for one that holds them all.
+
+cdef void max_two(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    max_windows(<const Pooling*> args, 2, 2, False, begin, end)
+
+
+cdef void max_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    max_windows(<const Pooling*> args, 3, 1, False, begin, end)
+
+
+cdef void max_three_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    max_windows(<const Pooling*> args, 3, 2, False, begin, end)
+
+
+cdef void argmax_two(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    max_windows(<const Pooling*> args, 2, 2, True, begin, end)
+
+
+cdef void argmax_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    max_windows(<const Pooling*> args, 3, 1, True, begin, end)
+
+
+cdef void argmax_three_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    max_windows(<const Pooling*> args, 3, 2, True, begin, end)
+
+
+cdef task_t lines_task(const Pooling* g, bint wants_argmax) noexcept nogil:
+    """The function for a window that `has_lines`; argmax, if wanted, is in bytes."""
     if g.columns.taps == 2:
-        max_windows(g, 2, 2, wants_argmax, begin, end)
-    elif g.columns.stride == 2:
-        max_windows(g, 3, 2, wants_argmax, begin, end)
-    else:
-        max_windows(g, 3, 1, wants_argmax, begin, end)
+        return argmax_two if wants_argmax else max_two
+    if g.columns.stride == 1:
+        return argmax_three if wants_argmax else max_three
+    return argmax_three_apart if wants_argmax else max_three_apart

@@ -109,11 +109,7 @@ include "max_lines.pxi"
 
 
 cdef void max_planes_uint8(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    cdef Pooling* g = <Pooling*> args
-    if has_lines(g):
-        max_usual(g, True, begin, end)
-    else:
-        max_planes(g, <unsigned char*> g.argmax, True, begin, end)
+    max_planes(<Pooling*> args, <unsigned char*> (<Pooling*> args).argmax, True, begin, end)
 
 
 cdef void max_planes_int32(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -121,8 +117,4 @@ cdef void max_planes_int32(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
 
 
 cdef void max_planes_alone(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    cdef Pooling* g = <Pooling*> args
-    if has_lines(g):
-        max_usual(g, False, begin, end)
-    else:
-        max_planes(g, <unsigned char*> NULL, False, begin, end)
+    max_planes(<Pooling*> args, <unsigned char*> NULL, False, begin, end)

@@ -9,47 +9,6 @@
 # What is turned in from the other map or the empty lanes falls on lanes that do not see the tap.
 # The sums are those of depthwise.pxi and planes_gradient.pxi.
 
-cdef extern from *:
-    """
-    enum { NARROW_ROWS = 7 };
-    """
-    enum: NARROW_ROWS                      # of a tile where they go into the map, as 7 and 14 do
-
-
-cdef inline bint knows_narrow(Py_ssize_t S) noexcept nogil:
-    """Whether windows of S columns have code for narrow maps: short vectors hold few rows, and
-    each case is compiled for itself."""
-    return VL >= 16 or (VL >= 8 and S <= 3)
-
-
-cdef inline int look_narrow(Sides* at, const Axis* columns, Py_ssize_t sign) noexcept nogil:
-    """Fill `at` for whole rows; returns NARROW_MAP, TWO_MAPS, or ASIDE where a vector is too
-    short.  sign is -1 where the taps are walked backwards."""
-    cdef Py_ssize_t half = VL // 2, inputs = columns.inputs, outputs = columns.outputs
-    cdef Py_ssize_t step = columns.stride
-    cdef Py_ssize_t widest = max((inputs + step - 1) // step, outputs)
-    cdef Py_ssize_t s, turn, column
-    cdef bint two = widest <= half
-    cdef int lane
-    if widest > VL or not knows_narrow(columns.taps):
-        return ASIDE
-    at.loaded[0] = lanes_between(0, inputs)
-    if step == 1:
-        at.loaded[1] = lanes_between(half, half + inputs) if two else 0
-    else:
-        at.loaded[1] = lanes_between(0, inputs if two else inputs - VL)
-    at.odd = columns.offset & 1
-    for s in range(columns.taps):
-        turn = columns.offset + sign * s if step == 1 else floor_div(columns.offset + s, 2)
-        at.turn[s] = <int> turn
-        at.seen[s] = 0
-        for lane in range(VL):
-            column = lane % half if two else lane
-            if column < outputs and 0 <= column * step + columns.offset + sign * s < inputs:
-                at.seen[s] |= <lanes_t> 1 << lane
-    return TWO_MAPS if two else NARROW_MAP
-
-
 cdef inline void narrow_band(const Convolution* c, const int S, const int step, const int sign,
                              const int rows, const int kind, const real* x, const real* other,
                              real* y, real* other_y, const vreal* w, vreal bias,

@@ -75,13 +75,3 @@ cdef inline void dot_item(const WeightGradient* g, const int S, const int step,
             vsum_halves(total[t], g.dweight + item * S * S + t, g.dweight + next * S * S + t)
         else:
             g.dweight[item * S * S + t] = vsum(total[t])
-
-
-cdef inline void dot_narrow_item(const WeightGradient* g, const int S, const int step,
-                                 int kind, Py_ssize_t item, const Sides* at) noexcept nogil:
-    if not knows_narrow(S):
-        return
-    if kind == TWO_MAPS:
-        dot_item(g, S, step, TWO_MAPS, item, at)
-    else:
-        dot_item(g, S, step, NARROW_MAP, item, at)

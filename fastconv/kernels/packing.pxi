@@ -1,44 +1,9 @@
 # Weights in the order in which the register tile reads them: panels of LANES channels.
 
-cdef extern from *:
-    """
-    enum { LINE = 64 / sizeof(real), LEAD = 8 * LINE, BESIDE = 8, TURNED = 8 };
-    """
-    enum: LINE                             # numbers of a cache line
-    enum: LEAD                             # how far ahead of a row to ask
-    enum: BESIDE                           # vectors of a row that are read one after the other
-    enum: TURNED                           # filters or channels that are put together
-
 cdef struct Packing:
     const real* weight
     real* packed
     Py_ssize_t K, C, taps, panels, blocks
-
-
-cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t rows,
-               Py_ssize_t ahead, real* to, Py_ssize_t plane) noexcept nogil:
-    """to[t * plane + lane] = w[lane * step + t] for LANES rows, zeros beyond `rows`.
-
-    Rows that are far apart often share a set of the cache, and are too many streams for the
-    hardware to foresee: BESIDE vectors of a row are read before its lines are lost, and what
-    lies `ahead` of them, if anything, is asked for.
-    """
-    cdef vreal block[VL]
-    cdef Py_ssize_t lane, first, t, count, i
-    for first from 0 <= first < columns by BESIDE * VL:
-        for lane from 0 <= lane < LANES by VL:
-            for t from first <= t < min(columns, first + BESIDE * VL) by VL:
-                count = min(<Py_ssize_t> VL, columns - t)
-                for i in range(VL):
-                    block[i] = vload_n(w + (lane + i) * step + t, count) if lane + i < rows \
-                        else vzero()
-                if ahead != 0:
-                    for i in range(min(<Py_ssize_t> VL, rows - lane)):
-                        vprefetch(w + (lane + i) * step + t + ahead)
-                vtranspose(block)
-                for i in range(VL):
-                    if i < count:
-                        vstore(to + (t + i) * plane + lane, block[i])
 
 
 cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -50,13 +15,6 @@ cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
         first = item % g.panels * LANES
         turn(g.weight + (item // g.panels * g.K + first) * size, size, size,
              min(<Py_ssize_t> LANES, g.K - first), LEAD, g.packed + item * size * LANES, LANES)
-
-
-cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
-    """Ask for weights that are far from those before: no hardware prefetcher sees them coming."""
-    cdef Py_ssize_t i
-    for i from 0 <= i < size by LINE:
-        vprefetch(w + i)
 
 
 cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

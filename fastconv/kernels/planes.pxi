@@ -2,12 +2,6 @@
 # where lanes of output channels would be mostly empty.  The weights are read as they are.
 # Sums have the order of convolution.pxi, so both give the same bits.
 
-cdef inline vreal load_pixels(const real* x, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
-    if step == 2:  # no element beyond the last is read
-        return vevens(vload_n(x, 2 * n - 1), vload_n(x + VL, 2 * n - 1 - VL))
-    return vload_n(x, n) if step == 1 else vload_strided(x, step, n)
-
-
 cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* x,
                             const real* w, const int vectors, Py_ssize_t last,
                             vreal* total) noexcept nogil:

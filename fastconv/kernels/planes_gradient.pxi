@@ -133,43 +133,50 @@ cdef inline void dot_window(const WeightGradient* g, const int S, const int step
 include "narrow_gradient.pxi"
 
 
-cdef inline void dot_wide_item(const WeightGradient* g, const int S, const int step,
-                               Py_ssize_t item) noexcept nogil:
-    cdef Py_ssize_t k = item // g.C
-    dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
-               g.dweight + item * S * S)
-
-
-cdef void dot_windows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+cdef inline void dot_items(const WeightGradient* g, const int S, const int step,
+                           Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """As dot_planes; items are (filter of all groups, channel of the group)."""
-    cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef bint three = g.columns.taps == 3
-    cdef bint plain = g.columns.stride == 1
-    cdef Py_ssize_t item
     cdef Sides sides
     cdef int kind = look_narrow(&sides, &g.columns, 1)
+    cdef Py_ssize_t item, k
     for item in range(begin, end):
-        if kind != ASIDE:
-            if three and plain:
-                dot_narrow_item(g, 3, 1, kind, item, &sides)
-            elif three:
-                dot_narrow_item(g, 3, 2, kind, item, &sides)
-            elif plain:
-                dot_narrow_item(g, 5, 1, kind, item, &sides)
-            else:
-                dot_narrow_item(g, 5, 2, kind, item, &sides)
-        elif three and plain:
-            dot_wide_item(g, 3, 1, item)
-        elif three:
-            dot_wide_item(g, 3, 2, item)
-        elif plain:
-            dot_wide_item(g, 5, 1, item)
+        if knows_narrow(S) and kind == TWO_MAPS:
+            dot_item(g, S, step, TWO_MAPS, item, &sides)
+        elif knows_narrow(S) and kind == NARROW_MAP:
+            dot_item(g, S, step, NARROW_MAP, item, &sides)
         else:
-            dot_wide_item(g, 5, 2, item)
+            k = item // g.C
+            dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
+                       g.dweight + item * S * S)
+
+
+# A function for each case: a compiler takes far longer for one that holds them all.
+
+cdef void dot_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    dot_items(<const WeightGradient*> args, 3, 1, begin, end)
+
+
+cdef void dot_three_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    dot_items(<const WeightGradient*> args, 3, 2, begin, end)
+
+
+cdef void dot_five(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    dot_items(<const WeightGradient*> args, 5, 1, begin, end)
+
+
+cdef void dot_five_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    dot_items(<const WeightGradient*> args, 5, 2, begin, end)
+
+
+cdef task_t dot_task(const WeightGradient* g) noexcept nogil:
+    """The function for the taps and the stride of `g`, which `dots_windows`."""
+    if g.columns.taps == 3:
+        return dot_three if g.columns.stride == 1 else dot_three_apart
+    return dot_five if g.columns.stride == 1 else dot_five_apart
 
 
 cdef bint dots_windows(const WeightGradient* g) noexcept nogil:
-    """Whether `dot_windows` knows this convolution."""
+    """Whether `dot_task` knows this convolution."""
     cdef Py_ssize_t S = g.columns.taps
     return (S == 3 or S == 5) and g.rows.taps == S and g.rows.dilation == 1 \
         and g.columns.dilation == 1 and g.rows.stride == g.columns.stride \

@@ -99,10 +99,14 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
     cdef int[:, :, ::1] wide
     cdef task_t task = max_planes_alone
     g.x, g.y, g.relu = &x[0, 0, 0], &y[0, 0, 0], relu
-    if argmax is not None:
+    if argmax is None:
+        if has_lines(&g):
+            task = lines_task(&g, False)
+    else:
         if argmax.itemsize == 1:
             narrow = argmax
-            g.argmax, task = &narrow[0, 0, 0], max_planes_uint8
+            g.argmax = &narrow[0, 0, 0]
+            task = lines_task(&g, True) if has_lines(&g) else max_planes_uint8
         else:
             wide = argmax
             g.argmax, task = &wide[0, 0, 0], max_planes_int32

@@ -5,12 +5,14 @@ cdef extern from *:
     """
     enum { MOST_TAPS = VL < 7 ? 7 : VL };
     enum { INSIDE, ASIDE, NARROW_MAP, TWO_MAPS };
+    enum { NARROW_ROWS = 7 };
     """
     enum: MOST_TAPS
     enum: INSIDE                           # all pixels of the vector lie inside the map
     enum: ASIDE                            # some do not
     enum: NARROW_MAP                       # the vector is a whole row: see narrow.pxi
     enum: TWO_MAPS                         # or a row of one map and the same row of another
+    enum: NARROW_ROWS                      # of a tile where they go into the map, as 7 and 14 do
 
 cdef struct Sides:
     # of a vector of outputs at the side of the map: the lanes that see a pixel at each kernel
@@ -130,3 +132,43 @@ cdef inline void load_middle(const real* x, const int S, const int step, const i
         seen[s] = vshift_in(seen[s - step], b)
     for s in range(S):
         taps[s] = seen[s if sign == 1 else S - 1 - s]
+
+
+cdef inline bint knows_narrow(Py_ssize_t S) noexcept nogil:
+    """Whether windows of S columns have code for narrow maps: short vectors hold few rows, and
+    each case is compiled for itself."""
+    return VL >= 16 or (VL >= 8 and S <= 3)
+
+
+cdef inline int look_narrow(Sides* at, const Axis* columns, Py_ssize_t sign) noexcept nogil:
+    """Fill `at` for whole rows; returns NARROW_MAP, TWO_MAPS, or ASIDE where a vector is too
+    short.  sign is -1 where the taps are walked backwards."""
+    cdef Py_ssize_t half = VL // 2, inputs = columns.inputs, outputs = columns.outputs
+    cdef Py_ssize_t step = columns.stride
+    cdef Py_ssize_t widest = max((inputs + step - 1) // step, outputs)
+    cdef Py_ssize_t s, turn, column
+    cdef bint two = widest <= half
+    cdef int lane
+    if widest > VL or not knows_narrow(columns.taps):
+        return ASIDE
+    at.loaded[0] = lanes_between(0, inputs)
+    if step == 1:
+        at.loaded[1] = lanes_between(half, half + inputs) if two else 0
+    else:
+        at.loaded[1] = lanes_between(0, inputs if two else inputs - VL)
+    at.odd = columns.offset & 1
+    for s in range(columns.taps):
+        turn = columns.offset + sign * s if step == 1 else floor_div(columns.offset + s, 2)
+        at.turn[s] = <int> turn
+        at.seen[s] = 0
+        for lane in range(VL):
+            column = lane % half if two else lane
+            if column < outputs and 0 <= column * step + columns.offset + sign * s < inputs:
+                at.seen[s] |= <lanes_t> 1 << lane
+    return TWO_MAPS if two else NARROW_MAP
+
+
+cdef inline vreal load_pixels(const real* x, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
+    if step == 2:  # no element beyond the last is read
+        return vevens(vload_n(x, 2 * n - 1), vload_n(x + VL, 2 * n - 1 - VL))
+    return vload_n(x, n) if step == 1 else vload_strided(x, step, n)

@@ -1,0 +1,87 @@
+"""The compiled modules, each listed once: what each is made of, and its flags.
+
+Each instruction set and dtype has a module for every part of the kernels (kernels/parts/*.pyx).
+A part is translated to C once, and this C is compiled for each of them: the names of the vector
+type and its operations stand for others there (vec.h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from setuptools import Extension
+
+from . import flags, switches, targets
+
+KERNELS = Path("fastconv") / "kernels"
+PACKAGE = ".".join(KERNELS.parts)
+#: The slowest to compile first, so that no processor waits for one at the end.
+PARTS = ("convolution", "pooling", "weight_gradient", "matrices", "winograd", "elementwise")
+DTYPES = {"f32": (), "f64": (("FC_DOUBLE", "1"),)}
+#: Built once, for any processor.
+COMMON = ("_cpu", "_pool")
+#: What memoryviews need, in all modules the same: Cython writes it, it has no source.
+SHARED = "_memoryviews"
+
+
+class Module(Extension):
+    """A module to compile.
+
+    Parameters
+    ----------
+    name : str
+        Below ``fastconv.kernels``.
+    source : Path
+        What is translated; for `SHARED` the file that Cython makes of nothing.
+    target : InstructionSet
+        What it runs on.
+    macros : list of (str, str)
+        Beside those of the target.
+    part : str
+        Which of `PARTS` it is, or "".
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Path,
+        target: targets.InstructionSet,
+        macros: list[tuple[str, str]],
+        part: str = "",
+    ):
+        super().__init__(
+            f"{PACKAGE}.{name}",
+            [source.as_posix()],
+            include_dirs=[str(KERNELS)],
+            define_macros=[*macros, *([] if switches.OPTIMIZE else [("FC_UNOPTIMIZED", "1")])],
+        )
+        self.target, self.part = target, part
+
+    @property
+    def source(self) -> Path:
+        """What is translated."""
+        return Path(self.sources[0])
+
+    def level(self, spare: Collection[str]) -> tuple[str, ...]:
+        """Return how hard the compiler is to try; sets that are `spare` are there just in case."""
+        if not self.part:
+            return flags.COLD
+        return flags.SPARE if self.target.name in spare else flags.HOT
+
+
+def modules() -> list[Module]:
+    """Return every module that the target could have, the slowest to compile first."""
+    sets = targets.instruction_sets()
+    result = []
+    for part in PARTS:
+        source = KERNELS / "parts" / f"{part}.pyx"
+        for target in reversed(sets):
+            for dtype, macros in DTYPES.items():
+                name = f"_{target.name}_{dtype}_{part}"
+                # the C of a part knows it by the part's name
+                own = (f"PyInit_{part}", f"PyInit_{name}")
+                result.append(Module(name, source, target, [own, *macros], part))
+    macros = [] if switches.THREADS else [("FC_NO_THREADS", "1")]
+    result += [Module(name, KERNELS / f"{name}.pyx", sets[0], macros) for name in COMMON]
+    return [*result, Module(SHARED, KERNELS / f"{SHARED}.c", sets[0], [])]

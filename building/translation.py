@@ -1,0 +1,70 @@
+"""From Cython to C, each source once, side by side."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import modules, store
+
+DIRECTIVES = (
+    "boundscheck=False",
+    "wraparound=False",
+    "initializedcheck=False",
+    "cdivision=True",
+    "freethreading_compatible=True",
+)
+
+
+def command(source: Path, to: Path) -> list[str]:
+    """Return the command that translates `source`."""
+    words = [sys.executable, "-m", "cython", "-3"]
+    for directive in DIRECTIVES:
+        words += ["-X", directive]
+    if source.stem == modules.SHARED:
+        return [*words, f"--generate-shared={to}"]
+    package = ".".join(source.parent.parts)
+    return [
+        *words, "--shared", f"{modules.PACKAGE}.{modules.SHARED}", "-I", str(modules.KERNELS),
+        "--module-name", f"{package}.{source.stem}", str(source), "-o", str(to),
+    ]  # fmt: skip
+
+
+def translate(
+    sources: Collection[Path], folder: Path, kept: store.Store, tools: Sequence[object], jobs: int
+) -> dict[Path, Path]:
+    """Return the C of each source, from `kept` where it has been made before.
+
+    Parameters
+    ----------
+    sources : collection of Path
+        Cython sources, relative to the root of the project.
+    folder : Path
+        Where the C goes.
+    kept : Store
+        Where it is kept.
+    tools : sequence
+        What names Python and Cython.
+    jobs : int
+        How many are translated at once.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def one(source: Path) -> Path:
+        path = folder / f"{source.stem}.c"
+        recipe = [command(source, path)[1:-1], tools]
+        key = store.digest(store.sources_of(source, modules.KERNELS), recipe)
+        if found := kept.find(path.name, key):
+            shutil.copyfile(found, path)
+        else:
+            path.unlink(missing_ok=True)
+            subprocess.run(command(source, path), check=True)
+            kept.keep(path, key)
+        return path
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(sources, pool.map(one, sources), strict=True))

@@ -1,2 +1,0 @@
-"""Kernels for avx512, float32; see body.pxi."""
-include "body.pxi"

@@ -1,1 +1,0 @@
-from ._kernels import *  # noqa: F403

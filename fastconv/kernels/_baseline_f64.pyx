@@ -1,2 +1,0 @@
-"""Kernels for baseline, float64; see body.pxi."""
-include "body.pxi"

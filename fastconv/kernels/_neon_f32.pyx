@@ -1,2 +1,0 @@
-"""Kernels for neon, float32; see body.pxi."""
-include "body.pxi"

@@ -1,0 +1,12 @@
+"""Matrices: unfolded maps, products of dense layers, packed weights."""
+
+include "vec.pxi"
+include "axes.pxi"
+include "chunk.pxi"
+include "tile.pxi"
+include "slim_tile.pxi"
+include "sides.pxi"
+include "turning.pxi"
+include "packing.pxi"
+include "dense.pxi"
+include "unfold.pxi"

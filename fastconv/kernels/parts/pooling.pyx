@@ -1,0 +1,6 @@
+"""Maxima and averages of windows, and their gradients."""
+
+include "vec.pxi"
+include "axes.pxi"
+include "sides.pxi"
+include "pooling.pxi"

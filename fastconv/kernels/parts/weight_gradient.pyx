@@ -1,0 +1,12 @@
+"""The gradient of the weights of a convolution."""
+
+include "vec.pxi"
+include "axes.pxi"
+include "engines.pxi"
+include "chunk.pxi"
+include "tile.pxi"
+include "slim_tile.pxi"
+include "sides.pxi"
+include "turning.pxi"
+include "gradient.pxi"
+include "slab_gradient.pxi"

@@ -1,0 +1,11 @@
+"""Minimal filtering: forward and both gradients, and the weights they take."""
+
+include "vec.pxi"
+include "axes.pxi"
+include "tile.pxi"
+include "slim_tile.pxi"
+include "turning.pxi"
+include "winograd.pxi"
+include "winograd_weights.pxi"
+include "winograd_lanes.pxi"
+include "winograd_gradient.pxi"
