@@ -106,6 +106,7 @@ cdef void max_planes(Pooling* g, argmax_t* argmax, const bint wants_argmax,
 
 
 include "max_lines.pxi"
+include "max_separable.pxi"
 
 
 cdef void max_planes_uint8(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -122,7 +123,10 @@ cdef void max_planes_int32(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
 
 cdef void max_planes_alone(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Pooling* g = <Pooling*> args
-    if has_lines(g):
+    cdef Bands bands
+    if look_at_bands(g, &bands):
+        max_separable(g, &bands, begin, end)
+    elif has_lines(g):
         max_usual(g, False, begin, end)
     else:
         max_planes(g, <unsigned char*> NULL, False, begin, end)

@@ -51,6 +51,9 @@ cdef extern from "vec.h":
     vreal vrotate(vreal, int by) noexcept nogil
     vreal vevens(vreal, vreal) noexcept nogil
     vreal vodds(vreal, vreal) noexcept nogil
+    vreal vevens_dealt(vreal, vreal) noexcept nogil
+    vreal vodds_dealt(vreal, vreal) noexcept nogil
+    vreal vundealt(vreal) noexcept nogil
     ctypedef unsigned int lanes_t
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     lanes_t vkeep(lanes_t) noexcept nogil
@@ -67,6 +70,10 @@ cdef extern from "vec.h":
     void vcontest(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_taps(vreal* best, vmask* taken, vreal value, vmask taps) noexcept nogil
+    vreal vmaximum(vreal value, vreal best) noexcept nogil
+    vmask vnans(vreal) noexcept nogil
+    vmask vnans_of_pair(vreal, vreal) noexcept nogil
+    bint vany(vmask) noexcept nogil
     lanes_t vunordered(vreal a, vreal b) noexcept nogil
     vmask vpositive_tap(vreal best, vmask taken, int none) noexcept nogil
     void vstore_bytes(unsigned char*, vmask taken, Py_ssize_t n) noexcept nogil

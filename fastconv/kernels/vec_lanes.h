@@ -314,6 +314,44 @@ FC_INLINE lanes_t vunordered(vreal a, vreal b) {
     return a != a || b != b;
 #endif
 }
+/* The larger of two numbers, of equals `best`; where one is NaN, `best`. */
+FC_INLINE vreal vmaximum(vreal value, vreal best) {
+#ifdef FC_512
+    return (vreal)FC_512(max)((fc_v)value, (fc_v)best);
+#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_max_pd((__m256d)value, (__m256d)best);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vreal)_mm256_max_ps((__m256)value, (__m256)best);
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vreal)_mm_max_pd((__m128d)value, (__m128d)best);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vreal)_mm_max_ps((__m128)value, (__m128)best);
+#else
+    return vselect(value > best, value, best);
+#endif
+}
+/* Where a is NaN, or one of a and b is: not 0 in that lane. */
+FC_INLINE vmask vnans(vreal a) { return a != a; }
+FC_INLINE vmask vnans_of_pair(vreal a, vreal b) {
+#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vmask)_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+#else
+    return (a != a) | (b != b);
+#endif
+}
+/* Whether any lane is not 0. */
+FC_INLINE int vany(vmask marks) {
+#if FC_BYTES
+    long long parts[FC_BYTES / 8], any = 0;
+    memcpy(parts, &marks, sizeof marks);
+    for (int i = 0; i < FC_BYTES / 8; i++) any |= parts[i];
+    return any != 0;
+#else
+    return marks != 0;
+#endif
+}
 FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
     _mm512_mask_cvtepi32_storeu_epi8(p, FC_M(lanes_between(0, n)), (__m512i)taken);
