@@ -132,6 +132,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
     cdef Py_ssize_t items
     cdef Depthwise depthwise
     cdef Strips strips
+    cdef Flat flat
     with nogil:
         if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
@@ -153,4 +154,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
                       parts, 1, threads)
         else:
             items = count_items(c)
+            if plan_flat(&flat, c):
+                run_items(convolve_flat, &flat, flat_items(&flat), part, parts, 1, threads)
+                return
             run_items(convolve_items, c, items, part, parts, 1, threads)

@@ -56,7 +56,7 @@ cdef inline bint look_at_bands(const Pooling* g, Bands* bands) noexcept nogil:
     return True
 
 
-cdef inline vmask lay_out(const Pooling* g, const real* row, Py_ssize_t column, Py_ssize_t count,
+cdef inline vmask lay_out_line(const Pooling* g, const real* row, Py_ssize_t column, Py_ssize_t count,
                           real* line) noexcept nogil:
     """Copy the columns column <= w < column + count of a row of the map, minus infinity for those
     outside, and what lies in whole vectors beyond; returns where a NaN was, in any lane."""
@@ -156,7 +156,7 @@ cdef vmask max_band(const Pooling* g, const Bands* bands, const real* x, Py_ssiz
     for i in range(rows_seen(&g.rows, bottom - top)):
         h = first + i
         if 0 <= h < g.H:
-            nans = nans | lay_out(g, x + h * g.W, column, bands.pitch, lines + i * bands.pitch)
+            nans = nans | lay_out_line(g, x + h * g.W, column, bands.pitch, lines + i * bands.pitch)
     for i in range(rows_seen(&g.rows, bottom - top)):
         if 0 <= first + i < g.H:
             usual_line(&g.columns, width, lines + i * bands.pitch)

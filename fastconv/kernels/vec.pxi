@@ -58,9 +58,11 @@ cdef extern from "vec.h":
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     lanes_t vkeep(lanes_t) noexcept nogil
     vreal vheld(vreal) noexcept nogil
+    Py_ssize_t vapart_at(Py_ssize_t) noexcept nogil
     const real* vapart(const real*) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
+    vreal vadd_product(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t) noexcept nogil
     vreal vadd_where(vreal acc, vreal a, lanes_t) noexcept nogil
@@ -81,6 +83,8 @@ cdef extern from "vec.h":
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
+
+include "widths.pxi"
 
 from libc.math cimport sqrt as dsqrt
 from libc.string cimport memcpy, memset

@@ -43,6 +43,14 @@ FC_INLINE const real *vapart(const real *p) {
     return p;
 }
 
+/* The same number, of which the compiler does not know how it came about. */
+FC_INLINE ptrdiff_t vapart_at(ptrdiff_t i) {
+#if defined(__GNUC__) || defined(__clang__)
+    __asm__("" : "+r"(i));
+#endif
+    return i;
+}
+
 #if FC_BYTES == 64 && defined(__AVX512F__)
 #ifdef FC_DOUBLE
 #define FC_512(name) _mm512_##name##_pd
@@ -84,6 +92,19 @@ FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
     return (vreal)vfmaq_f64((float64x2_t)acc, (float64x2_t)a, (float64x2_t)b);
 #elif FC_BYTES == 16 && defined(__aarch64__)
     return (vreal)vfmaq_f32((float32x4_t)acc, (float32x4_t)a, (float32x4_t)b);
+#else
+    return acc + a * b;
+#endif
+}
+/* The same into the register of the sum.  Left to choose, GCC 12 writes over a factor at times, and
+ * where twelve sums leave no register to spare one of them then goes through memory. */
+FC_INLINE vreal vadd_product(vreal acc, vreal a, vreal b) {
+#if FC_BYTES == 32 && defined(__FMA__) && defined(__GNUC__) && defined(FC_DOUBLE)
+    __asm__("vfmadd231pd %2, %1, %0" : "+x"(acc) : "x"(a), "xm"(b));
+    return acc;
+#elif FC_BYTES == 32 && defined(__FMA__) && defined(__GNUC__)
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "xm"(b));
+    return acc;
 #else
     return acc + a * b;
 #endif
