@@ -34,7 +34,7 @@ cdef struct Convolution:
 cdef extern from *:
     """
     enum { ITEM_WORK = 1 << 27,  /* multiply-adds of an item at the most, or one tile's */
-           ITEM_PIXELS = 16 * TILE,     /* whose totals are kept */
+           ITEM_PIXELS = TILE < 12 ? 38 * TILE : 16 * TILE,  /* whose totals are kept */
            WEIGHTS_KEPT = 256 << 10 };  /* bytes of panels that stay in the L2 beside the map */
     """
     enum: ITEM_WORK
@@ -144,12 +144,38 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             store_tile(&to, total, pixels, vectors, channels)
 
 
+cdef void convolve_block(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
+                         Py_ssize_t left, Py_ssize_t end_column, const real* x, real* y,
+                         const real* w, const real* bias, Py_ssize_t channels,
+                         Py_ssize_t panels) noexcept nogil:
+    """Some rows and columns of outputs for one panel or two, rectangle by rectangle."""
+    cdef Region at
+    cdef Py_ssize_t right, panel
+    cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
+    at.top = top
+    while at.top < bottom:
+        at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
+        at.left = left
+        while at.left < end_column:
+            right = same_taps(&c.columns, at.left, end_column, &at.s0, &at.s1)
+            at.width = right - at.left
+            if panels == 2 and (at.height if runs_down(&at) else at.width) <= NARROW:
+                convolve_region(c, &at, x, y, w, bias, channels, True)
+            else:
+                for panel in range(panels):
+                    convolve_region(
+                        c, &at, x, y + panel * LANES * c.yk, w + panel * panel_size,
+                        bias + panel * LANES if bias != NULL else NULL,
+                        channels - panel * LANES, False)
+            at.left = right
+        at.top += at.height
+
+
 cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (group, pair of panels, image, row block, column block), the last the fastest:
     neighbours share their weights, which stay in the cache."""
     cdef const Convolution* c = <const Convolution*> args
-    cdef Region at
-    cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, right, end_column
+    cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
     cdef Py_ssize_t per_pair = c.N * c.row_blocks * c.column_blocks
@@ -194,30 +220,14 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                               bias + panel * LANES if bias != NULL else NULL,
                               c.K - k - panel * LANES, False)
             continue
-        at.top = top
-        while at.top < bottom:
-            at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
-            at.left = left
-            while at.left < end_column:
-                right = same_taps(&c.columns, at.left, end_column, &at.s0, &at.s1)
-                at.width = right - at.left
-                if panels == 2 and (at.height if runs_down(&at) else at.width) <= NARROW:
-                    convolve_region(c, &at, x, y, w, bias, c.K - k, True)
-                else:
-                    for panel in range(panels):
-                        convolve_region(
-                            c, &at, x, y + panel * LANES * c.yk, w + panel * panel_size,
-                            bias + panel * LANES if bias != NULL else NULL,
-                            c.K - k - panel * LANES, False)
-                at.left = right
-            at.top += at.height
+        convolve_block(c, top, bottom, left, end_column, x, y, w, bias, c.K - k, panels)
 
 
 cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
     """Cut the output into items: a block of rows, smaller where sums are very long, for an
     item is what a thread cannot share and a signal has to wait for."""
     cdef Py_ssize_t sums = ITEM_WORK // (2 * LANES * c.C * c.R * c.S) + 1
-    c.column_width = clamp(sums, TILE, 16 * TILE)
+    c.column_width = clamp(sums, TILE, ITEM_PIXELS)
     c.row_height = clamp(min(sums, <Py_ssize_t> ITEM_PIXELS)
                          // min(c.column_width, c.columns.outputs), 1, TILE)
     c.panels = (c.K + LANES - 1) // LANES

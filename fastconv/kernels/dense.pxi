@@ -70,7 +70,7 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
         for p in range(pixels):
             pixel = vset1(a[p * ap])
             for v in range(vectors):
-                acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+                acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
         a = a + ak
         rows = rows + LANES
     if to.y == NULL:

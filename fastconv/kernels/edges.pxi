@@ -40,8 +40,26 @@ cdef inline void edge_step(const int vectors, const int first, const int last,
     for p in range(first, last):
         pixel = vset1(x[0][p * step])
         for v in range(vectors):
-            acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+            acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
     x[0] = x[0] + move
+    w[0] = w[0] + LANES
+
+
+cdef inline void near_step(const int vectors, const int first, const int last, const int s,
+                           const real** x, const real** w, Py_ssize_t panel,
+                           vreal* acc) noexcept nogil:
+    """Tap s of neighbouring taps on neighbouring pixels: x stays where it is, so that the places
+    of the pixels are constants of the instructions."""
+    cdef vreal weights[2 * NV]
+    cdef vreal pixel
+    cdef int p, v
+    x[0] = vapart(x[0])
+    for v in range(vectors):
+        weights[v] = vload(w[0] + (v // NV) * panel + (v % NV) * VL)
+    for p in range(first, last):
+        pixel = vset1(x[0][p + s])
+        for v in range(vectors):
+            acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
     w[0] = w[0] + LANES
 
 
@@ -73,9 +91,9 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
             xp = x + i1 * nest.x1 + i2 * nest.x2
             wp = w + i1 * nest.w1 + i2 * nest.w2
             if kind != ANY_TAPS:
-                edge_step(vectors, kind & 1, pixels, &xp, 1, 1, &wp, panel, acc)
-                edge_step(vectors, 0, pixels, &xp, 1, 1, &wp, panel, acc)
-                edge_step(vectors, 0, pixels - (kind >> 1), &xp, 1, 1, &wp, panel, acc)
+                near_step(vectors, kind & 1, pixels, 0, &xp, &wp, panel, acc)
+                near_step(vectors, 0, pixels, 1, &xp, &wp, panel, acc)
+                near_step(vectors, 0, pixels - (kind >> 1), 2, &xp, &wp, panel, acc)
             else:
                 for i in range(edges.left2):
                     edge_step(vectors, 2, pixels, &xp, step, nest.x3, &wp, panel, acc)
@@ -105,103 +123,156 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
             total[p] = total[p] + acc[p]
 
 
-cdef inline void edge_kinds(const int pixels, const int vectors, const real* x,
-                            Py_ssize_t step, const real* w, Py_ssize_t panel, const Nest* nest,
-                            const Edges* edges, vreal* total) noexcept nogil:
-    """The tile of the kind that `edges` names."""
-    if TILE >= 12 and edges.kind == 0:
-        edge_tile(pixels, vectors, 0, x, step, w, panel, nest, edges, total)
-    elif THREE_TAPS and edges.kind == 1:
-        edge_tile(pixels, vectors, 1, x, step, w, panel, nest, edges, total)
-    elif THREE_TAPS and edges.kind == 2:
-        edge_tile(pixels, vectors, 2, x, step, w, panel, nest, edges, total)
-    elif THREE_TAPS and edges.kind == 3:
-        edge_tile(pixels, vectors, 3, x, step, w, panel, nest, edges, total)
-    else:
-        edge_tile(pixels, vectors, ANY_TAPS, x, step, w, panel, nest, edges, total)
+ctypedef void (*edges_t)(const void*, const void*, const real* x, Py_ssize_t step, const real* w,
+                         Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                         vreal* total) noexcept nogil
+
+ctypedef fused kind_after:                 # a kind of tile, see Edges, and 1
+    n1
+    n2
+    n3
+    n4
+    n5
 
 
-cdef void wide_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
-                     const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
-    """A tile of up to TILE pixels by one panel; the widths a target lacks are compiled out."""
-    if TILE >= 14 and pixels == 14:
-        edge_kinds(14, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 13 and pixels == 13:
-        edge_kinds(13, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 12 and pixels == 12:
-        edge_kinds(12, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 11 and pixels == 11:
-        edge_kinds(11, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 10 and pixels == 10:
-        edge_kinds(10, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 9 and pixels == 9:
-        edge_kinds(9, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 8 and pixels == 8:
-        edge_kinds(8, NV, x, step, w, 0, nest, edges, total)
-    elif TILE >= 7 and pixels == 7:
-        edge_kinds(7, NV, x, step, w, 0, nest, edges, total)
-    elif pixels == 6:
-        edge_kinds(6, NV, x, step, w, 0, nest, edges, total)
-    elif pixels == 5:
-        edge_kinds(5, NV, x, step, w, 0, nest, edges, total)
-    elif pixels == 4:
-        edge_kinds(4, NV, x, step, w, 0, nest, edges, total)
-    elif pixels == 3:
-        edge_kinds(3, NV, x, step, w, 0, nest, edges, total)
-    elif pixels == 2:
-        edge_kinds(2, NV, x, step, w, 0, nest, edges, total)
-    else:
-        edge_kinds(1, NV, x, step, w, 0, nest, edges, total)
+cdef void wide_edges_of(const width* _, const kind_after* __, const real* x, Py_ssize_t step,
+                        const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                        vreal* total) noexcept nogil:
+    if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS):
+        edge_tile(<int> sizeof(width), NV, <int> sizeof(kind_after) - 1, x, step, w, 0, nest,
+                  edges, total)
 
 
-cdef void slim_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
-                     const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
+cdef void slim_edges_of(const width* _, const kind_after* __, const real* x, Py_ssize_t step,
+                        const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                        vreal* total) noexcept nogil:
+    if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS):
+        edge_tile(<int> sizeof(width), 1, <int> sizeof(kind_after) - 1, x, step, w, 0, nest,
+                  edges, total)
+
+
+cdef void narrow_edges_of(const narrow_width* _, const void* __, const real* x, Py_ssize_t step,
+                          const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                          vreal* total) noexcept nogil:
+    if sizeof(narrow_width) <= NARROW:
+        edge_tile(<int> sizeof(narrow_width), 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges,
+                  total)
+
+
+cdef edges_t wide_edges_tiles[5][15]
+wide_edges_tiles[0][:] = [
+    NULL, <edges_t> wide_edges_of[n1, n1], <edges_t> wide_edges_of[n2, n1],
+    <edges_t> wide_edges_of[n3, n1], <edges_t> wide_edges_of[n4, n1],
+    <edges_t> wide_edges_of[n5, n1], <edges_t> wide_edges_of[n6, n1],
+    <edges_t> wide_edges_of[n7, n1], <edges_t> wide_edges_of[n8, n1],
+    <edges_t> wide_edges_of[n9, n1], <edges_t> wide_edges_of[n10, n1],
+    <edges_t> wide_edges_of[n11, n1], <edges_t> wide_edges_of[n12, n1],
+    <edges_t> wide_edges_of[n13, n1], <edges_t> wide_edges_of[n14, n1],
+]
+wide_edges_tiles[1][:] = [
+    NULL, <edges_t> wide_edges_of[n1, n2], <edges_t> wide_edges_of[n2, n2],
+    <edges_t> wide_edges_of[n3, n2], <edges_t> wide_edges_of[n4, n2],
+    <edges_t> wide_edges_of[n5, n2], <edges_t> wide_edges_of[n6, n2],
+    <edges_t> wide_edges_of[n7, n2], <edges_t> wide_edges_of[n8, n2],
+    <edges_t> wide_edges_of[n9, n2], <edges_t> wide_edges_of[n10, n2],
+    <edges_t> wide_edges_of[n11, n2], <edges_t> wide_edges_of[n12, n2],
+    <edges_t> wide_edges_of[n13, n2], <edges_t> wide_edges_of[n14, n2],
+]
+wide_edges_tiles[2][:] = [
+    NULL, <edges_t> wide_edges_of[n1, n3], <edges_t> wide_edges_of[n2, n3],
+    <edges_t> wide_edges_of[n3, n3], <edges_t> wide_edges_of[n4, n3],
+    <edges_t> wide_edges_of[n5, n3], <edges_t> wide_edges_of[n6, n3],
+    <edges_t> wide_edges_of[n7, n3], <edges_t> wide_edges_of[n8, n3],
+    <edges_t> wide_edges_of[n9, n3], <edges_t> wide_edges_of[n10, n3],
+    <edges_t> wide_edges_of[n11, n3], <edges_t> wide_edges_of[n12, n3],
+    <edges_t> wide_edges_of[n13, n3], <edges_t> wide_edges_of[n14, n3],
+]
+wide_edges_tiles[3][:] = [
+    NULL, <edges_t> wide_edges_of[n1, n4], <edges_t> wide_edges_of[n2, n4],
+    <edges_t> wide_edges_of[n3, n4], <edges_t> wide_edges_of[n4, n4],
+    <edges_t> wide_edges_of[n5, n4], <edges_t> wide_edges_of[n6, n4],
+    <edges_t> wide_edges_of[n7, n4], <edges_t> wide_edges_of[n8, n4],
+    <edges_t> wide_edges_of[n9, n4], <edges_t> wide_edges_of[n10, n4],
+    <edges_t> wide_edges_of[n11, n4], <edges_t> wide_edges_of[n12, n4],
+    <edges_t> wide_edges_of[n13, n4], <edges_t> wide_edges_of[n14, n4],
+]
+wide_edges_tiles[4][:] = [
+    NULL, <edges_t> wide_edges_of[n1, n5], <edges_t> wide_edges_of[n2, n5],
+    <edges_t> wide_edges_of[n3, n5], <edges_t> wide_edges_of[n4, n5],
+    <edges_t> wide_edges_of[n5, n5], <edges_t> wide_edges_of[n6, n5],
+    <edges_t> wide_edges_of[n7, n5], <edges_t> wide_edges_of[n8, n5],
+    <edges_t> wide_edges_of[n9, n5], <edges_t> wide_edges_of[n10, n5],
+    <edges_t> wide_edges_of[n11, n5], <edges_t> wide_edges_of[n12, n5],
+    <edges_t> wide_edges_of[n13, n5], <edges_t> wide_edges_of[n14, n5],
+]
+cdef edges_t slim_edges_tiles[5][15]
+slim_edges_tiles[0][:] = [
+    NULL, <edges_t> slim_edges_of[n1, n1], <edges_t> slim_edges_of[n2, n1],
+    <edges_t> slim_edges_of[n3, n1], <edges_t> slim_edges_of[n4, n1],
+    <edges_t> slim_edges_of[n5, n1], <edges_t> slim_edges_of[n6, n1],
+    <edges_t> slim_edges_of[n7, n1], <edges_t> slim_edges_of[n8, n1],
+    <edges_t> slim_edges_of[n9, n1], <edges_t> slim_edges_of[n10, n1],
+    <edges_t> slim_edges_of[n11, n1], <edges_t> slim_edges_of[n12, n1],
+    <edges_t> slim_edges_of[n13, n1], <edges_t> slim_edges_of[n14, n1],
+]
+slim_edges_tiles[1][:] = [
+    NULL, <edges_t> slim_edges_of[n1, n2], <edges_t> slim_edges_of[n2, n2],
+    <edges_t> slim_edges_of[n3, n2], <edges_t> slim_edges_of[n4, n2],
+    <edges_t> slim_edges_of[n5, n2], <edges_t> slim_edges_of[n6, n2],
+    <edges_t> slim_edges_of[n7, n2], <edges_t> slim_edges_of[n8, n2],
+    <edges_t> slim_edges_of[n9, n2], <edges_t> slim_edges_of[n10, n2],
+    <edges_t> slim_edges_of[n11, n2], <edges_t> slim_edges_of[n12, n2],
+    <edges_t> slim_edges_of[n13, n2], <edges_t> slim_edges_of[n14, n2],
+]
+slim_edges_tiles[2][:] = [
+    NULL, <edges_t> slim_edges_of[n1, n3], <edges_t> slim_edges_of[n2, n3],
+    <edges_t> slim_edges_of[n3, n3], <edges_t> slim_edges_of[n4, n3],
+    <edges_t> slim_edges_of[n5, n3], <edges_t> slim_edges_of[n6, n3],
+    <edges_t> slim_edges_of[n7, n3], <edges_t> slim_edges_of[n8, n3],
+    <edges_t> slim_edges_of[n9, n3], <edges_t> slim_edges_of[n10, n3],
+    <edges_t> slim_edges_of[n11, n3], <edges_t> slim_edges_of[n12, n3],
+    <edges_t> slim_edges_of[n13, n3], <edges_t> slim_edges_of[n14, n3],
+]
+slim_edges_tiles[3][:] = [
+    NULL, <edges_t> slim_edges_of[n1, n4], <edges_t> slim_edges_of[n2, n4],
+    <edges_t> slim_edges_of[n3, n4], <edges_t> slim_edges_of[n4, n4],
+    <edges_t> slim_edges_of[n5, n4], <edges_t> slim_edges_of[n6, n4],
+    <edges_t> slim_edges_of[n7, n4], <edges_t> slim_edges_of[n8, n4],
+    <edges_t> slim_edges_of[n9, n4], <edges_t> slim_edges_of[n10, n4],
+    <edges_t> slim_edges_of[n11, n4], <edges_t> slim_edges_of[n12, n4],
+    <edges_t> slim_edges_of[n13, n4], <edges_t> slim_edges_of[n14, n4],
+]
+slim_edges_tiles[4][:] = [
+    NULL, <edges_t> slim_edges_of[n1, n5], <edges_t> slim_edges_of[n2, n5],
+    <edges_t> slim_edges_of[n3, n5], <edges_t> slim_edges_of[n4, n5],
+    <edges_t> slim_edges_of[n5, n5], <edges_t> slim_edges_of[n6, n5],
+    <edges_t> slim_edges_of[n7, n5], <edges_t> slim_edges_of[n8, n5],
+    <edges_t> slim_edges_of[n9, n5], <edges_t> slim_edges_of[n10, n5],
+    <edges_t> slim_edges_of[n11, n5], <edges_t> slim_edges_of[n12, n5],
+    <edges_t> slim_edges_of[n13, n5], <edges_t> slim_edges_of[n14, n5],
+]
+cdef edges_t narrow_edges_tiles[8]
+narrow_edges_tiles[:] = [
+    NULL, <edges_t> narrow_edges_of[n1], <edges_t> narrow_edges_of[n2],
+    <edges_t> narrow_edges_of[n3], <edges_t> narrow_edges_of[n4], <edges_t> narrow_edges_of[n5],
+    <edges_t> narrow_edges_of[n6], <edges_t> narrow_edges_of[n7],
+]
+
+
+cdef inline void wide_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
+                            const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
+    """A tile of up to TILE pixels by one panel."""
+    wide_edges_tiles[edges.kind][pixels](NULL, NULL, x, step, w, 0, nest, edges, total)
+
+
+cdef inline void slim_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
+                            const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
     """A tile of up to TILE pixels by the first vector of a panel that has no more channels."""
-    if TILE >= 14 and pixels == 14:
-        edge_kinds(14, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 13 and pixels == 13:
-        edge_kinds(13, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 12 and pixels == 12:
-        edge_kinds(12, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 11 and pixels == 11:
-        edge_kinds(11, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 10 and pixels == 10:
-        edge_kinds(10, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 9 and pixels == 9:
-        edge_kinds(9, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 8 and pixels == 8:
-        edge_kinds(8, 1, x, step, w, 0, nest, edges, total)
-    elif TILE >= 7 and pixels == 7:
-        edge_kinds(7, 1, x, step, w, 0, nest, edges, total)
-    elif pixels == 6:
-        edge_kinds(6, 1, x, step, w, 0, nest, edges, total)
-    elif pixels == 5:
-        edge_kinds(5, 1, x, step, w, 0, nest, edges, total)
-    elif pixels == 4:
-        edge_kinds(4, 1, x, step, w, 0, nest, edges, total)
-    elif pixels == 3:
-        edge_kinds(3, 1, x, step, w, 0, nest, edges, total)
-    elif pixels == 2:
-        edge_kinds(2, 1, x, step, w, 0, nest, edges, total)
-    else:
-        edge_kinds(1, 1, x, step, w, 0, nest, edges, total)
+    slim_edges_tiles[edges.kind][pixels](NULL, NULL, x, step, w, 0, nest, edges, total)
 
 
-cdef void narrow_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
-                       Py_ssize_t panel, const Nest* nest, const Edges* edges,
-                       vreal* total) noexcept nogil:
+cdef inline void narrow_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
+                              Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                              vreal* total) noexcept nogil:
     """A tile of up to NARROW pixels by two panels."""
-    if NARROW >= 7 and pixels == 7:
-        edge_tile(7, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
-    elif NARROW >= 6 and pixels == 6:
-        edge_tile(6, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
-    elif NARROW >= 5 and pixels == 5:
-        edge_tile(5, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
-    elif NARROW >= 4 and pixels == 4:
-        edge_tile(4, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
-    elif pixels == 3:
-        edge_tile(3, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
-    elif pixels == 2:
-        edge_tile(2, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
-    else:
-        edge_tile(1, 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges, total)
+    narrow_edges_tiles[pixels](NULL, NULL, x, step, w, panel, nest, edges, total)

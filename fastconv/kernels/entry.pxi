@@ -116,12 +116,18 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
                           int threads) noexcept:
     cdef Py_ssize_t items
     cdef Depthwise depthwise
+    cdef DepthBands bands
     cdef Strips strips
+    cdef Flat flat
     with nogil:
         if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
             items = c.N * c.groups * c.K * c.row_blocks
-            if is_depthwise(c):
+            # the windows of depthwise.pxi only where a tap is a sum of its own, in wide rows
+            if (not is_depthwise(c) or c.taps_first and c.columns.outputs > VL) \
+                    and plan_bands(&bands, c):
+                run_items(depth_bands, &bands, items, part, parts, 1, threads)
+            elif is_depthwise(c):
                 depthwise = plan_depthwise(c)
                 run_items(depth_task(c), &depthwise, items, part, parts, 1, threads)
             else:
@@ -138,4 +144,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
                       parts, 1, threads)
         else:
             items = count_items(c)
+            if plan_flat(&flat, c):
+                run_items(convolve_flat, &flat, flat_items(&flat), part, parts, 1, threads)
+                return
             run_items(convolve_items, c, items, part, parts, 1, threads)

@@ -40,7 +40,7 @@ cdef inline void add_tap(const int first, const int last, const int vectors, con
         for p in range(first, last):
             pixel = vset1(dy[p])
             for v in range(vectors):
-                acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+                acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
         dy = dy + move
         w = w + LANES
     for p in range(first * vectors, last * vectors):

@@ -19,90 +19,54 @@ cdef extern from *:
     enum: SIDE_BY_SIDE
 
 
-cdef void line_tile(int filters, const real* w, Py_ssize_t step, const real* x, Py_ssize_t x3,
-                    const Nest* nest, vreal* total) noexcept nogil:
-    """Two vectors side by side by up to TILE filters."""
-    if TILE >= 14 and filters == 14:
-        tile(14, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 13 and filters == 13:
-        tile(13, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 12 and filters == 12:
-        tile(12, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 11 and filters == 11:
-        tile(11, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 10 and filters == 10:
-        tile(10, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 9 and filters == 9:
-        tile(9, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 8 and filters == 8:
-        tile(8, NV, w, step, x, x3, 0, VL, nest, total)
-    elif TILE >= 7 and filters == 7:
-        tile(7, NV, w, step, x, x3, 0, VL, nest, total)
-    elif filters == 6:
-        tile(6, NV, w, step, x, x3, 0, VL, nest, total)
-    elif filters == 5:
-        tile(5, NV, w, step, x, x3, 0, VL, nest, total)
-    elif filters == 4:
-        tile(4, NV, w, step, x, x3, 0, VL, nest, total)
-    elif filters == 3:
-        tile(3, NV, w, step, x, x3, 0, VL, nest, total)
-    elif filters == 2:
-        tile(2, NV, w, step, x, x3, 0, VL, nest, total)
-    else:
-        tile(1, NV, w, step, x, x3, 0, VL, nest, total)
+cdef void line_tile_of(const width* _, const real* w, Py_ssize_t step, const real* x,
+                       Py_ssize_t x3, Py_ssize_t panel, Py_ssize_t gap, const Nest* nest,
+                       vreal* total) noexcept nogil:
+    if sizeof(width) <= TILE:
+        tile(<int> sizeof(width), NV, w, step, x, x3, 0, gap, nest, total)
 
 
-cdef void two_line_tile(int filters, const real* w, Py_ssize_t step, const real* x,
-                        Py_ssize_t x3, Py_ssize_t gap, const Nest* nest,
-                        vreal* total) noexcept nogil:
-    """Two vectors `gap` apart by up to TILE filters."""
-    if TILE >= 14 and filters == 14:
-        tile(14, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 13 and filters == 13:
-        tile(13, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 12 and filters == 12:
-        tile(12, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 11 and filters == 11:
-        tile(11, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 10 and filters == 10:
-        tile(10, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 9 and filters == 9:
-        tile(9, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 8 and filters == 8:
-        tile(8, NV, w, step, x, x3, 0, gap, nest, total)
-    elif TILE >= 7 and filters == 7:
-        tile(7, NV, w, step, x, x3, 0, gap, nest, total)
-    elif filters == 6:
-        tile(6, NV, w, step, x, x3, 0, gap, nest, total)
-    elif filters == 5:
-        tile(5, NV, w, step, x, x3, 0, gap, nest, total)
-    elif filters == 4:
-        tile(4, NV, w, step, x, x3, 0, gap, nest, total)
-    elif filters == 3:
-        tile(3, NV, w, step, x, x3, 0, gap, nest, total)
-    elif filters == 2:
-        tile(2, NV, w, step, x, x3, 0, gap, nest, total)
-    else:
-        tile(1, NV, w, step, x, x3, 0, gap, nest, total)
+cdef void narrow_line_tile_of(const narrow_width* _, const real* w, Py_ssize_t step,
+                              const real* x, Py_ssize_t x3, Py_ssize_t panel, Py_ssize_t gap,
+                              const Nest* nest, vreal* total) noexcept nogil:
+    if sizeof(narrow_width) <= NARROW:
+        tile(<int> sizeof(narrow_width), 2 * NV, w, step, x, x3, LANES, VL, nest, total)
 
 
-cdef void narrow_line_tile(int filters, const real* w, Py_ssize_t step, const real* x,
+cdef tile_t line_tiles[15]
+line_tiles[:] = [
+    NULL, <tile_t> line_tile_of[n1], <tile_t> line_tile_of[n2], <tile_t> line_tile_of[n3],
+    <tile_t> line_tile_of[n4], <tile_t> line_tile_of[n5], <tile_t> line_tile_of[n6],
+    <tile_t> line_tile_of[n7], <tile_t> line_tile_of[n8], <tile_t> line_tile_of[n9],
+    <tile_t> line_tile_of[n10], <tile_t> line_tile_of[n11], <tile_t> line_tile_of[n12],
+    <tile_t> line_tile_of[n13], <tile_t> line_tile_of[n14],
+]
+cdef tile_t narrow_line_tiles[8]
+narrow_line_tiles[:] = [
+    NULL, <tile_t> narrow_line_tile_of[n1], <tile_t> narrow_line_tile_of[n2],
+    <tile_t> narrow_line_tile_of[n3], <tile_t> narrow_line_tile_of[n4],
+    <tile_t> narrow_line_tile_of[n5], <tile_t> narrow_line_tile_of[n6],
+    <tile_t> narrow_line_tile_of[n7],
+]
+
+
+cdef inline void line_tile(int filters, const real* w, Py_ssize_t step, const real* x,
                            Py_ssize_t x3, const Nest* nest, vreal* total) noexcept nogil:
+    """Two vectors side by side by up to TILE filters."""
+    line_tiles[filters](NULL, w, step, x, x3, 0, VL, nest, total)
+
+
+cdef inline void two_line_tile(int filters, const real* w, Py_ssize_t step, const real* x,
+                               Py_ssize_t x3, Py_ssize_t gap, const Nest* nest,
+                               vreal* total) noexcept nogil:
+    """Two vectors `gap` apart by up to TILE filters."""
+    line_tiles[filters](NULL, w, step, x, x3, 0, gap, nest, total)
+
+
+cdef inline void narrow_line_tile(int filters, const real* w, Py_ssize_t step, const real* x,
+                                  Py_ssize_t x3, const Nest* nest, vreal* total) noexcept nogil:
     """Four vectors side by side by up to NARROW filters."""
-    if NARROW >= 7 and filters == 7:
-        tile(7, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
-    elif NARROW >= 6 and filters == 6:
-        tile(6, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
-    elif NARROW >= 5 and filters == 5:
-        tile(5, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
-    elif NARROW >= 4 and filters == 4:
-        tile(4, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
-    elif filters == 3:
-        tile(3, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
-    elif filters == 2:
-        tile(2, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
-    else:
-        tile(1, 2 * NV, w, step, x, x3, LANES, VL, nest, total)
+    narrow_line_tiles[filters](NULL, w, step, x, x3, LANES, VL, nest, total)
 
 
 cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const real* w,

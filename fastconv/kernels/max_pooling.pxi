@@ -106,6 +106,7 @@ cdef void max_planes(Pooling* g, argmax_t* argmax, const bint wants_argmax,
 
 
 include "max_lines.pxi"
+include "max_separable.pxi"
 
 
 cdef void max_planes_uint8(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

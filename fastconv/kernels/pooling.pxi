@@ -98,9 +98,12 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
     cdef unsigned char[:, :, ::1] narrow
     cdef int[:, :, ::1] wide
     cdef task_t task = max_planes_alone
+    cdef Bands bands
     g.x, g.y, g.relu = &x[0, 0, 0], &y[0, 0, 0], relu
     if argmax is None:
-        if has_lines(&g):
+        if look_at_bands(&g, &bands):
+            task = max_bands
+        elif has_lines(&g):
             task = lines_task(&g, False)
     else:
         if argmax.itemsize == 1:

@@ -117,7 +117,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                     narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
                 elif vectors == 1:
                     slim_edges(pixels, xb, step, wb, &nest, &edges, total)
-                elif TILE < 12 and edges.middle == c.S:
+                elif TILE < 12 and edges.middle == c.S and edges.kind == ANY_TAPS:
                     # steps are so few cycles that the loops around them count
                     nest.n3 = c.S
                     wide_tile(pixels, xb, step, wb, &nest, total)

@@ -224,7 +224,7 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
         for f in range(STRIP_FILTERS):
             weight = vset1(w[f])
             for v in range(vectors):
-                acc[f * vectors + v] = acc[f * vectors + v] + weight * pixels[v]
+                acc[f * vectors + v] = vadd_product(acc[f * vectors + v], weight, pixels[v])
         w = w + LANES
     if filters < STRIP_FILTERS or last < VL:
         store_strip(vectors, plan.c.relu, False, acc, bias, filters, y, plane, last)

@@ -62,7 +62,7 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
                 for p in range(pixels):
                     pixel = vset1(xp[p * step])
                     for v in range(vectors):
-                        acc[p * vectors + v] = acc[p * vectors + v] + pixel * weights[v]
+                        acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
                 xp = xp + nest.x3
                 wp = wp + w3
                 i3 += 1
@@ -82,56 +82,51 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
             total[p] = total[p] + acc[p]
 
 
-cdef void wide_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
-                    const Nest* nest, vreal* total) noexcept nogil:
-    """A tile of up to TILE pixels by one panel; the widths a target lacks are compiled out."""
-    if TILE >= 14 and pixels == 14:
-        tile(14, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 13 and pixels == 13:
-        tile(13, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 12 and pixels == 12:
-        tile(12, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 11 and pixels == 11:
-        tile(11, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 10 and pixels == 10:
-        tile(10, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 9 and pixels == 9:
-        tile(9, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 8 and pixels == 8:
-        tile(8, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif TILE >= 7 and pixels == 7:
-        tile(7, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif pixels == 6:
-        tile(6, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif pixels == 5:
-        tile(5, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif pixels == 4:
-        tile(4, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif pixels == 3:
-        tile(3, NV, x, step, w, LANES, 0, VL, nest, total)
-    elif pixels == 2:
-        tile(2, NV, x, step, w, LANES, 0, VL, nest, total)
-    else:
-        tile(1, NV, x, step, w, LANES, 0, VL, nest, total)
+ctypedef void (*tile_t)(const void*, const real* x, Py_ssize_t step, const real* w,
+                        Py_ssize_t w3, Py_ssize_t panel, Py_ssize_t gap, const Nest* nest,
+                        vreal* total) noexcept nogil
 
 
-cdef void narrow_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
-                      Py_ssize_t panel, const Nest* nest, vreal* total) noexcept nogil:
+cdef void wide_tile_of(const width* _, const real* x, Py_ssize_t step, const real* w,
+                       Py_ssize_t w3, Py_ssize_t panel, Py_ssize_t gap, const Nest* nest,
+                       vreal* total) noexcept nogil:
+    if sizeof(width) <= TILE:
+        tile(<int> sizeof(width), NV, x, step, w, LANES, 0, VL, nest, total)
+
+
+cdef void narrow_tile_of(const narrow_width* _, const real* x, Py_ssize_t step, const real* w,
+                         Py_ssize_t w3, Py_ssize_t panel, Py_ssize_t gap, const Nest* nest,
+                         vreal* total) noexcept nogil:
+    if sizeof(narrow_width) <= NARROW:
+        tile(<int> sizeof(narrow_width), 2 * NV, x, step, w, LANES, panel, VL, nest, total)
+
+
+cdef tile_t wide_tiles[15]
+wide_tiles[:] = [
+    NULL, <tile_t> wide_tile_of[n1], <tile_t> wide_tile_of[n2], <tile_t> wide_tile_of[n3],
+    <tile_t> wide_tile_of[n4], <tile_t> wide_tile_of[n5], <tile_t> wide_tile_of[n6],
+    <tile_t> wide_tile_of[n7], <tile_t> wide_tile_of[n8], <tile_t> wide_tile_of[n9],
+    <tile_t> wide_tile_of[n10], <tile_t> wide_tile_of[n11], <tile_t> wide_tile_of[n12],
+    <tile_t> wide_tile_of[n13], <tile_t> wide_tile_of[n14],
+]
+cdef tile_t narrow_tiles[8]
+narrow_tiles[:] = [
+    NULL, <tile_t> narrow_tile_of[n1], <tile_t> narrow_tile_of[n2], <tile_t> narrow_tile_of[n3],
+    <tile_t> narrow_tile_of[n4], <tile_t> narrow_tile_of[n5], <tile_t> narrow_tile_of[n6],
+    <tile_t> narrow_tile_of[n7],
+]
+
+
+cdef inline void wide_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
+                           const Nest* nest, vreal* total) noexcept nogil:
+    """A tile of up to TILE pixels by one panel."""
+    wide_tiles[pixels](NULL, x, step, w, LANES, 0, VL, nest, total)
+
+
+cdef inline void narrow_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
+                             Py_ssize_t panel, const Nest* nest, vreal* total) noexcept nogil:
     """A tile of up to NARROW pixels by two panels."""
-    if NARROW >= 7 and pixels == 7:
-        tile(7, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-    elif NARROW >= 6 and pixels == 6:
-        tile(6, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-    elif NARROW >= 5 and pixels == 5:
-        tile(5, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-    elif NARROW >= 4 and pixels == 4:
-        tile(4, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-    elif pixels == 3:
-        tile(3, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-    elif pixels == 2:
-        tile(2, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-    else:
-        tile(1, 2 * NV, x, step, w, LANES, panel, VL, nest, total)
+    narrow_tiles[pixels](NULL, x, step, w, LANES, panel, VL, nest, total)
 
 
 cdef struct Destination:

@@ -51,13 +51,18 @@ cdef extern from "vec.h":
     vreal vrotate(vreal, int by) noexcept nogil
     vreal vevens(vreal, vreal) noexcept nogil
     vreal vodds(vreal, vreal) noexcept nogil
+    vreal vevens_dealt(vreal, vreal) noexcept nogil
+    vreal vodds_dealt(vreal, vreal) noexcept nogil
+    vreal vundealt(vreal) noexcept nogil
     ctypedef unsigned int lanes_t
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     lanes_t vkeep(lanes_t) noexcept nogil
     vreal vheld(vreal) noexcept nogil
+    Py_ssize_t vapart_at(Py_ssize_t) noexcept nogil
     const real* vapart(const real*) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
+    vreal vadd_product(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t) noexcept nogil
     vreal vadd_where(vreal acc, vreal a, lanes_t) noexcept nogil
@@ -67,6 +72,10 @@ cdef extern from "vec.h":
     void vcontest(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_taps(vreal* best, vmask* taken, vreal value, vmask taps) noexcept nogil
+    vreal vmaximum(vreal value, vreal best) noexcept nogil
+    vmask vnans(vreal) noexcept nogil
+    vmask vnans_of_pair(vreal, vreal) noexcept nogil
+    bint vany(vmask) noexcept nogil
     lanes_t vunordered(vreal a, vreal b) noexcept nogil
     vmask vpositive_tap(vreal best, vmask taken, int none) noexcept nogil
     void vstore_bytes(unsigned char*, vmask taken, Py_ssize_t n) noexcept nogil
@@ -74,6 +83,8 @@ cdef extern from "vec.h":
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
+
+include "widths.pxi"
 
 from libc.math cimport sqrt as dsqrt
 from libc.string cimport memcpy, memset

@@ -43,6 +43,14 @@ FC_INLINE const real *vapart(const real *p) {
     return p;
 }
 
+/* The same number, of which the compiler does not know how it came about. */
+FC_INLINE ptrdiff_t vapart_at(ptrdiff_t i) {
+#if defined(__GNUC__) || defined(__clang__)
+    __asm__("" : "+r"(i));
+#endif
+    return i;
+}
+
 #if FC_BYTES == 64 && defined(__AVX512F__)
 #ifdef FC_DOUBLE
 #define FC_512(name) _mm512_##name##_pd
@@ -88,6 +96,19 @@ FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
     return __builtin_fma(a, b, acc);
 #elif !FC_BYTES && !defined(FC_DOUBLE) && defined(__FP_FAST_FMAF)
     return __builtin_fmaf(a, b, acc);
+#else
+    return acc + a * b;
+#endif
+}
+/* The same into the register of the sum.  Left to choose, GCC 12 writes over a factor at times, and
+ * where twelve sums leave no register to spare one of them then goes through memory. */
+FC_INLINE vreal vadd_product(vreal acc, vreal a, vreal b) {
+#if FC_BYTES == 32 && defined(__FMA__) && defined(__GNUC__) && defined(FC_DOUBLE)
+    __asm__("vfmadd231pd %2, %1, %0" : "+x"(acc) : "x"(a), "xm"(b));
+    return acc;
+#elif FC_BYTES == 32 && defined(__FMA__) && defined(__GNUC__)
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "xm"(b));
+    return acc;
 #else
     return acc + a * b;
 #endif
@@ -316,6 +337,44 @@ FC_INLINE lanes_t vunordered(vreal a, vreal b) {
     return any != 0;
 #else
     return a != a || b != b;
+#endif
+}
+/* The larger of two numbers, of equals `best`; where one is NaN, `best`. */
+FC_INLINE vreal vmaximum(vreal value, vreal best) {
+#ifdef FC_512
+    return (vreal)FC_512(max)((fc_v)value, (fc_v)best);
+#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_max_pd((__m256d)value, (__m256d)best);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vreal)_mm256_max_ps((__m256)value, (__m256)best);
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vreal)_mm_max_pd((__m128d)value, (__m128d)best);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vreal)_mm_max_ps((__m128)value, (__m128)best);
+#else
+    return vselect(value > best, value, best);
+#endif
+}
+/* Where a is NaN, or one of a and b is: not 0 in that lane. */
+FC_INLINE vmask vnans(vreal a) { return a != a; }
+FC_INLINE vmask vnans_of_pair(vreal a, vreal b) {
+#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vmask)_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+#else
+    return (a != a) | (b != b);
+#endif
+}
+/* Whether any lane is not 0. */
+FC_INLINE int vany(vmask marks) {
+#if FC_BYTES
+    long long parts[FC_BYTES / 8], any = 0;
+    memcpy(parts, &marks, sizeof marks);
+    for (int i = 0; i < FC_BYTES / 8; i++) any |= parts[i];
+    return any != 0;
+#else
+    return marks != 0;
 #endif
 }
 FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {

@@ -100,6 +100,36 @@ def test_avg_pool2d_equals_the_reference(pool_size, options, dtype, count_includ
     assert_bits_equal(dx, reference.avg_pool2d_backward(dy, x.shape, pool_size, **options))
 
 
+# Windows whose maxima are taken rows first, then columns, in bands of a map
+LARGE = [
+    (5, {"stride": 1, "padding": 2}),
+    (9, {"stride": 1, "padding": 4}),
+    ((13, 4), {"stride": 1, "padding": (6, 0)}),
+    (6, {"stride": 2}),
+    ((1, 7), {"stride": (1, 2), "padding": (0, 3)}),
+    ((7, 1), {"stride": (3, 1)}),
+    (3, {"stride": 1, "padding": 2, "dilation": 2}),
+    ((5, 4), {"stride": (4, 2), "ceil_mode": True}),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("pool_size", "options"), LARGE)
+def test_maxima_of_large_windows(pool_size, options, dtype, integers, rng):
+    """Also of ties of zeros with a sign, of NaN here and there, and of what is not finite."""
+    for height, width in ((14, 13), (21, 40), (50, 131), (13, 700)):
+        x = integers((2, 2, height, width), dtype, 3)
+        x[x == 1] = -0.0
+        x[0, 1][rng.random((height, width)) < 0.002] = np.nan
+        x[1, 0][rng.random((height, width)) < 0.5] = -np.inf
+        x[1, 1, height // 2] = np.inf
+        y = fastconv.max_pool2d(x, pool_size, **options)
+        right = reference.max_pool2d(x, pool_size, **options)
+        np.testing.assert_array_equal(y, right)
+        numbers = ~np.isnan(right)
+        assert_bits_equal(np.signbit(y[numbers]), np.signbit(right[numbers]))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_avg_pool2d_of_every_tail(width, dtype, integers):

@@ -135,6 +135,92 @@ def test_planes_that_collide_equal_the_reference(case, dtype, integers):
         assert_bits_equal(y, right)
 
 
+# x (C, H, W), kernel, and the other options: maps whose rows do not fill tiles, in strips of which
+# the last has fewer rows or columns, for several panels of filters and blocks of channels
+FLAT = {
+    "7x7": ((24, 7, 7), (3, 3), {"padding": 1}),
+    "stride 2, fewer rows at the end": ((24, 17, 17), (3, 3), {"padding": 1, "stride": 2}),
+    "columns in blocks": ((9, 5, 203), (3, 3), {"stride": (1, 2), "padding": (0, 2)}),
+    "several blocks of channels": ((70, 8, 8), (3, 3), {"padding": 1}),
+    "1x1 of many channels": ((300, 7, 7), (1, 1), {}),
+    "1x1 with strides": ((20, 15, 37), (1, 1), {"stride": (3, 2)}),
+    "1x1 with strides and padding": ((20, 9, 11), (1, 1), {"stride": 2, "padding": (1, 3)}),
+    "5x5": ((10, 7, 9), (5, 5), {"padding": 2, "stride": 2}),
+    "one row of taps": ((30, 6, 7), (1, 3), {"padding": (0, 1)}),
+    "much padding": ((12, 3, 4), (3, 3), {"padding": ((4, 1), (0, 5)), "stride": 2}),
+    "groups": ((24, 7, 7), (3, 3), {"padding": 1, "groups": 2}),
+}
+
+
+@pytest.mark.parametrize("layout", ["plain", "reversed", "channels last"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", FLAT)
+def test_flat_tiles_equal_the_reference(case, dtype, layout, integers, normal):
+    shape, kernel, options = FLAT[case]
+    groups = options.get("groups", 1)
+    for filters in (kernels.lanes(np.dtype(dtype)) + 1, 70):
+        x = lay_out(integers((2, *shape), dtype), layout)
+        weight = integers((filters * groups, shape[0] // groups, *kernel), dtype)
+        bias = integers(filters * groups, dtype)
+        y = fastconv.conv2d(x, weight, bias, algorithm="direct", activation="relu", **options)
+        right = reference.conv2d(x, weight, bias, activation="relu", **options)
+        assert_bits_equal(y, right)
+        x, weight = normal(x.shape).astype(dtype), normal(weight.shape).astype(dtype)
+        y = fastconv.conv2d(x, weight, bias, algorithm="direct", **options)
+        right = fastconv.conv2d(x, weight, bias, algorithm="im2col", **options)
+        assert_bits_equal(y, right)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("case", FLAT)
+def test_flat_tiles_of_what_is_not_finite(case, value, integers):
+    """Zeros of the padding times such a weight are NaN, which the padding must not give."""
+    shape, kernel, options = FLAT[case]
+    groups = options.get("groups", 1)
+    x = integers((2, *shape))
+    weight = integers((40 * groups, shape[0] // groups, *kernel))
+    weight[-1, 0, 0, 0] = weight[3, 0, -1, -1] = value
+    x[1, 0, -1, -1] = value
+    y = fastconv.conv2d(x, weight, algorithm="direct", **options)
+    with np.errstate(invalid="ignore"):  # of infinities of both signs
+        right = reference.conv2d(x, weight, **options)
+    np.testing.assert_array_equal(y, right)
+    assert not np.isfinite(right[0, 3]).all() and np.isfinite(right[0, 1]).all()
+
+
+# window, stride and the other options of groups with one filter: all go through bands but the usual
+BANDS = [
+    ((7, 7), 1, {"padding": 3}),
+    ((7, 7), 2, {"padding": 3}),
+    ((5, 3), 1, {"padding": (2, 1)}),
+    ((3, 3), 1, {"padding": 4, "dilation": 2}),
+    ((9, 1), 2, {"padding": (4, 0)}),
+    ((1, 11), 1, {"padding": (0, 5)}),
+    ((4, 4), 2, {"padding": ((2, 1), (0, 3))}),
+    ((3, 3), 1, {"padding": 1}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kernel", "stride", "options"), BANDS)
+def test_depthwise_windows_equal_the_reference(kernel, stride, options, dtype, integers):
+    for height, width in ((13, 9), (12, 33), (40, 70), (9, 300)):
+        for multiplier in (1, 2):
+            x = integers((2, 3, height, width), dtype)
+            weight = integers((3 * multiplier, 1, *kernel), dtype)
+            given = {**options, "stride": stride, "groups": 3, "algorithm": "direct"}
+            right = {**options, "stride": stride, "groups": 3}
+            y = fastconv.conv2d(x, weight, **given)
+            assert_bits_equal(y, reference.conv2d(x, weight, **right))
+            dy = integers(y.shape, dtype)
+            dx, _, _ = fastconv.conv2d_backward(dy, x, weight, **given)
+            assert_bits_equal(dx, reference.conv2d_backward(dy, x, weight, **right)[0])
+            weight[1, 0, 0, -1] = np.inf  # the padding's zeros must not meet it
+            x[0, 0, -1, 0] = np.nan
+            y = fastconv.conv2d(x, weight, **given)
+            np.testing.assert_array_equal(y, reference.conv2d(x, weight, **right))
+
+
 @pytest.mark.parametrize("kernel", [(3, 3), (2, 3), (1, 3), (3, 5)])
 @pytest.mark.parametrize("padding", [0, 1, 2, (5, 1)])
 def test_tiles_of_every_width_equal_the_reference(padding, kernel, integers):

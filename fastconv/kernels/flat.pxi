@@ -1,0 +1,336 @@
+# Forward convolution from a strip of the map that is laid out anew, in tiles of pixels that may
+# lie anywhere in it: narrow maps, strides and 1x1, where rows do not fill tiles.
+#
+#     the map                 the strip, with zeros for the padding      a tile of six pixels
+#     x x x x x x x           0 0 0 0 0 0 0 0 0                          takes the last ones of a
+#     x x x x x x x    ->     0 x x x x x x x 0                          row and the first of the
+#     x x x x x x x           0 x x a b c d e 0                          next: a b c d e f, each
+#                             0 f x x x x x x 0                          with a place of its own
+#
+# A strip is laid out once, for some channels at a time, and serves several panels of filters.
+# So it is in the L1, its rows are in few pages, and weights are read once for all its pixels.
+#
+# Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
+# bit of them; where a result is not finite the outputs of the strip are computed again without.
+
+cdef extern from *:
+    """
+    enum { FLAT_PIXELS = 60,                         /* of a strip, about */
+           FLAT_NUMBERS = (32 << 10) / sizeof(real), /* of a strip, in its channels */
+           FLAT_TOTALS = (24 << 10) / sizeof(real),  /* sums of its pixels and panels */
+           FLAT_MEMORY = FLAT_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
+           FLAT_SUMS = FLAT_TOTALS / VL,
+           FLAT_CHANNELS = 256,                      /* of 1x1, whose pixels then fill the L1 */
+           FLAT_TILE = TILE < 12 ? TILE : 1 };       /* more pixels have no registers for places */
+    """
+    enum: FLAT_PIXELS
+    enum: FLAT_NUMBERS
+    enum: FLAT_TOTALS
+    enum: FLAT_MEMORY
+    enum: FLAT_SUMS
+    enum: FLAT_CHANNELS
+    enum: FLAT_TILE
+
+cdef struct Flat:
+    const Convolution* c
+    Py_ssize_t height, width               # outputs of a strip, at the most
+    Py_ssize_t row_blocks, column_blocks
+    Py_ssize_t panels, panel_blocks        # of filters that an item is for
+    Py_ssize_t channels                    # that are laid out at one time
+    Py_ssize_t down, across                # from one output to the next, in rows and columns
+    Py_ssize_t rows, pitch                 # of the strip of one channel
+    bint padded
+
+cdef struct FlatNest:
+    Py_ssize_t channels, rows, taps        # iterations, outermost first
+    Py_ssize_t xc, xh                      # how far the pixels move
+    bint resume                            # whether the block of the sum goes on from `waiting`
+    bint ends, fresh                       # whether it ends here, and whether it is the first
+
+
+cdef inline void flat_step(const int pixels, const real** x, Py_ssize_t at, const real** w,
+                           vreal* acc) noexcept nogil:
+    cdef vreal weights[NV]
+    cdef vreal pixel
+    cdef int p, v
+    for v in range(NV):
+        weights[v] = vload(w[0] + v * VL)
+    for p in range(pixels):
+        pixel = vset1(x[p][at])
+        for v in range(NV):
+            acc[p * NV + v] = vadd_product(acc[p * NV + v], pixel, weights[v])
+    w[0] = w[0] + LANES
+
+
+cdef inline void flat_tile(const int pixels, const int taps, const real* x,
+                           const Py_ssize_t* places, const real* w, const FlatNest* nest,
+                           vreal* waiting, vreal* total) noexcept nogil:
+    """As `tile` by one panel, for pixels at x + places[p]; `taps` of a kernel row, or 0 for any."""
+    cdef vreal acc[TILE * NV]
+    cdef const real* from_[TILE]
+    cdef Py_ssize_t c, r, s, at
+    cdef int p
+    for p in range(pixels):
+        from_[p] = x + places[p]
+    if nest.resume:
+        for p in range(pixels * NV):
+            acc[p] = waiting[p]
+    else:
+        for p in range(pixels * NV):
+            acc[p] = vzero()
+    c = 0
+    while True:
+        r = 0
+        while True:
+            at = vapart_at(c * nest.xc + r * nest.xh)
+            if taps:
+                for s in range(taps):
+                    flat_step(pixels, from_, at + s, &w, acc)
+            else:
+                s = 0
+                while True:
+                    flat_step(pixels, from_, at, &w, acc)
+                    at = at + 1
+                    s += 1
+                    if s == nest.taps:
+                        break
+            r += 1
+            if taps == 1 or r == nest.rows:  # one tap is one row
+                break
+        c += 1
+        if c == nest.channels:
+            break
+    if not nest.ends:
+        for p in range(pixels * NV):
+            waiting[p] = acc[p]
+    elif nest.fresh:
+        for p in range(pixels * NV):
+            total[p] = vzero() + acc[p]
+    else:
+        for p in range(pixels * NV):
+            total[p] = total[p] + acc[p]
+
+
+ctypedef void (*flat_t)(const void*, const void*, const real* x, const Py_ssize_t* places,
+                        const real* w, const FlatNest* nest, vreal* waiting,
+                        vreal* total) noexcept nogil
+
+ctypedef fused taps_after:                 # taps of a kernel row, 0 for any, and 1
+    n1
+    n2
+    n4
+
+
+cdef void flat_tile_of(const narrow_width* _, const taps_after* __, const real* x,
+                       const Py_ssize_t* places, const real* w, const FlatNest* nest,
+                       vreal* waiting, vreal* total) noexcept nogil:
+    if sizeof(narrow_width) <= FLAT_TILE:
+        flat_tile(<int> sizeof(narrow_width), <int> sizeof(taps_after) - 1, x, places, w, nest,
+                  waiting, total)
+
+
+cdef flat_t flat_tiles[3][8]
+flat_tiles[0][:] = [
+    NULL, <flat_t> flat_tile_of[n1, n1], <flat_t> flat_tile_of[n2, n1],
+    <flat_t> flat_tile_of[n3, n1], <flat_t> flat_tile_of[n4, n1], <flat_t> flat_tile_of[n5, n1],
+    <flat_t> flat_tile_of[n6, n1], <flat_t> flat_tile_of[n7, n1],
+]
+flat_tiles[1][:] = [
+    NULL, <flat_t> flat_tile_of[n1, n2], <flat_t> flat_tile_of[n2, n2],
+    <flat_t> flat_tile_of[n3, n2], <flat_t> flat_tile_of[n4, n2], <flat_t> flat_tile_of[n5, n2],
+    <flat_t> flat_tile_of[n6, n2], <flat_t> flat_tile_of[n7, n2],
+]
+flat_tiles[2][:] = [
+    NULL, <flat_t> flat_tile_of[n1, n4], <flat_t> flat_tile_of[n2, n4],
+    <flat_t> flat_tile_of[n3, n4], <flat_t> flat_tile_of[n4, n4], <flat_t> flat_tile_of[n5, n4],
+    <flat_t> flat_tile_of[n6, n4], <flat_t> flat_tile_of[n7, n4],
+]
+
+cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
+    """Whether a strip fits its buffer and is worth it; cut the output into strips."""
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size
+    cdef bint small = c.R * c.S == 1
+    if FLAT_TILE < 4 or c.taps_first or c.rows.dilation != 1 or c.columns.dilation != 1 \
+            or c.K <= VL or c.R > FLAT_PIXELS or c.S > FLAT_PIXELS \
+            or c.rows.stride > FLAT_PIXELS or c.columns.stride > FLAT_PIXELS:
+        return False
+    if small and (c.K < 2 * LANES or c.xw != 1 or height * width < FLAT_TILE
+                  or c.C < FLAT_CHANNELS and c.columns.stride == 1):
+        return False                       # little to gain, or single numbers to copy
+    if not small and (c.columns.stride == 1 or c.S != 3) and edges_fit(c):
+        return False                       # rows fill tiles
+    plan.c = c
+    plan.column_blocks = ceil_div(width, FLAT_PIXELS)
+    width = min(width, ceil_div(ceil_div(width, plan.column_blocks), FLAT_TILE) * FLAT_TILE)
+    plan.column_blocks = ceil_div(width if width > c.columns.outputs else c.columns.outputs, width)
+    height = clamp(FLAT_PIXELS // width, 1, height)
+    plan.row_blocks = ceil_div(c.rows.outputs, height)
+    height = ceil_div(c.rows.outputs, plan.row_blocks)
+    plan.row_blocks = ceil_div(c.rows.outputs, height)
+    plan.height, plan.width = height, width
+    plan.down = 1 if c.R == 1 else c.rows.stride
+    plan.across = 1 if c.S == 1 else c.columns.stride
+    plan.rows = (height - 1) * plan.down + c.R
+    plan.pitch = ceil_div((width - 1) * plan.across + c.S, VL) * VL
+    size = plan.rows * plan.pitch
+    plan.channels = min(c.C, c.block)
+    if size * min(plan.channels, <Py_ssize_t> 8) > FLAT_NUMBERS:
+        return False
+    plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, FLAT_NUMBERS // size))
+    size = min(FLAT_TOTALS // (height * width * LANES),
+               ITEM_WORK // (height * width * LANES * c.C * c.R * c.S))
+    if size < 1:
+        return False
+    plan.panel_blocks = ceil_div(c.panels, size)
+    plan.panels = ceil_div(c.panels, plan.panel_blocks)
+    plan.panel_blocks = ceil_div(c.panels, plan.panels)
+    plan.padded = pads(&c.rows) or pads(&c.columns)
+    return True
+
+
+cdef void lay_out_strip_row(const Flat* plan, const real* row, Py_ssize_t column, Py_ssize_t count,
+                      real* to) noexcept nogil:
+    """Numbers of a row of the map from `column` on, zeros outside, each `step`-th where only
+    those are wanted; writes whole vectors."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t step = c.columns.stride if c.S == 1 else 1
+    cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, count)
+    cdef Py_ssize_t last = clamp(floor_div(c.columns.inputs - 1 - column, step) + 1, first, count)
+    cdef Py_ssize_t j, seen = c.columns.inputs - column
+    for j from 0 <= j < first by VL:
+        vstore(to + j, vzero())
+    row = row + column * c.xw
+    step = step * c.xw
+    if step == 1 and last - first >= VL:
+        for j from first <= j <= last - VL by VL:
+            vstore(to + j, vload(row + j))
+        vstore(to + last - VL, vload(row + last - VL))
+    else:
+        j = first
+        while step == 2 and j + VL <= last and 2 * (j + VL) <= seen:
+            vstore(to + j, vevens(vload(row + 2 * j), vload(row + 2 * j + VL)))
+            j += VL
+        while j < last:
+            to[j] = row[j * step]
+            j += 1
+    for j from last <= j < count by VL:
+        vstore(to + j, vzero())
+
+
+cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py_ssize_t top,
+                  Py_ssize_t rows, Py_ssize_t left, real* to) noexcept nogil:
+    """The strip of some channels: x is the first of them, top and left its first output."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t channel, r, h, j
+    cdef Py_ssize_t step = c.rows.stride if c.R == 1 else 1
+    cdef Py_ssize_t column = left * c.columns.stride + c.columns.offset
+    for channel in range(channels):
+        for r in range(rows):
+            h = top * c.rows.stride + c.rows.offset + r * step
+            if 0 <= h < c.rows.inputs:
+                lay_out_strip_row(plan, x + h * c.xh, column, plan.pitch, to)
+            else:
+                for j from 0 <= j < plan.pitch by VL:
+                    vstore(to + j, vzero())
+            to = to + plan.pitch
+        x = x + c.xc
+
+
+cdef bint are_finite(const vreal* numbers, Py_ssize_t count) noexcept nogil:
+    cdef vreal zeros = vzero()
+    cdef Py_ssize_t i
+    for i in range(count):
+        zeros = zeros + numbers[i] * vzero()
+    return vsum(zeros) == 0
+
+
+cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (group, block of panels, image, row block, column block), the last the fastest."""
+    cdef const Flat* plan = <const Flat*> args
+    cdef const Convolution* c = plan.c
+    cdef vreal strip_memory[FLAT_MEMORY]
+    cdef vreal totals[FLAT_SUMS]
+    cdef vreal waitings[FLAT_SUMS]
+    cdef Py_ssize_t places[FLAT_PIXELS + TILE]
+    cdef real* strip = <real*> strip_memory
+    cdef Destination to
+    cdef FlatNest nest
+    cdef Py_ssize_t item, rest, left, top, n, panel, first_panel, group, panels, height, width
+    cdef Py_ssize_t pixels, pieces, piece, channel, stop, count, i, k, first, last, lines, rows
+    cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
+    cdef int kind = 1 if c.S == 1 and c.R == 1 else 2 if c.S == 3 else 0
+    cdef const real* x
+    cdef const real* w
+    cdef const real* ahead
+    cdef real* y
+    cdef vreal* total
+    cdef bint finite
+    nest.rows, nest.taps = c.R, c.S
+    nest.xh = plan.pitch
+    to.channel, to.pixel, to.relu = c.yk, c.yw, c.relu
+    for item in range(begin, end):
+        rest = item
+        left = rest % plan.column_blocks * plan.width
+        rest //= plan.column_blocks
+        top = rest % plan.row_blocks * plan.height
+        rest //= plan.row_blocks
+        n = rest % c.N
+        rest //= c.N
+        first_panel = rest % plan.panel_blocks * plan.panels
+        group = rest // plan.panel_blocks
+        panels = min(plan.panels, c.panels - first_panel)
+        height = min(plan.height, c.rows.outputs - top)
+        width = min(plan.width, c.columns.outputs - left)
+        pixels = height * width
+        rows = (height - 1) * plan.down + c.R
+        nest.xc = rows * plan.pitch
+        pieces = (pixels + FLAT_TILE - 1) // FLAT_TILE
+        for i in range(pixels):
+            places[i] = i // width * plan.down * plan.pitch + i % width * plan.across
+        x = c.x + n * c.xn + group * c.C * c.xc
+        for channel from 0 <= channel < c.C by c.block:
+            stop = min(channel + c.block, c.C)
+            for k from channel <= k < stop by plan.channels:
+                count = min(plan.channels, stop - k)
+                lay_out_strip(plan, x + k * c.xc, count, top, rows, left, strip)
+                nest.channels, nest.resume, nest.ends = count, k > channel, k + count == stop
+                nest.fresh = channel == 0
+                lines = ceil_div(count * c.R * c.S * LANES, CACHE_LINE * pieces)
+                for panel in range(panels):
+                    w = c.w + (group * c.panels + first_panel + panel) * panel_size \
+                        + k * c.R * c.S * LANES
+                    # each tile asks for its share of what comes next: the next panel, or the
+                    # next channels of the first
+                    ahead = w + panel_size if panel + 1 < panels else \
+                        w - panel * panel_size + count * c.R * c.S * LANES
+                    last = 0
+                    for piece in range(pieces):
+                        first = last
+                        last = (piece + 1) * pixels // pieces
+                        for i in range(piece * lines, (piece + 1) * lines):
+                            vprefetch(ahead + i * CACHE_LINE)
+                        i = (panel * pixels + first) * NV
+                        flat_tiles[kind][last - first](NULL, NULL, strip, places + first, w, &nest,
+                                                       waitings + i, totals + i)
+        finite = not plan.padded or are_finite(totals, panels * pixels * NV)
+        for panel in range(panels):
+            k = (first_panel + panel) * LANES
+            y = c.y + n * c.yn + (group * c.K + k) * c.yk + top * c.yh + left * c.yw
+            to.bias = c.bias + group * c.K + k if c.bias != NULL else NULL
+            if not finite:
+                w = c.w + (group * c.panels + first_panel + panel) * panel_size
+                convolve_block(c, top, top + height, left, left + width, x,
+                               y - top * c.yh - left * c.yw, w, to.bias, c.K - k, 1)
+                continue
+            total = totals + panel * pixels * NV
+            if height == 1 or c.yh == width * c.yw:
+                to.y = y
+                store_tile(&to, total, <int> pixels, NV, c.K - k)
+            else:
+                for i in range(height):
+                    to.y = y + i * c.yh
+                    store_tile(&to, total + i * width * NV, <int> width, NV, c.K - k)
+
+
+cdef inline Py_ssize_t flat_items(const Flat* plan) noexcept nogil:
+    return plan.c.groups * plan.panel_blocks * plan.c.N * plan.row_blocks * plan.column_blocks
