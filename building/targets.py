@@ -20,16 +20,15 @@ class InstructionSet:
     tile: int  # pixels; times 2 vectors they must fit the registers, with room to work
 
 
+# GCC moves halves of vectors through MMX registers, and leaves them so: long doubles of whoever
+# comes next in the thread are NaN then.
+X86 = ("-march=x86-64", "-mno-mmx")
+AVX512 = ("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma")
 X86_64 = (
     # -mno-sse3 takes back every later set too that the user's CFLAGS may name
-    InstructionSet("baseline", ("-march=x86-64", "-mno-sse3"), 16, 6),
-    InstructionSet("avx2", ("-march=x86-64", "-mavx2", "-mfma"), 32, 6),
-    InstructionSet(
-        "avx512",
-        ("-march=x86-64", "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma"),
-        64,
-        14,
-    ),
+    InstructionSet("baseline", (*X86, "-mno-sse3"), 16, 6),
+    InstructionSet("avx2", (*X86, "-mavx2", "-mfma"), 32, 6),
+    InstructionSet("avx512", (*X86, *AVX512), 64, 14),
 )
 AARCH64 = (InstructionSet("baseline", (), 0, 6), InstructionSet("neon", (), 16, 12))
 OTHER = (InstructionSet("baseline", (), 16, 6),)

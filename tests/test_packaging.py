@@ -315,6 +315,13 @@ def test_register_tile_stays_in_registers(objdump, isa, dtype, suffix, part):
     assert whole, f"no loop of {accumulators} FMAs without a store; the most FMAs were {largest}"
 
 
+def test_no_module_leaves_the_unit_of_long_doubles_in_disorder(objdump):
+    """MMX registers are those of long doubles, which are NaN from there on in that thread."""
+    for path in INSTALLED.glob(f"_*{EXTENSION_SUFFIXES[0]}"):
+        used = [line for line in objdump(path) if re.search(r"%mm[0-7]\b", line[2])]
+        assert not used, f"{path.name}: {len(used)} instructions, the first {used[0]}"
+
+
 def check_no_wide_registers(objdump, folder: Path) -> None:
     """Assert that modules which must run on any processor use 128-bit registers alone."""
     for name in modules_of("baseline") | COMMON:
