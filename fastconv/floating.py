@@ -16,9 +16,6 @@ import numpy as np
 
 __all__ = ["is_finite", "quietly"]
 
-# Whether a function that runs now, in this thread or task, has set the state.
-_ignored: ContextVar[bool] = ContextVar("ignored", default=False)
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -36,28 +33,42 @@ def quietly(function: Callable[P, R]) -> Callable[P, R]:
     [inf]
     """
 
-    @functools.wraps(function)
-    def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
-        if _ignored.get():
-            return function(*args, **kwargs)
-        if not _OF_A_CONTEXT:
-            # Not as a decorator: threads and recursion would share what it restores.
+    if _STATE is None:
+        # Not as a decorator: threads and recursion would share what it restores.
+        @functools.wraps(function)
+        def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
             with np.errstate(all="ignore"):
                 return function(*args, **kwargs)
-        return copy_context().run(_ignoring, function, args, kwargs)
 
-    return quiet
+        return quiet
+    state, ignoring = _STATE
+
+    @functools.wraps(function)
+    def quiet_in_context(*args: P.args, **kwargs: P.kwargs) -> R:
+        if state.get() is ignoring:
+            return function(*args, **kwargs)
+        context = copy_context()  # ends with the call, so that no interrupt leaves it set
+        context.run(state.set, ignoring)
+        return context.run(function, *args, **kwargs)
+
+    return quiet_in_context
 
 
-# Since NumPy 2 the error state belongs to the context; what is set in one that ends with a call
-# no interrupt can leave behind.
-_OF_A_CONTEXT = int(np.__version__.split(".")[0]) >= 2
+def _state_of_a_context() -> tuple[ContextVar[Any], Any] | None:
+    """Return the variable that holds NumPy's error state, and the value that ignores all errors.
+
+    None where it is no variable of contexts, before NumPy 2.
+    """
+    kept, before, context = np.geterr(), copy_context(), copy_context()
+    context.run(np.seterr, all="ignore")
+    changed = [(key, value) for key, value in context.items() if before.get(key) is not value]
+    if len(changed) == 1:
+        return changed[0]
+    np.seterr(**kept)  # it was that of the thread
+    return None
 
 
-def _ignoring(function: Callable[..., R], args: Any, kwargs: Any) -> R:
-    np.seterr(all="ignore")
-    _ignored.set(True)
-    return function(*args, **kwargs)
+_STATE = _state_of_a_context()
 
 
 @quietly
