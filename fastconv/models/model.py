@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,12 +114,22 @@ class Model(TrainableNetwork):
     def __getstate__(self) -> dict[str, Any]:
         self._prepare()
         # Parameters are pickled one by one; this makes it the weights of one time.
-        handed = exclusively(weights.hand_out, self._graph)
-        return {**vars(self), "gradients": {}, "_handed": handed}
+        return exclusively(self._state)
+
+    def _state(self) -> dict[str, Any]:
+        handed, compiled = weights.hand_out(self._graph), self.compiled
+        if compiled is not None:
+            compiled = replace(compiled, optimizer=copy.deepcopy(compiled.optimizer))
+        return {**vars(self), "gradients": {}, "compiled": compiled, "_handed": handed}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         vars(self).pop("_handed", None)
+
+    def __copy__(self) -> Model:
+        twin: Model = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         self._prepare()

@@ -364,3 +364,26 @@ def test_signals_leave_nothing_and_none_is_lost(count, environment):
     command = [sys.executable, "-c", SIGNALS, str(count)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=3600, env=environment)
     assert run.stdout.strip() == str(count), run.stderr
+
+
+@pytest.mark.usefixtures("often")
+def test_a_pickle_beside_steps_has_the_optimizer_of_its_weights():
+    """All weights are equal, and follow from the number of steps that the optimizer has taken."""
+    net = fastconv.Sequential([("Dense", {"units": 40, "bias": False})], (30,), seed=0)
+    net.set_weights(all_are(net, 0))
+    net.compile(("momentum", {"learning_rate": 1.0, "momentum": 0.5}), "mean_squared_error")
+    gradient = {key: np.full(p.shape, -1, p.dtype) for key, p in net.trainable_parameters().items()}
+    optimizer, found = net.compiled.optimizer, []
+
+    def work():
+        for _ in range(60):
+            other = pickle.loads(pickle.dumps(net))
+            steps = other.compiled.optimizer.state_dict()["steps/dense_1/weight"]
+            weight, velocity = 0.0, 0.0
+            for _ in range(int(steps)):
+                velocity = np.float32(0.5) * np.float32(velocity) + np.float32(1)
+                weight = np.float32(weight) + velocity
+            found.append(abs(float(other.weights()["dense_1/weight"].flat[0]) - float(weight)) < 1)
+
+    beside([lambda: optimizer.update(net.trainable_parameters(), gradient)], work)
+    assert all(found)
