@@ -18,6 +18,7 @@ from fastconv.errors import (
     FastconvError,
     ShapeError,
 )
+from fastconv.training import remedies
 from fastconv.training.compiled import Compiled
 from fastconv.training.losses import Loss
 from fastconv.training.trainable import Array, Trainable
@@ -73,12 +74,11 @@ def as_data(
     if len(targets) != wanted:
         raise ShapeError(operation, "y", f"must hold {wanted} arrays", len(targets))
     rows = len(inputs[0])
-    for target in targets:
+    for target, part in zip(targets, given, strict=True):
         if target.ndim == 0 or len(target) != rows:
             raise ShapeError(
                 operation, "y", f"must have as many rows as x, {rows}", target.shape,
-                "take y.T" if target.ndim == 2 and target.shape[1] == rows else "",
-                shown=f"shape {target.shape}",
+                remedies.of_rows(part, target, rows), shown=f"shape {target.shape}",
             )  # fmt: skip
     if rows == 0:
         shown = f"shape {inputs[0].shape}"

@@ -9,6 +9,7 @@ from fastconv import registry
 from fastconv.arguments import as_list
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.training.compiled import Compiled
+from fastconv.training.labels import check_classes
 from fastconv.training.losses import Loss
 from fastconv.training.optimizers import Optimizer
 from fastconv.training.pairs import check_pair
@@ -83,6 +84,9 @@ def _check_outputs(model: Trainable, compiled: Compiled) -> None:
         compiled.losses, compiled.metrics, answers, specs, strict=True
     ):
         check_pair(loss, answer)
+        if answer.kind == "probabilities":  # one share alone is always 1
+            out = f"give it 2 units, one a class, or leave the {answer.layer} out"
+            check_classes("compile", spec.shape, out)
         for each in (loss, *metrics):
             check = getattr(each, "check_outputs", None)
             if callable(check):

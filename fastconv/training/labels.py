@@ -48,7 +48,7 @@ def as_outputs(operation: str, outputs: Any) -> Array:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def check_classes(operation: str, shape: tuple[int, ...]) -> None:
+def check_classes(operation: str, shape: tuple[int, ...], remedy: str = ONE_NUMBER) -> None:
     """Raise ShapeError unless outputs of `shape`, without the batch, are of several classes."""
     shape = as_sizes(operation, "shape", shape, 0)
     if not shape:
@@ -56,7 +56,7 @@ def check_classes(operation: str, shape: tuple[int, ...]) -> None:
     if shape[0] < 2:
         shown = f"shape (N, {', '.join(map(str, shape))})"
         rule = "must have at least 2 classes on axis 1"
-        raise ShapeError(operation, "outputs", rule, shape, ONE_NUMBER, shown=shown)
+        raise ShapeError(operation, "outputs", rule, shape, remedy, shown=shown)
 
 
 def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:

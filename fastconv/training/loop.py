@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import InitVar, dataclass
 from functools import partial
 from typing import Any
 
@@ -90,66 +91,35 @@ def fit(
         `x` holds integers such as pixels to 255, and nothing scales them.
     """
     compiled = _compiled("fit", model)
-    batch_size = as_int("fit", "batch_size", batch_size, 1)
     epochs = as_int("fit", "epochs", epochs, 1)
-    seed = as_int("fit", "seed", seed, 0, 2**64 - 1)
-    shuffle = as_bool("fit", "shuffle", shuffle)
-    stop_on_nan = as_bool("fit", "stop_on_nan", stop_on_nan)
     history = History()
-    chain = [history, *printer(verbose), *as_callbacks(callbacks)]
-    inputs, targets = as_data("fit", model, compiled, x, y)
+    callbacks = [history, *printer(verbose), *as_callbacks(callbacks)]
     limit = parse_bytes("fit", "memory_limit", memory_limit)
-    rows = len(inputs[0])
-    least = check_rows("fit", "batch_size", model, batch_size)
-    check_rows("fit", "x", model, rows)
-    batches, largest = count_batches(rows, batch_size, least)
-    batch_size = min(batch_size, rows)
-
-    def program() -> Any:
-        if limit is None:
-            return None
-        return model.program(
-            "fit", limit, largest, inputs, training=True, gathered=shuffle,
-            held=held(x, inputs),
-        )  # fmt: skip
-
-    program()  # what it refuses, it refuses now; training asks for more than measuring
+    course = _Course(
+        model, compiled, x, y, as_int("fit", "batch_size", batch_size, 1),
+        as_bool("fit", "shuffle", shuffle), as_int("fit", "seed", seed, 0, 2**64 - 1),
+        as_bool("fit", "stop_on_nan", stop_on_nan), limit,
+    )  # fmt: skip
+    _, batches, _ = course.plan()  # what it refuses, it refuses now
+    size = min(course.batch_size, len(course.inputs[0]))
     if validation_data is not None:
         x_val, y_val = as_pair(validation_data)
         held_inputs, _ = as_data("fit", model, compiled, x_val, y_val)
         if limit is not None:  # found out now, and not after an epoch
-            count = min(batch_size, len(held_inputs[0]))
+            count = min(size, len(held_inputs[0]))
             model.program("fit", limit, count, held_inputs, held=held(x_val, held_inputs))
-    warn_of_scale(model, inputs)
+    warn_of_scale(model, course.inputs)
     run = Run(model, compiled.optimizer, epochs, batches)
     model.history = history
     try:
-        with Chain(chain, run) as told:
+        with Chain(callbacks, run) as told:
             for epoch in range(epochs):
                 told.epoch_begin(epoch)
-                order = None
-                if shuffle:
-                    order = np.random.default_rng((seed, compiled.epoch)).permutation(rows)
-                totals = Totals()
-                bounded = program()  # anew: measuring between epochs packs weights
-                for number, chosen in enumerate(slices(rows, batch_size, order, least=least)):
-                    _step(
-                        "fit", model, compiled,
-                        Batch(
-                            tuple(a[chosen] for a in inputs), tuple(a[chosen] for a in targets),
-                            chosen, epoch, number,
-                        ),
-                        totals, bounded, stop_on_nan,
-                    )  # fmt: skip
-                    told.batch_end(number, totals.means())
-                compiled.epoch += 1
-                figures = totals.means()
+                figures = course.epoch(epoch, run, told)
                 if validation_data is not None:
                     if limit is not None:
                         model.gradients = {}
-                    held_out = evaluate(
-                        model, x_val, y_val, batch_size=batch_size, memory_limit=limit
-                    )
+                    held_out = evaluate(model, x_val, y_val, batch_size=size, memory_limit=limit)
                     figures.update({f"val_{name}": figure for name, figure in held_out.items()})
                 told.epoch_end(epoch, figures)
                 if run.stop:
@@ -157,6 +127,62 @@ def fit(
     finally:
         memory.release()  # what steps keep for the next one
     return history
+
+
+@dataclass
+class _Course:
+    """What one ``fit`` trains on, and how."""
+
+    model: Trainable
+    compiled: Compiled
+    x: InitVar[Any]
+    y: InitVar[Any]
+    batch_size: int
+    shuffle: bool
+    seed: int
+    stop_on_nan: bool
+    limit: int | None
+
+    def __post_init__(self, x: Any, y: Any) -> None:
+        self.inputs, self.targets = as_data("fit", self.model, self.compiled, x, y)
+        self.held = held(x, self.inputs)
+
+    def plan(self) -> tuple[int, int, Any]:
+        """Return the fewest rows of a batch, the number of batches, and their program or None.
+
+        Asked before every epoch: callbacks may freeze layers, and measuring packs weights.
+        """
+        rows = len(self.inputs[0])
+        least = check_rows("fit", "batch_size", self.model, self.batch_size)
+        check_rows("fit", "x", self.model, rows)
+        batches, largest = count_batches(rows, self.batch_size, least)
+        if self.limit is None:
+            return least, batches, None
+        program = self.model.program(
+            "fit", self.limit, largest, self.inputs, training=True, gathered=self.shuffle,
+            held=self.held,
+        )  # fmt: skip
+        return least, batches, program
+
+    def epoch(self, epoch: int, run: Run, told: Chain) -> dict[str, float]:
+        """Take one step on every batch; return the means of the figures."""
+        least, run.batches, program = self.plan()
+        rows, order = len(self.inputs[0]), None
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, self.compiled.epoch)).permutation(rows)
+        totals = Totals()
+        for number, chosen in enumerate(slices(rows, self.batch_size, order, least=least)):
+            _step(
+                "fit", self.model, self.compiled,
+                Batch(
+                    tuple(a[chosen] for a in self.inputs), tuple(a[chosen] for a in self.targets),
+                    chosen, epoch, number,
+                ),
+                totals, program, self.stop_on_nan,
+            )  # fmt: skip
+            told.batch_end(number, totals.means())
+        self.compiled.epoch += 1
+        return totals.means()
 
 
 def train_on_batch(
@@ -175,10 +201,9 @@ def train_on_batch(
     stop_on_nan = as_bool("train_on_batch", "stop_on_nan", stop_on_nan)
     inputs, targets = as_data("train_on_batch", model, compiled, x, y)
     limit = parse_bytes("train_on_batch", "memory_limit", memory_limit)
-    rows = len(inputs[0])
-    check_rows("train_on_batch", "x", model, rows)
     program = None
     if limit is not None:
+        rows = len(inputs[0])
         program = model.program(
             "train_on_batch", limit, rows, inputs, training=True, held=held(x, inputs)
         )
@@ -300,6 +325,7 @@ def _step(
     stop_on_nan: bool,
 ) -> None:
     """Take one step; a metric that fails does so before a weight has changed."""
+    check_rows(operation, "x", model, len(batch.inputs[0]))
     dloss = compiled.loss_function(batch.targets)
     if stop_on_nan:
         outputs, losses = guarded_step(operation, model, batch, dloss, compiled.step, program)

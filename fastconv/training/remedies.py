@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv.floating import quietly
 
-__all__ = ["of_labels", "of_texts", "of_values"]
+__all__ = ["of_labels", "of_rows", "of_texts", "of_values"]
 
 Array = np.ndarray[Any, Any]
 
@@ -111,6 +111,15 @@ def _are_whole(array: Array) -> bool:
     if array.dtype.kind != "f":
         return False
     return bool((np.abs(array) < 2**53).all() and (array == np.rint(array)).all())
+
+
+def of_rows(given: Any, targets: Array, rows: int) -> str:
+    """Return how targets get so many rows."""
+    if targets.ndim < 2 or targets.shape[1] != rows:
+        return ""
+    if len(targets) == 1:
+        return "take y[0]"
+    return f"take {_name(given)}.T" if targets.ndim == 2 else ""
 
 
 @quietly

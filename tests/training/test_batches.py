@@ -123,6 +123,33 @@ def test_one_value_a_feature_by_hand_is_an_error(frozen):
     assert net.predict(data(1)[0]).shape == (1, 3) and "loss" in net.evaluate(*data(1))
 
 
+def test_a_layer_that_is_unfrozen_between_epochs_is_asked_anew(monkeypatch):
+    net = network(NORM)
+    net.freeze("batch_norm_1")
+    found = rows_of_steps(net, monkeypatch)
+
+    def unfreeze(run, epoch, figures):
+        run.model.unfreeze("batch_norm_1")
+
+    net.fit(*data(21), batch_size=10, epochs=2, verbose=0, callbacks=unfreeze)
+    assert found == [10, 10, 1, 10, 11]
+    net.freeze("batch_norm_1")
+    with pytest.raises(ArgumentError, match="fit: batch_size must be at least 2 for batch_norm_1"):
+        net.fit(*data(3), batch_size=1, epochs=2, verbose=0, callbacks=unfreeze)
+
+
+def test_a_layer_that_is_unfrozen_within_an_epoch_stops_before_a_row_alone():
+    class Unfreeze(Callback):
+        def on_batch_end(self, run, batch, figures):
+            run.model.unfreeze("batch_norm_1")
+
+    net = network(NORM)
+    net.freeze("batch_norm_1")
+    with pytest.raises(ArgumentError, match="fit: x must hold at least 2 rows for batch_norm_1"):
+        net.fit(*data(21), batch_size=10, verbose=0, callbacks=Unfreeze())
+    assert net.compiled.step == 2
+
+
 @pytest.mark.parametrize(
     ("layers", "shape", "least"),
     [

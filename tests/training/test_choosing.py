@@ -227,12 +227,19 @@ def test_layers_and_losses_of_others_say_it_too():
 def test_one_unit_is_refused_for_classes(loss, metrics):
     last = [("Dense", {"units": 1})] + (["Softmax"] if loss == "cross_entropy" else [])
     net = network(*last)
-    with pytest.raises(ShapeError, match=r"at least 2 classes on axis 1, got shape \(N, 1\); end"):
+    with pytest.raises(ShapeError, match=r"at least 2 classes on axis 1, got shape \(N, 1\); "):
         net.compile("sgd", loss, metrics)
-    net.compile("sgd", "mean_squared_error", "mean_absolute_error")
+    network(last[0]).compile("sgd", "mean_squared_error", "mean_absolute_error")
     pixels = network(("Conv2D", {"filters": 1, "kernel_size": 1}), shape=(2, 4, 4))
     with pytest.raises(ShapeError, match=r"got shape \(N, 1, 4, 4\)"):
         pixels.compile("sgd", "softmax_cross_entropy")
+
+
+def test_a_softmax_of_one_unit_is_refused_under_any_loss():
+    net = network(("Dense", {"units": 1}), "Softmax")
+    with pytest.raises(ShapeError, match="compile: outputs must have at least 2 classes") as caught:
+        net.compile("sgd", "mean_squared_error")
+    assert caught.value.remedy.endswith("or leave the Softmax out")
 
 
 def test_every_output_is_looked_at():

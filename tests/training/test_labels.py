@@ -205,6 +205,12 @@ def test_rows_in_the_place_of_columns(linear):
     loop.compile(model, "sgd", "softmax_cross_entropy")
     with pytest.raises(ShapeError, match=r"as many rows as x, 12, got shape \(3, 12\); take y.T"):
         loop.fit(model, np.zeros((N, 4)), ONE_HOT.T)
+    for y in (LABELS[None], (LABELS,), [LABELS.tolist()]):
+        with pytest.raises(ShapeError, match=r"got shape \(1, 12\); take y\[0\]"):
+            loop.fit(model, np.zeros((N, 4)), y)
+        loop.fit(model, np.zeros((N, 4)), y[0], epochs=1, verbose=0)
+    with pytest.raises(ShapeError, match=r"got shape \(3, 12\); take np.asarray\(y\).T"):
+        loop.fit(model, np.zeros((N, 4)), ONE_HOT.T.tolist())
 
 
 @pytest.mark.parametrize("name", ["softmax_cross_entropy", "cross_entropy", "accuracy"])
