@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import fastconv
+from fastconv import training
 from fastconv.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -81,3 +84,23 @@ def test_what_a_page_makes_can_be_made(path):
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+def test_what_the_page_for_readers_of_the_book_says_of_numbers():
+    page = " ".join((ROOT / "docs" / "book.md").read_text("utf-8").split())
+    rms, adam, norm = training.RMSProp(), training.Adam(), fastconv.layers.BatchNorm()
+    assert f"RMSprop's, {rms.learning_rate:g} with a decay of {rms.decay:g};" in page
+    assert float(re.search(r"Adam adds its epsilon, (\S+), after", page)[1]) == adam.epsilon
+    assert float(re.search(r"added to the variance is (\S+), the book's", page)[1]) == norm.epsilon
+    for optimizer, rate in ((training.SGD(), 0.01), (training.Momentum(), 0.01),
+                            (training.Nesterov(), 0.01), (training.AdaGrad(), 0.01),
+                            (adam, 0.001)):  # fmt: skip
+        assert optimizer.learning_rate == rate, "the page says that it is the book's"
+    images = np.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2)
+    assert fastconv.im2col(images, 2, 2).dtype == np.float64  # of integers
+    layer = fastconv.layers.BatchNorm()
+    layer.ensure_built(0, fastconv.Spec((3, 2, 2)))
+    assert layer.params["weight"].shape == (3,)  # one for each channel
+    y, t = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[0.0, 0.0], [0.0, 0.0]])
+    book = 0.5 * np.sum((y - t) ** 2)
+    assert training.MeanSquaredError()(y, t) == book * 2 / y.size

@@ -149,3 +149,20 @@ def test_plugins_are_reported_whatever_is_wrong_with_them(program, tmp_path, env
         "nameless.Same.v1 (layer of nameless-1.0.dist-info) BROKEN: ",
     ):
         assert sum(words in row for row in rows) == 1, words
+
+
+DAMAGE = [None, TypeError("no version"), UnicodeDecodeError("a", b"", 0, 1, "b")]
+
+
+@pytest.mark.parametrize("answer", DAMAGE, ids=["none", "type", "bytes"])
+def test_damaged_metadata_of_what_is_needed_is_a_line_of_a_whole_report(
+    capsys, monkeypatch, answer
+):
+    def version(distribution):
+        if isinstance(answer, Exception):
+            raise answer
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0 and whole(out)
+    assert out.count("installed, with damaged metadata") == 4  # three that are needed, an extra
