@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import errors
 from fastconv.errors import (
     ArgumentError,
@@ -176,3 +180,52 @@ def test_what_is_said_without_the_operation():
     assert ConfigError("f", "x", "must be plain", 3).said == "x must be plain, got 3"
     several = ConfigError([Problem("a", "", "is unknown"), Problem("b", "", "is unknown")])
     assert several.said == str(several) and "a: is unknown" in several.said
+
+
+PACKAGE = Path(fastconv.__file__).parent
+SOURCES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
+CLASSES = {kind.__name__ for kind in KINDS}
+
+
+def places(found: Callable[[ast.AST], bool]) -> list[str]:
+    return [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"  # type: ignore[attr-defined]
+        for path, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if found(node)
+    ]
+
+
+def is_error_of_one_text(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return False
+    texts = (ast.JoinedStr, ast.Constant, ast.BinOp)
+    one = len(node.args) == 1 and not node.keywords and isinstance(node.args[0], texts)
+    return node.func.id in CLASSES and one
+
+
+def is_error_parsed(node: ast.AST) -> bool:
+    """Whether a method is called on, or a pattern is held against, the text of an error."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    looked_at = [node.func.value]
+    if isinstance(node.func.value, ast.Name) and node.func.value.id == "re":
+        looked_at = list(node.args)
+    return any(
+        isinstance(part, ast.Call)
+        and ast.unparse(part.func) == "str"
+        and any("error" in ast.unparse(argument) for argument in part.args)
+        for part in looked_at
+    )
+
+
+def test_every_error_of_the_package_has_parts():
+    assert is_error_of_one_text(ast.parse("ArgumentError(f'x: {y}')").body[0].value)
+    assert not is_error_of_one_text(ast.parse("ArgumentError('f', 'x', rule)").body[0].value)
+    assert places(is_error_of_one_text) == []
+
+
+def test_nobody_parses_the_text_of_an_error():
+    for text in ("str(error).partition(': ')", "re.match('x', str(error))"):
+        assert is_error_parsed(ast.parse(text).body[0].value)
+    assert places(is_error_parsed) == []
