@@ -29,6 +29,7 @@ def avg_pool2d(
     Parameters
     ----------
     x : ndarray (N, C, H, W), float32 or float64
+        Lists and integers are right too: integers as float64, where that has them exactly.
     pool_size, stride, padding, ceil_mode
         As in `max_pool2d`.
     count_include_pad : bool
@@ -81,7 +82,7 @@ def avg_pool2d_backward(
 
     Parameters
     ----------
-    dy : ndarray (N, C, OH, OW), float32 or float64
+    dy : ndarray (N, C, OH, OW), float32, float64 or integers
     input_shape : (N, C, H, W)
     pool_size, stride, padding, ceil_mode, count_include_pad
         As given to `avg_pool2d`.

@@ -38,7 +38,9 @@ def conv2d(
     Parameters
     ----------
     x : ndarray (N, C, H, W), float32 or float64
-        Any strides, read-only or byte-swapped; what cannot be read in place is copied.
+        Any strides, read-only or byte-swapped; what cannot be read in place is copied.  Lists
+        are right too, as float64, and integers, in `weight` and `bias` as well: beside float32
+        they become float32, else float64; one that is not exact there is an error.
     weight : ndarray (K, C/groups, R, S) or PackedWeight
         Of the dtype of `x`.
     bias : ndarray (K,), optional
@@ -160,6 +162,7 @@ def conv2d_backward(
     dy : ndarray (N, K, OH, OW)
         Gradient of the output, of the dtype of `x`.
     x : ndarray (N, C, H, W), float32 or float64
+        Lists and integers as in `conv2d`.
     weight : ndarray (K, C/groups, R, S)
     needs : sequence of "x", "weight", "bias"
     stride, padding, dilation, groups, algorithm, workspace_limit, precision

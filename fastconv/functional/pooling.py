@@ -42,6 +42,7 @@ def max_pool2d(
     Parameters
     ----------
     x : ndarray (N, C, H, W), float32 or float64
+        Lists and integers are right too: integers as float64, where that has them exactly.
     pool_size : int or (int, int)
     stride : int or (int, int), optional
         `pool_size` where it is not given.
@@ -128,7 +129,7 @@ def max_pool2d_backward(dy: Any, indices: Any, input_shape: Any) -> np.ndarray:
 
     Parameters
     ----------
-    dy : ndarray (N, C, OH, OW), float32 or float64
+    dy : ndarray (N, C, OH, OW), float32, float64 or integers
     indices : ndarray (N, C, OH, OW), int64
         As `max_pool2d` returned them.
     input_shape : (N, C, H, W)

@@ -44,6 +44,7 @@ def im2col(
     Parameters
     ----------
     input_data : ndarray (N, C, H, W), float32 or float64
+        Lists and integers are right too: integers as float64, where that has them exactly.
     filter_h, filter_w : int
     stride, pad : int or (int, int)
 
@@ -89,7 +90,7 @@ def col2im(
 
     Parameters
     ----------
-    col : ndarray (N * OH * OW, C * filter_h * filter_w), float32 or float64
+    col : ndarray (N * OH * OW, C * filter_h * filter_w), float32, float64 or integers
     input_shape : (N, C, H, W)
     filter_h, filter_w, stride, pad
         As given to `im2col`.

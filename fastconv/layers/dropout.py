@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.arguments import as_real
+from fastconv.arguments import as_real, check_rounding
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
@@ -42,6 +42,7 @@ class Dropout(Layer):
     def __init__(self, rate: float) -> None:
         # in float32, as the random numbers are; a rate of 1 would leave nothing
         self.rate = as_real("Dropout", "rate", rate, "at least 0 and below 1", 0.0, 1 - 2**-25)
+        check_rounding("Dropout", "rate", self.rate, np.float32)
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec of the input."""

@@ -296,6 +296,18 @@ DTYPES = [
         "max_pool2d_backward: indices",
     ),
 ]
+# What is 0 or infinite in the dtype of the arrays.
+ROUNDED = [
+    (lambda: functional.batch_norm(X, f32(1), f32(1), 1e-60), ValueError,
+     "batch_norm: epsilon must not round to 0 in float32, got 1e-60; take"),
+    (lambda: functional.batch_norm(X, f32(1), f32(1), 1e60), ValueError,
+     "batch_norm: epsilon must not round to inf in float32"),
+    *[
+        (lambda scale=scale: functional.dropout(X, X > 0, scale), ValueError,
+         "dropout: scale must not round to (0|inf) in float32")
+        for scale in (1e-60, 1e60)
+    ],
+]  # fmt: skip
 LINE = f32(65)
 SQUARE = f32(8, 8)
 OUTS = [
@@ -328,7 +340,8 @@ OUTS = [
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "text"), VALUES + LENGTHS + TYPES + LISTS + SIZES + SHAPES + DTYPES + OUTS
+    ("call", "error", "text"),
+    VALUES + LENGTHS + TYPES + LISTS + SIZES + SHAPES + DTYPES + ROUNDED + OUTS,
 )
 def test_is_refused(call, error, text):
     with pytest.raises(error) as caught:

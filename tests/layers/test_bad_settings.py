@@ -36,6 +36,7 @@ CONV = {"filters": 4, "kernel_size": 3}
         *(("AvgPool2D", {"pool_size": v}) for v in (0, -1, 2**62)),
         *(("AvgPool2D", {"pool_size": 2, "padding": v}) for v in (-1, [])),
         *(("Dropout", {"rate": v}) for v in (-0.1, 1, 1.5, math.nan, math.inf, HUGE, 10**400)),
+        *(("Dropout", {"rate": v}) for v in (1 - 1e-9, 1e-60)),
         *(("BatchNorm", {"momentum": v}) for v in (-0.1, 1, math.nan)),
         *(("BatchNorm", {"epsilon": v}) for v in (0, -1, math.nan, math.inf)),
         *(("Concatenate", {"axis": v}) for v in (0, -1, HUGE)),
