@@ -50,7 +50,7 @@ def as_plain_array(
     kinds : tuple of type, or None
         What NumPy's types of the elements may be, such as ``np.integer``; None is any.
     rule, remedy : str
-        What the error says of other dtypes, and of what is no array.
+        What the error says of other dtypes; the rule also of what is no array.
     shape : tuple of int, optional
         The shape that the array must have; nothing is broadcast.
     dtype : dtype, optional
@@ -72,7 +72,7 @@ def as_plain_array(
         except MemoryError:
             raise
         except Exception:  # lists of unequal lengths, and what others' __array__ may raise
-            how = "the lists in it must be equally long" if is_sequence(value) else remedy
+            how = "the lists in it must be equally long" if is_sequence(value) else ""
             raise ArgumentTypeError(operation, parameter, rule, value, how) from None
     leaves = _leaves(value, array.ndim)
     masked = is_masked(type(value))
@@ -84,7 +84,7 @@ def as_plain_array(
     array = np.asarray(array)  # a subclass becomes a plain array
     name = type(value).__name__
     if array.ndim == 0 and not _is_number(array.dtype.type, REAL):  # None, a text, a mapping
-        raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
+        raise ArgumentTypeError(operation, parameter, rule, value, shown=name)
     if kinds is not None:
         wrong = [kind.__name__ for kind in leaves if not _is_number(kind, kinds)]
         if wrong or not _is_number(array.dtype.type, kinds):
@@ -153,14 +153,15 @@ def check_exact(
     operation: str, parameter: str, array: np.ndarray[Any, Any], dtype: np.dtype[Any]
 ) -> None:
     """Raise ArgumentError unless `dtype`, a float, has every integer of `array` exactly."""
-    digits = np.finfo(dtype).nmant + 1
+    digits, limits = np.finfo(dtype).nmant + 1, np.iinfo(array.dtype)
+    if max(-limits.min, limits.max) <= 2**digits:
+        return
     for part in _parts(array):
         low, high = int(part.min()), int(part.max())
         if max(-low, high) <= 2**digits:
             continue
         # what float64 rounds to 2**63 would not come back as the integer that it was
         wide = part.astype(dtype)
-        limits = np.iinfo(part.dtype)
         inside = (wide >= float(limits.min)) & (wide < float(limits.max + 1))
         same = inside & (np.where(inside, wide, 0).astype(part.dtype) == part)
         if not same.all():

@@ -82,8 +82,9 @@ def as_float(operation: str, parameter: str, array: np.ndarray, dtype: np.dtype)
     """
     if array.dtype.kind == "f":
         return array
+    copy = memory.copied(array, dtype)  # first: what is larger than all memory is not looked at
     check_exact(operation, parameter, array, dtype)
-    return memory.copied(array, dtype)
+    return copy
 
 
 def are_of_one_dtype(a: Any, b: Any, c: Any = None) -> bool:

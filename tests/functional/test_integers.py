@@ -115,3 +115,11 @@ def test_other_functions_say_what_to_cast(dtype):
     ):
         with pytest.raises(fastconv.ArgumentTypeError, match=r"cast it, for example with .*astype"):
             call()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+def test_more_integers_than_memory_holds_are_a_memory_error_at_once(dtype):
+    x = np.broadcast_to(np.array(1, dtype), (1, 1, 2**22, 2**22))
+    for call in (lambda: fastconv.max_pool2d(x, 2), lambda: fastconv.conv2d(x, W.astype("f4"))):
+        with pytest.raises((MemoryError, fastconv.ShapeError)):
+            call()
