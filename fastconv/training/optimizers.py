@@ -141,10 +141,20 @@ class Optimizer(ABC):
 
     def reset(self) -> None:
         """Forget all state; settings stay, the learning rate too."""
-        vars(self).update(_steps={}, _slots={})  # in one step, as an interrupt may come
+        exclusively(self._become, {}, {})
+
+    def _become(self, steps: dict[str, int], slots: dict[str, tuple[Array, ...]]) -> None:
+        vars(self).update(_steps=steps, _slots=slots)  # in one step, as an interrupt may come
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_owner"}
+        return exclusively(self._state)
+
+    def _state(self) -> dict[str, Any]:
+        # lists, for the handler of a signal may take a step meanwhile
+        slots = {key: tuple(map(np.copy, group)) for key, group in list(self._slots.items())}
+        state = {**vars(self), "_slots": slots, "_steps": dict(self._steps)}
+        state.pop("_owner", None)
+        return state
 
     @abstractmethod
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
@@ -175,35 +185,44 @@ class Optimizer(ABC):
             if key not in gradients:
                 rule = "must hold one for every parameter"
                 raise ArgumentError(self.name, "gradients", rule, shown=f"none for {key!r}")
-            gradient, slots = gradients[key], self._slots_for(key, parameter)
+            gradient = gradients[key]
             if type(gradient) is not np.ndarray or gradient.dtype != parameter.dtype:
                 kinds = (np.integer, np.floating)
                 gradient = as_plain_array(self.name, f"gradients[{key!r}]", gradient, kinds)
-            for array in (gradient, *slots):
-                if array.shape != parameter.shape:
-                    raise ShapeError(
-                        self.name, f"state and gradient of {key!r}",
-                        f"must have shape {parameter.shape}", array.shape,
-                        "a model needs its own optimizer",
-                    )  # fmt: skip
-            if any(slot.dtype != parameter.dtype for slot in slots):
-                rule = f"must be {parameter.dtype}, as the parameter is"
-                shown = str(slots[0].dtype)
-                raise ArgumentTypeError(self.name, f"state of {key!r}", rule, shown, shown=shown)
-            steps.append((key, parameter, gradient, slots))
+            steps.append((key, parameter, gradient))
         exclusively(self._step, steps)
 
-    def _step(self, steps: Iterable[tuple[str, Parameter, Array, tuple[Array, ...]]]) -> None:
-        for key, parameter, gradient, slots in steps:
+    def _step(self, steps: Iterable[tuple[str, Parameter, Array]]) -> None:
+        # state is made here too, for other threads copy it
+        ready = [(*step, self._checked_slots(*step)) for step in steps]
+        for key, parameter, gradient, slots in ready:
             value = parameter.writable()
-            self._steps[key] += 1
+            self._steps[key] = t = self._steps.get(key, 0) + 1
             if value.size:
                 if gradient.dtype != value.dtype or not gradient.flags.c_contiguous:
                     gradient = _laid_out(gradient, value.dtype)
                 arrays = (value, gradient, *slots)
                 if value.ndim != 1:
                     arrays = tuple(array.reshape(-1) for array in arrays)
-                self.apply(self._steps[key], *arrays)
+                self.apply(t, *arrays)
+
+    def _checked_slots(
+        self, key: str, parameter: Parameter, gradient: Array
+    ) -> tuple[Array, ...]:
+        """Return the state of a parameter; raise where it or the gradient does not fit."""
+        slots = self._slots_for(key, parameter)
+        for array in (gradient, *slots):
+            if array.shape != parameter.shape:
+                raise ShapeError(
+                    self.name, f"state and gradient of {key!r}",
+                    f"must have shape {parameter.shape}", array.shape,
+                    "a model needs its own optimizer",
+                )  # fmt: skip
+        if any(slot.dtype != parameter.dtype for slot in slots):
+            rule = f"must be {parameter.dtype}, as the parameter is"
+            shown = str(slots[0].dtype)
+            raise ArgumentTypeError(self.name, f"state of {key!r}", rule, shown, shown=shown)
+        return slots
 
     def _slots_for(self, key: str, parameter: Parameter) -> tuple[Array, ...]:
         self._steps.setdefault(key, 0)
@@ -218,7 +237,7 @@ class Optimizer(ABC):
 
     def _copies(self) -> dict[str, Array]:
         state: dict[str, Array] = {}
-        for key, slots in self._slots.items():
+        for key, slots in list(self._slots.items()):
             state[f"steps/{key}"] = np.array(self._steps[key])
             for slot, array in zip(self.slot_names, slots, strict=True):
                 state[f"{slot}/{key}"] = array.copy()
@@ -252,7 +271,7 @@ class Optimizer(ABC):
             key: tuple(self._copied(f"{slot}/{key}", state) for slot in self.slot_names)
             for key in keys
         }
-        vars(self).update(_steps=steps, _slots=slots)  # in one step, as an interrupt may come
+        exclusively(self._become, steps, slots)
 
     def _copied(self, name: str, state: Mapping[str, Array]) -> Array:
         array = as_plain_array(self.name, f"state[{name!r}]", state[name], (np.floating,))

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import fastconv
+from fastconv.layers.parameter import Parameter
 from fastconv.testing import assert_bits_equal
+from fastconv.training import Momentum
 
 LAYERS = [("Dense", {"units": 40}), "BatchNorm", "ReLU", ("Dense", {"units": 40})]
 
@@ -378,7 +380,7 @@ def test_a_pickle_beside_steps_has_the_optimizer_of_its_weights():
     def work():
         for _ in range(60):
             other = pickle.loads(pickle.dumps(net))
-            steps = other.compiled.optimizer.state_dict()["steps/dense_1/weight"]
+            steps = other.compiled.optimizer.state_dict().get("steps/dense_1/weight", 0)
             weight, velocity = 0.0, 0.0
             for _ in range(int(steps)):
                 velocity = np.float32(0.5) * np.float32(velocity) + np.float32(1)
@@ -386,4 +388,22 @@ def test_a_pickle_beside_steps_has_the_optimizer_of_its_weights():
             found.append(abs(float(other.weights()["dense_1/weight"].flat[0]) - float(weight)) < 1)
 
     beside([lambda: optimizer.update(net.trainable_parameters(), gradient)], work)
+    assert all(found)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies_of_an_optimizer_are_of_one_time(copied):
+    """Its state grows by a hundred parameters at a step, and all of them are as far as the first."""
+    parameters = {str(n): Parameter(np.zeros(50), name="p") for n in range(100)}
+    gradients = {key: np.ones(50) for key in parameters}
+    optimizer, found = Momentum(momentum=0.0), []
+
+    def work():
+        for _ in range(60):
+            optimizer.reset()
+            state = copied(optimizer).state_dict()
+            found.append(len({float(s.flat[0]) for k, s in state.items() if k[:3] == "vel"}) < 2)
+
+    beside([lambda: optimizer.update(parameters, gradients)], work)
     assert all(found)
