@@ -4,13 +4,13 @@ from fastconv.training.callbacks import Callback, EpochLines, History, ProgressB
 from fastconv.training.compiled import Compiled
 from fastconv.training.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from fastconv.training.metrics import Accuracy, MeanAbsoluteError
+from fastconv.training.optimizer import Optimizer
 from fastconv.training.optimizers import (
     SGD,
     AdaGrad,
     Adam,
     Momentum,
     Nesterov,
-    Optimizer,
     RMSProp,
 )
 from fastconv.training.trainable import Answer, Trainable

@@ -11,7 +11,7 @@ from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.labels import check_classes
 from fastconv.training.losses import Loss
-from fastconv.training.optimizers import Optimizer
+from fastconv.training.optimizer import Optimizer
 from fastconv.training.pairs import check_pair
 from fastconv.training.trainable import Trainable
 

@@ -12,7 +12,7 @@ from fastconv.arguments import as_plain_array
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.floating import quietly
 from fastconv.training.losses import Loss
-from fastconv.training.optimizers import Optimizer
+from fastconv.training.optimizer import Optimizer
 from fastconv.training.trainable import Array, LossFunction
 
 __all__ = ["Compiled", "Totals"]

@@ -394,7 +394,7 @@ def test_a_pickle_beside_steps_has_the_optimizer_of_its_weights():
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 def test_copies_of_an_optimizer_are_of_one_time(copied):
-    """Its state grows by a hundred parameters at a step, and all of them are as far as the first."""
+    """Its state is made for a hundred parameters at a step: all are as far as the first."""
     parameters = {str(n): Parameter(np.zeros(50), name="p") for n in range(100)}
     gradients = {key: np.ones(50) for key in parameters}
     optimizer, found = Momentum(momentum=0.0), []
