@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers, registry
-from fastconv.arguments import as_choice, as_int, as_text, is_sequence
+from fastconv.arguments import as_choice, as_int, as_plain_array, as_text, is_sequence
 from fastconv.errors import (
+    ArgumentError,
     ArgumentTypeError,
     ConfigError,
     FastconvError,
@@ -96,7 +97,10 @@ class Layer:
     states: dict[str, Parameter]
     _config: dict[str, Any]
     _specs: tuple[Spec, ...] | None
-    _building: tuple[np.random.Generator, tuple[Spec, ...], Callable[..., Any] | None] | None
+    # while `build` runs: what it draws from, is built for and starts with, and the names it took
+    _building: (
+        tuple[np.random.Generator, tuple[Spec, ...], Callable[..., Any] | None, set[str]] | None
+    )
 
     @recording
     def __init__(self) -> None:
@@ -239,7 +243,7 @@ class Layer:
         except Exception:  # NumPy looks at what is given in many ways
             rule = "must be a Generator, or a seed of at least 0"
             raise ArgumentTypeError("ensure_built", "rng", rule, rng) from None
-        maker._building = generator, specs, initializer
+        maker._building = generator, specs, initializer, set()
         maker.build(generator, *specs)
         if self._specs is None:
             maker._building, maker._specs = None, specs
@@ -302,7 +306,12 @@ class Layer:
         if self._building is None:
             raise FastconvError(owner, "parameters", "must be added in build", shown=shorten(name))
         as_text(owner, "name", name)
-        rng, specs, replacement = self._building
+        rng, specs, replacement, taken = self._building
+        if name in taken:
+            rule = "must have names of their own"
+            shown = f"{shorten(name)} twice"
+            raise ArgumentError(owner, "parameters and statistics", rule, name, shown=shown)
+        taken.add(name)
         if dtype is None:
             dtype = specs[0].dtype
         as_choice(owner, f"dtype of {name}", dtype, ("float32", "float64"))
@@ -325,9 +334,11 @@ class Layer:
         start = replacement or initializers.resolve(initializer, owner)
         value = start(rng, shape, inputs_of_one, dtype)
         trainable = group is self.parameters
-        if np.shape(value) != shape:
-            raise ShapeError(owner, name, f"must start with shape {shape}", np.shape(value))
-        group[name] = Parameter(np.asarray(value, dtype), name=name, trainable=trainable)
+        if type(value) is not np.ndarray or value.dtype != dtype:
+            value = as_plain_array(owner, f"the start of {name}", value, dtype=np.dtype(dtype))
+        if value.shape != shape:
+            raise ShapeError(owner, name, f"must start with shape {shape}", value.shape)
+        group[name] = Parameter(value, name=name, trainable=trainable)
 
     @property
     def frozen(self) -> bool:

@@ -71,7 +71,7 @@ def make_plan(
     learned: dict[str, list[tuple[str, Slot]]] = {}
     for key, slot in slots.items():
         if slot.learned:
-            learned.setdefault(key.rpartition("/")[0], []).append((key, slot))
+            learned.setdefault(key.partition("/")[0], []).append((key, slot))
     gradients = {
         name: sum(slot.nbytes for key, slot in group if key not in frozen)
         for name, group in learned.items()
@@ -89,7 +89,7 @@ def make_plan(
         batch_size,
         training=training,
         gradients=gradients if training else {},
-        released={key.rpartition("/")[0] for key in released},
+        released={key.partition("/")[0] for key in released},
         constant={name for name in names if not training or f"{name}/weight" in frozen},
         input_bytes=input_bytes,
         ceiling=workspace_limit,

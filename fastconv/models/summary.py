@@ -30,7 +30,7 @@ def summarize(
     ids = graph.ids
     learned: dict[str, int] = {}
     for key, slot in slots.items():
-        layer = key.rpartition("/")[0]
+        layer = key.partition("/")[0]
         learned[layer] = learned.get(layer, 0) + slot.learned * slot.size
     rows = [
         [input_id, "Input", _shape(spec.shape), "0", ""]

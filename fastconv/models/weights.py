@@ -55,12 +55,17 @@ def slots_of(layer: Layer, *specs: Spec) -> dict[str, Slot]:
         return _made(layer)
     found: dict[str, Slot] = {}
 
+    def add(name: str, shape: Any, dtype: str, learned: bool) -> None:
+        if name in found:
+            raise KeyError(name)  # below, the layer itself says what is wrong
+        found[name] = Slot(tuple(shape), dtype, learned)
+
     def add_param(name: str, shape: Any, initializer: Any = None, *, dtype: Any = None,
                   fan_in: Any = None) -> None:  # fmt: skip
-        found[name] = Slot(tuple(shape), np.dtype(dtype or specs[0].dtype).name, True)
+        add(name, shape, np.dtype(dtype or specs[0].dtype).name, True)
 
     def add_state(name: str, shape: Any, value: float = 0.0) -> None:
-        found[name] = Slot(tuple(shape), specs[0].dtype, False)
+        add(name, shape, specs[0].dtype, False)
 
     try:
         listing = layer._twin()
@@ -156,4 +161,4 @@ def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
         raise ArgumentError(
             operation, "pattern", "must match a layer", pattern, f"there are {', '.join(close)}"
         )
-    return [key for key in keys if key in found or key.rpartition("/")[0] in found]
+    return [key for key in keys if key in found or key.partition("/")[0] in found]

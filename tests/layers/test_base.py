@@ -201,6 +201,64 @@ def test_an_initializer_of_the_wrong_shape_is_an_error():
         built(layer, (3,))
 
 
+@pytest.mark.parametrize(
+    ("start", "text"),
+    [
+        (np.ones(3) * 1j, "Scale: the start of weight must be an array of real numbers, got ndarray"),
+        (np.array(["1", "2", "3"]), "the start of weight must be an array of real numbers"),
+        (np.zeros(3, "datetime64[s]"), "the start of weight must be an array of real numbers"),
+        (np.ma.masked_array(np.ones(3), [1, 0, 0]), "must be a plain array, got a masked one"),
+        (np.full(3, 1e300), r"the start of weight must fit float32, got values up to 1e\+300"),
+        ([[1.0], [1.0, 2.0]], "the lists in it must be equally long"),
+        (None, "the start of weight must be an array of real numbers, got NoneType"),
+    ],
+)
+def test_a_start_that_is_none_is_named(start, text):
+    class Scale(Layer):
+        def infer(self, *specs):
+            return specs[0]
+
+        def build(self, rng, *specs):
+            self.add_param("weight", specs[0].shape, lambda *_: start)
+
+    with pytest.raises(ArgumentTypeError, match=text):
+        built(Scale(), (3,))
+    start = [1, 2, 3]
+    assert built(Scale(), (3,)).params["weight"].tolist() == start
+
+
+@pytest.mark.parametrize("second", ["add_param", "add_state"])
+def test_a_parameter_and_a_statistic_have_names_of_their_own(second):
+    class Twice(Layer):
+        def infer(self, *specs):
+            return specs[0]
+
+        def build(self, rng, *specs):
+            self.add_param("scale", (3,))
+            getattr(self, second)("scale", (3,))
+
+    match = "Twice: parameters and statistics must have names of their own, got 'scale' twice"
+    with pytest.raises(ArgumentError, match=match):
+        built(Twice(), (3,))
+    with pytest.raises(FastconvError, match=match):
+        fastconv.Sequential([Twice()], (3,))
+
+
+def test_a_parameter_may_have_a_slash_in_its_name():
+    class Gate(Layer):
+        def infer(self, *specs):
+            return specs[0]
+
+        def build(self, rng, *specs):
+            self.add_param("gate/weight", specs[0].shape, "ones")
+
+    net = fastconv.Sequential([Gate(name="g")], (3,))
+    net.freeze("g")
+    assert net["g"].frozen
+    assert "(N, 3)           3" in net.summary()
+    assert "3 parameters, 3 of them frozen" in net.summary()
+
+
 def test_copies_and_pickles_are_independent_and_leave_caches_behind():
     layer = built(Conv2D(40, 3, name="c"), (2, 5, 5))
     x = np.ones((1, 2, 5, 5), "float32")
