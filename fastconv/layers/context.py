@@ -61,6 +61,8 @@ class Context:
         self.saved: tuple[Any, ...] = ()
         self.grads: dict[str, np.ndarray] = {}
         self.new_state: dict[str, np.ndarray] = {}
+        #: Shape and dtype of each input, which the model holds the gradients against.
+        self.given: Sequence[tuple[tuple[int, ...], np.dtype[Any]]] = ()
         self._needs = tuple(needs)
         self._needs_params = needs_params
         self._rng_key = tuple(rng_key)

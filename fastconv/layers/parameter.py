@@ -252,6 +252,13 @@ class Parameter:
                 found = forms.kept.setdefault(whole_key, found)
         return found
 
+    def shares(self, array: Any) -> bool:
+        """Whether `array` may lie in the memory of the value."""
+        value = self._value
+        if value is None or array is value:
+            return value is not None
+        return getattr(array, "base", None) is not None and np.may_share_memory(array, value)
+
     def unpack(self, most: int = 0) -> None:
         """Drop the packed forms if they take more than `most` bytes and the value is kept."""
         if self.packed_nbytes > most and self._value is not None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import memory
-from fastconv.errors import FastconvError, ShapeError
+from fastconv.errors import ShapeError
 from fastconv.floating import is_finite, quietly
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import assign_all
+from fastconv.models import calls
 from fastconv.models.program import Allowance, Program, Segment, whole
 from fastconv.models.schedule import Operation, Schedule
 from fastconv.training.trainable import Accept
@@ -68,7 +69,7 @@ def _infer_one(
     op = schedule.operations[at]
     allowed = _FREELY if program is None else program.allowances[at]
     ctx = Context(workspace_limit=allowed.forward, lends=allowed.lends)
-    y = _call(op, ctx, values)
+    y = calls.forward(op, ctx, values)
     if not lent.isdisjoint(op.sources):
         if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
             lent.add(op.target)
@@ -167,18 +168,15 @@ def differentiate(
         sums.add(number, dy)
     del dys, dy
     by_param = run.backward(sums)
+    statistics = {
+        f"{op.name}/{name}": calls.new_state(op, name, value)
+        for op, new_state in run.statistics
+        for name, value in new_state.items()
+    }
     if accept is not None:
-        accept(by_param, {f"{op.name}/{name}": value for op, new_state in run.statistics
-                          for name, value in new_state.items()})  # fmt: skip
-    if run.statistics:
-        assign_all(
-            [
-                (state, state.checked(value, type(op.layer).__name__))
-                for op, new_state in run.statistics
-                for name, value in new_state.items()
-                for state in (op.layer.states[name],)
-            ]
-        )
+        accept(by_param, {key: value for key, (_, value) in statistics.items()})
+    if statistics:
+        assign_all(list(statistics.values()))
     dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]
     return results, losses, Gradients(by_param, dxs)
 
@@ -300,7 +298,7 @@ class _Run:
         ctx.may_overwrite = owned
         if self.allowances is not None:
             ctx.workspace_limit = self.allowances[at].backward
-        for source, dx in zip(op.sources, _backward(op, ctx, dy), strict=True):
+        for source, dx in zip(op.sources, calls.backward(op, ctx, dy), strict=True):
             if self.needs[source]:
                 # a layer that returns dy itself passes on whether it is ours
                 new = op.layer.new_gradients and (owned or not np.may_share_memory(dx, dy))
@@ -330,48 +328,14 @@ class _Run:
             rng_key=(*self.rng_key, op.number), workspace_limit=allowed.forward,
             lends=allowed.lends and self.allowances is not None,
         )  # fmt: skip
-        values[op.target] = _call(op, ctx, values)
+        ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
+        values[op.target] = calls.forward(op, ctx, values)
         self.needs[op.target] = any(sources) or bool(learns)
         return ctx
 
     def _learns(self, op: Operation) -> frozenset[str]:
         named = op.layer.parameters.items()
         return frozenset(name for name, p in named if p.trainable and self.params)
-
-
-def _call(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, Any]) -> Array:
-    xs = [values[source] for source in op.sources]
-    ctx.may_overwrite = op.in_place
-    y = op.layer.forward(ctx, *xs)
-    if getattr(y, "base", None) is not None:
-        # a view of a part would keep the whole alive, which plans do not count
-        if any(y.nbytes < x.nbytes and np.may_share_memory(y, x) for x in xs):
-            y = y.copy()
-    shape, dtype = op.output
-    # A layer of a third party may break its word; later layers trust the shapes.
-    if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:
-        got = f"{y.shape} {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
-        rule = f"must return what infer says, {(len(xs[0]), *shape)} {dtype}"
-        raise ShapeError(op.steps[-1].id, "forward", rule, got, shown=got)
-    return y
-
-
-def _backward(op: Operation, ctx: Context, dy: Array) -> tuple[Array | None, ...]:
-    dxs = op.layer.backward(ctx, dy)
-    dxs = dxs if isinstance(dxs, tuple) else (dxs,)
-    step = op.steps[-1]
-    missing = [name for name in op.layer.parameters if ctx.needs_param(name)]
-    missing = [name for name in missing if name not in ctx.grads]
-    if missing:
-        rule = f"must give add_grad {missing[0]!r}"
-        raise FastconvError(step.id, "backward", rule, None, shown="nothing")
-    if len(dxs) != len(op.sources) or any(
-        ctx.needs(i) and not isinstance(dx, np.ndarray) for i, dx in enumerate(dxs)
-    ):
-        rule = f"must return one gradient for each of {len(op.sources)} inputs"
-        shown = f"{len(dxs)} or None where one is needed"
-        raise FastconvError(step.id, "backward", rule, len(dxs), shown=shown)
-    return dxs
 
 
 class _Sums:

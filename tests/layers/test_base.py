@@ -204,7 +204,7 @@ def test_an_initializer_of_the_wrong_shape_is_an_error():
 @pytest.mark.parametrize(
     ("start", "text"),
     [
-        (np.ones(3) * 1j, "Scale: the start of weight must be an array of real numbers, got ndarray"),
+        (np.ones(3) * 1j, "Scale: the start of weight must be an array of real numbers, got nda"),
         (np.array(["1", "2", "3"]), "the start of weight must be an array of real numbers"),
         (np.zeros(3, "datetime64[s]"), "the start of weight must be an array of real numbers"),
         (np.ma.masked_array(np.ones(3), [1, 0, 0]), "must be a plain array, got a masked one"),

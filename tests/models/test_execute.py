@@ -277,3 +277,96 @@ def test_a_cast_copy_goes_when_it_was_read(rng):
     net(x)
     cast = 4 * x.size
     assert traced(lambda: net(x)) < 2 * cast
+
+
+class Scale(fastconv.Layer):
+    """One number a feature; what follows breaks a promise in one method."""
+
+    def infer(self, *specs):
+        return specs[0]
+
+    def build(self, rng, *specs):
+        self.add_param("weight", specs[0].shape, "ones")
+        self.add_state("mean", specs[0].shape)
+
+    def forward(self, ctx, x):
+        ctx.save(x)
+        return x * self.param("weight").value
+
+    def backward(self, ctx, dy):
+        ctx.add_grad("weight", (dy * ctx.saved[0]).sum(axis=0))
+        return dy * self.param("weight").value
+
+
+class OneRow(Scale):
+    def backward(self, ctx, dy):
+        return super().backward(ctx, dy)[:1]
+
+
+class OneColumn(Scale):
+    def backward(self, ctx, dy):
+        return super().backward(ctx, dy)[:, :1]
+
+
+class Wide(Scale):
+    def backward(self, ctx, dy):
+        return super().backward(ctx, dy).astype(np.float64)
+
+
+class Single(Scale):
+    def backward(self, ctx, dy):
+        ctx.add_grad("weight", np.float32(1))
+        return dy
+
+
+class Unknown(Scale):
+    def forward(self, ctx, x):
+        ctx.set_state("means", x.mean(axis=0))
+        return super().forward(ctx, x)
+
+
+class Text(Scale):
+    def forward(self, ctx, x):
+        ctx.set_state("mean", "much")
+        return super().forward(ctx, x)
+
+
+@pytest.mark.parametrize("before", ["ReLU", ("Dense", {"units": 3}), "Sigmoid"])
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (OneRow, r"one_row_1: backward must return a gradient \(4, 3\) float32 .* got \(1, 3\)"),
+        (OneColumn, r"one_column_1: backward must return a gradient .* got \(4, 1\) float32"),
+        (Wide, "wide_1: backward must return a gradient .* got .* float64"),
+        (Single, r"single_1: backward must give add_grad 'weight' an array of shape \(3,\), got"),
+        (Unknown, "unknown_1: forward must give ctx.set_state the name .* got 'means'; it has me"),
+        (Text, "Text: mean must be an array of real numbers, got str"),
+    ],
+)
+def test_a_layer_that_breaks_its_word_in_a_step_is_named(layer, text, before):
+    net = fastconv.Sequential([("Dense", {"units": 3}), before, layer()], (5,), seed=0)
+    net.compile("sgd", "mean_squared_error")
+    weights = net.weights()
+    with pytest.raises(FastconvError, match=text):
+        net.train_on_batch(np.ones((4, 5)), np.ones((4, 3)))
+    for key, value in net.weights().items():
+        assert_bits_equal(value, weights[key])
+
+
+def test_nobody_is_handed_the_memory_of_a_parameter(rng):
+    class Table(Scale):
+        def forward(self, ctx, x):
+            value = self.param("weight").value
+            return value if x.shape == value.shape else value[None]
+
+        def backward(self, ctx, dy):
+            ctx.add_grad("weight", self.param("weight").value)
+            return self.param("weight").value[None]
+
+    net = fastconv.Sequential([Table()], (3,), seed=0)
+    before, x = net.weights(), np.ones((1, 3), np.float32)
+    step(net, x, (x,))
+    gradient = net.gradients["table_1/weight"]
+    for given in (net(x), net.predict(x), net.input_gradient(x, x), gradient):
+        given[...] = 7
+        assert_bits_equal(net.weights()["table_1/weight"], before["table_1/weight"])
