@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_plain_array
-from fastconv.errors import ArgumentError, ShapeError
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.floating import quietly
 from fastconv.training.losses import Loss
 from fastconv.training.optimizer import Optimizer
@@ -63,7 +63,7 @@ class Compiled:
 
         def dloss(outputs: tuple[Array, ...]) -> tuple[dict[str, float], tuple[Array, ...]]:
             pairs = [
-                loss.value_and_gradient(y, t)
+                _checked(loss, loss.value_and_gradient(y, t), y)
                 for loss, y, t in zip(self.losses, outputs, targets, strict=True)
             ]
             figures = {"loss": sum(value for value, _ in pairs)}
@@ -89,6 +89,33 @@ class Compiled:
         for names, metrics, y, t in measured:
             for name, metric in zip(names, metrics, strict=True):
                 totals.add(name, *_total(metric, metric(y, t), rows))
+
+
+def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:
+    """Return what a loss gave for `outputs`; raise unless it is a figure and its gradient."""
+    name = getattr(loss, "name", type(loss).__name__)
+    if not isinstance(given, tuple) or len(given) != 2:
+        rule = "must return (loss, gradient)"
+        raise ArgumentTypeError(name, "value_and_gradient", rule, given, shown=type(given).__name__)
+    value, gradient = given
+    try:
+        figure = float(value) if np.ndim(value) == 0 and not isinstance(value, str) else None
+    except (TypeError, ValueError, OverflowError):
+        figure = None
+    if figure is None:
+        raise ArgumentTypeError(name, "the loss", "must be one number", value)
+    if not isinstance(gradient, np.ndarray) or gradient.shape != outputs.shape:
+        raise ShapeError(
+            name, "the gradient", f"must be an array of shape {outputs.shape}, as the outputs are",
+            shown=f"shape {gradient.shape}" if isinstance(gradient, np.ndarray)
+            else type(gradient).__name__,
+        )  # fmt: skip
+    if gradient.dtype != outputs.dtype:
+        raise ArgumentTypeError(
+            name, "the gradient", f"must be {outputs.dtype}, as the outputs are", gradient.dtype,
+            "return gradient.astype(outputs.dtype)", shown=f"dtype {gradient.dtype}",
+        )  # fmt: skip
+    return figure, gradient
 
 
 def _total(metric: Any, given: Any, rows: int) -> tuple[float, int]:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import registry
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
-from fastconv.training import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from fastconv.errors import ArgumentError, ArgumentTypeError, FastconvError, ShapeError
+from fastconv.training import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 
 RNG = np.random.default_rng(0)
 
@@ -224,3 +225,38 @@ def test_masked_targets_are_refused(name):
             loss(outputs, targets)
         with pytest.raises(ArgumentTypeError, match=f"{name}: targets must be a plain array"):
             loss.check_targets(outputs.shape, targets)
+
+
+@pytest.mark.parametrize(
+    ("give", "text"),
+    [
+        (lambda y: 1.0, r"own: value_and_gradient must return \(loss, gradient\), got float"),
+        (lambda y: (1.0, y, y), r"must return \(loss, gradient\), got tuple"),
+        (lambda y: ("much", y), "own: the loss must be one number, got 'much'"),
+        (lambda y: ("1.0", y), "own: the loss must be one number, got '1.0'"),
+        (lambda y: (None, y), "own: the loss must be one number, got None"),
+        (lambda y: (1j, y), "own: the loss must be one number, got 1j"),
+        (lambda y: (10**400, y), "own: the loss must be one number, got an integer of about 400"),
+        (lambda y: (np.ones(4), y), "own: the loss must be one number, got ndarray of shape"),
+        (lambda y: (1.0, None), r"the gradient must be an array of shape \(4, 3\).* got NoneType"),
+        (lambda y: (1.0, y.tolist()), r"must be an array of shape \(4, 3\), as .*, got list"),
+        (lambda y: (1.0, y[:1]), r"own: the gradient must be an array .* got shape \(1, 3\)"),
+        (lambda y: (1.0, y.astype(float)), "the gradient must be float32, .* got dtype float64"),
+        (lambda y: (1.0, y > 0), "own: the gradient must be float32, as .* got dtype bool"),
+    ],
+)
+def test_a_loss_of_others_that_gives_something_else_is_named(give, text):
+    class Own(Loss):
+        name = "own"
+
+        def value_and_gradient(self, outputs, targets):
+            return give(outputs)
+
+    net = fastconv.Sequential([("Dense", {"units": 3})], (5,), seed=0)
+    net.compile("sgd", Own())
+    x, y, weights = np.ones((4, 5)), np.zeros((4, 3)), net.weights()
+    for call in (net.train_on_batch, net.evaluate):
+        with pytest.raises(FastconvError, match=text):
+            call(x, y)
+    for key, value in net.weights().items():
+        assert np.array_equal(value, weights[key])
