@@ -33,7 +33,7 @@ from fastconv.arguments.numbers import (
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.paths import as_path, home
+from fastconv.arguments.paths import as_path, check_regular, home
 from fastconv.arguments.words import as_bool, as_choice, as_list, as_mapping, as_text
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "briefly",
     "check_axes",
     "check_exact",
+    "check_regular",
     "check_rounding",
     "home",
     "is_masked",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["as_path", "home"]
+__all__ = ["as_path", "check_regular", "home"]
 
 
 def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
@@ -37,6 +38,29 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
         rule = "must not begin with ~ where the variable HOME does not say which folder that is"
         raise ArgumentError(operation, parameter, rule, path, "write the folder in full")
     return folder.joinpath(*rest)
+
+
+def check_regular(
+    operation: str, parameter: str, path: str, rule: str = "must be of a file"
+) -> int:
+    """Return the mode of the regular file at `path`; a pipe would wait for ever.
+
+    Raises
+    ------
+    ArgumentError
+        If something else is there.
+    OSError
+        If nothing is.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISREG(mode):
+        return mode
+    kinds = {
+        "a directory": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK,
+        "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    }  # fmt: skip
+    what = next((name for name, applies in kinds.items() if applies(mode)), "something else")
+    raise ArgumentError(operation, parameter, rule, path, shown=f"{path!r}, which is {what}")
 
 
 def home() -> Path | None:

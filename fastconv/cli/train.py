@@ -31,7 +31,10 @@ from fastconv import data, registry
 from fastconv.arguments import as_real, parse_bytes
 from fastconv.cli.networks import add_file, at_least, check_saving, read_network, typed_path, write
 from fastconv.errors import FormatError, ShapeError, describe, shorten
+from fastconv.models import files, formats
 from fastconv.models.inputs import reshaped
+
+_WRITTEN = "np.savez(path, x=x, y=y) writes one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +141,13 @@ def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any
 
 def _npz(path: str) -> list[np.ndarray[Any, Any]]:
     """Return x, y and, where there are, x_test and y_test."""
+    head = files.head_of("train", path)
+    if not head.startswith((b"PK", b"\x93NUMPY")):  # NumPy would take it for a pickle
+        kind = formats.tell(head)
+        raise FormatError(
+            "train", path, "must be an .npz of plain arrays", remedy=_WRITTEN,
+            shown=kind.name if kind else f"a file that begins with {head[:8]!r}",
+        )  # fmt: skip
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
@@ -154,7 +164,7 @@ def _npz(path: str) -> list[np.ndarray[Any, Any]]:
         raise
     except Exception as error:  # what zipfile, zlib and NumPy make of a damaged or other file
         rule = f"must be an .npz of plain arrays; {describe(error)}"
-        raise FormatError("train", path, rule) from error
+        raise FormatError("train", path, rule, remedy=_WRITTEN) from error
     for name in names:
         if not arrays[name].ndim:
             rule = f"must hold {name} as an array of rows"

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from fastconv.arguments import as_path
+from fastconv.arguments import as_path, check_regular
 from fastconv.errors import ArgumentError, FormatError
 
 __all__ = ["mnist", "read_idx"]
@@ -40,10 +40,13 @@ def read_idx(path: str | PathLike[str]) -> Array:
     FormatError
         The header is wrong, or the data is shorter or longer than the header says. Memory
         never exceeds what the file really holds by more than 1 MiB.
+    ArgumentTypeError, ArgumentError
+        `path` is no path, or of something else than a file.
     OSError
         The file cannot be read.
     """
     path = as_path("read_idx", "path", path)
+    check_regular("read_idx", "path", str(path))
     import gzip  # not before it is needed: import fastconv should take no time
 
     with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:

@@ -9,7 +9,6 @@ no more than itself.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_path
-from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
+from fastconv.arguments import as_path, check_regular
+from fastconv.errors import ConfigError, FormatError, shorten
 from fastconv.floating import quietly
 from fastconv.models import formats, strict_json
 
-__all__ = ["CONFIG", "FROZEN", "Entry", "WeightFile", "check_regular", "head_of"]
+__all__ = ["CONFIG", "FROZEN", "Entry", "WeightFile", "head_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -89,7 +88,7 @@ class WeightFile:
 
     def __init__(self, operation: str, path: Any) -> None:
         self.operation, self.path = operation, str(as_path(operation, "path", path))
-        check_regular(operation, self.path, os.stat(self.path).st_mode, "must be of a file")
+        check_regular(operation, "path", self.path)
         self._file: BufferedReader = open(self.path, "rb")
         try:
             self._read_header(os.fstat(self._file.fileno()).st_size)
@@ -229,18 +228,6 @@ def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
 def head_of(operation: str, path: Any) -> bytes:
     """Return the first bytes of a file, for `formats.tell`; errors as of `WeightFile`."""
     name = str(as_path(operation, "path", path))
-    check_regular(operation, name, os.stat(name).st_mode, "must be of a file")
+    check_regular(operation, "path", name)
     with open(name, "rb") as file:
         return file.read(formats.HEAD)
-
-
-def check_regular(operation: str, path: str, mode: int, rule: str) -> None:
-    """Raise ArgumentError unless `mode` is that of a regular file; a pipe would wait for ever."""
-    if stat.S_ISREG(mode):
-        return
-    kinds = {
-        "a directory": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK,
-        "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
-    }  # fmt: skip
-    what = next((name for name, applies in kinds.items() if applies(mode)), "something else")
-    raise ArgumentError(operation, "path", rule, path, shown=f"{path!r}, which is {what}")

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv.arguments import as_path
+from fastconv.arguments import as_path, check_regular
 from fastconv.models import formats
-from fastconv.models.files import check_regular
 
 try:
     import fcntl
@@ -54,10 +53,9 @@ def target_of(operation: str, path: Any) -> Target:
     formats.refuse_suffix(operation, name)
     target = os.path.realpath(name)
     try:
-        mode = os.stat(target).st_mode
+        mode = check_regular(operation, "path", target, "must be of a file, or free")
     except FileNotFoundError:
         return Target(target, None)
-    check_regular(operation, target, mode, "must be of a file, or free")
     return Target(target, stat.S_IMODE(mode))
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fastconv.arguments import as_path
+from fastconv.arguments import as_path, check_regular
 from fastconv.errors import ArgumentError, MissingExtraError
 
 __all__ = ["check_path", "new_figure"]
@@ -24,6 +24,8 @@ def check_path(operation: str, name: str, path: Any) -> Path:
     if not str(found).lower().endswith(".png"):
         remedy = f"such as {found.stem[:40]}.png"
         raise ArgumentError(operation, name, "must end in .png", os.fspath(path), remedy)
+    if found.exists():
+        check_regular(operation, name, str(found), "must be of a file, or free")
     return found
 
 

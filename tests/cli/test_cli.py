@@ -479,6 +479,34 @@ def test_images_with_the_channels_last_get_the_advice_of_the_library(capsys, tmp
         models.from_config(net)(x)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in the file system")
+@pytest.mark.parametrize("words", [["train", "--npz"], ["plan", "--png"]])
+def test_a_pipe_is_not_waited_for(small, tmp_path, words):
+    command, option = words
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    line = [sys.executable, "-m", "fastconv", command, small, option, str(pipe)]
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2 and f"{str(pipe)!r}, which is a pipe" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        (b"hello", "a file that begins with b'hello'"),
+        (b"\x80\x04pickle", "a pickle"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"", "a file that begins with b''"),
+    ],
+)
+def test_an_npz_of_another_kind_is_told_by_its_first_bytes(capsys, small, tmp_path, head, shown):
+    path = tmp_path / "data.npz"
+    path.write_bytes(head)
+    code, _, err = run(capsys, "train", small, "--npz", str(path))
+    assert code == 2 and f"must be an .npz of plain arrays, got {shown}; np.savez(" in err
+    assert "unsafely" not in err
+
+
 def damaged_npz(path, kind):
     np.savez_compressed(path, x=np.zeros((400, 1, 8, 8)), y=np.arange(400))
     data = bytearray(path.read_bytes())

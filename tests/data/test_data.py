@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
+import subprocess
+import sys
 from importlib import resources
 
 import numpy as np
@@ -146,3 +149,13 @@ def test_mnist_refuses(folder):
         data.mnist(folder)
     with pytest.raises(ArgumentError, match="folder must hold"):
         data.mnist(folder / "none")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in the file system")
+@pytest.mark.parametrize("name", ["pipe", "pipe.gz"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    code = f"from fastconv.data import read_idx; read_idx({str(tmp_path / name)!r})"
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "read_idx: path must be of a file" in ended.stderr and "a pipe" in ended.stderr
