@@ -124,6 +124,9 @@ def _explained(
         remedy = "leave such rows out or fill them; np.isfinite tells which they are"
     elif layer := model.first_not_finite(xs, step, program):
         name, value = layer
+    elif targets := _first_too_large(batch, xs[0].dtype):
+        name, rule, row, value = targets
+        remedy = "divide y by a number of its size"
     place = batch.place if row is None else f" in row {row}{batch.place}"
     return TrainingError(
         operation, name, rule, value, f"the weights are those before this batch; {remedy}",
@@ -146,4 +149,16 @@ def _first_of_data(
                     place = tuple(np.argwhere(~np.isfinite(looked_at))[0])
                     # what is not finite once it is cast is shown as it was
                     return name, rule, batch.row(int(place[0])), float(array[place])
+    return None
+
+
+def _first_too_large(batch: Batch, dtype: np.dtype[Any]) -> tuple[str, str, int, float] | None:
+    """Return what `_first_of_data` does, of targets that a loss casts to `dtype`."""
+    for number, array in enumerate(batch.targets):
+        if array.dtype.kind == "f":
+            beyond = np.argwhere(~np.isfinite(array.astype(dtype, copy=False)))
+            if len(beyond):
+                name = "y" if len(batch.targets) == 1 else f"y[{number}]"
+                rule, place = f"must be finite in {dtype}", tuple(beyond[0])
+                return name, rule, batch.row(int(place[0])), float(array[place])
     return None

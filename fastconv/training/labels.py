@@ -154,26 +154,27 @@ def at_labels(labels: Array) -> tuple[Array, ...]:
 def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
     """Return targets as an array; raise unless they are numbers of `shape`, that of the outputs."""
     targets = plain(operation, given)
+    if targets.shape[:1] == shape[:1]:  # else their kind says nothing yet
+        _check_numbers(operation, targets, given, shape)
     if targets.shape != shape:
         raise ShapeError(
             operation, "targets", f"must have the shape of the outputs, {shape}", targets.shape,
             remedies.of_values(given, targets, shape),
         )  # fmt: skip
-    _check_numbers(operation, targets, given)
     return targets
 
 
-def _check_numbers(operation: str, targets: Array, given: Any) -> None:
+def _check_numbers(operation: str, targets: Array, given: Any, shape: tuple[int, ...]) -> None:
     if targets.dtype.kind not in "fiub":
         raise ArgumentTypeError(
             operation, "targets", "must be numbers", targets.dtype,
-            remedies.of_texts(given, targets), shown=f"dtype {targets.dtype}",
+            remedies.of_texts(given, targets, shape), shown=f"dtype {targets.dtype}",
         )  # fmt: skip
 
 
 @quietly
 def _check_shares(operation: str, targets: Array, given: Any) -> None:
-    _check_numbers(operation, targets, given)
+    _check_numbers(operation, targets, given, targets.shape)
     # the smallest is NaN where any is
     if targets.size and not (targets.min() >= 0 and targets.max() < np.inf):
         wrong = targets[~((targets >= 0) & (targets < np.inf))].flat[0]

@@ -29,6 +29,10 @@ __all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy", "c
 Array = np.ndarray[Any, Any]
 
 
+#: What a probability of 1 may have been rounded to, with room to spare.
+MOST = 1.001
+
+
 class Loss(ABC):
     """A loss: call it for the figure, or ask for the figure and its gradient at once.
 
@@ -165,6 +169,11 @@ class CrossEntropy(Loss):
                 self.name, "probabilities", "must not be negative", float(outputs.min()),
                 'for logits take loss="softmax_cross_entropy"',
                 shown=f"{outputs.min():.6g}",
+            )  # fmt: skip
+        if outputs.size and MOST < outputs.max() < np.inf:
+            raise ArgumentError(
+                self.name, "probabilities", "must be at most 1", float(outputs.max()),
+                'for logits take loss="softmax_cross_entropy"', shown=f"{outputs.max():.6g}",
             )  # fmt: skip
         answers = _answers(outputs)
         floor = np.finfo(outputs.dtype).tiny

@@ -14,8 +14,8 @@ Array = np.ndarray[Any, Any]
 
 
 def _name(given: Any) -> str:
-    """Return what remedies call the targets: lists have no methods of arrays."""
-    return "y" if isinstance(given, np.ndarray) else "np.asarray(y)"
+    """Return what remedies call the targets: lists have no methods of arrays, matrices others."""
+    return "y" if type(given) is np.ndarray else "np.asarray(y)"
 
 
 @quietly
@@ -123,9 +123,13 @@ def of_rows(given: Any, targets: Array, rows: int) -> str:
 
 
 @quietly
-def of_texts(given: Any, targets: Array) -> str:
-    """Return how targets that are no numbers become such."""
-    return f"take {_name(given)}.astype(float)" if _as_numbers(targets) is not None else ""
+def of_texts(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
+    """Return how targets that are no numbers become such, of `shape`, that of outputs."""
+    numbers = _as_numbers(targets)
+    if numbers is None or not np.isfinite(numbers).all():  # None becomes NaN
+        return ""
+    name = f"{_name(given)}.astype(float)"
+    return f"take {name}" if targets.shape == shape else _shaped(name, numbers, shape)
 
 
 def _numbered(name: str, labels: Array, *, least: int = 1, most: int) -> str:
@@ -140,16 +144,21 @@ def _numbered(name: str, labels: Array, *, least: int = 1, most: int) -> str:
 @quietly
 def of_values(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
     """Return how targets get `shape`, that of outputs (N, K, ...)."""
-    name = _name(given)
+    if targets.ndim == 1 and len(shape) == 2 and targets.dtype.kind in "iu" and targets.size:
+        if shape[:1] == targets.shape and 0 <= targets.min() and targets.max() < shape[1] > 1:
+            y = "y" if isinstance(given, (np.ndarray, list)) else _name(given)
+            return f"labels must be made one-hot first: y = np.eye({shape[1]})[{y}]"
+    return _shaped(_name(given), targets, shape)
+
+
+def _shaped(name: str, targets: Array, shape: tuple[int, ...]) -> str:
+    """Return how numbers called `name` get `shape`, if there is a plain way."""
     if targets.shape[:1] != shape[:1] or len(shape) < 2:
         return ""
     if shape[1] == 1 and targets.shape == shape[:1] + shape[2:]:
         return f"take {name}[:, None]"
     if targets.ndim == 4 and (len(targets), targets.shape[3], *targets.shape[1:3]) == shape:
         return f"take {name}.transpose(0, 3, 1, 2)"
-    if targets.ndim == 1 and len(shape) == 2 and targets.dtype.kind in "iu" and targets.size:
-        if 0 <= targets.min() and targets.max() < shape[1]:
-            return f"labels must be made one-hot first: y = np.eye({shape[1]})[y]"
     if targets.size == np.prod(shape, dtype=object):
         return f"take {name}.reshape({', '.join(['-1', *map(str, shape[1:])])})"
     return ""

@@ -89,6 +89,14 @@ def test_what_the_dtype_does_not_hold_is_named():
         network().train_on_batch(x, y)
 
 
+def test_targets_that_the_dtype_does_not_hold_are_named():
+    net = network([("Dense", {"units": 2})], (3,), "mean_squared_error")
+    x, y = np.ones((6, 3)), np.zeros((6, 2))
+    y[4, 1] = 1e200
+    with pytest.raises(TrainingError, match=r"y must be finite in float32, got 1e\+200 in row 4;"):
+        net.train_on_batch(x, y)
+
+
 def test_one_of_several_inputs_is_named():
     a, b = fastconv.Input((3,)), fastconv.Input((3,))
     node = fastconv.create_layer("Dense", units=2)(fastconv.create_layer("Add")(a, b))

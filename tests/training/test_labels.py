@@ -163,6 +163,13 @@ VALUES = np.linspace(0, 1, N)
         (LABELS, (3,), "labels must be made one-hot first: y = np.eye(3)[y]"),
         (LABELS.tolist(), (3,), "labels must be made one-hot first: y = np.eye(3)[y]"),
         (VALUES[:, None].astype(str), (1,), "take y.astype(float)"),
+        (VALUES.astype(str), (1,), "take y.astype(float)[:, None]"),
+        (VALUES.astype(object), (1,), "take y.astype(float)[:, None]"),
+        (VALUES.astype(str).tolist(), (1,), "take np.asarray(y).astype(float)[:, None]"),
+        (
+            tuple(LABELS.tolist()), (3,),
+            "labels must be made one-hot first: y = np.eye(3)[np.asarray(y)]",
+        ),
     ],
 )
 def test_each_remedy_of_values_works(y, shape, remedy, how):
@@ -181,10 +188,25 @@ def test_each_remedy_of_values_works(y, shape, remedy, how):
 
 
 def test_values_that_fit_in_no_way():
-    for y, error in ((np.zeros((N, 7)), ShapeError), (np.full((N, 1), "a"), ArgumentTypeError)):
+    none = np.array([None, *range(N - 1)])  # which would become NaN
+    for y, error in (
+        (np.zeros((N, 7)), ShapeError), (np.full((N, 1), "a"), ArgumentTypeError),
+        (np.full(N, "a"), ArgumentTypeError), (none, ArgumentTypeError),
+        (np.full((N, 7), "1"), ArgumentTypeError), (LABELS.astype("M8[D]"), ArgumentTypeError),
+    ):  # fmt: skip
         with pytest.raises(error) as caught:
             check_values("loss", (N, 1), y)
         assert not caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_matrix_has_methods_of_its_own():
+    net = fastconv.Sequential([("Dense", {"units": 3})], (4,))
+    net.compile("sgd", "softmax_cross_entropy")
+    x, y = np.zeros((N, 4)), np.matrix(LABELS[:, None])
+    with pytest.raises(ShapeError, match=r"take np.asarray\(y\).ravel\(\)"):
+        net.train_on_batch(x, y)
+    net.train_on_batch(x, np.asarray(y).ravel())
 
 
 @pytest.mark.parametrize("name", ["softmax_cross_entropy", "cross_entropy", "accuracy"])

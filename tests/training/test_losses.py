@@ -162,6 +162,8 @@ def test_long_sums_are_exact(name):
 def test_the_error_state_of_the_caller_is_without_effect(name, dtype):
     loss = registry.resolve(registry.losses, name, "test")
     outputs = np.array([[0, 1e-40, 1], [3e38, 1e-45, 0], [1, 90, 0]], dtype)
+    if loss.takes == "probabilities":
+        outputs = np.minimum(outputs, 1)
     cases = [(outputs, np.eye(3)), (outputs[:, ::-1], np.full((3, 3), 1e-45))]
     if name != "mean_squared_error":
         cases.append((outputs, np.array([0, 1, 2])))
@@ -171,6 +173,16 @@ def test_the_error_state_of_the_caller_is_without_effect(name, dtype):
             again = loss.value_and_gradient(y, targets)
         assert again[0] == value
         np.testing.assert_array_equal(again[1], gradient)
+
+
+def test_a_probability_is_at_most_1():
+    loss, labels = CrossEntropy(), np.array([0, 1])
+    for y in ([[0.5, 0.5], [3.0, 0.1]], [[1.01, 0.0], [0.5, 0.5]]):
+        for targets in (labels, np.eye(2)[labels]):
+            with pytest.raises(ArgumentError, match="probabilities must be at most 1, got"):
+                loss(np.array(y, np.float32), targets)
+    for one in (np.float32(1.0000005), 1.0):
+        assert abs(loss(np.array([[one, 0], [0, one]], np.float32), labels)) < 1e-6
 
 
 def test_a_probability_of_zero_gives_a_large_finite_loss():
