@@ -82,6 +82,6 @@ def dropout(
     )
     scale = as_real(operation, "scale", scale, "finite", -sys.float_info.max, math.inf)
     check_rounding(operation, "scale", scale, x.dtype)
-    y = checks.as_output(operation, out, x.shape, x.dtype, x, over=True)
+    y = checks.as_output(operation, out, x.shape, x.dtype, x, mask, over=True)
     run_elements(operation, y, x, checks.contiguous(mask).view(np.uint8), y, scale)
     return y

@@ -8,6 +8,7 @@ import pytest
 
 import fastconv
 from fastconv import functional
+from fastconv.errors import ArgumentError
 from fastconv.functional import updates
 from fastconv.testing import assert_bits_equal, assert_close
 
@@ -162,3 +163,12 @@ def test_threads_change_no_bit(threads, normal):
     for others in found[1:]:
         for one, other in zip(found[0], others, strict=True):
             assert_bits_equal(one, other)
+
+
+def test_an_output_over_the_mask_of_dropout_is_refused():
+    x, out = np.ones(8, np.float32), np.ones(8, np.float32)
+    kept = out.view(np.uint8)[:8].view(bool)
+    before = kept.copy()
+    with pytest.raises(ArgumentError, match="dropout: out must not overlap an input"):
+        functional.dropout(x, kept, 2.0, out=out)
+    assert np.array_equal(kept, before)
