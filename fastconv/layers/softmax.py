@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fastconv import functional
+from fastconv.errors import ShapeError
 from fastconv.layers.activation import Activation
 from fastconv.layers.catalogue import register_layer
+from fastconv.layers.spec import Spec
 
 __all__ = ["Softmax"]
 
@@ -31,3 +33,14 @@ class Softmax(Activation):
     def gradient(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return dx for dy and y."""
         return functional.softmax_backward(dy, y)
+
+    def least_rows(self, *specs: Spec) -> int:
+        """Return 1; raise ShapeError where one share alone, always 1, would pass nothing back."""
+        (spec,) = specs
+        if spec.shape[0] < 2:
+            raise ShapeError(
+                type(self).__name__, "input", "must have at least 2 classes on axis 1 to learn",
+                spec.shape, "leave the layer out: one share alone is always 1",
+                shown=f"shape (N, {', '.join(map(str, spec.shape))})",
+            )  # fmt: skip
+        return 1

@@ -242,6 +242,19 @@ def test_a_softmax_of_one_unit_is_refused_under_any_loss():
     assert caught.value.remedy.endswith("or leave the Softmax out")
 
 
+@pytest.mark.parametrize("after", ["Flatten", ("Dense", {"units": 3})])
+def test_a_softmax_of_one_unit_is_refused_anywhere(after):
+    """What lies before it would learn nothing."""
+    net = network(("Dense", {"units": 1}), "Softmax", after)
+    with pytest.raises(ShapeError, match="at least 2 classes on axis 1.*, got shape .N, 1"):
+        net.compile("sgd", "mean_squared_error")
+    conv = ("Conv2D", {"filters": 1, "kernel_size": 1})
+    net = network(conv, "Softmax", "Flatten", shape=(2, 4, 4))
+    with pytest.raises(ShapeError, match=r"Softmax: input must .* got shape \(N, 1, 4, 4\); leave"):
+        net.compile("sgd", "mean_squared_error")
+    assert (net(np.zeros((1, 2, 4, 4))) == 1).all()
+
+
 def test_every_output_is_looked_at():
     x = fastconv.Input((4,))
     first = fastconv.create_layer("Dense", units=3)(x)
