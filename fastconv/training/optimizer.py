@@ -39,6 +39,11 @@ def _laid_out(array: Array, dtype: np.dtype[Any]) -> Array:
     return np.ascontiguousarray(array, dtype)
 
 
+def _owner(array: Array) -> int:
+    """Return the identity of the array whose memory `array` is a view of; its own if it is none."""
+    return id(array if array.base is None else array.base)
+
+
 class Optimizer(ABC):
     """Base of the optimizers: a learning rate, and slots of state beside every parameter.
 
@@ -152,8 +157,9 @@ class Optimizer(ABC):
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
         """Take one step: every parameter changes in place by the gradient of its key.
 
-        On an error nothing changes.  An interrupt ends the step in the middle: what has been
-        computed until then stays.
+        Gradients may be views of the parameters' own values: those of before the step.  On an
+        error nothing changes.  An interrupt ends the step in the middle: what has been computed
+        until then stays.
 
         Raises
         ------
@@ -175,7 +181,11 @@ class Optimizer(ABC):
                 kinds = (np.integer, np.floating)
                 gradient = as_plain_array(self.name, f"gradients[{key!r}]", gradient, kinds)
             steps.append((key, parameter, gradient))
-        exclusively(self._step, steps)
+        values = {id(parameter.value) for _, parameter, _ in steps}
+        exclusively(self._step, [
+            (key, parameter, gradient.copy() if _owner(gradient) in values else gradient)
+            for key, parameter, gradient in steps
+        ])  # fmt: skip
 
     def _step(self, steps: Iterable[tuple[str, Parameter, Array]]) -> None:
         # state is made here too, for other threads copy it

@@ -149,3 +149,17 @@ def test_foreign_state_is_refused():
     momentum.update({"w": Parameter(np.ones(2))}, {"w": np.ones(2)})
     with pytest.raises(ArgumentError, match="adam: state must hold"):
         adam.load_state_dict(momentum.state_dict())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_may_be_views_of_values(name):
+    """They are those of before the step, whichever parameter changes first."""
+    starts = np.arange(1.0, 9.0).reshape(2, 4), np.arange(9.0, 1.0, -1.0).reshape(2, 4)
+    found = []
+    for taken in (np.copy, lambda array: array, lambda array: array[:]):
+        a, b = map(Parameter, starts)
+        optimizer(name).update({"a": a, "b": b}, {"a": taken(b.value), "b": taken(a.value)})
+        found.append((a.value, b.value))
+    for others in found[1:]:
+        for right, value in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(value, right)
