@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from .floating import quietly
 from .geometry import Window2D
 
 __all__ = [
@@ -100,6 +101,7 @@ def im2col(input_data: Array, filter_h: int, filter_w: int, stride: Any = 1, pad
     return columns.transpose(0, 4, 5, 1, 2, 3).reshape(N * OH * OW, C * filter_h * filter_w)
 
 
+@quietly
 def col2im(
     col: Array,
     input_shape: tuple[int, int, int, int],
@@ -124,6 +126,7 @@ def _activate(y: Array, activation: str | None) -> Array:
     return np.maximum(y, np.zeros((), y.dtype)) if activation == "relu" else y
 
 
+@quietly
 def conv2d(
     x: Array,
     weight: Array,
@@ -158,6 +161,7 @@ def conv2d(
     return _activate(y, activation)
 
 
+@quietly
 def conv2d_backward(
     dy: Array,
     x: Array,
@@ -247,6 +251,7 @@ def _counts(
     return np.multiply.outer(axes[0], axes[1])
 
 
+@quietly
 def avg_pool2d(
     x: Array,
     pool_size: Any,
@@ -276,6 +281,7 @@ def avg_pool2d(
     return total / _counts(window, (H, W), output, count_include_pad).astype(x.dtype)
 
 
+@quietly
 def avg_pool2d_backward(
     dy: Array,
     input_shape: tuple[int, int, int, int],
@@ -298,6 +304,7 @@ def avg_pool2d_backward(
     return dx
 
 
+@quietly
 def dense(
     x: Array, weight: Array, bias: Array | None = None, *, activation: str | None = None
 ) -> Array:
@@ -306,6 +313,7 @@ def dense(
     return _activate(y if bias is None else y + bias, activation)
 
 
+@quietly
 def dense_backward(
     dy: Array, x: Array, weight: Array, *, needs: Collection[str] = ("x", "weight", "bias")
 ) -> tuple[Array | None, Array | None, Array | None]:
@@ -357,22 +365,26 @@ def sigmoid(x: Array) -> Array:
     return _float64(lambda wide: 1 / (1 + np.exp(-wide)), x)
 
 
+@quietly
 def sigmoid_backward(dy: Array, y: Array) -> Array:
     """Return the gradient of `sigmoid` by its output."""
     return dy * (y * (1 - y))
 
 
+@quietly
 def tanh_backward(dy: Array, y: Array) -> Array:
     """Return the gradient of `tanh` by its output."""
     return dy * ((1 - y) * (1 + y))
 
 
+@quietly
 def softmax(x: Array, axis: int = 1) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
     powers = exp(x - x.max(axis=axis, keepdims=True))
     return powers / powers.sum(axis=axis, keepdims=True)
 
 
+@quietly
 def log_softmax(x: Array, axis: int = 1) -> Array:
     """Return the logarithm of `softmax`: log1p of the sum of all but the largest is subtracted."""
     below = x - x.max(axis=axis, keepdims=True)
@@ -380,6 +392,7 @@ def log_softmax(x: Array, axis: int = 1) -> Array:
     return below - log1p(others.sum(axis=axis, keepdims=True))
 
 
+@quietly
 def softmax_backward(dy: Array, y: Array, axis: int = 1) -> Array:
     """Return the gradient of `softmax` by its output."""
     return y * (dy - (dy * y).sum(axis=axis, keepdims=True))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import initializers, registry
+from fastconv import initializers, reference, registry
 from fastconv.floating import is_finite, quietly
 from fastconv.layers import Spec
 from fastconv.layers.context import Context
@@ -120,6 +120,35 @@ FUNCTIONS: dict[str, Callable] = {
 def test_functions(name, algorithm, dtype):
     x, weight, bias = hard((2, 4, 8, 8), dtype), hard((5, 4, 3, 3), dtype, 1), hard((5,), dtype, 2)
     FUNCTIONS[name](x, weight, bias, algorithm)
+
+
+TWINS: dict[str, Callable] = {
+    "conv2d": lambda x, w, b, dy: reference.conv2d(x, w, b, padding=1, activation="relu"),
+    "conv2d_backward": lambda x, w, b, dy: reference.conv2d_backward(dy, x, w, padding=1),
+    "max_pool2d": lambda x, w, b, dy: reference.max_pool2d(x, 2, return_indices=True),
+    "avg_pool2d": lambda x, w, b, dy: reference.avg_pool2d(x, 2),
+    "avg_pool2d_backward": lambda x, w, b, dy: reference.avg_pool2d_backward(x, (2, 4, 16, 16), 2),
+    "col2im": lambda x, w, b, dy: reference.col2im(reference.im2col(x, 3, 3), x.shape, 3, 3),
+    "dense": lambda x, w, b, dy: reference.dense(x[0, 0], x[1, 0], x[0, 1, 0]),
+    "dense_backward": lambda x, w, b, dy: reference.dense_backward(x[0, 0], x[0, 1], x[1, 0]),
+    **{
+        f"{name}_backward": lambda x, w, b, dy, f=f"{name}_backward": getattr(reference, f)(
+            x[0, 0], x[1, 0])
+        for name in ("sigmoid", "tanh", "softmax")
+    },
+    **{
+        name: lambda x, w, b, dy, name=name: getattr(reference, name)(x[0, 0])
+        for name in ("exp", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softmax",
+                     "log_softmax")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", TWINS)
+def test_the_specification(name, dtype):
+    x, weight, bias = hard((2, 4, 8, 8), dtype), hard((5, 4, 3, 3), dtype, 1), hard((5,), dtype, 2)
+    TWINS[name](x, weight, bias, hard((2, 5, 8, 8), dtype, 3))
 
 
 def network() -> fastconv.Sequential:

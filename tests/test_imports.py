@@ -20,7 +20,7 @@ ORDER = (
     "explain compat sklearn testing cli"
 ).split()
 # The reference is the specification: it may lean on nothing that it specifies.
-ALONE = {"reference": {"geometry", "errors"}}
+ALONE = {"reference": {"geometry", "errors", "floating"}}
 OPTIONAL = {"matplotlib", "onnx", "PIL", "safetensors", "sklearn", "tqdm"}
 # What PyInstaller reads and the package does not import.
 HOOKS = "__pyinstaller"
