@@ -64,7 +64,11 @@ def _message(
 
 def _without_array(value: object, shown: str | None) -> tuple[object, str | None]:
     """Return both, for an array its shape instead: an error keeps no array alive."""
-    shape = getattr(value, "shape", ()) if hasattr(type(value), "__array__") else ()
+    try:
+        shape = getattr(value, "shape", ()) if hasattr(type(value), "__array__") else ()
+        shape = tuple(shape)
+    except Exception:  # such as of a data set in a file that has been closed
+        shape = ()
     if not shape:
         return value, shown
     text = f"{type(value).__name__} of shape {shape}"

@@ -229,3 +229,18 @@ def test_nobody_parses_the_text_of_an_error():
     for text in ("str(error).partition(': ')", "re.match('x', str(error))"):
         assert is_error_parsed(ast.parse(text).body[0].value)
     assert places(is_error_parsed) == []
+
+
+def test_an_array_that_cannot_tell_its_shape_is_shown_all_the_same():
+    class Closed:
+        @property
+        def shape(self):
+            raise ValueError("the file is closed")
+
+        def __array__(self, *args, **kwargs):
+            raise ValueError("the file is closed")
+
+    weight, net = np.ones((1, 1, 1, 1)), fastconv.Sequential(["ReLU"], (3,))
+    for call in (lambda: fastconv.conv2d(Closed(), weight), lambda: net(Closed())):
+        with pytest.raises(errors.ArgumentTypeError, match="x must be an array"):
+            call()
