@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -99,11 +99,12 @@ def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
     """Return the network to run; that of `graph` is left without parameters, layer by layer."""
     first = len(graph.input_specs)
     norms = _foldable(graph)
+    folded, last = set(norms.values()), _last_reads(graph, norms)
     twins: dict[str, Layer] = {}
     steps: list[Step] = []
     place = list(range(first))  # old number of a value -> new one
     for number, step in enumerate(graph.steps, first):
-        if registry.layers.name_of(type(step.layer)) == _DROPOUT or number in norms.values():
+        if registry.layers.name_of(type(step.layer)) == _DROPOUT or number in folded:
             place.append(place[step.sources[0]])
             continue
         if step.name not in twins:
@@ -116,13 +117,31 @@ def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
             twin.pack()
             _release_packed(twin)
             for part in parts:
-                part.layer.parameters.clear()
-                part.layer.states.clear()
+                if last[part.name] == number:
+                    part.layer.parameters.clear()
+                    part.layer.states.clear()
         place.append(first + len(steps))
         sources = tuple(place[source] for source in step.sources)
         steps.append(replace(step, layer=twins[step.name], sources=sources))
     outputs = tuple(place[number] for number in graph.outputs)
     return replace(graph, steps=tuple(steps), outputs=outputs)
+
+
+def _last_reads(graph: Graph, norms: Mapping[int, int]) -> dict[str, int]:
+    """Map each layer to the value for which its parameters are read last: a shared one's, often."""
+    first = len(graph.input_specs)
+    found: dict[str, int] = {}
+    folded = set(norms.values())
+    made = set()  # layers that have a twin, which serves all later uses
+    for number, step in enumerate(graph.steps, first):
+        if number in folded:
+            continue
+        if step.name not in made:
+            made.add(step.name)
+            found[step.name] = number
+        if number in norms:
+            found[graph.steps[norms[number] - first].name] = number
+    return found
 
 
 def _foldable(graph: Graph) -> dict[int, int]:

@@ -54,6 +54,26 @@ def test_folding_with_and_without_bias(first, bias, rng):
     assert_close(frozen(x), net(x))
 
 
+@pytest.mark.parametrize("kind", ["two convolutions", "ReLU last", "ReLU first", "in a row"])
+def test_a_shared_batch_norm_is_folded_into_each(kind, rng, tmp_path):
+    x, norm = fastconv.Input((4, 5, 5), "float64"), create("BatchNorm")
+    a, b = (create("Conv2D", filters=4, kernel_size=3, padding=1)(x) for _ in "ab")
+    ends = {
+        "two convolutions": lambda: (norm(a), norm(b)),
+        "ReLU last": lambda: (norm(a), norm(create("ReLU")(b))),
+        "ReLU first": lambda: (norm(create("ReLU")(b)), norm(a)),
+        "in a row": lambda: (norm(norm(a)), b),
+    }[kind]()
+    net = moved(fastconv.Model(x, create("Add")(*ends), seed=0), rng)
+    weights, images = net.weights(), random_like(net, rng)
+    net.save(tmp_path / "net.safetensors")
+    twin = fastconv.load(tmp_path / "net.safetensors", for_inference=True)
+    for frozen in (net.for_inference(), twin):
+        assert_close(frozen(images), net(images))
+    for key, value in net.weights().items():
+        assert_bits_equal(value, weights[key])
+
+
 def test_what_others_read_is_not_folded(rng):
     x = fastconv.Input((2, 4, 4), "float64")
     conv = create("Conv2D", filters=3, kernel_size=3, name="conv")
