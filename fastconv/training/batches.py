@@ -83,18 +83,19 @@ def as_data(
     if rows == 0:
         shown = f"shape {inputs[0].shape}"
         raise ShapeError(operation, "x", "must hold at least one row", inputs[0].shape, shown=shown)
-    for loss, spec, target, part in zip(
-        compiled.losses, model.output_specs(), targets, given, strict=True
+    for number, (loss, spec, target, part) in enumerate(
+        zip(compiled.losses, model.output_specs(), targets, given, strict=True)
     ):
         shape = (rows, *spec.shape)
         try:
             loss.check_targets(shape, target)  # a wrong last label, before step one
         except FastconvError as error:
-            raise error if part is target else _said_of(part, loss, shape, error) from None
+            found = error if part is target else _said_of(part, loss, shape, error)
+            raise found if wanted == 1 else _said_of_output(number, found) from None
     return inputs, targets
 
 
-def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvError) -> Exception:
+def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvError) -> FastconvError:
     """Return what `loss` says of `given`, the list that targets were made of, else `error`."""
     try:
         loss.check_targets(shape, given)
@@ -103,6 +104,13 @@ def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvErro
     except Exception:  # losses of others may take arrays alone
         pass
     return error
+
+
+def _said_of_output(number: int, error: FastconvError) -> FastconvError:
+    """Return `error` with the place of the output that it speaks of."""
+    place = ": ".join(filter(None, (f"y[{number}]", error.operation)))
+    parts = error.parameter, error.rule, error.value, error.remedy
+    return type(error)(place, *parts, shown=error.shown)
 
 
 def as_pair(validation_data: Any) -> tuple[Any, Any]:

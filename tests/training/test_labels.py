@@ -254,3 +254,18 @@ def test_outputs_may_be_lists_and_whole_numbers(name):
     for bad in (np.ones((2, 2), np.float16), np.ones((2, 2), complex), "abc", None):
         with pytest.raises(ArgumentTypeError, match=f"{name}: outputs must be"):
             use(bad, targets)
+
+
+def test_of_several_outputs_the_one_is_named_whose_targets_are_wrong():
+    x = fastconv.Input((4,))
+    outputs = [fastconv.create_layer("Dense", units=units)(x) for units in (3, 1)]
+    net = fastconv.Model(x, outputs)
+    net.compile("sgd", ["softmax_cross_entropy", "mean_squared_error"])
+    zeros = np.zeros((N, 4))
+    y = [LABELS, VALUES]
+    with pytest.raises(ShapeError, match=r"y\[1\]: mean_squared_error: .*; take y\[:, None\]"):
+        net.train_on_batch(zeros, tuple(y))
+    y[1] = VALUES[:, None]
+    with pytest.raises(ArgumentTypeError, match=r"y\[0\]: softmax_cross_entropy: labels must be"):
+        net.train_on_batch(zeros, (LABELS.astype(float).tolist(), y[1]))
+    net.train_on_batch(zeros, tuple(y))
