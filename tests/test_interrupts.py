@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import faulthandler
 import pickle
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from interrupting import at_step, interrupted, some, steps
 
 import fastconv
-from fastconv import memory
+from fastconv import memory, registry
 from fastconv.layers import parameter
 from fastconv.testing import assert_bits_equal
 
@@ -210,3 +211,65 @@ def test_a_handler_may_use_what_it_interrupts(name, handler, scene):
 @pytest.mark.parametrize("name", [*CHANGES, *READS])
 def test_handlers_before_every_bytecode(name, handler, scene):
     handle_everywhere(scene, {**CHANGES, **READS}[name], HANDLERS[handler], 2_000)
+
+
+class Late(Exception):
+    """What handlers of timers usually raise: no KeyboardInterrupt, but an error like any other."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[], None]]:
+    """Send a signal whose handler raises an ordinary error."""
+
+    def handler(number: int, frame: Any) -> None:
+        raise Late
+
+    before = signal.signal(signal.SIGINT, handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def passes(alarm: Callable[[], None], call: Callable[[], Any], step: int) -> bool | None:
+    """Whether what the handler raises before the bytecode `step` comes out; None if none came."""
+    came = []
+    try:
+        at_step(call, step, lambda: (came.append(step), alarm()))
+    except Late:
+        return True
+    except Exception:  # as another error
+        return False
+    return False if came else None
+
+
+@pytest.mark.parametrize("name", ["load", "load_weights", "make", "make later", "compile", "fit"])
+def test_an_error_of_a_handler_is_neither_lost_nor_taken_for_one_of_a_layer(name, scene, alarm):
+    compiles = {
+        "compile": lambda s: s.net.compile("adam", "softmax_cross_entropy", ["accuracy"]),
+    }
+    operation = {**CHANGES, **READS, **compiles}[name]
+    scene.start()
+    operation(scene)
+    scene.start()
+    count = steps(lambda: operation(scene))
+    found = [passes(alarm, lambda: operation(scene), step) for step in some(count, 200)]
+    assert False not in found and found.count(True) > 0.9 * len(found)
+
+
+def test_a_plugin_that_is_interrupted_can_be_loaded_later(alarm, monkeypatch, tmp_path):
+    (tmp_path / "slow_plugin.py").write_text(
+        "import fastconv, signal\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "class Slow(fastconv.Layer):\n"
+        "    def infer(self, *specs): return specs[0]\n"
+    )
+    folder = tmp_path / "slow_plugin-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: slow_plugin\nVersion: 1\n")
+    points = "[fastconv.layers]\nslow.Slow.v1 = slow_plugin:Slow\n"
+    (folder / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path)
+    with registry.isolated():
+        with pytest.raises(Late):
+            fastconv.create_layer("slow.Slow")
+        signal.signal(signal.SIGINT, lambda *_: None)
+        assert fastconv.create_layer("slow.Slow").name is None

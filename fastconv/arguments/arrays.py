@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments.numbers import as_int, is_sequence
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, shorten
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, from_signal, shorten
 from fastconv.floating import quietly
 
 __all__ = [
@@ -71,7 +71,9 @@ def as_plain_array(
             array = np.asarray(value)
         except MemoryError:
             raise
-        except Exception:  # lists of unequal lengths, and what others' __array__ may raise
+        except Exception as error:  # lists of unequal lengths; what others' __array__ may raise
+            if from_signal(error):
+                raise
             how = "the lists in it must be equally long" if is_sequence(value) else ""
             raise ArgumentTypeError(operation, parameter, rule, value, how) from None
     leaves = _leaves(value, array.ndim)

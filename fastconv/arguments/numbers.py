@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.errors import ArgumentError, ArgumentTypeError, nearest, shorten
+from fastconv.errors import ArgumentError, ArgumentTypeError, from_signal, nearest, shorten
 from fastconv.floating import quietly
 
 __all__ = [
@@ -96,7 +96,9 @@ def as_real(
         number = float(value)
     except OverflowError:
         number = math.inf if value > 0 else -math.inf
-    except Exception:  # whatever a hostile __float__ raises
+    except Exception as error:  # whatever a hostile __float__ raises
+        if from_signal(error):
+            raise
         raise ArgumentTypeError(operation, parameter, "must be a number", value) from None
     if not low <= number < high:
         raise ArgumentError(operation, parameter, f"must be {rule}", value)

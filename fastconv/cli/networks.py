@@ -11,7 +11,14 @@ from typing import Any
 
 from fastconv import models
 from fastconv.arguments import as_int, as_path
-from fastconv.errors import ArgumentError, ConfigError, FastconvError, describe, shorten
+from fastconv.errors import (
+    ArgumentError,
+    ConfigError,
+    FastconvError,
+    describe,
+    from_signal,
+    shorten,
+)
 from fastconv.models import files, formats, saving, strict_json
 from fastconv.plot.figure import check_path
 
@@ -57,9 +64,9 @@ def import_modules(names: list[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a module may end in any way
+            if from_signal(error):
+                raise
             remedy = f"write --import {name[:-3]}" if name.endswith(".py") else ""
             raise ArgumentError(
                 "", "--import", "must name a module that can be imported", name, remedy,

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import costs, kernels
 from ..arguments import as_choice, as_int, as_padding, as_pair, as_shape, parse_bytes
-from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError
+from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, from_signal
 from ..geometry import Conv2DGeometry
 from ..threads import get_num_threads
 from .packing import ALGORITHMS, PRECISIONS
@@ -202,7 +202,9 @@ def conv2d_costs(
     count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
         kind = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
-    except Exception:  # whatever NumPy, or what others define, makes of it
+    except Exception as error:  # whatever NumPy, or what others define, makes of it
+        if from_signal(error):
+            raise
         kind = None
     if kind not in (np.float32, np.float64):
         raise ArgumentTypeError(operation, "dtype", "must be float32 or float64", dtype)

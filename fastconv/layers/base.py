@@ -20,6 +20,7 @@ from fastconv.errors import (
     ShapeError,
     UnknownAttributeError,
     UnknownNameError,
+    from_signal,
     nearest,
     shorten,
 )
@@ -240,7 +241,9 @@ class Layer:
         maker, before = self._twin(), dict(vars(self))
         try:
             generator = np.random.default_rng(rng)
-        except Exception:  # NumPy looks at what is given in many ways
+        except Exception as error:  # NumPy looks at what is given in many ways
+            if from_signal(error):
+                raise
             rule = "must be a Generator, or a seed of at least 0"
             raise ArgumentTypeError("ensure_built", "rng", rule, rng) from None
         maker._building = generator, specs, initializer, set()

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastconv import registry
-from fastconv.errors import ArgumentError, ConfigError, Problem, shorten
+from fastconv.errors import ArgumentError, ConfigError, Problem, from_signal, shorten
 from fastconv.layers.base import Layer
 from fastconv.models import strict_json
 from fastconv.models.graph import DTYPES, Graph, Node
@@ -173,9 +173,9 @@ def _chain(
             node = part(node)
             if not isinstance(node, Node):
                 raise ArgumentError("", "", "must be a layer or a model of one output", item)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a third party's layer may raise anything
+            if from_signal(error):
+                raise
             problems.note(*problems_of(path, error))
             node = None
     return None if start is None or node is None else ([start], [node])

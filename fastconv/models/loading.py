@@ -13,6 +13,7 @@ from fastconv.errors import (
     Problem,
     describe,
     did_you_mean,
+    from_signal,
     shorten,
 )
 from fastconv.layers.parameter import Parameter, assign_all
@@ -154,6 +155,8 @@ def _mapped(mapping: Names, name: str) -> str | None:
     try:
         key: Any = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
     except Exception as error:  # somebody else's function may raise anything
+        if from_signal(error):
+            raise
         raise ArgumentTypeError(
             "load_weights", "mapping", "must be a function of names in the file", mapping,
             shown=f"one that fails for {name!r}, {describe(error)}",

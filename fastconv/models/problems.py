@@ -14,6 +14,7 @@ from fastconv.errors import (
     Problem,
     describe,
     did_you_mean,
+    from_signal,
     shorten,
 )
 from fastconv.layers.base import Layer
@@ -160,9 +161,9 @@ class Problems:
             try:
                 layer = make(**missing, **config, name=name)
                 return layer if sound and not refused else None
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:  # a third party's layer may raise anything
+                if from_signal(error):
+                    raise
                 if isinstance(error, FastconvError):
                     argument = error.parameter.partition("[")[0]
                     if argument in config:

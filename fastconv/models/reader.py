@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.errors import shorten
+from fastconv.errors import from_signal, shorten
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Node, connect
 from fastconv.models.problems import MAX_NODES, Problems, input_node, problems_of
@@ -185,9 +185,9 @@ class Reader:
             if first[1] != here:
                 raise mismatch(name, *first, here)
             return node
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a third party's layer may raise anything
+            if from_signal(error):
+                raise
             self.problems.note(*problems_of(f"nodes[{i}]", error))
             return None
 

@@ -11,11 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv.arguments import as_text
-from fastconv.errors import (
-    ArgumentError,
-    ShapeError,
-    nearest,
-)
+from fastconv.errors import ArgumentError, ShapeError, from_signal, nearest
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
@@ -71,7 +67,9 @@ def slots_of(layer: Layer, *specs: Spec) -> dict[str, Slot]:
         listing = layer._twin()
         vars(listing).update(add_param=add_param, add_state=add_state)
         listing.build(np.random.default_rng(0), *specs)
-    except Exception:  # a third party's build may want the arrays; if it is broken, this says so
+    except Exception as error:  # a third party's build may want the arrays, or be broken
+        if from_signal(error):
+            raise
         trial = copy.deepcopy(layer)
         trial.ensure_built(0, *specs)
         return _made(trial)

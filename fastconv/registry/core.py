@@ -12,6 +12,7 @@ from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
     UnknownNameError,
+    from_signal,
     nearest,
     shorten,
 )
@@ -135,9 +136,9 @@ class Registry(Generic[T]):
             try:
                 if found not in self._entries:
                     self.register(found, obj)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:  # what a plugin gives may be anything
+                if from_signal(error):
+                    raise
                 raise self._plugins.fail(found, error) from error
         return found
 

@@ -14,6 +14,7 @@ from fastconv.errors import (
     Problem,
     UnknownNameError,
     describe,
+    from_signal,
     shorten,
 )
 from fastconv.registry.names import VERSIONED, newest
@@ -106,9 +107,9 @@ class Plugins:
             )  # fmt: skip
         try:
             return points[0].load()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # SystemExit, GeneratorExit, what others derive
+            if from_signal(error):
+                raise
             raise self.fail(name, error) from error
 
     def fail(self, name: str, error: BaseException) -> UnknownNameError:
@@ -164,6 +165,8 @@ class Plugins:
             try:
                 points = list(dist.entry_points.select(group=str(self.group)))
             except Exception as error:  # any package's damage, not only a plugin's
+                if from_signal(error):
+                    raise
                 rule = f"its entry_points.txt could not be read, {describe(error)}"
                 yield Offer("", _distribution(dist), rule), None
                 continue
@@ -179,6 +182,8 @@ def _distributions() -> Iterator[tuple[Distribution | None, str]]:
         for dist in metadata.distributions():
             yield dist, ""
     except Exception as error:
+        if from_signal(error):
+            raise
         yield None, f"the installed packages could not be listed, {describe(error)}"
 
 
@@ -186,7 +191,9 @@ def _distribution(dist: Distribution | None) -> str:
     """Return the name of a distribution, of its folder where its metadata has none."""
     try:
         name: object = dist.name if dist else None
-    except Exception:
+    except Exception as error:
+        if from_signal(error):
+            raise
         name = None
     if name is None:
         name = getattr(getattr(dist, "_path", None), "name", None)
@@ -198,7 +205,9 @@ def _key(dist: Distribution) -> str | None:
     try:  # the first is made of the folder's name, and reads no file
         name = getattr(dist, "_normalized_name", None) or dist.name
         return re.sub(r"[-_.]+", "-", name).lower()
-    except Exception:
+    except Exception as error:
+        if from_signal(error):
+            raise
         return None
 
 

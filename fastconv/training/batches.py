@@ -17,6 +17,7 @@ from fastconv.errors import (
     DataWarning,
     FastconvError,
     ShapeError,
+    from_signal,
 )
 from fastconv.training import remedies
 from fastconv.training.compiled import Compiled
@@ -101,8 +102,9 @@ def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvErro
         loss.check_targets(shape, given)
     except FastconvError as better:
         return better
-    except Exception:  # losses of others may take arrays alone
-        pass
+    except Exception as other:  # losses of others may take arrays alone
+        if from_signal(other):
+            raise
     return error
 
 

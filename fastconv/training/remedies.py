@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.errors import from_signal
 from fastconv.floating import quietly
 
 __all__ = ["of_labels", "of_rows", "of_texts", "of_values"]
@@ -99,7 +100,9 @@ def _as_numbers(array: Array) -> Array | None:
         return None
     try:
         numbers: Array = array.astype(float)
-    except Exception:  # whatever somebody else's __float__ raises
+    except Exception as error:  # whatever somebody else's __float__ raises
+        if from_signal(error):
+            raise
         return None
     return numbers
 

@@ -7,9 +7,10 @@ least 1, got 0``.  Who needs a part reads the attribute; nobody parses a message
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
+
+from .texts import did_you_mean, from_signal, in_one_line, nearest, shorten, text_of
 
 __all__ = [
     "ArgumentError",
@@ -32,6 +33,7 @@ __all__ = [
     "UnknownNameError",
     "describe",
     "did_you_mean",
+    "from_signal",
     "nearest",
     "shorten",
 ]
@@ -67,7 +69,9 @@ def _without_array(value: object, shown: str | None) -> tuple[object, str | None
     try:
         shape = getattr(value, "shape", ()) if hasattr(type(value), "__array__") else ()
         shape = tuple(shape)
-    except Exception:  # such as of a data set in a file that has been closed
+    except Exception as error:  # such as of a data set in a file that has been closed
+        if from_signal(error):
+            raise
         shape = ()
     if not shape:
         return value, shown
@@ -362,32 +366,6 @@ class PluginWarning(UserWarning):
     """A third party's plugin could not be used; nothing else is affected."""
 
 
-def nearest(name: object, candidates: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` of `candidates` that look like `name`, the likeliest first."""
-    if not isinstance(name, str):
-        return []
-    import difflib  # not before there is an error to explain
-
-    by_folded = {candidate.lower(): candidate for candidate in candidates}
-    found = difflib.get_close_matches(name[:80].lower(), list(by_folded), n=count, cutoff=0.6)
-    return [by_folded[folded] for folded in found]
-
-
-def did_you_mean(name: object, candidates: Iterable[str]) -> str:
-    """Return the remedy ``"did you mean 'x'?"``, or nothing where none of `candidates` is near."""
-    close = nearest(name, candidates, 1)
-    return f"did you mean {close[0]!r}?" if close else ""
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)`` in one line, cut in the middle at `limit` characters."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
-        return f"an integer of about {value.bit_length() * 0.30103:.0f} digits"
-    if type(value) in (list, tuple) and len(value) > 2 * limit:  # type: ignore[arg-type]
-        value = value[:limit] + value[-limit:]  # type: ignore[index]  # no more is shown
-    return _in_one_line(_text_of(repr, value) or f"<{type(value).__name__}>", limit)
-
-
 def describe(error: BaseException, limit: int = 600) -> str:
     """Return what `error` says in one line; of one that is not ours, with its class.
 
@@ -399,33 +377,10 @@ def describe(error: BaseException, limit: int = 600) -> str:
     >>> describe(ZeroDivisionError("division\\n  by zero"))
     'ZeroDivisionError: division by zero'
     """
-    text = _text_of(str, error)
+    text = text_of(str, error)
     if isinstance(error, FastconvError) and text:
-        return _in_one_line(text, limit)
-    kind = _in_one_line(type(error).__name__, limit)
+        return in_one_line(text, limit)
+    kind = in_one_line(type(error).__name__, limit)
     if text is None:
         return f"{kind}, which cannot be shown as a text"
-    return f"{kind}: {_in_one_line(text, limit)}" if text else kind
-
-
-def _text_of(show: type[str] | Callable[[object], str], value: object) -> str | None:
-    """Return ``show(value)``, or None where that fails: it must not hide what is being reported."""
-    try:
-        return str.__str__(show(value))  # of a subclass of str the plain text
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return None
-
-
-def _in_one_line(text: str, limit: int) -> str:
-    """Return `text` without breaks and control characters, cut in the middle at `limit`."""
-    if len(text) <= limit and text.isprintable():  # the usual case, quickly
-        return text
-    keep = (limit - 5) // 2
-    if len(text) > 4 * limit:  # no more is shown
-        text = f"{text[: 2 * limit]}{text[-2 * limit :]}"
-    text = re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text).strip()
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return text if len(text) <= limit else f"{text[:keep]} ... {text[-keep:]}"
+    return f"{kind}: {in_one_line(text, limit)}" if text else kind
