@@ -312,3 +312,12 @@ def test_a_plugin_that_fails_in_use_is_its_own_error(install, tmp_path):
     assert not y.any()
     with pytest.raises((ValueError, ArgumentError), match="Mish: beta must be above 0, got 0"):
         fastconv.create_layer("acme.Mish", beta=0)
+
+
+def test_a_name_that_one_distribution_offers_twice_is_its_own_to_mend(install, tmp_path):
+    install("twice", {"twice.Same.v1": "twice:Same"}, twice=SOUND.format(name="twice.Same.v1"))
+    with open(next(tmp_path.glob("twice-*")) / "entry_points.txt", "a") as file:
+        file.write("twice.Same.v1 = twice:Other\n")
+    match = r"must be offered once, got 2 offers of 'twice'; its entry_points.txt is to be mended"
+    with pytest.raises(ConfigError, match=match):
+        fastconv.create_layer("twice.Same")

@@ -100,10 +100,13 @@ class Plugins:
         """
         points = (self._points or {})[name]
         if len(points) > 1:
-            owners = sorted(_distribution(point.dist) for point in points)
+            owners = sorted({_distribution(point.dist) for point in points})
+            once = len(owners) == 1
             raise ConfigError(
-                "", f"{self.kind} {name!r}", "must come from one distribution",
-                remedy="uninstall all but one", shown=" and ".join(owners),
+                "", f"{self.kind} {name!r}",
+                f"must {'be offered once' if once else 'come from one distribution'}",
+                remedy="its entry_points.txt is to be mended" if once else "uninstall all but one",
+                shown=f"{len(points)} offers of {owners[0]}" if once else " and ".join(owners),
             )  # fmt: skip
         try:
             return points[0].load()
