@@ -124,13 +124,23 @@ class Layer:
             raise error or AttributeError(f"{cls.__name__}: {name} is set by the base class")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Keras freezes so; here it would be an attribute that nobody reads
-        if name == "trainable" and name not in vars(self).get("_config", {}):
+    @property
+    def trainable(self) -> Any:
+        """No attribute of layers, but for those that have such a setting.
+
+        Keras freezes by it; here it would be an attribute that nobody reads.
+        """
+        if "trainable" in vars(self):
+            return vars(self)["trainable"]
+        raise AttributeError  # what __getattr__ says of it
+
+    @trainable.setter
+    def trainable(self, value: Any) -> None:
+        if "trainable" not in vars(self).get("_config", {}):
             owner = vars(self).get("name") or type(self).__name__
             remedy = f"net.freeze({owner!r}) keeps a layer as it is, net.unfreeze lets it learn"
-            raise UnknownAttributeError(owner, name, "is no attribute", remedy=remedy)
-        object.__setattr__(self, name, value)
+            raise UnknownAttributeError(owner, "trainable", "is no attribute", remedy=remedy)
+        vars(self)["trainable"] = value
 
     # Configuration
 
@@ -487,12 +497,9 @@ class Layer:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             rule = "must be a text without '/'"
             raise ArgumentTypeError(type(self).__name__, "name", rule, name)
-        self.name = name
-        self._config = config
-        self.parameters = {}
-        self.states = {}
-        self._specs = None
-        self._building = None
+        vars(self).update(
+            name=name, _config=config, parameters={}, states={}, _specs=None, _building=None
+        )
 
 
 registry.layers.requires = Layer

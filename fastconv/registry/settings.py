@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastconv.arguments import as_mapping
 from fastconv.errors import ArgumentTypeError, ConfigError, Problem, shorten
@@ -30,6 +30,36 @@ def parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 @functools.lru_cache(maxsize=256)
 def _parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(owner).parameters
+
+
+class _Settings(NamedTuple):
+    """The settings of something: all, those without a default, and whether it takes any other."""
+
+    all: list[str]
+    required: list[str]
+    anything: bool
+
+
+def _settings_of(owner: Callable[..., Any]) -> _Settings:
+    """Return the settings of `owner`, looked up once."""
+    try:
+        return _known_settings(owner)
+    except TypeError:  # it cannot be hashed
+        return _split(parameters_of(owner))
+
+
+@functools.lru_cache(maxsize=256)
+def _known_settings(owner: Callable[..., Any]) -> _Settings:
+    return _split(parameters_of(owner))
+
+
+def _split(parameters: Mapping[str, inspect.Parameter]) -> _Settings:
+    named = {
+        key: p for key, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    required = [key for key, p in named.items() if p.default is p.empty]
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return _Settings(list(named), required, anything)
 
 
 def check_config(owner: Callable[..., Any], config: object, path: str) -> list[Problem]:
@@ -65,13 +95,8 @@ def _key_problems(
     owner: Callable[..., Any], config: Mapping[Any, Any]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield key, rule and remedy of each unknown or missing key of `config`."""
-    parameters = parameters_of(owner)
-    if not config and not parameters:
-        return
+    settings, required, anything = _settings_of(owner)
     name = getattr(owner, "__name__", None) or type(owner).__name__
-    settings = [k for k, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    required = [key for key in settings if parameters[key].default is inspect.Parameter.empty]
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in config:
         if isinstance(key, str) and (anything or key in settings):
             continue

@@ -96,7 +96,7 @@ def test_building_takes_calls_in_proportion_to_the_nodes(make):
     make(10)  # what is looked up once
     few, many = (calls(make, count) for count in (300, 1200))
     assert many < 4.4 * few
-    assert many < 1200 * (400 if make is learning else 150)
+    assert many < 1200 * (325 if make is learning else 130)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
