@@ -221,3 +221,35 @@ def test_testing_and_plot_are_found_without_an_import_of_their_own():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="fastconv: nothing is no name of the package"):
         _ = fastconv.nothing
+
+
+WRONG = """
+import numpy as np
+import fastconv
+from fastconv.testing import assert_bits_equal, assert_close, check_layer
+
+@fastconv.register_layer("acme.Wrong.v1")
+class Wrong(fastconv.Layer):
+    def infer(self, *specs): return specs[0]
+    def forward(self, ctx, x): return 2 * x
+    def backward(self, ctx, dy): return 3 * dy
+
+two = np.zeros(2)
+for call in (
+    lambda: check_layer("acme.Wrong", (2, 3)),
+    lambda: assert_bits_equal(two, two[:1]),
+    lambda: assert_bits_equal(two, two.astype(np.float32)),
+    lambda: assert_close(two, two[:1]),
+):
+    try:
+        call()
+    except AssertionError as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("option", ["-O", "-OO"])
+def test_what_is_wrong_is_found_where_python_leaves_assertions_out(option):
+    command = [sys.executable, option, "-c", WRONG]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.stdout.split() == ["AssertionError"] * 4, ended.stderr

@@ -1,8 +1,4 @@
-"""Help for tests: of fastconv itself and of the layers that others write for it.
-
-``check_layer("acme.Mish", (2, 3, 4, 4))`` holds a layer against everything that models and
-training expect of one.
-"""
+"""Holds a layer against what models and training expect of one."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import contextlib
 import copy
 import inspect
 import json
-import math
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,89 +13,18 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
-from fastconv.arguments import (
-    as_choice,
-    as_int,
-    as_plain_array,
-    as_real,
-    is_sequence,
-)
+from fastconv.arguments import as_choice, as_int, is_sequence
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
-from fastconv.floating import quietly
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
 from fastconv.layers.context import Context
 from fastconv.layers.spec import Spec
+from fastconv.testing.arrays import TOLERANCES, assert_bits_equal, assert_close, require
 
-__all__ = ["assert_bits_equal", "assert_close", "check_layer", "tolerance"]
+__all__ = ["check_layer"]
 
-_TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 _STEP = 1e-6  # of the central difference; its error, about step**2, is far below the tolerance
 _SAMPLES = 24  # elements of an array whose derivative is taken numerically
-
-
-def tolerance(dtype: Any) -> float:
-    """Return the error, relative to the largest element, that results of `dtype` may have.
-
-    Examples
-    --------
-    >>> tolerance("float32")
-    1e-05
-    """
-    return _tolerance("tolerance", "dtype", dtype)
-
-
-def _tolerance(operation: str, parameter: str, dtype: Any) -> float:
-    try:
-        return _TOLERANCES[np.dtype(dtype).name if dtype is not None else ""]
-    except Exception:  # whatever NumPy, or what others define, makes of it
-        rule = "must be float32 or float64"
-        raise ArgumentTypeError(operation, parameter, rule, shorten(dtype)) from None
-
-
-def assert_bits_equal(actual: Any, expected: Any) -> None:
-    """Assert that two arrays have equal shapes, dtypes and bits: -0 is not 0, NaN is its bits.
-
-    Examples
-    --------
-    >>> assert_bits_equal(np.float32([0.5]), np.float32([0.5]))
-    """
-    actual, expected = _arrays("assert_bits_equal", actual, expected)
-    assert actual.dtype == expected.dtype, f"dtype {actual.dtype}, not {expected.dtype}"
-    assert actual.shape == expected.shape, f"shape {actual.shape}, not {expected.shape}"
-    bits = [
-        np.frombuffer(array.tobytes(), np.uint8).reshape(*array.shape, array.itemsize)
-        for array in (actual, expected)
-    ]
-    different = np.argwhere((bits[0] != bits[1]).any(axis=-1))
-    if len(different):
-        place = tuple(int(i) for i in different[0])
-        raise AssertionError(
-            f"{len(different)} of {actual.size} elements differ, the first at {place}: "
-            f"{actual[place].item()!r}, not {expected[place].item()!r}"
-        )
-
-
-@quietly
-def assert_close(actual: Any, expected: Any, *, factor: float = 1.0) -> None:
-    """Assert equal shapes, and errors of at most `factor` times the `tolerance` of `actual`."""
-    operation = "assert_close"
-    actual, expected = _arrays(operation, actual, expected)
-    factor = as_real(operation, "factor", factor, "at least 0 and finite", 0.0, math.inf)
-    relative = factor * _tolerance(operation, "actual", actual.dtype)
-    assert actual.shape == expected.shape, f"shape {actual.shape}, not {expected.shape}"
-    largest = float(np.max(np.abs(expected), initial=0.0))
-    limit = relative * max(largest, np.finfo(actual.dtype).tiny)
-    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=limit)
-
-
-def _arrays(operation: str, actual: Any, expected: Any) -> tuple[np.ndarray, np.ndarray]:
-    kinds = (np.number, np.bool_)
-    rule = "must be an array of numbers"
-    return (
-        as_plain_array(operation, "actual", actual, kinds, rule=rule),
-        as_plain_array(operation, "expected", expected, kinds, rule=rule),
-    )
 
 
 def check_layer(
@@ -156,7 +80,7 @@ def check_layer(
             operation, "settings", "go with a name", list(config), "give them to the layer",
             shown=f"{', '.join(config)} with a layer that has its own",
         )  # fmt: skip
-    as_choice(operation, "dtype", dtype, tuple(_TOLERANCES))
+    as_choice(operation, "dtype", dtype, tuple(TOLERANCES))
     rng = as_int(operation, "rng", rng, 0, 2**64 - 1)
     shapes = _shapes(operation, input_shapes)
     layer = create_layer(layer, **config) if isinstance(layer, str) else layer
@@ -232,13 +156,16 @@ class _Case:
         ctx = self.context(training)
         owner = type(layer).__name__
         y = _writing_nowhere(f"{owner}: forward", lambda *xs: layer.forward(ctx, *xs), xs)
-        assert isinstance(y, np.ndarray), f"{owner}: forward must return y, got {type(y).__name__}"
+        require(
+            isinstance(y, np.ndarray),
+            f"{owner}: forward must return y, got {type(y).__name__}",
+        )
         ramp = np.cos(np.arange(y.size)).reshape(y.shape).astype(self.dtype)
         dy = _read_only(ramp.copy())
         backward = _writing_nowhere(
             f"{owner}: backward", lambda dy: layer.backward(ctx, dy), [dy]
         )
-        assert dy.tobytes() == ramp.tobytes(), f"{owner}: backward writes to the gradient dy"
+        require(dy.tobytes() == ramp.tobytes(), f"{owner}: backward writes to the gradient dy")
         return y, dy, _tuple(backward), ctx.grads
 
     def check_calls(self) -> None:
@@ -249,32 +176,35 @@ class _Case:
                 before = [x.copy() for x in xs]
                 y, dy, dxs, grads = self.run(self.layer, xs, training)
                 for x, copied in zip(xs, before, strict=True):
-                    assert x.tobytes() == copied.tobytes(), f"{what}: writes to an input"
+                    require(x.tobytes() == copied.tobytes(), f"{what}: writes to an input")
                 expected = (len(xs[0]), *self.output.shape)
-                assert y.shape == expected, f"{what}: y is {y.shape}, infer says {expected}"
-                assert y.dtype == self.output.dtype, f"{what}: y is {y.dtype}"
-                assert len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs"
+                require(y.shape == expected, f"{what}: y is {y.shape}, infer says {expected}")
+                require(y.dtype == self.output.dtype, f"{what}: y is {y.dtype}")
+                require(len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs")
                 for dx, x in zip(dxs, xs, strict=True):
-                    assert dx is not None, f"{what}: no gradient of an input that needs one"
-                    assert (dx.shape, dx.dtype) == (x.shape, x.dtype), (
-                        f"{what}: dx is {dx.shape} {dx.dtype}, not {x.shape} {x.dtype} as x"
+                    require(dx is not None, f"{what}: no gradient of an input that needs one")
+                    require(
+                        (dx.shape, dx.dtype) == (x.shape, x.dtype),
+                        f"{what}: dx is {dx.shape} {dx.dtype}, not {x.shape} {x.dtype} as x",
                     )
                 for name, parameter in self.layer.parameters.items():
-                    assert name in grads, (
+                    require(
+                        name in grads,
                         f"{what}: no gradient of {name}; backward gives it to "
-                        f"ctx.add_grad({name!r}, ...)"
+                        f"ctx.add_grad({name!r}, ...)",
                     )
                     got = (grads[name].shape, grads[name].dtype.name)
                     due = (parameter.shape, parameter.dtype.name)
-                    assert got == due, f"{what}: the gradient of {name} is {got}, not {due}"
-                    assert len(xs[0]) or not grads[name].any(), (
-                        f"{what}: the gradient of {name} must be 0 for an empty batch"
+                    require(got == due, f"{what}: the gradient of {name} is {got}, not {due}")
+                    require(
+                        len(xs[0]) > 0 or not grads[name].any(),
+                        f"{what}: the gradient of {name} must be 0 for an empty batch",
                     )
                 self._check_repeats(xs, training, y, dxs, grads)
                 self._check_gives(y, training)
             unasked = self.context(training, asked=False)
             self.layer.forward(unasked, *self.xs)
-            assert not unasked.saved, f"{what}: keeps arrays that no backward pass will read"
+            require(not unasked.saved, f"{what}: keeps arrays that no backward pass will read")
 
     def _check_repeats(
         self,
@@ -298,19 +228,22 @@ class _Case:
         gives, what = self.layer.gives, type(self.layer).__name__
         bounds = {"probabilities": (0, 1), "chances": (0, 1), "bounded": (-1, 1)}
         known = ["values", "input", "elements", *bounds]
-        assert gives is None or gives in known, (
-            f"{what}: gives must be one of {', '.join(known)}, or None, got {gives!r}"
+        require(
+            gives is None or gives in known,
+            f"{what}: gives must be one of {', '.join(known)}, or None, got {gives!r}",
         )
         if gives in ("input", "elements"):
-            assert len(self.xs) == 1, f"{what}: gives is {gives!r}, and there are several inputs"
+            require(len(self.xs) == 1, f"{what}: gives is {gives!r}, and there are several inputs")
         if gives in bounds and y.size and not training:
             low, high = bounds[gives]
-            assert low <= y.min() and y.max() <= high, (
-                f"{what}: gives is {gives!r}, numbers from {low} to {high}, and some are not"
+            require(
+                low <= y.min() and y.max() <= high,
+                f"{what}: gives is {gives!r}, numbers from {low} to {high}, and some are not",
             )
             if gives == "probabilities":
-                assert np.allclose(y.sum(axis=1), 1, atol=1e-5), (
-                    f"{what}: gives is 'probabilities', and they do not sum to 1 on axis 1"
+                require(
+                    np.allclose(y.sum(axis=1), 1, atol=1e-5),
+                    f"{what}: gives is 'probabilities', and they do not sum to 1 on axis 1",
                 )
 
     def check_frozen(self) -> None:
@@ -321,7 +254,7 @@ class _Case:
         dxs = _tuple(self.layer.backward(ctx, dy))
         what = f"{type(self.layer).__name__} that is frozen"
         for i, (dx, due) in enumerate(zip(dxs, expected, strict=True)):
-            assert dx is not None, f"{what}: no gradient of input {i}, which needs one"
+            require(dx is not None, f"{what}: no gradient of input {i}, which needs one")
             assert_close(dx, due)
 
     def check_copies(self) -> None:
@@ -333,10 +266,14 @@ class _Case:
                 f"{type(self.layer).__name__} cannot be pickled, {error}; define the class at the "
                 "top of a module, and keep settings that can be pickled"
             ) from error
+        what = f"a copy of {type(self.layer).__name__}"
         for other in (pickle.loads(pickled), copy.deepcopy(self.layer)):
-            assert other.to_config() == self.layer.to_config()
+            require(other.to_config() == self.layer.to_config(), f"{what}: has other settings")
             for name, parameter in self.layer.parameters.items():
-                assert not np.shares_memory(other.parameters[name].value, parameter.value)
+                require(
+                    not np.shares_memory(other.parameters[name].value, parameter.value),
+                    f"{what}: has {name} in common with the layer",
+                )
             assert_bits_equal(other.forward(self.context(False), *self.xs), y)
 
     def check_gradients(self, training: bool) -> None:
@@ -377,9 +314,10 @@ class _Case:
                 moved[place] += step
                 sides.append(loss(moved))
             numerical = (sides[0] - sides[1]) / (2 * _STEP)
-            assert abs(gradient[place] - numerical) <= 1e-6 * largest, (
+            require(
+                abs(gradient[place] - numerical) <= 1e-6 * largest,
                 f"{what} at {place} is {float(gradient[place])!r}, and by differences "
-                f"{float(numerical)!r}"
+                f"{float(numerical)!r}",
             )
 
 
@@ -392,20 +330,23 @@ def _check_signatures(layer: Layer) -> None:
             if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
         ]  # fmt: skip
         several = any(p.kind is p.VAR_POSITIONAL for p in positional)
-        assert several or len(positional) >= 2, (
+        require(
+            several or len(positional) >= 2,
             f"{cls.__name__}: {method} must take the context first, {wanted}, "
-            f"got {inspect.signature(getattr(cls, method))}"
+            f"got {inspect.signature(getattr(cls, method))}",
         )
 
 
 def _check_json(layer: Layer) -> None:
     text = json.dumps(layer.to_config(), allow_nan=False)
     name = registry.layers.name_of(type(layer))
-    assert name is not None, (
+    require(
+        name is not None,
         f"{type(layer).__name__} is not registered; decorate the class with "
-        f"@fastconv.register_layer('your_package.{type(layer).__name__}.v1')"
+        f"@fastconv.register_layer('your_package.{type(layer).__name__}.v1')",
     )
-    assert create_layer(name, **json.loads(text)).to_config() == json.loads(text)
+    again = create_layer(str(name), **json.loads(text)).to_config()
+    require(again == json.loads(text), f"{name}: its settings come back from JSON as {again}")
 
 
 def _writing_nowhere(
