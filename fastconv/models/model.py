@@ -13,6 +13,7 @@ import numpy as np
 
 from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import (
+    ArgumentError,
     ArgumentTypeError,
     ConfigError,
     Problem,
@@ -303,9 +304,16 @@ class Model(TrainableNetwork):
     def _set_trainable(self, operation: str, pattern: str, trainable: bool) -> None:
         self._prepare()
         parameters = weights.named(self._graph)
-        for key in weights.matching(pattern, self._graph, operation):
-            if self._slots[key].learned:
-                parameters[key].trainable = trainable
+        found = weights.matching(pattern, self._graph, operation)
+        learned = [key for key in found if self._slots[key].learned]
+        if found and not learned and "/" in pattern:  # statistics alone
+            layer = found[0].partition("/")[0]
+            raise ArgumentError(
+                operation, "pattern", "must match what learns, and statistics do not", pattern,
+                f"they stay as they are in a layer that is frozen: net.freeze({layer!r})",
+            )  # fmt: skip
+        for key in learned:
+            parameters[key].trainable = trainable
 
     def for_inference(self) -> InferenceModel:
         """Return a frozen twin: BatchNorm folded, Dropout gone, packed weights instead of plain."""

@@ -10,7 +10,7 @@ from networks import random_like, small
 
 import fastconv
 from fastconv import functional
-from fastconv.errors import MemoryLimitError
+from fastconv.errors import ArgumentError, MemoryLimitError
 from fastconv.layers import BatchNorm, Spec
 from fastconv.layers.context import Context
 from fastconv.testing import assert_bits_equal
@@ -200,3 +200,13 @@ def test_a_layer_without_parameters_is_never_frozen():
     net.freeze("*")
     outputs, _ = net.forward_backward((np.ones((2, 100), "float32"),), nothing, 0)
     assert (outputs[0] == 0).any()
+
+
+@pytest.mark.parametrize("pattern", ["batch_norm_1/running_mean", "*/running_*"])
+def test_statistics_are_not_frozen_by_themselves(pattern):
+    net = fastconv.Sequential([("Dense", {"units": 3}), "BatchNorm"], (4,), seed=0)
+    for call in (net.freeze, net.unfreeze):
+        with pytest.raises(ArgumentError, match=r"must match what learns.*net.freeze\('batch_norm"):
+            call(pattern)
+    net.freeze("batch_norm_1/*")
+    assert net["batch_norm_1"].frozen and not net["dense_1"].frozen
