@@ -286,3 +286,16 @@ class Owner:
         twin = memo[id(self)] = object.__new__(type(self))
         vars(twin).update(exclusively(copy.deepcopy, vars(self), memo))
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Parameters are pickled one by one; this makes them those of one time, unless they are
+        # pickled with a network, which has done so.
+        return {**vars(self), "_handed": exclusively(self._hand_out)}
+
+    def _hand_out(self) -> list[Any]:
+        groups = (self.parameters, self.states)
+        return [p.hand_out(again=False) for group in groups for p in group.values()]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        vars(self).pop("_handed", None)

@@ -285,12 +285,15 @@ class Parameter:
         twin._value = None if released else self.value.copy()
         return twin
 
-    def hand_out(self) -> Array | None:
+    def hand_out(self, *, again: bool = True) -> Array | None:
         """Return a copy of the value, which pickles of this thread hold as long as it lives.
 
-        A network takes one of all its parameters at one time, before they are pickled one by one.
+        A network, or a layer, takes one of all its parameters at one time, before they are pickled
+        one by one.  None where there is no value or, unless `again`, such a copy already.
         """
         if self._value is None:
+            return None
+        if not again and self._handed.get(get_ident(), lambda: None)() is not None:
             return None
         array = self._value.copy()
         self._handed[get_ident()] = weakref.ref(array)

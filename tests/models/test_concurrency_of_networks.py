@@ -407,3 +407,27 @@ def test_copies_of_an_optimizer_are_of_one_time(copied):
 
     beside([lambda: optimizer.update(parameters, gradients)], work)
     assert all(found)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies_of_a_layer_are_of_one_time(copied):
+    net = fastconv.Sequential([("Dense", {"units": 300})], (300,), seed=0)
+    layer, contents = net["dense_1"], [all_are(net, n) for n in range(3)]
+    net.set_weights(contents[0])
+
+    def change():
+        for weights in contents:
+            net.set_weights(weights)
+
+    found = []
+    beside([change], lambda: found.extend(dict(copied(layer).params) for _ in range(60)))
+    assert all(number_of(weights) is not None for weights in found)
+
+
+def test_a_pickle_has_the_weights_of_now_whatever_became_of_an_earlier_one():
+    net = fastconv.Sequential([("Dense", {"units": 2})], (2,), seed=0)
+    kept = net.__getstate__()  # as a traceback would keep it
+    net.set_weights(all_are(net, 5))
+    assert number_of(pickle.loads(pickle.dumps(net)).weights()) == 5
+    assert kept
