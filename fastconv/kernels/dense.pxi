@@ -17,10 +17,11 @@
 
 cdef extern from *:
     """
-    enum { DEPTH = 128, PRODUCT_PIXELS = 8 * TILE, PRODUCT_PANELS = 8 };
+    enum { DEPTH = TILE < 12 ? 256 : 128, PRODUCT_PIXELS = TILE < 12 ? 18 * TILE : 8 * TILE,
+           PRODUCT_PANELS = 8 };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
-    enum: PRODUCT_PIXELS                   # whose sums may wait: 14 KiB at the most
+    enum: PRODUCT_PIXELS                   # whose sums may wait: 14 KiB, or 7
     enum: PRODUCT_PANELS
 
 cdef struct Product:
@@ -92,38 +93,44 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
             vstore_n(y, value, to.lanes - v * VL)
 
 
-cdef inline void product_widths(const int vectors, int pixels, const real* a, Py_ssize_t ap,
-                                Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
-                                vreal* waiting, const Ending* to) noexcept nogil:
-    """A tile of up to TILE pixels; the widths a target lacks are compiled out."""
-    if TILE >= 14 and pixels == 14:
-        product_tile(14, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 13 and pixels == 13:
-        product_tile(13, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 12 and pixels == 12:
-        product_tile(12, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 11 and pixels == 11:
-        product_tile(11, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 10 and pixels == 10:
-        product_tile(10, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 9 and pixels == 9:
-        product_tile(9, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 8 and pixels == 8:
-        product_tile(8, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif TILE >= 7 and pixels == 7:
-        product_tile(7, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif pixels == 6:
-        product_tile(6, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif pixels == 5:
-        product_tile(5, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif pixels == 4:
-        product_tile(4, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif pixels == 3:
-        product_tile(3, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    elif pixels == 2:
-        product_tile(2, vectors, a, ap, ak, rows, terms, resume, waiting, to)
-    else:
-        product_tile(1, vectors, a, ap, ak, rows, terms, resume, waiting, to)
+ctypedef void (*product_t)(const void*, const void*, const real* a, Py_ssize_t ap, Py_ssize_t ak,
+                           const real* rows, Py_ssize_t terms, bint resume, vreal* waiting,
+                           const Ending* to) noexcept nogil
+
+ctypedef fused vectors:                    # of a panel
+    n1
+    n2
+
+
+cdef void product_tile_of(const width* _, const vectors* __, const real* a, Py_ssize_t ap,
+                          Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
+                          vreal* waiting, const Ending* to) noexcept nogil:
+    if sizeof(width) <= TILE:
+        product_tile(<int> sizeof(width), <int> sizeof(vectors), a, ap, ak, rows, terms, resume,
+                     waiting, to)
+
+
+cdef product_t product_tiles[3][15]        # by vectors, and by pixels
+product_tiles[1][:] = [
+    NULL,
+    <product_t> product_tile_of[n1, n1], <product_t> product_tile_of[n2, n1],
+    <product_t> product_tile_of[n3, n1], <product_t> product_tile_of[n4, n1],
+    <product_t> product_tile_of[n5, n1], <product_t> product_tile_of[n6, n1],
+    <product_t> product_tile_of[n7, n1], <product_t> product_tile_of[n8, n1],
+    <product_t> product_tile_of[n9, n1], <product_t> product_tile_of[n10, n1],
+    <product_t> product_tile_of[n11, n1], <product_t> product_tile_of[n12, n1],
+    <product_t> product_tile_of[n13, n1], <product_t> product_tile_of[n14, n1],
+]
+product_tiles[2][:] = [
+    NULL,
+    <product_t> product_tile_of[n1, n2], <product_t> product_tile_of[n2, n2],
+    <product_t> product_tile_of[n3, n2], <product_t> product_tile_of[n4, n2],
+    <product_t> product_tile_of[n5, n2], <product_t> product_tile_of[n6, n2],
+    <product_t> product_tile_of[n7, n2], <product_t> product_tile_of[n8, n2],
+    <product_t> product_tile_of[n9, n2], <product_t> product_tile_of[n10, n2],
+    <product_t> product_tile_of[n11, n2], <product_t> product_tile_of[n12, n2],
+    <product_t> product_tile_of[n13, n2], <product_t> product_tile_of[n14, n2],
+]
 
 
 cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t terms,
@@ -202,12 +209,10 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     to.y = NULL
                     if k + terms == stop:
                         to.y = g.y + (top + first) * g.yp + g.lanes - to.lanes
-                    if to.lanes <= VL:     # a second vector would multiply zeros
-                        product_widths(1, count, a, g.ap, g.ak, panel_rows, terms, resume,
-                                       waiting + first * NV, &to)
-                    else:
-                        product_widths(NV, count, a, g.ap, g.ak, panel_rows, terms, resume,
-                                       waiting + first * NV, &to)
+                    # a second vector without lanes would multiply zeros
+                    product_tiles[1 if to.lanes <= VL else NV][count](
+                        NULL, NULL, a, g.ap, g.ak, panel_rows, terms, resume,
+                        waiting + first * NV, &to)
             k += terms
             resume = k < stop
             if not resume:

@@ -9,6 +9,14 @@
 #
 # A tile has whole runs of S taps: run q is channel q // R, kernel row q % R.
 
+cdef extern from *:
+    """
+    enum { FOLD_AHEAD = 2048 / sizeof(real), FOLD_ASKED = 4096 / sizeof(real) };
+    """
+    enum: FOLD_AHEAD                       # numbers, at least, from a tile to what is asked for
+    enum: FOLD_ASKED                       # of a tile, at the most
+
+
 cdef bint tiles_fit(const Unfolding* g) noexcept nogil:
     """Whether the tiles know this window."""
     return g.columns.taps <= VL and g.columns.dilation == 1 and g.columns.stride <= 2 \
@@ -185,10 +193,12 @@ cdef inline void fold_tile(const Unfolding* g, const int step, Py_ssize_t n, Py_
 
 cdef void fold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (image, block of channels).  Windows are walked backwards, so that what falls on
-    an element is added in the order of the taps."""
+    an element is added in the order of the taps; no processor asks for memory in that order."""
     cdef const Unfolding* g = <const Unfolding*> args
     cdef Py_ssize_t size = g.C * g.rows.taps * g.columns.taps
-    cdef Py_ssize_t item, n, first, last, i, j
+    cdef Py_ssize_t back = max(VL * size, <Py_ssize_t> FOLD_AHEAD)
+    cdef Py_ssize_t asked = min(VL * size, <Py_ssize_t> FOLD_ASKED)
+    cdef Py_ssize_t item, n, first, last, i, j, k
     cdef const real* col
     cdef Landing at
     cdef int t
@@ -205,6 +215,8 @@ cdef void fold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
             while j > 0:
                 j -= VL
                 col = g.col + ((n * g.rows.outputs + i) * g.columns.outputs + j) * size
+                for k from 0 <= k < asked by LINE:
+                    vprefetch(col - back + k)
                 if g.columns.stride == 1:
                     fold_tile(g, 1, n, first, last, i, j, &at, col)
                 else:

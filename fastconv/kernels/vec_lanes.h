@@ -173,6 +173,10 @@ FC_INLINE vreal vrotate(vreal v, int by) {
 #elif defined(FC_512)
     const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
     return (vreal)_mm512_permutexvar_pd(_mm512_sub_epi64(lane, _mm512_set1_epi64(by)), (fc_v)v);
+#elif defined(__AVX2__) && FC_BYTES == 32
+    const __m256i half = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); /* of a double */
+    const __m256i back = _mm256_set1_epi32(by * (int)(sizeof(real) / 4));
+    return (vreal)_mm256_permutevar8x32_ps((__m256)v, _mm256_sub_epi32(half, back));
 #else
     real at[2 * VL];
     vstore(at, v);
