@@ -1,7 +1,14 @@
-# Averages of windows, and their gradient.  A sum goes through the taps in row-major order; that
-# of a whole plane is one run of pixels, VL chains of it, which a fixed tree adds.  Windows of 2x2
-# and 3x3 with strides 1 and 2 are done vector by vector, as depthwise.pxi and narrow.pxi do;
-# others by runs of windows that see the same taps.
+# Averages of windows, and their gradient.  A sum goes through the taps in row-major order, in
+# blocks of AVERAGE_RUN taps; a block of a whole plane is 4 AVERAGE_RUN vectors, which a fixed tree
+# adds.  Blocks are added in float64.  Windows of 2x2 and 3x3 with strides 1 and 2 are done vector
+# by vector, as depthwise.pxi and narrow.pxi do; others by runs of windows that see the same taps.
+
+cdef extern from *:
+    """
+    enum { AVERAGE_RUN = 32, SHORT_WINDOW = 56 };
+    """
+    enum: AVERAGE_RUN                      # numbers that are added one after the other
+    enum: SHORT_WINDOW                     # taps that are a single block
 
 cdef struct Averages:
     const Pooling* g
@@ -139,21 +146,100 @@ cdef inline bint is_whole_plane(const Pooling* g) noexcept nogil:
 
 cdef inline real sum_plane(const real* x, Py_ssize_t n) noexcept nogil:
     """Four chains of vectors, whose lanes and sums are added in a fixed tree."""
+    cdef double totals[VL]
     cdef vreal acc[4]
-    cdef Py_ssize_t first
+    cdef Py_ssize_t first = 0, last
+    cdef bint lasting = n > 4 * AVERAGE_RUN * VL
     cdef int v
-    for v in range(4):
-        acc[v] = vzero()
-    for first from 0 <= first < n by 4 * VL:
+    if lasting:
+        memset(totals, 0, sizeof(totals))
+    while True:
+        last = min(n, first + 4 * AVERAGE_RUN * VL)
         for v in range(4):
-            acc[v] = acc[v] + vload_n(x + first + v * VL, n - first - v * VL)
-    return vsum((acc[0] + acc[1]) + (acc[2] + acc[3]))
+            acc[v] = vzero()
+        while first + 4 * VL <= last:
+            for v in range(4):
+                acc[v] = acc[v] + vload(x + first + v * VL)
+            first += 4 * VL
+        if first < last:
+            for v in range(4):
+                acc[v] = acc[v] + vload_n(x + first + v * VL, last - first - v * VL)
+            first = last
+        acc[0] = (acc[0] + acc[1]) + (acc[2] + acc[3])
+        if not lasting:
+            return vsum(acc[0])
+        vadd_long(totals, acc[0])
+        if first == n:
+            return vsum(vlong(totals))
+
+
+cdef inline vreal add_taps(vreal acc, const real* x, Py_ssize_t taps, Py_ssize_t step,
+                           Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t s
+    if step == 1 and count == VL:
+        for s in range(taps):
+            acc = acc + vload(x + s)
+        return acc
+    for s in range(taps):
+        acc = acc + load_pixels(x + s, step, count)
+    return acc
+
+
+cdef inline vreal sum_windows(const real* x, Py_ssize_t width, Py_ssize_t rows,
+                              Py_ssize_t columns, Py_ssize_t step, Py_ssize_t count) noexcept nogil:
+    """The sums of a vector of `count` windows, `step` apart; x at the first tap of the first."""
+    cdef double totals[VL]
+    cdef vreal acc = vzero()
+    cdef Py_ssize_t r, s, taps, left = AVERAGE_RUN
+    if rows * columns <= SHORT_WINDOW:
+        for r in range(rows):
+            acc = add_taps(acc, x + r * width, columns, step, count)
+        return acc
+    memset(totals, 0, sizeof(totals))
+    for r in range(rows):
+        s = 0
+        while s < columns:
+            taps = min(columns - s, left)
+            acc = add_taps(acc, x + r * width + s, taps, step, count)
+            s, left = s + taps, left - taps
+            if left == 0:
+                vadd_long(totals, acc)
+                acc, left = vzero(), AVERAGE_RUN
+    vadd_long(totals, acc)
+    return vlong(totals)
+
+
+cdef inline real sum_window(const real* x, Py_ssize_t width, Py_ssize_t rows,
+                            Py_ssize_t columns) noexcept nogil:
+    """The sum of one window; of many taps neighbours are in the lanes, as far as they fill them."""
+    cdef double totals[VL]
+    cdef vreal acc = vzero()
+    cdef real one = 0
+    cdef Py_ssize_t r, s, left = AVERAGE_RUN
+    cdef Py_ssize_t filled = columns // VL * VL
+    cdef double rest = 0
+    if rows * columns <= SHORT_WINDOW:
+        for r in range(rows):
+            for s in range(columns):
+                one += x[r * width + s]
+        return one
+    memset(totals, 0, sizeof(totals))
+    for r in range(rows):
+        for s from 0 <= s < filled by VL:
+            acc = acc + vload(x + r * width + s)
+            left -= 1
+            if left == 0:
+                vadd_long(totals, acc)
+                acc, left = vzero(), AVERAGE_RUN
+        for s in range(filled, columns):
+            rest += x[r * width + s]
+    vadd_long(totals, acc)
+    return <real> (vsum(vlong(totals)) + rest)
 
 
 cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Pooling* g = <Pooling*> args
-    cdef Py_ssize_t item, plane, top, i, j, r, r0, r1, s, s0, s1, left, right
-    cdef Py_ssize_t rows, count
+    cdef Py_ssize_t item, plane, top, i, j, r0, r1, s0, s1, left, right, rows, count
     cdef bint inside
     cdef const real* row
     cdef real* y
@@ -186,24 +272,16 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                 left = j
                 right = same_taps(&g.columns, j, g.columns.outputs, &s0, &s1)
                 inside = s0 == 0 and s1 == g.columns.taps
+                row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r0) * g.W \
+                    + g.columns.offset + s0
                 while j < right:
                     count = min(<Py_ssize_t> VL, right - j)
                     if step > 2 or count == 1:  # no vector that is gathered lane by lane
-                        one = 0
-                        for r in range(r0, r1):
-                            row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \
-                                + j * step + g.columns.offset
-                            for s in range(s0, s1):
-                                one += row[s]
+                        one = sum_window(row + j * step, g.W, r1 - r0, s1 - s0)
                         y[j] = one / <real> (rows * g.columns.taps) if inside else one
                         j += 1
                         continue
-                    acc = vzero()
-                    for r in range(r0, r1):
-                        row = g.x + (plane * g.H + i * g.rows.stride + g.rows.offset + r) * g.W \
-                            + j * step + g.columns.offset
-                        for s in range(s0, s1):
-                            acc = acc + load_pixels(row + s, step, count)
+                    acc = sum_windows(row + j * step, g.W, r1 - r0, s1 - s0, step, count)
                     if inside:
                         acc = acc / vset1(<real> (rows * g.columns.taps))
                     vstore_n(y + j, acc, count)

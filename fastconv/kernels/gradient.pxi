@@ -29,6 +29,7 @@ cdef struct WeightGradient:
     Py_ssize_t panels, sums, channel_blocks
     Py_ssize_t blocks                      # of filters, where taps are in the lanes
     Py_ssize_t part, parts                 # which share of the chunks this call adds
+    Py_ssize_t inside                      # columns of whole vectors, in planes
     bint begun                             # whether the totals hold something already
     bint whole                             # whether an item's totals are done in one call
 
@@ -266,6 +267,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
         items = dy.shape[1] * g.C
         with nogil:
             if dots_windows(&g):
+                g.inside = inside_end(&g.columns)
                 run_items(dot_task(&g), &g, items, part, parts, 1, threads)
             else:
                 items *= g.rows.taps * g.columns.taps

@@ -1,6 +1,6 @@
 # The gradient of the weights where a row of the map fits a vector, or half of one: lanes as in
-# narrow.pxi.  A row is a block of its own, so a block is one product, and the sums are those of
-# planes_gradient.pxi.
+# narrow.pxi.  A row is a block of its own, so a block is one product; totals and sums are those
+# of planes_gradient.pxi.
 
 cdef inline void dot_narrow(const WeightGradient* g, const int S, const int step,
                             const int rows, const int kind, const real* x, const real* other,
@@ -38,7 +38,11 @@ cdef inline void dot_item(const WeightGradient* g, const int S, const int step,
     """All taps of one filter and channel by their number, or of two: the even one brings the
     next."""
     cdef vreal total[25]
+    cdef double sums[25 * VL]
     cdef vmask turns[5]
+    cdef Py_ssize_t blocks = total_blocks(g), left = blocks, last
+    cdef Py_ssize_t band = g.rows.outputs if g.rows.outputs <= blocks else 4 * NARROW_ROWS
+    cdef bint lasting = g.N * g.rows.outputs > blocks
     cdef Py_ssize_t next = item, k = item // g.C, k2, n, i
     cdef const real* x
     cdef const real* x2
@@ -55,22 +59,34 @@ cdef inline void dot_item(const WeightGradient* g, const int S, const int step,
     dy, dy2 = g.dy + k * g.yk, g.dy + k2 * g.yk
     for t in range(S * S):
         total[t] = vzero()
+    if lasting:
+        memset(sums, 0, S * S * VL * sizeof(double))
     for t in range(S):
         turns[t] = vturn(at.turn[t])
     for n in range(g.N):
         i = 0
-        if S == 3 and g.rows.outputs % NARROW_ROWS == 0:
-            while i < g.rows.outputs:
-                dot_narrow(g, S, step, NARROW_ROWS, kind, x, x2, dy, dy2, i, at, turns, total)
-                i += NARROW_ROWS
-        while i + 4 <= g.rows.outputs:
-            dot_narrow(g, S, step, 4, kind, x, x2, dy, dy2, i, at, turns, total)
-            i += 4
         while i < g.rows.outputs:
-            dot_narrow(g, S, step, 1, kind, x, x2, dy, dy2, i, at, turns, total)
-            i += 1
+            last = min(i + band, g.rows.outputs)
+            if left < last - i:
+                add_totals(S * S, total, sums)
+                left = blocks
+            left -= last - i
+            if S == 3 and g.rows.outputs % NARROW_ROWS == 0:
+                while i < last:
+                    dot_narrow(g, S, step, NARROW_ROWS, kind, x, x2, dy, dy2, i, at, turns, total)
+                    i += NARROW_ROWS
+            while i + 4 <= last:
+                dot_narrow(g, S, step, 4, kind, x, x2, dy, dy2, i, at, turns, total)
+                i += 4
+            while i < last:
+                dot_narrow(g, S, step, 1, kind, x, x2, dy, dy2, i, at, turns, total)
+                i += 1
         x, x2, dy, dy2 = x + g.xn, x2 + g.xn, dy + g.yn, dy2 + g.yn
+    if lasting:
+        add_totals(S * S, total, sums)
     for t in range(S * S):
+        if lasting:
+            total[t] = vlong(sums + t * VL)
         if kind == TWO_MAPS:
             vsum_halves(total[t], g.dweight + item * S * S + t, g.dweight + next * S * S + t)
         else:

@@ -1,6 +1,36 @@
 # The gradient of the weights of groups with few filters, pixels in the lanes: for any window, and
-# at once for all taps of the usual ones.  A row is a block of the sum.  Lane l holds the outputs whose
-# column is l modulo VL, wherever the row is cut by the padding.
+# at once for all taps of the usual ones.  Lane l holds the outputs whose column is l modulo VL,
+# wherever the row is cut by the padding.  A block of the sum is a row, or ROW_VECTORS vectors of
+# a longer one.  Blocks are added to a total; after as many as `total_blocks` says it is added to
+# those before it in float64.
+
+cdef extern from *:
+    """
+    enum { ROW_VECTORS = 16, LONGEST_CHAIN = 48 };
+    """
+    enum: ROW_VECTORS
+    enum: LONGEST_CHAIN                    # of additions, of the two chains together
+
+
+cdef inline Py_ssize_t total_blocks(const WeightGradient* g) noexcept nogil:
+    """How many blocks are added before it goes on in float64."""
+    return LONGEST_CHAIN - min(<Py_ssize_t> ROW_VECTORS, (g.columns.outputs + VL - 1) // VL)
+
+
+cdef Py_ssize_t inside_end(const Axis* columns) noexcept nogil:
+    """Where the vectors of outputs end that are whole and see no column right of the map."""
+    cdef Py_ssize_t seen = floor_div(columns.inputs - columns.offset - columns.taps + 1,
+                                     columns.stride * VL) * VL
+    return clamp(seen, 0, columns.outputs // VL * VL)
+
+
+cdef inline void add_totals(int count, vreal* total, double* sums) noexcept nogil:
+    """Add `count` totals to their sums, and begin them again."""
+    cdef int t
+    for t in range(count):
+        vadd_long(sums + t * VL, total[t])
+        total[t] = vzero()
+
 
 cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """The same gradient for groups with few filters: pixels in the lanes, a row is a block.
@@ -11,6 +41,8 @@ cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
     cdef Py_ssize_t item, k, channel, n, i, j, r, s, i0, i1, j0, j1, low, high
     cdef Py_ssize_t step = g.columns.stride * g.xw
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t blocks = total_blocks(g), left, first, last
+    cdef double sums[VL]
     cdef vreal total, acc, value
     cdef const real* x
     cdef const real* dy
@@ -21,24 +53,34 @@ cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
         s = item % g.columns.taps
         outputs_inside(&g.rows, r, 0, g.rows.outputs, &i0, &i1)
         outputs_inside(&g.columns, s, 0, g.columns.outputs, &j0, &j1)
-        total = vzero()
+        total, left = vzero(), blocks
+        memset(sums, 0, sizeof(sums))
         for n in range(g.N):
             for i in range(i0, i1):
                 x = g.x + n * g.xn + channel * g.xc \
                     + (i * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
                     + (g.columns.offset + s * g.columns.dilation) * g.xw
                 dy = g.dy + n * g.yn + k * g.yk + i * g.yh
-                acc = vzero()
-                for j from j0 // VL * VL <= j < j1 by VL:
-                    low = j0 - j
-                    high = min(j1 - j, <Py_ssize_t> VL)
-                    if step == 1:
-                        value = vload_range(x + j, low, high)
-                    else:
-                        value = vload_lanes(x + j * step, step, low, high)
-                    acc = vmadd(acc, value, vload_range(dy + j, low, high))
-                total = total + acc
-        g.dweight[item] = vsum(total)
+                first = j0 // VL * VL
+                while first < j1:
+                    last = min(j1, (first // (ROW_VECTORS * VL) + 1) * (ROW_VECTORS * VL))
+                    acc = vzero()
+                    for j from first <= j < last by VL:
+                        low = j0 - j
+                        high = min(j1 - j, <Py_ssize_t> VL)
+                        if step == 1:
+                            value = vload_range(x + j, low, high)
+                        else:
+                            value = vload_lanes(x + j * step, step, low, high)
+                        acc = vmadd(acc, value, vload_range(dy + j, low, high))
+                    total = total + acc
+                    left -= 1
+                    if left == 0:
+                        add_totals(1, &total, sums)
+                        left = blocks
+                    first = last
+        add_totals(1, &total, sums)
+        g.dweight[item] = vsum(vlong(sums))
 
 
 cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R, const int S,
@@ -70,30 +112,35 @@ cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R
 
 cdef inline void dot_row(const WeightGradient* g, const int outs, const int R, const int S,
                          const int step, const Sides* sides, const real* x, const real* dy,
-                         vreal* total) noexcept nogil:
-    """total[R][S] += products of `outs` output rows, each a block, with R map rows, x at column 0.
+                         Py_ssize_t first, Py_ssize_t last, vreal* total) noexcept nogil:
+    """total[R][S] += products of a block of `outs` output rows each with R map rows, columns
+    first .. last; x and dy at column 0.
 
     sides are those of the first and of the last vector.
     """
     cdef vreal acc[18]
     cdef Sides other
     cdef const Sides* at
-    cdef Py_ssize_t j, column
+    cdef Py_ssize_t j = first, column, end
     cdef int o, t
     for t in range(outs * R * S):
         acc[t] = vzero()
-    for j from 0 <= j < g.columns.outputs by VL:
+    while j < last:
         column = j * step + g.columns.offset
-        if column >= 0 and column + VL * step + S - 1 <= g.columns.inputs \
-                and j + VL <= g.columns.outputs:
-            dot_vector(g, outs, R, S, step, INSIDE, x + column, dy + j, VL, sides, acc)
-        else:
+        if column < 0 or j >= g.inside:
             at = &sides[0 if j == 0 else 1]
             if j > 0 and j + VL < g.columns.outputs:
                 look_aside(&other, S, step, 1, column, g.columns.inputs)
                 at = &other
             dot_vector(g, outs, R, S, step, ASIDE, x + column, dy + j, g.columns.outputs - j, at,
                        acc)
+            j += VL
+            continue
+        end = min(last, g.inside)
+        while j < end:
+            dot_vector(g, outs, R, S, step, INSIDE, x + j * step + g.columns.offset, dy + j, VL,
+                       sides, acc)
+            j += VL
     for o in range(outs):
         for t in range(R * S):
             total[t] = total[t] + acc[o * R * S + t]
@@ -103,31 +150,47 @@ cdef inline void dot_window(const WeightGradient* g, const int S, const int step
                             const real* dy, real* dweight) noexcept nogil:
     """All taps of one filter and channel; x and dy of image 0."""
     cdef vreal total[25]
+    cdef double sums[25 * VL]
     cdef Sides sides[2]
-    cdef Py_ssize_t n, i, h, r
+    cdef Py_ssize_t blocks = total_blocks(g), left = blocks, outputs = g.columns.outputs
+    cdef Py_ssize_t n, i, h, r, outs, first, last
+    cdef bint lasting = g.N * g.rows.outputs * ceil_div(outputs, ROW_VECTORS * VL) > blocks
     cdef const real* row
     cdef const real* out
     look_aside(&sides[0], S, step, 1, g.columns.offset, g.columns.inputs)
-    look_aside(&sides[1], S, step, 1,
-               (g.columns.outputs - 1) // VL * VL * step + g.columns.offset, g.columns.inputs)
+    look_aside(&sides[1], S, step, 1, (outputs - 1) // VL * VL * step + g.columns.offset,
+               g.columns.inputs)
     for i in range(S * S):
         total[i] = vzero()
+    if lasting:
+        memset(sums, 0, S * S * VL * sizeof(double))
     for n in range(g.N):
         i = 0
         while i < g.rows.outputs:
             h = i * step + g.rows.offset
             row = x + n * g.xn + h * g.xh
             out = dy + n * g.yn + i * g.yh
-            i += 1
-            if S == 3 and h >= 0 and h + step + S <= g.rows.inputs and i < g.rows.outputs:
-                dot_row(g, 2, 3, 3, step, sides, row, out, total)
-                i += 1
-                continue
-            for r in range(S):
-                if 0 <= h + r < g.rows.inputs:
-                    dot_row(g, 1, 1, S, step, sides, row + r * g.xh, out, total + r * S)
+            outs = 1
+            if S == 3 and h >= 0 and h + step + S <= g.rows.inputs and i + 1 < g.rows.outputs:
+                outs = 2
+            for first from 0 <= first < outputs by ROW_VECTORS * VL:
+                last = min(outputs, first + ROW_VECTORS * VL)
+                if left < outs:
+                    add_totals(S * S, total, sums)
+                    left = blocks
+                left -= outs
+                if outs == 2:
+                    dot_row(g, 2, 3, 3, step, sides, row, out, first, last, total)
+                    continue
+                for r in range(S):
+                    if 0 <= h + r < g.rows.inputs:
+                        dot_row(g, 1, 1, S, step, sides, row + r * g.xh, out, first, last,
+                                total + r * S)
+            i += outs
+    if lasting:
+        add_totals(S * S, total, sums)
     for i in range(S * S):
-        dweight[i] = vsum(total[i])
+        dweight[i] = vsum(vlong(sums + i * VL) if lasting else total[i])
 
 
 include "narrow_gradient.pxi"

@@ -12,50 +12,77 @@ cdef struct Sums:
     Py_ssize_t N, K, P
 
 
-cdef inline vreal sum_run(const real* from_, Py_ssize_t count) noexcept nogil:
-    cdef vreal acc = vzero()
+cdef inline vreal sum_run(const real* x, Py_ssize_t count) noexcept nogil:
+    """A run of up to 32 vectors: four chains, what is left goes to the first, as a short run."""
+    cdef vreal acc[4]
     cdef Py_ssize_t i
-    for i from 0 <= i <= count - VL by VL:
-        acc = acc + vload(from_ + i)
-    if count % VL:
-        acc = acc + vload_n(from_ + count // VL * VL, count % VL)
-    return acc
+    cdef int v
+    if count < 8 * VL:
+        acc[0] = vzero()
+        for i from 0 <= i <= count - VL by VL:
+            acc[0] = acc[0] + vload(x + i)
+        if count % VL:
+            acc[0] = acc[0] + vload_n(x + count // VL * VL, count % VL)
+        return acc[0]
+    for v in range(4):
+        acc[v] = vzero()
+    for i from 0 <= i <= count - 4 * VL by 4 * VL:
+        for v in range(4):
+            acc[v] = acc[v] + vload(x + i + v * VL)
+    for i from count // (4 * VL) * 4 * VL <= i < count by VL:
+        acc[0] = acc[0] + vload_n(x + i, count - i)
+    return (acc[0] + acc[1]) + (acc[2] + acc[3])
 
 
 cdef void sum_channels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are SUM_CHANNELS channels, whose planes follow each other in memory.
 
-    A block of the sum is a run of 32 vectors.
+    A block of the sum is a run of 32 vectors, or as many images as have no more together.
     """
     cdef const Sums* g = <const Sums*> args
-    cdef vreal totals[SUM_CHANNELS]
+    cdef double totals[SUM_CHANNELS * VL]
+    cdef vreal blocks[SUM_CHANNELS]
     cdef Py_ssize_t item, first, channels, k, n, i
+    cdef Py_ssize_t images = max(<Py_ssize_t> 1, 32 // ((g.P - 1) // VL + 1)), next
+    cdef Py_ssize_t last = (g.P - 1) // (32 * VL) * (32 * VL)  # where the last run begins
     cdef const real* plane
     for item in range(begin, end):
         first = item * SUM_CHANNELS
         channels = min(<Py_ssize_t> SUM_CHANNELS, g.K - first)
+        memset(totals, 0, sizeof(totals))
         for k in range(channels):
-            totals[k] = vzero()
+            blocks[k] = vzero()
+        next = images
         for n in range(g.N):
             for k in range(channels):
                 plane = g.dy + (n * g.K + first + k) * g.P
-                for i from 0 <= i < g.P by 32 * VL:
-                    totals[k] = totals[k] + sum_run(plane + i, min(32 * <Py_ssize_t> VL, g.P - i))
+                for i from 0 <= i < last by 32 * VL:
+                    vadd_long(totals + k * VL, sum_run(plane + i, 32 * VL))
+                blocks[k] = blocks[k] + sum_run(plane + last, g.P - last)
+            if n + 1 == next or n + 1 == g.N:
+                for k in range(channels):
+                    vadd_long(totals + k * VL, blocks[k])
+                    blocks[k] = vzero()
+                next += images
         for k in range(channels):
-            g.out[first + k] = vsum(totals[k])
+            g.out[first + k] = vsum(vlong(totals + k * VL))
 
 
 cdef void sum_units(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The same for planes of one pixel: items are vectors of channels."""
+    """The same for planes of one pixel: items are vectors of channels, a block is 32 images."""
     cdef const Sums* g = <const Sums*> args
-    cdef vreal total
-    cdef Py_ssize_t item, n, count
+    cdef double totals[VL]
+    cdef vreal block
+    cdef Py_ssize_t item, n, first, count
     for item in range(begin, end):
         count = g.K - item * VL
-        total = vzero()
-        for n in range(g.N):
-            total = total + vload_n(g.dy + n * g.K + item * VL, count)
-        vstore_n(g.out + item * VL, total, count)
+        memset(totals, 0, sizeof(totals))
+        for first from 0 <= first < g.N by 32:
+            block = vzero()
+            for n in range(first, min(first + 32, g.N)):
+                block = block + vload_n(g.dy + n * g.K + item * VL, count)
+            vadd_long(totals, block)
+        vstore_n(g.out + item * VL, vlong(totals), count)
 
 
 def channel_sums(const real[:, :, ::1] dy, real[::1] out, int threads):

@@ -2,6 +2,7 @@
 
 include "vec.pxi"
 include "axes.pxi"
+include "long_sums.pxi"
 include "elementwise.pxi"
 include "functions.pxi"
 include "softmax.pxi"

@@ -2,5 +2,6 @@
 
 include "vec.pxi"
 include "axes.pxi"
+include "long_sums.pxi"
 include "sides.pxi"
 include "pooling.pxi"

@@ -1,0 +1,5 @@
+# Sums of any length (long_sums.h): blocks of few additions each, added up in float64.
+
+cdef extern from "long_sums.h":
+    void vadd_long(double* total, vreal) noexcept nogil
+    vreal vlong(const double* total) noexcept nogil
