@@ -292,6 +292,10 @@ class Conv2DGeometry:
         """Output rows of a block of the gradient of the weights, which no slab may divide."""
         return min(self.OH, max(1, CHUNK // self.OW))
 
+    def gradient_chunks(self, images: int, rows: int) -> int:
+        """Return the blocks of the gradient of the weights in `rows` output rows of some images."""
+        return images * -(-rows // self.chunk_rows) * -(-self.OW // CHUNK)
+
     def slab(self, most: int, unit: int, itemsize: int) -> tuple[int, int]:
         """Return (images, rows): the output rows that are unfolded at a time within `most` bytes.
 

@@ -101,28 +101,18 @@ def _weight_gradient(
     g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, dweight: np.ndarray,
     block: np.ndarray,
 ) -> None:  # fmt: skip
-    """dweight = dy times the unfolded matrix, through the partial sums that all algorithms share.
-
-    A slab lies in one partial sum, or is the batch.
-    """
+    """dweight = dy times the unfolded matrix, by the partial sums that all algorithms share."""
     module = kernels.module(x.dtype)
-    parts = g.partial_sums(module.lanes)
+    chunks = g.gradient_chunks(g.N, g.OH)
     with memory.workspace(g.weight_gradient_bytes(x.itemsize, module.lanes)) as held:
-        sums = held.view(x.dtype).reshape(parts, -1)
-        whole = size == (g.N, g.OH)
-        for part in range(1 if whole else parts):
-            first, last = part * g.N // parts, (part + 1) * g.N // parts
-            for at in slabs(g, size, *((0, g.N) if whole else (first, last))):
-                threads.run(
-                    module.add_slab, _unfold(g, at, x, block),
-                    dy[at.first : at.last, :, at.top : at.bottom],
-                    sums.reshape(-1) if whole else sums[part], g.groups, parts if whole else 1,
-                    not whole and (at.first, at.top) != (first, 0), work=_share(g, at),
-                )  # fmt: skip
-        module.finish_slabs(
-            sums.reshape(-1), dweight.reshape(g.K, g.taps), g.groups, parts,
-            threads.get_num_threads() if sums.size > threads.SMALL_WORK else 1,
-        )  # fmt: skip
+        for at in slabs(g, size, 0, g.N):
+            first = g.gradient_chunks(at.first, g.OH) + g.gradient_chunks(1, at.top)
+            threads.run(
+                module.add_slab, _unfold(g, at, x, block),
+                dy[at.first : at.last, :, at.top : at.bottom], held.view(x.dtype),
+                dweight.reshape(g.K, g.taps), g.groups, g.partial_sums(module.lanes),
+                g.chunk_rows, first, chunks, g.N * g.OH * g.OW, work=_share(g, at),
+            )  # fmt: skip
 
 
 def _input_gradient(

@@ -95,14 +95,17 @@ def add_slab(
     col: Array,
     dy: Array,
     partial: Array,
+    dweight: Array,
     groups: int,
     sums: int,
-    begun: bool,
+    height: int,
+    first: int,
+    chunks: int,
+    pixels: int,
     part: int,
     parts: int,
     threads: int,
 ) -> None: ...
-def finish_slabs(partial: Array, dweight: Array, groups: int, sums: int, threads: int) -> None: ...
 def matrix_product(
     a: Array,
     b: Array,

@@ -107,8 +107,24 @@ cdef inline void prefetch_chunk(const WeightGradient* g, const real* dy, Py_ssiz
                 vprefetch(dy + k * g.yk + i)
 
 
+cdef inline void join_taps(const WeightGradient* g, Py_ssize_t round, Py_ssize_t at,
+                           Py_ssize_t lanes) noexcept nogil:
+    """Add the partial sums of a round to the total of those before, of some taps of a filter; the
+    total waits in dweight, which after the last is done."""
+    cdef Py_ssize_t size = g.groups * g.K * g.C * g.rows.taps * g.columns.taps
+    cdef vreal sum_, lost
+    if g.rounds.count == 1:
+        if g.sums > 1:
+            vstore_n(g.dweight + at, add_sums(g.partial + at, size, g.sums, lanes), lanes)
+        return
+    sum_ = vzero() if round == 0 else vload_n(g.dweight + at, lanes)
+    sum_ = join_sums(g.partial + at, size, g.sums, sum_, lanes, &lost)
+    vstore_n(g.dweight + at, sum_, lanes)
+    vstore_n(g.partial + at, lost, lanes)
+
+
 cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (share of the batch, group, panel of taps, block of filters).
+    """Items are (partial sum, group, panel of taps, block of filters).
 
     The chunks are those of `add_partial_sums`.  Into how many blocks filters are cut, each of
     which unfolds its panel again, changes no sum.
@@ -117,76 +133,61 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     cdef real chunk[CHUNK * LANES]
     cdef Segment segments[LANES]
     cdef vreal total[TILE * NV]
-    cdef Nest nest
+    cdef Steps steps
     cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps
     cdef Py_ssize_t panels = (taps + LANES - 1) // LANES
-    cdef Py_ssize_t item, rest, group, share, k, last, n, i, j, q, first, chunks, filter, tap
-    cdef Py_ssize_t count
-    cdef Py_ssize_t pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
-    cdef Py_ssize_t height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
-    cdef Py_ssize_t row_chunks = (g.rows.outputs + height - 1) // height
-    cdef Py_ssize_t piece, bottom, right, tiles, t
+    cdef Py_ssize_t item, rest, group, share, k, last, n, filter, tap, count, tiles, t
+    cdef Py_ssize_t at, end_, run, top, bottom, left, right
+    cdef bint fresh
     cdef const real* x
     cdef const real* dy
     cdef real* partial
-    cdef int cuts, c
-    cdef bint fresh
-    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, True
-    nest.x2, nest.x3 = g.yh, g.yw
+    cdef int cuts, c, vectors
     for item in range(begin, end):
         k = item % g.blocks * g.K // g.blocks
         last = (item % g.blocks + 1) * g.K // g.blocks
         tap = item // g.blocks % panels * LANES
         count = min(<Py_ssize_t> LANES, taps - tap)
+        vectors = 1 if count <= VL else NV
         cuts = cut_taps(g, tap, tap + count, segments)
         rest = item // g.blocks // panels
         group = rest % g.groups
         share = rest // g.groups
         tiles = (last - k + TILE - 1) // TILE
-        first = share * g.N // g.sums
-        chunks = ((share + 1) * g.N // g.sums - first) * row_chunks
-        for q in range(g.part * chunks // g.parts, (g.part + 1) * chunks // g.parts):
-            n = first + q // row_chunks
-            i = q % row_chunks * height
-            bottom = min(i + height, g.rows.outputs)
+        run = chunks_now(&g.rounds, share, &at, &end_)
+        for at in range(at, end_):
+            n = chunk_place(g, at, &top, &bottom, &left, &right)
+            fresh = begins_anew(&g.rounds, run, at)
             x = g.x + n * g.xn + group * g.C * g.xc
-            for piece in range(pieces):
-                j = piece * g.columns.outputs // pieces
-                right = (piece + 1) * g.columns.outputs // pieces
-                fresh = q == 0 and piece == 0
-                nest.n2, nest.n3, nest.w2 = bottom - i, right - j, (right - j) * LANES
-                if g.rows.taps * g.columns.taps == 1:
-                    transpose_chunk(
-                        x + tap * g.xc + (i * g.rows.stride + g.rows.offset) * g.xh
-                        + (j * g.columns.stride + g.columns.offset) * g.xw, g.xc,
-                        g.rows.stride * g.xh, g.columns.stride * g.xw, bottom - i, right - j,
-                        count, VL if count <= VL else LANES, chunk)
-                else:
-                    for c in range(cuts):
-                        unfold_segment(g, &segments[c], x, i, bottom, j, right, chunk)
-                for t in range(tiles):
-                    filter = k + t * (last - k) // tiles
-                    c = <int> (k + (t + 1) * (last - k) // tiles - filter)
-                    dy = g.dy + n * g.yn + (group * g.K + filter) * g.yk + i * g.yh + j * g.yw
-                    prefetch_chunk(g, dy + c * g.yk, bottom - i, right - j, c)
-                    partial = g.partial + ((share * g.groups + group) * g.K + filter) * taps + tap
-                    if count <= VL:
-                        slim_tile(c, dy, g.yk, chunk, &nest, total)
-                    else:
-                        wide_tile(c, dy, g.yk, chunk, &nest, total)
-                    add_filters(partial, taps, total, c, 1 if count <= VL else NV, count, fresh)
+            steps = cut_steps(bottom - top, right - left, g.yh, g.yw, not g.rounds.several)
+            if g.rows.taps * g.columns.taps == 1:
+                transpose_chunk(
+                    x + tap * g.xc + (top * g.rows.stride + g.rows.offset) * g.xh
+                    + (left * g.columns.stride + g.columns.offset) * g.xw, g.xc,
+                    g.rows.stride * g.xh, g.columns.stride * g.xw, bottom - top, right - left,
+                    count, VL if count <= VL else LANES, chunk)
+            else:
+                for c in range(cuts):
+                    unfold_segment(g, &segments[c], x, top, bottom, left, right, chunk)
+            for t in range(tiles):
+                filter = k + t * (last - k) // tiles
+                c = <int> (k + (t + 1) * (last - k) // tiles - filter)
+                dy = g.dy + n * g.yn + (group * g.K + filter) * g.yk + top * g.yh + left * g.yw
+                prefetch_chunk(g, dy + c * g.yk, bottom - top, right - left, c)
+                partial = g.partial + ((share * g.groups + group) * g.K + filter) * taps + tap
+                add_steps(c, vectors, dy, g.yk, chunk, &steps, True, total)
+                add_filters(partial, taps, total, c, vectors, count, fresh)
+            if g.rounds.sums == 1 and at + 1 == run_start(&g.rounds, run + 1):
+                for filter in range(k, last):
+                    for c from 0 <= c < count by VL:
+                        join_taps(g, run, (group * g.K + filter) * taps + tap + c, count - c)
+                run += 1
 
 
-cdef void finish_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the partial sums in order and write dweight; items are (filter of all groups)."""
+cdef void join_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Join a round of several partial sums; items are (filter of all groups)."""
     cdef const WeightGradient* g = <const WeightGradient*> args
     cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps
-    cdef Py_ssize_t size = g.groups * g.K * taps
-    cdef Py_ssize_t item, share, i
-    cdef vreal value
-    for item in range(begin, end):
-        for i from item * taps <= i < (item + 1) * taps by VL:
-            value = vload_n(g.partial + i, (item + 1) * taps - i)
-            for share in range(1, g.sums):
-                value = value + vload_n(g.partial + share * size + i, (item + 1) * taps - i)
-            vstore_n(g.dweight + i, value, (item + 1) * taps - i)
+    cdef Py_ssize_t i
+    for i from begin * taps <= i < end * taps by VL:
+        join_taps(g, g.rounds.round, i, end * taps - i)

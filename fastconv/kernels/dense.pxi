@@ -13,7 +13,8 @@
 #   of weight  units       features   samples
 #
 # A block of the sum that is longer than a chunk waits in `acc` between its chunks; blocks are
-# added to y, which begins at +0, in order.
+# added to y, which begins at +0, in order.  The gradient of the weights has the order of
+# rounds.pxi, with the samples as the pixels of one row.
 
 cdef extern from *:
     """
@@ -32,7 +33,6 @@ cdef struct Product:
     Py_ssize_t pixels, lanes, terms
     Py_ssize_t ap, ak, bk, bl, yp          # strides in elements
     Py_ssize_t block                       # terms of a block at the most
-    bint even                              # whether blocks are of nearly equal length, or full
     bint relu
     Py_ssize_t panels, pixel_blocks        # panels of an item; how the pixels are cut
 
@@ -157,15 +157,6 @@ cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t t
                 vstore(rows + k * LANES + l, vload_strided(b + k * bk + l * bl, bl, lanes - l))
 
 
-cdef inline Py_ssize_t block_end(const Product* g, Py_ssize_t index) noexcept nogil:
-    """Where block `index` of the sum ends."""
-    cdef Py_ssize_t blocks
-    if g.even:
-        blocks = (g.terms + g.block - 1) // g.block
-        return (index + 1) * g.terms // blocks
-    return min((index + 1) * g.block, g.terms)
-
-
 cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (panels, block of pixels), the last the faster."""
     cdef const Product* g = <const Product*> args
@@ -173,7 +164,7 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef vreal waiting[PRODUCT_PIXELS * NV]
     cdef Ending to
     cdef Py_ssize_t item, top, pixels, pieces, piece, first, lane, panel, panels
-    cdef Py_ssize_t k, terms, block, stop, row, at
+    cdef Py_ssize_t k, terms, stop, row, at
     cdef const real* a
     cdef const real* panel_rows
     cdef bint resume
@@ -186,13 +177,13 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         lane = item // g.pixel_blocks * g.panels * LANES
         to.ahead = 2 * LANES if g.panels > 1 else 0
         panels = min(g.panels, (g.lanes - lane + LANES - 1) // LANES)
-        k, block, stop, resume = 0, 0, block_end(g, 0), False
+        k, stop, resume = 0, min(g.block, g.terms), False
         while k < g.terms:
             terms = min(stop - k, <Py_ssize_t> DEPTH)
             for panel in range(panels):    # more than one only where a chunk is the whole sum
                 lay_out_rows(g.b + k * g.bk + (lane + panel * LANES) * g.bl, g.bk, g.bl, terms,
                              g.lanes - lane - panel * LANES, rows + panel * terms * LANES)
-            to.first, to.last = block == 0, k + terms == g.terms
+            to.first, to.last = k < g.block, k + terms == g.terms
             for piece in range(pieces):    # of nearly equal width
                 first = piece * pixels // pieces
                 count = <int> ((piece + 1) * pixels // pieces - first)
@@ -216,17 +207,56 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
             k += terms
             resume = k < stop
             if not resume:
-                block += 1
-                stop = block_end(g, block)
+                stop = min(stop + g.block, g.terms)
+
+
+cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The gradient of the weights for more samples than a single chain has; items are (panel,
+    block of units)."""
+    cdef const Product* g = <const Product*> args
+    cdef real rows[CHUNK * LANES]
+    cdef vreal total[PRODUCT_PIXELS * NV]
+    cdef vreal high[PRODUCT_PIXELS * NV]
+    cdef Py_ssize_t chunks = (g.terms + CHUNK - 1) // CHUNK
+    cdef Rounds rounds = plan_rounds(g.terms, 1, ceil_div(g.terms, chunks), chunks, 1, 0, chunks)
+    cdef Steps steps
+    cdef Py_ssize_t item, top, units, lane, lanes, chunk, first, terms, run, i, p, v
+    cdef int vectors
+    cdef vreal lost
+    for item in range(begin, end):
+        top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
+        units = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
+        lane = item // g.pixel_blocks * LANES
+        lanes = g.lanes - lane
+        vectors = 1 if lanes <= VL else NV
+        run = 0
+        for chunk in range(chunks):
+            first = chunk * g.terms // chunks
+            terms = (chunk + 1) * g.terms // chunks - first
+            lay_out_rows(g.b + first * g.bk + lane * g.bl, g.bk, g.bl, terms, lanes, rows)
+            steps = cut_steps(1, terms, 0, g.ak, False)
+            add_steps(units, vectors, g.a + top * g.ap + first * g.ak, g.ap, rows, &steps,
+                      begins_anew(&rounds, run, chunk), total)
+            if chunk + 1 < run_start(&rounds, run + 1):
+                continue
+            for i in range(units * vectors):
+                high[i] = vjoin(vzero() if run == 0 else high[i], total[i], &lost)
+                total[i] = vlost(lost)
+            run += 1
+        for p in range(units):
+            for v in range(vectors):
+                vstore_n(g.y + (top + p) * g.yp + lane + v * VL, high[p * vectors + v],
+                         lanes - v * VL)
 
 
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
                    real[:, ::1] y, Py_ssize_t block, bint relu, Py_ssize_t part, Py_ssize_t parts,
                    int threads):
-    """y (P, L) = a (P, K) b (K, L) + bias, in blocks of `block` terms; with 0 in the chunks of
-    the gradient of the weights."""
+    """y (P, L) = a (P, K) b (K, L) + bias, in blocks of `block` terms; with 0 in the order of the
+    gradient of the weights."""
     cdef Product g
     cdef Py_ssize_t columns
+    cdef bint long_sums
     g.a, g.b, g.y = &a[0, 0], &b[0, 0], &y[0, 0]
     g.bias = NULL
     if bias is not None:
@@ -234,15 +264,16 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
     g.pixels, g.terms, g.lanes = a.shape[0], a.shape[1], b.shape[1]
     g.ap, g.ak = a.strides[0] // <Py_ssize_t> sizeof(real), a.strides[1] // <Py_ssize_t> sizeof(real)
     g.bk, g.bl = b.strides[0] // <Py_ssize_t> sizeof(real), b.strides[1] // <Py_ssize_t> sizeof(real)
-    g.yp, g.relu, g.even = y.shape[1], relu, block == 0
-    g.block = CHUNK if g.even else block
+    g.yp, g.relu = y.shape[1], relu
+    long_sums = block == 0 and g.terms > CHUNK // 2
+    g.block = block if block else g.terms
     columns = (g.lanes + LANES - 1) // LANES
     g.panels = 1
-    if g.terms <= min(g.block, <Py_ssize_t> DEPTH):
+    if g.terms <= min(g.block, <Py_ssize_t> DEPTH) and not long_sums:
         g.panels = clamp(DEPTH // g.terms, 1, PRODUCT_PANELS)
     columns = (columns + g.panels - 1) // g.panels
     g.pixel_blocks = max((g.pixels + PRODUCT_PIXELS - 1) // PRODUCT_PIXELS,
                          min((2 * threads + columns - 1) // columns if threads > 1 else 1,
                              (g.pixels + TILE - 1) // TILE))
     with nogil:
-        run_items(multiply_items, &g, columns * g.pixel_blocks, part, parts, 1, threads)
+        run_items(multiply_samples if long_sums else multiply_items, &g, columns * g.pixel_blocks, part, parts, 1, threads)

@@ -8,8 +8,8 @@
 #   total[r][s][c][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
 #
 # Where the last panel has at most VL filters it is a single vector wide.  A chunk is one block
-# of the sum.  Totals live in a partial sum of the workspace; the
-# partial sums, of which the geometry fixes the number, are added in order at the end.
+# of the sum, in the chains of stretches.pxi.  The order of the sum is that of rounds.pxi: totals live
+# in partial sums of the workspace, of which the geometry fixes the number.
 
 cdef extern from *:
     """
@@ -21,16 +21,16 @@ cdef struct WeightGradient:
     const real* x
     const real* dy
     real* partial                          # [part][group][panel][r][s][c][lanes]
-    real* dweight                          # [k][c][r][s], NULL where more slabs may come
+    real* dweight                          # [k][c][r][s]; before the end the total of rounds
     Py_ssize_t N, groups, C, K
     Py_ssize_t xn, xc, xh, xw
     Py_ssize_t yn, yk, yh, yw
     Axis rows, columns
     Py_ssize_t panels, sums, channel_blocks
     Py_ssize_t blocks                      # of filters, where taps are in the lanes
-    Py_ssize_t part, parts                 # which share of the chunks this call adds
-    Py_ssize_t inside                      # columns of whole vectors, in planes
-    bint begun                             # whether the totals hold something already
+    Py_ssize_t height, pieces              # rows of a chunk; chunks side by side
+    Rounds rounds
+    Py_ssize_t inside                      # columns of whole vectors of planes_gradient.pxi
     bint whole                             # whether an item's totals are done in one call
 
 
@@ -68,51 +68,30 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
         chunk += width * LANES
 
 
-cdef inline real* find_total(const WeightGradient* g, const Totals* total, Py_ssize_t r,
-                             Py_ssize_t s, Py_ssize_t channel, Py_ssize_t lanes) noexcept nogil:
-    return total.at + ((r * g.columns.taps + s) * total.width + channel - total.first) * lanes
-
-
-cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk,
-                    Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
-                    Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t lanes, bint fresh,
-                    const Totals* total) noexcept nogil:
-    """Add a chunk's products to the totals of `channels` channels from `channel`; a fresh chunk
-    is the first."""
+cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk, Py_ssize_t top,
+                    Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right, Py_ssize_t channels,
+                    Py_ssize_t lanes, Py_ssize_t width, bint fresh, real* total) noexcept nogil:
+    """Add a chunk's products to the totals of `channels` channels, `width` from tap to tap, which
+    a fresh chunk begins."""
+    cdef Steps all_ = cut_steps(bottom - top, right - left, g.rows.stride * g.xh,
+                                g.columns.stride * g.xw, not g.rounds.several)
+    cdef Steps clipped
+    cdef const Steps* steps
     cdef const real* at
-    cdef real* to
-    cdef Nest nest
-    cdef Py_ssize_t r, s, i0, i1, j0, j1, pieces, piece, first, count
-    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, fresh
-    nest.x2 = g.rows.stride * g.xh
-    nest.x3 = g.columns.stride * g.xw
-    nest.w2 = (right - left) * LANES
-    pieces = ceil_div(channels, SLIM if lanes == VL else TILE)
+    cdef Py_ssize_t r, s, i0, i1, j0, j1
     for r in range(g.rows.taps):
         outputs_inside(&g.rows, r, top, bottom, &i0, &i1)
         for s in range(g.columns.taps):
             outputs_inside(&g.columns, s, left, right, &j0, &j1)
-            nest.n2, nest.n3 = i1 - i0, j1 - j0
-            if nest.n2 == 0 or nest.n3 == 0:
-                if fresh:
-                    memset(find_total(g, total, r, s, channel, lanes), 0,
-                           channels * lanes * sizeof(real))
-                continue
-            for piece in range(pieces):
-                first = channel + piece * channels // pieces
-                count = channel + (piece + 1) * channels // pieces - first
-                at = x + first * g.xc \
-                    + (i0 * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
-                    + (j0 * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
-                to = find_total(g, total, r, s, first, lanes)
-                if lanes == VL:
-                    slim_tile(<int> count, at, g.xc,
-                              chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
-                              <vreal*> to)
-                else:
-                    wide_tile(<int> count, at, g.xc,
-                              chunk + ((i0 - top) * (right - left) + j0 - left) * LANES, &nest,
-                              <vreal*> to)
+            steps = &all_
+            if i0 > top or i1 < bottom or j0 > left or j1 < right:
+                clip_steps(&all_, i0 - top, i1 - top, j0 - left, j1 - left, &clipped)
+                steps = &clipped
+            at = x + (top * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
+                + (left * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
+            add_steps(channels, <int> (lanes // VL), at, g.xc, chunk, steps, fresh,
+                      <vreal*> total)
+            total += width * lanes
 
 
 cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) noexcept nogil:
@@ -120,21 +99,9 @@ cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) no
     return VL if g.K - panel * LANES <= VL else LANES
 
 
-cdef void finish_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add the partial sums in order and write dweight; items are (group, panel, 64 channels)."""
-    cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef Totals total
-    cdef Py_ssize_t item
-    total.width, total.first = g.C, 0
-    for item in range(begin, end):
-        total.at = g.partial \
-            + item // g.channel_blocks * g.rows.taps * g.columns.taps * g.C * LANES
-        finish_item(g, item, &total)
-
-
-cdef void finish_item(const WeightGradient* g, Py_ssize_t item,
-                      const Totals* total) noexcept nogil:
-    """Write the dweight of (group, panel, 64 channels); total is that of the first partial sum.
+cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const Totals* total,
+                      Py_ssize_t sums) noexcept nogil:
+    """Write the dweight of (group, panel, 64 channels); total is that of the first of `sums`.
 
     Channels and taps are neighbours in dweight.  VL of them are transposed at a time, wherever
     their sums lie; RUN_LENGTH are gathered before they are written, for rows of dweight often share
@@ -149,7 +116,7 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item,
     cdef Py_ssize_t lanes = panel_lanes(g, panel)
     cdef Py_ssize_t last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
     cdef Py_ssize_t places[RUN_LENGTH]
-    cdef Py_ssize_t first, count, k, lane, share, i, c, t, at
+    cdef Py_ssize_t first, count, k, lane, i, c, t, at
     for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
         count = min(last - first, <Py_ssize_t> RUN_LENGTH)
         c, t = first // taps, first % taps
@@ -162,10 +129,7 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item,
             k = panel * LANES + lane
             for at from 0 <= at < count by VL:
                 for i in range(VL):
-                    block[i] = vload(total.at + places[at + i] + lane)
-                for share in range(1, g.sums):
-                    for i in range(VL):
-                        block[i] = block[i] + vload(total.at + share * size + places[at + i] + lane)
+                    block[i] = add_sums(total.at + places[at + i] + lane, size, sums, VL)
                 vtranspose(block)
                 for i in range(VL):
                     vstore(rows + i * RUN_LENGTH + at, block[i])
@@ -174,21 +138,130 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item,
                        rows + i * RUN_LENGTH, count * sizeof(real))
 
 
-cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (share of the batch, group, panel of filters, block of 64 channels).
+cdef struct Held:
+    # the rows of dweight that an item will write: as long as they are not written its total
+    real* row
+    Py_ssize_t length, stride              # of a row; from one to the next
+    Py_ssize_t at                          # in the row
 
-    A call adds one part of an item's chunks, so that a long sum is no single long call.
+
+cdef inline vreal take_held(Held* held, Py_ssize_t lanes) noexcept nogil:
+    """The next `lanes` numbers; they may go from row to row."""
+    cdef real numbers[VL]
+    cdef Py_ssize_t i
+    lanes = min(lanes, <Py_ssize_t> VL)
+    if held.at + lanes <= held.length:
+        held.at += lanes
+        return vload_n(held.row + held.at - lanes, lanes)
+    for i in range(VL):
+        if held.at == held.length:
+            held.row, held.at = held.row + held.stride, 0
+        numbers[i] = held.row[held.at] if i < lanes else 0
+        held.at += i < lanes
+    return vload(numbers)
+
+
+cdef inline void put_held(Held* held, vreal value, Py_ssize_t lanes) noexcept nogil:
+    cdef real numbers[VL]
+    cdef Py_ssize_t i
+    if held.at + lanes <= held.length:
+        vstore_n(held.row + held.at, value, lanes)
+        held.at += lanes
+        return
+    vstore(numbers, value)
+    for i in range(lanes):
+        if held.at == held.length:
+            held.row, held.at = held.row + held.stride, 0
+        held.row[held.at] = numbers[i]
+        held.at += 1
+
+
+cdef void join_item(const WeightGradient* g, Py_ssize_t item, const Totals* total,
+                    Py_ssize_t round) noexcept nogil:
+    """Add the partial sums of a round to the total of (group, panel, 64 channels), and write
+    dweight after the last; total is that of the first partial sum.
+
+    The total waits in those numbers of dweight that will be its own, in the order of the partial
+    sums but without the lanes that have no filter.
     """
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
+    cdef Py_ssize_t channel = item % g.channel_blocks * 64
+    cdef Py_ssize_t channels = min(<Py_ssize_t> 64, g.C - channel)
+    cdef Py_ssize_t panel = item // g.channel_blocks % g.panels
+    cdef Py_ssize_t group = item // g.channel_blocks // g.panels
+    cdef Py_ssize_t filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
+    cdef Py_ssize_t lanes = panel_lanes(g, panel)
+    cdef Py_ssize_t tap, c, lane
+    cdef bint last = round + 1 == g.rounds.count
+    cdef Held held, after
+    cdef real* at
+    cdef vreal sum_, lost
+    if g.rounds.count == 1:
+        finish_item(g, item, total, g.sums)
+        return
+    held.row = g.dweight + ((group * g.K + panel * LANES) * g.C + channel) * taps
+    held.length, held.stride, held.at = channels * taps, g.C * taps, 0
+    for tap in range(taps):
+        at = total.at + (tap * total.width + channel - total.first) * lanes
+        for c in range(channels):
+            if filters == lanes and held.at + lanes <= held.length:
+                for lane from 0 <= lane < lanes by VL:
+                    sum_ = vzero() if round == 0 else vload(held.row + held.at + lane)
+                    sum_ = join_sums(at + lane, size, g.sums, sum_, VL, &lost)
+                    if not last:
+                        vstore(held.row + held.at + lane, sum_)
+                    vstore(at + lane, sum_ if last else lost)
+                held.at += lanes
+            else:
+                for lane from 0 <= lane < lanes by VL:
+                    after = held
+                    sum_ = take_held(&held, filters - lane)
+                    sum_ = join_sums(at + lane, size, g.sums, vzero() if round == 0 else sum_, VL,
+                                     &lost)
+                    if not last:
+                        put_held(&after, sum_, min(<Py_ssize_t> VL, filters - lane))
+                    vstore(at + lane, sum_ if last else lost)
+            at += lanes
+    if last:
+        finish_item(g, item, total, 1)
+
+
+cdef void join_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Join a round of several partial sums; items are (group, panel, 64 channels)."""
+    cdef const WeightGradient* g = <const WeightGradient*> args
+    cdef Totals total
+    cdef Py_ssize_t item
+    total.width, total.first = g.C, 0
+    for item in range(begin, end):
+        total.at = g.partial \
+            + item // g.channel_blocks * g.rows.taps * g.columns.taps * g.C * LANES
+        join_item(g, item, &total, g.rounds.round)
+
+
+cdef inline Py_ssize_t chunk_place(const WeightGradient* g, Py_ssize_t chunk, Py_ssize_t* top,
+                                   Py_ssize_t* bottom, Py_ssize_t* left,
+                                   Py_ssize_t* right) noexcept nogil:
+    """The image of a chunk, and its output pixels."""
+    cdef Py_ssize_t piece = (chunk - g.rounds.first) % g.pieces
+    cdef Py_ssize_t row = (chunk - g.rounds.first) // g.pieces
+    cdef Py_ssize_t in_image = ceil_div(g.rows.outputs, g.height)
+    top[0] = row % in_image * g.height
+    bottom[0] = min(top[0] + g.height, g.rows.outputs)
+    left[0] = piece * g.columns.outputs // g.pieces
+    right[0] = (piece + 1) * g.columns.outputs // g.pieces
+    return row // in_image
+
+
+cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (partial sum, group, panel of filters, block of 64 channels)."""
     cdef const WeightGradient* g = <const WeightGradient*> args
     cdef real chunk[CHUNK * LANES]
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
-    cdef Py_ssize_t item, rest, channel, channels, panel, group, share, n, i, j, height
-    cdef Py_ssize_t pieces, piece, right, bottom, filters, lanes, row_chunks, chunks, q, first
+    cdef Py_ssize_t item, rest, channel, channels, panel, group, n, top, bottom, left, right
+    cdef Py_ssize_t filters, lanes, at, last, run
     cdef Totals total
     cdef real* place = NULL
-    pieces = (g.columns.outputs + CHUNK - 1) // CHUNK
-    height = max(<Py_ssize_t> 1, CHUNK // g.columns.outputs)
-    row_chunks = (g.rows.outputs + height - 1) // height
     for item in range(begin, end):
         rest = item
         channel = rest % g.channel_blocks * 64
@@ -207,23 +280,18 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         lanes = panel_lanes(g, panel)
         rest //= g.panels
         group = rest % g.groups
-        share = rest // g.groups
-        first = share * g.N // g.sums
-        chunks = ((share + 1) * g.N // g.sums - first) * row_chunks
-        for q in range(g.part * chunks // g.parts, (g.part + 1) * chunks // g.parts):
-            n = first + q // row_chunks
-            i = q % row_chunks * height
-            bottom = min(i + height, g.rows.outputs)
-            for piece in range(pieces):
-                j = piece * g.columns.outputs // pieces
-                right = (piece + 1) * g.columns.outputs // pieces
-                transpose_chunk(
-                    g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + i * g.yh
-                    + j * g.yw, g.yk, g.yh, g.yw, bottom - i, right - j, filters, lanes, chunk)
-                add_chunk(g, g.x + n * g.xn + group * g.C * g.xc, chunk, i, bottom, j, right,
-                          channel, channels, lanes, q == 0 and piece == 0 and not g.begun, &total)
-        if g.sums == 1 and g.part == g.parts - 1 and g.dweight != NULL:
-            finish_item(g, item, &total)  # while the sums are in the cache
+        run = chunks_now(&g.rounds, rest // g.groups, &at, &last)
+        for at in range(at, last):
+            n = chunk_place(g, at, &top, &bottom, &left, &right)
+            transpose_chunk(
+                g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + top * g.yh + left * g.yw,
+                g.yk, g.yh, g.yw, bottom - top, right - left, filters, lanes, chunk)
+            add_chunk(g, g.x + n * g.xn + (group * g.C + channel) * g.xc, chunk, top, bottom, left,
+                      right, channels, lanes, total.width, begins_anew(&g.rounds, run, at),
+                      total.at + (channel - total.first) * lanes)
+            if g.sums == 1 and at + 1 == run_start(&g.rounds, run + 1):
+                join_item(g, item, &total, run)
+                run += 1
 
 
 include "planes_gradient.pxi"
@@ -245,24 +313,13 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     cdef Py_ssize_t items
     g.x, g.dy = &x[0, 0, 0, 0], &dy[0, 0, 0, 0]
     g.dweight = &dweight[0, 0, 0, 0]
-    g.N, g.groups = x.shape[0], groups
+    g.N, g.groups, g.sums = x.shape[0], groups, sums
     g.C, g.K = x.shape[1] // groups, dy.shape[1] // groups
     g.rows = window_axis(dy.shape[2], x.shape[2], dweight.shape[2], stride[0], pad[0],
                          dilation[0])
     g.columns = window_axis(dy.shape[3], x.shape[3], dweight.shape[3], stride[1], pad[1],
                             dilation[1])
-    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
-    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
-    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
-    g.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
-    g.yn = dy.strides[0] // <Py_ssize_t> sizeof(real)
-    g.yk = dy.strides[1] // <Py_ssize_t> sizeof(real)
-    g.yh = dy.strides[2] // <Py_ssize_t> sizeof(real)
-    g.yw = dy.strides[3] // <Py_ssize_t> sizeof(real)
-    g.panels = (g.K + LANES - 1) // LANES
-    g.sums, g.part, g.parts, g.begun = sums, part, parts, False
-    g.whole = sums == 1 and parts == 1
-    g.channel_blocks = (g.C + 63) // 64
+    set_strides(&g, x, dy)
     if engine == PLANES_ENGINE:
         items = dy.shape[1] * g.C
         with nogil:
@@ -274,20 +331,37 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                 run_items(dot_planes, &g, items, part, parts, 1, threads)
         return
     g.partial = &partial[0]
+    items = g.N * ceil_div(g.rows.outputs, g.height) * g.pieces
+    g.rounds = plan_rounds(g.N * g.rows.outputs * g.columns.outputs, g.height,
+                           ceil_div(g.columns.outputs, g.pieces), items, sums, 0, items)
+    g.whole = sums == 1 and parts == 1
     if engine == LINES_ENGINE:
-        items = sums * groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
+        items = groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
         # as few blocks as keep all threads busy
-        g.blocks = clamp((2 * threads + items - 1) // items if threads > 1 else 1,
+        g.blocks = clamp((2 * threads + items * sums - 1) // (items * sums) if threads > 1 else 1,
                          (g.K + 127) // 128, (g.K + TILE - 1) // TILE)
-        if sums == 1:
+        if sums == 1 and g.rounds.count == 1:
             g.partial = g.dweight
         with nogil:
-            run_items(add_columns, &g, items * g.blocks, 0, 1, 1, threads)
-            if part == parts - 1 and sums > 1:
-                run_items(finish_columns, &g, groups * g.K, 0, 1, 16, threads)
+            add_rounds(&g.rounds, add_columns, join_columns, &g, items * g.blocks, groups * g.K,
+                       part, parts, threads)
         return
-    items = sums * groups * g.panels * g.channel_blocks
+    items = groups * g.panels * g.channel_blocks
     with nogil:
-        run_items(add_partial_sums, &g, items, 0, 1, 1, threads)
-        if part == parts - 1 and sums > 1:
-            run_items(finish_weights, &g, groups * g.panels * g.channel_blocks, 0, 1, 1, threads)
+        add_rounds(&g.rounds, add_partial_sums, join_weights, &g, items, items, part, parts,
+                   threads)
+
+
+cdef void set_strides(WeightGradient* g, const real[:, :, :, :] x,
+                      const real[:, :, :, :] dy) noexcept:
+    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
+    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
+    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    g.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
+    g.yn = dy.strides[0] // <Py_ssize_t> sizeof(real)
+    g.yk = dy.strides[1] // <Py_ssize_t> sizeof(real)
+    g.yh = dy.strides[2] // <Py_ssize_t> sizeof(real)
+    g.yw = dy.strides[3] // <Py_ssize_t> sizeof(real)
+    g.panels, g.channel_blocks = (g.K + LANES - 1) // LANES, (g.C + 63) // 64
+    g.height = min(max(<Py_ssize_t> 1, CHUNK // g.columns.outputs), g.rows.outputs)
+    g.pieces = (g.columns.outputs + CHUNK - 1) // CHUNK

@@ -31,6 +31,32 @@ FC_INLINE void vadd_long(double *total, vreal v) {
     for (int i = 0; i < VL; i++) total[i] += lanes[i];
 #endif
 }
+/* The same vector, of which the compiler does not know where it comes from, so that no two
+ * additions cancel before they are made. */
+FC_INLINE vreal vopaque(vreal v) {
+#if FC_BYTES == 64 && defined(__AVX512F__)
+    __asm__("" : "+v"(v));
+#elif FC_BYTES && defined(__SSE2__)
+    __asm__("" : "+x"(v));
+#elif FC_BYTES && defined(__aarch64__)
+    __asm__("" : "+w"(v));
+#endif
+    return v;
+}
+/* total + a, and what its rounding loses (Kahan), of which the next a begins. */
+FC_INLINE vreal vjoin(vreal total, vreal a, vreal *lost) {
+    vreal sum = vopaque(total + a);
+    *lost = a - vopaque(sum - total);
+    return sum;
+}
+/* What was lost, 0 where the total is infinite or NaN and so tells nothing. */
+FC_INLINE vreal vlost(vreal lost) {
+#if FC_BYTES
+    return (vreal)((vmask)lost & (vmask)(lost - lost == vzero()));
+#else
+    return lost - lost == 0 ? lost : 0;
+#endif
+}
 /* The sum of each lane. */
 FC_INLINE vreal vlong(const double *total) {
 #if defined(FC_DOUBLE)

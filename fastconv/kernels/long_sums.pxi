@@ -3,3 +3,5 @@
 cdef extern from "long_sums.h":
     void vadd_long(double* total, vreal) noexcept nogil
     vreal vlong(const double* total) noexcept nogil
+    vreal vjoin(vreal total, vreal a, vreal* lost) noexcept nogil
+    vreal vlost(vreal lost) noexcept nogil

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import functional
+from fastconv import functional, threads
 from fastconv.functional import normalize
+from fastconv.testing import assert_bits_equal
 
 MOST = 1e-6
 SHAPES = [(2, 3, 7, 7), (20000, 2, 7, 7), (3, 2, 1500, 2001), (9, 20, 60, 61)]
@@ -100,10 +101,45 @@ def check_weights(value, shape, weight_shape, options):
     check(dweight("float32", options), dweight("float64", kind | {"algorithm": "direct"}))
 
 
+TILES = [
+    ((1, 9, 8, 16), (9, 9, 1, 1), {}),
+    ((1, 9, 7, 9), (9, 9, 1, 1), {}),
+    ((1, 20, 400, 500), (9, 20, 1, 1), {}),
+    ((1, 9, 300, 301), (17, 9, 3, 3), {"padding": 1}),
+    ((1, 9, 200, 900), (40, 9, 2, 3), {"stride": 2, "dilation": (1, 2)}),
+    ((1, 9, 9, 50_000), (8, 9, 3, 3), {"padding": 1}),
+    ((1, 66, 100, 101), (17, 66, 3, 3), {"padding": 1}),
+    ((7, 12, 60, 75), (20, 12, 3, 3), {"padding": 1, "groups": 1}),
+    ((7, 24, 60, 75), (40, 12, 3, 3), {"padding": 1, "groups": 2}),
+    ((2_000, 10, 14, 14), (9, 10, 3, 3), {"padding": 1}),
+    ((3_000, 10, 7, 7), (9, 10, 3, 3), {"padding": 1}),
+    ((33, 3, 100, 112), (20, 3, 5, 5), {"padding": 2, "stride": 2}),
+    ((1, 1, 1000, 1300), (9, 1, 3, 3), {"padding": 1}),
+    ((1, 3, 300, 1300), (70, 3, 3, 3), {}),
+]
+
+
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize(("shape", "weight", "options"), PLANES)
 def test_the_gradient_of_the_weights_of_groups_with_one_filter(shape, weight, options, value):
     check_weights(value, shape, weight, options | {"groups": shape[1]})
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "im2col_tiled"])
+@pytest.mark.parametrize(("shape", "weight", "options"), TILES)
+def test_the_gradient_of_the_weights(shape, weight, options, algorithm, value):
+    check_weights(value, shape, weight, options | {"algorithm": algorithm})
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("samples", [56, 57, 112, 113, 128, 129, 700, 300_000])
+@pytest.mark.parametrize(("features", "units"), [(3, 50), (70, 3), (35, 9)])
+def test_the_gradient_of_the_weights_of_a_dense_layer(samples, features, units, value):
+    dy, x = numbers(value, (samples, units)), numbers(value, (samples, features))
+    weight = np.zeros((units, features), np.float32)
+    dweight = functional.dense_backward(dy, x, weight, needs=("weight",))[1]
+    check(dweight, dy.T.astype(np.float64) @ x.astype(np.float64))
 
 
 @pytest.mark.parametrize("value", VALUES)
@@ -121,3 +157,64 @@ def test_the_moments_of_batch_normalisation(shape, value):
     dweight, dbias = normalize.batch_norm_backward(dy, x, one, mean, inverse, True, False)[1:]
     check(dbias, dy.sum(axes, np.float64))
     check(dweight, (dy * (wide - at) * scale).sum(axes), (dy * (wide + at) * scale).sum(axes))
+
+
+# several rounds of one partial sum, and of several; one after another and beside each other
+ROUNDS = [
+    ((1, 9, 150, 151), (17, 9, 3, 3), {"padding": 1}),
+    ((1, 70, 90, 91), (9, 70, 1, 1), {}),
+    ((40, 10, 60, 61), (40, 5, 3, 3), {"padding": 1, "groups": 2}),
+    ((40, 9, 61, 60), (7, 9, 2, 1), {"stride": (1, 2)}),
+    ((1, 2, 120, 400), (20, 2, 3, 3), {"padding": 1}),
+    ((40, 3, 61, 60), (20, 3, 3, 3), {"padding": 1}),
+]
+
+
+@pytest.mark.parametrize("cut", [50_000_000, 1_000_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "weight", "options"), ROUNDS)
+def test_rounds_have_the_same_bits_however_they_are_cut(
+    shape, weight, options, dtype, cut, normal, monkeypatch
+):
+    x, w = normal(shape, dtype), np.zeros(weight, dtype)
+    dy = normal(fastconv.conv2d(x, w, **options).shape, dtype)
+
+    def dweight(**how):
+        given = options | {"algorithm": "direct"} | how
+        return functional.conv2d_backward(dy, x, w, needs=("weight",), **given)[1]
+
+    right = dweight()
+    costs = fastconv.conv2d_costs(x.shape, w.shape, direction="backward", dtype=dtype, **options)
+    monkeypatch.setattr(threads, "slice_work", cut)
+    try:
+        for count in (1, 2, 5):
+            fastconv.set_num_threads(count)
+            assert_bits_equal(dweight(), right)
+            assert_bits_equal(dweight(algorithm="im2col"), right)
+            limit = costs["im2col_tiled"].least
+            assert_bits_equal(dweight(algorithm="im2col_tiled", workspace_limit=limit), right)
+    finally:
+        fastconv.set_num_threads(None)
+
+
+@pytest.mark.parametrize(("shape", "weight", "options"), ROUNDS + PLANES)
+def test_long_sums_of_whole_numbers_are_exact(shape, weight, options):
+    rng = np.random.default_rng(1)
+    x = rng.integers(-1, 2, shape).astype(np.float32)
+    if weight[0] == shape[1]:
+        options = options | {"groups": shape[1]}
+    w = np.zeros(weight, np.float32)
+    dy = rng.integers(-1, 2, fastconv.conv2d(x, w, **options).shape).astype(np.float32)
+    found = functional.conv2d_backward(dy, x, w, **options)
+    right = functional.conv2d_backward(*(a.astype(np.float64) for a in (dy, x, w)), **options)
+    for gradient, expected in zip(found[1:], right[1:], strict=True):
+        assert_bits_equal(gradient, expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_stays_in_a_long_sum(value):
+    x, dy = np.ones((1, 9, 150, 151), np.float32), np.ones((1, 17, 150, 151), np.float32)
+    dy[0, 3, 5, 6] = value
+    dweight = functional.conv2d_backward(dy, x, np.zeros((17, 9, 1, 1), np.float32))[1]
+    assert np.array_equal(dweight[3, :, 0, 0], np.full(9, value, np.float32), equal_nan=True)
+    assert np.isfinite(np.delete(dweight, 3, 0)).all()

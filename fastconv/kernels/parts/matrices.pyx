@@ -2,9 +2,12 @@
 
 include "vec.pxi"
 include "axes.pxi"
+include "long_sums.pxi"
 include "chunk.pxi"
 include "tile.pxi"
 include "slim_tile.pxi"
+include "stretches.pxi"
+include "rounds.pxi"
 include "sides.pxi"
 include "turning.pxi"
 include "packing.pxi"
