@@ -169,6 +169,8 @@ class Layer(Owner):
             remedy = ""
             if axes == "CHW" and len(shape) == 2:
                 remedy = f"reshape it to {(1, *shape)}"
+            elif axes == "CHW" and len(shape) == 4:
+                remedy = f"leave the batch out: {shape[1:]}"
             elif len(axes) == 1:
                 remedy = "put a Flatten or GlobalAvgPool2D before it"
             letters = ", ".join(axes) + ("," if len(axes) == 1 else "")

@@ -175,6 +175,9 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
     <Node Input (N, 1, 28, 28) float32>
     """
     rule = "must be a sequence of integers without the batch, such as (1, 28, 28)"
+    if isinstance(shape, (list, tuple)) and len(shape) > 1 and shape[0] is None:
+        remedy = f"leave the batch out: {tuple(shape[1:])}"
+        raise ArgumentTypeError("Input", "shape", rule, tuple(shape), remedy)
     sizes = as_sizes("Input", "shape", shape, 1, rule)
     if not 1 <= len(sizes) <= 8:
         rule = "must have 1 to 8 sizes, without the batch"

@@ -99,6 +99,7 @@ def test_numpy_s_integers_are_right():
         ("Conv2D", CONV, [(28, 28)], r"must have shape \(C, H, W\).*\(1, 28, 28\)"),
         ("Conv2D", CONV, [(28, 28, 1)], r"\(1, 28, 28\); the channels .*transpose\(0, 3, 1, 2\)"),
         ("Conv2D", CONV | {"groups": 2}, [(3, 8, 8)], r"groups must divide the channels .*= 3"),
+        ("Conv2D", CONV, [(9, 1, 8, 8)], r"got \(9, 1, 8, 8\); leave the batch out: \(1, 8, 8\)"),
         ("Conv2D", CONV, [(10,)], r"must have shape \(C, H, W\) beside the batch, got \(10,\)"),
         ("MaxPool2D", {"pool_size": 9}, [(1, 8, 8)], "window, 9x9, got 8x8"),
         ("MaxPool2D", {"pool_size": 2}, [(10,)], r"must have shape \(C, H, W\)"),
