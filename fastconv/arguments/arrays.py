@@ -227,6 +227,9 @@ def check_axes(operation: str, parameter: str, shape: Sequence[int], axes: str) 
         if axes == "NCHW" and len(shape) == 3:
             n, h, w = shape
             remedy = f"for one channel use reshape({n}, 1, {h}, {w})"
+        elif axes == "NCHW" and len(shape) == 2:
+            h, w = shape
+            remedy = f"for one image of one channel use reshape(1, 1, {h}, {w})"
         raise ShapeError(
             operation, parameter, f"must have {len(axes)} dimensions ({', '.join(axes)})",
             tuple(shape), remedy, shown=f"shape {tuple(shape)}",

@@ -198,6 +198,11 @@ SHAPES = [
         r"conv2d: x .*\(5, 28, 28\).*reshape\(5, 1, 28, 28\)",
     ),
     (
+        lambda: fastconv.conv2d(f32(28, 27), f32(1, 1, 3, 3)),
+        ValueError,
+        r"conv2d: x .*\(28, 27\); for one image of one channel use reshape\(1, 1, 28, 27\)",
+    ),
+    (
         lambda: fastconv.conv2d(f32(5, 28, 28, 1), f32(1, 1, 3, 3)),
         ValueError,
         r"conv2d: .*transpose\(0, 3, 1, 2\)",
