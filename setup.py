@@ -7,7 +7,8 @@ FASTCONV_BUILD_ISAS      which instruction sets are built: ``native`` (the defau
                          given away; or names, such as ``avx2,avx512``, to which the baseline is
                          added.  In a cross build (``_PYTHON_HOST_PLATFORM``) native is all.
                          A baseline that is neither named nor one of ``all`` is a spare beside
-                         what is better: compiled in less time, it runs at half the speed.
+                         what is better: compiled in half the time, it runs at six tenths
+                         of its speed.
 FASTCONV_BUILD_OPTIMIZE  ``0`` compiles in a quarter of the time what runs at a fraction of the
                          speed, with the same results of the baseline and the same memory
 FASTCONV_VECTORS         ``0`` builds with plain numbers instead of vector types, as a compiler

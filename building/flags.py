@@ -21,8 +21,8 @@ HOT = (
 )
 #: Where nothing is hot.
 COLD = ("-O2",)
-#: The same results in a third of the time to compile; half the speed.  GCC contracts products
-#: and sums, on which equal bits rest, in its expensive passes.
+#: The same results in less than half the time to compile, at six tenths of the speed.  GCC
+#: contracts products and sums, on which equal bits rest, in its expensive passes.
 SPARE = ("-O1", "-fexpensive-optimizations")
 #: Results are right, and memory is what it is; the speed is not looked at.
 UNOPTIMIZED = ("-O1",)

@@ -119,7 +119,7 @@ def _report() -> None:
             "available": " ".join(kernels.available_isas()),
             "built": " ".join(kernels.built_isas()),
             **{
-                f"spare {name}": "at half its speed; FASTCONV_BUILD_ISAS=all compiles it in full"
+                f"spare {name}": "slower than need be; FASTCONV_BUILD_ISAS=all compiles it in full"
                 for name in kernels.spare_isas()
             },
             **{f"left out {name}": reason for name, reason in left_out.items()},
