@@ -156,9 +156,7 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
     return u
 
 
-def pack_backward(
-    weight: np.ndarray, groups: int, lent: memory.Lent
-) -> tuple[np.ndarray, int]:
+def pack_backward(weight: np.ndarray, groups: int, take: Take) -> tuple[np.ndarray, int]:
     """Return `weight` for the gradient of the input, and the engine that reads it.
 
     Where there are few channels it stays plain; else it is packed as panels of input channels:
@@ -169,7 +167,7 @@ def pack_backward(
     if costs.few(c, module.lanes):
         return weight.reshape(-1), module.LINES if k > groups else module.PLANES
     nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
-    data = lent.packed(nbytes, weight.dtype)
+    data = take(nbytes, weight.dtype)
     threads.run(module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size)
     return data, module.PANELS
 

@@ -61,6 +61,33 @@ def conv2d_backward_input(
     parts: int,
     threads: int,
 ) -> None: ...
+def input_slot(
+    images: int,
+    filters: int,
+    channels: int,
+    R: int,
+    S: int,
+    size: Pair,
+    dilation: Pair,
+    block: int,
+    threads: int,
+) -> tuple[int, int, int]: ...
+def conv2d_backward_input_plain(
+    dy: Array,
+    weight: Array,
+    work: Array,
+    slot: tuple[int, int, int],
+    holds: Array,
+    broken: Array,
+    dx: Array,
+    pad: Pair,
+    dilation: Pair,
+    groups: int,
+    block: int,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
 def conv2d_backward_input_folded(
     dy: Array,
     weight: Array,

@@ -45,7 +45,7 @@ def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :,
     c.rows = window_axis(y.shape[2], x.shape[2], R, stride[0], pad[0], dilation[0])
     c.columns = window_axis(y.shape[3], x.shape[3], S, stride[1], pad[1], dilation[1])
     c.ws, c.wr, c.wc, c.wk = 1, S, R * S, c.C * R * S
-    set_arrays(&c, x, weight, y)
+    set_arrays(&c, x, &weight[0], y)
     run_convolution(&c, engine, part, parts, threads)
 
 
@@ -65,12 +65,13 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     cdef real* y
     cdef Spread spread
     cdef InputGradient whole
+    cdef PixelStrips strips
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
     c.R, c.S, c.block, c.relu, c.taps_first = R, S, block, False, True
     c.ws, c.wr, c.wk, c.wc = 1, S, R * S, c.K * R * S
-    set_arrays(&c, dy, weight, dx)
+    set_arrays(&c, dy, &weight[0], dx)
     y = c.y
     spread.c = &c
     spread.rows = window_axis(dy.shape[2], dx.shape[2], R, sh, top, dh)
@@ -79,6 +80,14 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
         with nogil:
             run_items(spread_planes, &spread, c.N * groups * c.K, part, parts, 1, threads)
         return
+    if engine == PANELS_ENGINE and sh == 1 and sw == 1:
+        c.rows = phase_axis(0, dx.shape[2], dy.shape[2], R, 1, top, dh)
+        c.columns = phase_axis(0, dx.shape[3], dy.shape[3], S, 1, left, dw)
+        c.panels = (c.K + LANES - 1) // LANES
+        if plan_pixels(&strips, &c):
+            with nogil:
+                run_items(pixel_strips, &strips, pixel_items(&strips), part, parts, 1, threads)
+            return
     if engine == PANELS_ENGINE and plan_rows(&whole, &c, &spread.rows, &spread.columns):
         with nogil:
             run_items(input_rows, &whole, groups * c.panels * c.N * c.row_blocks, part, parts, 1,
@@ -95,9 +104,65 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
             run_convolution(&c, engine, part, parts, threads)
 
 
-cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real[::1] weight,
+def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ssize_t R,
+               Py_ssize_t S, size, dilation, Py_ssize_t block, Py_ssize_t threads):
+    """Return what a slot of `conv2d_backward_input_plain` is for, images of a batch and panels of
+    the channels of a group, and its numbers; zeros where it does not suit dx of `size` (H, W)."""
+    cdef Py_ssize_t H = size[0]
+    cdef Py_ssize_t W = size[1]
+    cdef Py_ssize_t strip, turned, panels
+    if FLAT_TILE < 4 or H > DX_PLACES or W > DX_PLACES or R > DX_PLACES or S > DX_PLACES \
+            or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
+        return 0, 0, 0
+    strip = (H + (R - 1) * dilation[0]) * (W + (S - 1) * dilation[1]) \
+        * pixel_numbers(min(filters, block))
+    turned = R * S * panel_plane(min(filters, block))
+    images = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
+    # all sums wait where filters come block by block
+    panels = 1 if filters <= block else ceil_div(ceil_div(channels, LANES), threads)
+    if images == 0 or turned > KEPT_PANEL or images * panels * H * W * LANES > DX_KEPT:
+        return 0, 0, 0
+    return images, panels, images * (panels * H * W * LANES + strip) + turned
+
+
+def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
+                                real[::1] work, slot, long long[::1] holds,
+                                unsigned char[::1] broken, real[:, :, :, ::1] dx, pad, dilation,
+                                Py_ssize_t groups, Py_ssize_t block, Py_ssize_t part,
+                                Py_ssize_t parts, int threads):
+    """As `conv2d_backward_input` of stride 1, by weights (K, C, R, S) as they lie.
+
+    work has a `slot`, see `input_slot`, for each of holds, which are -1 before the first part;
+    broken[n] becomes 1 where dx is not finite and has to be computed again.
+    """
+    cdef Convolution c
+    cdef PixelStrips strips
+    cdef Py_ssize_t i
+    c.bias = NULL
+    c.N, c.groups = dx.shape[0], groups
+    c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
+    c.R, c.S, c.block, c.relu, c.taps_first = weight.shape[2], weight.shape[3], block, False, True
+    set_arrays(&c, dy, &weight[0, 0, 0, 0], dx)
+    c.rows = phase_axis(0, dx.shape[2], dy.shape[2], c.R, 1, pad[0], dilation[0])
+    c.columns = phase_axis(0, dx.shape[3], dy.shape[3], c.S, 1, pad[1], dilation[1])
+    c.panels = (c.K + LANES - 1) // LANES
+    strips.c = &c
+    set_reach(&strips)
+    strips.plane = panel_plane(min(c.C, block))
+    strips.images, strips.panels, strips.slot = slot
+    strips.panel_blocks = ceil_div(c.panels, strips.panels)
+    strips.work, strips.holds, strips.broken = &work[0], &holds[0], &broken[0]
+    for i in range(FC_SLOTS):
+        strips.slots[i] = 0
+    with nogil:
+        run_items(pixel_panels, &strips,
+                  ceil_div(c.N, strips.images) * groups * strips.panel_blocks, part, parts, 1,
+                  threads)
+
+
+cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real* weight,
                      real[:, :, :, :] y) noexcept:
-    c.x, c.w, c.y = &x[0, 0, 0, 0], &weight[0], &y[0, 0, 0, 0]
+    c.x, c.w, c.y = &x[0, 0, 0, 0], weight, &y[0, 0, 0, 0]
     c.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
     c.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
     c.xh = x.strides[2] // <Py_ssize_t> sizeof(real)

@@ -212,13 +212,15 @@ cdef void input_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
             h += 1
 
 
+cdef inline bint fills_tiles(Py_ssize_t pixels) noexcept nogil:
+    """Whether a row is of whole tiles of at least four pixels, which are as many sums at once as
+    two units need that take four cycles for one, nearly."""
+    return pixels >= 4 * ceil_div(pixels, TILE)
+
+
 cdef bint plan_rows(InputGradient* g, Convolution* c, const Axis* rows,
                     const Axis* columns) noexcept nogil:
-    """Whether `input_rows` does the gradient of a forward pass along these axes, and its items.
-
-    Rows are of whole tiles of at least four pixels, which are as many sums at once as two units
-    need that take four cycles for one, nearly.
-    """
+    """Whether `input_rows` does the gradient of a forward pass along these axes, and its items."""
     cdef Py_ssize_t sums = ITEM_WORK // (LANES * c.C * c.R * c.S) + 1
     cdef Py_ssize_t least = columns.inputs // columns.stride
     cdef int i
@@ -226,7 +228,7 @@ cdef bint plan_rows(InputGradient* g, Convolution* c, const Axis* rows,
     g.H, g.W, g.down, g.across = rows.inputs, columns.inputs, rows.stride, columns.stride
     if c.R * c.S == 1 and g.across == 1 or c.xw != 1 or c.yw != 1 or g.W > ITEM_PIXELS * 4 \
             or g.down > MOST_PHASES or g.across > MOST_PHASES or g.H < g.down \
-            or least < 4 * ceil_div(least, TILE):
+            or not fills_tiles(least):
         return False
     for i in range(<int> g.down):
         g.rows[i] = phase_axis(i, g.H, rows.outputs, rows.taps, g.down, -rows.offset,

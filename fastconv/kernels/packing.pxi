@@ -39,17 +39,12 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
             w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
             to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
             if g.taps == 1:
-                for t in range(count):
-                    for i from 0 <= i < LANES by VL:
-                        vstore(to + t * LANES + i, vload_n(w + t * g.C + i, channels - i))
+                turn_filters(w, g.C, count, 1, 1, channels, to, 0)
                 continue
             for t from 0 <= t < g.taps by VL:
                 taps = min(<Py_ssize_t> VL, g.taps - t)
-                for i in range(count):
-                    if t == 0 and k + i + 4 < g.K:
-                        prefetch_filter(w + (i + 4) * g.C * g.taps, channels * g.taps)
-                    turn(w + i * g.C * g.taps + t, g.taps, taps, channels, 0, planes + i * LANES,
-                         TURNED * LANES)
+                turn_filters(w + t, g.C * g.taps, count, g.taps, taps, channels, planes,
+                             TURNED * LANES)
                 for i in range(taps):
                     memcpy(to + (t + i) * g.K * LANES, planes + i * TURNED * LANES,
                            count * LANES * sizeof(real))

@@ -202,14 +202,17 @@ cdef void store_tile(const Destination* to, const vreal* total, int pixels, int 
             store_vectors(&part, total + v, pixels, vectors, channels - v * VL)
 
 
-cdef inline bint planes_collide(const Destination* to) noexcept nogil:
-    """Whether channels begin at nearly the same place of a page, or of half of one.
+cdef inline bint share_sets(Py_ssize_t plane) noexcept nogil:
+    """Whether planes begin at nearly the same place of a page, or of half of one: their lines
+    share the sets of the L1 then."""
+    cdef Py_ssize_t bytes = plane * <Py_ssize_t> sizeof(real) % 2048
+    return bytes < 64 or bytes > 2048 - 64
 
-    Their lines share the sets of the L1 then, and a tile writes to more channels than those
-    have ways: lines that were asked for have left again when they are written.
-    """
-    cdef Py_ssize_t bytes = to.channel * <Py_ssize_t> sizeof(real) % 2048
-    return to.pixel == 1 and (bytes < 64 or bytes > 2048 - 64)
+
+cdef inline bint planes_collide(const Destination* to) noexcept nogil:
+    """Whether a tile writes to more channels than the sets that they share have ways: lines that
+    were asked for have left again when they are written."""
+    return to.pixel == 1 and share_sets(to.channel)
 
 
 cdef void store_planes(const Destination* to, vreal* total, int pixels,

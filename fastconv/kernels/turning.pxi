@@ -3,12 +3,14 @@
 
 cdef extern from *:
     """
-    enum { LINE = 64 / sizeof(real), LEAD = 8 * LINE, BESIDE = 8, TURNED = 8 };
+    enum { LINE = 64 / sizeof(real), LEAD = 8 * LINE, BESIDE = 8, TURNED = 8,
+           FILTERS_AHEAD = 5 };
     """
     enum: LINE                             # numbers of a cache line
     enum: LEAD                             # how far ahead of a row to ask
     enum: BESIDE                           # vectors of a row that are read one after the other
     enum: TURNED                           # filters or channels that are put together
+    enum: FILTERS_AHEAD                    # that are asked for
 
 
 cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t rows,
@@ -42,3 +44,39 @@ cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t i
     for i from 0 <= i < size by LINE:
         vprefetch(w + i)
+
+
+cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t row,
+                       Py_ssize_t taps, Py_ssize_t channels, real* to,
+                       Py_ssize_t plane) noexcept nogil:
+    """to[t * plane + k * LANES + lane] = w[k * step + lane * row + t] for some filters and taps,
+    zeros in lanes beyond the channels.
+
+    Whole vectors of taps are transposed; one or two that are left, as the ninth of 3x3, are
+    copied number by number, which takes less than a block with room for VL of them.
+    """
+    cdef vreal block[VL]
+    cdef Py_ssize_t k, t, i, lane
+    cdef Py_ssize_t whole = taps // VL * VL if channels >= LANES else 0
+    for k in range(filters):
+        if k + FILTERS_AHEAD < filters:
+            prefetch_filter(w + FILTERS_AHEAD * step, min(channels, <Py_ssize_t> LANES) * row)
+        if row == 1:
+            for i from 0 <= i < LANES by VL:
+                vstore(to + i, vload_n(w + i, channels - i))
+        else:
+            for t from 0 <= t < whole by VL:
+                for lane from 0 <= lane < LANES by VL:
+                    for i in range(VL):
+                        block[i] = vload(w + (lane + i) * row + t)
+                    vtranspose(block)
+                    for i in range(VL):
+                        vstore(to + (t + i) * plane + lane, block[i])
+            if channels >= LANES and taps - whole <= 2:
+                for t in range(whole, taps):
+                    for i in range(LANES):
+                        to[t * plane + i] = w[i * row + t]
+            else:
+                turn(w + whole, row, taps - whole, channels, 0, to + whole * plane, plane)
+        w = w + step
+        to = to + LANES

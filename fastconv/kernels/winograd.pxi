@@ -13,26 +13,8 @@
 
 cdef extern from *:
     """
-    /* A slot that no other thread holds; there are as many as threads. */
-    static int fc_take_slot(int *slots) {
-    #if defined(__GNUC__) || defined(__clang__)
-        for (int i = 0;; i++) {
-            if (__atomic_exchange_n(&slots[i], 1, __ATOMIC_ACQUIRE) == 0) return i;
-        }
-    #else
-        return 0;  /* built without threads */
-    #endif
-    }
-    static void fc_free_slot(int *slots, int i) {
-    #if defined(__GNUC__) || defined(__clang__)
-        __atomic_store_n(&slots[i], 0, __ATOMIC_RELEASE);
-    #endif
-    }
-    enum { FC_SLOTS = 256, AHEAD = 6 };
+    enum { AHEAD = 6 };
     """
-    int fc_take_slot(int*) noexcept nogil
-    void fc_free_slot(int*, int) noexcept nogil
-    enum: FC_SLOTS
     enum: AHEAD                            # channels of x that are asked for
 
 cdef struct Winograd:

@@ -2,6 +2,7 @@
 
 include "vec.pxi"
 include "axes.pxi"
+include "slots.pxi"
 include "tile.pxi"
 include "slim_tile.pxi"
 include "turning.pxi"

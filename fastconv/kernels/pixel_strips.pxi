@@ -1,0 +1,415 @@
+# Gradient of the input from a strip of dy that is laid out anew by pixels, in tiles of pixels
+# of dx that may lie anywhere in it:
+#
+#     dy: a plane for each filter         the strip: a line for each pixel, zeros for the padding
+#     k0  x x x x x x x                         k0 k1 k2 ...
+#         x x x x x x x                   0,0    0  0  0         A tap is a sum over filters, which
+#     k1  x x x x x x x            ->     0,1    x  x  x         now lie side by side; the pixels of
+#         x x x x x x x                   0,2    x  x  x         a tile have a place each, as in
+#     ...                                 ...                    flat.pxi.
+#
+# A strip serves several panels of channels.  Where dx has few pixels the weights are no longer
+# than what is done with them: then nothing is packed before, but each item turns the panel that
+# it needs into memory that stays in the L2 (`pixel_panels`).
+#
+# Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
+# bit of them; where a result is not finite it is computed again without.
+
+cdef extern from *:
+    """
+    enum { DX_PIXELS = 96,                         /* of dx, at the most */
+           DY_NUMBERS = (76 << 10) / sizeof(real), /* of dy, on the stack */
+           DX_TOTALS = (16 << 10) / sizeof(real),  /* sums of its pixels and panels */
+           DX_PLACES = 512,                           /* of dx, in maps */
+           PIXELS_KEPT = 54,                          /* of dy, in the L2 */
+           FEWEST_FILTERS = 48,                       /* else a tap is too short a sum */
+           MANY_FILTERS = 256,                        /* whose lines of a row fill the L1 */
+           DY_KEPT = (640 << 10) / sizeof(real),   /* where weights are not packed */
+           DX_KEPT = (256 << 10) / sizeof(real),
+           KEPT_PANEL = (320 << 10) / sizeof(real),
+           DY_VECTORS = DY_NUMBERS / VL,
+           DX_SUMS = DX_TOTALS / VL + TILE * NV };
+    """
+    enum: DX_PIXELS
+    enum: DY_NUMBERS
+    enum: DX_TOTALS
+    enum: DX_PLACES
+    enum: PIXELS_KEPT
+    enum: FEWEST_FILTERS
+    enum: MANY_FILTERS
+    enum: DY_KEPT
+    enum: DX_KEPT
+    enum: KEPT_PANEL
+    enum: DY_VECTORS
+    enum: DX_SUMS
+
+cdef struct PixelStrips:
+    const Convolution* c                   # of dy, to dx: its channels are filters
+    Py_ssize_t height, width               # pixels of dx for a strip, at the most
+    Py_ssize_t row_blocks, column_blocks
+    Py_ssize_t panels, panel_blocks        # of channels that an item is for
+    Py_ssize_t down, across                # rows and columns of dy that taps reach beyond dx's
+    Py_ssize_t pixel                       # numbers of a pixel of the strip
+    # where weights are not packed
+    Py_ssize_t images                      # whose strips a slot holds
+    real* work
+    Py_ssize_t slot, plane                 # numbers of a thread's work, and of a tap in it
+    long long* holds                       # which strips a slot holds, or -1
+    unsigned char* broken                  # [n]: image n has a result that is not finite
+    int slots[FC_SLOTS]
+
+
+cdef inline Py_ssize_t pixel_numbers(Py_ssize_t filters) noexcept nogil:
+    """Numbers from one pixel to the next: whole lines, and one more, so that pixels are not in
+    the same set of the cache."""
+    return (ceil_div(filters, LINE) + 1) * LINE
+
+
+cdef inline Py_ssize_t panel_plane(Py_ssize_t filters) noexcept nogil:
+    """Numbers from one tap of a turned panel to the next, likewise."""
+    return filters * LANES + LINE
+
+
+cdef inline void set_reach(PixelStrips* plan) noexcept nogil:
+    cdef const Convolution* c = plan.c
+    plan.down = (1 - c.rows.taps) * c.rows.dilation
+    plan.across = (1 - c.columns.taps) * c.columns.dilation
+    plan.pixel = pixel_numbers(min(c.C, c.block))
+
+
+cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
+    """Whether strips of dy on the stack are worth it; cut dx into them."""
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, most, strip, pixels, least
+    if FLAT_TILE < 4 or c.K <= VL or c.xw != 1 or c.yw != 1 or c.C < FEWEST_FILTERS \
+            or c.rows.taps == 0 or c.columns.taps == 0:
+        return False
+    plan.c = c
+    set_reach(plan)
+    most = DY_NUMBERS // plan.pixel     # pixels of dy
+    least = most // (plan.down + 1) - plan.across
+    if least < FLAT_TILE:
+        return False
+    plan.column_blocks = ceil_div(width, min(least, <Py_ssize_t> DX_PIXELS))
+    width = min(width, ceil_div(ceil_div(width, plan.column_blocks), FLAT_TILE) * FLAT_TILE)
+    if width > least:
+        width = least // FLAT_TILE * FLAT_TILE
+    plan.column_blocks = ceil_div(c.columns.outputs, width)
+    height = clamp(min(DX_PIXELS // width, most // (width + plan.across) - plan.down), 1, height)
+    plan.row_blocks = ceil_div(c.rows.outputs, height)
+    height = ceil_div(c.rows.outputs, plan.row_blocks)
+    plan.row_blocks = ceil_div(c.rows.outputs, height)
+    plan.height, plan.width = height, width
+    pixels = height * width
+    strip = (height + plan.down) * (width + plan.across)
+    # laying out a number takes about as long as a step of the tile for a pixel
+    least = ceil_div(8 * strip, pixels * c.rows.taps * c.columns.taps)
+    if pixels < 2 * FLAT_TILE or 2 * c.panels < least:
+        return False
+    if fills_tiles(c.columns.inputs) and c.R * c.S > 1 and (
+            pixels < 6 * FLAT_TILE or strip > 3 * pixels
+            or c.C < MANY_FILTERS and not share_sets(c.xc)):
+        return False                       # whole rows are read in place as fast, or faster
+    most = ITEM_WORK // (pixels * LANES * c.C * c.R * c.S)
+    if c.C > c.block:
+        most = min(most, DX_TOTALS // (pixels * LANES))
+    if most < 1:
+        return False
+    # as many panels as items are left for threads to share
+    pixels = ceil_div(c.panels * c.groups * c.N * plan.row_blocks * plan.column_blocks, 16)
+    plan.panel_blocks = ceil_div(c.panels, clamp(max(least, pixels), 1, most))
+    plan.panels = ceil_div(c.panels, plan.panel_blocks)
+    plan.panel_blocks = ceil_div(c.panels, plan.panels)
+    return True
+
+
+cdef inline Py_ssize_t pixel_items(const PixelStrips* plan) noexcept nogil:
+    return plan.c.groups * plan.panel_blocks * plan.c.N * plan.row_blocks * plan.column_blocks
+
+
+cdef void turn_run(const real* dy, Py_ssize_t plane, Py_ssize_t filters, Py_ssize_t count,
+                   Py_ssize_t row, Py_ssize_t pixel, Py_ssize_t pitch, real* to) noexcept nogil:
+    """Lay out `count` pixels that lie side by side, rows of `row`, which are `pitch` pixels
+    apart in the strip."""
+    cdef vreal block[VL]
+    cdef Py_ssize_t k, i, j, column, numbers, n
+    cdef Py_ssize_t jump = (pitch - row) * pixel
+    cdef real* at
+    for k from 0 <= k < filters by VL:
+        numbers = min(<Py_ssize_t> VL, filters - k)
+        for j in range(VL):
+            if k + VL + j < filters:
+                for i from 0 <= i < count by CACHE_LINE:
+                    vprefetch(dy + (VL + j) * plane + i)
+        at = to + k
+        column = 0
+        for i from 0 <= i < count by VL:
+            n = min(<Py_ssize_t> VL, count - i)
+            if n == VL and numbers == VL:
+                for j in range(VL):
+                    block[j] = vload(dy + j * plane + i)
+            else:
+                for j in range(VL):
+                    block[j] = vload_n(dy + j * plane + i, n) if j < numbers else vzero()
+            vtranspose(block)
+            for j in range(VL):
+                if j < n:
+                    vstore(at, block[j])
+                    at = at + pixel
+                    column += 1
+                    if column == row:
+                        at = at + jump
+                        column = 0
+        dy = dy + VL * plane
+
+
+cdef void clear_pixels(real* to, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i
+    for i from 0 <= i < count by VL:
+        vstore(to + i, vzero())
+
+
+cdef void lay_out_pixels(const PixelStrips* plan, const real* dy, Py_ssize_t filters,
+                         Py_ssize_t top, Py_ssize_t left, Py_ssize_t rows, Py_ssize_t pitch,
+                         real* to) noexcept nogil:
+    """The strip of some filters: dy is the first of them, (top, left) the first pixel of it."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t first = clamp(-left, 0, pitch)
+    cdef Py_ssize_t last = clamp(c.columns.inputs - left, first, pitch)
+    cdef Py_ssize_t begin = clamp(-top, 0, rows)
+    cdef Py_ssize_t end = clamp(c.rows.inputs - top, begin, rows)
+    cdef Py_ssize_t line = pitch * plan.pixel
+    cdef Py_ssize_t r
+    clear_pixels(to, begin * line)
+    clear_pixels(to + end * line, (rows - end) * line)
+    if first > 0 or last < pitch:
+        for r in range(begin, end):
+            clear_pixels(to + r * line, first * plan.pixel)
+            clear_pixels(to + r * line + last * plan.pixel, (pitch - last) * plan.pixel)
+    if begin == end or first == last:
+        return
+    dy = dy + (top + begin) * c.xh + (left + first)
+    to = to + begin * line + first * plan.pixel
+    if c.xh == last - first:
+        turn_run(dy, c.xc, filters, (end - begin) * c.xh, c.xh, plan.pixel, pitch, to)
+        return
+    for r in range(end - begin):
+        turn_run(dy + r * c.xh, c.xc, filters, last - first, last - first, plan.pixel, pitch,
+                 to + r * line)
+
+
+cdef inline void find_places(const PixelStrips* plan, Py_ssize_t height, Py_ssize_t width,
+                             Py_ssize_t* places) noexcept nogil:
+    """Where the pixels of dx have their last tap in the strip, which comes first there."""
+    cdef Py_ssize_t i, j
+    for i in range(height):
+        for j in range(width):
+            places[i * width + j] = (i * (width + plan.across) + j) * plan.pixel
+
+
+cdef void multiply_strip(const PixelStrips* plan, const real* strip, const Py_ssize_t* places,
+                         Py_ssize_t pixels, Py_ssize_t pitch, const real* w, Py_ssize_t plane,
+                         Py_ssize_t filters, bint fresh, vreal* totals) noexcept nogil:
+    """totals[pixels] += the sums of all taps for one panel, whose taps are `plane` numbers
+    apart.  Each tile asks for its share of the next tap's weights."""
+    cdef const Convolution* c = plan.c
+    cdef FlatNest nest
+    cdef Py_ssize_t r, s, piece, first, last, i
+    cdef Py_ssize_t pieces = (pixels + FLAT_TILE - 1) // FLAT_TILE
+    cdef Py_ssize_t lines = ceil_div(filters * LANES, CACHE_LINE * pieces)
+    cdef const real* x
+    cdef const real* wt
+    nest.channels, nest.rows, nest.taps, nest.xc, nest.xh = 1, 1, filters, 0, 0
+    nest.resume, nest.ends, nest.fresh = False, True, fresh
+    for r in range(c.rows.taps):
+        for s in range(c.columns.taps):
+            x = strip + ((plan.down + r * c.rows.dilation) * pitch
+                         + plan.across + s * c.columns.dilation) * plan.pixel
+            wt = w + ((c.rows.first + r * c.rows.every) * c.S
+                      + c.columns.first + s * c.columns.every) * plane
+            last = 0
+            for piece in range(pieces):
+                first = last
+                last = (piece + 1) * pixels // pieces
+                for i in range(piece * lines, (piece + 1) * lines):
+                    vprefetch(wt + plane + i * CACHE_LINE)
+                flat_tiles[0][last - first](NULL, NULL, x, places + first, wt, &nest, NULL,
+                                            totals + first * NV)
+            nest.fresh = False
+
+
+cdef inline void prefetch_pixels(const Convolution* c, const real* y, Py_ssize_t height,
+                                Py_ssize_t width, Py_ssize_t channels) noexcept nogil:
+    """Ask for the lines that will be written, while there are sums to wait for."""
+    cdef Py_ssize_t k, i, j
+    for k in range(channels):
+        for i in range(height):
+            for j from 0 <= j < width by CACHE_LINE:
+                vprefetch_write(y + k * c.yk + i * c.yh + j)
+            vprefetch_write(y + k * c.yk + i * c.yh + width - 1)
+
+
+cdef void store_pixels(const Convolution* c, const vreal* totals, real* y, Py_ssize_t height,
+                      Py_ssize_t width, Py_ssize_t channels) noexcept nogil:
+    cdef Destination to
+    cdef Py_ssize_t i
+    to.y, to.channel, to.pixel, to.relu, to.bias = y, c.yk, 1, False, NULL
+    if height == 1 or c.yh == width:
+        store_tile(&to, totals, <int> (height * width), NV, channels)
+        return
+    for i in range(height):
+        to.y = y + i * c.yh
+        store_tile(&to, totals + i * width * NV, <int> width, NV, channels)
+
+
+cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """By packed weights.  Items are (group, block of panels, image, row block, column block),
+    the last the fastest."""
+    cdef const PixelStrips* plan = <const PixelStrips*> args
+    cdef const Convolution* c = plan.c
+    cdef vreal strip_memory[DY_VECTORS]
+    cdef vreal totals[DX_SUMS]
+    cdef Py_ssize_t places[DX_PLACES]
+    cdef real* strip = <real*> strip_memory
+    cdef Py_ssize_t item, rest, left, top, n, panel, first_panel, group, panels, height, width
+    cdef Py_ssize_t pixels, k, count, pitch, channels
+    cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
+    cdef bint padded = c.rows.taps * c.columns.taps > 1
+    cdef bint whole = c.C <= c.block
+    cdef const real* dy
+    cdef const real* w
+    cdef real* y
+    cdef vreal* total
+    for item in range(begin, end):
+        rest = item
+        left = rest % plan.column_blocks * plan.width
+        rest //= plan.column_blocks
+        top = rest % plan.row_blocks * plan.height
+        rest //= plan.row_blocks
+        n = rest % c.N
+        rest //= c.N
+        first_panel = rest % plan.panel_blocks * plan.panels
+        group = rest // plan.panel_blocks
+        panels = min(plan.panels, c.panels - first_panel)
+        height = min(plan.height, c.rows.outputs - top)
+        width = min(plan.width, c.columns.outputs - left)
+        pitch = width + plan.across
+        pixels = height * width
+        find_places(plan, height, width, places)
+        dy = c.x + n * c.xn + group * c.C * c.xc
+        for k from 0 <= k < c.C by c.block:
+            count = min(c.block, c.C - k)
+            lay_out_pixels(plan, dy + k * c.xc, count, top + c.rows.offset - plan.down,
+                           left + c.columns.offset - plan.across, height + plan.down, pitch,
+                           strip)
+            for panel in range(panels):
+                w = c.w + (group * c.panels + first_panel + panel) * panel_size
+                y = c.y + n * c.yn + (group * c.K + (first_panel + panel) * LANES) * c.yk \
+                    + top * c.yh + left
+                channels = c.K - (first_panel + panel) * LANES
+                total = totals + (0 if whole else panel * pixels * NV)
+                if k + count == c.C:
+                    prefetch_pixels(c, y, height, width, min(channels, <Py_ssize_t> LANES))
+                multiply_strip(plan, strip, places, pixels, pitch, w + k * LANES, c.C * LANES,
+                               count, k == 0, total)
+                if k + count < c.C:
+                    continue
+                if padded and not are_finite(total, pixels * NV):
+                    convolve_block(c, top, top + height, left, left + width, dy,
+                                   y - top * c.yh - left, w, NULL, channels, 1)
+                else:
+                    store_pixels(c, total, y, height, width, channels)
+
+
+cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,
+                       Py_ssize_t group, Py_ssize_t filter, Py_ssize_t size,
+                       real* strips) noexcept nogil:
+    """The strips of some images for a block of filters, `size` numbers each."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t n
+    for n in range(first, last):
+        lay_out_pixels(plan, c.x + n * c.xn + (group * c.C + filter) * c.xc,
+                       min(c.block, c.C - filter), c.rows.offset - plan.down,
+                       c.columns.offset - plan.across, c.rows.outputs + plan.down,
+                       c.columns.outputs + plan.across, strips + (n - first) * size)
+
+
+cdef void turn_panel(const PixelStrips* plan, const real* w, Py_ssize_t filters,
+                     Py_ssize_t channels, real* turned) noexcept nogil:
+    """The weights of some filters for one panel of channels, tap by tap."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t t, taps = c.R * c.S
+    for t from 0 <= t < taps by VL:
+        turn_filters(w + t, c.K * taps, filters, taps, min(<Py_ssize_t> VL, taps - t), channels,
+                     turned + t * plan.plane, plan.plane)
+
+
+cdef void multiply_maps(const PixelStrips* plan, const real* strips, const Py_ssize_t* places,
+                        Py_ssize_t pixels, const real* turned, Py_ssize_t filters, bint fresh,
+                        vreal* totals) noexcept nogil:
+    """As `multiply_strip` for many pixels: some at a time, so that theirs of dy stay in the L2
+    beside the panel while all taps are added."""
+    cdef Py_ssize_t pitch = plan.c.columns.outputs + plan.across
+    cdef Py_ssize_t parts = ceil_div(pixels, PIXELS_KEPT)
+    cdef Py_ssize_t part, first
+    for part in range(parts):
+        first = part * pixels // parts
+        multiply_strip(plan, strips, places + first, (part + 1) * pixels // parts - first, pitch,
+                       turned, plan.plane, filters, fresh, totals + first * NV)
+
+
+cdef void finish_maps(const PixelStrips* plan, const vreal* totals, Py_ssize_t first,
+                      Py_ssize_t last, real* y, Py_ssize_t channels) noexcept nogil:
+    """Write a panel of some images; y is its first channel in image 0."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, n
+    for n in range(first, last):
+        if c.R * c.S > 1 and not are_finite(totals, height * width * NV):
+            plan.broken[n] = 1
+        else:
+            store_pixels(c, totals, y + n * c.yn, height, width, channels)
+        totals = totals + height * width * NV
+
+
+cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """By weights as they lie, for whole maps.  Items are (block of images, group, block of
+    panels), the last the fastest: where dy is of one block of filters, its strips stay."""
+    cdef PixelStrips* plan = <PixelStrips*> args
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t places[DX_PLACES]
+    cdef int slot = fc_take_slot(plan.slots)
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, pixels = height * width
+    cdef Py_ssize_t size = (height + plan.down) * (width + plan.across) * plan.pixel
+    cdef Py_ssize_t sums = plan.images * pixels * LANES
+    cdef real* totals = plan.work + slot * plan.slot
+    cdef real* strips = totals + plan.panels * sums
+    cdef real* turned = strips + plan.images * size
+    cdef Py_ssize_t item, rest, panel, first_panel, n, first, last, group, k, i, count, channels
+    cdef real* y
+    find_places(plan, height, width, places)
+    for i in range(pixels, plan.images * pixels):
+        places[i] = places[i - pixels] + size
+    for item in range(begin, end):
+        first_panel = item % plan.panel_blocks * plan.panels
+        rest = item // plan.panel_blocks
+        group = rest % c.groups
+        first = rest // c.groups * plan.images
+        last = min(first + plan.images, c.N)
+        for k from 0 <= k < c.C by c.block:
+            count = min(c.block, c.C - k)
+            if c.C > c.block or plan.holds[slot] != rest:
+                lay_out_maps(plan, first, last, group, k, size, strips)
+                plan.holds[slot] = rest
+            for panel in range(min(plan.panels, c.panels - first_panel)):
+                channels = c.K - (first_panel + panel) * LANES
+                y = c.y + (group * c.K + (first_panel + panel) * LANES) * c.yk
+                turn_panel(plan, c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES)
+                           * c.R * c.S, count, channels, turned)
+                if k + count == c.C:
+                    for n in range(first, last):
+                        prefetch_pixels(c, y + n * c.yn, height, width,
+                                        min(channels, <Py_ssize_t> LANES))
+                multiply_maps(plan, strips, places, (last - first) * pixels, turned, count,
+                              k == 0, <vreal*> (totals + panel * sums))
+                if k + count == c.C:
+                    finish_maps(plan, <vreal*> (totals + panel * sums), first, last, y, channels)
+    fc_free_slot(plan.slots, slot)
