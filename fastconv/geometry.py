@@ -333,6 +333,17 @@ class Conv2DGeometry:
         """Blocks of `length` tiles in the batch: what threads share."""
         return -(-self.N * self.winograd_tiles(m) // length)
 
+    def winograd_length(self, m: int, itemsize: int, lanes: int, tile: int) -> int:
+        """Tiles of a block: two widths of the registers' `tile`.
+
+        Each block streams the transformed weights through the cache.  Where these are many and
+        tiles few, as on small maps under many channels, blocks are longer, so that there are one
+        or two; but for the wide tiles of AVX-512.
+        """
+        few = self.N * self.winograd_tiles(m) <= 16 * tile
+        many = self.winograd_packed_bytes(m, itemsize, lanes) >= 8 * SLAB_BYTES
+        return 8 * tile if few and many and tile < 12 else 2 * tile
+
     def winograd_slot_bytes(self, m: int, length: int, itemsize: int, lanes: int) -> int:
         """Workspace of one thread: transformed input and output of a block of tiles."""
         return (m + 2) ** 2 * length * (self.C + lanes) * itemsize

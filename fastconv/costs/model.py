@@ -37,6 +37,8 @@ class AlgorithmCost:
         0 where the sum is direct.
     slots : int
         Threads for whose Winograd tiles there is workspace.
+    length : int
+        Tiles that each of them has at a time, at the most.
     slab : (int, int)
         Images, and output rows of each, that im2col unfolds at a time.
     """
@@ -51,6 +53,7 @@ class AlgorithmCost:
     tile: int = 0
     weight_tile: int = 0
     slots: int = 0
+    length: int = 0
     slab: tuple[int, int] = (0, 0)
 
 
@@ -172,15 +175,18 @@ def winograd_cost(
     """
     shared, size = _shared(g, on, direction), on.itemsize
     packed = given_back = _packed(g, on, direction)
-    took, slots, slot, least = shared.direct, 0, 0, 0
+    took, slots, slot, length, least = shared.direct, 0, 0, 0, 0
     if m:
         minimal = g if direction == "forward" else g.mirrored()
-        slot = minimal.winograd_slot_bytes(m, on.block, size, on.lanes)
         transformed = given_back = minimal.winograd_packed_bytes(m, size, on.lanes)
-        slots = max(1, min(threads, minimal.winograd_blocks(m, on.block)))
+        length, short = on.winograd_length(minimal, m), 2 * on.tile
+        least = minimal.winograd_slot_bytes(m, short, size, on.lanes) + transformed
+        slot = minimal.winograd_slot_bytes(m, length, size, on.lanes)
+        if limit is not None and slot + transformed > limit:
+            length, slot = short, least - transformed
+        slots = max(1, min(threads, minimal.winograd_blocks(m, short)))
         if limit is not None:
             slots = max(1, min(slots, (limit - transformed) // slot))
-        least = slot + transformed
         took = seconds.winograd(minimal, m, on)
         if direction == "forward":
             packed = minimal.packed_bytes(size, on.lanes) + transformed
@@ -192,5 +198,5 @@ def winograd_cost(
     took += seconds.winograd_weight_gradient(g, weight_m, on) if weight_m else shared.weight
     return AlgorithmCost(
         max(slots * slot, sums), packed, shared.output, shared.multiply_adds, took,
-        max(least, sums), max(slots * slot + given_back, sums), m, weight_m, slots,
+        max(least, sums), max(slots * slot + given_back, sums), m, weight_m, slots, length,
     )  # fmt: skip

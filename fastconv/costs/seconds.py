@@ -84,7 +84,7 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
     transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
     stream = 0.0  # what stays in the cache is not read again
     if transformed > SLAB_BYTES:
-        stream = transformed * g.winograd_blocks(m, on.block) / table.stream
+        stream = transformed * g.winograd_blocks(m, on.winograd_length(g, m)) / table.stream
     into, out = (table.input2, table.output2) if m == 2 else (table.input4, table.output4)
     return (max(products, stream) + tiles * (g.C * into + filters * out)) * 1e-9
 

@@ -62,10 +62,9 @@ class Target:
         """Return how minimal filtering cuts the gradient of the weights."""
         return g.winograd_gradient(m, self.itemsize, self.lanes, self.tile)
 
-    @property
-    def block(self) -> int:
-        """Winograd tiles that are carried through the cache together."""
-        return 2 * self.tile
+    def winograd_length(self, g: Conv2DGeometry, m: int) -> int:
+        """Return the Winograd tiles that are carried through the cache together."""
+        return g.winograd_length(m, self.itemsize, self.lanes, self.tile)
 
     def few(self, channels: int) -> bool:
         """Return whether pixels fill the lanes for so few output channels of a group."""

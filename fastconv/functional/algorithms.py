@@ -94,10 +94,9 @@ def winograd(
 ) -> np.ndarray:  # fmt: skip
     """Run the blocks of tiles; return the images with a result that is not finite."""
     module, m = kernels.module(x.dtype), cost.tile
-    length = 2 * module.tile_pixels
-    slot = g.winograd_slot_bytes(m, length, x.itemsize, module.lanes)
+    slot = g.winograd_slot_bytes(m, cost.length, x.itemsize, module.lanes)
     # as many blocks for each thread, none longer than a slot; the length changes no bit
-    blocks = -(-g.winograd_blocks(m, length) // cost.slots) * cost.slots
+    blocks = -(-g.winograd_blocks(m, cost.length) // cost.slots) * cost.slots
     length = -(-g.N * g.winograd_tiles(m) // blocks)
     broken = np.zeros(g.N, np.uint8)
     with memory.workspace(cost.slots * slot) as block:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import memory, reference
+from fastconv import kernels, memory, reference
+from fastconv.geometry import Conv2DGeometry
 
 # (N, C, H, W), filters, padding: tails of tiles, panels and blocks, maps smaller than a tile
 CASES = [
@@ -75,6 +76,27 @@ def test_standard_is_as_accurate_as_promised(kind, rng):
     column = fastconv.im2col(x, 3, 3, pad=1)
     product = (column @ weight.reshape(64, -1).T).reshape(1, 14, 14, 64).transpose(0, 3, 1, 2)
     assert largest_error(direct, exact32) <= 2 * largest_error(product, exact32)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_longer_blocks_give_the_same_bits(precision, normal):
+    """Under many channels a small map is one block, or two; a limit makes them shorter."""
+    x, weight = normal((1, 256, 14, 13)).astype("f4"), normal((272, 256, 3, 3)).astype("f4")
+    given = {"padding": 1, "algorithm": "winograd", "precision": precision}
+    module = kernels.module(x.dtype)
+    m, tile = PRECISIONS[precision], module.tile_pixels
+    g = Conv2DGeometry.make("conv2d", x.shape, weight.shape, 1, 1, 1, 1)
+    length = g.winograd_length(m, 4, module.lanes, tile)
+    assert length == (2 * tile if tile >= 12 else 8 * tile)
+    with memory.track() as used:
+        y = fastconv.conv2d(x, weight, **given)
+    assert used.workspace_peak % g.winograd_slot_bytes(m, length, 4, module.lanes) == 0
+    least = g.winograd_slot_bytes(m, 2 * tile, 4, module.lanes)
+    limit = least + g.winograd_packed_bytes(m, 4, module.lanes)
+    with memory.track() as used:
+        found = fastconv.conv2d(x, weight, workspace_limit=limit, **given)
+    assert used.workspace_peak == least
+    np.testing.assert_array_equal(found, y)
 
 
 def test_relu_is_fused(case):
