@@ -233,7 +233,9 @@ cdef void gather_every_average(void* args, Py_ssize_t begin, Py_ssize_t end) noe
 
 
 cdef task_t gathers(const Pooling* g, const bint maxima) noexcept nogil:
-    """The kernel above that knows this window: 2x2 or 3x3 with stride 2, or stride 1; or NULL."""
+    """The kernel that knows this window: 2x2 or 3x3 with stride 2, or stride 1; or NULL."""
+    if has_halves(g):
+        return spread_maxima if maxima else spread_averages
     if g.rows.dilation != 1 or g.columns.dilation != 1 or g.rows.stride != g.columns.stride:
         return NULL
     if g.rows.stride == 1 and g.columns.taps <= MOST_STEPS:

@@ -105,7 +105,21 @@ cdef void max_planes(Pooling* g, argmax_t* argmax, const bint wants_argmax,
             i += rows
 
 
+cdef void max_again(const Pooling* g, Py_ssize_t plane, Py_ssize_t top,
+                    Py_ssize_t bottom) noexcept nogil:
+    """Rows of a plane once more, tap by tap: a NaN wins.  Taps, where wanted, are bytes."""
+    cdef Py_ssize_t i = top, rows, r0, r1, at
+    cdef bint wants_argmax = g.argmax != NULL
+    while i < bottom:
+        rows = same_taps(&g.rows, i, bottom, &r0, &r1) - i
+        at = (plane * g.rows.outputs + i) * g.columns.outputs
+        max_rows(g, g.x + plane * g.H * g.W, i, rows, r0, r1, g.y + at,
+                 <unsigned char*> g.argmax + (at if wants_argmax else 0), wants_argmax)
+        i += rows
+
+
 include "max_lines.pxi"
+include "halves.pxi"
 include "max_separable.pxi"
 
 

@@ -177,56 +177,10 @@ cdef vmask max_band(const Pooling* g, const Bands* bands, const real* x, Py_ssiz
     return nans
 
 
-cdef vmask max_halves(const Pooling* g, const real* x, Py_ssize_t top, Py_ssize_t bottom,
-                      real* y) noexcept nogil:
-    """2x2 with stride 2 inside the map, in rows of at least VL windows, straight from the map."""
-    cdef vmask nans = vtap(0)
-    cdef Py_ssize_t i, j, OW = g.columns.outputs
-    cdef const real* above
-    cdef const real* below
-    cdef vreal a0, a1, b0, b1, best, row
-    for i in range(top, bottom):
-        above = x + (2 * i + g.rows.offset) * g.W + g.columns.offset
-        below = above + g.W
-        j = 0
-        while True:
-            a0, a1 = vload(above + 2 * j), vload(above + 2 * j + VL)
-            b0, b1 = vload(below + 2 * j), vload(below + 2 * j + VL)
-            nans = nans | vnans_of_pair(a0, b0) | vnans_of_pair(a1, b1)
-            best = vmaximum(vodds_dealt(a0, a1), vevens_dealt(a0, a1))
-            row = vmaximum(vodds_dealt(b0, b1), vevens_dealt(b0, b1))
-            best = vundealt(vmaximum(row, best))
-            vstore(y + i * OW + j, vrelu(best) if g.relu else best)
-            if j + VL >= OW:
-                break
-            j = min(j + VL, OW - VL)       # the last vector once more
-    return nans
-
-
-cdef inline bint has_halves(const Pooling* g) noexcept nogil:
-    return g.rows.taps == 2 and g.columns.taps == 2 and g.rows.stride == 2 \
-        and g.columns.stride == 2 and g.rows.dilation == 1 and g.columns.dilation == 1 \
-        and g.rows.offset == 0 and g.columns.offset == 0 and g.columns.outputs >= VL \
-        and 2 * g.rows.outputs <= g.H and 2 * g.columns.outputs <= g.W
-
-
-cdef void max_with_taps(const Pooling* g, Py_ssize_t plane, Py_ssize_t top,
-                        Py_ssize_t bottom) noexcept nogil:
-    """Rows of a plane once more, tap by tap: a NaN wins."""
-    cdef Py_ssize_t i = top, rows, r0, r1
-    cdef real* y = g.y + plane * g.rows.outputs * g.columns.outputs
-    while i < bottom:
-        rows = same_taps(&g.rows, i, bottom, &r0, &r1) - i
-        max_rows(g, g.x + plane * g.H * g.W, i, rows, r0, r1, y + i * g.columns.outputs,
-                 <unsigned char*> NULL, False)
-        i += rows
-
-
 cdef void max_separable(const Pooling* g, const Bands* bands, Py_ssize_t begin,
                         Py_ssize_t end) noexcept nogil:
     """Items are blocks of rows of planes, as in `max_planes`."""
     cdef Py_ssize_t item, plane, top, bottom, i, next_, left
-    cdef bint halves = has_halves(g)
     cdef const real* x
     cdef real* y
     cdef vmask nans
@@ -240,17 +194,13 @@ cdef void max_separable(const Pooling* g, const Bands* bands, Py_ssize_t begin,
         y = g.y + plane * g.rows.outputs * g.columns.outputs
         i = top
         while i < bottom:
-            if halves:
-                next_ = bottom
-                nans = max_halves(g, x, i, next_, y)
-            else:
-                next_ = min(bottom, i + bands.rows)
-                nans = vtap(0)
-                for left from 0 <= left < g.columns.outputs by bands.width:
-                    nans = nans | max_band(g, bands, x, i, next_, left,
-                                           min(left + bands.width, g.columns.outputs), y)
+            next_ = min(bottom, i + bands.rows)
+            nans = vtap(0)
+            for left from 0 <= left < g.columns.outputs by bands.width:
+                nans = nans | max_band(g, bands, x, i, next_, left,
+                                       min(left + bands.width, g.columns.outputs), y)
             if vany(nans):
-                max_with_taps(g, plane, i, next_)
+                max_again(g, plane, i, next_)
             i = next_
 
 

@@ -101,7 +101,9 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
     cdef Bands bands
     g.x, g.y, g.relu = &x[0, 0, 0], &y[0, 0, 0], relu
     if argmax is None:
-        if look_at_bands(&g, &bands):
+        if has_halves(&g):
+            task = halves_alone
+        elif look_at_bands(&g, &bands):
             task = max_bands
         elif has_lines(&g):
             task = lines_task(&g, False)
@@ -109,7 +111,10 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
         if argmax.itemsize == 1:
             narrow = argmax
             g.argmax = &narrow[0, 0, 0]
-            task = lines_task(&g, True) if has_lines(&g) else max_planes_uint8
+            if has_halves(&g):
+                task = halves_with_taps
+            else:
+                task = lines_task(&g, True) if has_lines(&g) else max_planes_uint8
         else:
             wide = argmax
             g.argmax, task = &wide[0, 0, 0], max_planes_int32

@@ -220,5 +220,6 @@ FC_INLINE vreal vsqrt(vreal a) {
 
 #include "vec_shuffle.h"
 #include "vec_lanes.h"
+#include "vec_taps.h"
 
 #endif

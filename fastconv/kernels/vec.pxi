@@ -79,6 +79,7 @@ cdef extern from "vec.h":
     lanes_t vunordered(vreal a, vreal b) noexcept nogil
     vmask vpositive_tap(vreal best, vmask taken, int none) noexcept nogil
     void vstore_bytes(unsigned char*, vmask taken, Py_ssize_t n) noexcept nogil
+    void vstore_bytes_dealt(unsigned char*, vmask taken) noexcept nogil
     void vstore_bytes_where(unsigned char*, vmask taken, lanes_t) noexcept nogil
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil

@@ -1,0 +1,222 @@
+/* Maxima and the taps that won them; included by vec.h.
+ *
+ * A tap is a whole number in each lane, a byte of 0 to 255 in memory.
+ */
+#ifndef FASTCONV_VEC_TAPS_H
+#define FASTCONV_VEC_TAPS_H
+
+FC_INLINE vmask vtap(int tap) {
+#if FC_BYTES
+    return (ireal)tap - (vmask){0};
+#else
+    return tap;
+#endif
+}
+/* a where the mask is set, elsewhere b; the mask is that of a comparison. */
+FC_INLINE vmask fc_either(vmask mask, vmask a, vmask b) {
+#if FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)mask);
+#elif FC_BYTES
+    return (a & mask) | (b & ~mask);
+#else
+    return mask ? a : b;
+#endif
+}
+/* In some lanes another tap. */
+FC_INLINE vmask vpick_tap(vmask taken, int tap, lanes_t lanes) {
+    return fc_either(fc_spread(lanes), vtap(tap), taken);
+}
+/* The larger of two numbers, of equals `best`; where one is NaN, `best`. */
+FC_INLINE vreal vmaximum(vreal value, vreal best) {
+#ifdef FC_512
+    return (vreal)FC_512(max)((fc_v)value, (fc_v)best);
+#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_max_pd((__m256d)value, (__m256d)best);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vreal)_mm256_max_ps((__m256)value, (__m256)best);
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vreal)_mm_max_pd((__m128d)value, (__m128d)best);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vreal)_mm_max_ps((__m128)value, (__m128)best);
+#else
+    return vselect(value > best, value, best);
+#endif
+}
+/* Where `value` beats `best` (it is greater, or the first NaN) it and its tap take the place. */
+FC_INLINE void vcontest(vreal *best, vmask *taken, vreal value, int tap) {
+#ifdef FC_512
+    lanes_t wins = FC_CMP(mask_cmp)(FC_CMP(cmp)((fc_v)*best, (fc_v)*best, _CMP_ORD_Q),
+                                    (fc_v)value, (fc_v)*best, _CMP_NLE_UQ);
+    *best = (vreal)FC_512(mask_mov)((fc_v)*best, FC_M(wins), (fc_v)value);
+    *taken = (vmask)FC_TAPS((__m512i)*taken, FC_M(wins), (__m512i)vtap(tap));
+#else
+#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    vmask wins = (vmask)_mm256_cmp_pd((__m256d)value, (__m256d)*best, _CMP_NLE_UQ) & (*best == *best);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    vmask wins = (vmask)_mm256_cmp_ps((__m256)value, (__m256)*best, _CMP_NLE_UQ) & (*best == *best);
+#else
+    vmask wins = ((value > *best) | ((value != value) & (*best == *best)));
+#endif
+#if FC_BYTES
+    *best = (vreal)fc_either(wins, (vmask)value, (vmask)*best);
+#else
+    *best = wins ? value : *best;
+#endif
+    *taken = fc_either(wins, vtap(tap), *taken);
+#endif
+}
+/* The same for a value that is no NaN, as the shorter chain that the processor has for it, with a
+ * tap of its own in each lane. */
+FC_INLINE void vcontest_taps(vreal *best, vmask *taken, vreal value, vmask taps) {
+#ifdef FC_512
+    *taken = (vmask)FC_TAPS((__m512i)*taken,
+                            FC_M(FC_CMP(cmp)((fc_v)value, (fc_v)*best, _CMP_GT_OQ)),
+                            (__m512i)taps);
+#else
+    *taken = fc_either(value > *best, taps, *taken);
+#endif
+    *best = vmaximum(value, *best);
+}
+FC_INLINE void vcontest_numbers(vreal *best, vmask *taken, vreal value, int tap) {
+    vcontest_taps(best, taken, value, vtap(tap));
+}
+/* Whether any lane is set, of marks that are all ones or all zeros. */
+FC_INLINE int vany(vmask marks) {
+#if FC_BYTES == 32 && defined(__AVX2__)
+    return _mm256_movemask_epi8((__m256i)marks) != 0;
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return _mm_movemask_epi8((__m128i)marks) != 0;
+#elif FC_BYTES
+    long long parts[FC_BYTES / 8], any = 0;
+    memcpy(parts, &marks, sizeof marks);
+    for (int i = 0; i < FC_BYTES / 8; i++) any |= parts[i];
+    return any != 0;
+#else
+    return marks != 0;
+#endif
+}
+/* Where a is NaN, or one of a and b is: all ones in that lane. */
+FC_INLINE vmask vnans(vreal a) { return a != a; }
+FC_INLINE vmask vnans_of_pair(vreal a, vreal b) {
+#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vmask)_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vmask)_mm_cmpunord_pd((__m128d)a, (__m128d)b);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vmask)_mm_cmpunord_ps((__m128)a, (__m128)b);
+#else
+    return (a != a) | (b != b);
+#endif
+}
+/* Which lanes hold a NaN in a or in b; other targets tell only whether there is one. */
+FC_INLINE lanes_t vunordered(vreal a, vreal b) {
+#ifdef FC_512
+    return FC_CMP(cmp)((fc_v)a, (fc_v)b, _CMP_UNORD_Q);
+#else
+    return (lanes_t)vany(vnans_of_pair(a, b));
+#endif
+}
+/* The winner where the maximum is greater than 0, elsewhere `none` (where it is NaN too). */
+FC_INLINE vmask vpositive_tap(vreal best, vmask taken, int none) {
+#ifdef FC_512
+    return (vmask)FC_TAPS((__m512i)vtap(none), FC_M(FC_CMP(cmp)((fc_v)best, (fc_v)vzero(), _CMP_GT_OQ)),
+                          (__m512i)taken);
+#else
+    return fc_either(best > vzero(), taken, vtap(none));
+#endif
+}
+/* acc + a where the winner is `tap`, acc elsewhere; acc is never -0, so that +0 may be added to it. */
+FC_INLINE vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) {
+#if defined(FC_512) && !defined(FC_DOUBLE)
+    return vadd_where(acc, a, _mm512_cmpeq_epi32_mask((__m512i)taken, (__m512i)vtap(tap)));
+#elif defined(FC_512)
+    return vadd_where(acc, a, _mm512_cmpeq_epi64_mask((__m512i)taken, (__m512i)vtap(tap)));
+#elif FC_BYTES
+    return acc + (vreal)((vmask)a & (taken == vtap(tap)));
+#else
+    return taken == tap ? acc + a : acc;
+#endif
+}
+
+/* VL bytes of taps in lanes as they are, or as vevens_dealt has them. */
+FC_INLINE void fc_store_bytes(unsigned char *p, vmask taken, const int dealt) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)taken));
+#elif FC_BYTES == 64 && defined(FC_512)
+    _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8((__m512i)taken));
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    const int from = sizeof(real) == 8 ? 0x0800 : 0x0c080400; /* the bytes of a half to its begin */
+    const __m256i bytes = _mm256_shuffle_epi8((__m256i)taken, _mm256_set1_epi32(from));
+    __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
+    if (sizeof(real) == 8) low = dealt ? _mm_unpacklo_epi8(low, high) : _mm_unpacklo_epi16(low, high);
+    else low = dealt ? _mm_unpacklo_epi16(low, high) : _mm_unpacklo_epi32(low, high);
+    memcpy(p, &low, VL);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    __m128i bytes = (__m128i)taken;
+    if (sizeof(real) == 8) bytes = _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0));
+    bytes = _mm_packs_epi32(bytes, bytes);
+    bytes = _mm_packus_epi16(bytes, bytes);
+    memcpy(p, &bytes, VL);
+#else
+    ireal at[VL];
+    memcpy(at, &taken, sizeof taken);
+    for (int i = 0; i < VL; i++) p[i] = (unsigned char)at[i];
+#endif
+    (void)dealt;                           /* where evens are not dealt they lie as they are */
+}
+FC_INLINE void vstore_bytes_dealt(unsigned char *p, vmask taken) { fc_store_bytes(p, taken, 1); }
+FC_INLINE void vstore_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    _mm512_mask_cvtepi32_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
+#elif FC_BYTES == 64 && defined(FC_512)
+    _mm512_mask_cvtepi64_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
+#else
+    unsigned char bytes[VL];
+    if (lanes == lanes_between(0, VL)) {
+        fc_store_bytes(p, taken, 0);
+        return;
+    }
+    fc_store_bytes(bytes, taken, 0);
+    for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = bytes[i];
+#endif
+}
+FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {
+    vstore_bytes_where(p, taken, lanes_between(0, n));
+}
+FC_INLINE void vstore_ints(int *p, vmask taken, ptrdiff_t n) {
+    ireal at[VL];
+    memcpy(at, &taken, sizeof taken);
+    for (int i = 0; i < VL && i < n; i++) p[i] = (int)at[i];
+}
+/* Taps from bytes, in some lanes; the others are not read. */
+FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    return (vmask)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
+#elif FC_BYTES == 64 && defined(FC_512)
+    return (vmask)_mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
+#else
+    unsigned char bytes[8] = {0};
+    if (lanes == lanes_between(0, VL)) memcpy(bytes, p, VL);
+    else for (int i = 0; i < VL; i++) if (lanes >> i & 1) bytes[i] = p[i];
+#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vmask)_mm256_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)bytes));
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    const __m128i zero = _mm_setzero_si128();
+    __m128i taken = _mm_loadl_epi64((const __m128i *)bytes);
+    taken = _mm_unpacklo_epi16(_mm_unpacklo_epi8(taken, zero), zero);
+    return (vmask)(sizeof(real) == 8 ? _mm_unpacklo_epi32(taken, zero) : taken);
+#else
+    ireal at[VL];
+    vmask taken;
+    for (int i = 0; i < VL; i++) at[i] = bytes[i];
+    memcpy(&taken, at, sizeof taken);
+    return taken;
+#endif
+#endif
+}
+
+#endif
