@@ -1,7 +1,9 @@
 # Averages of windows, and their gradient.  A sum goes through the taps in row-major order, in
 # blocks of AVERAGE_RUN taps; a block of a whole plane is 4 AVERAGE_RUN vectors, which a fixed tree
 # adds.  Blocks are added in float64.  Windows of 2x2 and 3x3 with strides 1 and 2 are done vector
-# by vector, as depthwise.pxi and narrow.pxi do; others by runs of windows that see the same taps.
+# by vector, as depthwise.pxi and narrow.pxi do; others by runs of windows that see the same taps,
+# but for larger ones with stride 1, whose sums window_sums.pxi makes, as it does the gradients of
+# all that overlap.
 
 cdef extern from *:
     """
@@ -293,7 +295,8 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef void average_planes_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    cdef Pooling* g = <Pooling*> args
+    """Of windows that do not overlap, and of whole planes."""
+    cdef const Pooling* g = <const Pooling*> args
     cdef Py_ssize_t item, i, j, r, r0, r1, s, s0, s1
     cdef real* row
     cdef real share

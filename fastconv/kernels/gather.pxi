@@ -6,7 +6,8 @@
 #                                          windows of column m alone; of a 2x2 window 0 | 1, 2 | 3
 #
 # Rows and columns are those of the padded map.  A maximum gives its gradient to the tap that won,
-# an average a share to every tap; both are added window by window, in row-major order.
+# an average a share to every tap; both are added window by window, in row-major order.  With stride
+# 1 only small windows of maxima are gathered: else it takes longer than to add to the winners.
 
 cdef extern from *:
     """
@@ -167,79 +168,61 @@ cdef void gather_averages(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
 # With stride 1 tap s of window j falls on column j + s: VL elements of a row take, for each tap,
 # VL neighbouring windows of a row, the last tap of the first window first.
 
-cdef inline void gather_steps(const Pooling* g, const bint maxima, const bint inside, Py_ssize_t w,
-                              const real* dy, const unsigned char* argmax,
-                              real* dx) noexcept nogil:
+cdef inline void gather_steps(const Pooling* g, const bint inside, Py_ssize_t w, const real* dy,
+                              const unsigned char* argmax, real* dx) noexcept nogil:
     """Columns w .. w + VL - 1 of a plane, inside where no window of theirs lies across a side."""
     cdef Py_ssize_t R = g.rows.taps, S = g.columns.taps, OW = g.columns.outputs
-    cdef vreal columns[MOST_STEPS]
     cdef lanes_t lanes[MOST_STEPS]
     cdef lanes_t stored = vkeep(lanes_between(0, g.W - w))
     cdef Py_ssize_t h, i, r, s, at, first = w - g.columns.offset
-    cdef vreal acc, d, rows
+    cdef vreal acc
     for s in range(S):
         lanes[s] = lanes_between(s - first, OW - first + s)
-        columns[s] = vset1(<real> S) if maxima or inside else window_columns(g, first - s)
     for h in range(g.H):
         acc = vzero()
         for r in range(R - 1, -1, -1):
             i = h - g.rows.offset - r
             if i < 0 or i >= g.rows.outputs:
                 continue
-            rows = vset1(<real> rows_counted(g, i)) if not maxima else acc
             for s in range(S - 1, -1, -1):
                 at = i * OW + first - s
-                if maxima and inside:
+                if inside:
                     acc = vadd_winner(acc, vload(dy + at),
                                       vload_bytes(argmax + at, lanes_between(0, VL)),
                                       <int> (r * S + s))
-                elif maxima:
+                else:
                     acc = vadd_winner(acc, vload_where(dy + at, lanes[s]),
                                       vload_bytes(argmax + at, lanes[s]), <int> (r * S + s))
-                else:
-                    d = vload(dy + at) if inside else vload_where(dy + at, lanes[s])
-                    acc = acc + vratio(d, rows * columns[s])
         if inside:
             vstore(dx + h * g.W + w, acc)
         else:
             vstore_where(dx + h * g.W + w, acc, stored)
 
 
-cdef inline void gather_every(const Pooling* g, const bint maxima, Py_ssize_t begin,
-                              Py_ssize_t end) noexcept nogil:
+cdef void gather_every_maximum(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef const Pooling* g = <const Pooling*> args
     cdef Py_ssize_t item, w, first, outputs = g.rows.outputs * g.columns.outputs
-    cdef const unsigned char* argmax = NULL
+    cdef const unsigned char* argmax
     for item in range(begin, end):
-        if maxima:
-            argmax = <unsigned char*> g.argmax + item * outputs
+        argmax = <unsigned char*> g.argmax + item * outputs
         prefetch_planes(g, item, True)
         for w from 0 <= w < g.W by VL:
             first = w - g.columns.offset
             if w + VL <= g.W and g.first_column <= first - g.columns.taps + 1 \
                     and first + VL <= g.last_column:
-                gather_steps(g, maxima, True, w, g.x + item * outputs, argmax,
-                             g.y + item * g.H * g.W)
+                gather_steps(g, True, w, g.x + item * outputs, argmax, g.y + item * g.H * g.W)
             else:
-                gather_steps(g, maxima, False, w, g.x + item * outputs, argmax,
-                             g.y + item * g.H * g.W)
+                gather_steps(g, False, w, g.x + item * outputs, argmax, g.y + item * g.H * g.W)
 
 
-cdef void gather_every_maximum(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    gather_every(<const Pooling*> args, True, begin, end)
+cdef bint gathers_by_two(const Pooling* g) noexcept nogil:
+    """Whether `gather_maxima` and `gather_averages` know this window."""
+    return g.rows.dilation == 1 and g.columns.dilation == 1 and g.rows.stride == 2 \
+        and g.columns.stride == 2 and g.rows.taps == g.columns.taps and 2 <= g.rows.taps <= 3
 
 
-cdef void gather_every_average(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    gather_every(<const Pooling*> args, False, begin, end)
-
-
-cdef task_t gathers(const Pooling* g, const bint maxima) noexcept nogil:
-    """The kernel that knows this window: 2x2 or 3x3 with stride 2, or stride 1; or NULL."""
-    if has_halves(g):
-        return spread_maxima if maxima else spread_averages
-    if g.rows.dilation != 1 or g.columns.dilation != 1 or g.rows.stride != g.columns.stride:
-        return NULL
-    if g.rows.stride == 1 and g.columns.taps <= MOST_STEPS:
-        return gather_every_maximum if maxima else gather_every_average
-    if g.rows.stride == 2 and g.rows.taps == g.columns.taps and 2 <= g.rows.taps <= 3:
-        return gather_maxima if maxima else gather_averages
-    return NULL
+cdef bint gathers_every(const Pooling* g) noexcept nogil:
+    """Whether `gather_every_maximum` knows this window."""
+    return g.rows.dilation == 1 and g.columns.dilation == 1 and g.rows.stride == 1 \
+        and g.columns.stride == 1 and g.columns.taps <= MOST_STEPS \
+        and g.rows.taps * g.columns.taps <= (6 * VL if VL * sizeof(real) > 32 else 4)

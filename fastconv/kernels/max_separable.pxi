@@ -1,13 +1,14 @@
-# Maxima alone, without the winners' taps: rows first, then columns.
+# Maxima of any window with strides up to 2, with the winners' taps or without: rows first, then
+# columns.
 #
 #   row h of the map      . . x0 x1 x2 ...      laid out with minus infinity for the padding
 #   line h                max over the taps of a row, window by window, in the place of the row
 #   y[i]                  max over the lines of the rows that window i sees
 #
 # A window of R x S taps takes R + S steps in place of R S, and rows that windows share are done
-# once.  Of equals the first in row-major order stays, so that -0 and 0 come out as they do with
-# winners.  The maximum of two numbers forgets a NaN: where a band of the map holds one, it is
-# done again tap by tap.
+# once.  Of equals the first in row-major order stays, also of -0 and 0: in a line it is the first
+# column, whose number is kept beside it, and of lines the first.  The maximum of two numbers
+# forgets a NaN: where a band of the map holds one, it is done again tap by tap.
 
 cdef extern from *:
     """
@@ -24,9 +25,11 @@ cdef struct Bands:
 
 
 cdef inline Py_ssize_t line_pitch(const Axis* axis, Py_ssize_t width) noexcept nogil:
-    """A line of `width` windows: what they see, and what their last vectors read beyond."""
-    return ((width + VL - 1) // VL * VL - 1) * axis.stride + (axis.taps - 1) * axis.dilation \
-        + 2 * VL
+    """A line of `width` windows: what they see, and what their last vectors read beyond; whole
+    vectors, so that those of a column are aligned."""
+    cdef Py_ssize_t seen = ((width + VL - 1) // VL * VL - 1) * axis.stride \
+        + (axis.taps - 1) * axis.dilation
+    return (seen + 3 * VL - 1) // VL * VL
 
 
 cdef inline Py_ssize_t rows_seen(const Axis* axis, Py_ssize_t outputs) noexcept nogil:
@@ -132,6 +135,39 @@ cdef inline void usual_line(const Axis* axis, Py_ssize_t width, real* line) noex
         line_maxima_by_two(0, axis.taps, axis.dilation, width, line)
 
 
+cdef vmask first_taps(const Axis* axis, Py_ssize_t j) noexcept nogil:
+    """The first column inside the map of the windows j, j + 1, ..."""
+    cdef unsigned char firsts[VL]
+    cdef Py_ssize_t first, last
+    cdef int lane
+    for lane in range(VL):
+        taps_inside(axis, j + lane, &first, &last)
+        firsts[lane] = <unsigned char> first
+    return vload_bytes(firsts, lanes_between(0, VL))
+
+
+cdef inline void line_winners(const Axis* axis, Py_ssize_t left, Py_ssize_t width, real* line,
+                              unsigned char* taps) noexcept nogil:
+    """Replace a line by the maxima of its windows, and keep the columns of their winners."""
+    cdef Py_ssize_t j, s
+    cdef vreal best, value
+    cdef vmask taken, number
+    cdef const real* p
+    for j from 0 <= j < width by VL:
+        best, number = vset1(<real> -INFINITY), vtap(0)
+        taken = number
+        if (left + j) * axis.stride + axis.offset < 0:
+            taken = first_taps(axis, left + j)  # wins where all are minus infinity
+        p = line + j * axis.stride
+        for s in range(axis.taps):
+            value = vload(p) if axis.stride == 1 else vevens(vload(p), vload(p + VL))
+            vcontest_taps(&best, &taken, value, number)
+            number = number + vtap(1)
+            p = p + axis.dilation
+        vstore(line + j, best)
+        vstore_bytes(taps + j, taken, VL)
+
+
 cdef inline vreal column_maximum(const real* line, Py_ssize_t gap, Py_ssize_t count,
                                  bint relu) noexcept nogil:
     cdef vreal best = vload(line)
@@ -141,64 +177,124 @@ cdef inline vreal column_maximum(const real* line, Py_ssize_t gap, Py_ssize_t co
     return vrelu(best) if relu else best
 
 
-cdef vmask max_band(const Pooling* g, const Bands* bands, const real* x, Py_ssize_t top,
-                    Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right, real* y) noexcept nogil:
+cdef inline vreal column_winner(const Pooling* g, const real* line, const unsigned char* taps,
+                                Py_ssize_t gap, Py_ssize_t r0, Py_ssize_t r1,
+                                vmask* winners) noexcept nogil:
+    """The same with the tap that won; the line is that of row r0."""
+    cdef vreal best = vload(line)
+    cdef vmask row = vtap(<int> (r0 * g.columns.taps)), won
+    cdef vmask taken = vload_bytes(taps, lanes_between(0, VL)) + row
+    cdef Py_ssize_t r
+    for r in range(r0 + 1, r1):
+        line, taps = line + gap, taps + gap
+        row = row + vtap(<int> g.columns.taps)
+        won = vload_bytes(taps, lanes_between(0, VL)) + row
+        vcontest_taps(&best, &taken, vload(line), won)
+    if g.relu:
+        taken = vpositive_tap(best, taken, <int> (g.rows.taps * g.columns.taps))
+        best = vrelu(best)
+    winners[0] = taken
+    return best
+
+
+cdef inline void column_maxima(const Pooling* g, const bint wants_argmax, const real* line,
+                               const unsigned char* taps, Py_ssize_t gap, Py_ssize_t r0,
+                               Py_ssize_t r1, Py_ssize_t count, real* y,
+                               unsigned char* argmax) noexcept nogil:
+    """`count` maxima of the lines of some rows, the first of row r0."""
+    cdef vmask winners
+    if wants_argmax:
+        vstore_n(y, column_winner(g, line, taps, gap, r0, r1, &winners), count)
+        vstore_bytes(argmax, winners, count)
+    else:
+        vstore_n(y, column_maximum(line, gap, r1 - r0, g.relu), count)
+
+
+cdef inline vmask max_band(const Pooling* g, const bint wants_argmax, const Bands* bands,
+                           const real* x, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
+                           Py_ssize_t right, real* y, unsigned char* argmax) noexcept nogil:
     """Outputs of some rows and columns of a plane; returns where a NaN was, in any lane."""
-    cdef real lines[BAND_NUMBERS + VL]  # the last store may reach beyond
-    cdef real tail[VL]
+    cdef real numbers[BAND_NUMBERS + VL + ALIGNED]  # the last store may reach beyond
+    cdef real* lines = valigned(numbers)
+    cdef unsigned char taps[BAND_NUMBERS + VL]
     cdef vmask nans = vtap(0)
     cdef Py_ssize_t i, j, r0, r1, h, width = right - left
     cdef Py_ssize_t first = top * g.rows.stride + g.rows.offset
     cdef Py_ssize_t gap = g.rows.dilation * bands.pitch
     cdef Py_ssize_t column = left * g.columns.stride + g.columns.offset
     cdef const real* line
+    cdef const unsigned char* columns
     cdef real* out
+    cdef unsigned char* winners = NULL
     for i in range(rows_seen(&g.rows, bottom - top)):
         h = first + i
         if 0 <= h < g.H:
             nans = nans | lay_out_line(g, x + h * g.W, column, bands.pitch, lines + i * bands.pitch)
     for i in range(rows_seen(&g.rows, bottom - top)):
-        if 0 <= first + i < g.H:
+        if not 0 <= first + i < g.H:
+            continue
+        if wants_argmax:
+            line_winners(&g.columns, left, width, lines + i * bands.pitch, taps + i * bands.pitch)
+        else:
             usual_line(&g.columns, width, lines + i * bands.pitch)
     for i in range(top, bottom):
         taps_inside(&g.rows, i, &r0, &r1)
-        line = lines + (i - top) * g.rows.stride * bands.pitch + r0 * gap
+        h = (i - top) * g.rows.stride * bands.pitch + r0 * gap
+        line, columns = lines + h, taps + h
         out = y + i * g.columns.outputs + left
+        if wants_argmax:
+            winners = argmax + i * g.columns.outputs + left
         if width < VL:
-            vstore(tail, column_maximum(line, gap, r1 - r0, g.relu))
-            for j in range(width):
-                out[j] = tail[j]
+            column_maxima(g, wants_argmax, line, columns, gap, r0, r1, width, out, winners)
             continue
         for j from 0 <= j <= width - VL by VL:
-            vstore(out + j, column_maximum(line + j, gap, r1 - r0, g.relu))
+            column_maxima(g, wants_argmax, line + j, columns + j, gap, r0, r1, VL, out + j,
+                          winners + j)
         if width % VL:                     # the last vector once more
             j = width - VL
-            vstore(out + j, column_maximum(line + j, gap, r1 - r0, g.relu))
+            column_maxima(g, wants_argmax, line + j, columns + j, gap, r0, r1, VL, out + j,
+                          winners + j)
     return nans
 
 
-cdef void max_separable(const Pooling* g, const Bands* bands, Py_ssize_t begin,
-                        Py_ssize_t end) noexcept nogil:
+cdef vmask band_of_maxima(const Pooling* g, const Bands* bands, const real* x, Py_ssize_t top,
+                          Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
+                          real* y) noexcept nogil:
+    return max_band(g, False, bands, x, top, bottom, left, right, y, NULL)
+
+
+cdef vmask band_of_winners(const Pooling* g, const Bands* bands, const real* x, Py_ssize_t top,
+                           Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right, real* y,
+                           unsigned char* argmax) noexcept nogil:
+    return max_band(g, True, bands, x, top, bottom, left, right, y, argmax)
+
+
+cdef inline void max_separable(const Pooling* g, const bint wants_argmax, Py_ssize_t begin,
+                               Py_ssize_t end) noexcept nogil:
     """Items are blocks of rows of planes, as in `max_planes`."""
-    cdef Py_ssize_t item, plane, top, bottom, i, next_, left
+    cdef Bands bands
+    cdef Py_ssize_t item, plane, bottom, i, next_, left, right, at
     cdef const real* x
-    cdef real* y
     cdef vmask nans
+    look_at_bands(g, &bands)
     for item in range(begin, end):
         plane = item // g.blocks
         if g.blocks == 1:
             prefetch_planes(g, plane, False)
-        top = item % g.blocks * POOL_ROWS
-        bottom = min(top + POOL_ROWS, g.rows.outputs)
+        i = item % g.blocks * POOL_ROWS
+        bottom = min(i + POOL_ROWS, g.rows.outputs)
         x = g.x + plane * g.H * g.W
-        y = g.y + plane * g.rows.outputs * g.columns.outputs
-        i = top
+        at = plane * g.rows.outputs * g.columns.outputs
         while i < bottom:
             next_ = min(bottom, i + bands.rows)
             nans = vtap(0)
             for left from 0 <= left < g.columns.outputs by bands.width:
-                nans = nans | max_band(g, bands, x, i, next_, left,
-                                       min(left + bands.width, g.columns.outputs), y)
+                right = min(left + bands.width, g.columns.outputs)
+                if wants_argmax:
+                    nans = nans | band_of_winners(g, &bands, x, i, next_, left, right, g.y + at,
+                                                  <unsigned char*> g.argmax + at)
+                else:
+                    nans = nans | band_of_maxima(g, &bands, x, i, next_, left, right, g.y + at)
             if vany(nans):
                 max_again(g, plane, i, next_)
             i = next_
@@ -206,7 +302,9 @@ cdef void max_separable(const Pooling* g, const Bands* bands, Py_ssize_t begin,
 
 cdef void max_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Maxima of windows that `look_at_bands` knows."""
-    cdef const Pooling* g = <const Pooling*> args
-    cdef Bands bands
-    look_at_bands(g, &bands)
-    max_separable(g, &bands, begin, end)
+    max_separable(<const Pooling*> args, False, begin, end)
+
+
+cdef void argmax_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The same with their taps, of windows of so many that it takes fewer steps."""
+    max_separable(<const Pooling*> args, True, begin, end)

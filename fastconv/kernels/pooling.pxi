@@ -68,6 +68,7 @@ include "max_pooling.pxi"
 include "gather.pxi"
 include "max_gradient.pxi"
 include "average_pooling.pxi"
+include "window_sums.pxi"
 
 
 cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, kernel, stride,
@@ -113,8 +114,13 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
             g.argmax = &narrow[0, 0, 0]
             if has_halves(&g):
                 task = halves_with_taps
+            elif has_lines(&g):
+                task = lines_task(&g, True)
+            elif g.rows.taps * g.columns.taps >= 2 * (g.rows.taps + g.columns.taps) \
+                    and look_at_bands(&g, &bands):
+                task = argmax_bands
             else:
-                task = lines_task(&g, True) if has_lines(&g) else max_planes_uint8
+                task = max_planes_uint8
         else:
             wide = argmax
             g.argmax, task = &wide[0, 0, 0], max_planes_int32
@@ -134,8 +140,13 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
     if argmax.itemsize == 1:
         narrow = argmax
         g.argmax = <void*> &narrow[0, 0, 0]
-        task = gathers(&g, True)
-        if task == NULL:
+        if has_halves(&g):
+            task = spread_maxima
+        elif gathers_by_two(&g):
+            task = gather_maxima
+        elif gathers_every(&g):
+            task = gather_every_maximum
+        else:
             task = max_backward_uint8
     else:
         wide = argmax
@@ -162,9 +173,12 @@ def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
                              (pad[0][0], pad[1][0]), (1, 1))
     if count_padding:
         (g.top, g.bottom), (g.left, g.right) = pad
+    cdef task_t task = average_planes
+    if has_window_sums(&g):
+        task = average_by_columns
     g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
     with nogil:
-        run_items(average_planes, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
+        run_items(task, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
 
 
 def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, stride, pad,
@@ -174,8 +188,14 @@ def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, st
                              (pad[0][0], pad[1][0]), (1, 1))
     if count_padding:
         (g.top, g.bottom), (g.left, g.right) = pad
-    cdef task_t task = gathers(&g, False)
-    if task == NULL or is_whole_plane(&g):
+    cdef task_t task = spread_by_columns
+    if is_whole_plane(&g):
+        task = average_planes_backward
+    elif has_halves(&g):
+        task = spread_averages
+    elif gathers_by_two(&g):
+        task = gather_averages
+    elif g.rows.taps <= g.rows.stride and g.columns.taps <= g.columns.stride:
         task = average_planes_backward
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     with nogil:

@@ -65,6 +65,23 @@ FC_INLINE vreal vlow(vreal a, vreal b) { (void)b; return a; }
 FC_INLINE vreal vhigh(vreal a, vreal b) { (void)a; return b; }
 #endif
 
+/* A number, then the lanes of a but the last, as the shortest chain. */
+FC_INLINE vreal vpush(vreal a, real b) {
+#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    const __m256d halves = _mm256_permute2f128_pd(_mm256_set1_pd(b), (__m256d)a, 0x20);
+    return (vreal)_mm256_shuffle_pd(halves, (__m256d)a, 5);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    /* each half takes in the last lane of what stands before it */
+    const __m256 halves = _mm256_permute2f128_ps(_mm256_set1_ps(b), (__m256)a, 0x20);
+    return (vreal)_mm256_alignr_epi8((__m256i)a, (__m256i)halves, 12);
+#elif FC_BYTES
+    return vshift_up(a, b - (vreal){0});
+#else
+    (void)a;
+    return b;
+#endif
+}
+
 /* Lanes 0, 2, 4, ... and 1, 3, 5, ... of a and b, one after the other. */
 #if FC_BYTES == 0
 FC_INLINE vreal vevens(vreal a, vreal b) { (void)b; return a; }

@@ -197,22 +197,25 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #elif FC_BYTES == 64 && defined(FC_512)
     return (vmask)_mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
 #else
-    unsigned char bytes[8] = {0};
-    if (lanes == lanes_between(0, VL)) memcpy(bytes, p, VL);
-    else for (int i = 0; i < VL; i++) if (lanes >> i & 1) bytes[i] = p[i];
-#if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
-    return (vmask)_mm256_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)bytes));
-#elif FC_BYTES == 32 && defined(__AVX2__)
-    return (vmask)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
-#elif FC_BYTES == 16 && defined(__SSE2__)
+#if FC_BYTES == 32 && defined(__AVX2__) || FC_BYTES == 16 && defined(__SSE2__)
+    unsigned long long bytes = 0;
+    __m128i taken;
+    if (lanes == lanes_between(0, VL)) memcpy(&bytes, p, VL);
+    else for (int i = 0; i < VL; i++) if (lanes >> i & 1) bytes |= (unsigned long long)p[i] << 8 * i;
+    taken = _mm_set_epi64x(0, (long long)bytes);
+#if FC_BYTES == 32 && defined(FC_DOUBLE)
+    return (vmask)_mm256_cvtepu8_epi64(taken);
+#elif FC_BYTES == 32
+    return (vmask)_mm256_cvtepu8_epi32(taken);
+#else
     const __m128i zero = _mm_setzero_si128();
-    __m128i taken = _mm_loadl_epi64((const __m128i *)bytes);
     taken = _mm_unpacklo_epi16(_mm_unpacklo_epi8(taken, zero), zero);
     return (vmask)(sizeof(real) == 8 ? _mm_unpacklo_epi32(taken, zero) : taken);
+#endif
 #else
     ireal at[VL];
     vmask taken;
-    for (int i = 0; i < VL; i++) at[i] = bytes[i];
+    for (int i = 0; i < VL; i++) at[i] = lanes >> i & 1 ? p[i] : 0;
     memcpy(&taken, at, sizeof taken);
     return taken;
 #endif

@@ -93,6 +93,8 @@ def check_pooling() -> None:
         (3, {"stride": 2, "padding": 1}),
         (2, {"stride": 2, "padding": 1, "ceil_mode": True}),
         ((2, 1), {"stride": 1}),
+        (5, {"stride": 1, "padding": 2}),
+        ((4, 4), {"stride": (1, 3), "padding": 2}),
     ]
     for dtype, width, at_end in cases():
         for size, options in geometries:
@@ -112,14 +114,14 @@ def check_pooling() -> None:
             out = guarded(np.zeros_like(right), at_end)
             right = reference.avg_pool2d(x, size, **options)
             same(fastconv.avg_pool2d(x, size, **options, out=out), right)
-            dy = guarded(np.full_like(right, 36), at_end)
+            dy = guarded(np.full_like(right, 3600), at_end)
             dx = reference.avg_pool2d_backward(dy, x.shape, size, **options)
             same(fastconv.avg_pool2d_backward(dy, x.shape, size, **options), dx)
 
 
 def check_unfold() -> None:
     for dtype, width, at_end in cases():
-        for kernel, stride, pad in (((3, 3), 1, 1), ((2, 1), 2, 0), ((1, 1), 1, 0)):
+        for kernel, stride, pad in (((3, 3), 1, 1), ((4, 7), 1, 3), ((2, 1), 2, 0), ((1, 1), 1, 0)):
             x = guarded(whole_numbers((2, 2, 4, width), dtype), at_end)
             right = reference.im2col(x, *kernel, stride, pad)
             same(fastconv.im2col(x, *kernel, stride, pad), right)

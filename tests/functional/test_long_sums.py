@@ -53,6 +53,38 @@ def test_averages_of_large_windows(window, padding, stride, value):
 
 
 @pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("size", "window", "padding"),
+    [
+        ((200, 190), (90, 80), 0),
+        ((130, 2300), (60, 1100), (7, 500)),
+        ((2500, 40), (2000, 3), (9, 1)),
+    ],
+)
+def test_the_gradient_of_an_average(size, window, padding, stride, value):
+    """Thousands of windows hold an element."""
+    shape = (1, 1, *size)
+    y = functional.avg_pool2d(np.zeros(shape, np.float32), window, stride=stride, padding=padding)
+    dy = numbers(value, y.shape)
+    dx = functional.avg_pool2d_backward(dy, shape, window, stride=stride, padding=padding)
+    (top, left) = (padding, padding) if isinstance(padding, int) else padding
+    counts = []
+    for axis, before in enumerate((top, left)):
+        begin = np.arange(y.shape[2 + axis]) * stride - before
+        counts.append(np.minimum(begin + window[axis], size[axis]) - np.maximum(begin, 0))
+    shares = dy[0, 0] / np.outer(*counts).astype(np.float64)
+    for axis in (0, 1):  # the sum of those whose windows hold a place, by differences of float64
+        begin = np.arange(shares.shape[axis]) * stride - (top, left)[axis]
+        sums = np.concatenate([np.zeros_like(shares.take([0], axis)), shares.cumsum(axis)], axis)
+        at = np.arange(size[axis])
+        first = np.searchsorted(begin, at - window[axis], "right")
+        last = np.searchsorted(begin, at, "right")
+        shares = sums.take(last, axis) - sums.take(first, axis)
+    check(dx[0, 0], shares)
+
+
+@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_gradient_of_a_bias(shape, value):
     dy = numbers(value, shape)

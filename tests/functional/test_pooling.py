@@ -100,7 +100,8 @@ def test_avg_pool2d_equals_the_reference(pool_size, options, dtype, count_includ
     assert_bits_equal(dx, reference.avg_pool2d_backward(dy, x.shape, pool_size, **options))
 
 
-# Windows whose maxima are taken rows first, then columns, in bands of a map
+# Windows whose maxima are taken rows first, then columns, in bands of a map; with the winners' taps
+# those of at least twice as many taps as rows and columns
 LARGE = [
     (5, {"stride": 1, "padding": 2}),
     (9, {"stride": 1, "padding": 4}),
@@ -124,10 +125,14 @@ def test_maxima_of_large_windows(pool_size, options, dtype, integers, rng):
         x[1, 0][rng.random((height, width)) < 0.5] = -np.inf
         x[1, 1, height // 2] = np.inf
         y = fastconv.max_pool2d(x, pool_size, **options)
-        right = reference.max_pool2d(x, pool_size, **options)
-        np.testing.assert_array_equal(y, right)
+        right, places = reference.max_pool2d(x, pool_size, **options, return_indices=True)
         numbers = ~np.isnan(right)
+        np.testing.assert_array_equal(y, right)
         assert_bits_equal(np.signbit(y[numbers]), np.signbit(right[numbers]))
+        y, indices = fastconv.max_pool2d(x, pool_size, **options, return_indices=True)
+        np.testing.assert_array_equal(y, right)
+        assert_bits_equal(np.signbit(y[numbers]), np.signbit(right[numbers]))
+        assert_bits_equal(indices, places)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
