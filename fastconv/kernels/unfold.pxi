@@ -22,6 +22,7 @@ cdef inline bint row_inside(const Unfolding* g, Py_ssize_t i, Py_ssize_t r,
 
 
 include "unfold_tiles.pxi"
+include "fold_shifts.pxi"
 
 
 cdef inline void copy_strided(const real* x, Py_ssize_t step, real* to,
@@ -200,6 +201,8 @@ def fold(const real[::1] col, real[:, :, :, ::1] dx, kernel, stride, pad, dilati
         if book and is_transposition(&g):
             run_items(fold_pixels, &g, g.N * ((g.H * g.W + VL - 1) // VL), part, parts, 1,
                       threads)
+        elif book and shifts_fit(&g):
+            run_items(fold_shifts, &g, g.N * g.channel_blocks, part, parts, 1, threads)
         elif book and tiles_fit(&g):
             run_items(fold_tiles, &g, g.N * g.channel_blocks, part, parts, 1, threads)
         elif book:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import reference
+from fastconv import reference, threads
 from fastconv.testing import assert_bits_equal
 
 DTYPES = ["float32", "float64"]
@@ -122,3 +122,68 @@ def test_one_by_one_is_a_copy(integers):
     col = fastconv.im2col(x, 1, 1)
     assert not np.shares_memory(col, x)
     assert not np.shares_memory(fastconv.col2im(col, x.shape, 1, 1), col)
+
+
+def fold_tap_by_tap(col, shape, kernel, pad):
+    """Return what `col2im` does with stride 1, an addition after the other."""
+    (n, c, h, w), (rows, columns) = shape, kernel
+    height, width = h + 2 * pad - rows + 1, w + 2 * pad - columns + 1
+    taps = col.reshape(n, height, width, c, rows, columns).transpose(0, 3, 4, 5, 1, 2)
+    padded = np.zeros((n, c, h + 2 * pad, w + 2 * pad), col.dtype)
+    for r in range(rows):
+        for s in range(columns):
+            padded[:, :, r : r + height, s : s + width] += taps[:, :, r, s]
+    return padded[:, :, pad : pad + h, pad : pad + w].copy()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", range(1, 10))
+@pytest.mark.parametrize("rows", range(1, 9))
+def test_taps_are_added_in_their_order(rows, columns, dtype, normal):
+    """On data that would show another order; each kernel row has a sum of its own, or none has."""
+    for n, c, h, w in ((1, 70, 9, 9), (2, 3, 12, 29), (17, 1, 8, 10)):
+        for pad in (0, 1, 9):
+            height, width = h + 2 * pad - rows + 1, w + 2 * pad - columns + 1
+            col = normal((n * height * width, c * rows * columns), dtype)
+            image = fastconv.col2im(col, (n, c, h, w), rows, columns, 1, pad)
+            assert_bits_equal(image, fold_tap_by_tap(col, (n, c, h, w), (rows, columns), pad))
+
+
+@pytest.mark.parametrize("width", [1300, 1400, 4100])
+def test_lines_longer_than_their_room(width, normal):
+    """Three rows of the widest maps do not fit: the sums are the same."""
+    shape = (1, 2, 5, width)
+    col = normal((5 * width, 18))
+    image = fastconv.col2im(col, shape, 3, 3, 1, 1)
+    assert_bits_equal(image, fold_tap_by_tap(col, shape, (3, 3), 1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.0])
+def test_what_is_no_number_falls_on_its_place_alone(value, integers):
+    shape = (2, 3, 9, 21)
+    for kernel, pad in (((3, 3), 1), ((5, 4), 0), ((2, 7), 3)):
+        height, width = 9 + 2 * pad - kernel[0] + 1, 21 + 2 * pad - kernel[1] + 1
+        col = integers((2 * height * width, 3 * kernel[0] * kernel[1]), "float32")
+        if value == 0:
+            col[...] = value  # which is added to 0
+        else:
+            col[height * width // 2, 3::5] = value
+        image = fastconv.col2im(col, shape, *kernel, 1, pad)
+        right = fold_tap_by_tap(col, shape, kernel, pad)
+        np.testing.assert_array_equal(image, right)
+        assert value == 0 or 0 < (~np.isfinite(image)).sum() <= kernel[0] * kernel[1] * 3
+        assert not np.signbit(image[image == 0]).any()
+
+
+def test_images_and_channels_do_not_see_each_other(normal, monkeypatch):
+    """However the work is shared and cut."""
+    shape = (3, 37, 15, 22)
+    col = normal((3 * 15 * 22, 37 * 9))
+    image = fastconv.col2im(col, shape, 3, 3, 1, 1)
+    few = col.reshape(3, 15 * 22, 37, 9)[1:2, :, 5:9].reshape(15 * 22, 36)
+    assert_bits_equal(fastconv.col2im(few, (1, 4, 15, 22), 3, 3, 1, 1), image[1:2, 5:9].copy())
+    monkeypatch.setattr(threads, "SMALL_WORK", 0)
+    monkeypatch.setattr(threads, "slice_work", 20000)
+    for count in (1, 3):
+        monkeypatch.setattr(threads, "_chosen", count)
+        assert_bits_equal(fastconv.col2im(col, shape, 3, 3, 1, 1), image)
