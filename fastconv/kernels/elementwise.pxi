@@ -32,17 +32,40 @@ cdef inline void run_elements(task_t task, Elements* e, Py_ssize_t part, Py_ssiz
 
 cdef void rectify(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Elements* e = <Elements*> args
-    cdef Py_ssize_t i, last = min(end * RUN, e.size)
-    for i from begin * RUN <= i < last by VL:
-        vstore_n(e.out + i, vrelu(vload_n(e.x + i, last - i)), last - i)
+    cdef const real* x = e.x               # of our own, which no store can change
+    cdef real* out = e.out
+    cdef vreal v[4]
+    cdef Py_ssize_t i = begin * RUN, last = min(end * RUN, e.size)
+    cdef int k
+    while i + 4 * VL <= last:
+        for k in range(4):
+            v[k] = vrelu(vload(x + i + k * VL))
+        for k in range(4):
+            vstore(out + i + k * VL, v[k])
+        i += 4 * VL
+    while i < last:
+        vstore_n(out + i, vrelu(vload_n(x + i, last - i)), last - i)
+        i += VL
 
 
 cdef void rectify_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Elements* e = <Elements*> args
-    cdef Py_ssize_t i, n, last = min(end * RUN, e.size)
-    for i from begin * RUN <= i < last by VL:
+    cdef const real* dy = e.x
+    cdef const real* y = e.y
+    cdef real* dx = e.out
+    cdef vreal v[4]
+    cdef Py_ssize_t n, i = begin * RUN, last = min(end * RUN, e.size)
+    cdef int k
+    while i + 4 * VL <= last:
+        for k in range(4):
+            v[k] = vpositive(vload(y + i + k * VL), vload(dy + i + k * VL))
+        for k in range(4):
+            vstore(dx + i + k * VL, v[k])
+        i += 4 * VL
+    while i < last:
         n = last - i
-        vstore_n(e.out + i, vpositive(vload_n(e.y + i, n), vload_n(e.x + i, n)), n)
+        vstore_n(dx + i, vpositive(vload_n(y + i, n), vload_n(dy + i, n)), n)
+        i += VL
 
 
 cdef void drop(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
