@@ -96,12 +96,11 @@ cdef inline vreal add_tap_of(const bint mirrored, vreal acc, vreal w, vreal pixe
     return acc + (vzero() + w * pixels) if mirrored else vmadd(acc, w, pixels)
 
 
-cdef inline void band_tile(const DepthBands* plan, const int S, const int step,
-                           const bint mirrored, const int vectors, const real* band,
-                           const real* weights, const vreal* held, vreal bias, Py_ssize_t room,
-                           Py_ssize_t beyond, real* y) noexcept nogil:
+cdef inline void band_tile(const DepthBands* plan, const int step, const bint mirrored,
+                           const int vectors, const real* band, const real* weights, vreal bias,
+                           Py_ssize_t room, Py_ssize_t beyond, real* y) noexcept nogil:
     """Some vectors of outputs of a row, from which on the row has `room` outputs, and may be
-    written `beyond` its end; `S` is 3 for 3x3, whose weights are `held` in registers, or 0."""
+    written `beyond` its end."""
     cdef const Axis* rows = &plan.c.rows
     cdef const Axis* columns = &plan.c.columns
     cdef vreal acc[DEPTH_VECTORS]
@@ -112,10 +111,10 @@ cdef inline void band_tile(const DepthBands* plan, const int S, const int step,
     cdef int v
     for v in range(vectors):
         acc[v] = vzero()
-    for r in range(S if S else rows.taps):
+    for r in range(rows.taps):
         p = band + (r * rows.dilation - plan.low) * plan.pitch - plan.left
-        for s in range(S if S else columns.taps):
-            w = held[t] if S else vset1(weights[t])
+        for s in range(columns.taps):
+            w = vset1(weights[t])
             t += 1
             for v in range(vectors):
                 if step == 1:
@@ -143,30 +142,26 @@ cdef inline void band_tile(const DepthBands* plan, const int S, const int step,
             y[i] = tail[i]
 
 
-cdef inline void band_rows(const DepthBands* plan, const int S, const int step,
-                           const bint mirrored, const real* band, const real* weights, vreal bias,
-                           Py_ssize_t count, real* y) noexcept nogil:
+cdef inline void band_rows(const DepthBands* plan, const int step, const bint mirrored,
+                           const real* band, const real* weights, vreal bias, Py_ssize_t count,
+                           real* y) noexcept nogil:
     """All outputs of `count` rows."""
     cdef const Convolution* c = plan.c
-    cdef vreal held[9]
     cdef Py_ssize_t OW = c.columns.outputs, i, j, beyond
-    cdef int t
-    for t in range(9):
-        held[t] = vset1(weights[t]) if S else vzero()
     for i in range(count):
         # rows follow each other, and are written in this order
         beyond = (count - 1 - i) * OW if c.yh == OW else 0
         j = 0
         while OW - j > (DEPTH_VECTORS - 1) * VL:
-            band_tile(plan, S, step, mirrored, DEPTH_VECTORS, band + j * step, weights, held,
+            band_tile(plan, step, mirrored, DEPTH_VECTORS, band + j * step, weights,
                       bias, OW - j, beyond, y + j)
             j += DEPTH_VECTORS * VL
         while OW - j > VL:
-            band_tile(plan, S, step, mirrored, 2, band + j * step, weights, held, bias, OW - j,
+            band_tile(plan, step, mirrored, 2, band + j * step, weights, bias, OW - j,
                       beyond, y + j)
             j += 2 * VL
         if OW > j:
-            band_tile(plan, S, step, mirrored, 1, band + j * step, weights, held, bias, OW - j,
+            band_tile(plan, step, mirrored, 1, band + j * step, weights, bias, OW - j,
                       beyond, y + j)
         band = band + c.rows.stride * plan.pitch
         y = y + c.yh
@@ -181,7 +176,6 @@ cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     cdef real weights[DEPTH_TAPS]
     cdef Py_ssize_t filters = c.groups * c.K, rows = c.rows.taps, columns = c.columns.taps
     cdef Py_ssize_t item, plane, n, k, i, bottom, count, r, s
-    cdef bint three = rows == 3 and columns == 3 and c.rows.dilation * c.columns.dilation == 1
     cdef const real* x
     cdef const real* w
     cdef real* y
@@ -208,16 +202,10 @@ cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
             count = min(plan.rows, bottom - i)
             lay_out_band(plan, x, i * c.rows.stride + c.rows.offset + plan.low,
                          (count - 1) * c.rows.stride + reach(&c.rows) + 1, band)
-            if c.taps_first and three:
-                band_rows(plan, 3, 1, True, band, weights, bias, count, y + i * c.yh)
-            elif c.taps_first:
-                band_rows(plan, 0, 1, True, band, weights, bias, count, y + i * c.yh)
-            elif three and c.columns.stride == 1:
-                band_rows(plan, 3, 1, False, band, weights, bias, count, y + i * c.yh)
-            elif three:
-                band_rows(plan, 3, 2, False, band, weights, bias, count, y + i * c.yh)
+            if c.taps_first:
+                band_rows(plan, 1, True, band, weights, bias, count, y + i * c.yh)
             elif c.columns.stride == 1:
-                band_rows(plan, 0, 1, False, band, weights, bias, count, y + i * c.yh)
+                band_rows(plan, 1, False, band, weights, bias, count, y + i * c.yh)
             else:
-                band_rows(plan, 0, 2, False, band, weights, bias, count, y + i * c.yh)
+                band_rows(plan, 2, False, band, weights, bias, count, y + i * c.yh)
             i += count

@@ -184,6 +184,8 @@ cdef inline void depth_items(const Depthwise* d, const int S, const int step, co
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
     cdef Py_ssize_t item, plane, top, n, k
+    if BANDS:                              # see depth_columns.pxi
+        return
     for item in range(begin, end):
         if knows_narrow(S) and d.kind == NARROW_MAP:
             narrow_plane(d, S, step, sign, NARROW_MAP, item)

@@ -77,8 +77,10 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     spread.rows = window_axis(dy.shape[2], dx.shape[2], R, sh, top, dh)
     spread.columns = window_axis(dy.shape[3], dx.shape[3], S, sw, left, dw)
     if engine == PLANES_ENGINE and spreads(&spread):
+        spread.finite = finite_numbers(c.w, groups * c.K * R * S)
         with nogil:
-            run_items(spread_planes, &spread, c.N * groups * c.K, part, parts, 1, threads)
+            run_items(spread_planes, &spread, c.N * groups * c.K, part, parts,
+                      few_items(dx.shape[2], dx.shape[3]), threads)
         return
     if engine == PANELS_ENGINE and sh == 1 and sw == 1:
         c.rows = phase_axis(0, dx.shape[2], dy.shape[2], R, 1, top, dh)
@@ -160,6 +162,11 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
                   threads)
 
 
+cdef inline Py_ssize_t few_items(Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Items of so many outputs that threads take at once."""
+    return FEW_OUTPUTS // (rows * columns) + 1
+
+
 cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real* weight,
                      real[:, :, :, :] y) noexcept:
     c.x, c.w, c.y = &x[0, 0, 0, 0], weight, &y[0, 0, 0, 0]
@@ -182,15 +189,19 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
     cdef Py_ssize_t items
     cdef Depthwise depthwise
     cdef DepthBands bands
+    cdef DepthColumns columns
     cdef Strips strips
     cdef Flat flat
     with nogil:
         if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
             items = c.N * c.groups * c.K * c.row_blocks
-            # the windows of depthwise.pxi only where a tap is a sum of its own, in wide rows
-            if (not is_depthwise(c) or c.taps_first and c.columns.outputs > VL) \
-                    and plan_bands(&bands, c):
+            if BANDS and is_depthwise(c):
+                columns = plan_columns(c)
+                run_items(walk_task(c), &columns, items, part, parts,
+                          few_items(min(c.rows.outputs, <Py_ssize_t> 32), c.columns.outputs),
+                          threads)
+            elif plan_bands(&bands, c):
                 run_items(depth_bands, &bands, items, part, parts, 1, threads)
             elif is_depthwise(c):
                 depthwise = plan_depthwise(c)

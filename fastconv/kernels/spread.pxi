@@ -10,6 +10,13 @@
 cdef struct Spread:
     const Convolution* c                   # of dy, to dx
     Axis rows, columns                     # of the forward pass
+    bint finite                            # whether all weights are
+
+
+cdef inline vreal add_seen(vreal total, vreal product, lanes_t seen) noexcept nogil:
+    """Add a product in the lanes that see it.  Without registers of masks it is 0 in the others,
+    which changes no bit unless a weight is infinite or NaN: then spread_slowly is called."""
+    return total + product if BANDS else vadd_where(total, product, seen)
 
 
 cdef inline void spread_column(const Spread* g, const int S, const bint odd,
@@ -53,7 +60,7 @@ cdef inline void spread_column(const Spread* g, const int S, const bint odd,
                         even_sum = even_sum + (vzero()
                                                + w[(2 * a + k) * S + 2 * b] * d[a * half + b])
                     else:
-                        even_sum = vadd_where(
+                        even_sum = add_seen(
                             even_sum, vzero() + w[(2 * a + k) * S + 2 * b] * d[a * half + b],
                             seen[a * half + b])
                     if 2 * b + 1 >= S:
@@ -62,7 +69,7 @@ cdef inline void spread_column(const Spread* g, const int S, const bint odd,
                     if rows_inside and columns_inside:
                         odd_sum = odd_sum + (vzero() + w[(2 * a + k) * S + 2 * b + 1] * d[e])
                     else:
-                        odd_sum = vadd_where(
+                        odd_sum = add_seen(
                             odd_sum, vzero() + w[(2 * a + k) * S + 2 * b + 1] * d[e], seen[e])
             h = 2 * i + k + g.rows.offset
             if not rows_inside and (h < 0 or h >= g.rows.inputs):
@@ -102,26 +109,51 @@ cdef inline void spread_plane(const Spread* g, const int S, const bint odd, cons
         top = bottom
 
 
+cdef void spread_slowly(const Spread* g, const real* dy, const real* weight,
+                        real* dx) noexcept nogil:
+    """One plane, number by number."""
+    cdef const Convolution* c = g.c
+    cdef Py_ssize_t S = g.columns.taps, h, v, r, s, i, j
+    cdef real total
+    for h in range(g.rows.inputs):
+        for v in range(g.columns.inputs):
+            total = 0
+            for r in range(S):
+                i = h - g.rows.offset - r
+                if i % 2 != 0 or i < 0 or i >= 2 * g.rows.outputs:
+                    continue
+                for s in range(S):
+                    j = v - g.columns.offset - s
+                    if j % 2 == 0 and 0 <= j < 2 * g.columns.outputs:
+                        total = total + (<real> 0
+                                         + weight[r * S + s] * dy[i // 2 * c.xh + j // 2])
+            dx[h * c.yh + v] = total
+
+
 cdef void spread_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """The gradient of the input, every element written once; items are (image, channel)."""
     cdef const Spread* g = <const Spread*> args
     cdef const Convolution* c = g.c
-    cdef Py_ssize_t item, n, k
+    cdef Py_ssize_t item, n, k, taps = g.columns.taps * g.columns.taps
     cdef const real* dy
+    cdef const real* w
     cdef real* dx
     for item in range(begin, end):
         n = item // (c.groups * c.K)
         k = item % (c.groups * c.K)
         dy = c.x + n * c.xn + k // c.K * c.xc
         dx = c.y + n * c.yn + k * c.yk
-        if g.columns.taps == 3 and g.columns.offset % 2 == 0:
-            spread_plane(g, 3, False, dy, c.w + k * 9, dx)
+        w = c.w + k * taps
+        if BANDS and not g.finite and not finite_numbers(w, taps):
+            spread_slowly(g, dy, w, dx)
+        elif g.columns.taps == 3 and g.columns.offset % 2 == 0:
+            spread_plane(g, 3, False, dy, w, dx)
         elif g.columns.taps == 3:
-            spread_plane(g, 3, True, dy, c.w + k * 9, dx)
+            spread_plane(g, 3, True, dy, w, dx)
         elif g.columns.offset % 2 == 0:
-            spread_plane(g, 5, False, dy, c.w + k * 25, dx)
+            spread_plane(g, 5, False, dy, w, dx)
         else:
-            spread_plane(g, 5, True, dy, c.w + k * 25, dx)
+            spread_plane(g, 5, True, dy, w, dx)
 
 
 cdef bint spreads(const Spread* g) noexcept nogil:
