@@ -228,5 +228,6 @@ def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:
         # as the gradient lies, unless that fills fewer lanes, or so few that dy is read too often
         across = -(-channels // module.lanes) * filters
         turned = across <= -(-filters // module.lanes) * channels
-        return module.LINES if turned and module.lanes >= 16 else module.PANELS
+        strips = module.tile_pixels < 12  # of several panels: points_gradient.pxi
+        return module.LINES if turned and (strips or module.lanes >= 16) else module.PANELS
     return module.LINES if channels <= FEW_ROWS and g.R * g.S > 1 else module.PANELS

@@ -1,10 +1,9 @@
 # The gradient of the weights for few channels, whose tile would have too few rows: the sides
-# are exchanged.  Taps are in the lanes, filters are the "pixels", dy is read as it lies.
+# are exchanged.  Taps are in the lanes, filters are the "pixels", dy is read as it lies; so are
+# sums added, as those of points_gradient.pxi.
 #
 #   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack)
 #   partial[k][tap] += sum over pixels of dy[k, pixel] * chunk[pixel][tap]
-#
-# So it is for 1x1 kernels too, whose gradient then needs no turning: it is added where it lies.
 #
 # The order of the sum is that of gradient.pxi.  The padding is multiplied, as zeros, which
 # changes no bit of a finite dy; for any other the caller takes gradient.pxi.
@@ -81,48 +80,6 @@ cdef void unfold_segment(const WeightGradient* g, const Segment* at, const real*
         to += (right - left) * LANES
 
 
-cdef inline void add_filters(real* partial, Py_ssize_t taps, const vreal* total, int filters,
-                             int vectors, Py_ssize_t count, bint fresh) noexcept nogil:
-    """partial[filters][taps] += total[filters][vectors], of whose lanes `count` are taps."""
-    cdef int k, v
-    cdef vreal value
-    cdef real* to
-    for k in range(filters):
-        for v in range(vectors):
-            to = partial + k * taps + v * VL
-            value = total[k * vectors + v]
-            if not fresh:
-                value = vload_n(to, count - v * VL) + value
-            vstore_n(to, value, count - v * VL)
-
-
-cdef inline void prefetch_chunk(const WeightGradient* g, const real* dy, Py_ssize_t height,
-                                Py_ssize_t width, int filters) noexcept nogil:
-    """Ask for what the next tile will read: a short piece of each of many far maps."""
-    cdef Py_ssize_t i
-    cdef int k
-    if g.yw == 1 and g.yh == g.columns.outputs:
-        for k in range(filters):
-            for i from 0 <= i < height * width by LINE:
-                vprefetch(dy + k * g.yk + i)
-
-
-cdef inline void join_taps(const WeightGradient* g, Py_ssize_t round, Py_ssize_t at,
-                           Py_ssize_t lanes) noexcept nogil:
-    """Add the partial sums of a round to the total of those before, of some taps of a filter; the
-    total waits in dweight, which after the last is done."""
-    cdef Py_ssize_t size = g.groups * g.K * g.C * g.rows.taps * g.columns.taps
-    cdef vreal sum_, lost
-    if g.rounds.count == 1:
-        if g.sums > 1:
-            vstore_n(g.dweight + at, add_sums(g.partial + at, size, g.sums, lanes), lanes)
-        return
-    sum_ = vzero() if round == 0 else vload_n(g.dweight + at, lanes)
-    sum_ = join_sums(g.partial + at, size, g.sums, sum_, lanes, &lost)
-    vstore_n(g.dweight + at, sum_, lanes)
-    vstore_n(g.partial + at, lost, lanes)
-
-
 cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (partial sum, group, panel of taps, block of filters).
 
@@ -130,9 +87,11 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     which unfolds its panel again, changes no sum.
     """
     cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef real chunk[CHUNK * LANES]
+    cdef vreal chunk_memory[CHUNK * NV]
+    cdef real* chunk = <real*> chunk_memory
     cdef Segment segments[LANES]
     cdef vreal total[TILE * NV]
+    cdef Py_ssize_t places[TILE]
     cdef Steps steps
     cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps
     cdef Py_ssize_t panels = (taps + LANES - 1) // LANES
@@ -143,6 +102,8 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     cdef const real* dy
     cdef real* partial
     cdef int cuts, c, vectors
+    for c in range(TILE):
+        places[c] = c * g.yk
     for item in range(begin, end):
         k = item % g.blocks * g.K // g.blocks
         last = (item % g.blocks + 1) * g.K // g.blocks
@@ -160,34 +121,17 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
             fresh = begins_anew(&g.rounds, run, at)
             x = g.x + n * g.xn + group * g.C * g.xc
             steps = cut_steps(bottom - top, right - left, g.yh, g.yw, not g.rounds.several)
-            if g.rows.taps * g.columns.taps == 1:
-                transpose_chunk(
-                    x + tap * g.xc + (top * g.rows.stride + g.rows.offset) * g.xh
-                    + (left * g.columns.stride + g.columns.offset) * g.xw, g.xc,
-                    g.rows.stride * g.xh, g.columns.stride * g.xw, bottom - top, right - left,
-                    count, VL if count <= VL else LANES, chunk)
-            else:
-                for c in range(cuts):
-                    unfold_segment(g, &segments[c], x, top, bottom, left, right, chunk)
+            for c in range(cuts):
+                unfold_segment(g, &segments[c], x, top, bottom, left, right, chunk)
             for t in range(tiles):
                 filter = k + t * (last - k) // tiles
                 c = <int> (k + (t + 1) * (last - k) // tiles - filter)
                 dy = g.dy + n * g.yn + (group * g.K + filter) * g.yk + top * g.yh + left * g.yw
                 prefetch_chunk(g, dy + c * g.yk, bottom - top, right - left, c)
                 partial = g.partial + ((share * g.groups + group) * g.K + filter) * taps + tap
-                add_steps(c, vectors, dy, g.yk, chunk, &steps, True, total)
+                add_steps(c, vectors, dy, places, chunk, &steps, True, <real*> total, vectors * VL)
                 add_filters(partial, taps, total, c, vectors, count, fresh)
             if g.rounds.sums == 1 and at + 1 == run_start(&g.rounds, run + 1):
-                for filter in range(k, last):
-                    for c from 0 <= c < count by VL:
-                        join_taps(g, run, (group * g.K + filter) * taps + tap + c, count - c)
+                join_run(g, run, group * g.K + k, group * g.K + last, tap, count)
                 run += 1
 
-
-cdef void join_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Join a round of several partial sums; items are (filter of all groups)."""
-    cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps
-    cdef Py_ssize_t i
-    for i from begin * taps <= i < end * taps by VL:
-        join_taps(g, g.rounds.round, i, end * taps - i)

@@ -217,12 +217,15 @@ cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef real rows[CHUNK * LANES]
     cdef vreal total[PRODUCT_PIXELS * NV]
     cdef vreal high[PRODUCT_PIXELS * NV]
+    cdef Py_ssize_t places[PRODUCT_PIXELS]
     cdef Py_ssize_t chunks = (g.terms + CHUNK - 1) // CHUNK
     cdef Rounds rounds = plan_rounds(g.terms, 1, ceil_div(g.terms, chunks), chunks, 1, 0, chunks)
     cdef Steps steps
     cdef Py_ssize_t item, top, units, lane, lanes, chunk, first, terms, run, i, p, v
     cdef int vectors
     cdef vreal lost
+    for i in range(PRODUCT_PIXELS):
+        places[i] = i * g.ap
     for item in range(begin, end):
         top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
         units = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
@@ -235,8 +238,8 @@ cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
             terms = (chunk + 1) * g.terms // chunks - first
             lay_out_rows(g.b + first * g.bk + lane * g.bl, g.bk, g.bl, terms, lanes, rows)
             steps = cut_steps(1, terms, 0, g.ak, False)
-            add_steps(units, vectors, g.a + top * g.ap + first * g.ak, g.ap, rows, &steps,
-                      begins_anew(&rounds, run, chunk), total)
+            add_steps(units, vectors, g.a + top * g.ap + first * g.ak, places, rows, &steps,
+                      begins_anew(&rounds, run, chunk), <real*> total, vectors * VL)
             if chunk + 1 < run_start(&rounds, run + 1):
                 continue
             for i in range(units * vectors):

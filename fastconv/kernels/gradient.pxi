@@ -27,7 +27,7 @@ cdef struct WeightGradient:
     Py_ssize_t yn, yk, yh, yw
     Axis rows, columns
     Py_ssize_t panels, sums, channel_blocks
-    Py_ssize_t blocks                      # of filters, where taps are in the lanes
+    Py_ssize_t blocks                      # of filters or panels, into which items are cut
     Py_ssize_t height, pieces              # rows of a chunk; chunks side by side
     Rounds rounds
     Py_ssize_t inside                      # columns of whole vectors of planes_gradient.pxi
@@ -45,6 +45,7 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
     """chunk[pixel][LANES] = dy[filter][pixel], zero in those of `lanes` that have no filter."""
     cdef vreal block[VL]
     cdef Py_ssize_t i, j, count, lane, k
+    cdef const real* from_
     if yh == width * yw:  # one long row
         width, height = width * height, 1
     if yw != 1 or height * width < VL:
@@ -55,24 +56,35 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
                 chunk += LANES
         return
     for i in range(height):
-        for j from 0 <= j < width by VL:
-            count = min(<Py_ssize_t> VL, width - j)
-            for lane from 0 <= lane < lanes by VL:
+        for lane from 0 <= lane < lanes by VL:
+            from_ = dy + lane * yk + i * yh
+            j = 0
+            while lane + VL <= filters and j + VL <= width:
                 for k in range(VL):
-                    block[k] = vload_n(dy + (lane + k) * yk + i * yh + j, count) \
-                        if lane + k < filters else vzero()
+                    block[k] = vload(from_ + k * yk + j)
+                vtranspose(block)
+                for k in range(VL):
+                    vstore(chunk + (j + k) * LANES + lane, block[k])
+                j += VL
+            while j < width:
+                count = min(<Py_ssize_t> VL, width - j)
+                for k in range(VL):
+                    block[k] = vload_n(from_ + k * yk + j, count) if lane + k < filters \
+                        else vzero()
                 vtranspose(block)
                 for k in range(VL):
                     if k < count:
                         vstore(chunk + (j + k) * LANES + lane, block[k])
+                j += VL
         chunk += width * LANES
 
 
-cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk, Py_ssize_t top,
-                    Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right, Py_ssize_t channels,
-                    Py_ssize_t lanes, Py_ssize_t width, bint fresh, real* total) noexcept nogil:
-    """Add a chunk's products to the totals of `channels` channels, `width` from tap to tap, which
-    a fresh chunk begins."""
+cdef void add_chunk(const WeightGradient* g, const real* x, const Py_ssize_t* places,
+                    const real* chunk, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
+                    Py_ssize_t right, Py_ssize_t channels, Py_ssize_t lanes, Py_ssize_t width,
+                    bint fresh, real* total) noexcept nogil:
+    """Add a chunk's products to the totals of `channels` channels at x + places[.], `width` from
+    tap to tap, which a fresh chunk begins."""
     cdef Steps all_ = cut_steps(bottom - top, right - left, g.rows.stride * g.xh,
                                 g.columns.stride * g.xw, not g.rounds.several)
     cdef Steps clipped
@@ -89,8 +101,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const real* chunk, P
                 steps = &clipped
             at = x + (top * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
                 + (left * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
-            add_steps(channels, <int> (lanes // VL), at, g.xc, chunk, steps, fresh,
-                      <vreal*> total)
+            add_steps(channels, <int> (lanes // VL), at, places, chunk, steps, fresh, total, lanes)
             total += width * lanes
 
 
@@ -256,12 +267,16 @@ cdef inline Py_ssize_t chunk_place(const WeightGradient* g, Py_ssize_t chunk, Py
 cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (partial sum, group, panel of filters, block of 64 channels)."""
     cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef real chunk[CHUNK * LANES]
+    cdef vreal chunk_memory[CHUNK * NV]
+    cdef real* chunk = <real*> chunk_memory
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t item, rest, channel, channels, panel, group, n, top, bottom, left, right
     cdef Py_ssize_t filters, lanes, at, last, run
+    cdef Py_ssize_t places[64]
     cdef Totals total
     cdef real* place = NULL
+    for channel in range(64):
+        places[channel] = channel * g.xc
     for item in range(begin, end):
         rest = item
         channel = rest % g.channel_blocks * 64
@@ -286,8 +301,9 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
             transpose_chunk(
                 g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + top * g.yh + left * g.yw,
                 g.yk, g.yh, g.yw, bottom - top, right - left, filters, lanes, chunk)
-            add_chunk(g, g.x + n * g.xn + (group * g.C + channel) * g.xc, chunk, top, bottom, left,
-                      right, channels, lanes, total.width, begins_anew(&g.rounds, run, at),
+            add_chunk(g, g.x + n * g.xn + (group * g.C + channel) * g.xc, places, chunk, top,
+                      bottom, left, right, channels, lanes, total.width,
+                      begins_anew(&g.rounds, run, at),
                       total.at + (channel - total.first) * lanes)
             if g.sums == 1 and at + 1 == run_start(&g.rounds, run + 1):
                 join_item(g, item, &total, run)
@@ -295,7 +311,15 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
 
 
 include "planes_gradient.pxi"
+include "points_gradient.pxi"
 include "columns_gradient.pxi"
+include "taps_gradient.pxi"
+
+
+cdef Py_ssize_t cut_items(Py_ssize_t items, int threads, Py_ssize_t least,
+                          Py_ssize_t most) noexcept nogil:
+    """Into how many blocks to cut each of `items`: as few as keep all threads busy."""
+    return clamp((2 * threads + items - 1) // items if threads > 1 else 1, least, most)
 
 
 def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
@@ -310,7 +334,8 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     written.
     """
     cdef WeightGradient g
-    cdef Py_ssize_t items
+    cdef Py_ssize_t items, least
+    cdef task_t add
     g.x, g.dy = &x[0, 0, 0, 0], &dy[0, 0, 0, 0]
     g.dweight = &dweight[0, 0, 0, 0]
     g.N, g.groups, g.sums = x.shape[0], groups, sums
@@ -335,16 +360,29 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.rounds = plan_rounds(g.N * g.rows.outputs * g.columns.outputs, g.height,
                            ceil_div(g.columns.outputs, g.pieces), items, sums, 0, items)
     g.whole = sums == 1 and parts == 1
+    if engine == LINES_ENGINE and PLACED and g.rows.taps * g.columns.taps > 1:
+        if not takes_taps(&g) and 2 * g.C >= TILE:
+            engine = PANELS_ENGINE         # whose tiles are at least half full
+        elif takes_taps(&g) and groups * g.panels * sums >= threads:
+            g.blocks = cut_items(groups * sums, threads, 1, g.panels)
+            with nogil:
+                add_rounds(&g.rounds, add_taps, join_weights, &g, groups * g.blocks,
+                           groups * g.panels, part, parts, threads)
+            return
     if engine == LINES_ENGINE:
-        items = groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
-        # as few blocks as keep all threads busy
-        g.blocks = clamp((2 * threads + items * sums - 1) // (items * sums) if threads > 1 else 1,
-                         (g.K + 127) // 128, (g.K + TILE - 1) // TILE)
         if sums == 1 and g.rounds.count == 1:
             g.partial = g.dweight
+        add = add_columns
+        items = groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
+        least = (g.K + 127) // 128
+        if g.rows.taps * g.columns.taps == 1:
+            add = add_points
+            items = groups * point_strips(&g)
+            least = ceil_div(g.K, POINT_FILTERS)
+        g.blocks = cut_items(items * sums, threads, least, (g.K + TILE - 1) // TILE)
         with nogil:
-            add_rounds(&g.rounds, add_columns, join_columns, &g, items * g.blocks, groups * g.K,
-                       part, parts, threads)
+            add_rounds(&g.rounds, add, join_columns, &g, items * g.blocks, groups * g.K, part,
+                       parts, threads)
         return
     items = groups * g.panels * g.channel_blocks
     with nogil:

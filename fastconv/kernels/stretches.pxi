@@ -10,13 +10,19 @@
 #   the others:                                            acc[0][.] += x[0] * w    ...
 #
 # It is done pixel by pixel, since a dozen stores in a row would keep the multiply-adds waiting.
+#
+# The pixels of a tile may lie anywhere where a target has registers for their places; else they
+# are a constant step apart, that of the first two.
 
 cdef extern from *:
     """
-    enum { STRETCH = 56, MOST_STRETCHES = 8, LOG = MOST_STRETCHES * TILE * NV };
+    enum { STRETCH = 56, MOST_STRETCHES = 8,
+           PLACED = TILE < 12 };
+    #define LOG (MOST_STRETCHES * (TILE * NV > SLIM ? TILE * NV : SLIM))
     """
     enum: STRETCH                          # steps, at the most
     enum: MOST_STRETCHES                   # of a chunk
+    enum: PLACED                           # whether pixels may lie anywhere
     enum: LOG
 
 cdef struct Stretch:
@@ -77,102 +83,130 @@ cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_
             add_stretch(steps, top, bottom, left, right)
 
 
+cdef inline void stretch_step(const int pixels, const int vectors, const real* const* from_,
+                              Py_ssize_t step, Py_ssize_t at, const real* w,
+                              vreal* acc) noexcept nogil:
+    cdef vreal weights[NV]
+    cdef vreal pixel
+    cdef int p, v
+    for v in range(vectors):
+        weights[v] = vload(w + v * VL)
+    for p in range(pixels):
+        pixel = vset1(from_[p][at] if PLACED else from_[0][at + p * step])
+        for v in range(vectors):
+            acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
+
+
 cdef inline void stretch_tile(const int pixels, const int vectors, const real* x,
-                              Py_ssize_t step, const real* w, const Steps* steps, bint fresh,
-                              vreal* log, vreal* total) noexcept nogil:
-    """Add the steps to total[pixels][vectors], or where they are fresh to zero.
+                              const Py_ssize_t* places, const real* w, const Steps* steps,
+                              bint fresh, vreal* log, real* total, Py_ssize_t row) noexcept nogil:
+    """Add the steps of the pixels at x + places[.] to total[pixels][vectors], whose rows are `row`
+    apart, or where they are fresh to zero.
 
     Each loop has at least one iteration, for which GCC keeps the sums in registers: no stretch is
     a single step.
     """
-    cdef vreal acc[TILE * NV]
+    cdef vreal acc[SLIM * NV]
     cdef vreal weights[NV]
     cdef vreal pixel
-    cdef const Stretch* at = &steps.stretches[0]
-    cdef const Stretch* end = at + steps.count
-    cdef Py_ssize_t x2 = steps.x2, w2 = steps.w2, x3, w3, columns, rows, i
-    cdef const real* xr
-    cdef const real* wr
-    cdef const real* xp
+    cdef const real* from_[SLIM]
+    cdef const Stretch* stretch = &steps.stretches[0]
+    cdef const Stretch* end = stretch + steps.count
+    cdef Py_ssize_t x2 = steps.x2, w2 = steps.w2, x3, w3, rows, step = 0, at, line, i
     cdef const real* wp
+    cdef const real* wr
     cdef vreal* logged = log
+    cdef vreal zeros[NV]
+    cdef const real* done
+    cdef Py_ssize_t across
+    cdef bint last
     cdef int p, v
-    xr, wr = x + at.x, w + at.w
+    if PLACED:
+        for p in range(pixels):
+            from_[p] = vapart(x + places[p])
+    else:
+        from_[0] = x + places[0]
+        if pixels > 1:
+            step = places[1] - places[0]
+    line, wr = stretch.x, w + stretch.w
     for v in range(vectors):
         weights[v] = vload(wr + v * VL)
     for p in range(pixels):
-        pixel = vset1(xr[p * step])
+        pixel = vset1(from_[p][line] if PLACED else from_[0][line + p * step])
         for v in range(vectors):
             acc[p * vectors + v] = pixel * weights[v]
     while True:
-        x3, w3, columns, rows = at.x3, at.w3, at.columns, at.rows
-        xp, wp, i = xr + x3, wr + w3, columns - 1
+        x3, w3, rows = stretch.x3, stretch.w3, stretch.rows
+        at, wp, i = line + x3, wr + w3, stretch.columns - 1
         while True:
-            xp = vapart(xp)
+            at = vapart_at(at)
             while True:
-                for v in range(vectors):
-                    weights[v] = vload(wp + v * VL)
-                for p in range(pixels):
-                    pixel = vset1(xp[p * step])
-                    for v in range(vectors):
-                        acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
-                xp, wp, i = xp + x3, wp + w3, i - 1
+                stretch_step(pixels, vectors, from_, step, at, wp, acc)
+                i -= 1
                 if i == 0:
                     break
+                at, wp = at + x3, wp + w3
             rows -= 1
             if rows == 0:
                 break
-            xr, wr = xr + x2, wr + w2
-            xp, wp, i = xr, wr, columns
-        at = at + 1
-        if at == end:
+            line, wr = line + x2, wr + w2
+            at, wp, i = line, wr, stretch.columns
+        stretch = stretch + 1
+        if stretch == end:
             break
-        xr, wr = x + at.x, w + at.w
+        line, wr = stretch.x, w + stretch.w
         for v in range(vectors):
             weights[v] = vload(wr + v * VL)
         for p in range(pixels):
             for v in range(vectors):
                 logged[p * vectors + v] = acc[p * vectors + v]
-            xr = vapart(xr)
-            pixel = vset1(xr[p * step])
+            line = vapart_at(line)
+            pixel = vset1(from_[p][line] if PLACED else from_[0][line + p * step])
             for v in range(vectors):
                 acc[p * vectors + v] = pixel * weights[v]
         logged = logged + pixels * vectors
-    while log != logged:
-        for p in range(pixels * vectors):
-            acc[p] = acc[p] + log[p]
-        log = log + pixels * vectors
-    if fresh:
-        for p in range(pixels * vectors):
-            total[p] = vzero() + acc[p]
-    else:
-        for p in range(pixels * vectors):
-            total[p] = total[p] + acc[p]
+    # what waits in the log, and at last the total, or zeros
+    zeros[0] = zeros[NV - 1] = vzero()
+    done, across = <const real*> log, vectors * VL
+    last = False
+    while True:
+        if done == <const real*> logged:
+            done = <const real*> zeros if fresh else <const real*> total
+            across, last = 0 if fresh else row, True
+        for p in range(pixels):
+            for v in range(vectors):
+                acc[p * vectors + v] = acc[p * vectors + v] + vload(done + v * VL)
+            done = vapart(done + across)   # else GCC keeps all the places of a tile
+        if last:
+            break
+    for p in range(pixels):
+        for v in range(vectors):
+            vstore(total + v * VL, acc[p * vectors + v])
+        total = <real*> vapart(total + row)
 
 
-ctypedef void (*stretch_tile_t)(const void*, const real* x, Py_ssize_t step, const real* w,
-                                const Steps* steps, bint fresh, vreal* log,
-                                vreal* total) noexcept nogil
+ctypedef void (*stretch_tile_t)(const void*, const real* x, const Py_ssize_t* places,
+                                const real* w, const Steps* steps, bint fresh, vreal* log,
+                                real* total, Py_ssize_t row) noexcept nogil
 
 
-cdef void wide_stretches_of(const width* _, const real* x, Py_ssize_t step, const real* w,
-                            const Steps* steps, bint fresh, vreal* log,
-                            vreal* total) noexcept nogil:
+cdef void wide_stretches_of(const width* _, const real* x, const Py_ssize_t* places,
+                            const real* w, const Steps* steps, bint fresh, vreal* log,
+                            real* total, Py_ssize_t row) noexcept nogil:
     if sizeof(width) <= TILE:
-        stretch_tile(<int> sizeof(width), NV, x, step, w, steps, fresh, log, total)
+        stretch_tile(<int> sizeof(width), NV, x, places, w, steps, fresh, log, total, row)
 
 
-cdef void slim_stretches_of(const width* _, const real* x, Py_ssize_t step, const real* w,
-                            const Steps* steps, bint fresh, vreal* log,
-                            vreal* total) noexcept nogil:
-    if sizeof(width) <= TILE:
-        stretch_tile(<int> sizeof(width), 1, x, step, w, steps, fresh, log, total)
+cdef void slim_stretches_of(const slim_width* _, const real* x, const Py_ssize_t* places,
+                            const real* w, const Steps* steps, bint fresh, vreal* log,
+                            real* total, Py_ssize_t row) noexcept nogil:
+    if sizeof(slim_width) <= SLIM:
+        stretch_tile(<int> sizeof(slim_width), 1, x, places, w, steps, fresh, log, total, row)
 
 
 cdef stretch_tile_t wide_stretches[15]
 wide_stretches[:] = [
-    NULL,
-    <stretch_tile_t> wide_stretches_of[n1], <stretch_tile_t> wide_stretches_of[n2],
+    NULL, <stretch_tile_t> wide_stretches_of[n1], <stretch_tile_t> wide_stretches_of[n2],
     <stretch_tile_t> wide_stretches_of[n3], <stretch_tile_t> wide_stretches_of[n4],
     <stretch_tile_t> wide_stretches_of[n5], <stretch_tile_t> wide_stretches_of[n6],
     <stretch_tile_t> wide_stretches_of[n7], <stretch_tile_t> wide_stretches_of[n8],
@@ -180,74 +214,74 @@ wide_stretches[:] = [
     <stretch_tile_t> wide_stretches_of[n11], <stretch_tile_t> wide_stretches_of[n12],
     <stretch_tile_t> wide_stretches_of[n13], <stretch_tile_t> wide_stretches_of[n14],
 ]
-cdef stretch_tile_t slim_stretches[15]
+cdef stretch_tile_t slim_stretches[17]
 slim_stretches[:] = [
-    NULL,
-    <stretch_tile_t> slim_stretches_of[n1], <stretch_tile_t> slim_stretches_of[n2],
+    NULL, <stretch_tile_t> slim_stretches_of[n1], <stretch_tile_t> slim_stretches_of[n2],
     <stretch_tile_t> slim_stretches_of[n3], <stretch_tile_t> slim_stretches_of[n4],
     <stretch_tile_t> slim_stretches_of[n5], <stretch_tile_t> slim_stretches_of[n6],
     <stretch_tile_t> slim_stretches_of[n7], <stretch_tile_t> slim_stretches_of[n8],
     <stretch_tile_t> slim_stretches_of[n9], <stretch_tile_t> slim_stretches_of[n10],
     <stretch_tile_t> slim_stretches_of[n11], <stretch_tile_t> slim_stretches_of[n12],
     <stretch_tile_t> slim_stretches_of[n13], <stretch_tile_t> slim_stretches_of[n14],
+    <stretch_tile_t> slim_stretches_of[n15], <stretch_tile_t> slim_stretches_of[n16],
 ]
 
 
-cdef void add_single_steps(int pixels, int vectors, const real* x, Py_ssize_t step,
-                           const real* w, const Steps* steps, bint fresh, vreal* log,
-                           vreal* total) noexcept nogil:
-    """The same where a stretch may be a single step: each by a tile of its own."""
+cdef void add_single_steps(Py_ssize_t count, int vectors, const real* x,
+                           const Py_ssize_t* places, const real* w, const Steps* steps, bint fresh,
+                           real* total, Py_ssize_t row) noexcept nogil:
+    """The same where a stretch may be a single step: pixel by pixel."""
+    cdef vreal log[MOST_STRETCHES]
+    cdef vreal acc
     cdef const Stretch* at
-    cdef Nest nest
-    cdef int k, p, count = pixels * vectors
-    nest.n1, nest.x1, nest.w1, nest.fresh = 1, 0, 0, True
-    nest.x2, nest.x3, nest.w2 = steps.x2, steps.x3, steps.w2
-    for k in range(steps.count):
-        at = &steps.stretches[k]
-        nest.n2, nest.n3 = at.bottom - at.top, at.right - at.left
-        if vectors == 1:
-            slim_tile(pixels, x + at.x, step, w + at.w, &nest, log + k * count)
-        else:
-            wide_tile(pixels, x + at.x, step, w + at.w, &nest, log + k * count)
-    for k in range(steps.count - 1):
-        for p in range(count):
-            log[(steps.count - 1) * count + p] = log[(steps.count - 1) * count + p] \
-                + log[k * count + p]
+    cdef Py_ssize_t p, i, j
+    cdef int k, v
+    cdef const real* from_
     for p in range(count):
-        total[p] = (vzero() if fresh else total[p]) + log[(steps.count - 1) * count + p]
+        for v in range(vectors):
+            for k in range(steps.count):
+                at = &steps.stretches[k]
+                acc = vzero()
+                for i in range(at.rows):
+                    from_ = x + places[p] + at.x + i * steps.x2
+                    for j in range(at.columns):
+                        acc = vadd_product(acc, vset1(from_[j * at.x3]),
+                                           vload(w + at.w + i * steps.w2 + j * at.w3 + v * VL))
+                log[k] = acc
+            for k in range(steps.count - 1):
+                acc = acc + log[k]
+            vstore(total + v * VL, (vzero() if fresh else vload(total + v * VL)) + acc)
+        total = total + row
 
 
-cdef void add_steps(Py_ssize_t count, int vectors, const real* x, Py_ssize_t step, const real* w,
-                    const Steps* steps, bint fresh, vreal* total) noexcept nogil:
-    """Add the steps to total[count][vectors], or where they are fresh to zero."""
+cdef void add_steps(Py_ssize_t count, int vectors, const real* x, const Py_ssize_t* places,
+                    const real* w, const Steps* steps, bint fresh, real* total,
+                    Py_ssize_t row) noexcept nogil:
+    """Add the steps of `count` pixels to total[count][vectors], whose rows are `row` apart, or
+    where they are fresh to zero."""
     cdef vreal log[LOG]
-    cdef Py_ssize_t pieces = 1 if count <= TILE else ceil_div(count, TILE), piece, first, last = 0
-    cdef Nest nest
+    cdef Py_ssize_t most = SLIM if vectors == 1 else TILE
+    cdef Py_ssize_t pieces, piece, first, last
     if steps.count == 0:
         if fresh:
-            memset(total, 0, count * vectors * sizeof(vreal))
+            for first in range(count):
+                memset(total + first * row, 0, vectors * sizeof(vreal))
         return
-    if steps.count == 1:                   # as the tile has it, which knows more pixels if slim
-        if count > TILE:
-            pieces = ceil_div(count, SLIM if vectors == 1 else TILE)
-        nest.n1, nest.n2 = 1, steps.stretches[0].bottom - steps.stretches[0].top
-        nest.n3 = steps.stretches[0].right - steps.stretches[0].left
-        nest.x1, nest.x2, nest.x3 = 0, steps.x2, steps.x3
-        nest.w1, nest.w2, nest.fresh = 0, steps.w2, fresh
-        x, w = x + steps.stretches[0].x, w + steps.stretches[0].w
+    if steps.single:
+        add_single_steps(count, vectors, x, places, w, steps, fresh, total, row)
+        return
+    last, pieces = count, 1
+    if count > most:
+        pieces = ceil_div(count, most)
+        last = count // pieces
+    first = 0
     for piece in range(pieces):
-        first = last
-        last = count if piece + 1 == pieces else (piece + 1) * count // pieces
-        if steps.count == 1 and vectors == 1:
-            slim_tile(<int> (last - first), x + first * step, step, w, &nest, total + first)
-        elif steps.count == 1:
-            wide_tile(<int> (last - first), x + first * step, step, w, &nest, total + first * NV)
-        elif steps.single:
-            add_single_steps(<int> (last - first), vectors, x + first * step, step, w, steps,
-                             fresh, log, total + first * vectors)
-        elif vectors == 1:
-            slim_stretches[last - first](NULL, x + first * step, step, w, steps, fresh, log,
-                           total + first)
+        if vectors == 1:
+            slim_stretches[last - first](NULL, x, places + first, w, steps, fresh, log,
+                                         total + first * row, row)
         else:
-            wide_stretches[last - first](NULL, x + first * step, step, w, steps, fresh, log,
-                           total + first * NV)
+            wide_stretches[last - first](NULL, x, places + first, w, steps, fresh, log,
+                                         total + first * row, row)
+        first = last
+        if piece + 1 < pieces:
+            last = (piece + 2) * count // pieces

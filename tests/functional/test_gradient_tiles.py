@@ -78,3 +78,97 @@ def test_sums_that_share_a_place_equal_the_reference(integers):
     # blocks of 64 channels, the last of them short, by panels, the last of them slim
     channels, filters = 70, 2 * kernels.lanes(np.dtype("float32")) + 3
     backward(integers((1, channels, 7, 7)), integers((filters, channels, 3, 3)), {"padding": 1})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("filters", [9, 40, 400, 801])
+def test_1x1_weights_in_strips_equal_the_reference(filters, dtype, integers):
+    lanes = kernels.lanes(np.dtype(dtype))
+    for channels in (8 * lanes, 8 * lanes + 1, 17 * lanes - lanes // 2):
+        x = integers((2, channels, 3, 5), dtype)
+        backward(x, integers((filters, channels, 1, 1), dtype), {})
+
+
+def test_1x1_weights_of_maps_that_are_no_rows_equal_the_reference(integers):
+    lanes = kernels.lanes(np.dtype("float32"))
+    x = integers((2, 2 * lanes + 3, 13, 40))
+    weight = integers((20, 2 * lanes + 3, 1, 1))
+    for view in (x[:, :, ::2], x[..., 1::3], x.transpose(0, 1, 3, 2)):
+        backward(view, weight, {})
+
+
+# H and W of x, the kernel, and the other options
+FEW = {
+    "in place": ((12, 19), (5, 5), {}),
+    "in place, strides and dilation": ((12, 19), (2, 3), {"stride": (2, 3), "dilation": (3, 2)}),
+    "padding": ((11, 28), (3, 3), {"padding": 1}),
+    "padding on one side": ((11, 13), (3, 4), {"padding": ((2, 0), (0, 3))}),
+    "a stem": ((30, 41), (7, 7), {"stride": 2, "padding": 3}),
+    "padding, dilation": ((9, 23), (3, 3), {"padding": 4, "dilation": 2}),
+    "rows of several chunks": ((4, 300), (3, 3), {"padding": 1}),
+    "a chunk of several rows and the rest": ((10, 31), (3, 3), {"padding": 1}),
+    "windows larger than the map": ((3, 2), (5, 5), {"padding": 3}),
+    "one pixel": ((1, 1), (3, 3), {"padding": 1}),
+    "a strip that is too large": ((9, 700), (9, 9), {"padding": 4, "stride": (1, 5)}),
+    "more taps than a strip has": ((30, 30), (23, 23), {"padding": 1}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", FEW)
+def test_weights_of_few_channels_equal_the_reference(case, dtype, integers):
+    (height, width), kernel, options = FEW[case]
+    lanes = kernels.lanes(np.dtype(dtype))
+    for channels, filters, groups in ((1, lanes, 1), (3, lanes + 3, 1), (4, 2 * lanes + 1, 1),
+                                      (4, 2 * lanes, 2)):  # fmt: skip
+        x = integers((2, channels, height, width), dtype)
+        weight = integers((filters, channels // groups, *kernel), dtype)
+        backward(x, weight, options | {"groups": groups})
+
+
+def test_weights_of_few_channels_of_any_layout_equal_the_reference(integers):
+    x, weight = integers((2, 3, 26, 40)), integers((20, 3, 3, 3))
+    for view in (x[:, :, ::2], x[..., 1::2], x.transpose(0, 1, 3, 2), x[:, ::-1]):
+        for padding in (0, 1):
+            backward(view, weight, {"padding": padding})
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_what_is_not_finite_beside_few_channels(padding, value, integers):
+    x, weight = integers((2, 2, 9, 30)), integers((20, 2, 3, 3))
+    for which, at in (("dy", (1, 3, 0, 0)), ("x", (0, 1, 8, 29)), ("dy", (0, 19, 4, 9))):
+        dy = integers(reference.conv2d(x, weight, padding=padding).shape)
+        given = {"x": x.copy(), "dy": dy}
+        given[which][at] = value
+        options = {"padding": padding, "needs": ("weight",)}
+        found = fastconv.conv2d_backward(
+            given["dy"], given["x"], weight, algorithm="direct", **options
+        )[1]
+        right = reference.conv2d_backward(given["dy"], given["x"], weight, padding=padding)[1]
+        np.testing.assert_array_equal(found, right, strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "weight", "options"),
+    [
+        ((1, 3, 90, 130), (70, 3, 3, 3), {"padding": 1}),
+        ((40, 1, 28, 28), (30, 1, 5, 5), {}),
+        ((3, 2, 60, 61), (9, 2, 7, 7), {"stride": 2, "padding": 3}),
+        ((2, 300, 14, 14), (500, 300, 1, 1), {}),
+        ((40, 17, 20, 20), (33, 17, 1, 1), {}),
+    ],
+)
+def test_weights_do_not_depend_on_threads(shape, weight, options, dtype, normal):
+    x, w = normal(shape, dtype), np.zeros(weight, dtype)
+    dy = normal(fastconv.conv2d(x, w, **options).shape, dtype)
+    options = options | {"needs": ("weight",), "algorithm": "direct"}
+    try:
+        fastconv.set_num_threads(1)
+        right = fastconv.conv2d_backward(dy, x, w, **options)[1]
+        for count in (2, 3, 16, 64):
+            fastconv.set_num_threads(count)
+            assert_bits_equal(fastconv.conv2d_backward(dy, x, w, **options)[1], right)
+    finally:
+        fastconv.set_num_threads(None)

@@ -45,11 +45,15 @@ def check_conv2d() -> None:
         ((3, 3), {"padding": 1}),
         ((3, 3), {"padding": 1, "stride": 2}),
         ((1, 1), {}),
+        ((3, 1), {}),
         ((2, 3), {"padding": ((0, 1), (2, 2)), "dilation": (1, 2)}),
     ]
     for dtype, width, at_end in cases():
         for kernel, options in geometries:
-            for channels, filters, groups in ((2, 1 + width % 20, 1), (5, 5, 5), (4, 6, 2)):
+            sizes = [(2, 1 + width % 20, 1), (5, 5, 5), (4, 6, 2)]
+            if kernel == (1, 1):
+                sizes += [(width, 19, 1)]
+            for channels, filters, groups in sizes:
                 x = guarded(whole_numbers((1, channels, 4, width), dtype), at_end)
                 weight = whole_numbers((filters, channels // groups, *kernel), dtype)
                 weight, bias = guarded(weight, at_end), guarded(weight[:, 0, 0, 0], at_end)
