@@ -11,6 +11,10 @@
 # A piece is the channels that fill the lanes of as many vectors as a tile's pixels need, a row of
 # V; two tiles share it evenly, since half of a tile's accumulators still hide the latency.
 # Where there is a single block, Z stays on the stack; else it waits in the workspace.
+#
+# The tiles of a block are the steps of stretches.pxi.  After a run of blocks, whose chains are no
+# longer than those of rounds.pxi, what Z gives is added to dweight, and Z begins again with what
+# gives what the rounding of that has lost.
 
 cdef extern from *:
     """
@@ -32,6 +36,7 @@ cdef struct WinogradGradient:
     Py_ssize_t strip                       # tiles side by side, before those below are counted
     Py_ssize_t v_plane, d_plane            # from one e to the next
     Py_ssize_t begin, end                  # the tiles of this block
+    Py_ssize_t run                         # of how many blocks
     int m
     bint broken                            # whether a result is not finite
 
@@ -50,6 +55,15 @@ cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept 
         w[0] = vset1(0.25) * z[0] - a + vset1(<real> (1.0 / 24)) * b
         w[1] = vset1(<real> (1.0 / 6)) * (z[2] - z[1]) + vset1(<real> (1.0 / 12)) * (z[3] - z[4])
         w[2] = vset1(<real> (1.0 / 6)) * b - a + z[5]
+
+
+cdef inline void lift_line(const int m, const vreal* w, vreal* z) noexcept nogil:
+    """A z along one axis of which G^T z is w."""
+    if m == 2:
+        z[0], z[1], z[2], z[3] = w[0], w[1], vzero() - w[1], w[2]
+    else:
+        z[0], z[1], z[2] = vset1(4) * w[0], vzero(), vzero()
+        z[3], z[4], z[5] = vset1(6) * w[1], vset1(-6) * w[1], w[2]
 
 
 cdef inline void transform_vector(const WinogradGradient* g, const int m, bint gradient,
@@ -114,21 +128,24 @@ cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
                 transform_vector(g, 4, True, first, g.K - first, to, LANES)
 
 
-cdef inline bint finish_filters(const WinogradGradient* g, const int m, const real* z,
-                                Py_ssize_t lanes, Py_ssize_t k, Py_ssize_t channel,
-                                Py_ssize_t channels) noexcept nogil:
-    """Write dweight for VL filters from k and some channels; return whether all is finite."""
+cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first, bint last,
+                              real* z, Py_ssize_t lanes, Py_ssize_t k, Py_ssize_t channel,
+                              Py_ssize_t channels) noexcept nogil:
+    """Add what z gives to dweight, for VL filters from k and some channels, and begin z again
+    unless it is the last; return whether all is finite."""
     cdef vreal line[MOST_EDGE]
-    cdef vreal out[3]
+    cdef vreal out[MOST_EDGE]
     cdef vreal down[3 * MOST_EDGE]
     cdef vreal found[PIECE_ROW * 9 + VL]
     cdef real rows[VL * (PIECE_ROW * 9 + VL)]
     cdef vreal check = vzero()
-    cdef vreal all
+    cdef vreal all, total, lost
     cdef int edge = m + 2
     cdef int r, q, i
     cdef Py_ssize_t c
     cdef Py_ssize_t size = channels * 9
+    cdef real* row
+    cdef real* to
     for c in range(channels):
         for q in range(edge):
             for r in range(edge):
@@ -147,29 +164,52 @@ cdef inline bint finish_filters(const WinogradGradient* g, const int m, const re
         for i in range(VL):
             vstore(rows + i * (PIECE_ROW * 9 + VL) + c, found[c + i])
     for i in range(min(<Py_ssize_t> VL, g.K - k)):
-        memcpy(g.dweight + ((k + i) * g.C + channel) * 9, rows + i * (PIECE_ROW * 9 + VL),
-               size * sizeof(real))
+        row = rows + i * (PIECE_ROW * 9 + VL)
+        to = g.dweight + ((k + i) * g.C + channel) * 9
+        if first and last:
+            memcpy(to, row, size * sizeof(real))
+            continue
+        for c from 0 <= c < size by VL:
+            total = vzero() if first else vload_n(to + c, size - c)
+            total = vjoin(total, vload_n(row + c, size - c), &lost)
+            check = check + (total - total)
+            vstore_n(to + c, total, size - c)
+            vstore(row + c, lost)
+    if last:
+        return vsum(check) == 0
+    for i in range(min(<Py_ssize_t> VL, g.K - k), VL):  # no filter
+        memset(rows + i * (PIECE_ROW * 9 + VL), 0, (size + VL) * sizeof(real))
+    for c from 0 <= c < size by VL:
+        for i in range(VL):
+            found[c + i] = vload(rows + i * (PIECE_ROW * 9 + VL) + c)
+        vtranspose(&found[c])
+    for c in range(channels):
+        for r in range(3):
+            lift_line(m, &found[c * 9 + r * 3], &down[r * MOST_EDGE])
+        for q in range(edge):
+            for r in range(3):
+                line[r] = down[r * MOST_EDGE + q]
+            lift_line(m, line, out)
+            for r in range(edge):
+                vstore(z + ((r * edge + q) * PIECE_ROW * LANES) + c * lanes, out[r])
     return vsum(check) == 0
 
 
 cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (panel, piece): all products of the block, and after the last dweight."""
+    """Items are (panel, piece): all products of the block, and after the last of a run dweight."""
     cdef WinogradGradient* g = <WinogradGradient*> args
     cdef vreal sums[MOST_EDGE * MOST_EDGE * PIECE_ROW * NV]
-    cdef Nest nest
+    cdef Steps steps = cut_steps(1, g.end - g.begin, 0, PIECE_ROW, False)
     cdef int squares = (g.m + 2) * (g.m + 2)
-    cdef Py_ssize_t item, panel, piece, channel, channels, lanes, lane, shares, share
-    cdef Py_ssize_t first, count
-    cdef vreal* total
+    cdef Py_ssize_t places[PIECE_ROW]
+    cdef Py_ssize_t item, panel, piece, channel, channels, lanes, lane
+    cdef Py_ssize_t block = g.begin // g.length
+    cdef bint last = g.end == g.tiles
     cdef bint finite
     cdef int e
-    cdef const real* v
-    cdef const real* d
     cdef real* z
-    nest.n1, nest.n2, nest.n3 = 1, 1, g.end - g.begin
-    nest.x1, nest.x2, nest.x3 = 0, 0, PIECE_ROW
-    nest.w1, nest.w2 = 0, 0
-    nest.fresh = g.begin == 0
+    for e in range(PIECE_ROW):
+        places[e] = e
     for item in range(begin, end):
         panel, piece = item // g.pieces, item % g.pieces
         lanes = VL if g.K - panel * LANES <= VL else LANES
@@ -178,28 +218,21 @@ cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         z = <real*> sums
         if g.z != NULL:
             z = g.z + item * squares * PIECE_ROW * LANES
-        shares = (channels + TILE - 1) // TILE
         for e in range(squares):
-            v = g.v + (piece * squares + e) * g.v_plane
-            d = g.d + (panel * squares + e) * g.d_plane
-            for share in range(shares):
-                first = share * channels // shares
-                count = (share + 1) * channels // shares - first
-                total = <vreal*> (z + e * PIECE_ROW * LANES + first * lanes)
-                if lanes == VL:
-                    slim_tile(<int> count, v + first, 1, d, &nest, total)
-                else:
-                    wide_tile(<int> count, v + first, 1, d, &nest, total)
-        if g.end == g.tiles:
-            for lane from 0 <= lane < lanes by VL:
-                if g.m == 2:
-                    finite = finish_filters(g, 2, z + lane, lanes, panel * LANES + lane, channel,
-                                            channels)
-                else:
-                    finite = finish_filters(g, 4, z + lane, lanes, panel * LANES + lane, channel,
-                                            channels)
-                if not finite:
-                    g.broken = True
+            add_steps(channels, <int> (lanes // VL), g.v + (piece * squares + e) * g.v_plane,
+                      places, g.d + (panel * squares + e) * g.d_plane, &steps, g.begin == 0,
+                      z + e * PIECE_ROW * LANES, lanes)
+        if not last and (block + 1) % g.run > 0:
+            continue
+        for lane from 0 <= lane < lanes by VL:
+            if g.m == 2:
+                finite = join_filters(g, 2, block < g.run, last, z + lane, lanes,
+                                      panel * LANES + lane, channel, channels)
+            else:
+                finite = join_filters(g, 4, block < g.run, last, z + lane, lanes,
+                                      panel * LANES + lane, channel, channels)
+            if not finite:
+                g.broken = True
 
 
 def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] dy,
@@ -214,7 +247,7 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     """
     cdef WinogradGradient g
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
-    cdef Py_ssize_t blocks, block
+    cdef Py_ssize_t blocks, block, stretches = ceil_div(length, STRETCH)
     g.x, g.dy, g.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
     g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
     g.K, g.OH, g.OW = dy.shape[1], dy.shape[2], dy.shape[3]
@@ -237,6 +270,8 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     g.d = g.v + g.pieces * squares * g.v_plane
     blocks = (g.tiles + length - 1) // length
     g.z = g.d + g.panels * squares * g.d_plane if blocks > 1 else NULL
+    # the steps of a stretch, the stretches of a block, and so many blocks
+    g.run = LONGEST_CHAINS - ceil_div(length, stretches) - stretches
     with nogil:
         for block in range(part * blocks // parts, (part + 1) * blocks // parts):
             g.begin = block * length

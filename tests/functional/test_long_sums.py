@@ -8,7 +8,8 @@ import pytest
 
 import fastconv
 from fastconv import functional, threads
-from fastconv.functional import normalize
+from fastconv.functional import algorithms, normalize
+from fastconv.geometry import Conv2DGeometry
 from fastconv.testing import assert_bits_equal
 
 MOST = 1e-6
@@ -162,6 +163,72 @@ def test_the_gradient_of_the_weights_of_groups_with_one_filter(shape, weight, op
 @pytest.mark.parametrize(("shape", "weight", "options"), TILES)
 def test_the_gradient_of_the_weights(shape, weight, options, algorithm, value):
     check_weights(value, shape, weight, options | {"algorithm": algorithm})
+
+
+# several runs of blocks, of which the last may be short; panels that are not whole, and many pieces
+TILES_OF_WINOGRAD = [
+    ((1, 9, 300, 301), 17),
+    ((2_000, 10, 14, 14), 9),
+    ((3_000, 10, 7, 7), 40),
+    ((1, 9, 9, 50_000), 8),
+    ((9, 70, 60, 61), 20),
+]
+
+
+def winograd_weight(dy, x, m):
+    weight = np.full((dy.shape[1], x.shape[1], 3, 3), np.nan, x.dtype)
+    g = Conv2DGeometry.make("test", x.shape, weight.shape, 1, 1, 1, 1)
+    algorithms.winograd_weight(g, m, dy, x, weight)
+    return weight
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize(("shape", "filters"), TILES_OF_WINOGRAD)
+def test_the_gradient_of_the_weights_by_minimal_filtering(shape, filters, m, value):
+    x, dy = numbers(value, shape), numbers(value, (shape[0], filters, *shape[2:]))
+    weight = np.zeros((filters, shape[1], 3, 3))
+    wide = (dy.astype(np.float64), x.astype(np.float64), weight)
+    options = {"needs": ("weight",), "padding": 1, "algorithm": "direct"}
+    check(winograd_weight(dy, x, m), functional.conv2d_backward(*wide, **options)[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize(("shape", "filters"), TILES_OF_WINOGRAD)
+def test_runs_of_blocks_have_the_same_bits_however_they_are_cut(
+    shape, filters, m, dtype, normal, monkeypatch
+):
+    x, dy = normal(shape, dtype), normal((shape[0], filters, *shape[2:]), dtype)
+    right = winograd_weight(dy, x, m)
+    monkeypatch.setattr(threads, "slice_work", 1_000_000)
+    try:
+        for count in (1, 2, 5):
+            fastconv.set_num_threads(count)
+            assert_bits_equal(winograd_weight(dy, x, m), right)
+    finally:
+        fastconv.set_num_threads(None)
+
+
+@pytest.mark.parametrize(("shape", "filters"), TILES_OF_WINOGRAD)
+def test_runs_of_blocks_of_whole_numbers_are_exact(shape, filters):
+    rng = np.random.default_rng(1)
+    x = rng.integers(-1, 2, shape).astype(np.float32)
+    dy = rng.integers(-1, 2, (shape[0], filters, *shape[2:])).astype(np.float32)
+    wide = (dy.astype(np.float64), x.astype(np.float64), np.zeros((filters, shape[1], 3, 3)))
+    options = {"needs": ("weight",), "padding": 1, "algorithm": "direct"}
+    right = functional.conv2d_backward(*wide, **options)[1]
+    assert_bits_equal(winograd_weight(dy, x, 2), right.astype(np.float32))
+
+
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_stays_in_runs_of_blocks(value, m):
+    x, dy = np.ones((1, 9, 300, 301), np.float32), np.ones((1, 17, 300, 301), np.float32)
+    dy[0, 3, 5, 6] = value
+    dweight = winograd_weight(dy, x, m)
+    assert np.array_equal(dweight[3], np.full((9, 3, 3), value, np.float32), equal_nan=True)
+    assert np.isfinite(np.delete(dweight, 3, 0)).all()
 
 
 @pytest.mark.parametrize("value", VALUES)
