@@ -66,6 +66,10 @@ cdef inline void outputs_inside(const Axis* axis, Py_ssize_t tap, Py_ssize_t beg
                                 Py_ssize_t* last) noexcept nogil:
     """The output positions of [begin, end) at which `tap` lies inside the map."""
     cdef Py_ssize_t base = axis.offset + tap * axis.dilation
+    if axis.stride == 1:  # without the divisions
+        first[0] = clamp(-base, begin, end)
+        last[0] = clamp(axis.inputs - base, first[0], end)
+        return
     first[0] = clamp(ceil_div(-base, axis.stride), begin, end)
     last[0] = clamp(floor_div(axis.inputs - 1 - base, axis.stride) + 1, first[0], end)
 

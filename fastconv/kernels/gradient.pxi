@@ -5,7 +5,7 @@
 # chunk of dy, transposed so that filters are contiguous:
 #
 #   dy[n, panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]   (stack)
-#   total[r][s][c][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
+#   total[c][r][s][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
 #
 # Where the last panel has at most VL filters it is a single vector wide.  A chunk is one block
 # of the sum, in the chains of stretches.pxi.  The order of the sum is that of rounds.pxi: totals live
@@ -20,7 +20,7 @@ cdef extern from *:
 cdef struct WeightGradient:
     const real* x
     const real* dy
-    real* partial                          # [part][group][panel][r][s][c][lanes]
+    real* partial                          # [part][group][panel][c][r][s][lanes]
     real* dweight                          # [k][c][r][s]; before the end the total of rounds
     Py_ssize_t N, groups, C, K
     Py_ssize_t xn, xc, xh, xw
@@ -32,11 +32,6 @@ cdef struct WeightGradient:
     Rounds rounds
     Py_ssize_t inside                      # columns of whole vectors of planes_gradient.pxi
     bint whole                             # whether an item's totals are done in one call
-
-
-cdef struct Totals:                        # of a panel of filters
-    real* at                               # [r][s][width][lanes]
-    Py_ssize_t width, first                # the channels that it holds
 
 
 cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
@@ -81,28 +76,32 @@ cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize
 
 cdef void add_chunk(const WeightGradient* g, const real* x, const Py_ssize_t* places,
                     const real* chunk, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
-                    Py_ssize_t right, Py_ssize_t channels, Py_ssize_t lanes, Py_ssize_t width,
-                    bint fresh, real* total) noexcept nogil:
-    """Add a chunk's products to the totals of `channels` channels at x + places[.], `width` from
-    tap to tap, which a fresh chunk begins."""
+                    Py_ssize_t right, Py_ssize_t channels, Py_ssize_t lanes, bint fresh,
+                    real* total) noexcept nogil:
+    """Add a chunk's products to the totals of `channels` channels at x + places[.], which a fresh
+    chunk begins."""
     cdef Steps all_ = cut_steps(bottom - top, right - left, g.rows.stride * g.xh,
                                 g.columns.stride * g.xw, not g.rounds.several)
     cdef Steps clipped
     cdef const Steps* steps
     cdef const real* at
-    cdef Py_ssize_t r, s, i0, i1, j0, j1
+    cdef Py_ssize_t row = g.rows.taps * g.columns.taps * lanes
+    cdef Py_ssize_t c, r, s, i0, i1, j0, j1
     for r in range(g.rows.taps):
         outputs_inside(&g.rows, r, top, bottom, &i0, &i1)
         for s in range(g.columns.taps):
             outputs_inside(&g.columns, s, left, right, &j0, &j1)
+            if not g.whole:                # totals that come from memory: those of the next tap
+                for c in range(channels):
+                    vprefetch_write(total + c * row + lanes)
             steps = &all_
             if i0 > top or i1 < bottom or j0 > left or j1 < right:
                 clip_steps(&all_, i0 - top, i1 - top, j0 - left, j1 - left, &clipped)
                 steps = &clipped
             at = x + (top * g.rows.stride + g.rows.offset + r * g.rows.dilation) * g.xh \
                 + (left * g.columns.stride + g.columns.offset + s * g.columns.dilation) * g.xw
-            add_steps(channels, <int> (lanes // VL), at, places, chunk, steps, fresh, total, lanes)
-            total += width * lanes
+            add_steps(channels, <int> (lanes // VL), at, places, chunk, steps, fresh, total, row)
+            total += lanes
 
 
 cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) noexcept nogil:
@@ -110,13 +109,13 @@ cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) no
     return VL if g.K - panel * LANES <= VL else LANES
 
 
-cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const Totals* total,
+cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const real* total,
                       Py_ssize_t sums) noexcept nogil:
     """Write the dweight of (group, panel, 64 channels); total is that of the first of `sums`.
 
-    Channels and taps are neighbours in dweight.  VL of them are transposed at a time, wherever
-    their sums lie; RUN_LENGTH are gathered before they are written, for rows of dweight often share
-    their place in the cache, and must not push each other out half written.
+    VL numbers of VL filters are transposed at a time.  RUN_LENGTH are gathered before they are
+    written, for rows of dweight often share their place in the cache, and must not push each other
+    out half written.
     """
     cdef real rows[VL * RUN_LENGTH]
     cdef vreal block[VL]
@@ -125,28 +124,31 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const Totals* to
     cdef Py_ssize_t panel = item // g.channel_blocks % g.panels
     cdef Py_ssize_t group = item // g.channel_blocks // g.panels
     cdef Py_ssize_t lanes = panel_lanes(g, panel)
-    cdef Py_ssize_t last = min((item % g.channel_blocks + 1) * 64, g.C) * taps
-    cdef Py_ssize_t places[RUN_LENGTH]
-    cdef Py_ssize_t first, count, k, lane, i, c, t, at
-    for first from item % g.channel_blocks * 64 * taps <= first < last by RUN_LENGTH:
-        count = min(last - first, <Py_ssize_t> RUN_LENGTH)
-        c, t = first // taps, first % taps
-        for at in range(ceil_div(count, VL) * VL):  # where the sums lie; what is none is not written
-            places[at] = (t * total.width + c - total.first) * lanes if at < count else 0
-            t += 1
-            if t == taps:
-                c, t = c + 1, 0
+    cdef Py_ssize_t channel = item % g.channel_blocks * 64
+    cdef Py_ssize_t numbers = min(<Py_ssize_t> 64, g.C - channel) * taps
+    cdef Py_ssize_t first, count, k, lane, i, at, filters
+    cdef const real* from_
+    cdef real* row
+    for first from 0 <= first < numbers by RUN_LENGTH:
+        count = min(numbers - first, <Py_ssize_t> RUN_LENGTH)
         for lane from 0 <= lane < lanes by VL:
             k = panel * LANES + lane
+            row = g.dweight + ((group * g.K + k) * g.C + channel) * taps + first
+            filters = min(<Py_ssize_t> VL, g.K - k)
+            for i in range(filters):       # lines that come while sums are transposed
+                for at from 0 <= at < count by LINE:
+                    vprefetch_write(row + i * g.C * taps + at)
+            from_ = total + first * lanes + lane
             for at from 0 <= at < count by VL:
-                for i in range(VL):
-                    block[i] = add_sums(total.at + places[at + i] + lane, size, sums, VL)
+                for i in range(VL):        # what is none is not written
+                    k = min(at + i, count - 1) * lanes
+                    block[i] = vload(from_ + k) if sums == 1 \
+                        else add_sums(from_ + k, size, sums, VL)
                 vtranspose(block)
                 for i in range(VL):
                     vstore(rows + i * RUN_LENGTH + at, block[i])
-            for i in range(min(<Py_ssize_t> VL, g.K - k)):
-                memcpy(g.dweight + (group * g.K + k + i) * g.C * taps + first,
-                       rows + i * RUN_LENGTH, count * sizeof(real))
+            for i in range(filters):
+                memcpy(row + i * g.C * taps, rows + i * RUN_LENGTH, count * sizeof(real))
 
 
 cdef struct Held:
@@ -187,7 +189,7 @@ cdef inline void put_held(Held* held, vreal value, Py_ssize_t lanes) noexcept no
         held.at += 1
 
 
-cdef void join_item(const WeightGradient* g, Py_ssize_t item, const Totals* total,
+cdef void join_item(const WeightGradient* g, Py_ssize_t item, real* total,
                     Py_ssize_t round) noexcept nogil:
     """Add the partial sums of a round to the total of (group, panel, 64 channels), and write
     dweight after the last; total is that of the first partial sum.
@@ -203,36 +205,40 @@ cdef void join_item(const WeightGradient* g, Py_ssize_t item, const Totals* tota
     cdef Py_ssize_t group = item // g.channel_blocks // g.panels
     cdef Py_ssize_t filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
     cdef Py_ssize_t lanes = panel_lanes(g, panel)
-    cdef Py_ssize_t tap, c, lane
+    cdef Py_ssize_t length = channels * taps, number, lane, i
     cdef bint last = round + 1 == g.rounds.count
     cdef Held held, after
-    cdef real* at
+    cdef real* at = total
+    cdef real* row
     cdef vreal sum_, lost
     if g.rounds.count == 1:
         finish_item(g, item, total, g.sums)
         return
     held.row = g.dweight + ((group * g.K + panel * LANES) * g.C + channel) * taps
-    held.length, held.stride, held.at = channels * taps, g.C * taps, 0
-    for tap in range(taps):
-        at = total.at + (tap * total.width + channel - total.first) * lanes
-        for c in range(channels):
-            if filters == lanes and held.at + lanes <= held.length:
-                for lane from 0 <= lane < lanes by VL:
-                    sum_ = vzero() if round == 0 else vload(held.row + held.at + lane)
-                    sum_ = join_sums(at + lane, size, g.sums, sum_, VL, &lost)
-                    if not last:
-                        vstore(held.row + held.at + lane, sum_)
-                    vstore(at + lane, sum_ if last else lost)
-                held.at += lanes
-            else:
-                for lane from 0 <= lane < lanes by VL:
-                    after = held
-                    sum_ = take_held(&held, filters - lane)
-                    sum_ = join_sums(at + lane, size, g.sums, vzero() if round == 0 else sum_, VL,
-                                     &lost)
-                    if not last:
-                        put_held(&after, sum_, min(<Py_ssize_t> VL, filters - lane))
-                    vstore(at + lane, sum_ if last else lost)
+    held.length, held.stride, held.at = length, g.C * taps, 0
+    if filters == lanes:                   # as they lie
+        for lane in range(lanes):
+            row = held.row + lane * held.stride
+            at = total + lane * length
+            if round == 0 and g.sums == 1:  # nothing is lost, the next chunk begins anew
+                memcpy(row, at, length * sizeof(real))
+                continue
+            for i from 0 <= i < length by VL:
+                sum_ = vzero() if round == 0 else vload_n(row + i, length - i)
+                sum_ = join_sums(at + i, size, g.sums, sum_, length - i, &lost)
+                if not last:
+                    vstore_n(row + i, sum_, length - i)
+                vstore_n(at + i, sum_ if last else lost, length - i)
+    else:
+        for number in range(length):
+            for lane from 0 <= lane < lanes by VL:
+                after = held
+                sum_ = take_held(&held, filters - lane)
+                sum_ = join_sums(at + lane, size, g.sums, vzero() if round == 0 else sum_, VL,
+                                 &lost)
+                if not last:
+                    put_held(&after, sum_, min(<Py_ssize_t> VL, filters - lane))
+                vstore(at + lane, sum_ if last else lost)
             at += lanes
     if last:
         finish_item(g, item, total, 1)
@@ -241,13 +247,12 @@ cdef void join_item(const WeightGradient* g, Py_ssize_t item, const Totals* tota
 cdef void join_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Join a round of several partial sums; items are (group, panel, 64 channels)."""
     cdef const WeightGradient* g = <const WeightGradient*> args
-    cdef Totals total
-    cdef Py_ssize_t item
-    total.width, total.first = g.C, 0
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps, item, panel
     for item in range(begin, end):
-        total.at = g.partial \
-            + item // g.channel_blocks * g.rows.taps * g.columns.taps * g.C * LANES
-        join_item(g, item, &total, g.rounds.round)
+        panel = item // g.channel_blocks
+        join_item(g, item, g.partial + panel * taps * g.C * LANES
+                  + item % g.channel_blocks * 64 * taps * panel_lanes(g, panel % g.panels),
+                  g.rounds.round)
 
 
 cdef inline Py_ssize_t chunk_place(const WeightGradient* g, Py_ssize_t chunk, Py_ssize_t* top,
@@ -273,7 +278,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef Py_ssize_t item, rest, channel, channels, panel, group, n, top, bottom, left, right
     cdef Py_ssize_t filters, lanes, at, last, run
     cdef Py_ssize_t places[64]
-    cdef Totals total
+    cdef real* total
     cdef real* place = NULL
     for channel in range(64):
         places[channel] = channel * g.xc
@@ -282,17 +287,15 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         channel = rest % g.channel_blocks * 64
         channels = min(<Py_ssize_t> 64, g.C - channel)
         rest //= g.channel_blocks
-        total.at, total.width, total.first = g.partial + rest * taps * g.C * LANES, g.C, 0
-        if g.whole:
-            # written before the next item begins, which takes the same place, in the cache
-            total.at += item % g.channel_blocks * 64 * taps * LANES
-            total.width, total.first = channels, channel
-            if item == begin:
-                place = total.at
-            total.at = place
         panel = rest % g.panels
         filters = min(<Py_ssize_t> LANES, g.K - panel * LANES)
         lanes = panel_lanes(g, panel)
+        total = g.partial + rest * taps * g.C * LANES + channel * taps * lanes
+        if g.whole:
+            # written before the next item begins, which takes the same place, in the cache
+            if item == begin:
+                place = g.partial + (rest * g.C + channel) * taps * LANES
+            total = place
         rest //= g.panels
         group = rest % g.groups
         run = chunks_now(&g.rounds, rest // g.groups, &at, &last)
@@ -302,15 +305,15 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                 g.dy + n * g.yn + (group * g.K + panel * LANES) * g.yk + top * g.yh + left * g.yw,
                 g.yk, g.yh, g.yw, bottom - top, right - left, filters, lanes, chunk)
             add_chunk(g, g.x + n * g.xn + (group * g.C + channel) * g.xc, places, chunk, top,
-                      bottom, left, right, channels, lanes, total.width,
-                      begins_anew(&g.rounds, run, at),
-                      total.at + (channel - total.first) * lanes)
+                      bottom, left, right, channels, lanes, begins_anew(&g.rounds, run, at),
+                      total)
             if g.sums == 1 and at + 1 == run_start(&g.rounds, run + 1):
-                join_item(g, item, &total, run)
+                join_item(g, item, total, run)
                 run += 1
 
 
 include "planes_gradient.pxi"
+include "bands_gradient.pxi"
 include "points_gradient.pxi"
 include "columns_gradient.pxi"
 include "taps_gradient.pxi"
@@ -334,6 +337,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     written.
     """
     cdef WeightGradient g
+    cdef DotBands bands
     cdef Py_ssize_t items, least
     cdef task_t add
     g.x, g.dy = &x[0, 0, 0, 0], &dy[0, 0, 0, 0]
@@ -348,7 +352,9 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     if engine == PLANES_ENGINE:
         items = dy.shape[1] * g.C
         with nogil:
-            if dots_windows(&g):
+            if plan_dots(&bands, &g):
+                run_items(dot_bands, &bands, items, part, parts, 1, threads)
+            elif dots_windows(&g):
                 g.inside = inside_end(&g.columns)
                 run_items(dot_task(&g), &g, items, part, parts, 1, threads)
             else:
@@ -359,7 +365,6 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     items = g.N * ceil_div(g.rows.outputs, g.height) * g.pieces
     g.rounds = plan_rounds(g.N * g.rows.outputs * g.columns.outputs, g.height,
                            ceil_div(g.columns.outputs, g.pieces), items, sums, 0, items)
-    g.whole = sums == 1 and parts == 1
     if engine == LINES_ENGINE and PLACED and g.rows.taps * g.columns.taps > 1:
         if not takes_taps(&g) and 2 * g.C >= TILE:
             engine = PANELS_ENGINE         # whose tiles are at least half full
@@ -385,6 +390,7 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                        parts, threads)
         return
     items = groups * g.panels * g.channel_blocks
+    g.whole = shares_items(&g.rounds, items, parts, threads)
     with nogil:
         add_rounds(&g.rounds, add_partial_sums, join_weights, &g, items, items, part, parts,
                    threads)

@@ -6,8 +6,10 @@
 
 cdef extern from *:
     """
-    enum { ROW_VECTORS = 16, LONGEST_CHAIN = 48 };
+    enum { ROW_VECTORS = 16, LONGEST_CHAIN = 48,
+           DOT_BANDS = VL > 1 && VL * sizeof(real) <= 32 };
     """
+    enum: DOT_BANDS                        # whether bands_gradient.pxi is for this target
     enum: ROW_VECTORS
     enum: LONGEST_CHAIN                    # of additions, of the two chains together
 
@@ -207,7 +209,7 @@ cdef inline void dot_items(const WeightGradient* g, const int S, const int step,
             dot_item(g, S, step, TWO_MAPS, item, &sides)
         elif knows_narrow(S) and kind == NARROW_MAP:
             dot_item(g, S, step, NARROW_MAP, item, &sides)
-        else:
+        elif not DOT_BANDS:                # else bands_gradient.pxi
             k = item // g.C
             dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
                        g.dweight + item * S * S)
@@ -240,7 +242,17 @@ cdef task_t dot_task(const WeightGradient* g) noexcept nogil:
 
 cdef bint dots_windows(const WeightGradient* g) noexcept nogil:
     """Whether `dot_task` knows this convolution."""
+    return knows_dots(g) and g.xw == 1 and g.yw == 1 and (not DOT_BANDS or dots_narrow(g))
+
+
+cdef bint knows_dots(const WeightGradient* g) noexcept nogil:
+    """The same for any layout."""
     cdef Py_ssize_t S = g.columns.taps
     return (S == 3 or S == 5) and g.rows.taps == S and g.rows.dilation == 1 \
-        and g.columns.dilation == 1 and g.rows.stride == g.columns.stride \
-        and g.rows.stride <= 2 and g.xw == 1 and g.yw == 1
+        and g.columns.dilation == 1 and g.rows.stride == g.columns.stride and g.rows.stride <= 2
+
+
+cdef bint dots_narrow(const WeightGradient* g) noexcept nogil:
+    """Whether `narrow_gradient.pxi` is for it: of maps so small bands cost more than they save."""
+    cdef Sides sides
+    return knows_dots(g) and look_narrow(&sides, &g.columns, 1) != ASIDE

@@ -68,17 +68,31 @@ cdef inline Py_ssize_t chunks_now(const Rounds* g, Py_ssize_t share, Py_ssize_t*
 
 
 cdef inline bint begins_anew(const Rounds* g, Py_ssize_t run, Py_ssize_t chunk) noexcept nogil:
-    """Whether a chunk begins its partial sum from zero, not from what was lost before."""
-    return chunk == run_start(g, run) and (run == 0 or run % g.sums > 0)
+    """Whether a chunk begins its partial sum from zero, not from what was lost before, which is
+    nothing where a single one became the total."""
+    return chunk == run_start(g, run) and (run == 0 or run % g.sums > 0 or g.sums == run == 1)
+
+
+cdef inline bint shares_items(const Rounds* g, Py_ssize_t items, Py_ssize_t parts,
+                              int threads) noexcept nogil:
+    """Whether a part is a share of the items, each with all of its chunks, not of the chunks: so
+    there is a single partial sum, and enough items for all threads."""
+    return g.sums == 1 and g.first == 0 and g.last == g.chunks \
+        and (parts == 1 or items >= parts * threads)
 
 
 cdef void add_rounds(Rounds* g, task_t add, task_t join, void* args, Py_ssize_t items,
                      Py_ssize_t joins, Py_ssize_t part, Py_ssize_t parts,
                      int threads) noexcept nogil:
     """A part of this call's chunks: `add` for its `items` of each partial sum, and `join` after
-    each round.  With a single partial sum a pass is many rounds, and `add` joins them."""
+    each round.  With a single partial sum a pass is many rounds, and `add` joins them; if there
+    are many items a part is some of them."""
     cdef Py_ssize_t longest = ceil_div(g.chunks, g.count * g.sums)
     cdef Py_ssize_t first, last, at, end
+    if shares_items(g, items, parts, threads):
+        g.begin, g.end = g.first, g.last
+        run_items(add, args, items, part, parts, 1, threads)
+        return
     if g.sums == 1:
         g.begin = g.first + (g.last - g.first) * part // parts
         g.end = g.first + (g.last - g.first) * (part + 1) // parts

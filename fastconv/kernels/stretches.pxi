@@ -261,7 +261,7 @@ cdef void add_steps(Py_ssize_t count, int vectors, const real* x, const Py_ssize
     where they are fresh to zero."""
     cdef vreal log[LOG]
     cdef Py_ssize_t most = SLIM if vectors == 1 else TILE
-    cdef Py_ssize_t pieces, piece, first, last
+    cdef Py_ssize_t pieces, piece, first, width, wider = 0
     if steps.count == 0:
         if fresh:
             for first in range(count):
@@ -270,18 +270,16 @@ cdef void add_steps(Py_ssize_t count, int vectors, const real* x, const Py_ssize
     if steps.single:
         add_single_steps(count, vectors, x, places, w, steps, fresh, total, row)
         return
-    last, pieces = count, 1
+    pieces, width = 1, count
     if count > most:
         pieces = ceil_div(count, most)
-        last = count // pieces
-    first = 0
+        width, wider = count // pieces, count % pieces  # so many are a pixel wider
+    width += 1
     for piece in range(pieces):
+        if piece == wider:
+            width -= 1
         if vectors == 1:
-            slim_stretches[last - first](NULL, x, places + first, w, steps, fresh, log,
-                                         total + first * row, row)
+            slim_stretches[width](NULL, x, places, w, steps, fresh, log, total, row)
         else:
-            wide_stretches[last - first](NULL, x, places + first, w, steps, fresh, log,
-                                         total + first * row, row)
-        first = last
-        if piece + 1 < pieces:
-            last = (piece + 2) * count // pieces
+            wide_stretches[width](NULL, x, places, w, steps, fresh, log, total, row)
+        places, total = places + width, total + width * row

@@ -3,7 +3,7 @@
 #
 #   dy[panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]            (stack)
 #   x[c], the rows that they see     -- laid out  -->   strip[c][row][column]          (stack)
-#   total[r][s][c][LANES] += sum over pixels of strip[c][pixel + (r, s)] * chunk[pixel][LANES]
+#   total[c][r][s][LANES] += sum over pixels of strip[c][pixel + (r, s)] * chunk[pixel][LANES]
 #
 # The strip has zeros for the padding, which change no bit of a finite dy; for any other the caller
 # takes gradient.pxi.  Where no window of a chunk leaves the map, x is read as it lies.
@@ -67,11 +67,11 @@ cdef void lay_strip(const WeightGradient* g, const real* x, Py_ssize_t top, Py_s
 
 cdef inline void place_taps(const WeightGradient* g, Py_ssize_t plane, Py_ssize_t row,
                             Py_ssize_t column, Py_ssize_t* places) noexcept nogil:
-    """Where the taps (r, s, c) lie; from channel to channel, row to row, column to column."""
-    cdef Py_ssize_t r, s, c
-    for r in range(g.rows.taps):
-        for s in range(g.columns.taps):
-            for c in range(g.C):
+    """Where the taps (c, r, s) lie; from channel to channel, row to row, column to column."""
+    cdef Py_ssize_t c, r, s
+    for c in range(g.C):
+        for r in range(g.rows.taps):
+            for s in range(g.columns.taps):
                 places[0] = c * plane + r * g.rows.dilation * row \
                     + s * g.columns.dilation * column
                 places += 1
@@ -104,11 +104,10 @@ cdef void add_taps(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Py_ssize_t item, rest, panel, first, last, group, n, top, bottom, left, right, at, end_
     cdef Py_ssize_t run, rows, columns, width = 0, height = 0, h, j, piece, tap, next, lanes, k
     cdef Py_ssize_t image, up, down, back, forth, filter
-    cdef Totals total
+    cdef real* total
     cdef Steps steps
     cdef bint fresh, joins
     cdef const real* x
-    total.width, total.first = g.C, 0
     place_taps(g, g.xc, g.xh, g.xw, as_it_lies)
     for item in range(begin, end):
         first = item % g.blocks * g.panels // g.blocks
@@ -145,7 +144,7 @@ cdef void add_taps(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
                 transpose_chunk(g.dy + n * g.yn + filter * g.yk + top * g.yh + left * g.yw, g.yk,
                                 g.yh, g.yw, bottom - top, right - left,
                                 min(<Py_ssize_t> LANES, g.K - panel * LANES), lanes, chunk)
-                total.at = g.partial + (rest * g.panels + panel) * taps * LANES
+                total = g.partial + (rest * g.panels + panel) * taps * LANES
                 next = 0
                 for piece in range(pieces):
                     tap, next = next, (piece + 1) * taps // pieces
@@ -156,7 +155,7 @@ cdef void add_taps(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
                         prefetch_panel(g, image, group * g.K + first * LANES, up, back,
                                        (down - up) * (forth - back), piece, pieces)
                     add_steps(next - tap, <int> (lanes // VL), x, places + tap, chunk, &steps,
-                              fresh, total.at + tap * lanes, lanes)
+                              fresh, total + tap * lanes, lanes)
                 if joins:
-                    join_item(g, group * g.panels + panel, &total, run)
+                    join_item(g, group * g.panels + panel, total, run)
             run += joins

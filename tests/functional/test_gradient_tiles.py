@@ -172,3 +172,71 @@ def test_weights_do_not_depend_on_threads(shape, weight, options, dtype, normal)
             assert_bits_equal(fastconv.conv2d_backward(dy, x, w, **options)[1], right)
     finally:
         fastconv.set_num_threads(None)
+
+
+# H and W of x, the kernel, and the other options
+BANDS = {
+    "usual": ((9, 29), (3, 3), {"padding": 1}),
+    "rows of whole vectors": ((6, 16), (3, 3), {"padding": 1}),
+    "five": ((12, 14), (5, 5), {"padding": 2}),
+    "five, stride 2": ((21, 24), (5, 5), {"padding": 2, "stride": 2}),
+    "three, stride 2": ((20, 37), (3, 3), {"padding": 1, "stride": 2}),
+    "three, padding on one side": ((20, 36), (3, 3), {"padding": ((0, 1), (0, 1)), "stride": 2}),
+    "stride 3": ((22, 31), (4, 5), {"padding": 2, "stride": 3}),
+    "stride 4": ((30, 33), (3, 3), {"padding": 1, "stride": 4}),
+    "strides": ((17, 40), (3, 3), {"padding": (2, 1), "stride": (1, 2)}),
+    "other strides": ((17, 40), (3, 3), {"padding": (2, 1), "stride": (2, 1)}),
+    "dilation": ((21, 30), (3, 3), {"padding": 4, "dilation": (2, 3)}),
+    "dilation and strides": ((21, 50), (3, 3), {"padding": 1, "dilation": 3, "stride": 2}),
+    "a window without padding": ((8, 11), (2, 2), {}),
+    "seven": ((14, 19), (7, 7), {"padding": 3}),
+    "a row": ((4, 50), (1, 5), {"padding": (0, 2)}),
+    "a column": ((50, 4), (5, 1), {"padding": (2, 0)}),
+    "much padding": ((3, 4), (9, 11), {"padding": (8, 10)}),
+    "much padding, stride 2": ((5, 3), (9, 11), {"padding": (8, 10), "stride": 2}),
+    "several bands": ((90, 120), (3, 3), {"padding": 1}),
+    "several bands, stride 2": ((130, 91), (5, 5), {"padding": 2, "stride": 2}),
+    "rows too long for a band": ((4, 3100), (3, 3), {"padding": 1}),
+    "one pixel": ((1, 1), (3, 3), {"padding": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", BANDS)
+def test_weights_of_planes_equal_the_reference(case, dtype, integers):
+    (height, width), kernel, options = BANDS[case]
+    for channels, filters, groups in ((3, 3, 3), (4, 2, 2), (2, 4, 2)):
+        x = integers((2, channels, height, width), dtype)
+        weight = integers((filters, channels // groups, *kernel), dtype)
+        backward(x, weight, options | {"groups": groups})
+
+
+def test_weights_of_planes_of_any_layout_have_the_same_bits(normal):
+    w = np.zeros((3, 1, 3, 3), np.float32)
+    for height, width, options in ((20, 44, {}), (21, 43, {"stride": 2}), (7, 7, {})):
+        x = normal((2, 3, height, width))
+        options = options | {"padding": 1, "groups": 3, "needs": ("weight",)}
+        dy = normal(fastconv.conv2d(x, w, groups=3, padding=1,
+                                    stride=options.get("stride", 1)).shape)  # fmt: skip
+        right = fastconv.conv2d_backward(dy, x, w, **options)[1]
+        wide = np.zeros((2, 3, 2 * height, 2 * width), np.float32)
+        wide[:, :, ::2, ::2] = x
+        turned = np.ascontiguousarray(x.transpose(0, 1, 3, 2)).transpose(0, 1, 3, 2)
+        flipped = np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+        for view in (wide[:, :, ::2, ::2], turned, flipped):
+            assert_bits_equal(fastconv.conv2d_backward(dy, view, w, **options)[1], right)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_is_not_finite_beside_the_padding_of_planes(stride, value, integers):
+    options = {"padding": 1, "stride": stride, "groups": 3}
+    x, weight = integers((2, 3, 20, 31)), integers((3, 1, 3, 3))
+    shape = reference.conv2d(x, weight, **options).shape
+    for which, at in (("dy", (1, 2, 0, 0)), ("dy", (0, 1, -1, -1)), ("x", (0, 0, 0, 30)),
+                      ("x", (1, 1, 19, 0))):  # fmt: skip
+        given = {"x": x.copy(), "dy": integers(shape)}
+        given[which][at] = value
+        found = fastconv.conv2d_backward(given["dy"], given["x"], weight, **options)[1]
+        right = reference.conv2d_backward(given["dy"], given["x"], weight, **options)[1]
+        np.testing.assert_array_equal(found, right, strict=True)

@@ -1,0 +1,360 @@
+# The gradient of the weights of groups with few filters from bands that are laid out anew, with
+# zeros: any window, for targets without registers of masks (see depth_bands.pxi).
+#
+#     dy, a gap of zeros after each row        x of one phase of the strides, as wide
+#     d d d d d d d 0 0 d d d d d d d 0 0 ...  0 x x x x x x x 0 0 x x x x x x x 0 ...
+#
+# So all rows of a band are one long run: a tap is a place in x from which the products with dy
+# are added, vector by vector.  dweight[tap] is the sum of all lanes at the end.  A block of the
+# sum has DOT_BLOCK vectors at most; totals and sums are those of planes_gradient.pxi.
+#
+# A zero times a finite number changes no bit; where a result is not finite, dot_planes computes
+# it again from what is not padding.
+
+cdef extern from *:
+    """
+    enum { DOT_NUMBERS = (12 << 10) / sizeof(real),  /* of a band of x; of dy fewer */
+           DOT_MEMORY = (14 << 10) / (VL * sizeof(real)), /* vectors: no multiple of 4 KiB apart */
+           DOT_TAPS = 121, DOT_TILE = 9, DOT_STRIDE = 4,
+           DOT_BLOCK = 40 };
+    """
+    enum: DOT_NUMBERS
+    enum: DOT_MEMORY
+    enum: DOT_TAPS
+    enum: DOT_TILE                         # taps that have registers for their places and sums
+    enum: DOT_STRIDE                       # phases of rows or columns, at the most
+    enum: DOT_BLOCK
+
+cdef struct Line:                          # how a row of x or dy is laid out
+    Py_ssize_t step                        # from one number to the next
+    Py_ssize_t first, last, pitch          # where they go, zeros elsewhere, and before the next
+    Py_ssize_t vectors, zeros
+
+
+cdef inline Line plan_line(Py_ssize_t step, Py_ssize_t first, Py_ssize_t last,
+                           Py_ssize_t pitch) noexcept nogil:
+    cdef Line line
+    line.step, line.first, line.last, line.pitch = step, first, last, pitch
+    line.vectors = ceil_div(last - first, VL)
+    line.zeros = ceil_div(pitch - last + first, VL)
+    return line
+
+
+cdef struct DotBands:
+    const WeightGradient* g
+    Py_ssize_t rows                        # of outputs of a band, at the most
+    Py_ssize_t below, pitch                # rows of a phase after these; numbers of a row
+    Py_ssize_t blocks                      # of a total
+    Line lines[DOT_STRIDE]                 # of each phase of the columns of x, and of dy
+    Line own
+    Py_ssize_t whole, own_whole            # rows before these may be read in whole vectors
+    Py_ssize_t tiles
+    Py_ssize_t bounds[DOT_TAPS]            # tile t has the taps bounds[t] .. bounds[t + 1]
+
+
+cdef inline Py_ssize_t whole_rows(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t xh,
+                                  Py_ssize_t xw, Py_ssize_t most) noexcept nogil:
+    """The row before which `most` numbers of a row, and of those that follow it, may be read."""
+    if xw != 1:
+        return 0
+    if xh == columns:
+        return rows + 1 - ceil_div(most, columns)
+    return rows if most <= columns else 0
+
+
+cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
+    """Whether bands are worth it and fit their place: so it says for any layout of x and dy."""
+    cdef const Axis* rows = &g.rows
+    cdef const Axis* columns = &g.columns
+    cdef Py_ssize_t taps = rows.taps * columns.taps, room, fitting, first, last, most, b, t
+    if not DOT_BANDS or dots_narrow(g) or taps < 4 or taps > DOT_TAPS or rows.stride > DOT_STRIDE \
+            or columns.stride > DOT_STRIDE or columns.outputs > DOT_NUMBERS \
+            or rows.dilation > DOT_NUMBERS or columns.dilation > DOT_NUMBERS:
+        return False
+    plan.g = g
+    plan.below = (rows.taps - 1) * rows.dilation // rows.stride
+    plan.pitch = columns.outputs + (columns.taps - 1) * columns.dilation // columns.stride
+    # after each phase a row and a vector may be written
+    room = (DOT_NUMBERS // (rows.stride * columns.stride) - 2 * VL) // plan.pitch - 1
+    fitting = room - plan.below
+    if fitting < min(rows.outputs, <Py_ssize_t> 2):
+        return False
+    plan.rows = ceil_div(rows.outputs, ceil_div(rows.outputs, fitting))
+    plan.blocks = LONGEST_CHAIN - min(<Py_ssize_t> DOT_BLOCK, ceil_div(plan.rows * plan.pitch, VL))
+    plan.own = plan_line(g.yw, 0, columns.outputs, plan.pitch)
+    plan.own_whole = whole_rows(rows.outputs, columns.outputs, g.yh, g.yw, plan.own.vectors * VL)
+    most = 0
+    for b in range(columns.stride):
+        first = clamp(ceil_div(-columns.offset - b, columns.stride), 0, plan.pitch)
+        last = clamp(floor_div(columns.inputs - 1 - columns.offset - b, columns.stride) + 1,
+                     first, plan.pitch)
+        plan.lines[b] = plan_line(columns.stride * g.xw, first, last, plan.pitch)
+        most = max(most, last)
+    # an odd column is at most one before its even one
+    plan.lines[0].vectors = ceil_div(most - plan.lines[0].first, VL)
+    most = columns.offset + (plan.lines[0].first + plan.lines[0].vectors * VL) * columns.stride
+    plan.whole = whole_rows(rows.inputs, columns.inputs, g.xh, g.xw, most)
+    plan.tiles = ceil_div(taps, DOT_TILE)
+    for t in range(plan.tiles + 1):
+        plan.bounds[t] = t * taps // plan.tiles
+    return True
+
+
+cdef inline Py_ssize_t phase_size(const DotBands* plan, Py_ssize_t rows) noexcept nogil:
+    """Numbers from phase to phase of `rows` outputs; each may be written a row and a vector beyond."""
+    return (rows + plan.below + 1) * plan.pitch + VL
+
+
+cdef inline void lay_zeros(real* to, Py_ssize_t vectors) noexcept nogil:
+    cdef Py_ssize_t v
+    for v in range(vectors):
+        vstore(to + v * VL, vzero())
+
+
+cdef inline void lay_singles(Line at, const real* line, real* to) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(at.first, at.last):
+        to[j] = line[j * at.step]
+    lay_zeros(to + at.last, at.zeros)
+
+
+cdef void lay_rows(Line at, const real* x, Py_ssize_t h, Py_ssize_t down, Py_ssize_t count,
+                   Py_ssize_t xh, Py_ssize_t inputs, Py_ssize_t whole, real* to) noexcept nogil:
+    """`count` rows from row h of x, each `down` below the one before: to[j] = row[j * step] for
+    first <= j < last, zeros elsewhere.  Those before `whole` may be read in whole vectors."""
+    cdef const real* line = x + h * xh
+    cdef Py_ssize_t u, j
+    lay_zeros(to, ceil_div(at.first, VL))
+    for u in range(count):
+        if h < 0 or h >= inputs:
+            lay_zeros(to + at.first, ceil_div(at.pitch, VL))
+        elif h < whole:
+            for j in range(at.vectors):
+                vstore(to + at.first + j * VL, vload(line + at.first + j * VL))
+            lay_zeros(to + at.last, at.zeros)
+        else:
+            lay_singles(at, line, to)
+        h, line, to = h + down, line + down * xh, to + at.pitch
+
+
+cdef void lay_pairs(Line even, Line odd, const real* x, Py_ssize_t h, Py_ssize_t count,
+                    Py_ssize_t xh, Py_ssize_t inputs, Py_ssize_t whole, real* to,
+                    real* to_odd) noexcept nogil:
+    """The same of every other row, for both phases of the columns."""
+    cdef const real* line = x + h * xh
+    cdef Py_ssize_t u, v, j
+    cdef vreal a, b
+    lay_zeros(to, ceil_div(even.first, VL))
+    lay_zeros(to_odd, ceil_div(odd.first, VL))
+    for u in range(count):
+        if h < 0 or h >= inputs:
+            lay_zeros(to + even.first, ceil_div(even.pitch, VL))
+            lay_zeros(to_odd + odd.first, ceil_div(odd.pitch, VL))
+        elif h < whole:
+            for v in range(even.vectors):
+                j = even.first + v * VL
+                a, b = vload(line + 2 * j), vload(line + 2 * j + VL)
+                vstore(to + j, vevens(a, b))
+                vstore(to_odd + j, vodds(a, b))
+            if odd.first < even.first:
+                to_odd[odd.first] = line[2 * odd.first + 1]
+            lay_zeros(to + even.last, even.zeros)
+            lay_zeros(to_odd + odd.last, odd.zeros)
+        else:
+            lay_singles(even, line, to)
+            lay_singles(odd, line + odd.step // 2, to_odd)
+        h, line = h + 2, line + 2 * xh
+        to, to_odd = to + even.pitch, to_odd + even.pitch
+
+
+cdef void lay_phases(const DotBands* plan, const real* x, Py_ssize_t top, Py_ssize_t rows,
+                     real* to) noexcept nogil:
+    """Each phase of the rows of x that `rows` outputs from `top` see."""
+    cdef const WeightGradient* g = plan.g
+    cdef Py_ssize_t step = g.columns.stride, size = phase_size(plan, rows), a, b, h
+    cdef Py_ssize_t count = rows + plan.below
+    x = x + g.columns.offset * g.xw
+    for a in range(g.rows.stride):
+        h = top * g.rows.stride + g.rows.offset + a
+        if step == g.rows.stride == 2:
+            lay_pairs(plan.lines[0], plan.lines[1], x, h, count, g.xh, g.rows.inputs, plan.whole,
+                      to, to + size)
+            to = to + 2 * size
+            continue
+        for b in range(step):
+            lay_rows(plan.lines[b], x + b * g.xw, h, g.rows.stride, count, g.xh, g.rows.inputs,
+                     plan.whole if step == 1 else 0, to)
+            to = to + size
+    lay_zeros(to - size + count * plan.pitch, ceil_div(plan.pitch + VL, VL))
+
+
+cdef inline Py_ssize_t lay_gradient(const DotBands* plan, const real* dy, Py_ssize_t top,
+                                    Py_ssize_t rows, real* to) noexcept nogil:
+    """The rows of dy from `top` on; returns how many vectors they are."""
+    lay_rows(plan.own, dy, top, 1, rows, plan.g.yh, plan.g.rows.outputs, plan.own_whole, to)
+    vstore(to + rows * plan.pitch, vzero())
+    return ceil_div(rows * plan.pitch, VL)
+
+
+cdef inline void dot_tile(const int taps, const real* x, const Py_ssize_t* places, const real* dy,
+                          Py_ssize_t vectors, vreal* total) noexcept nogil:
+    """total[taps] += the products of a block of at least one vector."""
+    cdef vreal acc[DOT_TILE]
+    cdef const real* from_[DOT_TILE]
+    cdef vreal d
+    cdef Py_ssize_t j = 0, end = vectors * VL
+    cdef int t
+    for t in range(taps):
+        from_[t] = vapart(x + places[t])
+        acc[t] = vzero()
+    while True:
+        d = vload(dy + j)
+        for t in range(taps):
+            acc[t] = vadd_product(acc[t], d, vload(from_[t] + j))
+        j += VL
+        if j == end:
+            break
+    for t in range(taps):
+        total[t] = total[t] + acc[t]
+
+
+ctypedef void (*dot_tile_t)(const void*, const real* x, const Py_ssize_t* places, const real* dy,
+                            Py_ssize_t vectors, vreal* total) noexcept nogil
+
+
+cdef void dot_tile_of(const width* _, const real* x, const Py_ssize_t* places, const real* dy,
+                      Py_ssize_t vectors, vreal* total) noexcept nogil:
+    if sizeof(width) <= DOT_TILE and DOT_BANDS:
+        dot_tile(<int> sizeof(width), x, places, dy, vectors, total)
+
+
+cdef dot_tile_t dot_tiles[10]
+dot_tiles[:] = [
+    NULL, <dot_tile_t> dot_tile_of[n1], <dot_tile_t> dot_tile_of[n2],
+    <dot_tile_t> dot_tile_of[n3], <dot_tile_t> dot_tile_of[n4], <dot_tile_t> dot_tile_of[n5],
+    <dot_tile_t> dot_tile_of[n6], <dot_tile_t> dot_tile_of[n7], <dot_tile_t> dot_tile_of[n8],
+    <dot_tile_t> dot_tile_of[n9],
+]
+
+
+cdef void place_in_phases(const DotBands* plan, Py_ssize_t rows, Py_ssize_t* places) noexcept nogil:
+    """Where the taps are in the phases of `rows` outputs."""
+    cdef const WeightGradient* g = plan.g
+    cdef Py_ssize_t r, s, row, column
+    for r in range(g.rows.taps):
+        for s in range(g.columns.taps):
+            row, column = r * g.rows.dilation, s * g.columns.dilation
+            places[r * g.columns.taps + s] = \
+                (row % g.rows.stride * g.columns.stride + column % g.columns.stride) \
+                * phase_size(plan, rows) + row // g.rows.stride * plan.pitch \
+                + column // g.columns.stride
+
+
+cdef struct Band:                          # that is laid out
+    Py_ssize_t item, rows, vectors
+    bint last                              # of its item
+
+
+cdef struct Dots:                          # of the taps of an item
+    vreal total[DOT_TAPS]
+    double sums[DOT_TAPS * VL]
+    Py_ssize_t places[DOT_TAPS]
+    Py_ssize_t placed                      # the rows of a band that these are for
+    Py_ssize_t left                        # blocks before a total is added to the sums
+    bint lasting                           # whether there are sums
+
+
+cdef void begin_dots(const DotBands* plan, Dots* dots, Py_ssize_t taps) noexcept nogil:
+    cdef Py_ssize_t t
+    dots.lasting, dots.left = False, plan.blocks
+    for t in range(taps):
+        dots.total[t] = vzero()
+
+
+cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
+                      Py_ssize_t taps) noexcept nogil:
+    """Write dweight; what is not finite is computed again from what is not padding."""
+    cdef const WeightGradient* g = plan.g
+    cdef real* to = g.dweight + item * taps
+    cdef vreal zeros = vzero()
+    cdef Py_ssize_t t
+    if dots.lasting:
+        add_totals(<int> taps, dots.total, dots.sums)
+        for t in range(taps):
+            dots.total[t] = vlong(dots.sums + t * VL)
+    for t in range(taps):
+        to[t] = vsum(dots.total[t])
+        zeros = zeros + vset1(to[t]) * vzero()
+    if vsum(zeros) != 0:                   # NaN
+        dot_planes(<void*> g, item * taps, (item + 1) * taps)
+    begin_dots(plan, dots, taps)
+
+
+cdef void dot_band(const DotBands* plan, const Band* band, const real* phases,
+                   const real* gradient, Dots* dots, Py_ssize_t taps) noexcept nogil:
+    """Add the products of a band, and write dweight after the last."""
+    cdef Py_ssize_t first, count, t, k
+    if band.rows != dots.placed:
+        place_in_phases(plan, band.rows, dots.places)
+        dots.placed = band.rows
+    for first from 0 <= first < band.vectors by DOT_BLOCK:
+        count = min(<Py_ssize_t> DOT_BLOCK, band.vectors - first)
+        if dots.left == 0:
+            if not dots.lasting:
+                memset(dots.sums, 0, taps * VL * sizeof(double))
+            dots.lasting = True
+            add_totals(<int> taps, dots.total, dots.sums)
+            dots.left = plan.blocks
+        dots.left -= 1
+        for t in range(plan.tiles):
+            k = plan.bounds[t]
+            dot_tiles[plan.bounds[t + 1] - k](NULL, phases + first * VL, dots.places + k,
+                                              gradient + first * VL, count, dots.total + k)
+    if band.last:
+        finish_dots(plan, dots, band.item, taps)
+
+
+cdef void dot_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (filter of all groups, channel of the group).
+
+    A band is laid out before the one before it is multiplied: what has just been written cannot
+    be read at other places until it has left the processor's store buffer.
+    """
+    cdef const DotBands* plan = <const DotBands*> args
+    cdef const WeightGradient* g = plan.g
+    cdef vreal phases[2][DOT_MEMORY]
+    cdef vreal gradients[2][DOT_MEMORY]
+    cdef Band bands[2]
+    cdef Dots dots
+    cdef Band* band
+    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
+    cdef Py_ssize_t item, k, n, i, rows
+    cdef int at = 0
+    cdef bint pending = False
+    cdef const real* x
+    cdef const real* dy
+    dots.placed = 0
+    begin_dots(plan, &dots, taps)
+    for item in range(begin, end):
+        k = item // g.C if g.C > 1 else item
+        x = g.x + (item if g.C == g.K == 1 else k // g.K * g.C + item % g.C) * g.xc
+        dy = g.dy + k * g.yk
+        for n in range(g.N):
+            i = 0
+            while i < g.rows.outputs:
+                rows = min(plan.rows, g.rows.outputs - i)
+                lay_phases(plan, x, i, rows, <real*> phases[at])
+                band = &bands[at]
+                band.item, band.rows = item, rows
+                band.vectors = lay_gradient(plan, dy, i, rows, <real*> gradients[at])
+                band.last = n + 1 == g.N and i + rows == g.rows.outputs
+                at = 1 - at
+                if pending:
+                    dot_band(plan, &bands[at], <real*> phases[at], <real*> gradients[at], &dots,
+                             taps)
+                pending = True
+                i += rows
+            x, dy = x + g.xn, dy + g.yn
+    if pending:
+        dot_band(plan, &bands[1 - at], <real*> phases[1 - at], <real*> gradients[1 - at], &dots,
+                 taps)
