@@ -31,7 +31,7 @@ from .cases import TABLES, select
 from .settings import PEERS, Settings
 from .tables import ALL
 
-ROOT = Path(__file__).parents[2]
+REPORTS = Path(__file__).parents[2] / "docs" / "peers"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,8 +52,9 @@ def parser() -> argparse.ArgumentParser:
         help="of the algorithm auto, a column each (standard)")  # fmt: skip
     add("--keep-output", action="store_true", help="let fastconv write into kept memory too")
     add("--quick", action="store_true", help="fewer and shorter rounds")
-    add("--output", type=Path, default=ROOT / "docs" / "peers.md", metavar="FILE",
-        help="the report, relative to benchmarks/; JSON beside it (docs/peers.md)")  # fmt: skip
+    add("--output", type=Path, metavar="FILE",
+        help="the report, relative to benchmarks/, JSON beside it (docs/peers/ and the name of the "
+        "instruction set; the page of all of them, docs/peers.md, is written anew)")  # fmt: skip
     return found
 
 
@@ -110,11 +111,21 @@ def main() -> None:
     minutes = (time.monotonic() - start) / 60
     facts["run"] = f"{minutes:.1f} minutes, {'quick' if settings.quick else 'in full'}"
     facts["quiet"] = str(others)
-    text = report.markdown(tables, facts, shlex.join(["python", "-m", "peers", *sys.argv[1:]]))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(text)
-    data = {"facts": facts, "tables": [table.to_json() for table in tables]}
-    arguments.output.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+    isa = fastconv.active_isa()
+    command = shlex.join(["python", "-m", "peers", *sys.argv[1:]])
+    text = report.markdown(tables, facts, command, isa)
+    output = arguments.output or REPORTS / f"{isa}.md"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text)
+    data = {
+        "facts": facts,
+        "summary": report.summaries(tables),
+        "tables": [table.to_json() for table in tables],
+    }
+    output.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+    if output.parent == REPORTS:
+        found = {path.stem: json.loads(path.read_text()) for path in sorted(REPORTS.glob("*.json"))}
+        REPORTS.with_suffix(".md").write_text(report.classes(found))
     print(text)
 
 

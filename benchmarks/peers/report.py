@@ -1,19 +1,21 @@
-"""The report: Markdown for people, JSON for scripts."""
+"""The reports: Markdown for people, JSON for scripts, and a page that sets the classes of
+processors side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .table import Ratio, Table, summary
 from .timing import Times
 
-__all__ = ["markdown"]
+__all__ = ["classes", "markdown", "summaries"]
 
 
-def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str) -> str:
-    """Return the whole report."""
+def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, isa: str) -> str:
+    """Return the whole report of an instruction set."""
     parts = [
-        "# fastconv beside its peers",
+        f"# fastconv beside its peers, {isa}",
         f"Written by `{command}`. All contenders of a case ran in one process, taking turns in an "
         "order that is shuffled each round; every result was checked against fastconv's before it "
         "was timed. Times are microseconds a call: the median, and in brackets the minimum. Ratios "
@@ -21,25 +23,56 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str) ->
         "faster.",
         "\n".join(f"- {title}: {text}" for title, text in facts.items()),
         "## Summary",
-        _summary(tables),
+        _summary(summaries(tables)),
     ]
     for table in tables:
         parts += [f"## {table.title}", "\n".join(f"- {note}" for note in table.notes), _grid(table)]
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(tables: Sequence[Table]) -> str:
-    rows = []
-    for table in tables:
-        for ratio in table.ratios:
-            values = table.values(ratio)
-            if values:
-                found = summary(values)
-                rows.append([
-                    table.title, ratio.label, str(len(values)),
-                    _against(found["geometric_mean"], ratio.aim),
-                    _against(found["worst"], ratio.most), found["worst_at"],
-                ])  # fmt: skip
+def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """Return what a report has of each ratio: geometric mean, largest, where, and the aims."""
+    return [
+        {"table": table.title, "ratio": ratio.label, "cases": len(values), **summary(values),
+         "aim": ratio.aim, "most": ratio.most}
+        for table in tables for ratio in table.ratios if (values := table.values(ratio))
+    ]  # fmt: skip
+
+
+def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the page of all classes: by instruction set the facts and the summary of a report."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for isa, data in found.items():
+        for one in data["summary"]:
+            cell = f"{_against(one['geometric_mean'], one['aim'])} / {one['worst']:.2f}"
+            rows.setdefault((one["table"], one["ratio"]), {})[isa] = cell
+    facts = ("date", "processor", "versions", "run", "quiet")
+    about = [[fact, *(data["facts"].get(fact, "") for data in found.values())] for fact in facts]
+    links = [f"[{isa}](peers/{isa}.md)" for isa in found]
+    return "\n\n".join([
+        "# fastconv beside its peers",
+        "By the instruction set that fastconv runs, one machine each; written by `make peers` from "
+        "the reports that the heads of the columns lead to, which have every case. A figure is "
+        "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold where "
+        "it misses) and the largest: below 1, fastconv is faster. Figures of different columns are "
+        "of different machines, and often of different versions.",
+        _lines(["", *links], about),
+        "## Summary",
+        _lines(["table: ratio", *links],
+               [[f"{table}: {ratio}", *(cells.get(isa, "") for isa in found)]
+                for (table, ratio), cells in rows.items()]),
+    ]) + "\n"  # fmt: skip
+
+
+def _summary(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            one["table"], one["ratio"], str(one["cases"]),
+            _against(one["geometric_mean"], one["aim"]), _against(one["worst"], one["most"]),
+            one["worst_at"],
+        ]
+        for one in found
+    ]  # fmt: skip
     head = ["table", "ratio", "cases", "geometric mean (aim)", "largest (aim)", "at"]
     return _lines(head, rows)
 
