@@ -24,15 +24,48 @@ cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
     return vload(counts)
 
 
+# Shorter vectors than those of 64 bytes have no masks for bytes and for stores.  What a lane beyond
+# holds does not matter for a tap, whose gradient is 0 there, and may be written again as it is: so
+# whole vectors are loaded and stored where all of them are the array's, or the plane's.
+
+cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
+                               const Py_ssize_t* bounds) noexcept nogil:
+    """Of some lanes; `bounds` are those of the array, from the plane's begin."""
+    if VL * sizeof(real) <= 32 and bounds[0] <= at and at + VL <= bounds[1]:
+        lanes = lanes_between(0, VL)
+    return vload_bytes(argmax + at, lanes)
+
+
+cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, Py_ssize_t next,
+                                   lanes_t lanes, const Py_ssize_t* bounds) noexcept nogil:
+    """Of some lanes of the lower half, and the same of the plane `next` elements on in the upper."""
+    if VL * sizeof(real) <= 32 and bounds[0] <= at and at + next + VL // 2 <= bounds[1]:
+        return vload_bytes_of_two(argmax + at, argmax + at + next)
+    return vload_bytes(argmax + at, lanes) \
+        | vload_bytes(argmax + at + next - VL // 2, lanes << (VL // 2))
+
+
+cdef inline void store_columns(real* plane, Py_ssize_t size, Py_ssize_t at, vreal v,
+                               lanes_t lanes) noexcept nogil:
+    """Some lanes to a plane."""
+    if VL * sizeof(real) <= 32 and lanes == lanes_between(0, VL):
+        vstore(plane + at, v)
+    elif VL * sizeof(real) <= 32 and 0 <= at and at + VL <= size:
+        vstore(plane + at, vpick(vload(plane + at), v, lanes))
+    else:
+        vstore_where(plane + at, v, lanes)
+
+
 cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima, const int kind,
                                 const real* dy, const unsigned char* argmax, Py_ssize_t next,
                                 Py_ssize_t row, Py_ssize_t m, const lanes_t* lanes,
-                                const vreal* columns, vreal* d, vmask* t) noexcept nogil:
+                                const vreal* columns, const Py_ssize_t* bounds, vreal* d,
+                                vmask* t) noexcept nogil:
     """The gradients of the windows of one row at columns m - 1 and m, and the taps that won.
 
     With TWO_MAPS the upper half of a vector is of the map `next` elements on.
     """
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, above
     cdef lanes_t upper
     cdef int k
     cdef bint inside = 0 <= row < g.rows.outputs
@@ -46,14 +79,14 @@ cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima
                 t[k] = vload_bytes(argmax + at, lanes_between(0, VL))
         elif inside:
             d[k] = vload_where(dy + at, lanes[k])
-            if maxima:
-                t[k] = vload_bytes(argmax + at, lanes[k])
+            if maxima and kind != TWO_MAPS:
+                t[k] = load_winners(argmax, at, lanes[k], bounds)
             if kind == TWO_MAPS:
-                at += next - VL // 2
+                above = at + next - VL // 2
                 upper = lanes[k] << (VL // 2)
-                d[k] = vpick(d[k], vload_where(dy + at, upper), upper)
+                d[k] = vpick(d[k], vload_where(dy + above, upper), upper)
                 if maxima:
-                    t[k] = t[k] | vload_bytes(argmax + at, upper)
+                    t[k] = load_two_winners(argmax, at, next, lanes[k], bounds)
         else:
             d[k], t[k] = vzero(), vtap(0)
         if not maxima:
@@ -67,7 +100,8 @@ cdef inline vreal gather_tap(const bint maxima, vreal acc, vreal d, vmask t,
 
 cdef inline void gather_column(const Pooling* g, const int S, const bint maxima, const int kind,
                                const real* dy, const unsigned char* argmax, Py_ssize_t next,
-                               Py_ssize_t m, real* dx, real* other) noexcept nogil:
+                               Py_ssize_t m, const Py_ssize_t* bounds, real* dx,
+                               real* other) noexcept nogil:
     """Columns 2m .. 2m + 2 VL - 1 of a plane, or with TWO_MAPS half as many of two."""
     cdef vreal d[4]
     cdef vmask t[4]
@@ -89,10 +123,12 @@ cdef inline void gather_column(const Pooling* g, const int S, const bint maxima,
             if kind == TWO_MAPS:
                 columns[k] = vlower(columns[k], columns[k])
     if S == 3:
-        gather_windows(g, S, maxima, kind, dy, argmax, next, -1, m, lanes, columns, d + 2, t + 2)
+        gather_windows(g, S, maxima, kind, dy, argmax, next, -1, m, lanes, columns, bounds,
+                       d + 2, t + 2)
     for i in range((g.H - g.rows.offset + 1) // 2):
         d[0], d[1], t[0], t[1] = d[2], d[3], t[2], t[3]
-        gather_windows(g, S, maxima, kind, dy, argmax, next, i, m, lanes, columns, d + 2, t + 2)
+        gather_windows(g, S, maxima, kind, dy, argmax, next, i, m, lanes, columns, bounds,
+                       d + 2, t + 2)
         for k in range(2):
             h = 2 * i + k + g.rows.offset
             if h < 0 or h >= g.H:
@@ -112,22 +148,25 @@ cdef inline void gather_column(const Pooling* g, const int S, const bint maxima,
             if kind == INSIDE:
                 vstore(dx + h * g.W + c, vlow(even, odd))
                 vstore(dx + h * g.W + c + VL, vhigh(even, odd))
+            elif kind == TWO_MAPS:
+                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), low)
+                store_columns(other, g.H * g.W, h * g.W + c, vhigh(even, odd), high)
             else:
-                vstore_where(dx + h * g.W + c, vlow(even, odd), low)
-                vstore_where((other if kind == TWO_MAPS else dx + VL) + h * g.W + c,
-                             vhigh(even, odd), high)
+                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), low)
+                store_columns(dx, g.H * g.W, h * g.W + c + VL, vhigh(even, odd), high)
 
 
 cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima, const real* dy,
-                              const unsigned char* argmax, real* dx) noexcept nogil:
+                              const unsigned char* argmax, const Py_ssize_t* bounds,
+                              real* dx) noexcept nogil:
     cdef Py_ssize_t m
     for m from 0 <= m < (g.W - g.columns.offset + 1) // 2 by VL:
         if m >= S - 2 and m + VL <= g.columns.outputs and 2 * m + g.columns.offset >= 0 \
                 and 2 * m + 2 * VL + g.columns.offset <= g.W \
                 and (maxima or g.first_column <= m - (S - 2) and m + VL <= g.last_column):
-            gather_column(g, S, maxima, INSIDE, dy, argmax, 0, m, dx, dx)
+            gather_column(g, S, maxima, INSIDE, dy, argmax, 0, m, bounds, dx, dx)
         else:
-            gather_column(g, S, maxima, ASIDE, dy, argmax, 0, m, dx, dx)
+            gather_column(g, S, maxima, ASIDE, dy, argmax, 0, m, bounds, dx, dx)
 
 
 cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
@@ -137,16 +176,19 @@ cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
     cdef bint two = VL >= 8 and (g.W - g.columns.offset + 1) // 2 <= VL // 2
     cdef const unsigned char* argmax = NULL
     cdef Py_ssize_t other
+    cdef Py_ssize_t bounds[2]
     for item in range(begin, end):
+        bounds[0], bounds[1] = -item * outputs, (g.planes - item) * outputs
         if maxima:
             argmax = <unsigned char*> g.argmax + item * outputs
         other = 1 if item + 1 < g.planes else 0
         prefetch_planes(g, item, True)
         if not two:
-            gather_plane(g, S, maxima, g.x + item * outputs, argmax, g.y + item * size)
+            gather_plane(g, S, maxima, g.x + item * outputs, argmax, bounds,
+                         g.y + item * size)
         elif item % 2 == 0:
             gather_column(g, S, maxima, TWO_MAPS, g.x + item * outputs, argmax, other * outputs,
-                          0, g.y + item * size, g.y + (item + other) * size)
+                          0, bounds, g.y + item * size, g.y + (item + other) * size)
 
 
 cdef void gather_maxima(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

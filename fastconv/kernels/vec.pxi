@@ -86,6 +86,7 @@ cdef extern from "vec.h":
     void vstore_bytes_where(unsigned char*, vmask taken, lanes_t) noexcept nogil
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
+    vmask vload_bytes_of_two(const unsigned char* low, const unsigned char* high) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
 
 include "widths.pxi"

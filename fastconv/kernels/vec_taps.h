@@ -222,4 +222,12 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #endif
 }
 
+/* VL bytes: the lower half of the lanes from one place, the upper from another. */
+FC_INLINE vmask vload_bytes_of_two(const unsigned char *low, const unsigned char *high) {
+    unsigned char bytes[VL + 1];
+    memcpy(bytes, low, VL / 2);
+    memcpy(bytes + VL / 2, high, VL / 2);
+    return vload_bytes(bytes, lanes_between(0, VL));
+}
+
 #endif
