@@ -101,7 +101,7 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
 
 
 cdef inline Py_ssize_t phase_size(const DotBands* plan, Py_ssize_t rows) noexcept nogil:
-    """Numbers from phase to phase of `rows` outputs; each may be written a row and a vector beyond."""
+    """From phase to phase of `rows` outputs; each may be written a row and a vector beyond."""
     return (rows + plan.below + 1) * plan.pitch + VL
 
 
