@@ -74,7 +74,6 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
     plan.g = g
     plan.below = (rows.taps - 1) * rows.dilation // rows.stride
     plan.pitch = columns.outputs + (columns.taps - 1) * columns.dilation // columns.stride
-    # after each phase a row and a vector may be written
     room = (DOT_NUMBERS // (rows.stride * columns.stride) - 2 * VL) // plan.pitch - 1
     fitting = room - plan.below
     if fitting < min(rows.outputs, <Py_ssize_t> 2):
@@ -101,8 +100,9 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
 
 
 cdef inline Py_ssize_t phase_size(const DotBands* plan, Py_ssize_t rows) noexcept nogil:
-    """From phase to phase of `rows` outputs; each may be written a row and a vector beyond."""
-    return (rows + plan.below + 1) * plan.pitch + VL
+    """From phase to phase of `rows` outputs; a row and a vector of zeros follow each, and may be
+    written a vector beyond."""
+    return (rows + plan.below + 1) * plan.pitch + 2 * VL
 
 
 cdef inline void lay_zeros(real* to, Py_ssize_t vectors) noexcept nogil:
@@ -121,7 +121,8 @@ cdef inline void lay_singles(Line at, const real* line, real* to) noexcept nogil
 cdef void lay_rows(Line at, const real* x, Py_ssize_t h, Py_ssize_t down, Py_ssize_t count,
                    Py_ssize_t xh, Py_ssize_t inputs, Py_ssize_t whole, real* to) noexcept nogil:
     """`count` rows from row h of x, each `down` below the one before: to[j] = row[j * step] for
-    first <= j < last, zeros elsewhere.  Those before `whole` may be read in whole vectors."""
+    first <= j < last, zeros elsewhere, and after them as far as a tap may read.  Those before
+    `whole` may be read in whole vectors."""
     cdef const real* line = x + h * xh
     cdef Py_ssize_t u, j
     lay_zeros(to, ceil_div(at.first, VL))
@@ -135,6 +136,7 @@ cdef void lay_rows(Line at, const real* x, Py_ssize_t h, Py_ssize_t down, Py_ssi
         else:
             lay_singles(at, line, to)
         h, line, to = h + down, line + down * xh, to + at.pitch
+    lay_zeros(to, ceil_div(at.pitch + VL, VL))
 
 
 cdef void lay_pairs(Line even, Line odd, const real* x, Py_ssize_t h, Py_ssize_t count,
@@ -165,6 +167,8 @@ cdef void lay_pairs(Line even, Line odd, const real* x, Py_ssize_t h, Py_ssize_t
             lay_singles(odd, line + odd.step // 2, to_odd)
         h, line = h + 2, line + 2 * xh
         to, to_odd = to + even.pitch, to_odd + even.pitch
+    lay_zeros(to, ceil_div(even.pitch + VL, VL))
+    lay_zeros(to_odd, ceil_div(odd.pitch + VL, VL))
 
 
 cdef void lay_phases(const DotBands* plan, const real* x, Py_ssize_t top, Py_ssize_t rows,
@@ -185,14 +189,12 @@ cdef void lay_phases(const DotBands* plan, const real* x, Py_ssize_t top, Py_ssi
             lay_rows(plan.lines[b], x + b * g.xw, h, g.rows.stride, count, g.xh, g.rows.inputs,
                      plan.whole if step == 1 else 0, to)
             to = to + size
-    lay_zeros(to - size + count * plan.pitch, ceil_div(plan.pitch + VL, VL))
 
 
 cdef inline Py_ssize_t lay_gradient(const DotBands* plan, const real* dy, Py_ssize_t top,
                                     Py_ssize_t rows, real* to) noexcept nogil:
     """The rows of dy from `top` on; returns how many vectors they are."""
     lay_rows(plan.own, dy, top, 1, rows, plan.g.yh, plan.g.rows.outputs, plan.own_whole, to)
-    vstore(to + rows * plan.pitch, vzero())
     return ceil_div(rows * plan.pitch, VL)
 
 

@@ -240,3 +240,16 @@ def test_what_is_not_finite_beside_the_padding_of_planes(stride, value, integers
         found = fastconv.conv2d_backward(given["dy"], given["x"], weight, **options)[1]
         right = reference.conv2d_backward(given["dy"], given["x"], weight, **options)[1]
         np.testing.assert_array_equal(found, right, strict=True)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_weights_of_planes_do_not_depend_on_what_lay_in_their_place(stride, normal):
+    options = {"padding": 2, "stride": stride, "groups": 3, "needs": ("weight",)}
+    w = np.zeros((3, 1, 5, 5), np.float32)
+    for size in (9, 16, 21, 40):
+        x = normal((2, 3, size, size + 1))
+        dy = normal(fastconv.conv2d(x, w, padding=2, stride=stride, groups=3).shape)
+        right = fastconv.conv2d_backward(dy, x, w, **options)[1]
+        broken = np.full((1, 3, 60, 60), np.nan, np.float32)
+        fastconv.conv2d_backward(broken, broken, w, padding=2, groups=3, needs=("weight",))
+        assert_bits_equal(fastconv.conv2d_backward(dy, x, w, **options)[1], right)
