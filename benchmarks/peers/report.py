@@ -53,9 +53,9 @@ def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
         "# fastconv beside its peers",
         "By the instruction set that fastconv runs, one machine each; written by `make peers` from "
         "the reports that the heads of the columns lead to, which have every case. A figure is "
-        "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold where "
-        "it misses) and the largest: below 1, fastconv is faster. Figures of different columns are "
-        "of different machines, and often of different versions.",
+        "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold "
+        "where it misses) and the largest: below 1, fastconv is faster. Figures of different "
+        "columns are of different machines, and often of different versions.",
         _lines(["", *links], about),
         "## Summary",
         _lines(["table: ratio", *links],
