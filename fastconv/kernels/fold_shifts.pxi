@@ -15,10 +15,12 @@ cdef extern from *:
     """
     enum { SHIFT_ROWS = 7,           /* of a kernel at the most: each has its sum in a register */
            SHIFT_NUMBERS = 16384 / sizeof(real), /* of the lines of some channels, half an L1 */
+           SHIFT_VECTORS = SHIFT_NUMBERS / VL,
            SHIFT_TAPS = 32768 / sizeof(real) };  /* of a row of windows in these channels */
     """
     enum: SHIFT_ROWS
     enum: SHIFT_NUMBERS
+    enum: SHIFT_VECTORS
     enum: SHIFT_TAPS
 
 ctypedef void (*shift_t)(const void*, const real* col, Py_ssize_t size, Py_ssize_t S,
@@ -69,8 +71,8 @@ shift_rows[:] = [
 cdef inline void fold_channels(const Unfolding* g, Py_ssize_t n, Py_ssize_t first,
                                Py_ssize_t count) noexcept nogil:
     """Some channels of an image, from the last row to the first."""
-    cdef real numbers[SHIFT_NUMBERS + ALIGNED]
-    cdef real* all_lines = valigned(numbers)
+    cdef vreal vectors[SHIFT_VECTORS]      # so that they are aligned
+    cdef real* all_lines = <real*> vectors
     cdef real* lines[SHIFT_ROWS]
     cdef real* dx = <real*> g.x + (n * g.C + first) * g.H * g.W
     cdef Py_ssize_t R = g.rows.taps, S = g.columns.taps, OW = g.columns.outputs

@@ -26,7 +26,8 @@ cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
 
 # Shorter vectors than those of 64 bytes have no masks for bytes and for stores.  What a lane beyond
 # holds does not matter for a tap, whose gradient is 0 there, and may be written again as it is: so
-# whole vectors are loaded and stored where all of them are the array's, or the plane's.
+# whole vectors are loaded where all of them are the array's, and those of 8 lanes stored where they
+# are the plane's; with 4 lanes one by one take no longer.
 
 cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
                                const Py_ssize_t* bounds) noexcept nogil:
@@ -48,9 +49,8 @@ cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, P
 cdef inline void store_columns(real* plane, Py_ssize_t size, Py_ssize_t at, vreal v,
                                lanes_t lanes) noexcept nogil:
     """Some lanes to a plane."""
-    if VL * sizeof(real) <= 32 and lanes == lanes_between(0, VL):
-        vstore(plane + at, v)
-    elif VL * sizeof(real) <= 32 and 0 <= at and at + VL <= size:
+    if VL == 8 and sizeof(real) == 4 and lanes != lanes_between(0, VL) and 0 <= at \
+            and at + VL <= size:
         vstore(plane + at, vpick(vload(plane + at), v, lanes))
     else:
         vstore_where(plane + at, v, lanes)

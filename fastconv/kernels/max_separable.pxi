@@ -13,9 +13,11 @@
 cdef extern from *:
     """
     enum { BAND_NUMBERS = 16384 / sizeof(real),  /* of a band of lines on the stack, half an L1 */
+           BAND_VECTORS = BAND_NUMBERS / VL + 1, /* the last store may reach beyond */
            BAND_ROWS = 8 };        /* of outputs, that a band has at least, if the map has them */
     """
     enum: BAND_NUMBERS
+    enum: BAND_VECTORS
     enum: BAND_ROWS
 
 cdef struct Bands:
@@ -89,21 +91,27 @@ cdef inline vmask lay_out_line(const Pooling* g, const real* row, Py_ssize_t col
     return nans
 
 
-cdef inline void line_maxima(const int taps, Py_ssize_t any_taps, Py_ssize_t dilation,
-                             Py_ssize_t width, real* line) noexcept nogil:
-    """Replace a line by the maxima of its windows; `taps` is their number, or 0 for any."""
-    cdef Py_ssize_t j, s
-    cdef vreal best
-    for j from 0 <= j < width by VL:
-        best = vload(line + j)
-        for s in range(1, taps if taps else any_taps):
-            best = vmaximum(vload(line + j + s * dilation), best)
-        vstore(line + j, best)
+cdef inline void line_maxima(const int vectors, const int taps, Py_ssize_t any_taps,
+                             Py_ssize_t dilation, real* line) noexcept nogil:
+    """Replace one vector of a line by the maxima of its windows, or two, which share the loop;
+    `taps` is their number, or 0 for any."""
+    cdef vreal best[2]
+    cdef Py_ssize_t s
+    cdef int v
+    cdef const real* p = line
+    for v in range(vectors):
+        best[v] = vload(line + v * VL)
+    for s in range(1, taps if taps else any_taps):
+        p = p + dilation
+        for v in range(vectors):
+            best[v] = vmaximum(vload(p + v * VL), best[v])
+    for v in range(vectors):
+        vstore(line + v * VL, best[v])
 
 
 cdef inline void line_maxima_by_two(const int taps, Py_ssize_t any_taps, Py_ssize_t dilation,
                                     Py_ssize_t width, real* line) noexcept nogil:
-    """The same for windows that begin at every other number."""
+    """A whole line whose windows begin at every other number."""
     cdef Py_ssize_t j, s
     cdef vreal best, low, high
     cdef real* p
@@ -122,11 +130,22 @@ cdef inline void line_maxima_by_two(const int taps, Py_ssize_t any_taps, Py_ssiz
         vstore(line + j, vundealt(best))
 
 
+cdef inline void line_maxima_by_one(const int taps, Py_ssize_t any_taps, Py_ssize_t dilation,
+                                    Py_ssize_t width, real* line) noexcept nogil:
+    """A whole line."""
+    cdef Py_ssize_t j = 0
+    while j + VL < width:
+        line_maxima(2, taps, any_taps, dilation, line + j)
+        j += 2 * VL
+    if j < width:
+        line_maxima(1, taps, any_taps, dilation, line + j)
+
+
 cdef inline void usual_line(const Axis* axis, Py_ssize_t width, real* line) noexcept nogil:
     if axis.stride == 1 and axis.taps == 3:
-        line_maxima(3, 0, axis.dilation, width, line)
+        line_maxima_by_one(3, 0, axis.dilation, width, line)
     elif axis.stride == 1:
-        line_maxima(0, axis.taps, axis.dilation, width, line)
+        line_maxima_by_one(0, axis.taps, axis.dilation, width, line)
     elif axis.taps == 2 and axis.dilation == 1:
         line_maxima_by_two(2, 0, 1, width, line)
     elif axis.taps == 3 and axis.dilation == 1:
@@ -168,19 +187,27 @@ cdef inline void line_winners(const Axis* axis, Py_ssize_t left, Py_ssize_t widt
         vstore_bytes(taps + j, taken, VL)
 
 
-cdef inline vreal column_maximum(const real* line, Py_ssize_t gap, Py_ssize_t count,
-                                 bint relu) noexcept nogil:
-    cdef vreal best = vload(line)
+cdef inline void column_maximum(const int vectors, const real* line, Py_ssize_t apart,
+                                Py_ssize_t gap, Py_ssize_t count, bint relu,
+                                vreal* best) noexcept nogil:
+    """The maxima of the lines of some rows, one vector of them or two that lie `apart`."""
     cdef Py_ssize_t r
+    cdef int v
+    for v in range(vectors):
+        best[v] = vload(line + v * apart)
     for r in range(1, count):
-        best = vmaximum(vload(line + r * gap), best)
-    return vrelu(best) if relu else best
+        line = line + gap
+        for v in range(vectors):
+            best[v] = vmaximum(vload(line + v * apart), best[v])
+    for v in range(vectors):
+        if relu:
+            best[v] = vrelu(best[v])
 
 
 cdef inline vreal column_winner(const Pooling* g, const real* line, const unsigned char* taps,
                                 Py_ssize_t gap, Py_ssize_t r0, Py_ssize_t r1,
                                 vmask* winners) noexcept nogil:
-    """The same with the tap that won; the line is that of row r0."""
+    """The same of one vector, with the taps that won; the line is that of row r0."""
     cdef vreal best = vload(line)
     cdef vmask row = vtap(<int> (r0 * g.columns.taps)), won
     cdef vmask taken = vload_bytes(taps, lanes_between(0, VL)) + row
@@ -202,21 +229,24 @@ cdef inline void column_maxima(const Pooling* g, const bint wants_argmax, const 
                                Py_ssize_t r1, Py_ssize_t count, real* y,
                                unsigned char* argmax) noexcept nogil:
     """`count` maxima of the lines of some rows, the first of row r0."""
+    cdef vreal best[2]
     cdef vmask winners
     if wants_argmax:
         vstore_n(y, column_winner(g, line, taps, gap, r0, r1, &winners), count)
         vstore_bytes(argmax, winners, count)
     else:
-        vstore_n(y, column_maximum(line, gap, r1 - r0, g.relu), count)
+        column_maximum(1, line, 0, gap, r1 - r0, g.relu, best)
+        vstore_n(y, best[0], count)
 
 
 cdef inline vmask max_band(const Pooling* g, const bint wants_argmax, const Bands* bands,
                            const real* x, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
                            Py_ssize_t right, real* y, unsigned char* argmax) noexcept nogil:
     """Outputs of some rows and columns of a plane; returns where a NaN was, in any lane."""
-    cdef real numbers[BAND_NUMBERS + VL + ALIGNED]  # the last store may reach beyond
-    cdef real* lines = valigned(numbers)
+    cdef vreal vectors[BAND_VECTORS]       # so that they are aligned
+    cdef real* lines = <real*> vectors
     cdef unsigned char taps[BAND_NUMBERS + VL]
+    cdef vreal best[2]
     cdef vmask nans = vtap(0)
     cdef Py_ssize_t i, j, r0, r1, h, width = right - left
     cdef Py_ssize_t first = top * g.rows.stride + g.rows.offset
@@ -247,13 +277,18 @@ cdef inline vmask max_band(const Pooling* g, const bint wants_argmax, const Band
         if width < VL:
             column_maxima(g, wants_argmax, line, columns, gap, r0, r1, width, out, winners)
             continue
-        for j from 0 <= j <= width - VL by VL:
+        j = 0
+        while not wants_argmax and j + VL < width:
+            h = min(<Py_ssize_t> VL, width - VL - j)  # of the last some once more
+            column_maximum(2, line + j, h, gap, r1 - r0, g.relu, best)
+            vstore(out + j, best[0])
+            vstore(out + j + h, best[1])
+            j += 2 * VL
+        while j < width:
+            j = min(j, width - VL)
             column_maxima(g, wants_argmax, line + j, columns + j, gap, r0, r1, VL, out + j,
                           winners + j)
-        if width % VL:                     # the last vector once more
-            j = width - VL
-            column_maxima(g, wants_argmax, line + j, columns + j, gap, r0, r1, VL, out + j,
-                          winners + j)
+            j += VL
     return nans
 
 

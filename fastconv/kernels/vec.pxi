@@ -59,8 +59,6 @@ cdef extern from "vec.h":
     lanes_t lanes_between(Py_ssize_t first, Py_ssize_t last) noexcept nogil
     lanes_t vkeep(lanes_t) noexcept nogil
     vreal vheld(vreal) noexcept nogil
-    enum: ALIGNED
-    real* valigned(real*) noexcept nogil
     Py_ssize_t vapart_at(Py_ssize_t) noexcept nogil
     const real* vapart(const real*) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil

@@ -43,10 +43,6 @@ FC_INLINE const real *vapart(const real *p) {
     return p;
 }
 
-/* The first place from p on where a line of cache begins; ALIGNED numbers may be left out. */
-enum { ALIGNED = 64 / sizeof(real) };
-FC_INLINE real *valigned(real *p) { return (real *)(((size_t)p + 63) & ~(size_t)63); }
-
 /* The same number, of which the compiler does not know how it came about. */
 FC_INLINE ptrdiff_t vapart_at(ptrdiff_t i) {
 #if defined(__GNUC__) || defined(__clang__)

@@ -14,12 +14,14 @@ cdef extern from *:
     """
     enum { SUM_CHAIN = 16,
            SUM_LINES = 16384 / sizeof(real),  /* numbers of the lines of a band, half an L1 */
+           SUM_VECTORS = 2 * SUM_LINES / VL, /* of lines and shares */
            SUM_TAPS = SUM_LINES / 4,    /* taps of a row that are added at a time */
            SUM_WIDTH = SUM_LINES / 8,   /* results of a row that are made together */
            SUM_ROWS = 32 };
     """
     enum: SUM_CHAIN
     enum: SUM_LINES
+    enum: SUM_VECTORS
     enum: SUM_TAPS
     enum: SUM_WIDTH
     enum: SUM_ROWS
@@ -248,9 +250,9 @@ cdef inline void sum_strip(const Pooling* g, const bint backward, const real* so
                            Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t from_,
                            Py_ssize_t width, real* out) noexcept nogil:
     """Results of some rows of a plane, of each row and phase those from number `from_` on."""
-    cdef real numbers[2 * SUM_LINES + 9 * ALIGNED]
-    cdef real* lines = valigned(numbers)
-    cdef real* shares = lines + SUM_LINES + 8 * ALIGNED  # else both lie alike in a page
+    cdef vreal vectors[SUM_VECTORS]        # so that they are aligned
+    cdef real* lines = <real*> vectors
+    cdef real* shares = lines + SUM_LINES
     cdef real columns[SUM_TAPS + SUM_WIDTH + 2 * VL]
     cdef double totals[SUM_WIDTH + VL]
     cdef Band at
