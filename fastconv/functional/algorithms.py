@@ -10,7 +10,14 @@ import numpy as np
 from .. import costs, kernels, memory, threads
 from ..floating import is_finite
 from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .packing import PackedWeight, engine, few_filters, pack_backward, transform
+from .packing import (
+    PackedWeight,
+    engine,
+    few_filters,
+    pack_panels_backward,
+    room_backward,
+    transform,
+)
 from .unfolded import unfolded_backward, unfolded_forward
 
 #: Input channels of a group that are too few rows for the tile of the gradient of the weights.
@@ -133,48 +140,44 @@ def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.n
         )  # fmt: skip
         return
     with memory.Lent() as lent:
-        take = lent.packed
-        count = threads.get_num_threads() if g.multiply_adds > threads.SMALL_WORK else 1
-        slot = slot_inside(module, g, count)
-        if slot is not None:
-            room = take(g.packed_backward_bytes(dx.itemsize, module.lanes), dx.dtype)
-            broken = np.zeros(g.N, np.uint8)
-            threads.run(
-                module.conv2d_backward_input_plain, dy, weight, room, slot,
-                np.full(count, -1, np.int64), broken, dx, g.pad, g.dilation, g.groups,
-                SUM_LENGTH, work=g.multiply_adds, most=count,
-            )  # fmt: skip
-            if not broken.any():
+        data, how = room_backward(weight, g.groups, lent)
+        if how == module.PANELS:
+            if small_input(module, g, dy, weight, data, dx):
                 return
-            take = lambda nbytes, dtype: room  # noqa: E731
-        data, how = pack_backward(weight, g.groups, take)
+            pack_panels_backward(weight, g.groups, data)
         threads.run(
             module.conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
             g.pad, g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
         )  # fmt: skip
 
 
-def slot_inside(
-    module: ModuleType, g: Conv2DGeometry, count: int
-) -> tuple[int, int, int] | None:
-    """Return (images, panels, numbers) of a slot for each of `count` threads, or None.
+def small_input(
+    module: ModuleType, g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, room: np.ndarray,
+    dx: np.ndarray,
+) -> bool:  # fmt: skip
+    """Write the dx of small maps by weights as they lie, and return whether that was done.
 
-    Where dx has few pixels, packing takes as long as multiplying: then no weights are packed
-    before, but each thread turns one panel after the other, into a slot of the memory that is
-    otherwise for all of them.  None where that takes longer, or slots do not fit.
+    Where dx has few pixels, packing all weights takes as long as multiplying by them: each thread
+    turns one panel after the other, into a slot of the memory that would hold them all.
     """
-    if g.stride != (1, 1) or g.N == 0 or costs.few(g.C // g.groups, module.lanes):
-        return None
+    count = threads.get_num_threads() if g.multiply_adds > threads.SMALL_WORK else 1
+    if g.stride != (1, 1) or g.N == 0:
+        return False
     images, panels, numbers = module.input_slot(
         g.N, g.K // g.groups, g.C // g.groups, g.R, g.S, (g.H, g.W), g.dilation, SUM_LENGTH, count
     )
-    itemsize = module.vector_bytes * 2 // module.lanes
-    if not images or count * numbers * itemsize > g.packed_backward_bytes(itemsize, module.lanes):
-        return None
-    often = -(-g.N // images)  # that a panel is turned
-    if often > FEW_TURNS and (g.R * g.S == 1 or images * g.H * g.W < MANY_PIXELS):
-        return None
-    return images, panels, numbers
+    if not images or count * numbers > room.size:
+        return False
+    turns = -(-g.N // images)  # of each panel
+    if turns > FEW_TURNS and (g.R * g.S == 1 or images * g.H * g.W < MANY_PIXELS):
+        return False
+    broken = np.zeros(g.N, np.uint8)
+    threads.run(
+        module.conv2d_backward_input_plain, dy, weight, room, (images, panels, numbers),
+        np.full(count, -1, np.int64), broken, dx, g.pad, g.dilation, g.groups, SUM_LENGTH,
+        work=g.multiply_adds, most=count,
+    )  # fmt: skip
+    return not broken.any()
 
 
 def winograd_weight(

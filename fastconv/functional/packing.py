@@ -156,20 +156,36 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
     return u
 
 
-def pack_backward(weight: np.ndarray, groups: int, take: Take) -> tuple[np.ndarray, int]:
-    """Return `weight` for the gradient of the input, and the engine that reads it.
+def room_backward(
+    weight: np.ndarray, groups: int, lent: memory.Lent
+) -> tuple[np.ndarray, int]:
+    """Return memory for `weight` packed for the gradient of the input, and the engine to read it.
 
-    Where there are few channels it stays plain; else it is packed as panels of input channels:
-    [group][panel of c][r][s][k][lanes].
+    Where there are few channels that is the weight itself, which stays plain; else panels of
+    input channels, [group][panel of c][r][s][k][lanes], which are still to be made.
     """
     module = kernels.module(weight.dtype)
     k, c, taps = weight.shape[0], weight.shape[1], weight.shape[2] * weight.shape[3]
     if costs.few(c, module.lanes):
         return weight.reshape(-1), module.LINES if k > groups else module.PLANES
     nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
-    data = take(nbytes, weight.dtype)
+    return lent.packed(nbytes, weight.dtype), module.PANELS
+
+
+def pack_panels_backward(weight: np.ndarray, groups: int, data: np.ndarray) -> None:
+    """Pack `weight` into `data`, see `room_backward`."""
+    module = kernels.module(weight.dtype)
     threads.run(module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size)
-    return data, module.PANELS
+
+
+def pack_backward(
+    weight: np.ndarray, groups: int, lent: memory.Lent
+) -> tuple[np.ndarray, int]:
+    """Return `weight` for the gradient of the input, packed where `room_backward` has it so."""
+    data, how = room_backward(weight, groups, lent)
+    if how == kernels.module(weight.dtype).PANELS:
+        pack_panels_backward(weight, groups, data)
+    return data, how
 
 
 def engine(

@@ -138,7 +138,7 @@ def _input_gradient(
                 rows = slice(group * filters + first, (group + together - 1) * filters + last)
                 share = weight[rows].reshape(-1, g.taps, 1, 1)
                 channels = slice(group * g.taps, (group + together) * g.taps)
-                shares.append((rows, channels, *pack_backward(share, together, lent.packed)))
+                shares.append((rows, channels, *pack_backward(share, together, lent)))
             for at in reversed(list(slabs(g, size, 0, g.N))):
                 col = _columns(g, at, block, dx.dtype)
                 pixels = slice(at.top * g.OW, at.bottom * g.OW)

@@ -278,7 +278,6 @@ cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
     """Write dweight; what is not finite is computed again from what is not padding."""
     cdef const WeightGradient* g = plan.g
     cdef real* to = g.dweight + item * taps
-    cdef vreal zeros = vzero()
     cdef Py_ssize_t t
     if dots.lasting:
         add_totals(<int> taps, dots.total, dots.sums)
@@ -286,8 +285,7 @@ cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
             dots.total[t] = vlong(dots.sums + t * VL)
     for t in range(taps):
         to[t] = vsum(dots.total[t])
-        zeros = zeros + vset1(to[t]) * vzero()
-    if vsum(zeros) != 0:                   # NaN
+    if not all_finite(to, taps):
         dot_planes(<void*> g, item * taps, (item + 1) * taps)
     begin_dots(plan, dots, taps)
 

@@ -1,5 +1,6 @@
 # Depthwise convolution from a band of the map that is laid out anew, with zeros for the padding:
-# any window with strides 1 and 2, and the gradient of the input with stride 1.
+# any window but those of depth_columns.pxi, with strides 1 and 2, and the gradient of the input with
+# stride 1.
 #
 #     the map                the band, whole vectors wide
 #     x x x x x x x          0 0 0 0 0 0 0 0 0 0 ...       pixels are in the lanes; a tap is a
@@ -179,18 +180,15 @@ cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     cdef const real* x
     cdef const real* w
     cdef real* y
-    cdef real zeros
     cdef vreal bias
     for item in range(begin, end):
         plane = item // c.row_blocks
         n, k = plane // filters, plane % filters
         w = c.w + k * c.R * c.S
-        zeros = 0
         for r in range(rows):
             for s in range(columns):
                 weights[r * columns + s] = w[(c.rows.first + r) * c.S + c.columns.first + s]
-                zeros += weights[r * columns + s] * 0
-        if zeros != 0:                     # NaN, of a weight that is not finite
+        if not all_finite(weights, rows * columns):
             convolve_planes(<void*> c, item, item + 1)
             continue
         x = c.x + n * c.xn + k // c.K * c.xc

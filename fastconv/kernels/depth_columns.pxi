@@ -35,15 +35,6 @@ cdef extern from *:
     enum: FEW_OUTPUTS                      # that are not worth a share of their own
 
 
-cdef bint finite_numbers(const real* w, Py_ssize_t count) noexcept nogil:
-    cdef vreal zeros = vzero()
-    cdef Py_ssize_t i
-    for i from 0 <= i <= count - VL by VL:
-        zeros = zeros + vload(w + i) * vzero()
-    zeros = zeros + vload_n(w + count // VL * VL, count % VL) * vzero()
-    return vsum(zeros) == 0
-
-
 cdef inline void find_lanes(ColumnLanes* at, Py_ssize_t S, Py_ssize_t column,
                             Py_ssize_t inputs) noexcept nogil:
     """For the vector whose leftmost tap is at `column` of a map that is `inputs` wide."""
@@ -198,7 +189,7 @@ cdef inline void walk_items(const DepthColumns* d, const int S, const int step,
         return
     for item in range(begin, end):
         w = c.w + k * S * S
-        if not d.finite and not finite_numbers(w, S * S):
+        if not d.finite and not all_finite(w, S * S):
             convolve_planes(<void*> c, item, item + 1)
         else:
             walk_rows(d, S, step, mirrored, c.x + n * c.xn + (k if c.K == 1 else k // c.K) * c.xc,
@@ -254,7 +245,7 @@ cdef DepthColumns plan_columns(const Convolution* c) noexcept nogil:
     cdef DepthColumns d
     cdef Py_ssize_t S = c.columns.taps
     d.c = c
-    d.finite = finite_numbers(c.w, c.groups * c.K * S * S)
+    d.finite = all_finite(c.w, c.groups * c.K * S * S)
     d.left = c.columns.offset - (S - 1 if c.taps_first else 0)
     d.first = 0
     d.last = c.columns.outputs - VL

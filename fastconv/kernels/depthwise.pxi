@@ -1,5 +1,6 @@
-# Depthwise convolution with the usual windows: 3x3 and 5x5, strides 1 and 2, one channel a
-# group.  Pixels are in the lanes, the weights of all taps in registers.
+# Depthwise convolution with the usual windows, 3x3 and 5x5 with strides 1 and 2, one channel a
+# group, for targets with registers of masks (AVX-512) or no vectors; depth_columns.pxi has the others.
+# Pixels are in the lanes, the weights of all taps in registers.
 #
 #   source rows      q = 0  1  2  3  4  5        A column of output vectors is walked down the map.
 #                        |\ |\ |\ |  |  |        Each source row is loaded once, moved to every

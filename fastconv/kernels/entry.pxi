@@ -77,7 +77,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     spread.rows = window_axis(dy.shape[2], dx.shape[2], R, sh, top, dh)
     spread.columns = window_axis(dy.shape[3], dx.shape[3], S, sw, left, dw)
     if engine == PLANES_ENGINE and spreads(&spread):
-        spread.finite = finite_numbers(c.w, groups * c.K * R * S)
+        spread.finite = all_finite(c.w, groups * c.K * R * S)
         with nogil:
             run_items(spread_planes, &spread, c.N * groups * c.K, part, parts,
                       few_items(dx.shape[2], dx.shape[3]), threads)
@@ -106,27 +106,6 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
             run_convolution(&c, engine, part, parts, threads)
 
 
-def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ssize_t R,
-               Py_ssize_t S, size, dilation, Py_ssize_t block, Py_ssize_t threads):
-    """Return what a slot of `conv2d_backward_input_plain` is for, images of a batch and panels of
-    the channels of a group, and its numbers; zeros where it does not suit dx of `size` (H, W)."""
-    cdef Py_ssize_t H = size[0]
-    cdef Py_ssize_t W = size[1]
-    cdef Py_ssize_t strip, turned, panels
-    if FLAT_TILE < 4 or H > DX_PLACES or W > DX_PLACES or R > DX_PLACES or S > DX_PLACES \
-            or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
-        return 0, 0, 0
-    strip = (H + (R - 1) * dilation[0]) * (W + (S - 1) * dilation[1]) \
-        * pixel_numbers(min(filters, block))
-    turned = R * S * panel_plane(min(filters, block))
-    images = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
-    # all sums wait where filters come block by block
-    panels = 1 if filters <= block else ceil_div(ceil_div(channels, LANES), threads)
-    if images == 0 or turned > KEPT_PANEL or images * panels * H * W * LANES > DX_KEPT:
-        return 0, 0, 0
-    return images, panels, images * (panels * H * W * LANES + strip) + turned
-
-
 def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
                                 real[::1] work, slot, long long[::1] holds,
                                 unsigned char[::1] broken, real[:, :, :, ::1] dx, pad, dilation,
@@ -138,7 +117,7 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     broken[n] becomes 1 where dx is not finite and has to be computed again.
     """
     cdef Convolution c
-    cdef PixelStrips strips
+    cdef PixelPanels g
     cdef Py_ssize_t i
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
@@ -148,18 +127,17 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     c.rows = phase_axis(0, dx.shape[2], dy.shape[2], c.R, 1, pad[0], dilation[0])
     c.columns = phase_axis(0, dx.shape[3], dy.shape[3], c.S, 1, pad[1], dilation[1])
     c.panels = (c.K + LANES - 1) // LANES
-    strips.c = &c
-    set_reach(&strips)
-    strips.plane = panel_plane(min(c.C, block))
-    strips.images, strips.panels, strips.slot = slot
-    strips.panel_blocks = ceil_div(c.panels, strips.panels)
-    strips.work, strips.holds, strips.broken = &work[0], &holds[0], &broken[0]
+    g.strips.c = &c
+    set_reach(&g.strips)
+    g.images, g.strips.panels, g.slot = slot
+    g.strips.panel_blocks = ceil_div(c.panels, g.strips.panels)
+    g.plane = panel_plane(min(c.C, block))
+    g.work, g.holds, g.broken = &work[0], &holds[0], &broken[0]
     for i in range(FC_SLOTS):
-        strips.slots[i] = 0
+        g.slots[i] = 0
     with nogil:
-        run_items(pixel_panels, &strips,
-                  ceil_div(c.N, strips.images) * groups * strips.panel_blocks, part, parts, 1,
-                  threads)
+        run_items(pixel_panels, &g, ceil_div(c.N, g.images) * groups * g.strips.panel_blocks, part,
+                  parts, 1, threads)
 
 
 cdef inline Py_ssize_t few_items(Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:

@@ -236,14 +236,6 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
         x = x + c.xc
 
 
-cdef bint are_finite(const vreal* numbers, Py_ssize_t count) noexcept nogil:
-    cdef vreal zeros = vzero()
-    cdef Py_ssize_t i
-    for i in range(count):
-        zeros = zeros + numbers[i] * vzero()
-    return vsum(zeros) == 0
-
-
 cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (group, block of panels, image, row block, column block), the last the fastest."""
     cdef const Flat* plan = <const Flat*> args
@@ -312,7 +304,7 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
                         i = (panel * pixels + first) * NV
                         flat_tiles[kind][last - first](NULL, NULL, strip, places + first, w, &nest,
                                                        waitings + i, totals + i)
-        finite = not plan.padded or are_finite(totals, panels * pixels * NV)
+        finite = not plan.padded or all_finite(<real*> totals, panels * pixels * LANES)
         for panel in range(panels):
             k = (first_panel + panel) * LANES
             y = c.y + n * c.yn + (group * c.K + k) * c.yk + top * c.yh + left * c.yw

@@ -36,9 +36,9 @@ cdef inline vmask halves_row(const Pooling* g, const bint wants_argmax, const re
                 taken = vpositive_tap(best, taken, 4)
             vstore_bytes_dealt(argmax + j, taken)
         else:
-            best = vmaximum(vodds_dealt(a0, a1), best)
-            row = vmaximum(vodds_dealt(b0, b1), row)
-            best = vmaximum(row, best)
+            best = vlarger(vodds_dealt(a0, a1), best)
+            row = vlarger(vodds_dealt(b0, b1), row)
+            best = vlarger(row, best)
         best = vundealt(best)
         vstore(y + j, vrelu(best) if g.relu else best)
         if j + VL >= OW:

@@ -104,7 +104,7 @@ cdef inline void line_maxima(const int vectors, const int taps, Py_ssize_t any_t
     for s in range(1, taps if taps else any_taps):
         p = p + dilation
         for v in range(vectors):
-            best[v] = vmaximum(vload(p + v * VL), best[v])
+            best[v] = vlarger(vload(p + v * VL), best[v])
     for v in range(vectors):
         vstore(line + v * VL, best[v])
 
@@ -120,12 +120,12 @@ cdef inline void line_maxima_by_two(const int taps, Py_ssize_t any_taps, Py_ssiz
         low, high = vload(p), vload(p + VL)
         best = vevens_dealt(low, high)
         if taps:
-            best = vmaximum(vodds_dealt(low, high), best)
+            best = vlarger(vodds_dealt(low, high), best)
         if taps == 3:
-            best = vmaximum(vevens_dealt(vload(p + 2), vload(p + VL + 2)), best)
+            best = vlarger(vevens_dealt(vload(p + 2), vload(p + VL + 2)), best)
         if taps == 0:
             for s in range(1, any_taps):
-                best = vmaximum(vevens_dealt(vload(p + s * dilation),
+                best = vlarger(vevens_dealt(vload(p + s * dilation),
                                              vload(p + VL + s * dilation)), best)
         vstore(line + j, vundealt(best))
 
@@ -198,7 +198,7 @@ cdef inline void column_maximum(const int vectors, const real* line, Py_ssize_t 
     for r in range(1, count):
         line = line + gap
         for v in range(vectors):
-            best[v] = vmaximum(vload(line + v * apart), best[v])
+            best[v] = vlarger(vload(line + v * apart), best[v])
     for v in range(vectors):
         if relu:
             best[v] = vrelu(best[v])

@@ -8,9 +8,8 @@
 #         x x x x x x x                   0,2    x  x  x         a tile have a place each, as in
 #     ...                                 ...                    flat.pxi.
 #
-# A strip serves several panels of channels.  Where dx has few pixels the weights are no longer
-# than what is done with them: then nothing is packed before, but each item turns the panel that
-# it needs into memory that stays in the L2 (`pixel_panels`).
+# A strip serves several panels of channels.  By packed weights strips are of some rows, on the
+# stack; pixel_panels.pxi has those of whole small maps.
 #
 # Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
 # bit of them; where a result is not finite it is computed again without.
@@ -18,30 +17,20 @@
 cdef extern from *:
     """
     enum { DX_PIXELS = 96,                         /* of dx, at the most */
-           DY_NUMBERS = (76 << 10) / sizeof(real), /* of dy, on the stack */
            DX_TOTALS = (16 << 10) / sizeof(real),  /* sums of its pixels and panels */
-           DX_PLACES = 512,                           /* of dx, in maps */
-           PIXELS_KEPT = 54,                          /* of dy, in the L2 */
-           FEWEST_FILTERS = 48,                       /* else a tap is too short a sum */
-           MANY_FILTERS = 256,                        /* whose lines of a row fill the L1 */
-           DY_KEPT = (640 << 10) / sizeof(real),   /* where weights are not packed */
-           DX_KEPT = (256 << 10) / sizeof(real),
-           KEPT_PANEL = (320 << 10) / sizeof(real),
+           DX_SUMS = DX_TOTALS / VL + TILE * NV,
+           DY_NUMBERS = (76 << 10) / sizeof(real), /* of dy, on the stack */
            DY_VECTORS = DY_NUMBERS / VL,
-           DX_SUMS = DX_TOTALS / VL + TILE * NV };
+           FEWEST_FILTERS = 48,                    /* else a tap is too short a sum */
+           MANY_FILTERS = 256 };                   /* whose lines of a row fill the L1 */
     """
     enum: DX_PIXELS
-    enum: DY_NUMBERS
     enum: DX_TOTALS
-    enum: DX_PLACES
-    enum: PIXELS_KEPT
+    enum: DX_SUMS
+    enum: DY_NUMBERS
+    enum: DY_VECTORS
     enum: FEWEST_FILTERS
     enum: MANY_FILTERS
-    enum: DY_KEPT
-    enum: DX_KEPT
-    enum: KEPT_PANEL
-    enum: DY_VECTORS
-    enum: DX_SUMS
 
 cdef struct PixelStrips:
     const Convolution* c                   # of dy, to dx: its channels are filters
@@ -50,24 +39,12 @@ cdef struct PixelStrips:
     Py_ssize_t panels, panel_blocks        # of channels that an item is for
     Py_ssize_t down, across                # rows and columns of dy that taps reach beyond dx's
     Py_ssize_t pixel                       # numbers of a pixel of the strip
-    # where weights are not packed
-    Py_ssize_t images                      # whose strips a slot holds
-    real* work
-    Py_ssize_t slot, plane                 # numbers of a thread's work, and of a tap in it
-    long long* holds                       # which strips a slot holds, or -1
-    unsigned char* broken                  # [n]: image n has a result that is not finite
-    int slots[FC_SLOTS]
 
 
 cdef inline Py_ssize_t pixel_numbers(Py_ssize_t filters) noexcept nogil:
     """Numbers from one pixel to the next: whole lines, and one more, so that pixels are not in
     the same set of the cache."""
     return (ceil_div(filters, LINE) + 1) * LINE
-
-
-cdef inline Py_ssize_t panel_plane(Py_ssize_t filters) noexcept nogil:
-    """Numbers from one tap of a turned panel to the next, likewise."""
-    return filters * LANES + LINE
 
 
 cdef inline void set_reach(PixelStrips* plan) noexcept nogil:
@@ -77,31 +54,39 @@ cdef inline void set_reach(PixelStrips* plan) noexcept nogil:
     plan.pixel = pixel_numbers(min(c.C, c.block))
 
 
+cdef bint cut_pixels(PixelStrips* plan) noexcept nogil:
+    """Cut dx into blocks of rows and columns whose strips fit the stack; whether they do."""
+    cdef Py_ssize_t height = plan.c.rows.outputs, width = plan.c.columns.outputs
+    cdef Py_ssize_t fitting = DY_NUMBERS // plan.pixel  # pixels of dy
+    cdef Py_ssize_t widest = min(fitting // (plan.down + 1) - plan.across, <Py_ssize_t> DX_PIXELS)
+    if widest < FLAT_TILE:
+        return False
+    plan.width = width
+    if width > widest:                     # blocks of whole tiles, nearly equally wide
+        plan.width = ceil_div(width, ceil_div(width, widest // FLAT_TILE * FLAT_TILE))
+        plan.width = ceil_div(plan.width, FLAT_TILE) * FLAT_TILE
+    plan.column_blocks = ceil_div(width, plan.width)
+    plan.height = clamp(min(DX_PIXELS // plan.width,
+                            fitting // (plan.width + plan.across) - plan.down), 1, height)
+    plan.row_blocks = ceil_div(height, plan.height)
+    plan.height = ceil_div(height, plan.row_blocks)
+    plan.row_blocks = ceil_div(height, plan.height)
+    return True
+
+
 cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
-    """Whether strips of dy on the stack are worth it; cut dx into them."""
-    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, most, strip, pixels, least
+    """Whether strips of dy on the stack are worth it; cut dx and its channels."""
+    cdef Py_ssize_t pixels, strip, least, most, shares
     if FLAT_TILE < 4 or c.K <= VL or c.xw != 1 or c.yw != 1 or c.C < FEWEST_FILTERS \
             or c.rows.taps == 0 or c.columns.taps == 0:
         return False
     plan.c = c
     set_reach(plan)
-    most = DY_NUMBERS // plan.pixel     # pixels of dy
-    least = most // (plan.down + 1) - plan.across
-    if least < FLAT_TILE:
+    if not cut_pixels(plan):
         return False
-    plan.column_blocks = ceil_div(width, min(least, <Py_ssize_t> DX_PIXELS))
-    width = min(width, ceil_div(ceil_div(width, plan.column_blocks), FLAT_TILE) * FLAT_TILE)
-    if width > least:
-        width = least // FLAT_TILE * FLAT_TILE
-    plan.column_blocks = ceil_div(c.columns.outputs, width)
-    height = clamp(min(DX_PIXELS // width, most // (width + plan.across) - plan.down), 1, height)
-    plan.row_blocks = ceil_div(c.rows.outputs, height)
-    height = ceil_div(c.rows.outputs, plan.row_blocks)
-    plan.row_blocks = ceil_div(c.rows.outputs, height)
-    plan.height, plan.width = height, width
-    pixels = height * width
-    strip = (height + plan.down) * (width + plan.across)
-    # laying out a number takes about as long as a step of the tile for a pixel
+    pixels = plan.height * plan.width
+    strip = (plan.height + plan.down) * (plan.width + plan.across)
+    # panels for a strip: to lay out a number takes as long as a step of the tile for a pixel
     least = ceil_div(8 * strip, pixels * c.rows.taps * c.columns.taps)
     if pixels < 2 * FLAT_TILE or 2 * c.panels < least:
         return False
@@ -114,9 +99,9 @@ cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
         most = min(most, DX_TOTALS // (pixels * LANES))
     if most < 1:
         return False
-    # as many panels as items are left for threads to share
-    pixels = ceil_div(c.panels * c.groups * c.N * plan.row_blocks * plan.column_blocks, 16)
-    plan.panel_blocks = ceil_div(c.panels, clamp(max(least, pixels), 1, most))
+    # as many as leave some sixteen items for threads to share
+    shares = ceil_div(c.panels * c.groups * c.N * plan.row_blocks * plan.column_blocks, 16)
+    plan.panel_blocks = ceil_div(c.panels, clamp(max(least, shares), 1, most))
     plan.panels = ceil_div(c.panels, plan.panel_blocks)
     plan.panel_blocks = ceil_div(c.panels, plan.panels)
     return True
@@ -268,7 +253,7 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     cdef const Convolution* c = plan.c
     cdef vreal strip_memory[DY_VECTORS]
     cdef vreal totals[DX_SUMS]
-    cdef Py_ssize_t places[DX_PLACES]
+    cdef Py_ssize_t places[DX_PIXELS]
     cdef real* strip = <real*> strip_memory
     cdef Py_ssize_t item, rest, left, top, n, panel, first_panel, group, panels, height, width
     cdef Py_ssize_t pixels, k, count, pitch, channels
@@ -313,103 +298,8 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                                count, k == 0, total)
                 if k + count < c.C:
                     continue
-                if padded and not are_finite(total, pixels * NV):
+                if padded and not all_finite(<real*> total, pixels * LANES):
                     convolve_block(c, top, top + height, left, left + width, dy,
                                    y - top * c.yh - left, w, NULL, channels, 1)
                 else:
                     store_pixels(c, total, y, height, width, channels)
-
-
-cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,
-                       Py_ssize_t group, Py_ssize_t filter, Py_ssize_t size,
-                       real* strips) noexcept nogil:
-    """The strips of some images for a block of filters, `size` numbers each."""
-    cdef const Convolution* c = plan.c
-    cdef Py_ssize_t n
-    for n in range(first, last):
-        lay_out_pixels(plan, c.x + n * c.xn + (group * c.C + filter) * c.xc,
-                       min(c.block, c.C - filter), c.rows.offset - plan.down,
-                       c.columns.offset - plan.across, c.rows.outputs + plan.down,
-                       c.columns.outputs + plan.across, strips + (n - first) * size)
-
-
-cdef void turn_panel(const PixelStrips* plan, const real* w, Py_ssize_t filters,
-                     Py_ssize_t channels, real* turned) noexcept nogil:
-    """The weights of some filters for one panel of channels, tap by tap."""
-    cdef const Convolution* c = plan.c
-    cdef Py_ssize_t t, taps = c.R * c.S
-    for t from 0 <= t < taps by VL:
-        turn_filters(w + t, c.K * taps, filters, taps, min(<Py_ssize_t> VL, taps - t), channels,
-                     turned + t * plan.plane, plan.plane)
-
-
-cdef void multiply_maps(const PixelStrips* plan, const real* strips, const Py_ssize_t* places,
-                        Py_ssize_t pixels, const real* turned, Py_ssize_t filters, bint fresh,
-                        vreal* totals) noexcept nogil:
-    """As `multiply_strip` for many pixels: some at a time, so that theirs of dy stay in the L2
-    beside the panel while all taps are added."""
-    cdef Py_ssize_t pitch = plan.c.columns.outputs + plan.across
-    cdef Py_ssize_t parts = ceil_div(pixels, PIXELS_KEPT)
-    cdef Py_ssize_t part, first
-    for part in range(parts):
-        first = part * pixels // parts
-        multiply_strip(plan, strips, places + first, (part + 1) * pixels // parts - first, pitch,
-                       turned, plan.plane, filters, fresh, totals + first * NV)
-
-
-cdef void finish_maps(const PixelStrips* plan, const vreal* totals, Py_ssize_t first,
-                      Py_ssize_t last, real* y, Py_ssize_t channels) noexcept nogil:
-    """Write a panel of some images; y is its first channel in image 0."""
-    cdef const Convolution* c = plan.c
-    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, n
-    for n in range(first, last):
-        if c.R * c.S > 1 and not are_finite(totals, height * width * NV):
-            plan.broken[n] = 1
-        else:
-            store_pixels(c, totals, y + n * c.yn, height, width, channels)
-        totals = totals + height * width * NV
-
-
-cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """By weights as they lie, for whole maps.  Items are (block of images, group, block of
-    panels), the last the fastest: where dy is of one block of filters, its strips stay."""
-    cdef PixelStrips* plan = <PixelStrips*> args
-    cdef const Convolution* c = plan.c
-    cdef Py_ssize_t places[DX_PLACES]
-    cdef int slot = fc_take_slot(plan.slots)
-    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, pixels = height * width
-    cdef Py_ssize_t size = (height + plan.down) * (width + plan.across) * plan.pixel
-    cdef Py_ssize_t sums = plan.images * pixels * LANES
-    cdef real* totals = plan.work + slot * plan.slot
-    cdef real* strips = totals + plan.panels * sums
-    cdef real* turned = strips + plan.images * size
-    cdef Py_ssize_t item, rest, panel, first_panel, n, first, last, group, k, i, count, channels
-    cdef real* y
-    find_places(plan, height, width, places)
-    for i in range(pixels, plan.images * pixels):
-        places[i] = places[i - pixels] + size
-    for item in range(begin, end):
-        first_panel = item % plan.panel_blocks * plan.panels
-        rest = item // plan.panel_blocks
-        group = rest % c.groups
-        first = rest // c.groups * plan.images
-        last = min(first + plan.images, c.N)
-        for k from 0 <= k < c.C by c.block:
-            count = min(c.block, c.C - k)
-            if c.C > c.block or plan.holds[slot] != rest:
-                lay_out_maps(plan, first, last, group, k, size, strips)
-                plan.holds[slot] = rest
-            for panel in range(min(plan.panels, c.panels - first_panel)):
-                channels = c.K - (first_panel + panel) * LANES
-                y = c.y + (group * c.K + (first_panel + panel) * LANES) * c.yk
-                turn_panel(plan, c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES)
-                           * c.R * c.S, count, channels, turned)
-                if k + count == c.C:
-                    for n in range(first, last):
-                        prefetch_pixels(c, y + n * c.yn, height, width,
-                                        min(channels, <Py_ssize_t> LANES))
-                multiply_maps(plan, strips, places, (last - first) * pixels, turned, count,
-                              k == 0, <vreal*> (totals + panel * sums))
-                if k + count == c.C:
-                    finish_maps(plan, <vreal*> (totals + panel * sums), first, last, y, channels)
-    fc_free_slot(plan.slots, slot)

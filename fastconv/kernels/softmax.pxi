@@ -29,7 +29,6 @@ cdef extern from "functions.h":
     enum: KEPT_ADDITIONS                   # to a partial sum, whose losses are sums themselves
     real MINUS_INFINITY
     vreal vexp_below(vreal x, vreal most) noexcept nogil
-    vreal vlarger(vreal a, vreal b) noexcept nogil
     vreal vunless(vmask, vreal) noexcept nogil
     vreal vchoose(vmask, vreal, vreal) noexcept nogil
     vreal vload_filled(const real*, Py_ssize_t n, Py_ssize_t room, real fill) noexcept nogil

@@ -144,7 +144,7 @@ cdef void spread_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         dy = c.x + n * c.xn + k // c.K * c.xc
         dx = c.y + n * c.yn + k * c.yk
         w = c.w + k * taps
-        if BANDS and not g.finite and not finite_numbers(w, taps):
+        if BANDS and not g.finite and not all_finite(w, taps):
             spread_slowly(g, dy, w, dx)
         elif g.columns.taps == 3 and g.columns.offset % 2 == 0:
             spread_plane(g, 3, False, dy, w, dx)

@@ -59,15 +59,6 @@ cdef bint pads(const Axis* axis) noexcept nogil:
     return f0 > 0 or f1 > 0 or l0 < axis.taps or l1 < axis.taps
 
 
-cdef bint all_finite(const real* w, Py_ssize_t count) noexcept nogil:
-    """Whether none of `count` numbers, whole vectors, is infinite or NaN."""
-    cdef vreal zeros = vzero()
-    cdef Py_ssize_t i
-    for i from 0 <= i < count by VL:
-        zeros = zeros + vload(w + i) * vzero()
-    return vsum(zeros) == 0
-
-
 cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     """Lay out the buffer; return whether a strip fits it and is worth it."""
     cdef Py_ssize_t stride = c.columns.stride

@@ -73,7 +73,7 @@ cdef extern from "vec.h":
     void vcontest(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_numbers(vreal* best, vmask* taken, vreal value, int tap) noexcept nogil
     void vcontest_taps(vreal* best, vmask* taken, vreal value, vmask taps) noexcept nogil
-    vreal vmaximum(vreal value, vreal best) noexcept nogil
+    vreal vlarger(vreal a, vreal b) noexcept nogil
     vmask vnans(vreal) noexcept nogil
     vmask vnans_of_pair(vreal, vreal) noexcept nogil
     bint vany(vmask) noexcept nogil

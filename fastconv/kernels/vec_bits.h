@@ -68,38 +68,6 @@ FC_INLINE vreal vchoose(vmask mask, vreal a, vreal b) {
 #endif
 }
 
-/* The larger and the smaller; b where one of them is NaN. */
-FC_INLINE vreal vlarger(vreal a, vreal b) {
-#if defined(FC_512)
-    return (vreal)FC_512(max)((fc_v)a, (fc_v)b);
-#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
-    return (vreal)_mm256_max_pd((__m256d)a, (__m256d)b);
-#elif FC_BYTES == 32 && defined(__AVX2__)
-    return (vreal)_mm256_max_ps((__m256)a, (__m256)b);
-#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
-    return (vreal)_mm_max_pd((__m128d)a, (__m128d)b);
-#elif FC_BYTES == 16 && defined(__SSE2__)
-    return (vreal)_mm_max_ps((__m128)a, (__m128)b);
-#else
-    return vselect(a > b, a, b);
-#endif
-}
-FC_INLINE vreal vsmaller(vreal a, vreal b) {
-#if defined(FC_512)
-    return (vreal)FC_512(min)((fc_v)a, (fc_v)b);
-#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
-    return (vreal)_mm256_min_pd((__m256d)a, (__m256d)b);
-#elif FC_BYTES == 32 && defined(__AVX2__)
-    return (vreal)_mm256_min_ps((__m256)a, (__m256)b);
-#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
-    return (vreal)_mm_min_pd((__m128d)a, (__m128d)b);
-#elif FC_BYTES == 16 && defined(__SSE2__)
-    return (vreal)_mm_min_ps((__m128)a, (__m128)b);
-#else
-    return vselect(a < b, a, b);
-#endif
-}
-
 /* The first n lanes, `fill` in those beyond; `room` numbers from p on may be read. */
 FC_INLINE vreal vload_filled(const real *p, ptrdiff_t n, ptrdiff_t room, real fill) {
     if (n >= VL) return vload(p);

@@ -156,6 +156,38 @@ FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
 }
 #endif
 
+/* The larger and the smaller; b where they are equal or one of them is NaN. */
+FC_INLINE vreal vlarger(vreal a, vreal b) {
+#if defined(FC_512)
+    return (vreal)FC_512(max)((fc_v)a, (fc_v)b);
+#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vreal)_mm256_max_ps((__m256)a, (__m256)b);
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vreal)_mm_max_pd((__m128d)a, (__m128d)b);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vreal)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    return vselect(a > b, a, b);
+#endif
+}
+FC_INLINE vreal vsmaller(vreal a, vreal b) {
+#if defined(FC_512)
+    return (vreal)FC_512(min)((fc_v)a, (fc_v)b);
+#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vreal)_mm256_min_pd((__m256d)a, (__m256d)b);
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vreal)_mm256_min_ps((__m256)a, (__m256)b);
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vreal)_mm_min_pd((__m128d)a, (__m128d)b);
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vreal)_mm_min_ps((__m128)a, (__m128)b);
+#else
+    return vselect(a < b, a, b);
+#endif
+}
+
 /* Ask for a cache line that will be read; the address may be anything. */
 FC_INLINE void vprefetch(const real *p) {
 #if defined(__GNUC__) || defined(__clang__)

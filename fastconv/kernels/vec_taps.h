@@ -26,22 +26,6 @@ FC_INLINE vmask fc_either(vmask mask, vmask a, vmask b) {
 FC_INLINE vmask vpick_tap(vmask taken, int tap, lanes_t lanes) {
     return fc_either(fc_spread(lanes), vtap(tap), taken);
 }
-/* The larger of two numbers, of equals `best`; where one is NaN, `best`. */
-FC_INLINE vreal vmaximum(vreal value, vreal best) {
-#ifdef FC_512
-    return (vreal)FC_512(max)((fc_v)value, (fc_v)best);
-#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
-    return (vreal)_mm256_max_pd((__m256d)value, (__m256d)best);
-#elif FC_BYTES == 32 && defined(__AVX2__)
-    return (vreal)_mm256_max_ps((__m256)value, (__m256)best);
-#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
-    return (vreal)_mm_max_pd((__m128d)value, (__m128d)best);
-#elif FC_BYTES == 16 && defined(__SSE2__)
-    return (vreal)_mm_max_ps((__m128)value, (__m128)best);
-#else
-    return vselect(value > best, value, best);
-#endif
-}
 /* Where `value` beats `best` (it is greater, or the first NaN) it and its tap take the place. */
 FC_INLINE void vcontest(vreal *best, vmask *taken, vreal value, int tap) {
 #ifdef FC_512
@@ -75,7 +59,7 @@ FC_INLINE void vcontest_taps(vreal *best, vmask *taken, vreal value, vmask taps)
 #else
     *taken = fc_either(value > *best, taps, *taken);
 #endif
-    *best = vmaximum(value, *best);
+    *best = vlarger(value, *best);
 }
 FC_INLINE void vcontest_numbers(vreal *best, vmask *taken, vreal value, int tap) {
     vcontest_taps(best, taken, value, vtap(tap));

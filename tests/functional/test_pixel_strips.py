@@ -8,7 +8,7 @@ import pytest
 
 import fastconv
 from fastconv import kernels, reference, threads
-from fastconv.functional.algorithms import slot_inside
+from fastconv.functional import algorithms
 from fastconv.geometry import Conv2DGeometry
 from fastconv.testing import assert_bits_equal
 
@@ -86,25 +86,34 @@ def test_turned_weights_equal_the_reference(case, dtype, count, integers, normal
 
 
 @pytest.mark.parametrize("case", TURNED)
-def test_slots_fit_into_the_memory_of_packed_weights(case):
+def test_weights_are_turned_in_the_memory_of_packed_ones(case, monkeypatch):
+    """No more is taken than is stated, and these cases do come to these kernels."""
     *sizes, options = TURNED[case]
-    g = Conv2DGeometry.make(
-        "conv2d", *shapes_of(*sizes, options), 1, options.get("padding", 0),
-        options.get("dilation", 1), options.get("groups", 1),
-    )  # fmt: skip
+    x_shape, weight_shape = shapes_of(*sizes, options)
     module = kernels.module(np.dtype("float32"))
-    found = slot_inside(module, g, 1)
-    if module.tile_pixels >= 12:  # a tile of so many pixels has no registers for their places
-        assert found is None
-        return
-    images, panels, numbers = found
-    assert 1 <= images <= g.N and 1 <= panels <= -(-g.C // module.lanes)
-    assert 4 * numbers <= g.packed_backward_bytes(4, module.lanes)
-    with fastconv.memory.track() as used:
-        x, weight = np.zeros((g.N, g.C, g.H, g.W), np.float32), np.zeros(
-            (g.K, g.C // g.groups, g.R, g.S), np.float32
-        )
-        gradient(np.zeros(g.output_shape, np.float32), x, weight, "direct", options)
+    taken = []
+
+    def small_input(*given):
+        taken.append(algorithms_small_input(*given))
+        return taken[-1]
+
+    algorithms_small_input = algorithms.small_input
+    monkeypatch.setattr(algorithms, "small_input", small_input)
+    before = fastconv.get_num_threads()
+    fastconv.set_num_threads(1)
+    try:
+        x, weight = np.zeros(x_shape, np.float32), np.zeros(weight_shape, np.float32)
+        dy = np.zeros(reference.conv2d(x, weight, **options).shape, np.float32)
+        with fastconv.memory.track() as used:
+            gradient(dy, x, weight, "direct", options)
+    finally:
+        fastconv.set_num_threads(before)
+    # a tile of so many pixels as with AVX-512 has no registers for their places
+    assert taken == [module.tile_pixels < 12]
+    g = Conv2DGeometry.make(
+        "conv2d", x_shape, weight_shape, 1, options.get("padding", 0), options.get("dilation", 1),
+        options.get("groups", 1),
+    )  # fmt: skip
     assert used.packed == g.packed_backward_bytes(4, module.lanes) and not used.workspace_peak
 
 

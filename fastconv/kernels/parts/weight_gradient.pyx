@@ -2,6 +2,7 @@
 
 include "vec.pxi"
 include "axes.pxi"
+include "finite.pxi"
 include "long_sums.pxi"
 include "engines.pxi"
 include "chunk.pxi"

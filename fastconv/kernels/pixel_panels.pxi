@@ -1,0 +1,158 @@
+# Gradient of the input of small maps by weights as they lie: pixel_strips.pxi with whole maps.
+#
+#     weight[k][c][r][s]      a slot of a thread
+#     o o o o | o o o o        totals   of a block of panels, where filters come block by block
+#     o o o o | o o o o   ->   strips   of dy of some images: laid out once for all panels
+#     o o o o | o o o o        panel    turned to [r][s][k][LANES] just before it is multiplied
+#     one panel of channels
+#
+# Where dx has few pixels, packing all weights before takes as long as multiplying by them, and
+# goes through memory twice.  A panel that is turned where it is used stays in the L2.
+
+cdef extern from *:
+    """
+    enum { DX_PLACES = 512,                        /* pixels of dx whose strips a slot holds */
+           DY_KEPT = (640 << 10) / sizeof(real),   /* numbers of their strips */
+           DX_KEPT = (256 << 10) / sizeof(real),   /* totals that wait */
+           PANEL_KEPT = (320 << 10) / sizeof(real),
+           PIXELS_KEPT = 54 };                     /* whose dy is in the L2 beside a panel */
+    """
+    enum: DX_PLACES
+    enum: DY_KEPT
+    enum: DX_KEPT
+    enum: PANEL_KEPT
+    enum: PIXELS_KEPT
+
+cdef struct PixelPanels:
+    PixelStrips strips                     # of whole maps
+    Py_ssize_t images                      # whose strips a slot holds
+    real* work
+    Py_ssize_t slot, plane                 # numbers of a slot, and from tap to tap in its panel
+    long long* holds                       # which strips a slot holds, or -1
+    unsigned char* broken                  # [n]: image n has a result that is not finite
+    int slots[FC_SLOTS]
+
+
+cdef inline Py_ssize_t panel_plane(Py_ssize_t filters) noexcept nogil:
+    """Numbers from one tap of a turned panel to the next: one line more than they are, so that taps
+    are not in the same set of the cache."""
+    return filters * LANES + LINE
+
+
+def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ssize_t R,
+               Py_ssize_t S, size, dilation, Py_ssize_t block, Py_ssize_t threads):
+    """Return what a slot of `conv2d_backward_input_plain` is for, images of a batch and panels of
+    the channels of a group, and its numbers; zeros where it does not suit dx of `size` (H, W)."""
+    cdef Py_ssize_t H = size[0]
+    cdef Py_ssize_t W = size[1]
+    cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
+    cdef Py_ssize_t columns = W + (S - 1) * <Py_ssize_t> dilation[1]
+    cdef Py_ssize_t strip, turned, panels
+    if FLAT_TILE < 4 or rows > DY_KEPT or columns > DY_KEPT \
+            or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
+        return 0, 0, 0                     # products of these stay small
+    strip = rows * columns * pixel_numbers(min(filters, block))
+    turned = R * S * panel_plane(min(filters, block))
+    images = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
+    # all sums wait where filters come block by block
+    panels = 1 if filters <= block else ceil_div(ceil_div(channels, LANES), threads)
+    if images == 0 or turned > PANEL_KEPT or images * panels * H * W * LANES > DX_KEPT:
+        return 0, 0, 0
+    return images, panels, images * (panels * H * W * LANES + strip) + turned
+
+
+cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,
+                       Py_ssize_t group, Py_ssize_t filter, Py_ssize_t size,
+                       real* strips) noexcept nogil:
+    """The strips of some images for a block of filters, `size` numbers each."""
+    cdef const Convolution* c = plan.c
+    cdef Py_ssize_t n
+    for n in range(first, last):
+        lay_out_pixels(plan, c.x + n * c.xn + (group * c.C + filter) * c.xc,
+                       min(c.block, c.C - filter), c.rows.offset - plan.down,
+                       c.columns.offset - plan.across, c.rows.outputs + plan.down,
+                       c.columns.outputs + plan.across, strips + (n - first) * size)
+
+
+cdef void turn_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
+                     Py_ssize_t channels, real* turned) noexcept nogil:
+    """The weights of some filters for one panel of channels, tap by tap."""
+    cdef const Convolution* c = plan.strips.c
+    cdef Py_ssize_t t, taps = c.R * c.S
+    for t from 0 <= t < taps by VL:
+        turn_filters(w + t, c.K * taps, filters, taps, min(<Py_ssize_t> VL, taps - t), channels,
+                     turned + t * plan.plane, plan.plane)
+
+
+cdef void multiply_maps(const PixelPanels* plan, const real* strips, const Py_ssize_t* places,
+                        Py_ssize_t pixels, const real* turned, Py_ssize_t filters, bint fresh,
+                        vreal* totals) noexcept nogil:
+    """As `multiply_strip` for many pixels: some at a time, so that theirs of dy stay in the L2
+    beside the panel while all taps are added."""
+    cdef Py_ssize_t pitch = plan.strips.c.columns.outputs + plan.strips.across
+    cdef Py_ssize_t parts = ceil_div(pixels, PIXELS_KEPT)
+    cdef Py_ssize_t part, first
+    for part in range(parts):
+        first = part * pixels // parts
+        multiply_strip(&plan.strips, strips, places + first,
+                       (part + 1) * pixels // parts - first, pitch, turned, plan.plane, filters,
+                       fresh, totals + first * NV)
+
+
+cdef void finish_maps(const PixelPanels* plan, const vreal* totals, Py_ssize_t first,
+                      Py_ssize_t last, real* y, Py_ssize_t channels) noexcept nogil:
+    """Write a panel of some images; y is its first channel in image 0."""
+    cdef const Convolution* c = plan.strips.c
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, n
+    for n in range(first, last):
+        if c.R * c.S > 1 and not all_finite(<real*> totals, height * width * LANES):
+            plan.broken[n] = 1
+        else:
+            store_pixels(c, totals, y + n * c.yn, height, width, channels)
+        totals = totals + height * width * NV
+
+
+cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """By weights as they lie, for whole maps.  Items are (block of images, group, block of
+    panels), the last the fastest: where dy is of one block of filters, its strips stay."""
+    cdef PixelPanels* plan = <PixelPanels*> args
+    cdef const PixelStrips* cut = &plan.strips
+    cdef const Convolution* c = cut.c
+    cdef Py_ssize_t places[DX_PLACES]
+    cdef int slot = fc_take_slot(plan.slots)
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, pixels = height * width
+    cdef Py_ssize_t size = (height + cut.down) * (width + cut.across) * cut.pixel
+    cdef Py_ssize_t sums = plan.images * pixels * LANES
+    cdef real* totals = plan.work + slot * plan.slot
+    cdef real* strips = totals + cut.panels * sums
+    cdef real* turned = strips + plan.images * size
+    cdef Py_ssize_t item, rest, panel, first_panel, n, first, last, group, k, i, count, channels
+    cdef real* y
+    find_places(cut, height, width, places)
+    for i in range(pixels, plan.images * pixels):
+        places[i] = places[i - pixels] + size
+    for item in range(begin, end):
+        first_panel = item % cut.panel_blocks * cut.panels
+        rest = item // cut.panel_blocks
+        group = rest % c.groups
+        first = rest // c.groups * plan.images
+        last = min(first + plan.images, c.N)
+        for k from 0 <= k < c.C by c.block:
+            count = min(c.block, c.C - k)
+            if c.C > c.block or plan.holds[slot] != rest:
+                lay_out_maps(cut, first, last, group, k, size, strips)
+                plan.holds[slot] = rest
+            for panel in range(min(cut.panels, c.panels - first_panel)):
+                channels = c.K - (first_panel + panel) * LANES
+                y = c.y + (group * c.K + (first_panel + panel) * LANES) * c.yk
+                turn_panel(plan, c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES)
+                           * c.R * c.S, count, channels, turned)
+                if k + count == c.C:
+                    for n in range(first, last):
+                        prefetch_pixels(c, y + n * c.yn, height, width,
+                                        min(channels, <Py_ssize_t> LANES))
+                multiply_maps(plan, strips, places, (last - first) * pixels, turned, count,
+                              k == 0, <vreal*> (totals + panel * sums))
+                if k + count == c.C:
+                    finish_maps(plan, <vreal*> (totals + panel * sums), first, last, y, channels)
+    fc_free_slot(plan.slots, slot)
