@@ -29,10 +29,12 @@ cdef inline bint inside(const Axis* axis, Py_ssize_t first, Py_ssize_t last) noe
 
 cdef inline bint takes_taps(const WeightGradient* g) noexcept nogil:
     """Whether taps may be the pixels of a tile, and their strip fits its place."""
-    cdef Py_ssize_t width = ceil_div(g.columns.outputs, g.pieces)
-    if not PLACED or g.C > 64 or g.C * g.rows.taps * g.columns.taps > STRIP_TAPS:
-        return False
-    return g.C * reach(&g.rows, g.height) * reach(&g.columns, width) <= STRIP_NUMBERS
+    cdef Py_ssize_t rows = reach(&g.rows, g.height)
+    cdef Py_ssize_t columns = reach(&g.columns, ceil_div(g.columns.outputs, g.pieces))
+    if not PLACED or g.C > 64 or g.C * g.rows.taps * g.columns.taps > STRIP_TAPS \
+            or rows > STRIP_NUMBERS or columns > STRIP_NUMBERS:
+        return False                       # the product of these stays small
+    return g.C * rows * columns <= STRIP_NUMBERS
 
 
 cdef void lay_strip(const WeightGradient* g, const real* x, Py_ssize_t top, Py_ssize_t rows,
