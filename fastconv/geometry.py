@@ -338,11 +338,13 @@ class Conv2DGeometry:
 
         Each block streams the transformed weights through the cache.  Where these are many and
         tiles few, as on small maps under many channels, blocks are longer, so that there are one
-        or two; but for the wide tiles of AVX-512.
+        or two; but for the wide tiles of AVX-512.  In fours a block is of whole cache lines.
         """
-        few = self.N * self.winograd_tiles(m) <= 16 * tile
+        tiles = self.N * self.winograd_tiles(m)
         many = self.winograd_packed_bytes(m, itemsize, lanes) >= 8 * SLAB_BYTES
-        return 8 * tile if few and many and tile < 12 else 2 * tile
+        if tile >= 12 or not many or not 2 * tile < tiles <= 16 * tile:
+            return 2 * tile
+        return -(-tiles // (8 if tiles > 8 * tile else 4)) * 4
 
     def winograd_slot_bytes(self, m: int, length: int, itemsize: int, lanes: int) -> int:
         """Workspace of one thread: transformed input and output of a block of tiles."""
