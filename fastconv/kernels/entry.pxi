@@ -170,6 +170,7 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
     cdef DepthColumns columns
     cdef Strips strips
     cdef Flat flat
+    cdef Points points
     with nogil:
         if engine == PLANES_ENGINE:
             c.row_blocks = (c.rows.outputs + 31) // 32
@@ -191,6 +192,9 @@ cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_
             c.panels = (c.K + TILE - 1) // TILE
             items = c.N * c.groups * c.panels * c.row_blocks
             run_items(convolve_lines, c, items, part, parts, 1, threads)
+        elif plan_points(&points, c):
+            c.panels = (c.K + LANES - 1) // LANES
+            run_items(convolve_points, &points, point_items(&points), part, parts, 1, threads)
         elif engine == STRIPS_ENGINE and plan_strips(&strips, c):
             c.row_blocks = (c.rows.outputs + strips.rows - 1) // strips.rows
             c.panels = (c.K + LANES - 1) // LANES

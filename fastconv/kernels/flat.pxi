@@ -17,6 +17,7 @@ cdef extern from *:
     """
     enum { FLAT_PIXELS = 60,                         /* of a strip, about */
            FLAT_NUMBERS = (32 << 10) / sizeof(real), /* of a strip, in its channels */
+           FLAT_LEAST = 8,                           /* channels of a strip, if there are so many */
            FLAT_TOTALS = (24 << 10) / sizeof(real),  /* sums of its pixels and panels */
            FLAT_MEMORY = FLAT_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
            FLAT_SUMS = FLAT_TOTALS / VL,
@@ -25,6 +26,7 @@ cdef extern from *:
     """
     enum: FLAT_PIXELS
     enum: FLAT_NUMBERS
+    enum: FLAT_LEAST
     enum: FLAT_TOTALS
     enum: FLAT_MEMORY
     enum: FLAT_SUMS
@@ -148,7 +150,7 @@ flat_tiles[2][:] = [
 
 cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     """Whether a strip fits its buffer and is worth it; cut the output into strips."""
-    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size, most
     cdef bint small = c.R * c.S == 1
     if FLAT_TILE < 4 or c.taps_first or c.rows.dilation != 1 or c.columns.dilation != 1 \
             or c.K <= VL or c.R > FLAT_PIXELS or c.S > FLAT_PIXELS \
@@ -171,12 +173,14 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     plan.down = 1 if c.R == 1 else c.rows.stride
     plan.across = 1 if c.S == 1 else c.columns.stride
     plan.rows = (height - 1) * plan.down + c.R
-    plan.pitch = ceil_div((width - 1) * plan.across + c.S, VL) * VL
+    plan.pitch = (width - 1) * plan.across + c.S
     size = plan.rows * plan.pitch
     plan.channels = min(c.C, c.block)
-    if size * min(plan.channels, <Py_ssize_t> 8) > FLAT_NUMBERS:
+    if size * min(plan.channels, <Py_ssize_t> FLAT_LEAST) > FLAT_NUMBERS:
         return False
-    plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, FLAT_NUMBERS // size))
+    # a strip and the weights that it meets are in the L1 together
+    most = max(<Py_ssize_t> FLAT_LEAST, FLAT_NUMBERS // (size + LANES * c.R * c.S))
+    plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, most))
     size = min(FLAT_TOTALS // (height * width * LANES),
                ITEM_WORK // (height * width * LANES * c.C * c.R * c.S))
     if size < 1:
@@ -188,19 +192,15 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     return True
 
 
-cdef void lay_out_strip_row(const Flat* plan, const real* row, Py_ssize_t column, Py_ssize_t count,
-                      real* to) noexcept nogil:
-    """Numbers of a row of the map from `column` on, zeros outside, each `step`-th where only
-    those are wanted; writes whole vectors."""
-    cdef const Convolution* c = plan.c
-    cdef Py_ssize_t step = c.columns.stride if c.S == 1 else 1
-    cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, count)
-    cdef Py_ssize_t last = clamp(floor_div(c.columns.inputs - 1 - column, step) + 1, first, count)
-    cdef Py_ssize_t j, seen = c.columns.inputs - column
+cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first, Py_ssize_t last,
+                             Py_ssize_t count, Py_ssize_t seen, real* to) noexcept nogil:
+    """to[j] = row[j * step] for first <= j < last, else 0, for j < count; whole vectors are written.
+
+    `seen` numbers of the row may be read.
+    """
+    cdef Py_ssize_t j
     for j from 0 <= j < first by VL:
         vstore(to + j, vzero())
-    row = row + column * c.xw
-    step = step * c.xw
     if step == 1 and last - first >= VL:
         for j from first <= j <= last - VL by VL:
             vstore(to + j, vload(row + j))
@@ -218,17 +218,25 @@ cdef void lay_out_strip_row(const Flat* plan, const real* row, Py_ssize_t column
 
 
 cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py_ssize_t top,
-                  Py_ssize_t rows, Py_ssize_t left, real* to) noexcept nogil:
-    """The strip of some channels: x is the first of them, top and left its first output."""
+                        Py_ssize_t rows, Py_ssize_t left, real* to) noexcept nogil:
+    """The strip of some channels: x is the first of them, top and left its first output.
+
+    Each `step`-th number of a row is laid out where a kernel of one tap skips the others.
+    """
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t channel, r, h, j
-    cdef Py_ssize_t step = c.rows.stride if c.R == 1 else 1
+    cdef Py_ssize_t down = c.rows.stride if c.R == 1 else 1
+    cdef Py_ssize_t step = c.columns.stride if c.S == 1 else 1
     cdef Py_ssize_t column = left * c.columns.stride + c.columns.offset
+    cdef Py_ssize_t seen = c.columns.inputs - column
+    cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, plan.pitch)
+    cdef Py_ssize_t last = clamp(floor_div(seen - 1, step) + 1, first, plan.pitch)
     for channel in range(channels):
         for r in range(rows):
-            h = top * c.rows.stride + c.rows.offset + r * step
+            h = top * c.rows.stride + c.rows.offset + r * down
             if 0 <= h < c.rows.inputs:
-                lay_out_strip_row(plan, x + h * c.xh, column, plan.pitch, to)
+                lay_out_row(x + h * c.xh + column * c.xw, step * c.xw, first, last, plan.pitch,
+                            seen, to)
             else:
                 for j from 0 <= j < plan.pitch by VL:
                     vstore(to + j, vzero())

@@ -15,7 +15,8 @@
 # Where copies = S every tap has its own copy as wide as the output, and outputs of all rows of
 # the strip follow each other without a gap: narrow maps fill whole vectors.
 #
-# A convolution with a 1x1 kernel reads the map in place, which is one long row to it.
+# A convolution with a 1x1 kernel and few filters reads the map in place, which is one long row to
+# it; of more filters see points.pxi.
 #
 # Sums have the order of convolution.pxi; a block is the whole sum.  A zero of the padding times
 # a finite weight changes no bit of it.

@@ -188,6 +188,47 @@ def test_flat_tiles_of_what_is_not_finite(case, value, integers):
     assert not np.isfinite(right[0, 3]).all() and np.isfinite(right[0, 1]).all()
 
 
+# channels, filters, H and W of x, and groups, of 1x1: strips of one to six vectors, of which the
+# last is not whole; channels in several strips and blocks; filters that do not fill a tile
+POINTS = {
+    "one strip": (5, 33, (8, 8), 1),
+    "several strips": (40, 70, (13, 17), 1),
+    "the last vector is not whole": (9, 40, (9, 9), 1),
+    "channels in strips": (300, 34, (7, 19), 1),
+    "channels in blocks": (1100, 150, (8, 9), 1),
+    "many filters": (140, 530, (10, 10), 1),
+    "groups": (24, 37, (6, 16), 3),
+    "few filters of planes that share sets": (6, 5, (32, 32), 1),
+}
+
+
+@pytest.mark.parametrize("layout", ["plain", "reversed", "channels last"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", POINTS)
+def test_points_equal_the_reference(case, dtype, layout, integers, normal):
+    channels, filters, size, groups = POINTS[case]
+    x = lay_out(integers((2, channels * groups, *size), dtype), layout)
+    weight = integers((filters * groups, channels, 1, 1), dtype)
+    bias = integers(filters * groups, dtype)
+    given = {"groups": groups, "activation": "relu"}
+    y = fastconv.conv2d(x, weight, bias, algorithm="direct", **given)
+    assert_bits_equal(y, reference.conv2d(x, weight, bias, **given))
+    x, weight = lay_out(normal(x.shape).astype(dtype), layout), normal(weight.shape).astype(dtype)
+    y = fastconv.conv2d(x, weight, algorithm="direct", groups=groups)
+    assert_bits_equal(y, fastconv.conv2d(x, weight, algorithm="im2col", groups=groups))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, -0.0])
+def test_points_carry_what_is_not_finite(value, integers):
+    x, weight = integers((2, 20, 9, 9)), integers((40, 20, 1, 1))
+    x[1, 3, 8, 8], weight[5, 7] = value, value
+    y = fastconv.conv2d(x, weight, algorithm="direct")
+    with np.errstate(invalid="ignore"):
+        right = reference.conv2d(x, weight)
+    assert_bits_equal(np.isnan(y), np.isnan(right))
+    np.testing.assert_array_equal(y, right)
+
+
 # window, stride and the other options of groups with one filter: all go through bands but the usual
 BANDS = [
     ((7, 7), 1, {"padding": 3}),
