@@ -12,6 +12,8 @@ ARGS ?=
 # plain name brings differs: see benchmarks/peers/README.md.
 PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
+# Those that do not have a wheel for every Python; one that lacks it is left out, and named.
+PEERS_WHEELS := 'mnn>=3.0' 'ncnn>=1.0.20260101'
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
 # The frozen program is built beside an installed fastconv, in an environment of its own.
@@ -97,12 +99,14 @@ $(VENV)/.bench: $(VENV)/.made
 gallery: $(VENV)/.demo  ## draw the pictures of docs/memory.md again
 	$(BIN)/python docs/gallery/draw.py $(ARGS)
 
-peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime and OpenVINO: docs/peers.md
+peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime, OpenVINO, MNN and ncnn: docs/peers.md
 	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)
 
 $(PEERS)/.made: $(SOURCES) $(PACKAGE)
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet '$(PEERS_TORCH)' '.[peers]'
+	for wheel in $(PEERS_WHEELS); do $(PEERS)/bin/python -m pip install --quiet \
+		--only-binary :all: "$$wheel" || echo "$$wheel is left out: no wheel for this Python"; done
 	touch $@
 
 choices: $(VENV)/.dev  ## how often the algorithm "auto" is the fastest, on layers of known networks

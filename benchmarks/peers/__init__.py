@@ -1,4 +1,4 @@
-"""fastconv beside PyTorch, ONNX Runtime and OpenVINO, all in one process and one run.
+"""fastconv beside PyTorch, ONNX Runtime, OpenVINO, MNN and ncnn, in one process and one run.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Measure fastconv beside PyTorch, ONNX Runtime and OpenVINO, and write a report.
+"""Measure fastconv beside PyTorch, ONNX Runtime, OpenVINO, MNN and ncnn, and write a report.
 
 One process, the same arrays, equally many threads, contenders taking turns.
 
@@ -28,7 +28,7 @@ import fastconv
 
 from . import machine, report
 from .cases import TABLES, select
-from .settings import PEERS, Settings
+from .settings import PEERS, Settings, installed
 from .tables import ALL
 
 REPORTS = Path(__file__).parents[2] / "docs" / "peers"
@@ -74,7 +74,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         fastconv.prepare_conv2d(np.ones((1, 1, 3, 3), np.float32), algorithm=algorithm)
     return Settings(
         threads=arguments.threads,
-        peers=tuple(arguments.peers),
+        peers=tuple(peer for peer in arguments.peers if installed(peer)),
+        left_out=tuple(peer for peer in arguments.peers if not installed(peer)),
         layers=tuple(arguments.layers),
         algorithms=tuple(arguments.algorithms),
         precisions=tuple(arguments.precision),

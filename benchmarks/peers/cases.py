@@ -1,15 +1,29 @@
 """The layers that are measured: the first table, and whole networks layer by layer.
 
-All tables are those of asv's suite, so that one name is one layer everywhere.
+All tables but `others` are those of asv's suite, so that one name is one layer everywhere.
 """
 
 from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from suite.shapes import MEC, NETWORKS, POOLS, UNFOLDS, WHOLE_NETWORKS, Layer, Pool
+from suite.shapes import (
+    DENSE,
+    MEC,
+    NETWORKS,
+    POOLS,
+    UNFOLDS,
+    WHOLE_NETWORKS,
+    Layer,
+    Pool,
+)
 
-__all__ = ["TABLES", "POOL_CASES", "UNFOLDS", "Layer", "Pool", "gigaflops", "is_winograd", "select"]
+from .others import OTHERS, WIDE_POOLS, Oblong, pair
+
+__all__ = ["DENSE", "POOL_CASES", "TABLES", "UNFOLDS", "WIDE_POOLS", "Case", "Layer", "Pool",
+           "gigaflops", "is_winograd", "may_tile", "pair", "select"]  # fmt: skip
+
+Case = Layer | Oblong
 
 
 def _named(layers: list[Layer]) -> dict[str, Layer]:
@@ -22,13 +36,14 @@ def _named(layers: list[Layer]) -> dict[str, Layer]:
     return table
 
 
-TABLES: dict[str, dict[str, Layer]] = {
+TABLES: dict[str, dict[str, Case]] = {
     "first": NETWORKS,
     "resnet50": _named(WHOLE_NETWORKS["ResNet-50"]),
     "vgg16": _named(WHOLE_NETWORKS["VGG-16"]),
     "alexnet": _named(WHOLE_NETWORKS["AlexNet"]),
     "mobilenet": _named(WHOLE_NETWORKS["MobileNet-v1"]),
     "mec": MEC,
+    "others": OTHERS,
 }
 
 POOL_CASES = POOLS | {
@@ -37,7 +52,7 @@ POOL_CASES = POOLS | {
 }
 
 
-def select(words: tuple[str, ...]) -> dict[str, dict[str, Layer]]:
+def select(words: tuple[str, ...]) -> dict[str, dict[str, Case]]:
     """Return the tables, or parts of them, that `words` name: tables, "all", layers, patterns.
 
     Raises
@@ -45,7 +60,7 @@ def select(words: tuple[str, ...]) -> dict[str, dict[str, Layer]]:
     ValueError
         If a word names nothing.
     """
-    chosen: dict[str, dict[str, Layer]] = {}
+    chosen: dict[str, dict[str, Case]] = {}
     for word in words:
         found = False
         for title, table in TABLES.items():
@@ -59,15 +74,27 @@ def select(words: tuple[str, ...]) -> dict[str, dict[str, Layer]]:
     return chosen
 
 
-def gigaflops(layer: Layer) -> float:
+def gigaflops(layer: Case) -> float:
     """Return 1e9 operations of a layer; what falls in the padding is none."""
-    size = (layer.H + 2 * layer.padding - layer.R) // layer.stride + 1
-    starts = (i * layer.stride - layer.padding for i in range(size))
-    taps = sum(min(start + layer.R, layer.H) - max(start, 0) for start in starts)
-    return 2e-9 * layer.N * layer.K * (layer.C // layer.groups) * taps * taps
+    filters, channels, *window = layer.weight_shape
+    batch, _, *maps = layer.x_shape
+    work = 2e-9 * batch * filters * channels
+    for size, taps, stride, padding in zip(
+        maps, window, pair(layer.stride), pair(layer.padding), strict=True
+    ):
+        starts = range(-padding, size + padding - taps + 1, stride)
+        work *= sum(min(start + taps, size) - max(start, 0) for start in starts)
+    return work
 
 
-def is_winograd(layer: Layer) -> bool:
+def may_tile(layer: Case) -> bool:
+    """Whether an algorithm with tiles of results, such as Winograd's, may be chosen."""
+    depthwise = layer.groups > 1 and layer.weight_shape[1] == 1
+    return layer.weight_shape[2:] != (1, 1) and layer.stride == 1 and not depthwise
+
+
+def is_winograd(layer: Case) -> bool:
     """Whether fewer multiplications are worth their transforms here, as the aims have it."""
-    plain = layer.R == 3 and layer.stride == 1 and layer.groups == 1
-    return plain and min(layer.C, layer.K) >= 64 and layer.H >= 14
+    filters, channels, *window = layer.weight_shape
+    plain = window == [3, 3] and layer.stride == 1 and layer.groups == 1
+    return plain and min(channels, filters) >= 64 and min(layer.x_shape[2:]) >= 14

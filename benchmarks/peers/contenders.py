@@ -36,11 +36,14 @@ class Contender:
         What is timed.
     arrays : callable
         Maps what `call` returned to arrays, outside the timing.
+    tolerance : float
+        How far its results may be from the right ones, in parts of the largest element.
     """
 
     name: str
     call: Call
     arrays: Callable[[Any], list[np.ndarray]] = as_arrays
+    tolerance: float = TOLERANCE
 
 
 def check(case: str, contenders: Sequence[Contender], tolerance: float = TOLERANCE) -> None:
@@ -49,12 +52,14 @@ def check(case: str, contenders: Sequence[Contender], tolerance: float = TOLERAN
     Raises
     ------
     WrongResult
-        If a shape differs, or an element by more than `tolerance` of the largest one.
+        If a shape differs, or an element by more than `tolerance` of the largest one, or the
+        contender's own, if that is more.
     """
     first = contenders[0]
     expected = [array.copy() for array in first.arrays(first.call())]
     for contender in contenders[1:]:
         actual = contender.arrays(contender.call())
+        allowed = max(tolerance, contender.tolerance)
         if [a.shape for a in actual] != [e.shape for e in expected]:
             raise WrongResult(
                 f"{case}: {contender.name} gives shapes {[a.shape for a in actual]}, "
@@ -63,7 +68,7 @@ def check(case: str, contenders: Sequence[Contender], tolerance: float = TOLERAN
         for a, e in zip(actual, expected, strict=True):
             error = float(np.max(np.abs(a - e), initial=0.0))
             largest = float(np.max(np.abs(e), initial=0.0))
-            if not error <= tolerance * largest:  # a NaN is wrong too
+            if not error <= allowed * largest:  # a NaN is wrong too
                 raise WrongResult(
                     f"{case}: {contender.name} and {first.name} differ by {error:.3g} where the "
                     f"largest element is {largest:.3g}"

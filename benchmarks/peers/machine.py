@@ -15,7 +15,8 @@ from .settings import Settings
 
 __all__ = ["Others", "describe"]
 
-DISTRIBUTIONS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+DISTRIBUTIONS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO",
+                 "mnn": "MNN", "ncnn": "ncnn"}  # fmt: skip
 
 
 def describe(settings: Settings) -> dict[str, str]:
@@ -32,6 +33,8 @@ def describe(settings: Settings) -> dict[str, str]:
             f"fastconv {fastconv.__version__}", *peers, f"NumPy {metadata.version('numpy')}",
             f"Python {platform.python_version()}",
         ]),
+        "left out, since not installed":
+            ", ".join(DISTRIBUTIONS[name] for name in settings.left_out) or "none",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,23 +73,24 @@ def trained(name: str, dropout: float = 0.5) -> Any:
     return fastconv.Sequential(TRAINED[name](dropout), input_shape=IMAGES, seed=0)
 
 
-def resnet50(size: int = 224) -> Any:
+def resnet50(size: int = 224, dtype: str = "float32", precision: str = "standard") -> Any:
     """Return ResNet-50 (He et al. 2015, table 1; stride in the 3x3) with made-up weights.
 
     Layers are those of the table of performance, node for node: a BatchNorm after every
     convolution, then ReLU, and an Add at the end of every block.
     """
-    start = fastconv.Input((3, size, size))
-    node = _normed(start, 64, 7, 2, relu=True)
+    start = fastconv.Input((3, size, size), dtype=dtype)
+    normed = partial(_normed, precision=precision)
+    node = normed(start, 64, 7, 2, relu=True)
     node = fastconv.create_layer("MaxPool2D", pool_size=3, stride=2, padding=1)(node)
     for stage, blocks in enumerate((3, 4, 6, 3)):
         width = 64 << stage
         for block in range(blocks):
             stride = 2 if stage and not block else 1
-            short = node if block else _normed(node, 4 * width, 1, stride)
-            inner = _normed(node, width, 1, relu=True)
-            inner = _normed(inner, width, 3, stride, relu=True)
-            inner = _normed(inner, 4 * width, 1)
+            short = node if block else normed(node, 4 * width, 1, stride)
+            inner = normed(node, width, 1, relu=True)
+            inner = normed(inner, width, 3, stride, relu=True)
+            inner = normed(inner, 4 * width, 1)
             node = fastconv.create_layer("Add")(inner, short)
             node = fastconv.create_layer("ReLU")(node)
     node = fastconv.create_layer("GlobalAvgPool2D")(node)
@@ -98,11 +100,14 @@ def resnet50(size: int = 224) -> Any:
     return net
 
 
-def _normed(node: Any, filters: int, size: int, stride: int = 1, relu: bool = False) -> Any:
+def _normed(
+    node: Any, filters: int, size: int, stride: int = 1, relu: bool = False, *, precision: str
+) -> Any:
     """Convolution without bias, BatchNorm and, if asked, ReLU."""
     node = fastconv.create_layer(
-        "Conv2D", filters=filters, kernel_size=size, stride=stride, padding=size // 2, bias=False
-    )(node)
+        "Conv2D", filters=filters, kernel_size=size, stride=stride, padding=size // 2, bias=False,
+        precision=precision,
+    )(node)  # fmt: skip
     node = fastconv.create_layer("BatchNorm")(node)
     return fastconv.create_layer("ReLU")(node) if relu else node
 
@@ -116,5 +121,5 @@ def _set_statistics(net: Any) -> None:
     norms = {key.split("/")[0] for key in weights if key.endswith("/running_var")}
     net.set_weights({
         f"{name}/{key}": random.uniform(*ranges[key], weights[f"{name}/{key}"].shape)
-        .astype(np.float32) for name in sorted(norms) for key in ranges
+        .astype(weights[f"{name}/{key}"].dtype) for name in sorted(norms) for key in ranges
     })  # fmt: skip

@@ -6,10 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .exactness import LIMITS, shown
 from .table import Ratio, Table, summary
 from .timing import Times
 
 __all__ = ["classes", "markdown", "summaries"]
+
+ERRORS = (
+    "The largest error of each result against float64, over the largest element, on Gaussian "
+    f"numbers. Up to {LIMITS['standard']:.0e} a peer counts beside every column of fastconv, up to "
+    f"{LIMITS['fast']:.0e} beside `fast` alone, and above that beside none, however fast it is."
+)
 
 
 def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, isa: str) -> str:
@@ -27,6 +34,8 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
     ]
     for table in tables:
         parts += [f"## {table.title}", "\n".join(f"- {note}" for note in table.notes), _grid(table)]
+        if any(row.errors for row in table.rows):
+            parts += [ERRORS, _errors(table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,6 +105,15 @@ def _grid(table: Table) -> str:
     if means and len(rows) > 1:
         rows.append(["geometric mean", *[""] * (len(facts) + len(contenders)), *means])
     return _lines(["case", *facts, *contenders, *(ratio.label for ratio in ratios)], rows)
+
+
+def _errors(table: Table) -> str:
+    names = [name for name in table.contenders() if any(name in row.errors for row in table.rows)]
+    rows = [
+        [row.name, *(shown(row.errors[n]) if n in row.errors else "" for n in names)]
+        for row in table.rows
+    ]
+    return _lines(["error", *names], rows)
 
 
 def _mean(table: Table, ratio: Ratio) -> str:

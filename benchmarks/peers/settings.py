@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from .timing import Pace
 
-__all__ = ["PEERS", "Settings"]
+__all__ = ["PEERS", "Settings", "installed"]
 
-PEERS = ("torch", "onnxruntime", "openvino")
+#: By the name on the command line, the modules that a peer needs.
+MODULES = {
+    "torch": ("torch",),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "openvino": ("openvino", "onnx"),
+    "mnn": ("MNN", "onnx"),
+    "ncnn": ("ncnn",),
+}
+PEERS = tuple(MODULES)
+
+
+def installed(peer: str) -> bool:
+    """Whether all that a peer needs is here; not every one has wheels for every Python."""
+    return all(find_spec(module) for module in MODULES[peer])
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,8 @@ class Settings:
         Of every library.
     peers : tuple of str
         Which of `PEERS` take part.
+    left_out : tuple of str
+        Those that were asked for and are not installed.
     layers : tuple of str
         Names of layer tables, or of single layers.
     algorithms, precisions : tuple of str
@@ -33,6 +49,7 @@ class Settings:
 
     threads: int = 1
     peers: tuple[str, ...] = PEERS
+    left_out: tuple[str, ...] = ()
     layers: tuple[str, ...] = ("first",)
     algorithms: tuple[str, ...] = ("direct", "auto")
     precisions: tuple[str, ...] = ("standard",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .timing import Times
@@ -25,12 +25,15 @@ class Row:
         What else is said of the case, by column.
     tags : frozenset of str
         By which ratios choose their rows.
+    errors : mapping of str to float
+        By contender, the largest error of its result over the largest element; see `exactness`.
     """
 
     name: str
     times: Mapping[str, Times]
     facts: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Ratio:
         Only rows that have it count.
     statistic : str
         A field of `Times`.
+    within : float, optional
+        Peers whose error is larger do not count.
     """
 
     label: str
@@ -57,13 +62,18 @@ class Ratio:
     most: float | None = None
     tag: str | None = None
     statistic: str = "median"
+    within: float | None = None
 
     def of(self, row: Row) -> float | None:
         """Return the ratio of a row, None where it has not both."""
-        peers = [getattr(row.times[p], self.statistic) for p in self.peers if p in row.times]
+        peers = [getattr(row.times[p], self.statistic) for p in self.peers if self._counts(p, row)]
         if self.ours not in row.times or not peers or (self.tag and self.tag not in row.tags):
             return None
         return float(getattr(row.times[self.ours], self.statistic) / min(peers))
+
+    def _counts(self, peer: str, row: Row) -> bool:
+        exact = self.within is None or row.errors.get(peer, 0.0) <= self.within
+        return peer in row.times and exact
 
 
 @dataclass
@@ -106,6 +116,8 @@ class Table:
                 {
                     "name": row.name,
                     "facts": dict(row.facts),
+                    "tags": sorted(row.tags),
+                    "errors": dict(row.errors),
                     "seconds": {name: vars(times) for name, times in row.times.items()},
                     "ratios": {r.label: value for r in self.ratios if (value := r.of(row))},
                 }
@@ -117,6 +129,21 @@ class Table:
                 if (values := self.values(ratio))
             ],
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Table:
+        """Return what `to_json` gave, as another process has measured it."""
+        known = {one.name for one in fields(Ratio)}
+        ratios = [Ratio(**{k: v for k, v in one.items() if k in known}) for one in data["ratios"]]
+        rows = [
+            Row(
+                row["name"],
+                {name: Times(**times) for name, times in row["seconds"].items()},
+                row["facts"], frozenset(row["tags"]), row["errors"],
+            )
+            for row in data["rows"]
+        ]  # fmt: skip
+        return cls(data["title"], data["notes"], ratios, rows)
 
 
 def summary(values: Mapping[str, float]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..cases import Layer, Pool
+from ..cases import Case, Pool, pair
 from ..networks import nodes_of
 
-__all__ = ["convolution", "max_pool", "network"]
+__all__ = ["convolution", "network", "pool"]
 
 OPSET, IR = 17, 8  # old enough for every version of the readers
 
@@ -33,24 +33,21 @@ def _pack(
     return model.SerializeToString()
 
 
-def _window(kernel: Any, stride: Any, padding: Any) -> dict[str, list[int]]:
-    def pair(value: Any) -> list[int]:
-        return [value] * 2 if isinstance(value, int) else list(value)
-
+def _window(kernel: Any, stride: Any, padding: Any) -> dict[str, Sequence[int]]:
     return {"kernel_shape": pair(kernel), "strides": pair(stride), "pads": pair(padding) * 2}
 
 
-def convolution(layer: Layer, weight: np.ndarray, bias: np.ndarray) -> bytes:
+def convolution(layer: Case, weight: np.ndarray, bias: np.ndarray) -> bytes:
     """Return one Conv; weights are constants, which the readers pack ahead."""
-    window = _window(layer.R, layer.stride, layer.padding)
+    window = _window(layer.weight_shape[2:], layer.stride, layer.padding)
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=layer.groups, **window)
     return _pack([node], layer.x_shape, {"w": weight, "b": bias})
 
 
-def max_pool(pool: Pool) -> bytes:
-    """Return one MaxPool."""
-    window = _window(pool.R, pool.stride, pool.padding)
-    return _pack([helper.make_node("MaxPool", ["x"], ["y"], **window)], pool.x_shape, {})
+def pool(windows: Pool, operator: str) -> bytes:
+    """Return one MaxPool or AveragePool; what is padded does not count."""
+    window = _window(windows.R, windows.stride, windows.padding)
+    return _pack([helper.make_node(operator, ["x"], ["y"], **window)], windows.x_shape, {})
 
 
 def network(net: Any, x_shape: Sequence[int]) -> bytes:

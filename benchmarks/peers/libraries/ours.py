@@ -9,7 +9,7 @@ import numpy as np
 
 import fastconv
 
-from ..cases import Layer
+from ..cases import Case
 from ..contenders import Contender
 from ..settings import Settings
 
@@ -25,7 +25,7 @@ def column(algorithm: str, precision: str) -> str:
 
 
 def convolutions(
-    layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, settings: Settings
+    layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, settings: Settings
 ) -> list[Contender]:
     """Return a contender for each column: weights packed ahead, and last packed in the call."""
     found = []
@@ -48,16 +48,16 @@ def convolutions(
     return found
 
 
-def choice(layer: Layer, precision: str) -> str:
+def choice(layer: Case, precision: str) -> str:
     """Return what `auto` takes."""
     return _costs(layer, precision).choice
 
 
-def _options(layer: Layer, algorithm: str, precision: str) -> dict[str, Any]:
+def _options(layer: Case, algorithm: str, precision: str) -> dict[str, Any]:
     return {**layer.options, "algorithm": algorithm, "precision": precision}
 
 
-def _costs(layer: Layer, precision: str) -> Any:
+def _costs(layer: Case, precision: str) -> Any:
     return fastconv.conv2d_costs(
         layer.x_shape, layer.weight_shape, **layer.options, precision=precision
     )

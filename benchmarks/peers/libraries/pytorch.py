@@ -14,10 +14,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..cases import Layer, Pool
+from ..cases import Case, Pool, pair
 from ..contenders import Contender
 
-__all__ = ["LAYOUTS", "LAST", "PLAIN", "backward", "convolution", "fold", "max_pool",
+__all__ = ["LAYOUTS", "LAST", "PLAIN", "average_pool", "average_pool_backward", "backward",
+           "convolution", "dense", "dense_input", "dense_weight", "fold", "max_pool",
            "max_pool_backward", "prepare", "unfold"]  # fmt: skip
 
 PLAIN, LAST = "PyTorch", "PyTorch channels_last"
@@ -37,7 +38,7 @@ def _layouts(*arrays: np.ndarray) -> Iterator[tuple[str, list[torch.Tensor]]]:
 
 
 def convolution(
-    layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray
+    layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray
 ) -> list[Contender]:
     """Return `conv2d` in each layout."""
     shift = torch.from_numpy(bias)
@@ -47,9 +48,9 @@ def convolution(
     ]
 
 
-def backward(layer: Layer, dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> list[Contender]:
+def backward(layer: Case, dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> list[Contender]:
     """Return all three gradients in each layout, by the operator itself, without autograd."""
-    rest = ([layer.K], [layer.stride] * 2, [layer.padding] * 2, [1, 1], False, [0, 0],
+    rest = ([layer.K], pair(layer.stride), pair(layer.padding), [1, 1], False, [0, 0],
             layer.groups, [True] * 3)  # fmt: skip
     gradients = torch.ops.aten.convolution_backward
     return [
@@ -83,6 +84,41 @@ def max_pool_backward(pool: Pool, dy: np.ndarray, x: np.ndarray) -> list[Contend
         )  # fmt: skip
         found.append(Contender(name, call))
     return found
+
+
+def average_pool(pool: Pool, x: np.ndarray) -> list[Contender]:
+    """Return `avg_pool2d` in each layout; what is padded does not count."""
+    arguments = (*_pool_arguments(pool), False, False)
+    return [
+        Contender(name, partial(F.avg_pool2d, *tensors, *arguments))
+        for name, tensors in _layouts(x)
+    ]
+
+
+def average_pool_backward(pool: Pool, dy: np.ndarray, x: np.ndarray) -> list[Contender]:
+    """Return the gradient of average pooling in each layout, by the operator itself."""
+    arguments = (*_pool_arguments(pool), False, False, None)
+    gradient = torch.ops.aten.avg_pool2d_backward
+    return [
+        Contender(name, partial(gradient, *tensors, *arguments))
+        for name, tensors in _layouts(dy, x)
+    ]
+
+
+def dense(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Contender:
+    """Return `linear`."""
+    return Contender(PLAIN, partial(F.linear, *map(torch.from_numpy, (x, weight, bias))))
+
+
+def dense_input(dy: np.ndarray, weight: np.ndarray) -> Contender:
+    """Return the gradient of the input of `linear`, as autograd computes it."""
+    return Contender(PLAIN, partial(torch.mm, *map(torch.from_numpy, (dy, weight))))
+
+
+def dense_weight(dy: np.ndarray, x: np.ndarray) -> Contender:
+    """Return the gradient of the weights of `linear`, as autograd computes it."""
+    slope, image = map(torch.from_numpy, (dy, x))
+    return Contender(PLAIN, partial(torch.mm, slope.T, image))
 
 
 def unfold(pool: Pool, x: np.ndarray) -> Contender:

@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO: both compile an ONNX file ahead and pack its weights."""
+"""ONNX Runtime and OpenVINO, beside MNN: all read an ONNX file ahead and pack its weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..contenders import Contender
 from ..settings import Settings
 from ..timing import fastest
 
-__all__ = ["NAMES", "contenders"]
+__all__ = ["NAMES", "contenders", "networks"]
 
 NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
@@ -21,6 +21,21 @@ def contenders(file: bytes, x: np.ndarray, settings: Settings) -> list[Contender
     makers = {"onnxruntime": onnx_runtime, "openvino": openvino}
     chosen = [makers[name] for name in makers if name in settings.peers]
     return [make(file, x, settings.threads) for make in chosen]
+
+
+def networks(
+    file: bytes, x: np.ndarray, settings: Settings, *, tiles: bool = True
+) -> list[Contender]:
+    """Return the same for what holds convolutions, which MNN takes part in too.
+
+    `tiles` says whether Winograd's algorithm may be chosen.
+    """
+    found = contenders(file, x, settings)
+    if "mnn" in settings.peers:
+        from . import mnn
+
+        found += mnn.contenders(file, x, settings.threads, tiles=tiles)
+    return found
 
 
 def onnx_runtime(file: bytes, x: np.ndarray, threads: int) -> Contender:

@@ -8,7 +8,7 @@ from suite.shapes import normal
 
 import fastconv
 
-from ..cases import Layer, select
+from ..cases import Case, select
 from ..contenders import Contender, compare
 from ..libraries import ours
 from ..settings import Settings
@@ -45,7 +45,7 @@ def run(settings: Settings) -> list[Table]:
     return tables
 
 
-def _row(name: str, layer: Layer, settings: Settings) -> Row:
+def _row(name: str, layer: Case, settings: Settings) -> Row:
     from ..libraries import pytorch
 
     x, weight = normal(layer.x_shape), normal(layer.weight_shape, 1)

@@ -6,11 +6,10 @@ from suite.shapes import Layer, normal
 
 from ..contenders import compare
 from ..libraries import ours
-from ..libraries.runtimes import NAMES, contenders
 from ..settings import Settings
 from ..table import Ratio, Row, Table
 from . import progress
-from .forward import PYTORCH
+from .forward import PYTORCH, peers
 
 LAYER = Layer(1, 8, 1, 3)
 NAME = "(1,1,8,8), 3x3"
@@ -33,13 +32,6 @@ def run(settings: Settings) -> list[Table]:
         for one in ours.convolutions(LAYER, x, weight, bias, settings)
         if one.name != ours.ONE_THREAD
     ]
-    if "torch" in settings.peers:
-        from ..libraries import pytorch
-
-        racing += pytorch.convolution(LAYER, x, weight, bias)
-    if set(NAMES) & set(settings.peers):
-        from ..libraries import onnx_files
-
-        racing += contenders(onnx_files.convolution(LAYER, weight, bias), x, settings)
+    racing += peers(LAYER, x, weight, bias, settings)
     table.rows.append(Row(NAME, compare(NAME, racing, settings.pace)))
     return [table]

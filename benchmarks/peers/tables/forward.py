@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 from suite.shapes import normal
 
-from ..cases import Layer, gigaflops, is_winograd, select
-from ..contenders import compare
-from ..libraries import ours
-from ..libraries.runtimes import NAMES, contenders
+import fastconv
+
+from ..cases import Case, gigaflops, is_winograd, may_tile, select
+from ..contenders import Contender, compare
+from ..exactness import LIMITS, errors
+from ..libraries import mnn, ncnn, ours
+from ..libraries.runtimes import NAMES, networks
 from ..settings import Settings
 from ..table import Ratio, Row, Table
 from . import progress
 
 PYTORCH = ("PyTorch", "PyTorch channels_last")
-EVERYONE = (*PYTORCH, *NAMES.values())
+EVERYONE = (*PYTORCH, *NAMES.values(), mnn.NAME, mnn.SMALL_TILES, ncnn.NAME, ncnn.SMALL_TILES)
 AUTO_AIMS = {"standard": (0.80, 0.65), "fast": (0.75, 0.50)}  # all layers; where Winograd pays
 
 
@@ -22,7 +26,7 @@ def run(settings: Settings) -> list[Table]:
     return [_table(title, layers, settings) for title, layers in select(settings.layers).items()]
 
 
-def _table(title: str, layers: dict[str, Layer], settings: Settings) -> Table:
+def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
     kept = "into kept memory" if settings.keep_output else "into a new array each call"
     table = Table(
         f"Forward convolution, layers of {title!r}",
@@ -33,6 +37,10 @@ def _table(title: str, layers: dict[str, Layer], settings: Settings) -> Table:
             "It writes into a new tensor.",
             "ONNX Runtime and OpenVINO have packed their weights ahead and write into kept "
             "memory (bound, a request that is used again) where that is faster.",
+            "MNN and ncnn have packed their weights ahead as well, keep their input, and write "
+            "plain NCHW into new memory; what they reorder is in the call. By default they take "
+            "large tiles of Winograd's algorithm, whose errors are below; kept to "
+            "`small tiles` (of 2x2 results) they take part once more.",
             "All add a bias. NCHW in and out, PyTorch channels_last apart. GFLOP: operations "
             "that fall in the padding are not counted.",
         ],
@@ -47,16 +55,16 @@ def _table(title: str, layers: dict[str, Layer], settings: Settings) -> Table:
 def _ratios(settings: Settings) -> list[Ratio]:
     ratios = []
     if "direct" in settings.algorithms:
-        ratios.append(Ratio("direct / best peer", "direct", EVERYONE, 0.90, 1.05))
+        ratios.append(_over_everyone("direct", 0.90, 1.05))
     for algorithm in settings.algorithms:
         if algorithm not in ("direct", "auto"):
-            ratios.append(Ratio(f"{algorithm} / best peer", algorithm, EVERYONE))
+            ratios.append(_over_everyone(algorithm))
     for precision in settings.precisions if "auto" in settings.algorithms else ():
         column = ours.column("auto", precision)
         every, winograd = AUTO_AIMS.get(precision, (None, None))
-        ratios.append(Ratio(f"{column} / best peer", column, EVERYONE, every))
-        label = f"{column} / best peer, 3x3 stride 1, C, K >= 64, maps >= 14"
-        ratios.append(Ratio(label, column, EVERYONE, winograd, tag="winograd"))
+        ratios.append(_over_everyone(column, every, within=precision))
+        narrower = {"tag": "winograd", "where": ", 3x3 stride 1, C, K >= 64, maps >= 14"}
+        ratios.append(_over_everyone(column, winograd, within=precision, **narrower))
     ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH, 0.60))
     if settings.threads > 1:
         first = settings.algorithms[0]
@@ -67,19 +75,42 @@ def _ratios(settings: Settings) -> list[Ratio]:
     return ratios
 
 
-def _row(name: str, layer: Layer, settings: Settings) -> Row:
-    x, weight = normal(layer.x_shape), normal(layer.weight_shape, 1)
-    bias = normal((layer.K,), 2)
-    racing = ours.convolutions(layer, x, weight, bias, settings)
+def peers(
+    layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, settings: Settings
+) -> list[Contender]:
+    """Return all peers that take part, each at its best for a convolution."""
+    found = []
     if "torch" in settings.peers:
         from ..libraries import pytorch
 
-        racing += pytorch.convolution(layer, x, weight, bias)
-    if set(NAMES) & set(settings.peers):
+        found += pytorch.convolution(layer, x, weight, bias)
+    if {*NAMES, "mnn"} & set(settings.peers):
         from ..libraries import onnx_files
 
-        racing += contenders(onnx_files.convolution(layer, weight, bias), x, settings)
+        file = onnx_files.convolution(layer, weight, bias)
+        found += networks(file, x, settings, tiles=may_tile(layer))
+    if "ncnn" in settings.peers:
+        given = (layer, x, weight, bias, settings.threads)
+        found += ncnn.convolution(*given, tiles=may_tile(layer))
+    return found
+
+
+def _over_everyone(
+    column: str, aim: float | None = None, most: float | None = None, *,
+    within: str = "standard", tag: str | None = None, where: str = "",
+) -> Ratio:
+    """Compare a column with the best peer that is as exact as the precision `within` asks."""
+    label = f"{column} / best peer{where}"
+    return Ratio(label, column, EVERYONE, aim, most, tag, within=LIMITS[within])  # fmt: skip
+
+
+def _row(name: str, layer: Case, settings: Settings) -> Row:
+    x, weight = normal(layer.x_shape), normal(layer.weight_shape, 1)
+    bias = normal((layer.K,), 2)
+    racing = ours.convolutions(layer, x, weight, bias, settings)
+    racing += peers(layer, x, weight, bias, settings)
     times = compare(name, racing, settings.pace)
+    exact = fastconv.conv2d(*(a.astype("float64") for a in (x, weight, bias)), **layer.options)
     work = gigaflops(layer)
     facts = {"GFLOP": f"{work:.3f}"}
     if "direct" in times:
@@ -89,4 +120,4 @@ def _row(name: str, layer: Layer, settings: Settings) -> Row:
     tags = {"winograd"} if is_winograd(layer) else set()
     if ours.ONE_THREAD in times and times[ours.ONE_THREAD].median > 1e-3:
         tags.add("long")
-    return Row(name, times, facts, frozenset(tags))
+    return Row(name, times, facts, frozenset(tags), errors(racing, exact))

@@ -7,7 +7,9 @@ from functools import partial
 from suite.shapes import normal
 
 from ..contenders import Contender, compare
-from ..libraries.runtimes import NAMES, contenders
+from ..exactness import LIMITS, errors
+from ..libraries import ours
+from ..libraries.runtimes import NAMES, networks
 from ..networks import resnet50
 from ..settings import Settings
 from ..table import Ratio, Row, Table
@@ -19,6 +21,7 @@ FROZEN, PLAIN = "for_inference()", "net(x)"
 
 def run(settings: Settings) -> list[Table]:
     """Return the table of whole networks."""
+    frozen = {ours.column(FROZEN, precision): precision for precision in settings.precisions}
     table = Table(
         "Whole networks, inference, batch 1",
         [
@@ -26,24 +29,33 @@ def run(settings: Settings) -> list[Table]:
             f"the convolutions by all but `{PLAIN}`. Weights are packed ahead but in PyTorch.",
         ],
         [
-            Ratio("frozen / best peer", FROZEN, EVERYONE),
-            Ratio("net(x) / best peer", PLAIN, EVERYONE),
+            *(
+                Ratio(ours.column("frozen", precision) + " / best peer", name, EVERYONE,
+                      within=LIMITS[precision])
+                for name, precision in frozen.items()
+            ),
+            Ratio("net(x) / best peer", PLAIN, EVERYONE, within=LIMITS["standard"]),
         ],
-    )
+    )  # fmt: skip
     progress(table.title, "ResNet-50")
     net = resnet50()
     x = normal((1, 3, 224, 224))
     racing = [
-        Contender(FROZEN, partial(net.for_inference(), x)),
-        Contender(PLAIN, partial(net, x)),
+        Contender(name, partial(resnet50(precision=precision).for_inference(), x))
+        for name, precision in frozen.items()
     ]
+    racing.append(Contender(PLAIN, partial(net, x)))
     if "torch" in settings.peers:
         from ..libraries import pytorch_networks
 
         racing += pytorch_networks.inference(net, x)
-    if set(NAMES) & set(settings.peers):
+    if {*NAMES, "mnn"} & set(settings.peers):
         from ..libraries import onnx_files
 
-        racing += contenders(onnx_files.network(net, x.shape), x, settings)
-    table.rows.append(Row("ResNet-50", compare("ResNet-50", racing, settings.pace)))
+        racing += networks(onnx_files.network(net, x.shape), x, settings)
+    times = compare("ResNet-50", racing, settings.pace)
+    doubled = resnet50(dtype="float64")
+    doubled.set_weights({name: array.astype("float64") for name, array in net.weights().items()})
+    found = errors(racing, doubled(x.astype("float64")))
+    table.rows.append(Row("ResNet-50", times, errors=found))
     return [table]

@@ -1,7 +1,8 @@
-"""Max pooling: in inference against all peers, in training and backward against PyTorch."""
+"""Pooling: in inference against the runtimes too, in training and backward against PyTorch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -9,67 +10,128 @@ from suite.shapes import normal
 
 from fastconv import functional
 
-from ..cases import POOL_CASES, Pool
+from ..cases import POOL_CASES, WIDE_POOLS, Pool
 from ..contenders import Contender, compare
 from ..libraries.runtimes import NAMES, contenders
 from ..settings import Settings
 from ..table import Ratio, Row, Table
 from . import progress
-from .forward import EVERYONE, PYTORCH
+from .forward import PYTORCH
 
-TRAINING = "fastconv, with argmax"
+OURS, TRAINING = "fastconv", "fastconv, with argmax"
+EVERYONE = (*PYTORCH, *NAMES.values())
+WIDE = ", 5x5 to 13x13 of stride 1"
+WIDE_AIM = 0.60
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return the table of forward and the table of backward pooling."""
+    """Return the tables of maxima and of averages, forward and backward."""
+    return [
+        *_maxima("", POOL_CASES, settings, 0.65, 0.70),
+        *_maxima(WIDE, WIDE_POOLS, settings, WIDE_AIM, WIDE_AIM),
+        *_averages(WIDE, WIDE_POOLS, settings, WIDE_AIM),
+    ]
+
+
+def _maxima(
+    which: str, cases: Mapping[str, Pool], settings: Settings, aim: float, aim_backward: float
+) -> list[Table]:
     forward = Table(
-        "Max pooling, forward",
+        f"Max pooling{which}, forward",
         [
             "PyTorch always notes where the maxima were (int64); fastconv does in training "
             "(uint8) and not in inference. fastconv and PyTorch write into new memory.",
         ],
         [
-            Ratio("fastconv / best peer", "fastconv", EVERYONE, 0.65),
+            Ratio("fastconv / best peer", OURS, EVERYONE, aim),
             Ratio("with argmax / best of PyTorch", TRAINING, PYTORCH),
         ],
     )
     backward = Table(
-        "Max pooling, backward",
+        f"Max pooling{which}, backward",
         ["The positions are those of the forward pass, ahead of the timing."],
-        [Ratio("fastconv / best of PyTorch", "fastconv", PYTORCH, 0.70)],
+        [Ratio("fastconv / best of PyTorch", OURS, PYTORCH, aim_backward)],
     )
-    for name, pool in POOL_CASES.items():
+    for name, pool in cases.items():
         progress(forward.title, name)
-        title = f"{name} ({pool.N},{pool.C},{pool.H}; {pool.R}/{pool.stride},{pool.padding})"
-        x = normal(pool.x_shape)
-        forward.rows.append(_forward(title, pool, x, settings))
+        forward.rows.append(_row(name, pool, _max_forward(pool, settings), settings))
         if "torch" in settings.peers:
-            backward.rows.append(_backward(title, pool, x, settings))
-    return [forward, backward] if backward.rows else [forward]
+            backward.rows.append(_row(name, pool, _max_backward(pool), settings))
+    return [table for table in (forward, backward) if table.rows]
 
 
-def _forward(title: str, pool: Pool, x: np.ndarray, settings: Settings) -> Row:
+def _averages(
+    which: str, cases: Mapping[str, Pool], settings: Settings, aim: float
+) -> list[Table]:
+    forward = Table(
+        f"Average pooling{which}, forward",
+        ["What is padded does not count. fastconv and PyTorch write into new memory."],
+        [Ratio("fastconv / best peer", OURS, EVERYONE, aim)],
+    )
+    backward = Table(
+        f"Average pooling{which}, backward",
+        ["PyTorch's operator `avg_pool2d_backward`, without autograd."],
+        [Ratio("fastconv / best of PyTorch", OURS, PYTORCH, aim)],
+    )
+    for name, pool in cases.items():
+        progress(forward.title, name)
+        forward.rows.append(_row(name, pool, _average_forward(pool, settings), settings))
+        if "torch" in settings.peers:
+            backward.rows.append(_row(name, pool, _average_backward(pool), settings))
+    return [table for table in (forward, backward) if table.rows]
+
+
+def _row(name: str, pool: Pool, racing: list[Contender], settings: Settings) -> Row:
+    title = f"{name} ({pool.N},{pool.C},{pool.H}; {pool.R}/{pool.stride},{pool.padding})"
+    return Row(title, compare(title, racing, settings.pace))
+
+
+def _max_forward(pool: Pool, settings: Settings) -> list[Contender]:
+    x = normal(pool.x_shape)
     infer = partial(functional.max_pool2d, x, pool.R, **pool.options)
     train = partial(functional.max_pool2d_argmax, x, pool.R, **pool.options)
-    racing = [Contender("fastconv", infer), Contender(TRAINING, train, lambda both: [both[0]])]
+    racing = [Contender(OURS, infer), Contender(TRAINING, train, lambda both: [both[0]])]
     if "torch" in settings.peers:
         from ..libraries import pytorch
 
         racing += pytorch.max_pool(pool, x)
-    if set(NAMES) & set(settings.peers):
-        from ..libraries import onnx_files
-
-        racing += contenders(onnx_files.max_pool(pool), x, settings)
-    return Row(title, compare(title, racing, settings.pace))
+    return racing + _runtimes(pool, "MaxPool", x, settings)
 
 
-def _backward(title: str, pool: Pool, x: np.ndarray, settings: Settings) -> Row:
+def _max_backward(pool: Pool) -> list[Contender]:
     from ..libraries import pytorch
 
+    x = normal(pool.x_shape)
     y, argmax = functional.max_pool2d_argmax(x, pool.R, **pool.options)
     dy = normal(y.shape, 3)
     call = partial(
         functional.max_pool2d_argmax_backward, dy, argmax, x.shape, pool.R, **pool.options
     )
-    racing = [Contender("fastconv", call), *pytorch.max_pool_backward(pool, dy, x)]
-    return Row(title, compare(title, racing, settings.pace))
+    return [Contender(OURS, call), *pytorch.max_pool_backward(pool, dy, x)]
+
+
+def _average_forward(pool: Pool, settings: Settings) -> list[Contender]:
+    x = normal(pool.x_shape)
+    racing = [Contender(OURS, partial(functional.avg_pool2d, x, pool.R, **pool.options))]
+    if "torch" in settings.peers:
+        from ..libraries import pytorch
+
+        racing += pytorch.average_pool(pool, x)
+    return racing + _runtimes(pool, "AveragePool", x, settings)
+
+
+def _average_backward(pool: Pool) -> list[Contender]:
+    from ..libraries import pytorch
+
+    x = normal(pool.x_shape)
+    dy = normal(functional.avg_pool2d(x, pool.R, **pool.options).shape, 3)
+    call = partial(functional.avg_pool2d_backward, dy, x.shape, pool.R, **pool.options)
+    return [Contender(OURS, call), *pytorch.average_pool_backward(pool, dy, x)]
+
+
+def _runtimes(pool: Pool, operator: str, x: np.ndarray, settings: Settings) -> list[Contender]:
+    if not set(NAMES) & set(settings.peers):
+        return []
+    from ..libraries import onnx_files
+
+    return contenders(onnx_files.pool(pool, operator), x, settings)

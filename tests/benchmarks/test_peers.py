@@ -1,0 +1,150 @@
+"""What `make peers` counts and writes: checked without a peer, and without a time."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from functools import partial
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import fastconv
+
+pytestmark = pytest.mark.usefixtures("own_modules")
+
+
+def peers(name: str) -> ModuleType:
+    """A module of the comparison, as ``python -m peers`` imports it."""
+    return importlib.import_module(f"peers.{name}")
+
+
+def settings_of(*words: str):
+    main = peers("__main__")
+    return main.settings_from(main.parser().parse_args(words))
+
+
+def times(seconds: float):
+    return peers("timing").Times.of([seconds])
+
+
+@pytest.fixture
+def row():
+    """A case in which the fastest peer is far from exact, and the next nearly exact enough."""
+    seconds = {"ours": 4e-3, "wild": 1e-3, "fast": 2e-3, "exact": 3e-3}
+    found = {"ours": 3e-7, "wild": 1e-3, "fast": 1e-5, "exact": 3e-6}
+    return peers("table").Row("case", {k: times(v) for k, v in seconds.items()}, errors=found)
+
+
+@pytest.mark.parametrize(
+    ("within", "best"), [("strict", 3e-3), ("standard", 3e-3), ("fast", 2e-3), (None, 1e-3)]
+)
+def test_a_peer_counts_beside_the_precision_that_its_error_allows(row, within, best):
+    limit = peers("exactness").LIMITS[within] if within else None
+    ratio = peers("table").Ratio("r", "ours", ("wild", "fast", "exact"), within=limit)
+    assert ratio.of(row) == pytest.approx(4e-3 / best)
+
+
+def test_a_ratio_is_none_where_no_peer_is_exact_enough(row):
+    ratio = peers("table").Ratio("r", "ours", ("wild",), within=2e-5)
+    assert ratio.of(row) is None
+
+
+def test_errors_are_parts_of_the_largest_element():
+    exactness, contender = peers("exactness"), peers("contenders").Contender
+    exact = np.array([1.0, -4.0])
+    wrong = contender("wrong", lambda: np.array([1.0, -3.9], np.float32))
+    assert exactness.errors([wrong], exact)["wrong"] == pytest.approx(0.025, rel=1e-5)
+    shown = [exactness.shown(error) for error in (3e-7, 1e-5, 1e-3)]
+    assert shown == ["3.0e-07", "1.0e-05 (fast)", "**1.0e-03** (counts nowhere)"]
+
+
+def test_a_contender_may_be_allowed_a_larger_error_than_others():
+    module = peers("contenders")
+    right = module.Contender("right", lambda: np.ones(3))
+    near = partial(module.Contender, "near", lambda: np.full(3, 1.001))
+    with pytest.raises(module.WrongResult, match="case: near and right differ by 0.001"):
+        module.check("case", [right, near()])
+    module.check("case", [right, near(tolerance=1e-2)])
+
+
+def test_the_report_shows_the_errors_under_their_table(row):
+    table, report = peers("table"), peers("report")
+    shown = report.markdown([table.Table("Title", ["note"], [], [row])], {}, "command", "isa")
+    assert "| error | ours | wild | fast | exact |" in shown
+    assert "| case | 3.0e-07 | **1.0e-03** (counts nowhere) | 1.0e-05 (fast) | 3.0e-06 |" in shown
+
+
+def test_a_table_comes_back_from_json(row):
+    table = peers("table")
+    rows = [row, table.Row("b", {"ours": times(1.0)}, {"fact": "f"}, frozenset({"tag"}))]
+    ratios = [table.Ratio("r", "ours", ("wild", "exact"), 0.5, 1.0, within=5e-6)]
+    given = table.Table("Title", ["note"], ratios, rows)
+    back = table.Table.from_json(json.loads(json.dumps(given.to_json())))
+    assert back.rows == given.rows
+    assert (back.title, list(back.notes)) == (given.title, list(given.notes))
+    assert [vars(r) for r in back.ratios] == [{**vars(r), "peers": list(r.peers)} for r in ratios]
+
+
+def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
+    module = peers("settings")
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnx" else name)
+    settings = settings_of()
+    assert (settings.peers, settings.left_out) == (
+        ("torch", "ncnn"), ("onnxruntime", "openvino", "mnn"))  # fmt: skip
+    monkeypatch.setattr(peers("machine").metadata, "version", lambda name: "1.0")
+    facts = peers("machine").describe(settings)
+    assert facts["left out, since not installed"] == "ONNX Runtime, OpenVINO, MNN"
+
+
+def test_every_peer_has_a_name_of_its_own():
+    assert set(peers("machine").DISTRIBUTIONS) == set(peers("settings").PEERS)
+    every = peers("tables.forward").EVERYONE
+    assert len(set(every)) == len(every) == 8
+
+
+def test_layers_of_other_networks_are_computed():
+    cases = peers("cases")
+    for name, layer in cases.select(("others",))["others"].items():
+        costs = fastconv.conv2d_costs(layer.x_shape, layer.weight_shape, **layer.options)
+        assert 0 < cases.gigaflops(layer) <= 2e-9 * costs["direct"].multiply_adds * 1.0001, name
+
+
+def test_operations_in_the_padding_are_not_counted():
+    cases = peers("cases")
+    oblong = cases.select(("speech.2",))["others"]["speech.2"]
+    y = fastconv.conv2d(
+        np.ones(oblong.x_shape), np.ones(oblong.weight_shape), **oblong.options, algorithm="direct"
+    )
+    assert cases.gigaflops(oblong) == pytest.approx(2e-9 * y.sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [("vgg5", True), ("alex2", True), ("rn3.s2", False), ("rn4.1x1", False), ("mb.dw7", False),
+     ("book", True), ("rx5.groups", True), ("speech.wave", False)],
+)  # fmt: skip
+def test_tiles_may_be_chosen_for_windows_of_stride_1(name, may):
+    cases = peers("cases")
+    ((layer,),) = (table.values() for table in cases.select((name,)).values())
+    assert cases.may_tile(layer) == may
+
+
+def test_ncnn_gets_rows_and_columns_under_their_numbers():
+    cases, ncnn = peers("cases"), peers("libraries.ncnn")
+    layer = cases.select(("speech.2",))["others"]["speech.2"]
+    text = ncnn._described(layer, np.empty(layer.weight_shape, np.float32))
+    assert text.splitlines()[-1] == (
+        "Convolution y 1 1 x y 0=32 1=11 11=21 3=1 13=2 4=5 14=10 5=1 6=236544")
+    groups = cases.select(("rx2.groups",))["others"]["rx2.groups"]
+    text = ncnn._described(groups, np.empty(groups.weight_shape, np.float32))
+    assert text.splitlines()[-1].startswith("ConvolutionDepthWise y") and text.endswith(" 7=32\n")
+
+
+def test_what_compiled_code_prints_is_swallowed(capfd):
+    with peers("libraries.quiet").quiet():
+        os.write(1, b"noise")
+    print("sound")
+    assert capfd.readouterr().out == "sound\n"
