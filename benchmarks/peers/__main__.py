@@ -9,6 +9,7 @@ examples, from the folder benchmarks/:
   python -m peers --layers resnet50 mec "vgg*"     other layers
   python -m peers --precision standard fast --algorithms direct im2col auto
   python -m peers --peers torch --tables backward --layers rn2.3x3     one figure, at once
+  python -m peers --against v0.5.0 --layers first                      beside an older fastconv
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import fastconv
 
-from . import machine, report
+from . import machine, older, report
 from .cases import TABLES, select
-from .settings import PEERS, Settings, installed
+from .settings import LAYERS, PEERS, Settings, installed
 from .tables import ALL
 
 REPORTS = Path(__file__).parents[2] / "docs" / "peers"
@@ -42,9 +44,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add = found.add_argument
     add("--threads", type=int, default=1, help="threads of every library (1)")
-    add("--tables", nargs="+", choices=ALL, default=ALL, help="which tables (all)")
-    add("--layers", nargs="+", default=("first",), metavar="NAME",
-        help=f"of {', '.join(TABLES)}, all, or layers and patterns of them (first)")  # fmt: skip
+    add("--tables", nargs="+", choices=ALL,
+        help="which tables (all; with --against that one alone)")  # fmt: skip
+    add("--layers", nargs="+", default=LAYERS, metavar="NAME",
+        help=f"of {', '.join(TABLES)}, all, or layers and patterns of them ({' '.join(LAYERS)})",
+    )  # fmt: skip
     add("--peers", nargs="+", choices=PEERS, default=PEERS, help="which peers (all)")
     add("--algorithms", nargs="+", default=("direct", "auto"), metavar="NAME",
         help="columns of fastconv in the forward table (direct auto)")  # fmt: skip
@@ -52,9 +56,12 @@ def parser() -> argparse.ArgumentParser:
         help="of the algorithm auto, a column each (standard)")  # fmt: skip
     add("--keep-output", action="store_true", help="let fastconv write into kept memory too")
     add("--quick", action="store_true", help="fewer and shorter rounds")
+    add("--against", metavar="COMMIT",
+        help="measure the present fastconv beside that of a commit, which is built in build/older/")
     add("--output", type=Path, metavar="FILE",
         help="the report, relative to benchmarks/, JSON beside it (docs/peers/ and the name of the "
-        "instruction set; the page of all of them, docs/peers.md, is written anew)")  # fmt: skip
+        "instruction set, and the page of all of them, docs/peers.md, is written anew; with "
+        "--against build/older/ and the commit)")  # fmt: skip
     return found
 
 
@@ -64,7 +71,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     Raises
     ------
     ValueError
-        If a layer, an algorithm or the number of threads is impossible.
+        If a layer, an algorithm, a commit or the number of threads is impossible.
     """
     if arguments.threads < 1:
         raise ValueError(f"threads must be at least 1, got {arguments.threads}")
@@ -81,7 +88,23 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         precisions=tuple(arguments.precision),
         keep_output=arguments.keep_output,
         quick=arguments.quick,
+        against=older.resolve(arguments.against) if arguments.against else "",
     )
+
+
+def tables_of(arguments: argparse.Namespace) -> Sequence[str]:
+    """Return the tables to measure."""
+    return arguments.tables or (["against"] if arguments.against else ALL)
+
+
+def output_of(arguments: argparse.Namespace, settings: Settings) -> Path:
+    """Return where the report goes: a comparison of two versions is none with the peers."""
+    if arguments.output:
+        return arguments.output
+    isa = fastconv.active_isa()
+    if settings.against:
+        return older.KEPT / f"{settings.against[:12]}-{isa}.md"
+    return REPORTS / f"{isa}.md"
 
 
 def pin_threads(settings: Settings) -> None:
@@ -107,7 +130,7 @@ def main() -> None:
     pin_threads(settings)
     facts = machine.describe(settings)
     tables = []
-    for name in arguments.tables:
+    for name in tables_of(arguments):
         tables += importlib.import_module(f"{__package__}.tables.{name}").run(settings)
     minutes = (time.monotonic() - start) / 60
     facts["run"] = f"{minutes:.1f} minutes, {'quick' if settings.quick else 'in full'}"
@@ -115,7 +138,7 @@ def main() -> None:
     isa = fastconv.active_isa()
     command = shlex.join(["python", "-m", "peers", *sys.argv[1:]])
     text = report.markdown(tables, facts, command, isa)
-    output = arguments.output or REPORTS / f"{isa}.md"
+    output = output_of(arguments, settings)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)
     data = {

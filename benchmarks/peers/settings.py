@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from .timing import Pace
 
-__all__ = ["PEERS", "Settings", "installed"]
+__all__ = ["LAYERS", "PEERS", "Settings", "installed"]
 
 #: By the name on the command line, the modules that a peer needs.
 MODULES = {
@@ -18,6 +18,7 @@ MODULES = {
     "ncnn": ("ncnn",),
 }
 PEERS = tuple(MODULES)
+LAYERS = ("first", "others")
 
 
 def installed(peer: str) -> bool:
@@ -45,16 +46,19 @@ class Settings:
     keep_output : bool
         Whether fastconv writes to kept memory, as ONNX Runtime and OpenVINO do.
     quick : bool
+    against : str
+        The whole name of a commit, whose fastconv is measured beside the present one, or "".
     """
 
     threads: int = 1
     peers: tuple[str, ...] = PEERS
     left_out: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ("first",)
+    layers: tuple[str, ...] = LAYERS
     algorithms: tuple[str, ...] = ("direct", "auto")
     precisions: tuple[str, ...] = ("standard",)
     keep_output: bool = False
     quick: bool = False
+    against: str = ""
 
     @property
     def pace(self) -> Pace:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
-__all__ = ["Pace", "Times", "fastest", "race", "sample"]
+__all__ = ["Pace", "Times", "estimate", "fastest", "race", "sample", "turn"]
 
 Call = Callable[[], Any]
 
@@ -72,12 +72,12 @@ def race(contenders: Mapping[str, Call], pace: Pace) -> dict[str, Times]:
     gc.collect()
     gc.disable()
     try:
-        estimates = {name: _estimate(call) for name, call in contenders.items()}
+        estimates = {name: estimate(call) for name, call in contenders.items()}
         for _ in range(pace.rounds):
             order.shuffle(names)
             for name in names:
                 time.sleep(pace.pause)
-                samples[name] += _turn(contenders[name], estimates[name], pace.block)
+                samples[name] += turn(contenders[name], estimates[name], pace.block)
     finally:
         gc.enable()
     return {name: Times.of(samples[name]) for name in contenders}
@@ -85,16 +85,18 @@ def race(contenders: Mapping[str, Call], pace: Pace) -> dict[str, Times]:
 
 def fastest(calls: Mapping[str, Call]) -> str:
     """Return the name of the call that is fastest at a first look."""
-    return min(calls, key=lambda name: min(_estimate(calls[name]) for _ in range(3)))
+    return min(calls, key=lambda name: min(estimate(calls[name]) for _ in range(3)))
 
 
-def _estimate(call: Call) -> float:
+def estimate(call: Call) -> float:
+    """Return about how many seconds a call takes, from a first look."""
     call()
     return max(min(sample(call, 1) for _ in range(2)), 1e-7)
 
 
-def _turn(call: Call, estimate: float, block: float) -> list[float]:
-    calls = max(1, round(SHORTEST_SAMPLE / estimate))
-    if estimate < WARM:
+def turn(call: Call, expected: float, block: float) -> list[float]:
+    """Return the samples of a turn of `block` seconds of a call, which takes about `expected`."""
+    calls = max(1, round(SHORTEST_SAMPLE / expected))
+    if expected < WARM:
         sample(call, calls)
-    return [sample(call, calls) for _ in range(max(1, round(block / (calls * estimate))))]
+    return [sample(call, calls) for _ in range(max(1, round(block / (calls * expected))))]

@@ -18,7 +18,15 @@ from . import progress
 
 PYTORCH = ("PyTorch", "PyTorch channels_last")
 EVERYONE = (*PYTORCH, *NAMES.values(), mnn.NAME, mnn.SMALL_TILES, ncnn.NAME, ncnn.SMALL_TILES)
-AUTO_AIMS = {"standard": (0.80, 0.65), "fast": (0.75, 0.50)}  # all layers; where Winograd pays
+#: By the table of layers and the column: geometric mean, largest, the mean where Winograd pays.
+AIMS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
+    "first": {
+        "direct": (0.90, 1.05, None), "auto": (0.80, None, 0.65), "auto fast": (0.75, None, 0.50),
+        ours.ARRAYS: (0.60, None, None),
+    },
+    "others": {"auto": (0.82, 1.05, None)},
+}  # fmt: skip
+UNKNOWN = (None, None, None)
 
 
 def run(settings: Settings) -> list[Table]:
@@ -28,8 +36,9 @@ def run(settings: Settings) -> list[Table]:
 
 def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
     kept = "into kept memory" if settings.keep_output else "into a new array each call"
+    threads = f", {settings.threads} threads" if settings.threads > 1 else ""
     table = Table(
-        f"Forward convolution, layers of {title!r}",
+        f"Forward convolution, layers of {title!r}{threads}",
         [
             "fastconv's weights are packed ahead (`prepare_conv2d`, as `net(x)` has them), but "
             f"for `{ours.ARRAYS}`, which packs in the call; it writes {kept}.",
@@ -44,7 +53,7 @@ def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
             "All add a bias. NCHW in and out, PyTorch channels_last apart. GFLOP: operations "
             "that fall in the padding are not counted.",
         ],
-        _ratios(settings),
+        _ratios(settings, AIMS.get(title, AIMS["first"])),
     )
     for name, layer in layers.items():
         progress(table.title, name)
@@ -52,20 +61,19 @@ def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
     return table
 
 
-def _ratios(settings: Settings) -> list[Ratio]:
+def _ratios(settings: Settings, aims: dict[str, tuple]) -> list[Ratio]:
     ratios = []
-    if "direct" in settings.algorithms:
-        ratios.append(_over_everyone("direct", 0.90, 1.05))
     for algorithm in settings.algorithms:
-        if algorithm not in ("direct", "auto"):
-            ratios.append(_over_everyone(algorithm))
+        if algorithm != "auto":
+            ratios.append(_over_everyone(algorithm, *aims.get(algorithm, UNKNOWN)[:2]))
     for precision in settings.precisions if "auto" in settings.algorithms else ():
         column = ours.column("auto", precision)
-        every, winograd = AUTO_AIMS.get(precision, (None, None))
-        ratios.append(_over_everyone(column, every, within=precision))
+        every, most, winograd = aims.get(column, UNKNOWN)
+        ratios.append(_over_everyone(column, every, most, within=precision))
         narrower = {"tag": "winograd", "where": ", 3x3 stride 1, C, K >= 64, maps >= 14"}
         ratios.append(_over_everyone(column, winograd, within=precision, **narrower))
-    ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH, 0.60))
+    arrays = aims.get(ours.ARRAYS, UNKNOWN)
+    ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH, *arrays[:2]))
     if settings.threads > 1:
         first = settings.algorithms[0]
         first = ours.column(first, settings.precisions[0] if first == "auto" else "standard")

@@ -1,0 +1,74 @@
+"""An older fastconv, built from its commit beside the present one and kept for the next time."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["KEPT", "build", "install", "resolve"]
+
+ROOT = Path(__file__).parents[2]
+#: A folder for each commit and Python; `make clean` removes it.
+KEPT = ROOT / "build" / "older"
+
+Builder = Callable[[Path, Path], None]
+
+
+def resolve(commit: str) -> str:
+    """Return the whole name of a commit.
+
+    Raises
+    ------
+    ValueError
+        If the repository has none of that name.
+    """
+    name = f"{commit}^{{commit}}"
+    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+    if found.returncode:
+        raise ValueError(f"against must name a commit of this repository, got {commit!r}")
+    return found.stdout.decode().strip()
+
+
+def build(commit: str, builder: Builder | None = None) -> Path:
+    """Return a folder that holds the package as a commit has it, built unless it was before.
+
+    Parameters
+    ----------
+    commit : str
+        Its whole name.
+    builder : callable, optional
+        Makes a package of a folder of sources in a folder that is there; `install` by default.
+    """
+    folder = KEPT / f"{commit[:12]}-{sys.implementation.cache_tag}"
+    package, whole = folder / "package", folder / "whole"
+    if whole.exists():
+        return package
+    shutil.rmtree(folder, ignore_errors=True)
+    package.mkdir(parents=True)
+    sources = folder / "sources"
+    archive = _git("archive", "--format=tar", commit)
+    archive.check_returncode()
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(sources, filter="data")
+    (builder or install)(sources, package)
+    shutil.rmtree(sources)
+    whole.touch()
+    return package
+
+
+def install(sources: Path, package: Path) -> None:
+    """Build by the sources' own setup.py, with what they name for it, and for this Python."""
+    print("peers: building the older fastconv, which takes a minute or two", file=sys.stderr)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(package),
+         str(sources)], check=True,
+    )  # fmt: skip
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True)
