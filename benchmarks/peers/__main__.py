@@ -79,10 +79,11 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     for algorithm in arguments.algorithms:
         # its error names those that there are
         fastconv.prepare_conv2d(np.ones((1, 1, 3, 3), np.float32), algorithm=algorithm)
+    asked = () if list(tables_of(arguments)) == ["against"] else arguments.peers
     return Settings(
         threads=arguments.threads,
-        peers=tuple(peer for peer in arguments.peers if installed(peer)),
-        left_out=tuple(peer for peer in arguments.peers if not installed(peer)),
+        peers=tuple(peer for peer in asked if installed(peer)),
+        left_out=tuple(peer for peer in asked if not installed(peer)),
         layers=tuple(arguments.layers),
         algorithms=tuple(arguments.algorithms),
         precisions=tuple(arguments.precision),

@@ -50,11 +50,12 @@ OTHERS: dict[str, Layer | Oblong] = {
     "goog3a.5x5": Layer(16, 28, 32, 5, 1, 2),
     "goog4a.1x1": Layer(480, 14, 192, 1),
     "goog5b.3x3": Layer(192, 7, 384, 3, 1, 1),
-    # YOLO 2 and 3 on images of 416 by 416; the last gives 5 boxes of 85 numbers a pixel
-    "yolo.3x3": Layer(32, 208, 64, 3, 1, 1),
-    "yolo.s2": Layer(128, 104, 256, 3, 2, 1),
-    "yolo.13": Layer(512, 13, 1024, 3, 1, 1),
-    "yolo.boxes": Layer(1024, 13, 425, 1),
+    # YOLO: the tiny one of version 3 on images of 416 by 416 (2018), version 8's smallest on 640 by
+    # 640 (2023), and version 2's last, which gives 5 boxes of 85 numbers for each pixel (2016)
+    "yolo3.3x3": Layer(16, 208, 32, 3, 1, 1),
+    "yolo3.13": Layer(256, 13, 512, 3, 1, 1),
+    "yolo8.s2": Layer(64, 80, 128, 3, 2, 1),
+    "yolo2.boxes": Layer(1024, 13, 425, 1),
     # CRNN (2015), which reads lines of text, 32 by 100
     "ocr.1": Oblong(1, 32, 100, 64, 3, 3, 1, 1),
     "ocr.4": Oblong(256, 8, 25, 256, 3, 3, 1, 1),

@@ -23,11 +23,11 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
     """Return the whole report of an instruction set."""
     parts = [
         f"# fastconv beside its peers, {isa}",
-        f"Written by `{command}`. All contenders of a case ran in one process, taking turns in an "
-        "order that is shuffled each round; every result was checked against fastconv's before it "
-        "was timed. Times are microseconds a call: the median, and in brackets the minimum. Ratios "
-        "are fastconv's median over the smallest median of the peers: below 1, fastconv is "
-        "faster.",
+        f"Written by `{command}`. All contenders of a case took turns, in an order that is "
+        "shuffled each round, and in one process unless a table says otherwise; every result was "
+        "checked against fastconv's before it was timed. Times are microseconds a call: the "
+        "median, and in brackets the minimum. Ratios are fastconv's median over the smallest "
+        "median of the peers: below 1, fastconv is faster.",
         "\n".join(f"- {title}: {text}" for title, text in facts.items()),
         "## Summary",
         _summary(summaries(tables)),
@@ -63,8 +63,9 @@ def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
         "By the instruction set that fastconv runs, one machine each; written by `make peers` from "
         "the reports that the heads of the columns lead to, which have every case. A figure is "
         "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold "
-        "where it misses) and the largest: below 1, fastconv is faster. Figures of different "
-        "columns are of different machines, and often of different versions.",
+        "where it misses) and the largest: below 1, fastconv is faster. Of a convolution the peers "
+        "count whose error is within that of the precision; the reports have every error. Figures "
+        "of different columns are of different machines, and often of different versions.",
         _lines(["", *links], about),
         "## Summary",
         _lines(["table: ratio", *links],

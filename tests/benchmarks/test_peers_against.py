@@ -112,6 +112,7 @@ def test_only_the_comparison_is_measured_and_the_page_of_peers_stays(older):
     arguments = main.parser().parse_args(["--against", "HEAD"])
     settings = main.settings_from(arguments)
     assert list(main.tables_of(arguments)) == ["against"]
+    assert settings.peers == settings.left_out == ()
     assert main.output_of(arguments, settings).parent == older.KEPT
     arguments = main.parser().parse_args(["--against", "HEAD", "--tables", "calls", "against"])
     assert list(main.tables_of(arguments)) == ["calls", "against"]
