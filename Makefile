@@ -13,7 +13,7 @@ ARGS ?=
 PEERS := .venv-peers
 PEERS_TORCH ?= torch==2.13.0
 # Those that do not have a wheel for every Python; one that lacks it is left out, and named.
-PEERS_WHEELS := 'mnn>=3.0' 'ncnn>=1.0.20260101'
+PEERS_WHEELS := 'mnn>=3.6' 'ncnn>=1.0.20261020'
 PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 
 # The frozen program is built beside an installed fastconv, in an environment of its own.

@@ -61,6 +61,12 @@ class Settings:
     against: str = ""
 
     @property
+    def direct_algorithms(self) -> tuple[str, ...]:
+        """Those of `algorithms` that do all multiplications; `auto` chooses."""
+        choosing = () if "strict" in self.precisions else ("auto",)
+        return tuple(one for one in self.algorithms if one not in ("winograd", *choosing))
+
+    @property
     def pace(self) -> Pace:
         """Of the races of this run."""
         if self.threads > 1:  # the pauses make a round longer

@@ -27,6 +27,8 @@ class Row:
         By which ratios choose their rows.
     errors : mapping of str to float
         By contender, the largest error of its result over the largest element; see `exactness`.
+    indirect : frozenset of str
+        Contenders that may do with fewer multiplications than the direct sums have.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Row:
     facts: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     errors: Mapping[str, float] = field(default_factory=dict)
+    indirect: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Ratio:
         A field of `Times`.
     within : float, optional
         Peers whose error is larger do not count.
+    direct : bool
+        Only peers count that do all multiplications.
     """
 
     label: str
@@ -63,6 +68,7 @@ class Ratio:
     tag: str | None = None
     statistic: str = "median"
     within: float | None = None
+    direct: bool = False
 
     def of(self, row: Row) -> float | None:
         """Return the ratio of a row, None where it has not both."""
@@ -73,7 +79,7 @@ class Ratio:
 
     def _counts(self, peer: str, row: Row) -> bool:
         exact = self.within is None or row.errors.get(peer, 0.0) <= self.within
-        return peer in row.times and exact
+        return peer in row.times and exact and not (self.direct and peer in row.indirect)
 
 
 @dataclass
@@ -118,6 +124,7 @@ class Table:
                     "facts": dict(row.facts),
                     "tags": sorted(row.tags),
                     "errors": dict(row.errors),
+                    "indirect": sorted(row.indirect),
                     "seconds": {name: vars(times) for name, times in row.times.items()},
                     "ratios": {r.label: value for r in self.ratios if (value := r.of(row))},
                 }
@@ -140,6 +147,7 @@ class Table:
                 row["name"],
                 {name: Times(**times) for name, times in row["seconds"].items()},
                 row["facts"], frozenset(row["tags"]), row["errors"],
+                frozenset(row["indirect"]),
             )
             for row in data["rows"]
         ]  # fmt: skip

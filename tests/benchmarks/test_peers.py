@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -47,6 +48,20 @@ def test_a_peer_counts_beside_the_precision_that_its_error_allows(row, within, b
     assert ratio.of(row) == pytest.approx(4e-3 / best)
 
 
+def test_beside_direct_sums_only_direct_sums_count(row):
+    table, forward = peers("table"), peers("tables.forward")
+    row = dataclasses.replace(row, indirect=frozenset({"fast", "wild"}))
+    ratio = table.Ratio("r", "ours", ("wild", "fast", "exact"), within=2e-5, direct=True)
+    assert ratio.of(row) == pytest.approx(4 / 3)
+    words = ["--algorithms", "direct", "winograd", "auto", "--precision", "strict", "fast"]
+    direct = {one.label: one.direct for one in forward._ratios(settings_of(*words), {})
+              if one.tag is None}  # fmt: skip
+    assert direct == {
+        "direct / best peer": True, "winograd / best peer": False, "auto strict / best peer": True,
+        "auto fast / best peer": False, "on arrays / best of PyTorch": False,
+    }  # fmt: skip
+
+
 def test_a_ratio_is_none_where_no_peer_is_exact_enough(row):
     ratio = peers("table").Ratio("r", "ours", ("wild",), within=2e-5)
     assert ratio.of(row) is None
@@ -79,7 +94,8 @@ def test_the_report_shows_the_errors_under_their_table(row):
 
 def test_a_table_comes_back_from_json(row):
     table = peers("table")
-    rows = [row, table.Row("b", {"ours": times(1.0)}, {"fact": "f"}, frozenset({"tag"}))]
+    rows = [row, table.Row("b", {"ours": times(1.0)}, {"fact": "f"}, frozenset({"tag"}),
+                           indirect=frozenset({"wild"}))]  # fmt: skip
     ratios = [table.Ratio("r", "ours", ("wild", "exact"), 0.5, 1.0, within=5e-6)]
     given = table.Table("Title", ["note"], ratios, rows)
     back = table.Table.from_json(json.loads(json.dumps(given.to_json())))
@@ -102,7 +118,7 @@ def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
 def test_every_peer_has_a_name_of_its_own():
     assert set(peers("machine").DISTRIBUTIONS) == set(peers("settings").PEERS)
     every = peers("tables.forward").EVERYONE
-    assert len(set(every)) == len(every) == 8
+    assert len(set(every)) == len(every) == 9
 
 
 def test_layers_of_other_networks_are_computed():

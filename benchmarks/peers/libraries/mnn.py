@@ -6,35 +6,37 @@ and back is part of the call, and so is the result's new memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ..contenders import Contender
+from ..contenders import TOLERANCE, Contender
 from .quiet import quiet
 
-__all__ = ["NAME", "SMALL_TILES", "contenders"]
+__all__ = ["DIRECT", "NAME", "SMALL_TILES", "contenders"]
 
 NAME = "MNN"
 SMALL_TILES = f"{NAME}, small tiles"
+DIRECT = f"{NAME}, direct"
 #: Of MNN's Interpreter::HintMode: how much memory, and so which tiles, Winograd may take.
 WINOGRAD_MEMORY_LEVEL = 3
-SMALL = 1  # tiles of 2x2 results; by default up to 6x6
-#: Of tiles of 6x6 results, whose error is 1e-3 of the largest element; it is shown in the report.
-TOLERANCE = 1e-2
+LEVELS = {NAME: 3, SMALL_TILES: 1, DIRECT: 0}  # tiles of up to 6x6 results, of 2x2, and none
+#: Of large tiles: the error of 6x6 results is 1e-3 of the largest element, as the report shows.
+TOLERANCES = {NAME: 1e-2, SMALL_TILES: TOLERANCE, DIRECT: TOLERANCE}
 
 
-def contenders(file: bytes, x: np.ndarray, threads: int, *, tiles: bool) -> list[Contender]:
-    """Return MNN as it comes and, if it may choose `tiles`, also kept to small ones."""
-    found = [Contender(NAME, *_loaded(file, x, threads, None), TOLERANCE)]
-    if tiles:
-        found.append(Contender(SMALL_TILES, *_loaded(file, x, threads, SMALL)))
-    return found
+def contenders(file: bytes, x: np.ndarray, threads: int, names: Sequence[str]) -> list[Contender]:
+    """Return MNN as it comes, with small tiles alone, or without any, as `names` ask."""
+    return [
+        Contender(name, *_loaded(file, x, threads, LEVELS[name]), TOLERANCES[name])
+        for name in names
+    ]
 
 
-def _loaded(file: bytes, x: np.ndarray, threads: int, level: int | None) -> tuple:
+def _loaded(file: bytes, x: np.ndarray, threads: int, level: int) -> tuple:
     """Return what runs the file, and what makes arrays of its result."""
     with quiet():
         # The converter itself: importing MNN.tools installs packages and asks for a server.
@@ -43,8 +45,7 @@ def _loaded(file: bytes, x: np.ndarray, threads: int, level: int | None) -> tupl
         import MNN.nn
 
         manager = MNN.nn.create_runtime_manager(({"backend": "CPU", "numThread": threads},))
-        if level is not None:
-            manager.set_hint(WINOGRAD_MEMORY_LEVEL, level)
+        manager.set_hint(WINOGRAD_MEMORY_LEVEL, level)
         with TemporaryDirectory() as folder:
             given, made = Path(folder) / "case.onnx", Path(folder) / "case.mnn"
             given.write_bytes(file)

@@ -6,6 +6,7 @@ which `extract` gives as plain planes in new memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,30 +17,29 @@ import numpy as np
 from ..cases import Case, pair
 from ..contenders import Contender
 
-__all__ = ["NAME", "SMALL_TILES", "convolution"]
+__all__ = ["DIRECT", "NAME", "convolution"]
 
 NAME = "ncnn"
-SMALL_TILES = f"{NAME}, small tiles"
+DIRECT = f"{NAME}, direct"
 MAGIC = 7767517  # the first line of every file of layers
 PLAIN = bytes(4)  # before weights that are float32
 #: Narrower numbers, which some processors would take by default.
 NARROW = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed",
           "use_bf16_storage", "use_int8_inference")  # fmt: skip
-LARGE = ("use_winograd43_convolution", "use_winograd63_convolution")
+OPTIONS_OFF = {NAME: NARROW, DIRECT: (*NARROW, "use_winograd_convolution")}
 
 
 def convolution(
-    layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int, *, tiles: bool
+    layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int,
+    names: Sequence[str],
 ) -> list[Contender]:
-    """Return ncnn as it comes and, if it may choose `tiles`, also kept to small ones."""
-    variants = {NAME: (), SMALL_TILES: LARGE} if tiles else {NAME: ()}
-    return [
-        Contender(
-            name, partial(_run, _net(layer, weight, bias, threads, (*NARROW, *off)), _image(x), x),
-            lambda result: [result.numpy("f", 0)],
-        )
-        for name, off in variants.items()
-    ]  # fmt: skip
+    """Return ncnn as it comes, or without Winograd's algorithm, as `names` ask."""
+    image, found = _image(x), []
+    for name in names:
+        net = _net(layer, weight, bias, threads, OPTIONS_OFF[name])
+        call = partial(_run, net, image, x)
+        found.append(Contender(name, call, lambda result: [result.numpy("f", 0)]))
+    return found
 
 
 def _net(layer: Case, weight: np.ndarray, bias: np.ndarray, threads: int, off: tuple) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ..contenders import Contender
 from ..settings import Settings
 from ..timing import fastest
+from . import mnn
 
 __all__ = ["NAMES", "contenders", "networks"]
 
@@ -24,17 +26,13 @@ def contenders(file: bytes, x: np.ndarray, settings: Settings) -> list[Contender
 
 
 def networks(
-    file: bytes, x: np.ndarray, settings: Settings, *, tiles: bool = True
+    file: bytes, x: np.ndarray, settings: Settings,
+    variants: Sequence[str] = (mnn.NAME, mnn.SMALL_TILES),
 ) -> list[Contender]:
-    """Return the same for what holds convolutions, which MNN takes part in too.
-
-    `tiles` says whether Winograd's algorithm may be chosen.
-    """
+    """Return the same for what holds convolutions, which `variants` of MNN take part in too."""
     found = contenders(file, x, settings)
     if "mnn" in settings.peers:
-        from . import mnn
-
-        found += mnn.contenders(file, x, settings.threads, tiles=tiles)
+        found += mnn.contenders(file, x, settings.threads, variants)
     return found
 
 

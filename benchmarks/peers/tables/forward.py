@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from suite.shapes import normal
 
@@ -17,7 +19,9 @@ from ..table import Ratio, Row, Table
 from . import progress
 
 PYTORCH = ("PyTorch", "PyTorch channels_last")
-EVERYONE = (*PYTORCH, *NAMES.values(), mnn.NAME, mnn.SMALL_TILES, ncnn.NAME, ncnn.SMALL_TILES)
+EVERYONE = (*PYTORCH, *NAMES.values(), mnn.NAME, mnn.SMALL_TILES, mnn.DIRECT, ncnn.NAME,
+            ncnn.DIRECT)  # fmt: skip
+INDIRECT = frozenset({mnn.NAME, mnn.SMALL_TILES, ncnn.NAME})  # where tiles may be chosen
 #: By the table of layers and the column: geometric mean, largest, the mean where Winograd pays.
 AIMS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
     "first": {
@@ -48,8 +52,9 @@ def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
             "memory (bound, a request that is used again) where that is faster.",
             "MNN and ncnn have packed their weights ahead as well, keep their input, and write "
             "plain NCHW into new memory; what they reorder is in the call. By default they take "
-            "large tiles of Winograd's algorithm, whose errors are below; kept to "
-            "`small tiles` (of 2x2 results) they take part once more.",
+            "large tiles of Winograd's algorithm, whose errors are below. MNN takes part once more "
+            "with `small tiles` (of 2x2 results), and both without any (`direct`), which alone "
+            "count beside columns of fastconv that do all multiplications too.",
             "All add a bias. NCHW in and out, PyTorch channels_last apart. GFLOP: operations "
             "that fall in the padding are not counted.",
         ],
@@ -65,12 +70,17 @@ def _ratios(settings: Settings, aims: dict[str, tuple]) -> list[Ratio]:
     ratios = []
     for algorithm in settings.algorithms:
         if algorithm != "auto":
-            ratios.append(_over_everyone(algorithm, *aims.get(algorithm, UNKNOWN)[:2]))
+            aim, most, _ = aims.get(algorithm, UNKNOWN)
+            direct = algorithm in settings.direct_algorithms
+            ratios.append(_over_everyone(algorithm, aim, most, direct=direct))
     for precision in settings.precisions if "auto" in settings.algorithms else ():
         column = ours.column("auto", precision)
         every, most, winograd = aims.get(column, UNKNOWN)
-        ratios.append(_over_everyone(column, every, most, within=precision))
-        narrower = {"tag": "winograd", "where": ", 3x3 stride 1, C, K >= 64, maps >= 14"}
+        direct = precision == "strict"
+        ratios.append(_over_everyone(column, every, most, within=precision, direct=direct))
+        narrower: dict[str, Any] = {
+            "tag": "winograd", "where": ", 3x3 stride 1, C, K >= 64, maps >= 14", "direct": direct,
+        }  # fmt: skip
         ratios.append(_over_everyone(column, winograd, within=precision, **narrower))
     arrays = aims.get(ours.ARRAYS, UNKNOWN)
     ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH, *arrays[:2]))
@@ -87,6 +97,8 @@ def peers(
     layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, settings: Settings
 ) -> list[Contender]:
     """Return all peers that take part, each at its best for a convolution."""
+    tiles = may_tile(layer)
+    direct = tiles and bool(settings.direct_algorithms)
     found = []
     if "torch" in settings.peers:
         from ..libraries import pytorch
@@ -96,20 +108,21 @@ def peers(
         from ..libraries import onnx_files
 
         file = onnx_files.convolution(layer, weight, bias)
-        found += networks(file, x, settings, tiles=may_tile(layer))
+        names = [mnn.NAME, *[mnn.SMALL_TILES] * tiles, *[mnn.DIRECT] * direct]
+        found += networks(file, x, settings, names)
     if "ncnn" in settings.peers:
-        given = (layer, x, weight, bias, settings.threads)
-        found += ncnn.convolution(*given, tiles=may_tile(layer))
+        names = [ncnn.NAME, *[ncnn.DIRECT] * direct]
+        found += ncnn.convolution(layer, x, weight, bias, settings.threads, names)
     return found
 
 
 def _over_everyone(
     column: str, aim: float | None = None, most: float | None = None, *,
-    within: str = "standard", tag: str | None = None, where: str = "",
+    within: str = "standard", direct: bool = False, tag: str | None = None, where: str = "",
 ) -> Ratio:
     """Compare a column with the best peer that is as exact as the precision `within` asks."""
     label = f"{column} / best peer{where}"
-    return Ratio(label, column, EVERYONE, aim, most, tag, within=LIMITS[within])  # fmt: skip
+    return Ratio(label, column, EVERYONE, aim, most, tag, within=LIMITS[within], direct=direct)
 
 
 def _row(name: str, layer: Case, settings: Settings) -> Row:
@@ -128,4 +141,5 @@ def _row(name: str, layer: Case, settings: Settings) -> Row:
     tags = {"winograd"} if is_winograd(layer) else set()
     if ours.ONE_THREAD in times and times[ours.ONE_THREAD].median > 1e-3:
         tags.add("long")
-    return Row(name, times, facts, frozenset(tags), errors(racing, exact))
+    indirect = INDIRECT if may_tile(layer) else frozenset()
+    return Row(name, times, facts, frozenset(tags), errors(racing, exact), indirect)
