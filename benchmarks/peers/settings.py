@@ -71,4 +71,4 @@ class Settings:
         """Of the races of this run."""
         if self.threads > 1:  # the pauses make a round longer
             return Pace(5, 0.005, 0.02) if self.quick else Pace(10, 0.02, 0.02)
-        return Pace(5, 0.005) if self.quick else Pace(15, 0.02)
+        return Pace(5, 0.005) if self.quick else Pace(13, 0.02)
