@@ -1,29 +1,31 @@
 # Forward convolution by 1x1 with pixels in the lanes, from strips of the map that are laid out
-# anew: channels of one map, or of one strip of it, lie a page or more apart.
+# anew: its channels lie a page or more apart, and where it has strides so do its pixels.
 #
-#               lanes: neighbouring pixels                  the strip: two halves of up to three
-#              +-----------+-----------+-----------+        vectors, channel after channel
-#   filter 0   | acc[0][0] | acc[0][1] | acc[0][2] |
-#      ...     |           |           |           |        Weights are broadcast from panels.
-#   filter 3   |           |           |           |        Sums go to NCHW as they are.
-#              +-----------+-----------+-----------+
+#               lanes: neighbouring outputs                 the strip: outputs that follow each
+#              +-----------+-----------+-----------+        other in y, also over the ends of rows,
+#   filter 0   | acc[0][0] | acc[0][1] | acc[0][2] |        channel after channel
+#      ...     |           |           |           |
+#   filter 3   |           |           |           |        Weights are broadcast from panels.
+#              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
-# Both halves meet the same few filters, one after the other: so whole lines of y are written at
-# one time.  Sums have the order of convolution.pxi.
+# A strip is two tiles wide, which meet the same few filters one after the other: so whole lines of
+# y are written at one time.  Sums have the order of convolution.pxi.
 
 cdef extern from *:
     """
     enum { POINT_VECTORS = TILE >= 12 ? 0 : 3,  /* 0: as strips.pxi does */
            POINT_FILTERS = 4,
            POINT_PIXELS = 64,
+           POINT_STEPS = 4,
            POINT_CHANNELS = 128,
-           POINTS_KEPT = 128,
-           POINT_MEMORY = 2 * 3 * POINT_CHANNELS,
+           POINTS_KEPT = 256,
+           POINT_MEMORY = 2 * 3 * POINT_CHANNELS + 1, /* vectors: the last may reach beyond */
            POINT_SUMS = 2 * 3 * POINTS_KEPT };
     """
-    enum: POINT_VECTORS                    # of a half
+    enum: POINT_VECTORS                    # of a tile; a strip has twice as many
     enum: POINT_FILTERS                    # of a tile; they divide LANES
     enum: POINT_PIXELS                     # of a map, at least
+    enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_CHANNELS                   # of a strip, which is in the L1
     enum: POINTS_KEPT                      # filters whose sums wait for more channels
     enum: POINT_MEMORY
@@ -37,18 +39,20 @@ cdef struct Points:
     Py_ssize_t channels                    # that are laid out at one time
 
 cdef struct PointSums:
-    Py_ssize_t channels                    # of the strip
+    Py_ssize_t channels, step              # of the strip; vectors from one to the next
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether it ends here, is the first, is the last
     bint relu
 
 
 cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
-    """Whether the convolution is one long row by 1x1; cut it into strips."""
-    cdef Py_ssize_t pixels = c.columns.outputs
-    if POINT_VECTORS == 0 or c.R * c.S != 1 or c.rows.outputs != 1 or c.xw != 1 or c.yw != 1 \
-            or c.columns.stride != 1 or c.taps_first or pads(&c.rows) or pads(&c.columns) \
-            or c.K <= LANES and not share_sets(c.xc):
+    """Whether the kernel is 1x1 and the map has pixels and filters enough; cut it into strips."""
+    cdef Py_ssize_t pixels = c.rows.outputs * c.columns.outputs
+    if POINT_VECTORS == 0 or c.R * c.S != 1 or c.taps_first or c.yw != 1 \
+            or c.rows.outputs > 1 and c.yh != c.columns.outputs \
+            or pads(&c.rows) or pads(&c.columns):
+        return False
+    if c.K <= LANES and c.rows.outputs == 1 and not share_sets(c.xc):
         return False                       # few filters read the map where it lies
     plan.c = c
     plan.length = ceil_div(pixels, VL)
@@ -65,23 +69,33 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     return True
 
 
-cdef inline void lay_out_points(const real* x, Py_ssize_t plane, Py_ssize_t channels,
-                                Py_ssize_t pixels, Py_ssize_t half, bint ahead,
-                                vreal* to) noexcept nogil:
-    """to[2][channels][POINT_VECTORS]; `half` vectors are in the first of the two."""
-    cdef Py_ssize_t whole = pixels // VL
-    cdef Py_ssize_t channel, v, i
+cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t channels,
+                                Py_ssize_t first, Py_ssize_t pixels, bint ahead,
+                                real* to) noexcept nogil:
+    """to[channels][.]: some pixels of each channel, from output `first` on, and zeros in the rest of
+    the last vector; where it is wanted those after them are asked for."""
+    cdef Py_ssize_t width = c.columns.outputs, step = c.columns.stride * c.xw
+    cdef Py_ssize_t row = first // width, column = first % width
+    cdef Py_ssize_t length = ceil_div(pixels, VL) * VL
+    cdef Py_ssize_t channel, done, count, i
+    cdef const real* at
+    x = x + row * c.rows.stride * c.xh + column * step
     for channel in range(channels):
-        for v in range(half):
-            i = channel * POINT_VECTORS + v
-            to[i] = vload(x + v * VL) if v < whole else vload_n(x + v * VL, pixels - v * VL)
-        for v from half * VL <= v < pixels by VL:
-            i = (channels + channel) * POINT_VECTORS + v // VL - half
-            to[i] = vload(x + v) if v + VL <= pixels else vload_n(x + v, pixels - v)
+        at, done, count = x, 0, min(pixels, width - column)
+        while True:
+            # the zeros that follow the row are written over by the next one
+            lay_out_row(at, step, 0, count, length - done if done + count == pixels else count,
+                        (count - 1) * c.columns.stride + 1, to + done)
+            done += count
+            if done == pixels:
+                break
+            at = at + c.rows.stride * c.xh - (column * step if done == count else 0)
+            count = min(width, pixels - done)
         if ahead:
-            for v from 0 <= v < 2 * POINT_VECTORS * VL by CACHE_LINE:
-                vprefetch(x + pixels + v)
-        x = x + plane
+            for i from 0 <= i < 2 * POINT_VECTORS * VL by CACHE_LINE:
+                vprefetch(x + pixels + i)
+        x = x + c.xc
+        to = to + length
 
 
 cdef inline void point_step(const int vectors, const vreal* x, const real* w,
@@ -112,13 +126,23 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
     else:
         for i in range(POINT_FILTERS * vectors):
             acc[i] = vzero()
-    while True:
-        point_step(vectors, x, w, acc)
-        x = x + POINT_VECTORS
-        w = w + LANES
-        channel -= 1
-        if channel == 0:
-            break
+    if channel % POINT_STEPS == 0:
+        while True:
+            for i in range(POINT_STEPS):
+                point_step(vectors, x, w, acc)
+                x = x + sums.step
+                w = w + LANES
+            channel -= POINT_STEPS
+            if channel == 0:
+                break
+    else:
+        while True:
+            point_step(vectors, x, w, acc)
+            x = x + sums.step
+            w = w + LANES
+            channel -= 1
+            if channel == 0:
+                break
     if not sums.ends:
         for i in range(POINT_FILTERS * vectors):
             waiting[i] = acc[i]
@@ -178,6 +202,7 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef Py_ssize_t item, rest, at, first, n, group, k0, k, filters, channel, stop, j, i, h
     cdef Py_ssize_t vectors, half, pixels, count, wide
     cdef Py_ssize_t waits = plan.channels < c.C
+    cdef bint in_a_row = c.rows.outputs == 1 and c.columns.stride * c.xw == 1
     cdef const real* x
     cdef const real* w
     cdef const real* bias
@@ -195,28 +220,31 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         first = at * plan.length // plan.strips
         vectors = (at + 1) * plan.length // plan.strips - first
         half = (vectors + 1) // 2
-        pixels = min(c.columns.outputs, (first + vectors) * VL) - first * VL
-        x = c.x + n * c.xn + group * c.C * c.xc + first * VL
+        first *= VL
+        pixels = min(c.rows.outputs * c.columns.outputs - first, vectors * VL)
+        x = c.x + n * c.xn + group * c.C * c.xc
         for channel from 0 <= channel < c.C by c.block:
             stop = min(channel + c.block, c.C)
             for j from channel <= j < stop by plan.channels:
                 count = min(plan.channels, stop - j)
-                lay_out_points(x + j * c.xc, c.xc, count, pixels, half,
-                               at + 1 < plan.strips and k0 + filters == c.K, strip)
-                sums.channels, sums.resume, sums.ends = count, j > channel, j + count == stop
+                lay_out_points(c, x + j * c.xc, count, first, pixels,
+                               in_a_row and at + 1 < plan.strips and k0 + filters == c.K,
+                               <real*> strip)
+                sums.channels, sums.step = count, vectors
+                sums.resume, sums.ends = j > channel, j + count == stop
                 sums.fresh, sums.last = channel == 0, stop == c.C
                 for k from 0 <= k < filters by POINT_FILTERS:
                     w = c.w + (group * c.panels + (k0 + k) // LANES) * c.C * LANES \
                         + j * LANES + (k0 + k) % LANES
                     bias = c.bias + group * c.K + k0 + k if c.bias != NULL else NULL
-                    y = c.y + n * c.yn + (group * c.K + k0 + k) * c.yk + first * VL
+                    y = c.y + n * c.yn + (group * c.K + k0 + k) * c.yk + first
                     for h in range(2):
                         wide = vectors - half if h else half
                         if wide == 0:
                             break
                         i = waits * (2 * k + h * POINT_FILTERS) * POINT_VECTORS
                         point_tiles[wide](
-                            NULL, strip + h * count * POINT_VECTORS, w, &sums, waiting + i,
+                            NULL, strip + h * half, w, &sums, waiting + i,
                             total + i, bias, filters - k, y + h * half * VL, c.yk,
                             pixels - h * half * VL)
 

@@ -188,17 +188,21 @@ def test_flat_tiles_of_what_is_not_finite(case, value, integers):
     assert not np.isfinite(right[0, 3]).all() and np.isfinite(right[0, 1]).all()
 
 
-# channels, filters, H and W of x, and groups, of 1x1: strips of one to six vectors, of which the
-# last is not whole; channels in several strips and blocks; filters that do not fill a tile
+# channels, filters, H and W of x, and the other options of 1x1: strips of one to six vectors, of
+# which the last is not whole; channels in several strips and blocks; filters that fill no tile
 POINTS = {
-    "one strip": (5, 33, (8, 8), 1),
-    "several strips": (40, 70, (13, 17), 1),
-    "the last vector is not whole": (9, 40, (9, 9), 1),
-    "channels in strips": (300, 34, (7, 19), 1),
-    "channels in blocks": (1100, 150, (8, 9), 1),
-    "many filters": (140, 530, (10, 10), 1),
-    "groups": (24, 37, (6, 16), 3),
-    "few filters of planes that share sets": (6, 5, (32, 32), 1),
+    "one strip": (5, 33, (8, 8), {}),
+    "several strips": (40, 70, (13, 17), {}),
+    "the last vector is not whole": (9, 40, (9, 9), {}),
+    "channels in strips": (300, 34, (7, 19), {}),
+    "channels in blocks": (1100, 150, (8, 9), {}),
+    "many filters": (140, 530, (10, 10), {}),
+    "groups": (24, 37, (6, 16), {"groups": 3}),
+    "few filters of planes that share sets": (6, 5, (32, 32), {}),
+    "stride 2": (40, 36, (21, 27), {"stride": 2}),
+    "stride of rows": (20, 36, (33, 9), {"stride": (3, 1)}),
+    "stride of columns, rows in pieces": (20, 36, (3, 203), {"stride": (1, 2)}),
+    "rows of one output": (20, 36, (70, 3), {"stride": (1, 3)}),
 }
 
 
@@ -206,16 +210,16 @@ POINTS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", POINTS)
 def test_points_equal_the_reference(case, dtype, layout, integers, normal):
-    channels, filters, size, groups = POINTS[case]
+    channels, filters, size, options = POINTS[case]
+    groups = options.get("groups", 1)
     x = lay_out(integers((2, channels * groups, *size), dtype), layout)
     weight = integers((filters * groups, channels, 1, 1), dtype)
     bias = integers(filters * groups, dtype)
-    given = {"groups": groups, "activation": "relu"}
-    y = fastconv.conv2d(x, weight, bias, algorithm="direct", **given)
-    assert_bits_equal(y, reference.conv2d(x, weight, bias, **given))
+    y = fastconv.conv2d(x, weight, bias, algorithm="direct", activation="relu", **options)
+    assert_bits_equal(y, reference.conv2d(x, weight, bias, activation="relu", **options))
     x, weight = lay_out(normal(x.shape).astype(dtype), layout), normal(weight.shape).astype(dtype)
-    y = fastconv.conv2d(x, weight, algorithm="direct", groups=groups)
-    assert_bits_equal(y, fastconv.conv2d(x, weight, algorithm="im2col", groups=groups))
+    y = fastconv.conv2d(x, weight, algorithm="direct", **options)
+    assert_bits_equal(y, fastconv.conv2d(x, weight, algorithm="im2col", **options))
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan, -0.0])
