@@ -64,9 +64,9 @@ SHIPPED = {
         gradient2=2.22, gradient4=11.2, sums=13.7, written=8.27,
     ),
     "avx2": Table(
-        rate=62.4, few=9.64, store=0.177, stream=35.8, unfold=10.6, fold=7.37, memory=148,
-        pack=16.5, transform=6.67, input2=2.31, output2=2.31, input4=8.7, output4=7.67,
-        gradient2=2.21, gradient4=5.56, sums=93.8, written=12.2,
+        rate=29.9, few=9.64, store=0.661, stream=8.85, unfold=3.47, fold=2.96, memory=148,
+        pack=3.34, transform=3.2, input2=12, output2=6.7, input4=30.1, output4=20.6,
+        gradient2=2.91, gradient4=21.2, sums=93.8, written=3.62,
     ),
     "avx512": Table(
         rate=126, few=7.69, store=0.0355, stream=20.4, unfold=11.3, fold=10.5, memory=201,

@@ -18,7 +18,7 @@ cdef extern from *:
     enum { FLAT_PIXELS = 60,                         /* of a strip, about */
            FLAT_NUMBERS = (32 << 10) / sizeof(real), /* of a strip, in its channels */
            FLAT_LEAST = 8,                           /* channels of a strip, if there are so many */
-           FLAT_TOTALS = (24 << 10) / sizeof(real),  /* sums of its pixels and panels */
+           FLAT_TOTALS = (64 << 10) / sizeof(real),  /* sums of its pixels and panels */
            FLAT_MEMORY = FLAT_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
            FLAT_SUMS = FLAT_TOTALS / VL,
            FLAT_CHANNELS = 256,                      /* of 1x1, whose pixels then fill the L1 */

@@ -15,7 +15,7 @@ cdef struct Place:
 
 cdef inline Place place_of(const Pooling* g, Py_ssize_t tap) noexcept nogil:
     cdef Place at
-    at.row = at.column = NOWHERE           # of a maximum that ReLU made zero
+    at.row, at.column = NOWHERE, 0         # of a maximum that ReLU made zero
     if 0 <= tap < g.rows.taps * g.columns.taps:
         at.row = tap // g.columns.taps * g.rows.dilation
         at.column = tap % g.columns.taps * g.columns.dilation
@@ -27,26 +27,34 @@ cdef inline void max_planes_backward(Pooling* g, const argmax_t* argmax, Py_ssiz
     """Add each gradient (g.x) to the tap that won, in a plane of g.y that begins as zeros."""
     cdef Place places[MOST_PLACES]
     cdef Place at
-    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps, known = min(taps, <Py_ssize_t> MOST_PLACES)
-    cdef Py_ssize_t item, i, j, r, s, tap
+    cdef Py_ssize_t known = 256            # every tap that a byte can name
+    cdef Py_ssize_t H = g.H, W = g.W, outputs = g.columns.outputs, step = g.columns.stride
+    cdef Py_ssize_t item, i, j, r, s, top, left, tap
     cdef real* dx
     cdef const real* dy
     cdef const argmax_t* where
+    if sizeof(argmax_t) > 1:
+        known = min(g.rows.taps * g.columns.taps, <Py_ssize_t> MOST_PLACES)
     for tap in range(known):
         places[tap] = place_of(g, tap)
     for item in range(begin, end):
-        dx = g.y + item * g.H * g.W
-        memset(dx, 0, g.H * g.W * sizeof(real))
+        dx = g.y + item * H * W
+        memset(dx, 0, H * W * sizeof(real))
+        dy, where = g.x + item * g.rows.outputs * outputs, argmax + item * g.rows.outputs * outputs
         for i in range(g.rows.outputs):
-            dy = g.x + (item * g.rows.outputs + i) * g.columns.outputs
-            where = argmax + (item * g.rows.outputs + i) * g.columns.outputs
-            for j in range(g.columns.outputs):
+            top, left = i * g.rows.stride + g.rows.offset, g.columns.offset
+            for j in range(outputs):
                 tap = where[j]
-                at = places[tap] if 0 <= tap < known else place_of(g, tap)
-                r = i * g.rows.stride + g.rows.offset + at.row
-                s = j * g.columns.stride + g.columns.offset + at.column
-                if 0 <= r < g.H and 0 <= s < g.W:  # the argmax is only as good as its owner
-                    dx[r * g.W + s] += dy[j]
+                if sizeof(argmax_t) == 1 or 0 <= tap < known:
+                    at = places[tap]
+                else:
+                    at = place_of(g, tap)
+                r, s = top + at.row, left + at.column
+                # the argmax is only as good as its owner; what is below 0 is a large size
+                if <size_t> r < <size_t> H and <size_t> s < <size_t> W:
+                    dx[r * W + s] += dy[j]
+                left += step
+            dy, where = dy + outputs, where + outputs
 
 
 cdef void max_backward_uint8(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

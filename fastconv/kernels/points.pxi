@@ -14,7 +14,7 @@
 cdef extern from *:
     """
     enum { POINT_VECTORS = TILE >= 12 ? 0 : 3,  /* 0: as strips.pxi does */
-           POINT_FILTERS = 4,
+           POINT_TILE = 4,
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_CHANNELS = 128,
@@ -23,11 +23,11 @@ cdef extern from *:
            POINT_SUMS = 2 * 3 * POINTS_KEPT };
     """
     enum: POINT_VECTORS                    # of a tile; a strip has twice as many
-    enum: POINT_FILTERS                    # of a tile; they divide LANES
+    enum: POINT_TILE                       # filters of a tile; they divide LANES
     enum: POINT_PIXELS                     # of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_CHANNELS                   # of a strip, which is in the L1
-    enum: POINTS_KEPT                      # filters whose sums wait for more channels
+    enum: POINTS_KEPT                      # filters whose sums and totals wait for more channels
     enum: POINT_MEMORY
     enum: POINT_SUMS
 
@@ -61,10 +61,12 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.strips = ceil_div(plan.length, 2 * POINT_VECTORS)
     plan.channels = min(c.C, c.block)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, POINT_CHANNELS))
-    plan.filters = c.K if plan.channels == c.C else POINTS_KEPT
-    plan.filters = clamp(ITEM_WORK // (2 * POINT_VECTORS * VL * c.C), POINT_FILTERS, plan.filters)
+    plan.filters = c.K
+    if plan.channels < c.C:                # sums wait, and with several blocks their totals too
+        plan.filters = POINTS_KEPT if c.C > c.block else 2 * POINTS_KEPT
+    plan.filters = clamp(ITEM_WORK // (2 * POINT_VECTORS * VL * c.C), POINT_TILE, plan.filters)
     plan.filter_blocks = ceil_div(c.K, plan.filters)
-    plan.filters = ceil_div(ceil_div(c.K, plan.filter_blocks), POINT_FILTERS) * POINT_FILTERS
+    plan.filters = ceil_div(ceil_div(c.K, plan.filter_blocks), POINT_TILE) * POINT_TILE
     plan.filter_blocks = ceil_div(c.K, plan.filters)
     return True
 
@@ -105,7 +107,7 @@ cdef inline void point_step(const int vectors, const vreal* x, const real* w,
     cdef int f, v
     for v in range(vectors):
         pixels[v] = x[v]
-    for f in range(POINT_FILTERS):
+    for f in range(POINT_TILE):
         weight = vset1(w[f])
         for v in range(vectors):
             acc[f * vectors + v] = vadd_product(acc[f * vectors + v], weight, pixels[v])
@@ -115,16 +117,16 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
                             const PointSums* sums, vreal* waiting, vreal* total,
                             const real* bias, Py_ssize_t filters, real* y, Py_ssize_t plane,
                             Py_ssize_t pixels) noexcept nogil:
-    """POINT_FILTERS filters, of which `filters` are stored, by some vectors of `pixels` pixels."""
-    cdef vreal acc[3 * POINT_FILTERS]
+    """POINT_TILE filters, of which `filters` are stored, by some vectors of `pixels` pixels."""
+    cdef vreal acc[3 * POINT_TILE]
     cdef vreal value, added
     cdef Py_ssize_t channel = sums.channels
     cdef int f, v, i
     if sums.resume:
-        for i in range(POINT_FILTERS * vectors):
+        for i in range(POINT_TILE * vectors):
             acc[i] = waiting[i]
     else:
-        for i in range(POINT_FILTERS * vectors):
+        for i in range(POINT_TILE * vectors):
             acc[i] = vzero()
     if channel % POINT_STEPS == 0:
         while True:
@@ -144,16 +146,16 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
             if channel == 0:
                 break
     if not sums.ends:
-        for i in range(POINT_FILTERS * vectors):
+        for i in range(POINT_TILE * vectors):
             waiting[i] = acc[i]
         return
-    for i in range(POINT_FILTERS * vectors):
+    for i in range(POINT_TILE * vectors):
         acc[i] = (vzero() if sums.fresh else total[i]) + acc[i]
     if not sums.last:
-        for i in range(POINT_FILTERS * vectors):
+        for i in range(POINT_TILE * vectors):
             total[i] = acc[i]
         return
-    for f in range(POINT_FILTERS):
+    for f in range(POINT_TILE):
         if f < filters:
             added = vset1(bias[f]) if bias != NULL else vzero()
             for v in range(vectors):
@@ -196,8 +198,8 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef const Points* plan = <const Points*> args
     cdef const Convolution* c = plan.c
     cdef vreal strip[POINT_MEMORY]
-    cdef vreal waiting[POINT_SUMS]
-    cdef vreal total[POINT_SUMS]
+    cdef vreal waiting[2 * POINT_SUMS]
+    cdef vreal* total = waiting + (POINT_SUMS if c.C > c.block else 0)
     cdef PointSums sums
     cdef Py_ssize_t item, rest, at, first, n, group, k0, k, filters, channel, stop, j, i, h
     cdef Py_ssize_t vectors, half, pixels, count, wide
@@ -233,7 +235,7 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
                 sums.channels, sums.step = count, vectors
                 sums.resume, sums.ends = j > channel, j + count == stop
                 sums.fresh, sums.last = channel == 0, stop == c.C
-                for k from 0 <= k < filters by POINT_FILTERS:
+                for k from 0 <= k < filters by POINT_TILE:
                     w = c.w + (group * c.panels + (k0 + k) // LANES) * c.C * LANES \
                         + j * LANES + (k0 + k) % LANES
                     bias = c.bias + group * c.K + k0 + k if c.bias != NULL else NULL
@@ -242,7 +244,7 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
                         wide = vectors - half if h else half
                         if wide == 0:
                             break
-                        i = waits * (2 * k + h * POINT_FILTERS) * POINT_VECTORS
+                        i = waits * (2 * k + h * POINT_TILE) * POINT_VECTORS
                         point_tiles[wide](
                             NULL, strip + h * half, w, &sums, waiting + i,
                             total + i, bias, filters - k, y + h * half * VL, c.yk,
