@@ -3,7 +3,7 @@
 
 cdef extern from *:
     """
-    enum { SLIM = TILE < 14 ? TILE : 16 };
+    enum { SLIM = TILE < 8 ? 8 : TILE < 14 ? TILE : 16 };
     """
     enum: SLIM                             # there are registers for more pixels
 
