@@ -34,11 +34,12 @@ OPTIONS = {
     },
     # Nothing is suppressed: if calls from the library of Python were ignored, those of its lock
     # would be, and whatever threads hand to each other under it would be a race.
-    "thread": {},
+    "thread": {"OPENBLAS_NUM_THREADS": "1"},  # its threads meet by numbers that are not seen
 }
 TESTS = {
     "address": ("tests/functional", "tests/models", "tests/test_fuzz.py"),
     "thread": (
+        "tests/functional/test_marks.py",
         "tests/functional/test_processes.py",
         "tests/layers/test_many_threads.py",
         "tests/models/test_concurrency_of_networks.py",

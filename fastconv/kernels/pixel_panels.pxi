@@ -106,7 +106,7 @@ cdef void finish_maps(const PixelPanels* plan, const vreal* totals, Py_ssize_t f
     cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, n
     for n in range(first, last):
         if c.R * c.S > 1 and not all_finite(<real*> totals, height * width * LANES):
-            plan.broken[n] = 1
+            fc_mark(plan.broken + n)
         else:
             store_pixels(c, totals, y + n * c.yn, height, width, channels)
         totals = totals + height * width * NV

@@ -1,4 +1,5 @@
-# Workspace that threads share: each takes a slot that no other holds for as long as an item lasts.
+# What threads share: workspace, of which each takes a slot that no other holds for as long as an
+# item lasts, and marks, which several may set at once.
 
 cdef extern from *:
     """
@@ -18,7 +19,15 @@ cdef extern from *:
     #endif
     }
     enum { FC_SLOTS = 256 };
+    static void fc_mark(unsigned char *mark) {
+    #if defined(__GNUC__) || defined(__clang__)
+        __atomic_store_n(mark, 1, __ATOMIC_RELAXED);
+    #else
+        *mark = 1;
+    #endif
+    }
     """
     int fc_take_slot(int*) noexcept nogil
     void fc_free_slot(int*, int) noexcept nogil
     enum: FC_SLOTS
+    void fc_mark(unsigned char*) noexcept nogil

@@ -225,7 +225,7 @@ cdef inline void finish_tiles(Winograd* g, const int m, Py_ssize_t begin, Py_ssi
                     g.OH - row * m, min(g.OW - column * m, count * m), g.K - k,
                     g.bias + k if g.bias != NULL else NULL,
                     g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m):
-                g.broken[n] = 1
+                fc_mark(g.broken + n)
         t += count
 
 

@@ -38,7 +38,7 @@ cdef struct WinogradGradient:
     Py_ssize_t begin, end                  # the tiles of this block
     Py_ssize_t run                         # of how many blocks
     int m
-    bint broken                            # whether a result is not finite
+    unsigned char* broken                  # [0]: a result is not finite
 
 
 cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept nogil:
@@ -232,7 +232,7 @@ cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                 finite = join_filters(g, 4, block < g.run, last, z + lane, lanes,
                                       panel * LANES + lane, channel, channels)
             if not finite:
-                g.broken = True
+                fc_mark(g.broken)
 
 
 def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] dy,
@@ -256,7 +256,7 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
     g.top, g.left = pad[0], pad[1]
-    g.m, g.length, g.broken = m, length, False
+    g.m, g.length, g.broken = m, length, &broken[0]
     g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
     g.tiles = g.N * g.tile_rows * g.tile_columns
     g.strip = g.tile_columns
@@ -279,5 +279,3 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
             run_items(transform_block, &g, g.pieces * (PIECE_ROW // VL) + g.panels * NV, 0, 1, 1,
                       threads)
             run_items(multiply_block, &g, g.panels * g.pieces, 0, 1, 1, threads)
-    if g.broken:
-        broken[0] = 1
