@@ -35,14 +35,19 @@ enum { VL = 1 };
  * panels: the same number of accumulators for maps that are only a few pixels wide. */
 enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 
+/* FC_APART is for what goes lane by lane: at every place where it is used, unrolled, it would
+ * take the compiler longer than all the rest. */
 #if defined(FC_UNOPTIMIZED) && defined(__GNUC__)
 #define FC_INLINE static inline
+#define FC_APART static __attribute__((unused))
 #define FC_UNUSED __attribute__((unused))
 #elif defined(__GNUC__) || defined(__clang__)
 #define FC_INLINE static inline __attribute__((always_inline))
+#define FC_APART static __attribute__((noinline, unused))
 #define FC_UNUSED __attribute__((unused))
 #else
 #define FC_INLINE static __inline
+#define FC_APART static
 #define FC_UNUSED
 #endif
 
@@ -81,7 +86,6 @@ FC_INLINE void vprefetch_write(const real *p) { (void)p; }
 #define fc_sqrt(v) _mm512_sqrt_ps((__m512)(v))
 #endif
 #elif FC_BYTES == 32 && defined(__AVX__)
-#include <immintrin.h>
 #ifdef FC_DOUBLE
 #define fc_sqrt(v) _mm256_sqrt_pd((__m256d)(v))
 #else
@@ -120,6 +124,33 @@ FC_INLINE vreal vzero(void) {
 #endif
 }
 
+/* The number of each lane. */
+#if FC_BYTES
+#if FC_BYTES == 64 && !defined(FC_DOUBLE)
+static const vmask fc_lane FC_UNUSED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif FC_BYTES == 64 || (FC_BYTES == 32 && !defined(FC_DOUBLE))
+static const vmask fc_lane FC_UNUSED = {0, 1, 2, 3, 4, 5, 6, 7};
+#elif FC_BYTES == 32 || !defined(FC_DOUBLE)
+static const vmask fc_lane FC_UNUSED = {0, 1, 2, 3};
+#else
+static const vmask fc_lane FC_UNUSED = {0, 1};
+#endif
+#endif
+
+#if FC_BYTES == 32 && defined(__AVX2__)
+FC_INLINE vmask fc_first(ptrdiff_t n) { return fc_lane < (ireal)n - (vmask){0}; }
+#define FC_MASK(n) fc_first(n)
+#ifdef FC_DOUBLE
+#define fc_maskz_load_mask(m, p) ((vreal)_mm256_maskload_pd(p, (__m256i)(m)))
+#define fc_mask_store(p, m, v) _mm256_maskstore_pd(p, (__m256i)(m), (__m256d)(v))
+#else
+#define fc_maskz_load_mask(m, p) ((vreal)_mm256_maskload_ps(p, (__m256i)(m)))
+#define fc_mask_store(p, m, v) _mm256_maskstore_ps(p, (__m256i)(m), (__m256)(v))
+#endif
+#define fc_maskz_loadu(n, p) fc_maskz_load_mask(FC_MASK(n), p)
+#define fc_maskz_move(n, v) ((vreal)((vmask)(v) & FC_MASK(n)))
+#endif
+
 /* The first n lanes, 0 <= n <= VL; lanes beyond are zero, memory beyond is not touched. */
 FC_INLINE vreal vload_n(const real *p, ptrdiff_t n) {
     if (n >= VL) return vload(p);
@@ -137,9 +168,20 @@ FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
 #ifdef fc_mask_storeu
     fc_mask_storeu(p, n, v);
 #else
+    /* by halves: a masked store of AVX2 takes some processors as long as a dozen others */
     real lanes[VL];
+    const real *from = lanes;
     vstore(lanes, v);
-    for (int i = 0; i < n; i++) p[i] = lanes[i];
+    if (n <= 0) return;
+    if (VL > 4 && n & 4) {
+        memcpy(p, from, 4 * sizeof(real));
+        p += 4, from += 4;
+    }
+    if (VL > 2 && n & 2) {
+        memcpy(p, from, 2 * sizeof(real));
+        p += 2, from += 2;
+    }
+    if (n & 1) *p = *from;
 #endif
 }
 
@@ -147,6 +189,7 @@ FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
 FC_INLINE vreal vload_range(const real *p, ptrdiff_t first, ptrdiff_t last) {
     if (first <= 0) return vload_n(p, last);
 #ifdef fc_maskz_loadu
+    if (first >= last || first >= VL) return vzero();
     return fc_maskz_load_mask(FC_MASK(last < VL ? last : VL) & ~FC_MASK(first), p);
 #else
     real lanes[VL];
@@ -168,18 +211,30 @@ FC_INLINE vreal vset1_n(real a, ptrdiff_t n) {
 }
 
 /* Numbers that lie `step` apart, in the lanes first <= i < last. */
-FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
+FC_APART vreal fc_load_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
     real lanes[VL];
     for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i * step] : 0;
+    return vload(lanes);
+}
+FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
+    real lanes[VL];
+    if (first > 0 || last < VL) return fc_load_lanes(p, step, first, last);
+    for (int i = 0; i < VL; i++) lanes[i] = p[i * step];
     return vload(lanes);
 }
 FC_INLINE vreal vload_strided(const real *p, ptrdiff_t step, ptrdiff_t n) {
     return vload_lanes(p, step, 0, n);
 }
-FC_INLINE void vstore_strided(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
+FC_APART void fc_store_lanes(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
     real lanes[VL];
     vstore(lanes, v);
     for (int i = 0; i < n && i < VL; i++) p[i * step] = lanes[i];
+}
+FC_INLINE void vstore_strided(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
+    real lanes[VL];
+    if (n < VL) { fc_store_lanes(p, step, v, n); return; }
+    vstore(lanes, v);
+    for (int i = 0; i < VL; i++) p[i * step] = lanes[i];
 }
 
 /* mask ? a : b, lane by lane. */

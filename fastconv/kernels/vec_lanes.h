@@ -68,13 +68,9 @@ typedef __m512 fc_v;
 #endif
 
 #if FC_BYTES
-typedef struct { ireal at[VL]; } fc_bits;
 FC_INLINE vmask fc_spread(lanes_t lanes) {
-    vmask bit, set = (ireal)lanes - (vmask){0};
-    fc_bits bits;
-    for (int i = 0; i < VL; i++) bits.at[i] = (ireal)1 << i;
-    memcpy(&bit, &bits, sizeof bit);
-    return (set & bit) == bit;
+    const vmask bit = (1 - (vmask){0}) << fc_lane;
+    return (((ireal)lanes - (vmask){0}) & bit) == bit;
 }
 #else
 FC_INLINE vmask fc_spread(lanes_t lanes) { return lanes ? -1 : 0; }
@@ -129,12 +125,8 @@ FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
 }
 #else
 FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {  /* no other lane is read */
-#if FC_BYTES == 32 && defined(__AVX2__)
-#ifdef FC_DOUBLE
-    return (vreal)_mm256_maskload_pd(p, (__m256i)fc_spread(lanes));
-#else
-    return (vreal)_mm256_maskload_ps(p, (__m256i)fc_spread(lanes));
-#endif
+#ifdef fc_maskz_load_mask
+    return fc_maskz_load_mask(fc_spread(lanes), p);
 #else
     real at[VL];
     if (lanes == lanes_between(0, VL)) return vload(p);
@@ -142,11 +134,20 @@ FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {  /* no other lane is
     return vload(at);
 #endif
 }
-FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
+#ifndef fc_mask_store
+FC_APART void fc_store_where(real *p, vreal v, lanes_t lanes) {
     real at[VL];
-    if (lanes == lanes_between(0, VL)) { vstore(p, v); return; }
     vstore(at, v);
     for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = at[i];
+}
+#endif
+FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
+    if (lanes == lanes_between(0, VL)) { vstore(p, v); return; }
+#ifdef fc_mask_store
+    fc_mask_store(p, fc_spread(lanes), v);
+#else
+    fc_store_where(p, v, lanes);
+#endif
 }
 FC_INLINE vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t lanes) {
     return vselect(fc_spread(lanes), vmadd(acc, a, b), acc);
@@ -220,11 +221,7 @@ FC_INLINE vreal vrotate(vreal v, int by) {
 /* Lanes in another order: lane i takes what lay in lane (i + by) modulo VL. */
 FC_INLINE vmask vturn(int by) {
 #if FC_BYTES
-    fc_bits from;
-    vmask turn;
-    for (int i = 0; i < VL; i++) from.at[i] = (i + by) & (VL - 1);
-    memcpy(&turn, &from, sizeof turn);
-    return turn;
+    return (fc_lane + (ireal)by) & (VL - 1);
 #else
     (void)by;
     return 0;
@@ -233,10 +230,10 @@ FC_INLINE vmask vturn(int by) {
 FC_INLINE vreal vturned(vreal v, vmask turn) {
 #if FC_BYTES && defined(__clang__)
     real from[VL], to[VL];
-    fc_bits lane;
+    ireal lane[VL];
     vstore(from, v);
-    memcpy(&lane, &turn, sizeof turn);
-    for (int i = 0; i < VL; i++) to[i] = from[lane.at[i]];
+    memcpy(lane, &turn, sizeof turn);
+    for (int i = 0; i < VL; i++) to[i] = from[lane[i]];
     return vload(to);
 #elif FC_BYTES
     return __builtin_shuffle(v, turn);
@@ -275,13 +272,8 @@ FC_INLINE real vsum(vreal v) {
 FC_INLINE void vsum_halves(vreal v, real *low, real *high) {
 #if FC_BYTES
     real lanes[VL];
-    fc_bits from;
-    vmask turn;
-    for (int step = VL / 4; step; step /= 2) {
-        for (int i = 0; i < VL; i++) from.at[i] = (i & (VL / 2)) | ((i + step) & (VL / 2 - 1));
-        memcpy(&turn, &from, sizeof turn);
-        v = v + vturned(v, turn);
-    }
+    for (int step = VL / 4; step; step /= 2)
+        v = v + vturned(v, (fc_lane & (VL / 2)) | ((fc_lane + step) & (VL / 2 - 1)));
     vstore(lanes, v);
     *high = lanes[VL / 2];
     *low = lanes[0];

@@ -151,29 +151,36 @@ FC_INLINE void fc_store_bytes(unsigned char *p, vmask taken, const int dealt) {
     (void)dealt;                           /* where evens are not dealt they lie as they are */
 }
 FC_INLINE void vstore_bytes_dealt(unsigned char *p, vmask taken) { fc_store_bytes(p, taken, 1); }
+FC_APART void fc_store_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) {
+    unsigned char bytes[VL];
+    fc_store_bytes(bytes, taken, 0);
+    for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = bytes[i];
+}
 FC_INLINE void vstore_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
     _mm512_mask_cvtepi32_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
 #elif FC_BYTES == 64 && defined(FC_512)
     _mm512_mask_cvtepi64_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
 #else
-    unsigned char bytes[VL];
-    if (lanes == lanes_between(0, VL)) {
-        fc_store_bytes(p, taken, 0);
-        return;
-    }
-    fc_store_bytes(bytes, taken, 0);
-    for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = bytes[i];
+    if (lanes == lanes_between(0, VL)) fc_store_bytes(p, taken, 0);
+    else fc_store_bytes_where(p, taken, lanes);
 #endif
 }
 FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {
     vstore_bytes_where(p, taken, lanes_between(0, n));
 }
-FC_INLINE void vstore_ints(int *p, vmask taken, ptrdiff_t n) {
+FC_APART void vstore_ints(int *p, vmask taken, ptrdiff_t n) {
     ireal at[VL];
     memcpy(at, &taken, sizeof taken);
     for (int i = 0; i < VL && i < n; i++) p[i] = (int)at[i];
 }
+#if FC_BYTES == 32 && defined(__AVX2__) || FC_BYTES == 16 && defined(__SSE2__)
+FC_APART unsigned long long fc_load_bytes_where(const unsigned char *p, lanes_t lanes) {
+    unsigned long long bytes = 0;
+    for (int i = 0; i < VL; i++) if (lanes >> i & 1) bytes |= (unsigned long long)p[i] << 8 * i;
+    return bytes;
+}
+#endif
 /* Taps from bytes, in some lanes; the others are not read. */
 FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
@@ -185,7 +192,7 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
     unsigned long long bytes = 0;
     __m128i taken;
     if (lanes == lanes_between(0, VL)) memcpy(&bytes, p, VL);
-    else for (int i = 0; i < VL; i++) if (lanes >> i & 1) bytes |= (unsigned long long)p[i] << 8 * i;
+    else bytes = fc_load_bytes_where(p, lanes);
     taken = _mm_set_epi64x(0, (long long)bytes);
 #if FC_BYTES == 32 && defined(FC_DOUBLE)
     return (vmask)_mm256_cvtepu8_epi64(taken);
