@@ -1,13 +1,6 @@
 # The tile for the last panel where it has at most a vector of channels: a second vector would
 # multiply zeros.
 
-cdef extern from *:
-    """
-    enum { SLIM = TILE < 8 ? 8 : TILE < 14 ? TILE : 16 };
-    """
-    enum: SLIM                             # there are registers for more pixels
-
-
 cdef void slim_tile_of(const slim_width* _, const real* x, Py_ssize_t step, const real* w,
                        Py_ssize_t w3, Py_ssize_t panel, Py_ssize_t gap, const Nest* nest,
                        vreal* total) noexcept nogil:

@@ -94,13 +94,6 @@ cdef void wide_tile_of(const width* _, const real* x, Py_ssize_t step, const rea
         tile(<int> sizeof(width), NV, x, step, w, LANES, 0, VL, nest, total)
 
 
-cdef void narrow_tile_of(const narrow_width* _, const real* x, Py_ssize_t step, const real* w,
-                         Py_ssize_t w3, Py_ssize_t panel, Py_ssize_t gap, const Nest* nest,
-                         vreal* total) noexcept nogil:
-    if sizeof(narrow_width) <= NARROW:
-        tile(<int> sizeof(narrow_width), 2 * NV, x, step, w, LANES, panel, VL, nest, total)
-
-
 cdef tile_t wide_tiles[15]
 wide_tiles[:] = [
     NULL, <tile_t> wide_tile_of[n1], <tile_t> wide_tile_of[n2], <tile_t> wide_tile_of[n3],
@@ -109,24 +102,12 @@ wide_tiles[:] = [
     <tile_t> wide_tile_of[n10], <tile_t> wide_tile_of[n11], <tile_t> wide_tile_of[n12],
     <tile_t> wide_tile_of[n13], <tile_t> wide_tile_of[n14],
 ]
-cdef tile_t narrow_tiles[8]
-narrow_tiles[:] = [
-    NULL, <tile_t> narrow_tile_of[n1], <tile_t> narrow_tile_of[n2], <tile_t> narrow_tile_of[n3],
-    <tile_t> narrow_tile_of[n4], <tile_t> narrow_tile_of[n5], <tile_t> narrow_tile_of[n6],
-    <tile_t> narrow_tile_of[n7],
-]
 
 
 cdef inline void wide_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
                            const Nest* nest, vreal* total) noexcept nogil:
     """A tile of up to TILE pixels by one panel."""
     wide_tiles[pixels](NULL, x, step, w, LANES, 0, VL, nest, total)
-
-
-cdef inline void narrow_tile(int pixels, const real* x, Py_ssize_t step, const real* w,
-                             Py_ssize_t panel, const Nest* nest, vreal* total) noexcept nogil:
-    """A tile of up to NARROW pixels by two panels."""
-    narrow_tiles[pixels](NULL, x, step, w, LANES, panel, VL, nest, total)
 
 
 cdef struct Destination:

@@ -47,6 +47,12 @@ cdef extern from "widths.h":
     ctypedef struct n16 "fc_16":
         pass
 
+cdef extern from *:
+    """
+    enum { SLIM = TILE < 8 ? 8 : TILE < 14 ? TILE : 16 };
+    """
+    enum: SLIM                             # pixels by one vector: there are registers for more
+
 
 ctypedef fused width:
     n1
