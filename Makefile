@@ -120,16 +120,18 @@ $(VENV)/.made:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@
 
+# Without --no-compile pip would translate every module of NumPy and Matplotlib to bytecode; Python
+# does so with those that are imported.
 $(VENV)/.demo: $(VENV)/.made $(VENV)/.settings $(SOURCES)
 	@echo "compiling what has changed of the kernels: a minute or two the first time"
-	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[plot]'
 	touch $@
 
 # The tests run on every instruction set that the processor has; what is built already stays.
 $(VENV)/.dev: $(VENV)/.made $(VENV)/.settings $(SOURCES)
 	@echo "compiling what has changed of the kernels: a minute or two the first time"
 	FASTCONV_BUILD_ISAS=$${FASTCONV_BUILD_ISAS:-$$($(BIN)/python building/processor.py)} \
-		$(BIN)/python -m pip install --quiet --editable '.[dev]'
+		$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	touch $@ $(VENV)/.demo
 
 # The builder's variables: written anew, and so newer than what was built, when they change.
