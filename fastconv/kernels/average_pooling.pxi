@@ -239,7 +239,27 @@ cdef inline real sum_window(const real* x, Py_ssize_t width, Py_ssize_t rows,
     return <real> (vsum(vlong(totals)) + rest)
 
 
+cdef void average_whole_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef Pooling* g = <Pooling*> args
+    cdef Py_ssize_t plane
+    for plane in range(begin, end):
+        g.y[plane] = sum_plane(g.x + plane * g.H * g.W, g.H * g.W) / <real> (g.H * g.W)
+
+
+cdef void average_two_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    average_windows(<Pooling*> args, 2, 2, begin, end)
+
+
+cdef void average_three_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    average_windows(<Pooling*> args, 3, 2, begin, end)
+
+
+cdef void average_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    average_windows(<Pooling*> args, 3, 1, begin, end)
+
+
 cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Any windows."""
     cdef Pooling* g = <Pooling*> args
     cdef Py_ssize_t item, plane, top, i, j, r0, r1, s0, s1, left, right, rows, count
     cdef bint inside
@@ -248,20 +268,6 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef real one
     cdef vreal acc
     cdef Py_ssize_t step = g.columns.stride
-    cdef bint same = g.rows.taps == g.columns.taps
-    if is_whole_plane(g):
-        for plane in range(begin, end):
-            g.y[plane] = sum_plane(g.x + plane * g.H * g.W, g.H * g.W) / <real> (g.H * g.W)
-        return
-    if same and g.columns.taps == 2 and step == 2:
-        average_windows(g, 2, 2, begin, end)
-        return
-    if same and g.columns.taps == 3 and step == 2:
-        average_windows(g, 3, 2, begin, end)
-        return
-    if same and g.columns.taps == 3 and step == 1:
-        average_windows(g, 3, 1, begin, end)
-        return
     for item in range(begin, end):
         plane = item // g.blocks
         top = item % g.blocks * POOL_ROWS
@@ -292,6 +298,21 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     for j in range(left, right):
                         y[j] = y[j] / <real> (rows * columns_counted(g, j))
                     j = right
+
+
+cdef task_t average_task(const Pooling* g) noexcept nogil:
+    """Each case is a function of its own: together they would take the compiler longer."""
+    cdef Py_ssize_t step = g.columns.stride
+    if is_whole_plane(g):
+        return average_whole_planes
+    if g.rows.taps == g.columns.taps:
+        if g.columns.taps == 2 and step == 2:
+            return average_two_apart
+        if g.columns.taps == 3 and step == 2:
+            return average_three_apart
+        if g.columns.taps == 3 and step == 1:
+            return average_three
+    return average_planes
 
 
 cdef void average_planes_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -173,9 +173,7 @@ def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
                              (pad[0][0], pad[1][0]), (1, 1))
     if count_padding:
         (g.top, g.bottom), (g.left, g.right) = pad
-    cdef task_t task = average_planes
-    if has_window_sums(&g):
-        task = average_by_columns
+    cdef task_t task = average_by_columns if has_window_sums(&g) else average_task(&g)
     g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
     with nogil:
         run_items(task, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
