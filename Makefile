@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard building/*.py $(addprefix fastconv/kernels/,\
-	parts/*.pyx *.pyx *.pxi *.pxd *.pyi *.h))
+	*.pyx *.pxd *.pyi *.h */*.pyx */*.pxi */*/*.pxi */*.h))
 ARGS ?=
 
 # Peers are measured in an environment of their own.  PyTorch is named apart, since what its

@@ -20,7 +20,10 @@ CIMPORTED = re.compile(r"^\s*(?:from|cimport)\s+fastconv\.kernels\.(\w+)", re.MU
 
 
 def sources_of(path: Path, kernels: Path) -> list[Path]:
-    """Return `path` and every file of the folder `kernels` that it includes, however deep."""
+    """Return `path` and every file of the folder `kernels` that it includes, however deep.
+
+    Names of files begin at that folder or, in headers, at the file that includes them.
+    """
     found: set[Path] = set()
 
     def visit(file: Path) -> None:
@@ -30,6 +33,7 @@ def sources_of(path: Path, kernels: Path) -> list[Path]:
         text = file.read_text(encoding="utf-8")
         for name in INCLUDED.findall(text):
             visit(kernels / name)
+            visit(file.parent / name)
         for name in CIMPORTED.findall(text):
             visit(kernels / f"{name}.pxd")
 

@@ -397,9 +397,9 @@ def test_nothing_is_built_twice(tree):
 @pytest.mark.parametrize(
     "changed, compiled",
     [
-        ("vec.pxi", PARTS),
-        ("vec_lanes.h", PARTS),
-        ("max_lines.pxi", {"pooling"}),
+        ("simd/vec.pxi", PARTS),
+        ("simd/vec_lanes.h", PARTS),
+        ("pooling/max_lines.pxi", {"pooling"}),
         ("parts/winograd.pyx", {"winograd"}),
         ("pool.h", {"_pool"}),
         ("cpu.h", {"_cpu"}),

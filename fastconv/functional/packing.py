@@ -17,8 +17,8 @@ from . import checks
 __all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
-#: Where pixels in the lanes are faster: products of a sum at most, and its channels unless the
-#: kernel is 1x1, whose map is read in place.
+#: Pixels in the lanes are faster below these: at most so many products a sum and, unless the
+#: kernel is 1x1, so many channels.
 SHORT_SUM, FEW_CHANNELS = 128, 4
 PRECISIONS = ("strict", "standard", "fast")
 ACTIVATIONS = (None, "relu")

@@ -1,7 +1,7 @@
 """Maxima and averages of windows, and their gradients."""
 
-include "vec.pxi"
-include "axes.pxi"
-include "long_sums.pxi"
-include "sides.pxi"
-include "pooling.pxi"
+include "simd/vec.pxi"
+include "tiles/axes.pxi"
+include "sums/long_sums.pxi"
+include "convolution/depthwise/sides.pxi"
+include "pooling/pooling.pxi"

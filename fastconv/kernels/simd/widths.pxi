@@ -13,7 +13,7 @@
 #
 # The first argument is never read: its type is the width.  It is passed as NULL.
 
-cdef extern from "widths.h":
+cdef extern from "simd/widths.h":
     ctypedef struct n1 "fc_1":
         pass
     ctypedef struct n2 "fc_2":

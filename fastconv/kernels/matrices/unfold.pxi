@@ -21,8 +21,8 @@ cdef inline bint row_inside(const Unfolding* g, Py_ssize_t i, Py_ssize_t r,
     return 0 <= row[0] < g.H
 
 
-include "unfold_tiles.pxi"
-include "fold_shifts.pxi"
+include "matrices/unfold_tiles.pxi"
+include "matrices/fold_shifts.pxi"
 
 
 cdef inline void copy_strided(const real* x, Py_ssize_t step, real* to,

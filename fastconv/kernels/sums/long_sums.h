@@ -6,7 +6,7 @@
 #ifndef FASTCONV_LONG_SUMS_H
 #define FASTCONV_LONG_SUMS_H
 
-#include "vec.h"
+#include "simd/vec.h"
 
 /* Add a block to a sum, lane by lane. */
 FC_INLINE void vadd_long(double *total, vreal v) {

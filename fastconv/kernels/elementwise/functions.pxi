@@ -3,7 +3,7 @@
 # The functions themselves are those of functions.h.  The last vector of a run goes through the
 # same operations as any other, with zeros in the lanes that are not there.
 
-cdef extern from "functions.h":
+cdef extern from "simd/functions.h":
     vreal vexp(vreal) noexcept nogil
     vreal vexpm1(vreal) noexcept nogil
     vreal vlog(vreal) noexcept nogil

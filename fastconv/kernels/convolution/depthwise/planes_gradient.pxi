@@ -195,7 +195,7 @@ cdef inline void dot_window(const WeightGradient* g, const int S, const int step
         dweight[i] = vsum(vlong(sums + i * VL) if lasting else total[i])
 
 
-include "narrow_gradient.pxi"
+include "convolution/depthwise/narrow_gradient.pxi"
 
 
 cdef inline void dot_items(const WeightGradient* g, const int S, const int step,

@@ -15,7 +15,7 @@
 # The logarithm is log1p of the sum of all classes but one largest, so that it is right where
 # the others are tiny. Classes as large as the largest are counted and not summed.
 
-cdef extern from "functions.h":
+cdef extern from "simd/functions.h":
     """
     enum { PLANE_VECTORS = 4, PLANE_POSITIONS = PLANE_VECTORS * VL };
     enum { KEPT_CLASSES = 64, KEPT_NUMBERS = KEPT_CLASSES * PLANE_POSITIONS };

@@ -64,11 +64,11 @@ cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
             vprefetch(<real*> (<unsigned char*> g.argmax + plane * outputs + i))
 
 
-include "max_pooling.pxi"
-include "gather.pxi"
-include "max_gradient.pxi"
-include "average_pooling.pxi"
-include "window_sums.pxi"
+include "pooling/max_pooling.pxi"
+include "pooling/gather.pxi"
+include "pooling/max_gradient.pxi"
+include "pooling/average_pooling.pxi"
+include "pooling/window_sums.pxi"
 
 
 cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, kernel, stride,

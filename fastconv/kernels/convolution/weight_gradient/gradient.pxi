@@ -103,7 +103,7 @@ cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) no
     return VL if g.K - panel * LANES <= VL else LANES
 
 
-include "joining.pxi"
+include "convolution/weight_gradient/joining.pxi"
 
 
 cdef inline Py_ssize_t chunk_place(const WeightGradient* g, Py_ssize_t chunk, Py_ssize_t* top,
@@ -163,11 +163,11 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                 run += 1
 
 
-include "planes_gradient.pxi"
-include "bands_gradient.pxi"
-include "points_gradient.pxi"
-include "columns_gradient.pxi"
-include "taps_gradient.pxi"
+include "convolution/depthwise/planes_gradient.pxi"
+include "convolution/depthwise/bands_gradient.pxi"
+include "convolution/weight_gradient/points_gradient.pxi"
+include "convolution/weight_gradient/columns_gradient.pxi"
+include "convolution/weight_gradient/taps_gradient.pxi"
 
 
 cdef Py_ssize_t cut_items(Py_ssize_t items, int threads, Py_ssize_t least,

@@ -10,7 +10,7 @@ cdef extern from *:
     #endif
     """
 
-cdef extern from "vec.h":
+cdef extern from "simd/vec.h":
     ctypedef float real
     ctypedef float vreal
     ctypedef int ireal
@@ -87,7 +87,7 @@ cdef extern from "vec.h":
     vmask vload_bytes_of_two(const unsigned char* low, const unsigned char* high) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
 
-include "widths.pxi"
+include "simd/widths.pxi"
 
 from libc.math cimport sqrt as dsqrt
 from libc.string cimport memcpy, memset

@@ -118,9 +118,9 @@ cdef void max_again(const Pooling* g, Py_ssize_t plane, Py_ssize_t top,
         i += rows
 
 
-include "max_lines.pxi"
-include "halves.pxi"
-include "max_separable.pxi"
+include "pooling/max_lines.pxi"
+include "pooling/halves.pxi"
+include "pooling/max_separable.pxi"
 
 
 cdef void max_planes_uint8(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

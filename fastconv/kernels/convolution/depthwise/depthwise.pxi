@@ -176,7 +176,7 @@ cdef inline void depth_rows(const Convolution* c, const int S, const int step, c
             j += VL
 
 
-include "narrow.pxi"
+include "convolution/depthwise/narrow.pxi"
 
 
 cdef inline void depth_items(const Depthwise* d, const int S, const int step, const int sign,
