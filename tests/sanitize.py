@@ -57,6 +57,8 @@ LEFT_OUT = {
         **{f"{FUNCTIONAL}geometries.py::test_all_algorithms_agree_on_generated_geometries[{n}":
                "sixteen of the sixty blocks are run, and the fuzzer draws geometries, too"
            for n in (2, 3, 4, 5)},
+        f"{FUNCTIONAL}instruction_sets.py::test_kernels_agree_with_the_reference":
+            "most of these tests once more on each other set, on all of which the fuzzer runs",
         "tests/models/test_measure.py":
             "minutes of large batches; the same networks run in test_limits.py",
     },
