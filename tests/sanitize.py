@@ -47,13 +47,14 @@ TESTS = {
 }
 FUNCTIONAL = "tests/functional/test_"
 NETWORKS = "tests/models/test_concurrency_of_networks.py::test_"
+FREED = "what is freed is kept for a while, to find who still reads it, and is resident"
 FORKS = "another thread may hold locks of the sanitizer, for which the child then waits for ever"
 #: Tests that cannot hold there, or take long and bring nothing new, each with the reason.  A name
 #: stands for all that begin with it.
 LEFT_OUT = {
     "address": {
-        f"{FUNCTIONAL}calls.py::test_resident_memory_stays_flat_over_random_shapes":
-            "what is freed is kept for a while, to find who still reads it, and is resident",
+        f"{FUNCTIONAL}calls.py::test_resident_memory_stays_flat_over_random_shapes": FREED,
+        f"{FUNCTIONAL}memory.py::test_nothing_is_leaked_over_many_shapes": FREED,
         **{f"{FUNCTIONAL}geometries.py::test_all_algorithms_agree_on_generated_geometries[{n}":
                "sixteen of the sixty blocks are run, and the fuzzer draws geometries, too"
            for n in (2, 3, 4, 5)},
