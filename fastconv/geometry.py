@@ -32,7 +32,7 @@ __all__ = ["Conv2DGeometry", "GradientBlocks", "Window2D", "nbytes"]
 SUM_LENGTH = 512
 #: The largest number of partial sums that the gradient of the weights goes through.
 MOST_PARTIAL_SUMS = 16
-#: Output pixels of a block of that sum, the CHUNK of kernels/chunk.pxi.
+#: Output pixels of a block of that sum; the kernels say the same as `chunk`.
 CHUNK = 128
 #: Bytes of the unfolded matrix that ``im2col_tiled`` holds at a time where it may: half of a
 #: usual L2 cache, the same on every machine, so that its workspace is too.

@@ -9,7 +9,8 @@ from .table import Table
 
 __all__ = ["Target", "few", "folds"]
 
-FOLDED_TAPS, FOLDED_WIDTH = 128, 4096  # what the stack of kernels/folded.pxi holds
+#: What the stack of the folded gradient holds; kernels say so as `folded_taps`, `folded_width`.
+FOLDED_TAPS, FOLDED_WIDTH = 128, 4096
 
 
 def few(channels: int, lanes: int) -> bool:
@@ -21,7 +22,7 @@ def folds(g: Conv2DGeometry, lanes: int) -> bool:
     """Return whether the gradient of the input is a product with all taps, folded in the cache.
 
     It wins where input channels would leave half of the lanes empty, but for the short sums of
-    just a vector of them, which take whole rows (kernels/input_gradient.pxi); the columns of a
+    just a vector of them, which take whole rows (`input_gradient.pxi`); the columns of a
     row of the output have to fit the kernel's stack.
     """
     channels, filters = g.C // g.groups, g.K // g.groups

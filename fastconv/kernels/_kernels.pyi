@@ -20,6 +20,10 @@ PLANES: int
 LINES: int
 STRIPS: int
 vector_bytes: int
+chunk: int
+folded_taps: int
+folded_width: int
+winograd_sum: int
 
 def pack_weight(
     weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int

@@ -60,6 +60,26 @@ def test_the_active_one_is_available():
     assert set(fastconv.available_isas()) <= KNOWN
 
 
+LIMITS = """
+import numpy as np, fastconv
+from fastconv import geometry, kernels
+from fastconv.costs import target
+for dtype in (np.float32, np.float64):
+    module = kernels.module(np.dtype(dtype))
+    assert module.chunk == geometry.CHUNK
+    assert module.winograd_sum == geometry.SUM_LENGTH
+    assert module.folded_taps == target.FOLDED_TAPS
+    assert module.folded_width >= target.FOLDED_WIDTH
+"""
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+def test_limits_in_python_are_those_of_the_kernels(isa, python):
+    """An array on a kernel's stack would be too small."""
+    run = python("-c", LIMITS, isa=isa)
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize("isa", fastconv.available_isas())
 def test_kernels_agree_with_the_reference(isa, python):
     if os.environ.get("FASTCONV_ISA"):

@@ -31,3 +31,5 @@ include "convolution/input_gradient/folded.pxi"
 lanes = LANES
 tile_pixels = TILE
 vector_bytes = VL * sizeof(real)
+folded_taps = FOLD_TAPS
+folded_width = FOLD

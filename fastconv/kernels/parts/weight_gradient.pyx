@@ -12,3 +12,5 @@ include "convolution/depthwise/sides.pxi"
 include "tiles/turning.pxi"
 include "convolution/weight_gradient/gradient.pxi"
 include "convolution/weight_gradient/slab_gradient.pxi"
+
+chunk = CHUNK

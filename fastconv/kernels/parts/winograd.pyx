@@ -14,3 +14,5 @@ include "winograd/winograd.pxi"
 include "winograd/winograd_weights.pxi"
 include "winograd/winograd_lanes.pxi"
 include "winograd/winograd_gradient.pxi"
+
+winograd_sum = WINOGRAD_SUM

@@ -13,9 +13,10 @@
 
 cdef extern from *:
     """
-    enum { AHEAD = 6 };
+    enum { AHEAD = 6, WINOGRAD_SUM = 512 };
     """
     enum: AHEAD                            # channels of x that are asked for
+    enum: WINOGRAD_SUM                     # channels of a block of a sum
 
 cdef struct Winograd:
     const real* x
@@ -264,8 +265,8 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
                 for piece in range(from_, from_ + together):
                     first = piece * length // pieces
                     count = (piece + 1) * length // pieces - first
-                    for channel from 0 <= channel < g.C by 512:
-                        nest.n3 = min(<Py_ssize_t> 512, g.C - channel)
+                    for channel from 0 <= channel < g.C by WINOGRAD_SUM:
+                        nest.n3 = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
                         nest.fresh = channel == 0
                         total = <vreal*> (z + e * z_plane + first * lanes)
                         if lanes == VL:
