@@ -39,14 +39,19 @@ def test_every_tail_equals_the_reference(size, dtype, integers):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "shape", [(100, 4320, 100), (1, 1000, 257), (7, 2049, 1), (300, 129, 130), (20, 300, 1030)]
-)
+    "shape",
+    [(100, 4320, 100), (1, 1000, 257), (7, 2049, 1), (300, 129, 130), (20, 300, 1030),
+     (1, 2501, 530), (2, 1030, 600), (4, 1025, 33)],
+)  # fmt: skip
 def test_large_products_equal_the_reference(shape, dtype, integers):
     check(*shape, dtype, integers)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(37, 531, 45), (257, 40, 10), (130, 1100, 35), (9, 33, 1030)])
+@pytest.mark.parametrize(
+    "shape",
+    [(37, 531, 45), (257, 40, 10), (130, 1100, 35), (9, 33, 1030), (1, 1030, 700), (4, 90, 531)],
+)
 def test_the_order_of_the_sums_is_that_of_a_1x1_convolution(shape, dtype, normal):
     """Samples are the pixels of one image; on data that would show another order."""
     (rows, inputs, units) = shape

@@ -12,6 +12,9 @@
 #   of x       samples     features   units
 #   of weight  units       features   samples
 #
+# Few pixels, or a single term, fill no tile: there a run of y waits in the L1 while rows of b, whole
+# and where they lie, are added to it.
+#
 # A block of the sum that is longer than a chunk waits in `acc` between its chunks; blocks are
 # added to y, which begins at +0, in order.  The gradient of the weights has the order of
 # rounds.pxi, with the samples as the pixels of one row.
@@ -19,11 +22,15 @@
 cdef extern from *:
     """
     enum { DEPTH = TILE < 12 ? 256 : 128, PRODUCT_PIXELS = TILE < 12 ? 18 * TILE : 8 * TILE,
-           PRODUCT_PANELS = 8 };
+           PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8, ROW_VECTORS = ROW_LANES / VL };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
     enum: PRODUCT_PIXELS                   # whose sums may wait: 14 KiB, or 7
     enum: PRODUCT_PANELS
+    enum: FEW_PIXELS                       # that fill no tile
+    enum: ROW_LANES                        # of a run of y that waits in the L1
+    enum: ROW_VECTORS
+    enum: ROWS                             # of b that are added to it together
 
 cdef struct Product:
     const real* a
@@ -252,6 +259,65 @@ cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
                          lanes - v * VL)
 
 
+cdef inline void add_rows(const int count, const real* a, Py_ssize_t ak, const real* b,
+                          Py_ssize_t bk, Py_ssize_t lanes, bint fresh, vreal* sums) noexcept nogil:
+    """sums[.] += a[k] * b[k][.] for `count` rows of b; fresh sums begin at zero."""
+    cdef vreal numbers[ROWS]
+    cdef vreal value
+    cdef Py_ssize_t i, whole = lanes // VL
+    cdef int k
+    for k in range(count):
+        numbers[k] = vset1(a[k * ak])
+    for i in range(whole):
+        value = vzero() if fresh else sums[i]
+        for k in range(count):
+            value = vadd_product(value, numbers[k], vload(b + k * bk + i * VL))
+        sums[i] = value
+    if whole * VL < lanes:
+        value = vzero() if fresh else sums[whole]
+        for k in range(count):
+            value = vadd_product(value, numbers[k],
+                                 vload_n(b + k * bk + whole * VL, lanes - whole * VL))
+        sums[whole] = value
+
+
+cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Items are (run of lanes, pixel), the last the faster."""
+    cdef const Product* g = <const Product*> args
+    cdef vreal sums[ROW_VECTORS]
+    cdef vreal value
+    cdef Py_ssize_t item, pixel, lane, lanes, k, stop, i, count
+    cdef bint fresh
+    cdef const real* a
+    cdef const real* b
+    cdef real* y
+    for item in range(begin, end):
+        pixel, lane = item % g.pixels, item // g.pixels * ROW_LANES
+        lanes = min(<Py_ssize_t> ROW_LANES, g.lanes - lane)
+        a, b = g.a + pixel * g.ap, g.b + lane
+        y = g.y + pixel * g.yp + lane
+        k = 0
+        while k < g.terms:
+            stop, fresh = min(k + g.block, g.terms), True
+            while k < stop:
+                if stop - k >= ROWS:
+                    add_rows(ROWS, a + k * g.ak, g.ak, b + k * g.bk, g.bk, lanes, fresh, sums)
+                    k += ROWS
+                else:
+                    add_rows(1, a + k * g.ak, g.ak, b + k * g.bk, g.bk, lanes, fresh, sums)
+                    k += 1
+                fresh = False
+            for i from 0 <= i < lanes by VL:
+                count = lanes - i
+                value = (vzero() if stop <= g.block else vload_n(y + i, count)) + sums[i // VL]
+                if stop == g.terms:
+                    value = value + (vload_n(g.bias + lane + i, count) if g.bias != NULL
+                                     else vzero())
+                    if g.relu:
+                        value = vrelu(value)
+                vstore_n(y + i, value, count)
+
+
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
                    real[:, ::1] y, Py_ssize_t block, bint relu, Py_ssize_t part, Py_ssize_t parts,
                    int threads):
@@ -270,6 +336,11 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
     g.yp, g.relu = y.shape[1], relu
     long_sums = block == 0 and g.terms > CHUNK // 2
     g.block = block if block else g.terms
+    if g.bl == 1 and not long_sums and (g.pixels <= FEW_PIXELS or g.terms == 1):
+        with nogil:
+            run_items(multiply_rows, &g, ceil_div(g.lanes, ROW_LANES) * g.pixels, part, parts, 1,
+                      threads)
+        return
     columns = (g.lanes + LANES - 1) // LANES
     g.panels = 1
     if g.terms <= min(g.block, <Py_ssize_t> DEPTH) and not long_sums:
