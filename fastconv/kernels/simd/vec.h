@@ -142,10 +142,8 @@ FC_INLINE vmask fc_first(ptrdiff_t n) { return fc_lane < (ireal)n - (vmask){0}; 
 #define FC_MASK(n) fc_first(n)
 #ifdef FC_DOUBLE
 #define fc_maskz_load_mask(m, p) ((vreal)_mm256_maskload_pd(p, (__m256i)(m)))
-#define fc_mask_store(p, m, v) _mm256_maskstore_pd(p, (__m256i)(m), (__m256d)(v))
 #else
 #define fc_maskz_load_mask(m, p) ((vreal)_mm256_maskload_ps(p, (__m256i)(m)))
-#define fc_mask_store(p, m, v) _mm256_maskstore_ps(p, (__m256i)(m), (__m256)(v))
 #endif
 #define fc_maskz_loadu(n, p) fc_maskz_load_mask(FC_MASK(n), p)
 #define fc_maskz_move(n, v) ((vreal)((vmask)(v) & FC_MASK(n)))

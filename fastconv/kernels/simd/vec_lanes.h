@@ -134,20 +134,23 @@ FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {  /* no other lane is
     return vload(at);
 #endif
 }
-#ifndef fc_mask_store
-FC_APART void fc_store_where(real *p, vreal v, lanes_t lanes) {
-    real at[VL];
-    vstore(at, v);
-    for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = at[i];
+/* The lanes of half a vector, which are at most four. */
+FC_INLINE void fc_store_half(real *p, const real *at, lanes_t lanes) {
+    const lanes_t all = (1u << VL / 2) - 1;
+    if ((lanes & all) == all) { memcpy(p, at, VL / 2 * sizeof(real)); return; }
+    if (lanes & 1) p[0] = at[0];
+    if (VL > 2 && lanes & 2) p[1] = at[1];
+    if (VL > 4 && lanes & 4) p[2] = at[2];
+    if (VL > 4 && lanes & 8) p[3] = at[3];
 }
-#endif
 FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
+    real at[VL];
     if (lanes == lanes_between(0, VL)) { vstore(p, v); return; }
-#ifdef fc_mask_store
-    fc_mask_store(p, fc_spread(lanes), v);
-#else
-    fc_store_where(p, v, lanes);
-#endif
+    vstore(at, v);
+    if (VL > 1) {
+        fc_store_half(p, at, lanes);
+        fc_store_half(p + VL / 2, at + VL / 2, lanes >> VL / 2);
+    }
 }
 FC_INLINE vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t lanes) {
     return vselect(fc_spread(lanes), vmadd(acc, a, b), acc);

@@ -151,10 +151,19 @@ FC_INLINE void fc_store_bytes(unsigned char *p, vmask taken, const int dealt) {
     (void)dealt;                           /* where evens are not dealt they lie as they are */
 }
 FC_INLINE void vstore_bytes_dealt(unsigned char *p, vmask taken) { fc_store_bytes(p, taken, 1); }
-FC_APART void fc_store_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) {
-    unsigned char bytes[VL];
-    fc_store_bytes(bytes, taken, 0);
-    for (int i = 0; i < VL; i++) if (lanes >> i & 1) p[i] = bytes[i];
+/* Bytes of the lanes of half a vector, which are at most four. */
+FC_INLINE void fc_half_of_bytes(unsigned char *p, const unsigned char *from, lanes_t lanes) {
+    const lanes_t all = (1u << VL / 2) - 1;
+    if ((lanes & all) == all) { memcpy(p, from, VL / 2); return; }
+    if (lanes & 1) p[0] = from[0];
+    if (VL > 2 && lanes & 2) p[1] = from[1];
+    if (VL > 4 && lanes & 4) p[2] = from[2];
+    if (VL > 4 && lanes & 8) p[3] = from[3];
+}
+FC_INLINE void fc_some_bytes(unsigned char *p, const unsigned char *from, lanes_t lanes) {
+    if (VL == 1) return;
+    fc_half_of_bytes(p, from, lanes);
+    fc_half_of_bytes(p + VL / 2, from + VL / 2, lanes >> VL / 2);
 }
 FC_INLINE void vstore_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
@@ -162,8 +171,13 @@ FC_INLINE void vstore_bytes_where(unsigned char *p, vmask taken, lanes_t lanes) 
 #elif FC_BYTES == 64 && defined(FC_512)
     _mm512_mask_cvtepi64_storeu_epi8(p, FC_M(lanes), (__m512i)taken);
 #else
-    if (lanes == lanes_between(0, VL)) fc_store_bytes(p, taken, 0);
-    else fc_store_bytes_where(p, taken, lanes);
+    unsigned char bytes[VL];
+    if (lanes == lanes_between(0, VL)) {
+        fc_store_bytes(p, taken, 0);
+        return;
+    }
+    fc_store_bytes(bytes, taken, 0);
+    fc_some_bytes(p, bytes, lanes);
 #endif
 }
 FC_INLINE void vstore_bytes(unsigned char *p, vmask taken, ptrdiff_t n) {
@@ -174,13 +188,6 @@ FC_APART void vstore_ints(int *p, vmask taken, ptrdiff_t n) {
     memcpy(at, &taken, sizeof taken);
     for (int i = 0; i < VL && i < n; i++) p[i] = (int)at[i];
 }
-#if FC_BYTES == 32 && defined(__AVX2__) || FC_BYTES == 16 && defined(__SSE2__)
-FC_APART unsigned long long fc_load_bytes_where(const unsigned char *p, lanes_t lanes) {
-    unsigned long long bytes = 0;
-    for (int i = 0; i < VL; i++) if (lanes >> i & 1) bytes |= (unsigned long long)p[i] << 8 * i;
-    return bytes;
-}
-#endif
 /* Taps from bytes, in some lanes; the others are not read. */
 FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
@@ -189,10 +196,15 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
     return (vmask)_mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
 #else
 #if FC_BYTES == 32 && defined(__AVX2__) || FC_BYTES == 16 && defined(__SSE2__)
+    unsigned char some[VL] = {0};
     unsigned long long bytes = 0;
     __m128i taken;
-    if (lanes == lanes_between(0, VL)) memcpy(&bytes, p, VL);
-    else bytes = fc_load_bytes_where(p, lanes);
+    if (lanes == lanes_between(0, VL)) {
+        memcpy(&bytes, p, VL);
+    } else {
+        fc_some_bytes(some, p, lanes);
+        memcpy(&bytes, some, VL);
+    }
     taken = _mm_set_epi64x(0, (long long)bytes);
 #if FC_BYTES == 32 && defined(FC_DOUBLE)
     return (vmask)_mm256_cvtepu8_epi64(taken);
