@@ -67,7 +67,9 @@ class Module(Extension):
         """Return how hard the compiler is to try; sets that are `spare` are there just in case."""
         if not self.part:
             return flags.COLD
-        return flags.SPARE if self.target.name in spare else flags.HOT
+        if self.target.name not in spare:
+            return flags.HOT
+        return flags.SPARE_FUSED if self.target.fuses else flags.SPARE
 
 
 def modules() -> list[Module]:

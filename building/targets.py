@@ -18,6 +18,7 @@ class InstructionSet:
     flags: tuple[str, ...]  # required: a compiler that refuses them leaves the target out
     vector_bytes: int
     tile: int  # pixels; times 2 vectors they must fit the registers, with room to work
+    fuses: bool = True  # whether it may have a multiply-add that rounds once
 
 
 # GCC moves halves of vectors through MMX registers, and leaves them so: long doubles of whoever
@@ -26,7 +27,7 @@ X86 = ("-march=x86-64", "-mno-mmx")
 AVX512 = ("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma")
 X86_64 = (
     # -mno-sse3 takes back every later set too that the user's CFLAGS may name
-    InstructionSet("baseline", (*X86, "-mno-sse3"), 16, 6),
+    InstructionSet("baseline", (*X86, "-mno-sse3"), 16, 6, fuses=False),
     InstructionSet("avx2", (*X86, "-mavx2", "-mfma"), 32, 6),
     InstructionSet("avx512", (*X86, *AVX512), 64, 14),
 )

@@ -331,6 +331,21 @@ def test_an_unknown_name_ends_the_build_and_lists_the_names(tree):
     assert tree.modules() == set()
 
 
+def test_what_follows_the_functions_of_a_module_is_compiled_as_cold(
+    building, tmp_path, monkeypatch
+):
+    """Cython names the places in its C as we know them."""
+    pytest.importorskip("Cython", reason="building needs Cython")
+    translate, kept = building("translation").translate, building("store").Store(tmp_path / "kept")
+    monkeypatch.chdir(ROOT)
+    source = Path("fastconv/kernels/_cpu.pyx")
+    made = translate({source}, tmp_path / "c", kept, (), 1)
+    hot, cold = made[source].read_text().split('#pragma GCC optimize("O1")')
+    ours, helpers = "/* Python wrapper */", "static void __Pyx_AddTraceback("
+    assert ours in hot and ours not in cold
+    assert helpers in cold.partition("Code section: utility_code_def")[2]
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
 def test_jobs_are_a_number(tree, value):
     done = tree.run(MAX_JOBS=value)
@@ -378,6 +393,15 @@ def test_debug_flags_are_the_builders(tree):
         assert last(words, "-O") in ("-O1", "-O2", "-O3")
     tree.build(FASTCONV_BUILD_ISAS="avx2", FASTCONV_BUILD_OPTIMIZE="0")
     assert {last(words, "-O") for words in tree.compiled().values()} == {"-O1"}
+
+
+def test_a_spare_fuses_products_and_sums_as_the_others_where_the_target_can(tree):
+    tree.build(FASTCONV_BUILD_ISAS="avx2")
+    words = tree.compiled()["_baseline_f32_pooling"]
+    assert last(words, "-O") == "-O1" and "-fexpensive-optimizations" not in words
+    tree.build(FASTCONV_BUILD_ISAS="neon", _PYTHON_HOST_PLATFORM="linux-aarch64")
+    words = tree.compiled()["_baseline_f32_pooling"]
+    assert last(words, "-O") == "-O1" and "-fexpensive-optimizations" in words
 
 
 def test_nothing_is_built_twice(tree):
