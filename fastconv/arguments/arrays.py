@@ -222,6 +222,8 @@ def as_shape(operation: str, parameter: str, shape: Any, axes: str, minimum: int
 
 def check_axes(operation: str, parameter: str, shape: Sequence[int], axes: str) -> None:
     """Raise ShapeError unless `shape` has an axis per letter of `axes`, none but N empty."""
+    if len(shape) == len(axes) and 0 not in shape:
+        return  # the usual case, quickly
     if len(shape) != len(axes):
         remedy = ""
         if axes == "NCHW" and len(shape) == 3:

@@ -141,6 +141,8 @@ def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int 
 
 def is_sequence(value: Any) -> bool:
     """Return whether `value` is a sequence, and no text."""
+    if type(value) is tuple or type(value) is int:  # the usual cases, quickly
+        return type(value) is tuple
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
@@ -196,8 +198,8 @@ def as_padding(operation: str, value: Any) -> Padding:
             value, f"did you mean {close[0]!r}?" if close else "",
         )  # fmt: skip
     if is_sequence(value) and len(value) == 2:
-        if all(is_sequence(side) for side in value):
-            vertical, horizontal = value
+        vertical, horizontal = value
+        if is_sequence(vertical) and is_sequence(horizontal):
             return (
                 as_pair(operation, "padding", vertical, 0),
                 as_pair(operation, "padding", horizontal, 0),

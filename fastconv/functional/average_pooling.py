@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory
+from .. import kernels, memory, threads
 from ..arguments import as_bool, as_shape
 from . import checks
 from .pool_plan import make_pool
@@ -61,9 +61,10 @@ def avg_pool2d(
     pool = make_pool(operation, x.shape, pool_size, stride, padding, 1, ceil_mode)
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     if y.size:
-        pool.run(
-            kernels.module(x.dtype).avg_pool2d, pool.flat(checks.contiguous(x)), pool.flat(y),
-            pool.window.kernel, pool.window.stride, pool.pads, count_include_pad,
+        threads.run(
+            kernels.module(x.dtype).avg_pool2d, checks.contiguous(x).reshape(pool.maps),
+            y.reshape(pool.outputs), pool.window.kernel, pool.window.stride, pool.pads,
+            count_include_pad, work=pool.work,
         )  # fmt: skip
     return y
 
@@ -110,8 +111,9 @@ def avg_pool2d_backward(
     pool.check_gradient(dy)
     dx = memory.empty(shape, dy.dtype)
     if dx.size:
-        pool.run(
-            kernels.module(dy.dtype).avg_pool2d_backward, pool.flat(checks.contiguous(dy)),
-            pool.flat(dx), pool.window.kernel, pool.window.stride, pool.pads, count_include_pad,
+        threads.run(
+            kernels.module(dy.dtype).avg_pool2d_backward,
+            checks.contiguous(dy).reshape(pool.outputs), dx.reshape(pool.maps),
+            pool.window.kernel, pool.window.stride, pool.pads, count_include_pad, work=pool.work,
         )  # fmt: skip
     return dx

@@ -13,7 +13,7 @@ from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from . import checks
 from .algorithms import backward, forward
 from .choosing import plan
-from .packing import ACTIVATIONS, PackedWeight, few_filters
+from .packing import ACTIVATIONS, PackedWeight, as_operands, few_filters
 
 __all__ = ["conv2d", "conv2d_backward"]
 
@@ -98,17 +98,12 @@ def conv2d(
            [81., 90.]])
     """
     operation = "conv2d"
-    x = checks.as_numbers(operation, "x", x)
-    if type(weight) is not PackedWeight:
-        weight = checks.as_numbers(operation, "weight", weight)
-    elif weight.groups != groups:
+    x, weight, bias = as_operands(operation, x, weight, bias)
+    packed = type(weight) is PackedWeight
+    if packed and weight.groups != groups:
         raise ArgumentError(
             operation, "groups", f"must be {weight.groups}, for which weight was prepared", groups
         )
-    if bias is not None:
-        bias = checks.as_numbers(operation, "bias", bias)
-    if not checks.are_of_one_dtype(x, weight, bias):
-        x, weight, bias = checks.of_one_dtype(operation, x=x, weight=weight, bias=bias)
     g, chosen, cost = plan(
         operation, "forward", x.shape, weight.shape, x.dtype, stride, padding, dilation, groups,
         algorithm, workspace_limit, precision,
@@ -125,12 +120,12 @@ def conv2d(
         return y
     x = checks.readable(x)
     relu = activation is not None
-    if type(weight) is PackedWeight:
+    if packed:
         forward(g, chosen, cost, x, weight, bias, y, relu)
         return y
     with memory.Lent() as lent:
-        packed = PackedWeight(weight, groups, few_filters(weight, groups), lent)
-        forward(g, chosen, cost, x, packed, bias, y, relu)
+        weight = PackedWeight(weight, groups, few_filters(weight, groups), lent)
+        forward(g, chosen, cost, x, weight, bias, y, relu)
     return y
 
 

@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..geometry import SUM_LENGTH
 from . import checks
 from .conv2d import as_bias, check_needs
-from .packing import ACTIVATIONS, PackedWeight
+from .packing import ACTIVATIONS, PackedWeight, as_operands
 
 __all__ = ["dense", "dense_backward"]
 
@@ -58,21 +58,17 @@ def dense(
     [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
     """
     operation = "dense"
-    x = checks.as_array(operation, "x", x)
+    x, weight, bias = as_operands(operation, x, weight, bias, checks.as_array)
+    packed = type(weight) is PackedWeight
     check_axes(operation, "x", x.shape, "NI")
-    if not isinstance(weight, PackedWeight):
-        weight = checks.as_array(operation, "weight", weight)
+    if not packed:
         check_axes(operation, "weight", weight.shape, "UI")
-    if bias is not None:
-        bias = checks.as_array(operation, "bias", bias)
-    if not checks.are_of_one_dtype(x, weight, bias):
-        checks.of_one_dtype(operation, x=x, weight=weight, bias=bias)
-    units, inputs = weight.shape[:2]
-    if len(weight.shape) == 4 and (weight.shape[2:] != (1, 1) or weight.groups != 1):
+    elif weight.shape[2:] != (1, 1) or weight.groups != 1:
         raise ShapeError(
             operation, "weight", "must be (U, I), or what prepare_dense gave", weight.shape,
             "prepare it with functional.prepare_dense",
         )  # fmt: skip
+    units, inputs = weight.shape[:2]
     if inputs != x.shape[1]:
         raise ShapeError(
             operation, "weight", f"must be for the {x.shape[1]} features of x, {x.shape}", inputs,
@@ -91,7 +87,7 @@ def dense(
         return y
     module = kernels.module(x.dtype)
     x, relu, work = checks.readable(x), activation is not None, y.size * inputs
-    if isinstance(weight, PackedWeight):
+    if packed:
         threads.run(
             module.conv2d, as_pixels(x), weight.data, bias, as_pixels(y), 1, 1, ONES, ZEROS, ONES,
             1, SUM_LENGTH, relu, module.PANELS, work=work,

@@ -14,7 +14,7 @@ from ..errors import ShapeError
 from ..floating import is_finite
 from . import checks
 
-__all__ = ["PackedWeight", "prepare_conv2d", "prepare_dense"]
+__all__ = ["PackedWeight", "as_operands", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
 #: Pixels in the lanes are faster below these: at most so many products a sum and, unless the
@@ -116,6 +116,24 @@ class PackedWeight:
 
 def _repack(weight: np.ndarray, groups: int, planes: bool) -> PackedWeight:
     return PackedWeight(weight, groups, planes and few_filters(weight, groups))
+
+
+def as_operands(
+    operation: str, x: Any, weight: Any, bias: Any,
+    check: Callable[[str, str, Any], np.ndarray] = checks.as_numbers,
+) -> tuple[np.ndarray, Any, Any]:  # fmt: skip
+    """Return `x`, `weight`, which may be packed, and `bias`, which may be None, of one dtype."""
+    if type(x) is np.ndarray and (bias is None or type(bias) is np.ndarray):
+        if type(weight) is PackedWeight or type(weight) is np.ndarray:
+            if checks.are_of_one_dtype(x, weight, bias):
+                return x, weight, bias  # the usual case, quickly
+    x = check(operation, "x", x)
+    if type(weight) is not PackedWeight:
+        weight = check(operation, "weight", weight)
+    if bias is not None:
+        bias = check(operation, "bias", bias)
+    x, weight, bias = checks.of_one_dtype(operation, x=x, weight=weight, bias=bias)
+    return x, weight, bias
 
 
 def few_filters(weight: np.ndarray, groups: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,7 @@ TAP = 8
 
 
 class Pool:
-    """One checked pooling: the window, the resolved padding, the output, and how to run it."""
+    """One checked pooling: the window, the resolved padding, the output, and its work."""
 
     def __init__(
         self, operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
@@ -31,9 +32,12 @@ class Pool:
             operation, pool_size, stride, padding, dilation, ceil_mode, "pool_size"
         )
         n, c, h, w = shape
-        self.planes, self.size = n * c, (h, w)
+        self.size = h, w
         self.output = window.output_map(operation, shape)
         self.shape = (n, c, *self.output)
+        # as kernels read and write: planes (N C, H, W)
+        self.maps, self.outputs = (n * c, h, w), (n * c, *self.output)
+        self.work = math.prod(self.shape) * (TAP * window.taps + threads.MOVE)
         self.pads = window.resolve((h, w))
         self.pad = self.pads[0][0], self.pads[1][0]
         for axis in (0, 1):
@@ -60,16 +64,6 @@ class Pool:
                     f"{self.size[0]}x{self.size[1]}",
                 )  # fmt: skip
 
-    def run(self, kernel: Any, *args: Any) -> None:
-        """Run `kernel` on as many threads as its windows are worth."""
-        outputs = self.planes * self.output[0] * self.output[1]
-        work = outputs * (TAP * self.window.taps + threads.MOVE)
-        threads.run(kernel, *args, work=work)
-
-    def flat(self, array: np.ndarray) -> np.ndarray:
-        """Return `array` (N, C, H, W) as planes (N C, H, W)."""
-        return array.reshape(self.planes, *array.shape[2:])
-
     def check_gradient(self, dy: np.ndarray) -> None:
         """Raise a ShapeError if `dy` has not the shape of the output."""
         if dy.shape != self.shape:
@@ -85,11 +79,16 @@ def make_pool(
     dilation: Any = 1, ceil_mode: Any = False,
 ) -> Pool:  # fmt: skip
     """Return the pooling, checked once for each set of arguments."""
-    stride = pool_size if stride is None else stride
-    if type(padding) is not str:  # else a word, which is looked up as it is
+    # numbers and words are looked up as they are, pairs once they are checked
+    if type(padding) is not int and type(padding) is not str:
         padding = as_padding(operation, padding)
-    pool_size = as_pair(operation, "pool_size", pool_size, 1)
-    stride = as_pair(operation, "stride", stride, 1)
-    dilation = as_pair(operation, "dilation", dilation, 1)
+    if type(pool_size) is not int:
+        pool_size = as_pair(operation, "pool_size", pool_size, 1)
+    if stride is None:
+        stride = pool_size
+    elif type(stride) is not int:
+        stride = as_pair(operation, "stride", stride, 1)
+    if type(dilation) is not int:
+        dilation = as_pair(operation, "dilation", dilation, 1)
     make = Pool if type(ceil_mode) is not bool else _remembered
     return make(operation, shape, pool_size, stride, padding, dilation, ceil_mode)

@@ -95,10 +95,10 @@ def _max(
         argmax = memory.empty(pool.shape, np.uint8 if positions <= 256 else np.int32)
     if y.size:
         window = pool.window
-        pool.run(
-            kernels.module(x.dtype).max_pool2d, pool.flat(checks.contiguous(x)), pool.flat(y),
-            None if argmax is None else pool.flat(argmax), window.kernel, window.stride,
-            pool.pad, window.dilation, relu,
+        threads.run(
+            kernels.module(x.dtype).max_pool2d, checks.contiguous(x).reshape(pool.maps),
+            y.reshape(pool.outputs), None if argmax is None else argmax.reshape(pool.outputs),
+            window.kernel, window.stride, pool.pad, window.dilation, relu, work=pool.work,
         )  # fmt: skip
     return argmax
 
@@ -247,9 +247,10 @@ def max_pool2d_argmax_backward(
     dx = memory.empty(shape, dy.dtype)
     if dx.size:
         window = pool.window
-        pool.run(
-            kernels.module(dy.dtype).max_pool2d_backward, pool.flat(checks.contiguous(dy)),
-            pool.flat(_native(argmax)), pool.flat(dx), window.kernel, window.stride,
-            pool.pad, window.dilation,
+        threads.run(
+            kernels.module(dy.dtype).max_pool2d_backward,
+            checks.contiguous(dy).reshape(pool.outputs), _native(argmax).reshape(pool.outputs),
+            dx.reshape(pool.maps), window.kernel, window.stride, pool.pad, window.dilation,
+            work=pool.work,
         )  # fmt: skip
     return dx

@@ -70,14 +70,14 @@ class AvgPool2D(Layer):
         """Return y (N, C, OH, OW) for x (N, C, H, W)."""
         (x,) = xs
         ctx.save(x.shape)
-        return functional.avg_pool2d(x, self.window.kernel, **self._options)
+        return functional.avg_pool2d(x, **self._options)
 
     def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
         """Return dx (N, C, H, W) for dy (N, C, OH, OW)."""
         if not ctx.needs(0):
             return None
         (shape,) = ctx.saved
-        return functional.avg_pool2d_backward(dy, shape, self.window.kernel, **self._options)
+        return functional.avg_pool2d_backward(dy, shape, **self._options)
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return zeros: the backward pass needs the shape alone."""
@@ -86,6 +86,7 @@ class AvgPool2D(Layer):
     @computed_once
     def _options(self) -> dict[str, Any]:
         return {
+            "pool_size": briefly(self.window.kernel),
             "stride": briefly(self.window.stride),
             "padding": briefly(self.window.padding),
             "ceil_mode": self.window.ceil_mode,

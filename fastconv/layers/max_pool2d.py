@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -76,11 +76,9 @@ class MaxPool2D(Layer):
         """Return y (N, C, OH, OW) for x (N, C, H, W)."""
         (x,) = xs
         if not ctx.needs(0):
-            y = cast(np.ndarray, functional.max_pool2d(x, self.window.kernel, **self._options))
+            y: Any = functional.max_pool2d(x, **self._options)
             return functional.relu(y, out=y) if self.activation else y
-        y, argmax = functional.max_pool2d_argmax(
-            x, self.window.kernel, activation=self.activation, **self._options
-        )
+        y, argmax = functional.max_pool2d_argmax(x, activation=self.activation, **self._options)
         ctx.save(argmax, x.shape)
         return y
 
@@ -89,9 +87,7 @@ class MaxPool2D(Layer):
         if not ctx.needs(0):
             return None
         argmax, shape = ctx.saved
-        return functional.max_pool2d_argmax_backward(
-            dy, argmax, shape, self.window.kernel, **self._options
-        )
+        return functional.max_pool2d_argmax_backward(dy, argmax, shape, **self._options)
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return, in training, the places of the maxima."""
@@ -102,6 +98,7 @@ class MaxPool2D(Layer):
     @computed_once
     def _options(self) -> dict[str, Any]:
         return {
+            "pool_size": briefly(self.window.kernel),
             "stride": briefly(self.window.stride),
             "padding": briefly(self.window.padding),
             "dilation": briefly(self.window.dilation),
