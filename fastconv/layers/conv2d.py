@@ -15,7 +15,6 @@ from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
-from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Conv2D"]
@@ -116,8 +115,8 @@ class Conv2D(Layer):
         plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.conv2d(
             xs[0],
-            weight.value if plain else self._packed(weight),
-            self.param("bias").value if self.bias else None,
+            weight.value if plain else weight.packed(self._key, self._prepare),
+            self.parameters["bias"].value if self.bias else None,
             activation=self.activation,
             workspace_limit=ctx.workspace_limit,
             **self._options,
@@ -145,7 +144,7 @@ class Conv2D(Layer):
 
     def pack(self) -> None:
         """Pack the weight."""
-        self._packed(self.param("weight"))
+        self.param("weight").packed(self._key, self._prepare)
 
     def costs(
         self,
@@ -200,7 +199,5 @@ class Conv2D(Layer):
     def _key(self) -> tuple[Any, ...]:
         return ("conv2d", *self._options.values())
 
-    def _packed(self, weight: Parameter) -> functional.PackedWeight:
-        return weight.packed(  # type: ignore[no-any-return]
-            self._key, lambda value: functional.prepare_conv2d(value, **self._options)
-        )
+    def _prepare(self, value: np.ndarray) -> functional.PackedWeight:
+        return functional.prepare_conv2d(value, **self._options)

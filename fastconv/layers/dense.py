@@ -13,7 +13,6 @@ from fastconv.geometry import Conv2DGeometry
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
-from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Dense"]
@@ -79,8 +78,8 @@ class Dense(Layer):
         plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.dense(
             xs[0],
-            weight.value if plain else self._packed(weight),
-            self.param("bias").value if self.bias else None,
+            weight.value if plain else weight.packed("dense", functional.prepare_dense),
+            self.parameters["bias"].value if self.bias else None,
             activation=self.activation,
         )
         ctx.save(xs[0], y if self.activation else None)
@@ -101,10 +100,7 @@ class Dense(Layer):
 
     def pack(self) -> None:
         """Pack the weight."""
-        self._packed(self.param("weight"))
-
-    def _packed(self, weight: Parameter) -> functional.PackedWeight:
-        return weight.packed("dense", functional.prepare_dense)  # type: ignore[no-any-return]
+        self.param("weight").packed("dense", functional.prepare_dense)
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return the packed weight, panels of units as wide as a vector register.

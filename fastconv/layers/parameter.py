@@ -13,7 +13,6 @@ import numpy as np
 from fastconv.arguments import as_plain_array
 from fastconv.concurrency import Mutex, Place
 from fastconv.errors import FastconvError
-from fastconv.kernels import active_isa
 
 __all__ = ["Parameter", "assign_all", "exclusively"]
 
@@ -73,7 +72,7 @@ class _Forms:
     def __init__(self, version: int, change: Place | None) -> None:
         self.version = version
         self.change = change
-        self.kept: dict[tuple[str, Hashable], Any] = {}
+        self.kept: dict[Hashable, Any] = {}
 
     @property
     def settled(self) -> bool:
@@ -238,18 +237,18 @@ class Parameter:
     # Packed forms
 
     def packed(self, key: Hashable, make: Callable[[Array], Any]) -> Any:
-        """Return ``make(value)``, kept for each `key` and instruction set until a change.
+        """Return ``make(value)``, kept for each `key` until a change.
 
         No lock is held meanwhile.  Two threads that ask at once may both make it, and get the
         same; what is made while the value changes serves one call.
         """
-        forms, whole_key = self._forms, (active_isa(), key)
-        found = forms.kept.get(whole_key)
+        forms = self._forms
+        found = forms.kept.get(key)
         if found is None:
             settled = forms.settled  # before the value is read
             found = make(self.value)
             if settled:
-                found = forms.kept.setdefault(whole_key, found)
+                found = forms.kept.setdefault(key, found)
         return found
 
     def shares(self, array: Any) -> bool:
@@ -309,8 +308,7 @@ class Parameter:
         state = {key: item for key, item in vars(self).items() if not key.startswith("_")}
         handed = self._handed.get(get_ident(), lambda: None)()
         if self._value is None:  # the packed forms are all there is
-            isa, kept = active_isa(), list(self._forms.kept.items())
-            state["packed"] = {key: form for (made_for, key), form in kept if made_for == isa}
+            state["packed"] = dict(self._forms.kept)
         else:
             state["value"] = exclusively(self._value.copy) if handed is None else handed
         return {**state, "version": self.version}
@@ -320,8 +318,7 @@ class Parameter:
         self._value = state.pop("value", None)
         self._forms = _Forms(state.pop("version"), None)
         self._handed = {}
-        for key, form in state.pop("packed", {}).items():
-            self._forms.kept[active_isa(), key] = form
+        self._forms.kept.update(state.pop("packed", {}))
         vars(self).update(state)
 
     def __repr__(self) -> str:
