@@ -19,7 +19,7 @@ from fastconv.errors import (
 )
 from fastconv.layers.context import Context
 from fastconv.layers.owner import Owner
-from fastconv.layers.recorded import recording, taking_limit, unrecorded, written
+from fastconv.layers.recorded import missing, recording, taking_limit, written
 from fastconv.layers.spec import LayerCosts, Spec
 
 __all__ = ["Layer"]
@@ -73,7 +73,7 @@ class Layer(Owner):
     # Whether inputs of any scale, such as pixels from 0 to 255, are brought to a usual one here.
     normalizes: bool = False
 
-    _config: dict[str, Any]
+    _config: dict[str, Any] = missing()
 
     @recording
     def __init__(self) -> None:
@@ -88,14 +88,6 @@ class Layer(Owner):
         if "costs" in cls.__dict__:
             cls.costs = taking_limit(cls.costs)  # type: ignore[method-assign]
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached only for what is missing; these the recorded __init__ sets.
-        if name in Owner.__annotations__ or name in Layer.__annotations__:
-            cls = type(self)
-            error = unrecorded(cls, cls.__name__)
-            raise error or AttributeError(f"{cls.__name__}: {name} is set by the base class")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     @property
     def trainable(self) -> Any:
         """No attribute of layers, but for those that have such a setting.
@@ -104,7 +96,7 @@ class Layer(Owner):
         """
         if "trainable" in vars(self):
             return vars(self)["trainable"]
-        raise AttributeError  # what __getattr__ says of it
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute 'trainable'")
 
     @trainable.setter
     def trainable(self, value: Any) -> None:

@@ -23,6 +23,7 @@ from fastconv.errors import (
     shorten,
 )
 from fastconv.layers.parameter import Parameter, assign_all, exclusively
+from fastconv.layers.recorded import missing
 from fastconv.layers.spec import Spec
 
 __all__ = ["Owner"]
@@ -44,14 +45,14 @@ class _Views(dict[str, np.ndarray]):
 class Owner:
     """The parameters and statistics of a layer, which it makes in `build` for given inputs."""
 
-    name: str | None
-    parameters: dict[str, Parameter]
-    states: dict[str, Parameter]
-    _specs: tuple[Spec, ...] | None
+    name: str | None = missing()
+    parameters: dict[str, Parameter] = missing()
+    states: dict[str, Parameter] = missing()
+    _specs: tuple[Spec, ...] | None = missing()
     # while `build` runs: what it draws from, is built for and starts with, and the names it took
     _building: (
         tuple[np.random.Generator, tuple[Spec, ...], Callable[..., Any] | None, set[str]] | None
-    )
+    ) = missing()
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec of the output for those of the inputs; raise ShapeError if none is."""

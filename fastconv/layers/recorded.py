@@ -6,14 +6,14 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from fastconv import registry
 from fastconv.errors import ArgumentTypeError, ConfigError
 
-__all__ = ["recording", "taking_limit", "unrecorded", "written"]
+__all__ = ["missing", "recording", "taking_limit", "unrecorded", "written"]
 
 
 def recording(init: Callable[..., None]) -> Callable[..., None]:
@@ -73,6 +73,23 @@ def unrecorded(cls: type, operation: str) -> ArgumentTypeError | None:
         "must be written in the class, where its arguments are recorded as the layer's settings",
         made, "write it by hand", shown=f"one that is not: {made} afterwards",
     )  # fmt: skip
+
+
+class missing:  # noqa: N801
+    """An attribute that the recorded ``__init__`` sets; read before, it says why it is not there.
+
+    A ``__getattr__`` would say it too, and slow down the reading of every attribute of a layer.
+    """
+
+    def __new__(cls) -> Any:
+        return super().__new__(cls)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        error = None if instance is None else unrecorded(owner, owner.__name__)
+        raise error or AttributeError(f"{owner.__name__}: {self._name} is set by the base class")
 
 
 def _positions(
