@@ -43,13 +43,16 @@ def quietly(function: Callable[P, R]) -> Callable[P, R]:
         return quiet
     state, ignoring = _STATE
 
+    def ignore(args: Any, kwargs: Any) -> R:
+        state.set(ignoring)
+        return function(*args, **kwargs)
+
     @functools.wraps(function)
     def quiet_in_context(*args: P.args, **kwargs: P.kwargs) -> R:
         if state.get() is ignoring:
             return function(*args, **kwargs)
-        context = copy_context()  # ends with the call, so that no interrupt leaves it set
-        context.run(state.set, ignoring)
-        return context.run(function, *args, **kwargs)
+        # the context ends with the call, so that no interrupt leaves it set
+        return copy_context().run(ignore, args, kwargs)
 
     return quiet_in_context
 

@@ -226,6 +226,23 @@ def test_callbacks_and_metrics_run_under_the_callers_state():
     assert np.geterr() == state
 
 
+class Square(fastconv.Layer):
+    """A third party's layer, whose arithmetic is NumPy's."""
+
+    def infer(self, *specs: Spec) -> Spec:
+        return specs[0]
+
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        return xs[0] * xs[0]
+
+
+def test_layers_of_others_run_as_ours():
+    x = np.array([[1e30, 1e-30, 2]], "float32")
+    net = fastconv.Sequential(["ReLU", Square(), "ReLU"], (3,))
+    for run in (net, net.predict, net.for_inference(), lambda x: net(x, memory_limit="1 MB")):
+        assert run(x).tolist() == [[np.inf, 0, 4]]
+
+
 def test_the_state_is_given_back_also_by_recursion_threads_and_errors():
     @quietly
     def nested(depth: int) -> None:

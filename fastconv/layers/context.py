@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory
+from fastconv.concurrency import computed_once
 
 __all__ = ["Context"]
 
@@ -34,6 +35,8 @@ class Context:
 
     Attributes
     ----------
+    differentiated : bool
+        Whether a backward pass will follow.
     saved : tuple
         What `save` was given.
     grads : dict of str to ndarray
@@ -43,6 +46,11 @@ class Context:
     may_overwrite : bool
         Whether nobody but the layer reads its input (or in the backward pass `dy`) again.
     """
+
+    may_overwrite = False
+    saved: tuple[Any, ...] = ()
+    #: Shape and dtype of each input, which the model holds the gradients against.
+    given: Sequence[tuple[tuple[int, ...], np.dtype[Any]]] = ()
 
     def __init__(
         self,
@@ -57,16 +65,12 @@ class Context:
         self.training = training
         self.lends = lends
         self.workspace_limit = workspace_limit
-        self.may_overwrite = False
-        self.saved: tuple[Any, ...] = ()
         self.grads: dict[str, np.ndarray] = {}
         self.new_state: dict[str, np.ndarray] = {}
-        #: Shape and dtype of each input, which the model holds the gradients against.
-        self.given: Sequence[tuple[tuple[int, ...], np.dtype[Any]]] = ()
         self._needs = tuple(needs)
         self._needs_params = needs_params
         self._rng_key = tuple(rng_key)
-        self._rng: np.random.Generator | None = None
+        self.differentiated = any(self._needs) or callable(needs_params) or bool(needs_params)
 
     def needs(self, index: int) -> bool:
         """Return whether the gradient of input `index` is asked for."""
@@ -78,17 +82,10 @@ class Context:
             return self._needs_params(name)
         return name in self._needs_params
 
-    @property
-    def differentiated(self) -> bool:
-        """Whether a backward pass will follow."""
-        return any(self._needs) or callable(self._needs_params) or bool(self._needs_params)
-
-    @property
+    @computed_once
     def rng(self) -> np.random.Generator:
         """Random numbers of this call, the same when the call is repeated."""
-        if self._rng is None:
-            self._rng = np.random.default_rng(self._rng_key)
-        return self._rng
+        return np.random.default_rng(self._rng_key)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Return an uninitialised array for an output or a gradient."""

@@ -1,6 +1,6 @@
 """Calls one layer, forward or backward, and holds what it gives against its word.
 
-Layers may be of third parties; what they give is looked at here, so that what follows can trust it.
+What layers of third parties give is looked at here, so that what follows can trust it.
 """
 
 from __future__ import annotations
@@ -12,33 +12,46 @@ import numpy as np
 
 from fastconv.arguments import as_plain_array
 from fastconv.errors import FastconvError, ShapeError
+from fastconv.floating import quietly
 from fastconv.layers.base import Layer
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import Parameter
 from fastconv.models.schedule import Operation
 
-__all__ = ["backward", "forward", "new_state"]
+__all__ = ["backward", "forward", "new_state", "overlap"]
 
 Array = np.ndarray[Any, Any]
 
 
 def forward(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, Any]) -> Array:
     """Return what the layer of `op` makes of `values`, of the shape and dtype that it promised."""
-    xs = [values[source] for source in op.sources]
+    xs = tuple(map(values.__getitem__, op.sources))
     ctx.may_overwrite = op.in_place
+    return op.layer.forward(ctx, *xs) if op.trusted else _watched(op, ctx, xs)
+
+
+@quietly
+def _watched(op: Operation, ctx: Context, xs: Sequence[Array]) -> Array:
+    """Return what a third party's layer makes of `xs`, if it is what that promised."""
     y = op.layer.forward(ctx, *xs)
     if getattr(y, "base", None) is not None:
         # a view of a part would keep the whole alive, which plans do not count
-        if any(y.nbytes < x.nbytes and np.may_share_memory(y, x) for x in xs):
+        if any(y.nbytes < x.nbytes and overlap(y, x) for x in xs):
             y = y.copy()
     y = _apart(op.layer, y)
     shape, dtype = op.output
-    # A layer of a third party may break its word; later layers trust the shapes.
     if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:
         got = f"{y.shape} {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
         rule = f"must return what infer says, {(len(xs[0]), *shape)} {dtype}"
         raise ShapeError(op.steps[-1].id, "forward", rule, got, shown=got)
     return y
+
+
+def overlap(a: Any, b: Array) -> bool:
+    """Return whether `a` may lie in the memory of `b`; arrays that are no views have their own."""
+    if a.base is None and b.base is None:
+        return a is b
+    return np.may_share_memory(a, b)
 
 
 def _apart(layer: Layer, array: Any) -> Any:

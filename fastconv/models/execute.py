@@ -24,7 +24,6 @@ Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
 _FREELY = Allowance()
 
 
-@quietly
 def infer(
     schedule: Schedule, xs: list[Array], program: Program | None = None
 ) -> tuple[Array, ...]:
@@ -41,41 +40,41 @@ def infer(
         at once, and as much as it likes.
     """
     lent = set(range(schedule.inputs))  # values that may be memory of the caller
-    stages = program.stages if program is not None and program.stages else None
-    if stages is None:
-        values = _values(schedule, xs, slice(None))
-        xs.clear()
-        for at in range(len(schedule.operations)):
-            _infer_one(schedule, at, values, lent, program)
+    if program is not None and program.stages:
+        stages = len(program.stages)
+        values = _rows_of_stages(schedule, xs, lent, program, stages, 0, len(xs[0]))
     else:
-        values = _rows_of_stages(schedule, xs, lent, program, len(stages), 0, len(xs[0]))
+        values = xs + [None] * (schedule.values - len(xs))
+        xs.clear()
+        _infer(schedule, 0, len(schedule.operations), values, lent, program)
     results: list[Array] = []
     for number in schedule.outputs:
         found = values[number]
-        twice = any(np.may_share_memory(found, other) for other in results)
-        results.append(found.copy() if number in lent or twice else found)
+        if number in lent or results and any(calls.overlap(found, other) for other in results):
+            found = found.copy()
+        results.append(found)
     return tuple(results)
 
 
-def _values(schedule: Schedule, xs: Sequence[Array], rows: slice) -> list[Any]:
-    given = list(xs) if rows == slice(None) else [x[rows] for x in xs]
-    return given + [None] * (schedule.values - len(xs))
-
-
-def _infer_one(
-    schedule: Schedule, at: int, values: list[Any], lent: set[int], program: Program | None
-) -> None:
-    """Compute one operation into `values`, and drop what nobody reads later."""
-    op = schedule.operations[at]
-    allowed = _FREELY if program is None else program.allowances[at]
-    ctx = Context(workspace_limit=allowed.forward, lends=allowed.lends)
-    y = calls.forward(op, ctx, values)
-    if not lent.isdisjoint(op.sources):
-        if any(s in lent and np.may_share_memory(y, values[s]) for s in op.sources):
-            lent.add(op.target)
-    values[op.target] = y
-    for number in op.drops:
-        values[number] = None
+def _infer(
+    schedule: Schedule, begin: int, end: int, values: list[Any], lent: set[int],
+    program: Program | None,
+) -> None:  # fmt: skip
+    """Compute operations into `values`, and drop what nobody reads later."""
+    shared = Context()  # our own layers leave nothing in it
+    for at in range(begin, end):
+        op = schedule.operations[at]
+        ctx = shared if op.trusted else Context()
+        if program is not None:
+            ctx.workspace_limit = program.allowances[at].forward
+            ctx.lends = program.allowances[at].lends
+        values[op.target] = y = calls.forward(op, ctx, values)
+        for source in op.sources:
+            if source in lent and calls.overlap(y, values[source]):
+                lent.add(op.target)
+        del y, ctx
+        for number in op.drops:
+            values[number] = None
 
 
 def _rows_of_stages(
@@ -91,7 +90,7 @@ def _rows_of_stages(
     if count > 1 and end - begin <= step:
         values = _rows_of_stages(schedule, xs, lent, program, count - 1, begin, end)
     else:
-        values = _values(schedule, xs, slice(begin, end))
+        values = [x[begin:end] for x in xs] + [None] * (schedule.values - len(xs))
         for first in range(begin, end, step) if count > 1 else ():
             last = min(first + step, end)
             part = _rows_of_stages(schedule, xs, lent, program, count - 1, first, last)
@@ -101,8 +100,7 @@ def _rows_of_stages(
                     values[number] = memory.empty(whole_shape, part[number].dtype)
                 values[number][first - begin : last - begin] = part[number]
             del part
-    for at in range(stage.begin, stage.end):
-        _infer_one(schedule, at, values, lent, program)
+    _infer(schedule, stage.begin, stage.end, values, lent, program)
     return values
 
 
@@ -301,7 +299,7 @@ class _Run:
         for source, dx in zip(op.sources, calls.backward(op, ctx, dy), strict=True):
             if self.needs[source]:
                 # a layer that returns dy itself passes on whether it is ours
-                new = op.layer.new_gradients and (owned or not np.may_share_memory(dx, dy))
+                new = op.layer.new_gradients and (owned or not calls.overlap(dx, dy))
                 sums.add(source, dx, owned=new)
         for name, gradient in ctx.grads.items():
             by_param.add(f"{op.name}/{name}", gradient)

@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 def split(x: Any, graph: Graph) -> Sequence[Any]:
     """Return one thing for each input: `x` is one, a sequence of them or a mapping by id."""
     ids = graph.input_ids
+    if len(ids) == 1 and type(x) is np.ndarray:  # the usual case, quickly
+        return (x,)
     if isinstance(x, Mapping):
         for name in x:
             if name not in ids:
@@ -42,7 +44,7 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
     return x
 
 
-def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
+def cast(x: Any, graph: Graph) -> list[Array]:
     """Return the inputs as arrays (N, ...) of the network's dtype; no copy where none is due.
 
     Raises
@@ -55,7 +57,7 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
     if len(graph.input_specs) == 1 and type(x) is np.ndarray:
         (spec,) = graph.input_specs
         if x.shape[1:] == spec.shape and x.dtype == spec.numpy_dtype:  # the usual case, quickly
-            return (x,)
+            return [x]
     arrays = []
     for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
         array = as_plain_array("Model", name, given)
@@ -67,7 +69,7 @@ def cast(x: Any, graph: Graph) -> tuple[Array, ...]:
         counts = ", ".join(map(str, (len(array) for array in arrays)))
         raise ShapeError("Model", "inputs", "must hold equally many examples", shown=counts)
     dtypes = [spec.dtype for spec in graph.input_specs]
-    return tuple(_cast(a, dtype) for a, dtype in zip(arrays, dtypes, strict=True))
+    return [_cast(array, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]
 
 
 @quietly  # what float32 cannot hold is infinite, as IEEE has it

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,40 +30,38 @@ Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
 
-class BoundedCache:
-    """The results asked for last; copies of it are empty.
+class BoundedCache(dict[Hashable, Any]):
+    """The results made last; copies of it are empty.
 
     There is no lock: each step is one operation on a dict, and threads that come at once may
     both make what is not there, of which the first is kept.
+
+    Parameters
+    ----------
+    make : callable
+        Makes of a key, a tuple of arguments, what `found` was not given a function for.
+    size : int
+        The most entries.
     """
 
-    def __init__(self, size: int = 32) -> None:
-        self._size = size
-        self.clear()
+    def __init__(self, make: Callable[..., Any], size: int = 32) -> None:
+        super().__init__()
+        self._make, self._size = make, size
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+    def __missing__(self, key: tuple[Any, ...]) -> Any:
+        return self.found(key, partial(self._make, *key))
+
+    def found(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the entry of `key`, made by `make` when it is not there."""
-        entries = self._entries  # what was begun before a `clear` is not kept after it
-        found = entries.get(key)
-        if found is None:
-            found = entries.setdefault(key, make())
-        try:
-            entries.move_to_end(key)
-            while len(entries) > self._size:
-                entries.popitem(last=False)
-        except KeyError:  # another thread has dropped it
-            pass
-        return found  # type: ignore[no-any-return]
+        entry = self.get(key)
+        if entry is None:
+            entry = self.setdefault(key, make())
+            for oldest in list(self)[: -self._size]:
+                self.pop(oldest, None)
+        return entry  # type: ignore[no-any-return]
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __reduce__(self) -> tuple[type[BoundedCache], tuple[int]]:
-        return BoundedCache, (self._size,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BoundedCache, (self._make, self._size)
 
 
 class Network:
@@ -72,6 +70,7 @@ class Network:
     name: str | None
     _graph: Graph
     _learns = False
+    _ready = True
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(type(self), name):  # a property that failed says why
@@ -91,7 +90,7 @@ class Network:
         self._graph = graph
         self.name = name
         self._slots = weights.slots(graph)
-        self._cache = BoundedCache()
+        self._cache = BoundedCache(partial(schedule, graph))
 
     def _pack(self) -> None:
         """Do ahead of the first run what does not depend on its data."""
@@ -128,12 +127,11 @@ class Network:
         x = xs[0] if len(xs) == 1 else xs
         if memory_limit is not None:
             return self._predict("Model", x, None, memory_limit)
-        if type(x) is np.ndarray:
-            return self._run(list(inputs.cast(x, self._graph)), self._graph.outputs)
-        nodes = x if isinstance(x, (tuple, list)) else (x,)
-        if any(isinstance(node, Node) for node in nodes):
-            return self._inline(nodes)
-        return self._run(list(inputs.cast(x, self._graph)), self._graph.outputs)
+        if type(x) is not np.ndarray:
+            nodes = x if isinstance(x, (tuple, list)) else (x,)
+            if any(isinstance(node, Node) for node in nodes):
+                return self._inline(nodes)
+        return self._run(inputs.cast(x, self._graph), self._graph.outputs)
 
     def _inline(self, nodes: Sequence[Any]) -> Any:
         graph = self._graph
@@ -151,13 +149,11 @@ class Network:
     def _schedule(
         self, outputs: tuple[int, ...], *, merge: bool = True, training: bool = False
     ) -> Schedule:
-        return self._cache.get(
-            (outputs, merge, training),
-            lambda: schedule(self._graph, outputs, merge=merge, training=training),
-        )
+        return self._cache[outputs, merge, training]  # type: ignore[no-any-return]
 
     def _run(self, values: list[Any], outputs: tuple[int, ...]) -> Any:
-        self._prepare()
+        if not self._ready:
+            self._prepare()
         found = execute.infer(self._schedule(outputs), values)
         return found[0] if len(found) == 1 else found
 
@@ -205,7 +201,7 @@ class Network:
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
         """Return one array for each input, of the network's dtype and checked shape."""
-        return inputs.cast(x, self._graph)
+        return tuple(inputs.cast(x, self._graph))
 
     def predict_batch(self, xs: Sequence[Array], program: Program | None = None) -> Any:
         """Run one batch of arrays that `cast_inputs` gave, as `program` says."""
@@ -266,7 +262,7 @@ class Network:
             if name not in known:
                 there = f"there are {', '.join(nearest(name, known) or list(known)[:8])}"
                 raise ArgumentError("intermediate", "ids", "must be of nodes", name, there)
-        values = list(inputs.cast(x, self._graph))
+        values = inputs.cast(x, self._graph)
         found = self._run(values, tuple(known[name] for name in asked))
         return (found,) if len(asked) == 1 and not isinstance(ids, str) else found
 
@@ -345,12 +341,12 @@ class Network:
                 results=results,
                 input_bytes=given,
                 held=held,
-                shared=self._cache.get(("shared", *mode), Shared),
+                shared=self._cache.found(("shared", *mode), Shared),
                 operation=operation,
             )
 
         key = ("plan", *mode, batch_size, memory_limit, results, given, held)
-        return self._cache.get(key, make)
+        return self._cache.found(key, make)
 
     def measure(
         self,

@@ -14,7 +14,7 @@ from fastconv.errors import ArgumentTypeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
-from fastconv.models import execute, inputs, learning
+from fastconv.models import calls, execute, inputs, learning
 from fastconv.models.network import Network
 from fastconv.models.program import Program
 from fastconv.models.words import explained
@@ -90,7 +90,7 @@ class TrainableNetwork(Network):
             outputs, losses, found = memory.frugal(run, steps, list(xs), dloss)
         self.gradients = found.params
         # A network that ends in Flatten or Dropout may return memory of the caller.
-        lent = [any(np.may_share_memory(y, x) for x in xs) for y in outputs]
+        lent = [any(calls.overlap(y, x) for x in xs) for y in outputs]
         own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
         return tuple(own), losses
 
@@ -155,7 +155,7 @@ class TrainableNetwork(Network):
         for zero, dx in zip(zeros, found.inputs, strict=True):
             dx = zero if dx is None else dx
             # Add hands one gradient to all its inputs; what users get they may write to.
-            dxs.append(dx.copy() if any(np.may_share_memory(dx, d) for d in dxs) else dx)
+            dxs.append(dx.copy() if any(calls.overlap(dx, d) for d in dxs) else dx)
         return dxs[0] if len(dxs) == 1 else tuple(dxs)
 
     def trainable_parameters(self) -> dict[str, Parameter]:
@@ -184,7 +184,7 @@ class TrainableNetwork(Network):
 
     def least_rows(self) -> tuple[int, str]:
         """Return the fewest rows of a batch that training learns from, and which layer says so."""
-        choosy = self._cache.get("choosy", lambda: learning.choosy(self._graph))
+        choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
         return learning.least_rows(self._graph, choosy)
 
     def output_specs(self) -> list[Spec]:

@@ -47,14 +47,14 @@ def cast(model: Trainable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
 
 def as_inputs(operation: str, model: Trainable, x: Any) -> tuple[Array, ...]:
     """Return the inputs as arrays of equal length, not yet cast; one row tries shape and dtype."""
-    arrays = tuple(_array(operation, "x", part) for part in as_tuple(x))
-    if not arrays or any(a.ndim == 0 for a in arrays):
+    arrays = tuple([_array(operation, "x", part) for part in as_tuple(x)])
+    counts = [len(a) if a.ndim else None for a in arrays]
+    if not counts or None in counts:
         raise ShapeError(operation, "x", "must be a batch (N, ...)", (), shown="shape ()")
-    if len({len(a) for a in arrays}) > 1:
-        counts = [len(a) for a in arrays]
+    if len(set(counts)) > 1:
         raise ShapeError(operation, "inputs", "must have equally many rows", counts)
     try:
-        cast(model, tuple(a[:1] for a in arrays))
+        cast(model, tuple([a[:1] for a in arrays]))
     except ShapeError:
         cast(model, arrays)  # fails as well, and speaks of the shape that was given
         raise

@@ -224,9 +224,7 @@ def evaluate(
     compiled = _compiled("evaluate", model)
     batch_size = as_int("evaluate", "batch_size", batch_size, 1)
     inputs, targets = as_data("evaluate", model, compiled, x, y)
-    batch_size, program = _rows_at_a_time(
-        "evaluate", model, inputs, batch_size, memory_limit, held_bytes=held(x, inputs)
-    )
+    batch_size, program = _rows_at_a_time("evaluate", model, x, inputs, batch_size, memory_limit)
     run = _following(program, model.predict_batch)
     totals = Totals()
     for rows in slices(len(inputs[0]), batch_size):
@@ -269,13 +267,12 @@ def predict(
     inputs = as_inputs(operation, model, x)
     total = len(inputs[0])
     batch_size, program = _rows_at_a_time(
-        operation, model, inputs, batch_size or max(1, total), memory_limit, results=total,
-        held_bytes=held(x, inputs),
-    )  # fmt: skip
+        operation, model, x, inputs, batch_size or max(1, total), memory_limit, results=total
+    )
     run = _following(program, model.predict_batch)
-    found: Any = run(cast(model, tuple(a[:batch_size] for a in inputs)))
     if total <= batch_size:
-        return found
+        return run(cast(model, inputs))
+    found: Any = run(cast(model, tuple(a[:batch_size] for a in inputs)))
     first = as_tuple(found)
     whole = tuple(np.empty((total, *part.shape[1:]), part.dtype) for part in first)
     for out, part in zip(whole, first, strict=True):
@@ -298,11 +295,11 @@ def _following(program: Any, method: Callable[..., Any]) -> Callable[..., Any]:
 def _rows_at_a_time(
     operation: str,
     model: Trainable,
+    x: Any,
     inputs: tuple[Array, ...],
     batch_size: int,
     memory_limit: int | str | None,
     results: int | None = None,
-    held_bytes: int = 0,
 ) -> tuple[int, Any]:
     """Return how many rows to compute at once within `memory_limit`, and as what program."""
     limit = parse_bytes(operation, "memory_limit", memory_limit)
@@ -310,7 +307,7 @@ def _rows_at_a_time(
         return batch_size, None
     batch_size = max(1, min(batch_size, len(inputs[0])))
     program = model.program(
-        operation, limit, batch_size, inputs, results=results, held=held_bytes
+        operation, limit, batch_size, inputs, results=results, held=held(x, inputs)
     )
     return program.rows, program
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -66,3 +67,19 @@ def traced(run: Callable[[], Any]) -> int:
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
+
+
+def calls(function: Callable[[Any], Any], argument: Any) -> int:
+    """Return how many calls ``function(argument)`` leads to, of Python's functions and of C's."""
+    count = 0
+
+    def note(frame: Any, event: str, given: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        function(argument)
+    finally:
+        sys.setprofile(None)
+    return count

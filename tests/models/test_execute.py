@@ -258,6 +258,25 @@ def test_a_layer_that_returns_what_it_did_not_infer(how):
         net(np.ones((2, 3)))
 
 
+class Marking(fastconv.Layer):
+    """Leaves a mark in its context, and looks for those of others."""
+
+    def infer(self, *specs):
+        return specs[0]
+
+    def forward(self, ctx, *xs):
+        assert not hasattr(ctx, "mark") and not ctx.new_state
+        ctx.mark = ctx.rng.random()
+        ctx.set_state("anything", xs[0])
+        return xs[0] + ctx.mark
+
+
+def test_each_call_of_a_third_partys_layer_has_a_context_of_its_own():
+    net = fastconv.Sequential(["ReLU", Marking(), "ReLU", Marking(), "ReLU"], (3,))
+    (mark,) = {float(value) for value in (net(np.zeros((2, 3))) / 2).flat}
+    assert mark == net.intermediate(np.zeros((1, 3)), "marking_1")[0, 0] > 0
+
+
 @pytest.mark.parametrize(
     ("how", "text"), [("gradient", "add_grad 'scale'"), ("none", "None where")]
 )

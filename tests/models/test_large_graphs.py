@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from networks import calls
 
 import fastconv
 
@@ -75,28 +75,19 @@ OPERATIONS: dict[str, Callable[[fastconv.Model], Any]] = {
 }
 
 
-def calls(function: Callable[[Any], Any], argument: Any) -> int:
-    """Return how many calls ``function(argument)`` leads to, of Python's functions and of C's."""
-    count = 0
-
-    def note(frame: Any, event: str, given: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(note)
-    try:
-        function(argument)
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 @pytest.mark.parametrize("make", GRAPHS, ids=lambda make: make.__name__)
 def test_building_takes_calls_in_proportion_to_the_nodes(make):
     make(10)  # what is looked up once
     few, many = (calls(make, count) for count in (300, 1200))
     assert many < 4.4 * few
-    assert many < 1200 * (325 if make is learning else 130)
+    assert many < 1200 * (300 if make is learning else 120)
+
+
+@pytest.mark.parametrize("make", GRAPHS, ids=lambda make: make.__name__)
+def test_running_takes_few_calls_a_node(make):
+    run = OPERATIONS["run"]
+    run(make(10))
+    assert calls(run, make(1200)) < 1200 * 28
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
