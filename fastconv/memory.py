@@ -242,9 +242,6 @@ class Lent:
 
     __slots__ = ("blocks",)
 
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-
     def packed(self, nbytes: int, dtype: np.dtype) -> np.ndarray:
         """As the function `packed`, but lent until the `with` block ends."""
         _count("packed", nbytes)
@@ -252,6 +249,7 @@ class Lent:
         return self.blocks[-1].array.view(dtype)
 
     def __enter__(self) -> Lent:
+        self.blocks: list[Block] = []
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -147,10 +147,11 @@ def as_gradient(operation: str, dy: Any, y: Any) -> tuple[np.ndarray, np.ndarray
 
 def readable(array: np.ndarray) -> np.ndarray:
     """Return `array` if kernels can read it in place, rows contiguous, else a counted copy."""
-    if array.flags.c_contiguous and array.flags.aligned:
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
         return array
     itemsize = array.itemsize
-    if array.flags.aligned and (array.strides[-1] == itemsize or array.shape[-1] == 1):
+    if flags.aligned and (array.strides[-1] == itemsize or array.shape[-1] == 1):
         if all(stride % itemsize == 0 for stride in array.strides):
             return array
     return memory.copied(array)
@@ -158,7 +159,8 @@ def readable(array: np.ndarray) -> np.ndarray:
 
 def contiguous(array: np.ndarray) -> np.ndarray:
     """Return `array` if it is C-contiguous and aligned, else a counted copy."""
-    if array.flags.c_contiguous and array.flags.aligned:
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
         return array
     return memory.copied(array)
 

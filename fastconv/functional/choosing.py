@@ -26,6 +26,7 @@ class Plan(NamedTuple):
     geometry: Conv2DGeometry
     algorithm: str
     cost: costs.AlgorithmCost
+    planes: bool  # whether groups have too few filters to pack
 
 
 def plan(
@@ -94,7 +95,8 @@ def _plan(
             f"workspace{_purpose(table, chosen)}", limit,
             f"raise the limit{_remedy(table, algorithm, limit)}", least=table[chosen].least,
         )  # fmt: skip
-    return Plan(g, chosen, table[chosen])
+    planes = costs.few(g.K // g.groups, kernels.lanes(dtype))
+    return Plan(g, chosen, table[chosen], planes)
 
 
 def _purpose(table: costs.ConvolutionCosts, chosen: str) -> str:
