@@ -131,7 +131,8 @@ class Network:
             nodes = x if isinstance(x, (tuple, list)) else (x,)
             if any(isinstance(node, Node) for node in nodes):
                 return self._inline(nodes)
-        return self._run(inputs.cast(x, self._graph), self._graph.outputs)
+        graph = self._graph
+        return self._run(inputs.cast(x, graph), graph.outputs)
 
     def _inline(self, nodes: Sequence[Any]) -> Any:
         graph = self._graph
