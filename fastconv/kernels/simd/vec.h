@@ -35,7 +35,7 @@ enum { VL = 1 };
  * panels: the same number of accumulators for maps that are only a few pixels wide. */
 enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 
-/* FC_APART is for what goes lane by lane: at every place where it is used, unrolled, it would
+/* FC_APART is for what stores lane by lane: at every place where it is used, unrolled, it would
  * take the compiler longer than all the rest. */
 #if defined(FC_UNOPTIMIZED) && defined(__GNUC__)
 #define FC_INLINE static inline
@@ -208,16 +208,11 @@ FC_INLINE vreal vset1_n(real a, ptrdiff_t n) {
 #endif
 }
 
-/* Numbers that lie `step` apart, in the lanes first <= i < last. */
-FC_APART vreal fc_load_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
-    real lanes[VL];
-    for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i * step] : 0;
-    return vload(lanes);
-}
+/* Numbers that lie `step` apart, in the lanes first <= i < last; no call, across which the sums of
+ * a loop would go to the stack. */
 FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
     real lanes[VL];
-    if (first > 0 || last < VL) return fc_load_lanes(p, step, first, last);
-    for (int i = 0; i < VL; i++) lanes[i] = p[i * step];
+    for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i * step] : 0;
     return vload(lanes);
 }
 FC_INLINE vreal vload_strided(const real *p, ptrdiff_t step, ptrdiff_t n) {
