@@ -35,8 +35,8 @@ enum { VL = 1 };
  * panels: the same number of accumulators for maps that are only a few pixels wide. */
 enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 
-/* FC_APART is for what stores lane by lane: at every place where it is used, unrolled, it would
- * take the compiler longer than all the rest. */
+/* FC_APART is for what goes lane by lane beside no sums: at every place where it is used, unrolled, it
+ * would take the compiler longer than all the rest. */
 #if defined(FC_UNOPTIMIZED) && defined(__GNUC__)
 #define FC_INLINE static inline
 #define FC_APART static __attribute__((unused))
@@ -208,8 +208,8 @@ FC_INLINE vreal vset1_n(real a, ptrdiff_t n) {
 #endif
 }
 
-/* Numbers that lie `step` apart, in the lanes first <= i < last; no call, across which the sums of
- * a loop would go to the stack. */
+/* Numbers that lie `step` apart, in the lanes first <= i < last.  Neither this nor the store below is
+ * a call, across which the sums of a loop would go to the stack. */
 FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
     real lanes[VL];
     for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i * step] : 0;
@@ -218,16 +218,10 @@ FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrd
 FC_INLINE vreal vload_strided(const real *p, ptrdiff_t step, ptrdiff_t n) {
     return vload_lanes(p, step, 0, n);
 }
-FC_APART void fc_store_lanes(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
+FC_INLINE void vstore_strided(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
     real lanes[VL];
     vstore(lanes, v);
     for (int i = 0; i < n && i < VL; i++) p[i * step] = lanes[i];
-}
-FC_INLINE void vstore_strided(real *p, ptrdiff_t step, vreal v, ptrdiff_t n) {
-    real lanes[VL];
-    if (n < VL) { fc_store_lanes(p, step, v, n); return; }
-    vstore(lanes, v);
-    for (int i = 0; i < VL; i++) p[i * step] = lanes[i];
 }
 
 /* mask ? a : b, lane by lane. */

@@ -7,6 +7,7 @@ cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* 
                             vreal* total) noexcept nogil:
     """total[vectors] = the sums of vectors * VL pixels; the last vector has `last` of them."""
     cdef vreal acc[4]
+    cdef vreal sums[4]
     cdef vreal weight
     cdef Py_ssize_t step = c.columns.stride * c.xw
     cdef Py_ssize_t channel, end, i, r, s
@@ -14,7 +15,7 @@ cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* 
     cdef const real* wp
     cdef int v
     for v in range(vectors):
-        total[v] = vzero()
+        sums[v] = vzero()
     for channel from 0 <= channel < c.C by c.block:
         end = min(channel + c.block, c.C)
         for v in range(vectors):
@@ -32,7 +33,7 @@ cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* 
                             acc[v] = vmadd(acc[v], weight, load_pixels(
                                 xp + v * VL * step, step, last if v == vectors - 1 else VL))
                     for v in range(vectors):
-                        total[v] = total[v] + acc[v]
+                        sums[v] = sums[v] + acc[v]
         else:
             for i in range(channel, end):
                 for r in range(at.r0, at.r1):
@@ -46,7 +47,26 @@ cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* 
                                 xp + v * VL * step, step, last if v == vectors - 1 else VL))
                         xp = xp + c.columns.dilation * c.xw
             for v in range(vectors):
-                total[v] = total[v] + acc[v]
+                sums[v] = sums[v] + acc[v]
+    for v in range(vectors):
+        total[v] = sums[v]
+
+
+ctypedef fused run_width:
+    n1
+    n4
+
+ctypedef void (*run_t)(const void*, const Convolution* c, const Region* at, const real* x,
+                       const real* w, Py_ssize_t last, vreal* total) noexcept nogil
+
+
+cdef void sum_pixels_of(const run_width* _, const Convolution* c, const Region* at, const real* x,
+                        const real* w, Py_ssize_t last, vreal* total) noexcept nogil:
+    sum_pixels(c, at, x, w, <int> sizeof(run_width), last, total)
+
+
+cdef run_t runs[5]                         # by vectors, see widths.pxi
+runs[:] = [NULL, <run_t> sum_pixels_of[n1], NULL, NULL, <run_t> sum_pixels_of[n4]]
 
 
 cdef void convolve_row(const Convolution* c, const Region* at, const real* x, real* y,
@@ -61,10 +81,9 @@ cdef void convolve_row(const Convolution* c, const Region* at, const real* x, re
     while j < end:
         if end - j >= 4 * VL:
             vectors, count = 4, VL
-            sum_pixels(c, at, x + j * step, w, 4, VL, total)
         else:
             vectors, count = 1, min(<Py_ssize_t> VL, end - j)
-            sum_pixels(c, at, x + j * step, w, 1, count, total)
+        runs[vectors](NULL, c, at, x + j * step, w, count, total)
         for v in range(vectors):
             total[v] = total[v] + bias
             if c.relu:
