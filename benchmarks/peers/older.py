@@ -54,7 +54,9 @@ def build(commit: str, builder: Builder | None = None) -> Path:
     archive = _git("archive", "--format=tar", commit)
     archive.check_returncode()
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-        files.extractall(sources, filter="data")
+        # Python before 3.11.4 has no filters, and later ones ask for one
+        wanted = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        files.extractall(sources, **wanted)
     (builder or install)(sources, package)
     shutil.rmtree(sources)
     whole.touch()
