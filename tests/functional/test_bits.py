@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import functional
+from fastconv import functional, kernels
 from fastconv.testing import assert_bits_equal
 
 DTYPES = ["float32", "float64"]
@@ -278,3 +278,20 @@ def test_memory_mapped_input(tmp_path, normal):
 def test_the_same_call_twice(case, arrays):
     given = arrays(case, "float32")
     assert_all_equal(run(*given), run(*given))
+
+
+@pytest.mark.parametrize("tail", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_of_batch_norm_are_fused_where_the_target_can(dtype, tail):
+    """Left to the compiler some were and some were not, and bits changed with what is near them."""
+    lanes, least = kernels.lanes(np.dtype(dtype)) // 2, np.finfo(dtype).eps
+    near = dtype(2) ** -15 if dtype is np.float32 else dtype(2) ** -30
+    x = np.zeros((1, 1, 1, lanes + 1 if tail else 2 * lanes), dtype)
+    dy = x.copy()
+    # two products for the same lane: the second is just below half of the last bit of the first
+    x[..., 0], dy[..., 0] = 1 + least, 1
+    x[..., lanes], dy[..., lanes] = 1 + near, least / 2 * (1 - near)
+    mean, inverse = np.zeros(1), np.ones(1)
+    _, dweight, _ = functional.batch_norm_backward(dy, x, np.ones(1, dtype), mean, inverse, True)
+    fused = fastconv.active_isa() != "baseline"
+    assert dweight[0] == (1 + least if fused else 1 + 2 * least)

@@ -42,7 +42,9 @@ cdef inline double plane_product(const real* x, real a, const real* y, real b,
         acc = vzero()
         for i from first <= i < min(first + 32 * VL, size) by VL:
             n = size - i
-            acc = acc + (vload_n(x + i, n) - vset1_n(a, n)) * (vload_n(y + i, n) - vset1_n(b, n))
+            # fused where the target can: left to the compiler, bits would hang on its mood
+            acc = vadd_product(acc, vload_n(x + i, n) - vset1_n(a, n),
+                               vload_n(y + i, n) - vset1_n(b, n))
         total += vsum(acc)
     return total
 
