@@ -68,7 +68,8 @@ def translate(
         else:
             path.unlink(missing_ok=True)
             subprocess.run(command(source, path), check=True)
-            path.write_text(path.read_text().replace(AFTERWARDS, COLD + AFTERWARDS))
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(AFTERWARDS, COLD + AFTERWARDS), encoding="utf-8")
             kept.keep(path, key)
         return path
 

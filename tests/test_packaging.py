@@ -239,6 +239,9 @@ def test_build_without_vector_types(copy, tmp_path):
     said = smoke(copy, tmp_path)
     assert said["built"] == ["baseline"]
     assert said["lanes"] == 2  # a "vector" is one number
+    tests = ROOT / "tests" / "functional" / "test_tiles.py"
+    run(sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests,
+        cwd=tmp_path, PYTHONPATH=str(copy))
 
 
 @pytest.mark.slow

@@ -124,7 +124,7 @@ class Model(TrainableNetwork):
         return {**vars(self), "gradients": {}, "compiled": compiled, "_handed": handed}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        super().__setstate__(state)
         vars(self).pop("_handed", None)
 
     def __copy__(self) -> Model:

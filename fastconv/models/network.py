@@ -56,7 +56,7 @@ class BoundedCache(dict[Hashable, Any]):
         entry = self.get(key)
         if entry is None:
             entry = self.setdefault(key, make())
-            for oldest in list(self)[: -self._size]:
+            for oldest in list(self.keys())[: -self._size]:
                 self.pop(oldest, None)
         return entry  # type: ignore[no-any-return]
 
@@ -91,6 +91,11 @@ class Network:
         self.name = name
         self._slots = weights.slots(graph)
         self._cache = BoundedCache(partial(schedule, graph))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        # what an earlier version kept is no use to this one
+        self._cache = BoundedCache(partial(schedule, self._graph))
 
     def _pack(self) -> None:
         """Do ahead of the first run what does not depend on its data."""

@@ -13,8 +13,9 @@
 
 cdef extern from *:
     """
-    enum { POINT_VECTORS = TILE >= 12 ? 0 : 3,  /* 0: as strips.pxi does */
-           POINT_TILE = 4,
+    enum { POINT_TILE = 4,
+           /* 0 leaves 1x1 to strips.pxi, flat.pxi and the tile, as where a panel is narrower */
+           POINT_VECTORS = TILE >= 12 || LANES % POINT_TILE ? 0 : 3,
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_CHANNELS = 128,
