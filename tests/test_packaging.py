@@ -241,7 +241,7 @@ def test_build_without_vector_types(copy, tmp_path):
     assert said["lanes"] == 2  # a "vector" is one number
     tests = ROOT / "tests" / "functional" / "test_tiles.py"
     run(sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests,
-        cwd=tmp_path, PYTHONPATH=str(copy))
+        cwd=tmp_path, PYTHONPATH=str(copy), FASTCONV_ISA="baseline")
 
 
 @pytest.mark.slow
