@@ -70,7 +70,7 @@ class Operation:
     def trusted(self) -> bool:
         """Whether the layer is one of our own, whose outputs need no check."""
         ours = type(self.layer).__module__.startswith("fastconv.layers.")
-        return ours and "forward" not in vars(self.layer)
+        return ours and "forward" not in self.layer.__dict__
 
     @property
     def name(self) -> str:
