@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -52,12 +52,7 @@ def _maxima(
         ["The positions are those of the forward pass, ahead of the timing."],
         [Ratio("fastconv / best of PyTorch", OURS, PYTORCH, aim_backward)],
     )
-    for name, pool in cases.items():
-        progress(forward.title, name)
-        forward.rows.append(_row(name, pool, _max_forward(pool, settings), settings))
-        if "torch" in settings.peers:
-            backward.rows.append(_row(name, pool, _max_backward(pool), settings))
-    return [table for table in (forward, backward) if table.rows]
+    return _filled(forward, backward, cases, settings, _max_forward, _max_backward)
 
 
 def _averages(
@@ -73,11 +68,20 @@ def _averages(
         ["PyTorch's operator `avg_pool2d_backward`, without autograd."],
         [Ratio("fastconv / best of PyTorch", OURS, PYTORCH, aim)],
     )
+    return _filled(forward, backward, cases, settings, _average_forward, _average_backward)
+
+
+def _filled(
+    forward: Table, backward: Table, cases: Mapping[str, Pool], settings: Settings,
+    racing: Callable[[Pool, Settings], list[Contender]],
+    racing_back: Callable[[Pool], list[Contender]],
+) -> list[Table]:  # fmt: skip
+    """Measure each case both ways, and return the tables that have rows."""
     for name, pool in cases.items():
         progress(forward.title, name)
-        forward.rows.append(_row(name, pool, _average_forward(pool, settings), settings))
+        forward.rows.append(_row(name, pool, racing(pool, settings), settings))
         if "torch" in settings.peers:
-            backward.rows.append(_row(name, pool, _average_backward(pool), settings))
+            backward.rows.append(_row(name, pool, racing_back(pool), settings))
     return [table for table in (forward, backward) if table.rows]
 
 

@@ -14,16 +14,18 @@
 cdef extern from *:
     """
     enum { POINT_TILE = 4,
+           POINT_MOST = 3,
            /* 0 leaves 1x1 to strips.pxi, flat.pxi and the tile, as where a panel is narrower */
-           POINT_VECTORS = TILE >= 12 || LANES % POINT_TILE ? 0 : 3,
+           POINT_VECTORS = TILE >= 12 || LANES % POINT_TILE ? 0 : POINT_MOST,
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_CHANNELS = 128,
            POINTS_KEPT = 256,
-           POINT_MEMORY = 2 * 3 * POINT_CHANNELS + 1, /* vectors: the last may reach beyond */
-           POINT_SUMS = 2 * 3 * POINTS_KEPT };
+           POINT_MEMORY = 2 * POINT_MOST * POINT_CHANNELS + 1, /* vectors: the last may reach beyond */
+           POINT_SUMS = 2 * POINT_MOST * POINTS_KEPT };
     """
-    enum: POINT_VECTORS                    # of a tile; a strip has twice as many
+    enum: POINT_MOST                       # vectors of a tile; a strip has twice as many
+    enum: POINT_VECTORS
     enum: POINT_TILE                       # filters of a tile; they divide LANES
     enum: POINT_PIXELS                     # of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
@@ -103,7 +105,7 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
 
 cdef inline void point_step(const int vectors, const vreal* x, const real* w,
                             vreal* acc) noexcept nogil:
-    cdef vreal pixels[3]
+    cdef vreal pixels[POINT_MOST]
     cdef vreal weight
     cdef int f, v
     for v in range(vectors):
@@ -119,7 +121,7 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
                             const real* bias, Py_ssize_t filters, real* y, Py_ssize_t plane,
                             Py_ssize_t pixels) noexcept nogil:
     """POINT_TILE filters, of which `filters` are stored, by some vectors of `pixels` pixels."""
-    cdef vreal acc[3 * POINT_TILE]
+    cdef vreal acc[POINT_MOST * POINT_TILE]
     cdef vreal value, added
     cdef Py_ssize_t channel = sums.channels
     cdef int f, v, i
