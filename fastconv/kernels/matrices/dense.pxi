@@ -53,13 +53,24 @@ cdef struct Ending:
     bint first, last, relu                 # block of the sum
 
 
+cdef inline void end_sum(vreal total, const Ending* to, Py_ssize_t pixel, Py_ssize_t lane) noexcept nogil:
+    """Add a block of the sum to y, in the vector of lanes from `lane`."""
+    cdef Py_ssize_t count = to.lanes - lane
+    cdef real* y = to.y + pixel * to.step + lane
+    cdef vreal value = (vzero() if to.first else vload_n(y, count)) + total
+    if to.last:
+        value = value + (vload_n(to.bias + lane, count) if to.bias != NULL else vzero())
+        if to.relu:
+            value = vrelu(value)
+    vstore_n(y, value, count)
+
+
 cdef inline void product_tile(const int pixels, const int vectors, const real* a, Py_ssize_t ap,
                               Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
                               vreal* waiting, const Ending* to) noexcept nogil:
     cdef vreal acc[TILE * NV]
     cdef vreal weights[NV]
-    cdef vreal pixel, value
-    cdef real* y
+    cdef vreal pixel
     cdef Py_ssize_t k
     cdef int p, v
     if to.y != NULL:
@@ -87,17 +98,7 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
         return
     for p in range(pixels):
         for v in range(vectors):
-            y = to.y + p * to.step + v * VL
-            if to.first:
-                value = vzero() + acc[p * vectors + v]
-            else:
-                value = vload_n(y, to.lanes - v * VL) + acc[p * vectors + v]
-            if to.last:
-                value = value + (vload_n(to.bias + v * VL, to.lanes - v * VL)
-                                 if to.bias != NULL else vzero())
-                if to.relu:
-                    value = vrelu(value)
-            vstore_n(y, value, to.lanes - v * VL)
+            end_sum(acc[p * vectors + v], to, p, v * VL)
 
 
 ctypedef void (*product_t)(const void*, const void*, const real* a, Py_ssize_t ap, Py_ssize_t ak,
@@ -143,22 +144,15 @@ product_tiles[2][:] = [
 cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t terms,
                        Py_ssize_t lanes, real* rows) noexcept nogil:
     """rows[k][LANES] = b[k][l], zero in those of the vectors in use that have no lane."""
-    cdef vreal block[VL]
-    cdef Py_ssize_t k, l, i
+    cdef Py_ssize_t k, l
+    if bk == 1:
+        turn(b, bl, terms, lanes, LEAD, rows, LANES)
+        return
     for l from 0 <= l < min(lanes, <Py_ssize_t> LANES) by VL:
         if bl == 1:
             for k in range(terms):
                 vprefetch(b + k * bk + l + LANES)  # of the next item
                 vstore(rows + k * LANES + l, vload_n(b + k * bk + l, lanes - l))
-        elif bk == 1:
-            for k from 0 <= k < terms by VL:
-                for i in range(VL):
-                    block[i] = vload_n(b + (l + i) * bl + k, terms - k) if l + i < lanes \
-                        else vzero()
-                vtranspose(block)
-                for i in range(VL):
-                    if k + i < terms:
-                        vstore(rows + (k + i) * LANES + l, block[i])
         else:
             for k in range(terms):
                 vstore(rows + k * LANES + l, vload_strided(b + k * bk + l * bl, bl, lanes - l))
@@ -285,37 +279,32 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     """Items are (run of lanes, pixel), the last the faster."""
     cdef const Product* g = <const Product*> args
     cdef vreal sums[ROW_VECTORS]
-    cdef vreal value
-    cdef Py_ssize_t item, pixel, lane, lanes, k, stop, i, count
+    cdef Ending to
+    cdef Py_ssize_t item, pixel, lane, k, stop, i
     cdef bint fresh
     cdef const real* a
     cdef const real* b
-    cdef real* y
+    to.relu = g.relu
     for item in range(begin, end):
         pixel, lane = item % g.pixels, item // g.pixels * ROW_LANES
-        lanes = min(<Py_ssize_t> ROW_LANES, g.lanes - lane)
+        to.lanes = min(<Py_ssize_t> ROW_LANES, g.lanes - lane)
+        to.bias = g.bias + lane if g.bias != NULL else NULL
+        to.y = g.y + pixel * g.yp + lane
         a, b = g.a + pixel * g.ap, g.b + lane
-        y = g.y + pixel * g.yp + lane
         k = 0
         while k < g.terms:
-            stop, fresh = min(k + g.block, g.terms), True
+            to.first, stop, fresh = k == 0, min(k + g.block, g.terms), True
+            to.last = stop == g.terms
             while k < stop:
                 if stop - k >= ROWS:
-                    add_rows(ROWS, a + k * g.ak, g.ak, b + k * g.bk, g.bk, lanes, fresh, sums)
+                    add_rows(ROWS, a + k * g.ak, g.ak, b + k * g.bk, g.bk, to.lanes, fresh, sums)
                     k += ROWS
                 else:
-                    add_rows(1, a + k * g.ak, g.ak, b + k * g.bk, g.bk, lanes, fresh, sums)
+                    add_rows(1, a + k * g.ak, g.ak, b + k * g.bk, g.bk, to.lanes, fresh, sums)
                     k += 1
                 fresh = False
-            for i from 0 <= i < lanes by VL:
-                count = lanes - i
-                value = (vzero() if stop <= g.block else vload_n(y + i, count)) + sums[i // VL]
-                if stop == g.terms:
-                    value = value + (vload_n(g.bias + lane + i, count) if g.bias != NULL
-                                     else vzero())
-                    if g.relu:
-                        value = vrelu(value)
-                vstore_n(y + i, value, count)
+            for i from 0 <= i < to.lanes by VL:
+                end_sum(sums[i // VL], &to, 0, i)
 
 
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,

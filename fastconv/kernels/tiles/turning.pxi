@@ -27,12 +27,19 @@ cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t ro
         for lane from 0 <= lane < LANES by VL:
             for t from first <= t < min(columns, first + BESIDE * VL) by VL:
                 count = min(<Py_ssize_t> VL, columns - t)
-                for i in range(VL):
-                    block[i] = vload_n(w + (lane + i) * step + t, count) if lane + i < rows \
-                        else vzero()
                 if ahead != 0:
                     for i in range(min(<Py_ssize_t> VL, rows - lane)):
                         vprefetch(w + (lane + i) * step + t + ahead)
+                if count == VL and lane + VL <= rows:
+                    for i in range(VL):
+                        block[i] = vload(w + (lane + i) * step + t)
+                    vtranspose(block)
+                    for i in range(VL):
+                        vstore(to + (t + i) * plane + lane, block[i])
+                    continue
+                for i in range(VL):
+                    block[i] = vload_n(w + (lane + i) * step + t, count) if lane + i < rows \
+                        else vzero()
                 vtranspose(block)
                 for i in range(VL):
                     if i < count:
