@@ -36,6 +36,7 @@ from fastconv import kernels, registry, threads
 from fastconv.cli.networks import version
 from fastconv.costs import local
 from fastconv.errors import ArgumentError, FastconvError, PluginWarning, describe, shorten
+from fastconv.memory import format_bytes
 
 EXTRAS = {"plot": "matplotlib"}
 NEEDED = ("numpy", "safetensors", "tqdm")
@@ -162,7 +163,10 @@ def _version(distribution: str) -> str | None:
 
 def _active() -> dict[str, str]:
     refusal = kernels.refusal
-    return {"BROKEN": refusal.said} if refusal else {"active": kernels.active_isa()}
+    if refusal:
+        return {"BROKEN": refusal.said}
+    first, second = (format_bytes(size) for size in kernels.cache_bytes())
+    return {"active": kernels.active_isa(), "caches": f"{first} of L1 and {second} of L2 a core"}
 
 
 def _costs() -> Iterator[tuple[str, str]]:

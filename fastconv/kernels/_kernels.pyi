@@ -25,6 +25,7 @@ folded_taps: int
 folded_width: int
 winograd_sum: int
 
+def set_caches(l1: int, l2: int) -> tuple[int, int]: ...
 def pack_weight(
     weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int
 ) -> None: ...

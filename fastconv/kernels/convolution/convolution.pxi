@@ -34,12 +34,16 @@ cdef struct Convolution:
 cdef extern from *:
     """
     enum { ITEM_WORK = 1 << 27,  /* multiply-adds of an item at the most, or one tile's */
-           ITEM_PIXELS = TILE < 12 ? 38 * TILE : 16 * TILE,  /* whose totals are kept */
-           WEIGHTS_KEPT = 256 << 10 };  /* bytes of panels that stay in the L2 beside the map */
+           ITEM_PIXELS = TILE < 12 ? 38 * TILE : 16 * TILE };  /* whose totals are kept */
     """
     enum: ITEM_WORK
     enum: ITEM_PIXELS
-    enum: WEIGHTS_KEPT
+
+
+cdef inline Py_ssize_t weights_kept() noexcept nogil:
+    """Bytes of panels that stay in the L2 beside the map."""
+    return min(CACHES.l2 // 2, <Py_ssize_t> 256 << 10)
+
 
 cdef struct Region:
     Py_ssize_t top, left, height, width
@@ -205,7 +209,7 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         end_column = min(left + c.column_width, c.columns.outputs)
         if edges:
             after = NULL
-            if panels * panel_size * <Py_ssize_t> sizeof(real) > WEIGHTS_KEPT:
+            if panels * panel_size * <Py_ssize_t> sizeof(real) > weights_kept():
                 # all but the last item of these panels is followed by one that has them again
                 after = w if (item + 1) % per_pair else w + panels * panel_size
             if panels == 2 and end_column - left <= NARROW:

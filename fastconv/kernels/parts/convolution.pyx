@@ -2,6 +2,7 @@
 
 include "simd/vec.pxi"
 include "tiles/axes.pxi"
+include "convolution/caches.pxi"
 include "convolution/engines.pxi"
 include "tiles/slots.pxi"
 include "simd/finite.pxi"

@@ -179,7 +179,8 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     if size * min(plan.channels, <Py_ssize_t> FLAT_LEAST) > FLAT_NUMBERS:
         return False
     # a strip and the weights that it meets are in the L1 together
-    most = max(<Py_ssize_t> FLAT_LEAST, FLAT_NUMBERS // (size + LANES * c.R * c.S))
+    most = CACHES.l1 // <Py_ssize_t> sizeof(real) // (size + LANES * c.R * c.S)
+    most = clamp(most, FLAT_LEAST, FLAT_NUMBERS // size)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, most))
     size = min(FLAT_TOTALS // (height * width * LANES),
                ITEM_WORK // (height * width * LANES * c.C * c.R * c.S))

@@ -1,0 +1,26 @@
+# What the caches of a core hold, which decides how work is cut: never a byte that is stated, and
+# never the order of a sum.
+
+cdef extern from "caches.h":
+    long fc_cache_bytes(int level) noexcept nogil
+
+cdef struct Caches:
+    Py_ssize_t l1, l2                      # bytes of data
+
+cdef Caches CACHES
+
+
+def set_caches(Py_ssize_t l1, Py_ssize_t l2):
+    """Cut work for caches of so many bytes; return those it was cut for. 0 asks the processor."""
+    before = CACHES.l1, CACHES.l2
+    # what is unknown, or no size of a cache, is taken for that of the cores the kernels were made on
+    CACHES.l1 = l1 or fc_cache_bytes(1)
+    CACHES.l2 = l2 or fc_cache_bytes(2)
+    if CACHES.l1 < 4 << 10:
+        CACHES.l1 = 32 << 10
+    if CACHES.l2 < 64 << 10:
+        CACHES.l2 = 512 << 10
+    return before
+
+
+set_caches(0, 0)
