@@ -69,7 +69,7 @@ def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
         tiles * (blocks.channels + filters) * (table.gradient2 if m == 2 else table.gradient4)
     )
     sums = squares * g.C * filters * on.itemsize  # of which a block reads and writes all
-    moved = 2 * (blocks.blocks - 1) * sums if sums > SLAB_BYTES else 0
+    moved = 2 * blocks.blocks * sums if sums > SLAB_BYTES else 0
     return (products + transforms * on.itemsize / 4 + moved / table.sums
             + _written(g, on)) * 1e-9  # fmt: skip
 

@@ -129,16 +129,20 @@ def winograd_input(
 
 def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
     """dx without workspace: a convolution of dy, one for each phase of the stride."""
-    if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded:
+    module, points = kernels.module(dx.dtype), g.R == g.S == 1 and not g.padded
+    if points and g.stride == (1, 1):
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
-    module = kernels.module(dx.dtype)
     if costs.folds(g, module.lanes):
         threads.run(
             module.conv2d_backward_input_folded, dy, weight.reshape(-1), dx, g.R, g.S, g.stride,
             g.pad, g.dilation, g.groups, SUM_LENGTH, work=g.multiply_adds,
         )  # fmt: skip
         return
+    if points and g.stride != (1, 1):  # the pixels that windows see; the others have no gradient
+        dx[...] = 0
+        dx = dx[:, :, :: g.stride[0], :: g.stride[1]]
+        g = replace(g, H=g.OH, W=g.OW, stride=(1, 1))
     with memory.Lent() as lent:
         data, how = room_backward(weight, g.groups, lent)
         if how == module.PANELS:
@@ -227,7 +231,7 @@ def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:
     if costs.few(g.K // g.groups, module.lanes):
         return module.PLANES
     channels, filters = g.C // g.groups, g.K // g.groups
-    if g.R * g.S == 1 and g.stride == (1, 1) and not g.padded:
+    if g.R * g.S == 1 and not g.padded:
         # as the gradient lies, unless that fills fewer lanes, or so few that dy is read too often
         across = -(-channels // module.lanes) * filters
         turned = across <= -(-filters // module.lanes) * channels

@@ -21,6 +21,10 @@ STRIPS = {
     "1x1": (70, 40, (9, 31), (1, 1), {}),
     "1x1, several blocks of filters": (1030, 24, (5, 9), (1, 1), {}),
     "1x1, padded": (70, 40, (9, 13), (1, 1), {"padding": (1, 2)}),
+    "1x1, strides": (70, 40, (9, 31), (1, 1), {"stride": (2, 3)}),
+    "1x1, strides beyond the map, groups": (60, 24, (5, 8), (1, 1), {"stride": (7, 2), "groups": 2}),
+    "1x1, strides, few channels": (30, 3, (8, 9), (1, 1), {"stride": 2}),
+    "1x1, strides, depthwise": (1, 1, (8, 9), (1, 1), {"stride": 2, "groups": 5}),
     "columns in blocks": (64, 24, (5, 203), (1, 3), {}),
     "planes that share sets": (50, 40, (32, 32), (3, 3), {"padding": 1}),
     "many filters": (260, 24, (4, 30), (3, 3), {"padding": 1}),
@@ -36,6 +40,7 @@ TURNED = {
     "a few images more than a slot has": (7, 310, 130, (14, 13), (3, 3), {"padding": 1}),
     "several blocks of filters": (2, 530, 90, (5, 5), (3, 3), {"padding": 1}),
     "1x1 of several blocks": (1, 1100, 170, (7, 7), (1, 1), {}),
+    "1x1, strides": (3, 1100, 170, (14, 13), (1, 1), {"stride": 2}),
     "3x5": (1, 260, 150, (6, 6), (3, 5), {"padding": (1, 2)}),
     "taps apart": (1, 260, 120, (9, 7), (2, 3), {"padding": 1, "dilation": 2}),
     "groups": (1, 560, 240, (5, 7), (3, 3), {"padding": 1, "groups": 2}),
@@ -49,6 +54,7 @@ def gradient(dy, x, weight, algorithm, options):
 
 def shapes_of(batch, filters, channels, size, kernel, options):
     groups = options.get("groups", 1)
+    filters *= groups if filters == 1 else 1
     return (batch, channels * groups, *size), (filters, channels, *kernel)
 
 
@@ -111,8 +117,8 @@ def test_weights_are_turned_in_the_memory_of_packed_ones(case, monkeypatch):
     # a tile of so many pixels as with AVX-512 has no registers for their places
     assert taken == [module.tile_pixels < 12]
     g = Conv2DGeometry.make(
-        "conv2d", x_shape, weight_shape, 1, options.get("padding", 0), options.get("dilation", 1),
-        options.get("groups", 1),
+        "conv2d", x_shape, weight_shape, options.get("stride", 1), options.get("padding", 0),
+        options.get("dilation", 1), options.get("groups", 1),
     )  # fmt: skip
     assert used.packed == g.packed_backward_bytes(4, module.lanes) and not used.workspace_peak
 

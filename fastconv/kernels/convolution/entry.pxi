@@ -108,7 +108,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
 
 def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
                                 real[::1] work, slot, long long[::1] holds,
-                                unsigned char[::1] broken, real[:, :, :, ::1] dx, pad, dilation,
+                                unsigned char[::1] broken, real[:, :, :, :] dx, pad, dilation,
                                 Py_ssize_t groups, Py_ssize_t block, Py_ssize_t part,
                                 Py_ssize_t parts, int threads):
     """As `conv2d_backward_input` of stride 1, by weights (K, C, R, S) as they lie.

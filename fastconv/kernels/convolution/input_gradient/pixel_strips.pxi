@@ -77,7 +77,7 @@ cdef bint cut_pixels(PixelStrips* plan) noexcept nogil:
 cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
     """Whether strips of dy on the stack are worth it; cut dx and its channels."""
     cdef Py_ssize_t pixels, strip, least, most, shares
-    if FLAT_TILE < 4 or c.K <= VL or c.xw != 1 or c.yw != 1 or c.C < FEWEST_FILTERS \
+    if FLAT_TILE < 4 or c.K <= VL or c.xw != 1 or c.C < FEWEST_FILTERS \
             or c.rows.taps == 0 or c.columns.taps == 0:
         return False
     plan.c = c
@@ -228,17 +228,17 @@ cdef inline void prefetch_pixels(const Convolution* c, const real* y, Py_ssize_t
     cdef Py_ssize_t k, i, j
     for k in range(channels):
         for i in range(height):
-            for j from 0 <= j < width by CACHE_LINE:
+            for j from 0 <= j < width * c.yw by CACHE_LINE:
                 vprefetch_write(y + k * c.yk + i * c.yh + j)
-            vprefetch_write(y + k * c.yk + i * c.yh + width - 1)
+            vprefetch_write(y + k * c.yk + i * c.yh + (width - 1) * c.yw)
 
 
 cdef void store_pixels(const Convolution* c, const vreal* totals, real* y, Py_ssize_t height,
                       Py_ssize_t width, Py_ssize_t channels) noexcept nogil:
     cdef Destination to
     cdef Py_ssize_t i
-    to.y, to.channel, to.pixel, to.relu, to.bias = y, c.yk, 1, False, NULL
-    if height == 1 or c.yh == width:
+    to.y, to.channel, to.pixel, to.relu, to.bias = y, c.yk, c.yw, False, NULL
+    if height == 1 or c.yh == width * c.yw:
         store_tile(&to, totals, <int> (height * width), NV, channels)
         return
     for i in range(height):
@@ -289,7 +289,7 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
             for panel in range(panels):
                 w = c.w + (group * c.panels + first_panel + panel) * panel_size
                 y = c.y + n * c.yn + (group * c.K + (first_panel + panel) * LANES) * c.yk \
-                    + top * c.yh + left
+                    + top * c.yh + left * c.yw
                 channels = c.K - (first_panel + panel) * LANES
                 total = totals + (0 if whole else panel * pixels * NV)
                 if k + count == c.C:
@@ -300,6 +300,6 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                     continue
                 if padded and not all_finite(<real*> total, pixels * LANES):
                     convolve_block(c, top, top + height, left, left + width, dy,
-                                   y - top * c.yh - left, w, NULL, channels, 1)
+                                   y - top * c.yh - left * c.yw, w, NULL, channels, 1)
                 else:
                     store_pixels(c, total, y, height, width, channels)
