@@ -69,7 +69,7 @@ from .models import (
 from .threadpools import introduce as _introduce
 from .threads import get_num_threads, set_num_threads
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 _introduce()
 
 #: Modules that few programs need, imported when they are first named.

@@ -19,7 +19,7 @@ LAYERS = [  # x, weight, options: narrow maps, strides, weights that no L2 holds
 
 
 @pytest.fixture
-def module(request):
+def module():
     """The kernels for float32, whose caches are theirs again afterwards."""
     found = kernels.module(np.dtype(np.float32))
     before = found.set_caches(0, 0)

@@ -22,7 +22,7 @@ STRIPS = {
     "1x1, several blocks of filters": (1030, 24, (5, 9), (1, 1), {}),
     "1x1, padded": (70, 40, (9, 13), (1, 1), {"padding": (1, 2)}),
     "1x1, strides": (70, 40, (9, 31), (1, 1), {"stride": (2, 3)}),
-    "1x1, strides beyond the map, groups": (60, 24, (5, 8), (1, 1), {"stride": (7, 2), "groups": 2}),
+    "1x1, far strides, groups": (60, 24, (5, 8), (1, 1), {"stride": (7, 2), "groups": 2}),
     "1x1, strides, few channels": (30, 3, (8, 9), (1, 1), {"stride": 2}),
     "1x1, strides, depthwise": (1, 1, (8, 9), (1, 1), {"stride": 2, "groups": 5}),
     "columns in blocks": (64, 24, (5, 203), (1, 3), {}),

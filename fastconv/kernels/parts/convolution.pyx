@@ -29,6 +29,12 @@ include "convolution/depthwise/spread.pxi"
 include "convolution/entry.pxi"
 include "convolution/input_gradient/folded.pxi"
 
+
+def items_of_part(Py_ssize_t items, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """Return the first item of a part, and the one after its last."""
+    return (part_start(items, part, parts, threads), part_start(items, part + 1, parts, threads))
+
+
 lanes = LANES
 tile_pixels = TILE
 vector_bytes = VL * sizeof(real)

@@ -94,6 +94,15 @@ from libc.string cimport memcpy, memset
 from fastconv.kernels._pool cimport parallel_for, task_t
 
 
+cdef inline Py_ssize_t part_start(Py_ssize_t items, Py_ssize_t part, Py_ssize_t parts,
+                                  int threads) noexcept nogil:
+    """The first item of a part.  Where items are few the first parts have one for each thread, and
+    the last none: a part of fewer items would leave threads idle."""
+    parts = max(<Py_ssize_t> 1, min(parts, items // threads))
+    return items * min(part, parts) // parts
+
+
 cdef inline void run_items(task_t task, void* args, Py_ssize_t items, Py_ssize_t part,
                            Py_ssize_t parts, Py_ssize_t grain, int threads) noexcept nogil:
-    parallel_for(task, args, items * part // parts, items * (part + 1) // parts, grain, threads)
+    parallel_for(task, args, part_start(items, part, parts, threads),
+                 part_start(items, part + 1, parts, threads), grain, threads)

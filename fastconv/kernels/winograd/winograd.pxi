@@ -37,7 +37,7 @@ cdef struct Winograd:
 cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
     """v = B^T d along one axis."""
     cdef vreal four = vset1(4)
-    cdef vreal five = vset1(5)
+    cdef vreal minus_five = vset1(-5)
     cdef vreal two = vset1(2)
     cdef vreal a, b
     if m == 2:
@@ -46,7 +46,8 @@ cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
         v[2] = d[2] - d[1]
         v[3] = d[1] - d[3]
     else:
-        v[0] = four * d[0] - five * d[2] + d[4]
+        # products with 5 are rounded: it is said that they are fused, else it hangs on the compiler
+        v[0] = vmadd(four * d[0], minus_five, d[2]) + d[4]
         a = d[4] - four * d[2]
         b = d[3] - four * d[1]
         v[1] = a + b
@@ -55,7 +56,7 @@ cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
         b = two * (d[3] - d[1])
         v[3] = a + b
         v[4] = a - b
-        v[5] = four * d[1] - five * d[3] + d[5]
+        v[5] = vmadd(four * d[1], minus_five, d[3]) + d[5]
 
 
 cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
@@ -98,13 +99,15 @@ cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
         u[5] = g[2]
 
 
-cdef inline void transform_run(const Winograd* g, const int m, const real* x, Py_ssize_t i,
-                               Py_ssize_t j, Py_ssize_t count, real* v) noexcept nogil:
+cdef inline void transform_run(const Winograd* g, const int m, const bint inner, const real* x,
+                               Py_ssize_t i, Py_ssize_t j, Py_ssize_t count, bint whole,
+                               real* v) noexcept nogil:
     """V of up to VL tiles of a row, all channels; x is an image, (i, j) the first input, v at
     the first tile.
 
     Down first, on vectors of neighbouring columns; then the columns are dealt out by their
-    place in a tile, and the lanes are tiles.
+    place in a tile, and the lanes are tiles.  An `inner` run needs no masks; where `whole` vectors
+    are written, tiles that come later are written over.
     """
     cdef vreal down[6 * 6]
     cdef vreal line[6]
@@ -125,6 +128,9 @@ cdef inline void transform_run(const Winograd* g, const int m, const real* x, Py
             for r in range(2, edge):       # the tiles above have asked for the first two rows
                 vprefetch(x + AHEAD * g.xc + r * g.xh + q * VL)
             for r in range(edge):
+                if inner:
+                    line[r] = vload(x + r * g.xh + q * VL)
+                    continue
                 line[r] = vzero()
                 if 0 <= i + r < g.H:
                     line[r] = vload_where(x + r * g.xh + q * VL, inside[q])
@@ -135,9 +141,20 @@ cdef inline void transform_run(const Winograd* g, const int m, const real* x, Py
             vdeal(m, &down[r * 6], line)
             input_line(m, line, out)
             for e in range(edge):
-                vstore_where(v + (r * edge + e) * plane, out[e], tiles)
+                if whole:
+                    vstore(v + (r * edge + e) * plane, out[e])
+                else:
+                    vstore_where(v + (r * edge + e) * plane, out[e], tiles)
         x += g.xc
         v += g.length
+
+
+cdef inline bint is_inner(const Winograd* g, const int m, Py_ssize_t i, Py_ssize_t j,
+                          Py_ssize_t count) noexcept nogil:
+    """Whether a run sees no padding, and whole vectors from its rows stay inside the channel."""
+    cdef Py_ssize_t read = (m + 1 if VL > 1 else m + 2) * VL
+    return i >= 0 and i + m + 2 <= g.H and j >= 0 and j + m * count + 2 <= g.W and g.xh > 0 \
+        and j + read <= g.W + (g.H - i - m - 2) * g.xh
 
 
 cdef inline void prefetch_outputs(const Winograd* g, const int m, Py_ssize_t begin,
@@ -238,18 +255,22 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     cdef Py_ssize_t v_plane = g.C * g.length
     cdef Py_ssize_t z_plane = g.length * LANES
     cdef Py_ssize_t t, n, row, column, count, e, panel, piece, pieces, together, from_, first
-    cdef Py_ssize_t channel, lanes
+    cdef Py_ssize_t channel, lanes, i, j
     cdef vreal* total
     cdef Py_ssize_t length = end - begin
     cdef const real* u
+    cdef bint whole
     t = begin
     while t < end:  # runs of tiles that lie side by side
         n = t // (g.tile_rows * g.tile_columns)
         row = t // g.tile_columns % g.tile_rows
         column = t % g.tile_columns
         count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> VL)
-        transform_run(g, m, g.x + n * g.xn, row * m - g.top, column * m - g.left, count,
-                      v + t - begin)
+        i, j, whole = row * m - g.top, column * m - g.left, t - begin + VL <= g.length
+        if is_inner(g, m, i, j, count):
+            transform_run(g, m, True, g.x + n * g.xn, i, j, count, whole, v + t - begin)
+        else:
+            transform_run(g, m, False, g.x + n * g.xn, i, j, count, whole, v + t - begin)
         t += count
     pieces = (length + TILE - 1) // TILE
     nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
