@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 from .arguments import LARGEST, as_int, parse_int
 from .errors import ArgumentError
@@ -121,20 +122,27 @@ def set_num_threads(n: int | None) -> None:
 
 
 def run(
-    kernel: Callable[..., None], *args: object, work: int, most: int = MOST_THREADS
-) -> None:
+    kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS
+) -> Any:
     """Call ``kernel(*args, part, parts, threads)`` for each part of some `work`.
 
-    No call uses more than `most` threads.
+    No call uses more than `most` threads.  Returns what the last one returns.
 
     A part takes at most about 50 ms: between parts Python handles signals.
     """
     if work <= SMALL_WORK:
-        kernel(*args, 0, 1, 1)
-        return
+        return kernel(*args, 0, 1, 1)
     if introduce is not None and "threadpoolctl" in sys.modules:
         introduce()
     threads = min(get_num_threads(), most)
     parts = -(-work // slice_work)
-    for part in range(parts):
+    for part in range(parts - 1):
         kernel(*args, part, parts, threads)
+    return kernel(*args, parts - 1, parts, threads)
+
+
+def ask(
+    kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS
+) -> Any:
+    """Return what a kernel of convolution says that `run` would have it do, and do nothing."""
+    return kernel(*args, 0, 0, 1 if work <= SMALL_WORK else min(get_num_threads(), most))

@@ -209,7 +209,7 @@ def test_auto_is_the_fastest_that_fits(direction):
 
 def test_seconds_grow_with_the_work():
     table = Table(**{field.name: 1.0 for field in fields(Table)})
-    on = costs.Target(table, 4, 32, 14)
+    on = costs.Target(table, 4, 32, 14, 128, 4096)
     for direction in ("forward", "input", "backward"):
         small, large = (
             costs.convolution_costs(

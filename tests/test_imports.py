@@ -16,8 +16,8 @@ import fastconv
 PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
     "errors concurrency floating arguments geometry slab arena memory threads threadpools kernels "
-    "reference costs functional tuning registry initializers layers training models zoo data plot "
-    "explain compat sklearn testing cli"
+    "reference engines costs functional tuning registry initializers layers training models zoo "
+    "data plot explain compat sklearn testing cli"
 ).split()
 # The reference is the specification: it may lean on nothing that it specifies.
 ALONE = {"reference": {"geometry", "errors", "floating"}}

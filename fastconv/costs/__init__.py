@@ -16,7 +16,7 @@ from .choice import ConvolutionCosts, choose
 from .local import active
 from .model import AlgorithmCost, convolution_costs, winograd_cost
 from .table import SHIPPED, Table
-from .target import Target, few, folds
+from .target import Target
 
 __all__ = [
     "SHIPPED",
@@ -27,7 +27,5 @@ __all__ = [
     "active",
     "choose",
     "convolution_costs",
-    "few",
-    "folds",
     "winograd_cost",
 ]

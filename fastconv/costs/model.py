@@ -8,9 +8,10 @@ from itertools import product
 from typing import NamedTuple
 
 from .. import geometry
+from ..engines import folds
 from ..geometry import Conv2DGeometry
 from . import seconds
-from .target import Target, folds
+from .target import Target
 
 __all__ = ["AlgorithmCost", "convolution_costs", "winograd_cost"]
 
@@ -89,7 +90,7 @@ def _packed(g: Conv2DGeometry, on: Target, direction: str) -> int:
         return 0
     if direction == "forward":
         return 0 if on.few(g.K // g.groups) else g.packed_bytes(on.itemsize, on.lanes)
-    if on.few(g.C // g.groups) or folds(g, on.lanes):
+    if on.few(g.C // g.groups) or folds(g, on):
         return 0
     return g.packed_backward_bytes(on.itemsize, on.lanes)
 

@@ -5,8 +5,9 @@ Good for comparing algorithms: what all of them share is left out.
 
 from __future__ import annotations
 
+from ..engines import folds
 from ..geometry import SLAB_BYTES, Conv2DGeometry
-from .target import Target, folds
+from .target import Target
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 
@@ -19,7 +20,7 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
     channels, filters = g.C // g.groups, g.K // g.groups
     if direction == "forward" or channels == filters == 1:  # depthwise: the same both ways
         return _product(g, on, filters, g.taps * g.inside, g.OH * g.OW)
-    if folds(g, on.lanes):
+    if folds(g, on):
         return FOLDED * g.multiply_adds / (on.table.rate * 4 / on.itemsize) * 1e-9
     if on.few(channels):
         rate = min(on.table.rate, on.table.few * channels) * 4 / on.itemsize

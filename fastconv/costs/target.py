@@ -4,39 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..geometry import SUM_LENGTH, Conv2DGeometry, GradientBlocks
+from .. import engines
+from ..geometry import Conv2DGeometry, GradientBlocks
 from .table import Table
 
-__all__ = ["Target", "few", "folds"]
-
-#: What the stack of the folded gradient holds; kernels say so as `folded_taps`, `folded_width`.
-FOLDED_TAPS, FOLDED_WIDTH = 128, 4096
-
-
-def few(channels: int, lanes: int) -> bool:
-    """Return whether a group has so few output channels that pixels fill the lanes instead."""
-    return 4 * channels <= lanes
-
-
-def folds(g: Conv2DGeometry, lanes: int) -> bool:
-    """Return whether the gradient of the input is a product with all taps, folded in the cache.
-
-    It wins where input channels would leave half of the lanes empty, but for the short sums of
-    just a vector of them, which take whole rows (`input_gradient.pxi`); the columns of a
-    row of the output have to fit the kernel's stack.
-    """
-    channels, filters = g.C // g.groups, g.K // g.groups
-    length = filters * g.R * g.S / (g.stride[0] * g.stride[1])  # products of an input
-    rows = 8 * channels > 3 * lanes and length <= SUM_LENGTH and max(g.stride) <= 2
-    return (
-        2 * channels <= lanes
-        and not rows
-        and g.K > g.groups
-        and 1 < g.R * g.S <= FOLDED_TAPS
-        and g.W <= FOLDED_WIDTH
-        and g.OH * g.OW >= lanes
-    )
-
+__all__ = ["Target"]
 
 @dataclass(frozen=True)
 class Target:
@@ -52,12 +24,16 @@ class Target:
         Output channels of a panel.
     tile : int
         Pixels of a register tile.
+    folded_taps, folded_width : int
+        Taps, and the width of a map, that the folded gradient of the input has room for.
     """
 
     table: Table
     itemsize: int
     lanes: int
     tile: int
+    folded_taps: int
+    folded_width: int
 
     def gradient_blocks(self, g: Conv2DGeometry, m: int) -> GradientBlocks:
         """Return how minimal filtering cuts the gradient of the weights."""
@@ -69,7 +45,7 @@ class Target:
 
     def few(self, channels: int) -> bool:
         """Return whether pixels fill the lanes for so few output channels of a group."""
-        return few(channels, self.lanes)
+        return engines.few(channels, self.lanes)
 
     def padded(self, channels: int, vectors: int = 2) -> int:
         """Output channels of a group with those that only fill a panel of so many vectors."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
 
-from .. import costs, kernels, memory, threads
+from .. import costs, engines, kernels, memory, threads
 from ..floating import is_finite
 from ..geometry import SUM_LENGTH, Conv2DGeometry
 from .packing import (
     PackedWeight,
-    engine,
     few_filters,
     pack_panels_backward,
     room_backward,
@@ -20,29 +20,25 @@ from .packing import (
 )
 from .unfolded import unfolded_backward, unfolded_forward
 
-#: Input channels of a group that are too few rows for the tile of the gradient of the weights.
-FEW_ROWS = 4
-#: How often weights may be turned again rather than be packed once, or for how many pixels.
-FEW_TURNS, MANY_PIXELS = 3, 98
+#: Runs a kernel on some work: `threads.run`, or `threads.ask` to be told what would run.
+Run = Callable[..., int]
 
 
 def direct_forward(
     g: Conv2DGeometry, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None,
-    y: np.ndarray, relu: bool,
-) -> None:  # fmt: skip
-    """Convolve in place, without workspace."""
+    y: np.ndarray, relu: bool, run: Run | None = None,
+) -> int:  # fmt: skip
+    """Convolve in place, without workspace; return the engine's place in `forward_engines`."""
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded and x.flags.c_contiguous:
         # a matrix product: the map is one long row, cut without regard to its rows
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
-    module = kernels.module(x.dtype)
-    how = engine(module, weight, g.C // g.groups, g.R * g.S, g.stride[1])
     work = g.multiply_adds
-    if how == module.PLANES:  # a few products for each element, which takes longer to move
+    if weight.planes:  # a few products for each element, which takes longer to move
         work = max(work, threads.MOVE * x.size)
-    threads.run(
-        module.conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad, g.dilation, g.groups,
-        g.channels_per_sum, relu, how, work=work,
+    return (run or threads.run)(
+        kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
+        g.dilation, g.groups, g.channels_per_sum, relu, not weight.planes, work=work,
     )  # fmt: skip
 
 
@@ -127,61 +123,58 @@ def winograd_input(
         direct_input(replace(g, N=1), dy[one], weight, dx[one])
 
 
-def direct_input(g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
-    """dx without workspace: a convolution of dy, one for each phase of the stride."""
+def direct_input(
+    g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray, run: Run | None = None
+) -> int:
+    """dx without workspace; return the engine's place in `input_engines`."""
+    run = run or threads.run
     module, points = kernels.module(dx.dtype), g.R == g.S == 1 and not g.padded
     if points and g.stride == (1, 1):
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
-    if costs.folds(g, module.lanes):
-        threads.run(
+    if engines.folds(g, module):
+        return run(
             module.conv2d_backward_input_folded, dy, weight.reshape(-1), dx, g.R, g.S, g.stride,
             g.pad, g.dilation, g.groups, SUM_LENGTH, work=g.multiply_adds,
         )  # fmt: skip
-        return
     if points and g.stride != (1, 1):  # the pixels that windows see; the others have no gradient
         dx[...] = 0
         dx = dx[:, :, :: g.stride[0], :: g.stride[1]]
         g = replace(g, H=g.OH, W=g.OW, stride=(1, 1))
     with memory.Lent() as lent:
-        data, how = room_backward(weight, g.groups, lent)
-        if how == module.PANELS:
-            if small_input(module, g, dy, weight, data, dx):
-                return
+        data, packed = room_backward(weight, lent)
+        if packed:
+            engine = small_input(module, g, dy, weight, data, dx, run)
+            if engine >= 0:
+                return engine
             pack_panels_backward(weight, g.groups, data)
-        threads.run(
+        return run(
             module.conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
-            g.pad, g.dilation, g.groups, SUM_LENGTH, how, work=g.multiply_adds,
+            g.pad, g.dilation, g.groups, SUM_LENGTH, packed, work=g.multiply_adds,
         )  # fmt: skip
 
 
 def small_input(
     module: ModuleType, g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, room: np.ndarray,
-    dx: np.ndarray,
-) -> bool:  # fmt: skip
-    """Write the dx of small maps by weights as they lie, and return whether that was done.
+    dx: np.ndarray, run: Run,
+) -> int:  # fmt: skip
+    """Write the dx of small maps by weights as they lie, or return -1 where that was not done.
 
     Where dx has few pixels, packing all weights takes as long as multiplying by them: each thread
     turns one panel after the other, into a slot of the memory that would hold them all.
     """
     count = threads.get_num_threads() if g.multiply_adds > threads.SMALL_WORK else 1
-    if g.stride != (1, 1) or g.N == 0:
-        return False
-    images, panels, numbers = module.input_slot(
-        g.N, g.K // g.groups, g.C // g.groups, g.R, g.S, (g.H, g.W), g.dilation, SUM_LENGTH, count
-    )
-    if not images or count * numbers > room.size:
-        return False
-    turns = -(-g.N // images)  # of each panel
-    if turns > FEW_TURNS and (g.R * g.S == 1 or images * g.H * g.W < MANY_PIXELS):
-        return False
-    broken = np.zeros(g.N, np.uint8)
-    threads.run(
-        module.conv2d_backward_input_plain, dy, weight, room, (images, panels, numbers),
-        np.full(count, -1, np.int64), broken, dx, g.pad, g.dilation, g.groups, SUM_LENGTH,
+    slot = module.input_slot(
+        g.N, g.K // g.groups, g.C // g.groups, g.R, g.S, (g.H, g.W), g.stride, g.dilation,
+        SUM_LENGTH, room.size, count,
+    )  # fmt: skip
+    if not slot[0]:
+        return -1
+    return run(
+        module.conv2d_backward_input_plain, dy, weight, room, slot, np.full(count, -1, np.int64),
+        np.zeros(g.N, np.uint8), dx, g.pad, g.dilation, g.groups, SUM_LENGTH,
         work=g.multiply_adds, most=count,
     )  # fmt: skip
-    return not broken.any()
 
 
 def winograd_weight(
@@ -201,40 +194,25 @@ def winograd_weight(
         direct_weight(g, dy, x, dweight)
 
 
-def direct_weight(g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray) -> None:
-    """dweight through partial sums in the workspace."""
+def direct_weight(
+    g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray, run: Run | None = None
+) -> int:
+    """dweight through partial sums in the workspace; return the place in `weight_engines`."""
     module = kernels.module(x.dtype)
-    how = weight_engine(module, g)
+    sums = 0 if engines.few(g.K // g.groups, module.lanes) else g.partial_sums(module.lanes)
     with memory.workspace(partial_bytes(module, g, x.itemsize)) as block:
-
-        def run(engine: int) -> None:
-            threads.run(
+        for exact in (False, True):  # exactly only where zeros of the padding gave NaN
+            engine = (run or threads.run)(
                 module.conv2d_backward_weight, x, dy, block.view(x.dtype), dweight, g.stride,
-                g.pad, g.dilation, g.groups, g.partial_sums(module.lanes), engine,
-                work=g.multiply_adds,
+                g.pad, g.dilation, g.groups, sums, exact, work=g.multiply_adds,
             )  # fmt: skip
-
-        run(how)
-        if how == module.LINES and g.padded and not is_finite(dweight):
-            run(module.PANELS)  # no NaN from an infinite dy and a padded zero
+            if engine >= 0:
+                break
+    return engine
 
 
 def partial_bytes(module: ModuleType, g: Conv2DGeometry, itemsize: int) -> int:
-    """Return the workspace of the direct gradient of the weights, which planes do without."""
-    if weight_engine(module, g) == module.PLANES:
+    """Return the workspace of the direct gradient of the weights, none for few filters."""
+    if engines.few(g.K // g.groups, module.lanes):
         return 0
     return g.weight_gradient_bytes(itemsize, module.lanes)
-
-
-def weight_engine(module: ModuleType, g: Conv2DGeometry) -> int:
-    """Return what lies in the vector lanes for the gradient of the weights."""
-    if costs.few(g.K // g.groups, module.lanes):
-        return module.PLANES
-    channels, filters = g.C // g.groups, g.K // g.groups
-    if g.R * g.S == 1 and not g.padded:
-        # as the gradient lies, unless that fills fewer lanes, or so few that dy is read too often
-        across = -(-channels // module.lanes) * filters
-        turned = across <= -(-filters // module.lanes) * channels
-        strips = module.tile_pixels < 12  # of several panels: points_gradient.pxi
-        return module.LINES if turned and (strips or module.lanes >= 16) else module.PANELS
-    return module.LINES if channels <= FEW_ROWS and g.R * g.S > 1 else module.PANELS

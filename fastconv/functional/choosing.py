@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import costs, kernels
+from .. import costs, engines, kernels
 from ..arguments import as_choice, as_int, as_padding, as_pair, as_shape, parse_bytes
 from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, from_signal
 from ..geometry import Conv2DGeometry
@@ -95,7 +95,7 @@ def _plan(
             f"workspace{_purpose(table, chosen)}", limit,
             f"raise the limit{_remedy(table, algorithm, limit)}", least=table[chosen].least,
         )  # fmt: skip
-    planes = costs.few(g.K // g.groups, kernels.lanes(dtype))
+    planes = engines.few(g.K // g.groups, kernels.lanes(dtype))
     return Plan(g, chosen, table[chosen], planes)
 
 
@@ -122,7 +122,10 @@ def target(dtype: np.dtype) -> costs.Target:
     """Return what the cost model has to know of the active kernels for `dtype`."""
     module = kernels.module(dtype)
     table = costs.active(kernels.active_isa())
-    return costs.Target(table, dtype.itemsize, module.lanes, module.tile_pixels)
+    return costs.Target(
+        table, dtype.itemsize, module.lanes, module.tile_pixels, module.folded_taps,
+        module.folded_width,
+    )  # fmt: skip
 
 
 def price(

@@ -90,7 +90,7 @@ def dense(
     if packed:
         threads.run(
             module.conv2d, as_pixels(x), weight.data, bias, as_pixels(y), 1, 1, ONES, ZEROS, ONES,
-            1, SUM_LENGTH, relu, module.PANELS, work=work,
+            1, SUM_LENGTH, relu, True, work=work,
         )  # fmt: skip
     else:
         threads.run(

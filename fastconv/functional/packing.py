@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .. import costs, kernels, memory, threads
+from .. import engines, kernels, memory, threads
 from ..arguments import as_choice, as_int, as_padding, as_pair, check_axes
 from ..errors import ShapeError
 from ..floating import is_finite
@@ -17,9 +16,6 @@ from . import checks
 __all__ = ["PackedWeight", "as_operands", "prepare_conv2d", "prepare_dense"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
-#: Pixels in the lanes are faster below these: at most so many products a sum and, unless the
-#: kernel is 1x1, so many channels.
-SHORT_SUM, FEW_CHANNELS = 128, 4
 PRECISIONS = ("strict", "standard", "fast")
 ACTIVATIONS = (None, "relu")
 
@@ -138,7 +134,7 @@ def as_operands(
 
 def few_filters(weight: np.ndarray, groups: int) -> bool:
     """Return whether the groups of `weight` (K, C, R, S) have too few filters to pack."""
-    return costs.few(weight.shape[0] // groups, kernels.lanes(weight.dtype))
+    return engines.few(weight.shape[0] // groups, kernels.lanes(weight.dtype))
 
 
 #: Takes memory for packed weights: (nbytes, dtype) to a flat array.
@@ -174,20 +170,17 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
     return u
 
 
-def room_backward(
-    weight: np.ndarray, groups: int, lent: memory.Lent
-) -> tuple[np.ndarray, int]:
-    """Return memory for `weight` packed for the gradient of the input, and the engine to read it.
+def room_backward(weight: np.ndarray, lent: memory.Lent) -> tuple[np.ndarray, bool]:
+    """Return memory for `weight` as the gradient of the input reads it, and whether in panels.
 
     Where there are few channels that is the weight itself, which stays plain; else panels of
     input channels, [group][panel of c][r][s][k][lanes], which are still to be made.
     """
-    module = kernels.module(weight.dtype)
+    lanes = kernels.lanes(weight.dtype)
     k, c, taps = weight.shape[0], weight.shape[1], weight.shape[2] * weight.shape[3]
-    if costs.few(c, module.lanes):
-        return weight.reshape(-1), module.LINES if k > groups else module.PLANES
-    nbytes = -(-c // module.lanes) * module.lanes * k * taps * weight.itemsize
-    return lent.packed(nbytes, weight.dtype), module.PANELS
+    if engines.few(c, lanes):
+        return weight.reshape(-1), False
+    return lent.packed(-(-c // lanes) * lanes * k * taps * weight.itemsize, weight.dtype), True
 
 
 def pack_panels_backward(weight: np.ndarray, groups: int, data: np.ndarray) -> None:
@@ -198,25 +191,12 @@ def pack_panels_backward(weight: np.ndarray, groups: int, data: np.ndarray) -> N
 
 def pack_backward(
     weight: np.ndarray, groups: int, lent: memory.Lent
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, bool]:
     """Return `weight` for the gradient of the input, packed where `room_backward` has it so."""
-    data, how = room_backward(weight, groups, lent)
-    if how == kernels.module(weight.dtype).PANELS:
+    data, packed = room_backward(weight, lent)
+    if packed:
         pack_panels_backward(weight, groups, data)
-    return data, how
-
-
-def engine(
-    module: ModuleType, weight: PackedWeight, channels: int, taps: int, step: int
-) -> int:
-    """Return how the output lies in the vector lanes; every way gives the same bits.
-
-    `channels` are those of a group, `taps` of the kernel, `step` the stride in a row.
-    """
-    if weight.planes:
-        return module.LINES if channels > 1 and step == 1 else module.PLANES
-    short = channels * taps <= SHORT_SUM and (taps == 1 or channels <= FEW_CHANNELS)
-    return module.STRIPS if short else module.PANELS
+    return data, packed
 
 
 def prepare_conv2d(

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import kernels, memory, threads
 from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .packing import PackedWeight, engine, pack_backward
+from .packing import PackedWeight, pack_backward
 
 ONES, ZEROS = (1, 1), (0, 0)
 
@@ -76,11 +76,10 @@ def unfolded_forward(
         for at in slabs(g, size, 0, g.N):
             col = _unfold(g, at, x, block)
             pixels = (at.bottom - at.top) * g.OW
-            how = engine(module, weight, g.taps, 1, 1)
             threads.run(
                 module.conv2d, col.reshape(*col.shape[:2], 1, pixels), weight.data, bias,
                 flat[at.first : at.last, :, :, at.top * g.OW : at.bottom * g.OW], 1, 1, ONES,
-                ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, how,
+                ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, not weight.planes,
                 work=_share(g, at),
             )  # fmt: skip
 
@@ -142,11 +141,11 @@ def _input_gradient(
             for at in reversed(list(slabs(g, size, 0, g.N))):
                 col = _columns(g, at, block, dx.dtype)
                 pixels = slice(at.top * g.OW, at.bottom * g.OW)
-                for rows, channels, data, how in shares:
+                for rows, channels, data, packed in shares:
                     threads.run(
                         module.conv2d_backward_input, flat[at.first : at.last, rows, :, pixels],
                         data, col.reshape(*col.shape[:2], 1, -1)[:, channels], 1, 1, ONES, ZEROS,
-                        ONES, together, SUM_LENGTH, how,
+                        ONES, together, SUM_LENGTH, packed,
                         work=_share(g, at) * (rows.stop - rows.start) // g.K,
                     )  # fmt: skip
                 threads.run(

@@ -15,10 +15,9 @@ Sides = tuple[Pair, Pair]
 
 lanes: int
 tile_pixels: int
-PANELS: int
-PLANES: int
-LINES: int
-STRIPS: int
+forward_engines: list[str]
+input_engines: list[str]
+weight_engines: list[str]
 vector_bytes: int
 chunk: int
 folded_taps: int
@@ -46,11 +45,11 @@ def conv2d(
     groups: int,
     block: int,
     relu: bool,
-    engine: int,
+    packed: bool,
     part: int,
     parts: int,
     threads: int,
-) -> None: ...
+) -> int: ...
 def conv2d_backward_input(
     dy: Array,
     weight: Array,
@@ -62,11 +61,11 @@ def conv2d_backward_input(
     dilation: Pair,
     groups: int,
     block: int,
-    engine: int,
+    packed: bool,
     part: int,
     parts: int,
     threads: int,
-) -> None: ...
+) -> int: ...
 def input_slot(
     images: int,
     filters: int,
@@ -74,8 +73,10 @@ def input_slot(
     R: int,
     S: int,
     size: Pair,
+    stride: Pair,
     dilation: Pair,
     block: int,
+    room: int,
     threads: int,
 ) -> tuple[int, int, int]: ...
 def conv2d_backward_input_plain(
@@ -93,7 +94,7 @@ def conv2d_backward_input_plain(
     part: int,
     parts: int,
     threads: int,
-) -> None: ...
+) -> int: ...
 def conv2d_backward_input_folded(
     dy: Array,
     weight: Array,
@@ -108,7 +109,7 @@ def conv2d_backward_input_folded(
     part: int,
     parts: int,
     threads: int,
-) -> None: ...
+) -> int: ...
 def conv2d_backward_weight(
     x: Array,
     dy: Array,
@@ -119,11 +120,11 @@ def conv2d_backward_weight(
     dilation: Pair,
     groups: int,
     sums: int,
-    engine: int,
+    exact: bool,
     part: int,
     parts: int,
     threads: int,
-) -> None: ...
+) -> int: ...
 def add_slab(
     col: Array,
     dy: Array,

@@ -7,7 +7,8 @@ import pytest
 
 import fastconv
 from fastconv import kernels, reference
-from fastconv.functional import algorithms, prepare_conv2d
+from fastconv.functional.asking import engine_of
+from fastconv.geometry import Conv2DGeometry
 from fastconv.testing import assert_bits_equal
 
 # x (C, H, W), kernel, and the other options: strips that are wide, that fill vectors with several
@@ -37,12 +38,6 @@ def lay_out(x: np.ndarray, layout: str) -> np.ndarray:
     return x
 
 
-def engine_of(weight: np.ndarray, groups: int = 1) -> int:
-    packed = prepare_conv2d(weight, groups=groups)
-    taps = weight.shape[2] * weight.shape[3]
-    return algorithms.engine(kernels.module(weight.dtype), packed, weight.shape[1], taps, 1)
-
-
 @pytest.mark.parametrize("layout", ["plain", "reversed", "channels last"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", STRIPS)
@@ -53,7 +48,9 @@ def test_strips_equal_the_reference(case, dtype, layout, integers):
         x = lay_out(integers((2, *shape), dtype), layout)
         weight = integers((filters * groups, shape[0] // groups, *kernel), dtype)
         bias = integers(filters * groups, dtype)
-        assert engine_of(weight, groups) == kernels.module(x.dtype).STRIPS
+        given = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
+        g = Conv2DGeometry.make("conv2d", x.shape, weight.shape, *given.values())
+        assert engine_of(g, x.dtype).name == "strips"
         y = fastconv.conv2d(x, weight, bias, algorithm="direct", activation="relu", **options)
         right = reference.conv2d(x, weight, bias, activation="relu", **options)
         assert_bits_equal(y, right)

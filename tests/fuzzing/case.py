@@ -196,10 +196,10 @@ class Case:
                 setattr(*place, value)
             memory.release()
 
-    def _run(self, kernel: Callable[..., None], *args: object, work: int, **most: int) -> None:
+    def _run(self, kernel: Callable[..., Any], *args: object, work: int, **most: int) -> Any:
         if self.slices > 1:
             threads.slice_work = max(1, work // self.slices)
-        RUN(kernel, *args, work=work, **most)
+        return RUN(kernel, *args, work=work, **most)
 
     def _aligned(self, nbytes: int) -> np.ndarray:
         piece = self.guarded.take(nbytes, self.chance(0.5), arena.ALIGNMENT)

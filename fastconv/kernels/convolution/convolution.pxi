@@ -28,6 +28,7 @@ cdef struct Convolution:
     Axis rows, columns
     Py_ssize_t block
     bint taps_first, relu
+    bint edges                             # whether rows are cut into tiles that know their ends
     Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
 
@@ -183,7 +184,6 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef Py_ssize_t panel, panels
     cdef Py_ssize_t per_pair = c.N * c.row_blocks * c.column_blocks
-    cdef bint edges = edges_fit(c)
     cdef const real* after
     cdef const real* x
     cdef real* y
@@ -207,7 +207,7 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         bias = c.bias + group * c.K + k if c.bias != NULL else NULL
         bottom = min(top + c.row_height, c.rows.outputs)
         end_column = min(left + c.column_width, c.columns.outputs)
-        if edges:
+        if c.edges:
             after = NULL
             if panels * panel_size * <Py_ssize_t> sizeof(real) > weights_kept():
                 # all but the last item of these panels is followed by one that has them again

@@ -1,39 +1,16 @@
-# Forward pass and gradient of the input, as Python calls them.  Which of the four ways to
-# lay a convolution over the vector lanes is taken, the caller says.
-
-cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
-                            Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t pad,
-                            Py_ssize_t dilation) noexcept nogil:
-    """Every stride-th input position, from `phase`, as the output of a convolution of dy.
-
-    Tap r joins input p and output (p + pad - r * dilation) / stride where that is whole:
-    for one phase that is every (stride / gcd)-th tap, and dy is read backwards.
-    """
-    cdef Axis axis
-    cdef Py_ssize_t a = stride
-    cdef Py_ssize_t b = dilation
-    cdef Py_ssize_t r = 0
-    while b:
-        a, b = b, a % b
-    axis.every = stride // a
-    while r < min(axis.every, taps) and (phase + pad - r * dilation) % stride != 0:
-        r += 1
-    axis.first = r
-    axis.taps = (taps - 1 - r) // axis.every + 1 if r < min(axis.every, taps) else 0
-    axis.outputs = (inputs - phase + stride - 1) // stride
-    axis.inputs = outputs
-    axis.stride = 1
-    axis.offset = (phase + pad - r * dilation) // stride if axis.taps else 0
-    axis.dilation = -(dilation // a)
-    return axis
-
+# Forward pass and gradient of the input, as Python calls them.  The caller says how weights lie;
+# engines.pxi chooses the loop.
+#
+# Each function returns the place of the engine that ran in `forward_engines`, or in
+# `input_engines`.  With 0 parts nothing runs: so it is asked which engine would.
 
 def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :, :] y,
            Py_ssize_t R, Py_ssize_t S, stride, pad, dilation, Py_ssize_t groups,
-           Py_ssize_t block, bint relu, int engine, Py_ssize_t part, Py_ssize_t parts,
+           Py_ssize_t block, bint relu, bint packed, Py_ssize_t part, Py_ssize_t parts,
            int threads):
-    """y = convolution of x; weight is packed for PANELS, else plain (K, C, R, S)."""
+    """y = convolution of x; weight is `packed` in panels, else plain (K, C, R, S)."""
     cdef Convolution c
+    cdef Work work
     cdef const real[::1] bias_view
     c.bias = NULL
     if bias is not None:
@@ -46,64 +23,46 @@ def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :,
     c.columns = window_axis(y.shape[3], x.shape[3], S, stride[1], pad[1], dilation[1])
     c.ws, c.wr, c.wc, c.wk = 1, S, R * S, c.C * R * S
     set_arrays(&c, x, &weight[0], y)
-    run_convolution(&c, engine, part, parts, threads)
+    work.c = &c
+    return run_forward(&work, packed, part, parts, threads)
 
 
 def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
                           real[:, :, :, :] dx, Py_ssize_t R, Py_ssize_t S, stride, pad,
-                          dilation, Py_ssize_t groups, Py_ssize_t block, int engine,
+                          dilation, Py_ssize_t groups, Py_ssize_t block, bint packed,
                           Py_ssize_t part, Py_ssize_t parts, int threads):
-    """dx = gradient of the input, phase by phase of the stride; weight as in `conv2d`."""
+    """dx = gradient of the input; weight as in `conv2d`.
+
+    What no engine of `input_table` may do is a forward pass of dy for each phase of the stride.
+    """
     cdef Convolution c
-    cdef Py_ssize_t sh = stride[0]
-    cdef Py_ssize_t sw = stride[1]
-    cdef Py_ssize_t top = pad[0]
-    cdef Py_ssize_t left = pad[1]
-    cdef Py_ssize_t dh = dilation[0]
-    cdef Py_ssize_t dw = dilation[1]
+    cdef Work work
     cdef Py_ssize_t i, j
+    cdef int engine
     cdef real* y
-    cdef Spread spread
-    cdef InputGradient whole
-    cdef PixelStrips strips
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
     c.R, c.S, c.block, c.relu, c.taps_first = R, S, block, False, True
     c.ws, c.wr, c.wk, c.wc = 1, S, R * S, c.K * R * S
+    c.panels = ceil_div(c.K, LANES)
     set_arrays(&c, dy, &weight[0], dx)
-    y = c.y
-    spread.c = &c
-    spread.rows = window_axis(dy.shape[2], dx.shape[2], R, sh, top, dh)
-    spread.columns = window_axis(dy.shape[3], dx.shape[3], S, sw, left, dw)
-    if engine == PLANES_ENGINE and spreads(&spread):
-        spread.finite = all_finite(c.w, groups * c.K * R * S)
-        with nogil:
-            run_items(spread_planes, &spread, c.N * groups * c.K, part, parts,
-                      few_items(dx.shape[2], dx.shape[3]), threads)
-        return
-    if engine == PANELS_ENGINE and sh == 1 and sw == 1:
-        c.rows = phase_axis(0, dx.shape[2], dy.shape[2], R, 1, top, dh)
-        c.columns = phase_axis(0, dx.shape[3], dy.shape[3], S, 1, left, dw)
-        c.panels = (c.K + LANES - 1) // LANES
-        if plan_pixels(&strips, &c):
-            with nogil:
-                run_items(pixel_strips, &strips, pixel_items(&strips), part, parts, 1, threads)
-            return
-    if engine == PANELS_ENGINE and plan_rows(&whole, &c, &spread.rows, &spread.columns):
-        with nogil:
-            run_items(input_rows, &whole, groups * c.panels * c.N * c.row_blocks, part, parts, 1,
-                      threads)
-        return
-    for i in range(min(sh, dx.shape[2])):
-        c.rows = phase_axis(i, dx.shape[2], dy.shape[2], R, sh, top, dh)
-        for j in range(min(sw, dx.shape[3])):
-            c.columns = phase_axis(j, dx.shape[3], dy.shape[3], S, sw, left, dw)
-            c.y = y + i * (dx.strides[2] // <Py_ssize_t> sizeof(real)) \
-                + j * (dx.strides[3] // <Py_ssize_t> sizeof(real))
-            c.yh = dx.strides[2] // <Py_ssize_t> sizeof(real) * sh
-            c.yw = dx.strides[3] // <Py_ssize_t> sizeof(real) * sw
-            run_convolution(&c, engine, part, parts, threads)
+    work.c = &c
+    work.rows = window_axis(dy.shape[2], dx.shape[2], R, stride[0], pad[0], dilation[0])
+    work.columns = window_axis(dy.shape[3], dx.shape[3], S, stride[1], pad[1], dilation[1])
+    with nogil:
+        engine = choose(input_table, INPUT_ENGINES, packed, &work)
+        if engine >= 0 and parts > 0:
+            run_items(work.task, work.args, work.items, part, parts, work.grain, threads)
+    if engine >= 0:
+        return OWN_ENGINES + engine
+    y, c.yh, c.yw = c.y, c.yh * work.rows.stride, c.yw * work.columns.stride
+    for i in range(min(work.rows.stride, dx.shape[2]) if parts > 0 else 1):
+        for j in range(min(work.columns.stride, dx.shape[3]) if parts > 0 else 1):
+            set_phase(&work, i, j)
+            c.y = y + i * (c.yh // work.rows.stride) + j * (c.yw // work.columns.stride)
+            engine = run_forward(&work, packed, part, parts, threads)
+    return OWN_ENGINES + INPUT_ENGINES + engine
 
 
 def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
@@ -114,7 +73,8 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     """As `conv2d_backward_input` of stride 1, by weights (K, C, R, S) as they lie.
 
     work has a `slot`, see `input_slot`, for each of holds, which are -1 before the first part;
-    broken[n] becomes 1 where dx is not finite and has to be computed again.
+    broken[n] becomes 1 where dx is not finite.  Returns -1 after the last part if one is: then dx
+    has to be computed again.
     """
     cdef Convolution c
     cdef PixelPanels g
@@ -135,14 +95,16 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     g.work, g.holds, g.broken = &work[0], &holds[0], &broken[0]
     for i in range(FC_SLOTS):
         g.slots[i] = 0
+    if parts == 0:
+        return PIXEL_PANELS_ENGINE
     with nogil:
         run_items(pixel_panels, &g, ceil_div(c.N, g.images) * groups * g.strips.panel_blocks, part,
                   parts, 1, threads)
-
-
-cdef inline Py_ssize_t few_items(Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Items of so many outputs that threads take at once."""
-    return FEW_OUTPUTS // (rows * columns) + 1
+    if part + 1 == parts:
+        for i in range(c.N):
+            if broken[i]:
+                return -1
+    return PIXEL_PANELS_ENGINE
 
 
 cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real* weight,
@@ -162,47 +124,12 @@ cdef void set_arrays(Convolution* c, const real[:, :, :, :] x, const real* weigh
             + (x.shape[2] - 1) * c.xh + (x.shape[3] - 1) * c.xw + 1
 
 
-cdef void run_convolution(Convolution* c, int engine, Py_ssize_t part, Py_ssize_t parts,
-                          int threads) noexcept:
-    cdef Py_ssize_t items
-    cdef Depthwise depthwise
-    cdef DepthBands bands
-    cdef DepthColumns columns
-    cdef Strips strips
-    cdef Flat flat
-    cdef Points points
+cdef int run_forward(Work* work, bint packed, Py_ssize_t part, Py_ssize_t parts,
+                     int threads) noexcept:
+    cdef int engine
+    work.c.panels = ceil_div(work.c.K, LANES)
     with nogil:
-        if engine == PLANES_ENGINE:
-            c.row_blocks = (c.rows.outputs + 31) // 32
-            items = c.N * c.groups * c.K * c.row_blocks
-            if BANDS and is_depthwise(c):
-                columns = plan_columns(c)
-                run_items(walk_task(c), &columns, items, part, parts,
-                          few_items(min(c.rows.outputs, <Py_ssize_t> 32), c.columns.outputs),
-                          threads)
-            elif plan_bands(&bands, c):
-                run_items(depth_bands, &bands, items, part, parts, 1, threads)
-            elif is_depthwise(c):
-                depthwise = plan_depthwise(c)
-                run_items(depth_task(c), &depthwise, items, part, parts, 1, threads)
-            else:
-                run_items(convolve_planes, c, items, part, parts, 1, threads)
-        elif engine == LINES_ENGINE:
-            c.row_blocks = (c.rows.outputs + LINE_ROWS - 1) // LINE_ROWS
-            c.panels = (c.K + TILE - 1) // TILE
-            items = c.N * c.groups * c.panels * c.row_blocks
-            run_items(convolve_lines, c, items, part, parts, 1, threads)
-        elif plan_points(&points, c):
-            c.panels = (c.K + LANES - 1) // LANES
-            run_items(convolve_points, &points, point_items(&points), part, parts, 1, threads)
-        elif engine == STRIPS_ENGINE and plan_strips(&strips, c):
-            c.row_blocks = (c.rows.outputs + strips.rows - 1) // strips.rows
-            c.panels = (c.K + LANES - 1) // LANES
-            run_items(convolve_strips, &strips, c.N * c.groups * c.row_blocks * strips.column_blocks, part,
-                      parts, 1, threads)
-        else:
-            items = count_items(c)
-            if plan_flat(&flat, c):
-                run_items(convolve_flat, &flat, flat_items(&flat), part, parts, 1, threads)
-                return
-            run_items(convolve_items, c, items, part, parts, 1, threads)
+        engine = choose(forward_table, FORWARD_ENGINES, packed, work)
+        if parts > 0:
+            run_items(work.task, work.args, work.items, part, parts, work.grain, threads)
+    return engine

@@ -2,8 +2,8 @@
 
 include "simd/vec.pxi"
 include "tiles/axes.pxi"
+include "tiles/padding.pxi"
 include "convolution/caches.pxi"
-include "convolution/engines.pxi"
 include "tiles/slots.pxi"
 include "simd/finite.pxi"
 include "tiles/tile.pxi"
@@ -26,6 +26,7 @@ include "convolution/input_gradient/input_gradient.pxi"
 include "convolution/input_gradient/pixel_strips.pxi"
 include "convolution/input_gradient/pixel_panels.pxi"
 include "convolution/depthwise/spread.pxi"
+include "convolution/engines.pxi"
 include "convolution/entry.pxi"
 include "convolution/input_gradient/folded.pxi"
 
@@ -39,4 +40,4 @@ lanes = LANES
 tile_pixels = TILE
 vector_bytes = VL * sizeof(real)
 folded_taps = FOLD_TAPS
-folded_width = FOLD
+folded_width = FOLD_WIDTH

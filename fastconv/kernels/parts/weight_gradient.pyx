@@ -2,9 +2,9 @@
 
 include "simd/vec.pxi"
 include "tiles/axes.pxi"
+include "tiles/padding.pxi"
 include "simd/finite.pxi"
 include "sums/long_sums.pxi"
-include "convolution/engines.pxi"
 include "sums/chunk.pxi"
 include "sums/stretches.pxi"
 include "sums/rounds.pxi"

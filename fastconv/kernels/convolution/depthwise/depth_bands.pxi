@@ -169,7 +169,7 @@ cdef inline void band_rows(const DepthBands* plan, const int step, const bint mi
 
 
 cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items as in convolve_planes: (image, group, filter, block of 32 rows)."""
+    """Items as in convolve_planes: (image, group, filter, block of PLANE_ROWS rows)."""
     cdef const DepthBands* plan = <const DepthBands*> args
     cdef const Convolution* c = plan.c
     cdef vreal memory[DEPTH_MEMORY]
@@ -194,8 +194,8 @@ cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
         x = c.x + n * c.xn + k // c.K * c.xc
         y = c.y + n * c.yn + k * c.yk
         bias = vset1(c.bias[k] if c.bias != NULL else 0)
-        i = item % c.row_blocks * 32
-        bottom = min(i + 32, c.rows.outputs)
+        i = item % c.row_blocks * PLANE_ROWS
+        bottom = min(i + <Py_ssize_t> PLANE_ROWS, c.rows.outputs)
         while i < bottom:
             count = min(plan.rows, bottom - i)
             lay_out_band(plan, x, i * c.rows.stride + c.rows.offset + plan.low,

@@ -179,10 +179,10 @@ cdef inline void walk_rows(const DepthColumns* d, const int S, const int step,
 
 cdef inline void walk_items(const DepthColumns* d, const int S, const int step,
                             const bint mirrored, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items as in convolve_planes: (image, group, filter, block of 32 rows)."""
+    """Items as in convolve_planes: (image, group, filter, block of PLANE_ROWS rows)."""
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
-    cdef Py_ssize_t item, top = begin % c.row_blocks * 32
+    cdef Py_ssize_t item, top = begin % c.row_blocks * PLANE_ROWS
     cdef Py_ssize_t n = begin // c.row_blocks // filters, k = begin // c.row_blocks % filters
     cdef const real* w
     if not BANDS:
@@ -194,8 +194,8 @@ cdef inline void walk_items(const DepthColumns* d, const int S, const int step,
         else:
             walk_rows(d, S, step, mirrored, c.x + n * c.xn + (k if c.K == 1 else k // c.K) * c.xc,
                       c.y + n * c.yn + k * c.yk, w, vset1(c.bias[k] if c.bias != NULL else 0),
-                      top, min(top + 32, c.rows.outputs))
-        top += 32
+                      top, min(top + <Py_ssize_t> PLANE_ROWS, c.rows.outputs))
+        top += PLANE_ROWS
         if top >= c.rows.outputs:
             top = 0
             k += 1

@@ -181,7 +181,7 @@ include "convolution/depthwise/narrow.pxi"
 
 cdef inline void depth_items(const Depthwise* d, const int S, const int step, const int sign,
                              Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items as in convolve_planes: (image, group, filter, block of 32 rows)."""
+    """Items as in convolve_planes: (image, group, filter, block of PLANE_ROWS rows)."""
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
     cdef Py_ssize_t item, plane, top, n, k
@@ -194,11 +194,12 @@ cdef inline void depth_items(const Depthwise* d, const int S, const int step, co
         if knows_narrow(S) and d.kind == TWO_MAPS:
             narrow_plane(d, S, step, sign, TWO_MAPS, item)
             continue
-        plane, top = item // c.row_blocks, item % c.row_blocks * 32
+        plane, top = item // c.row_blocks, item % c.row_blocks * PLANE_ROWS
         n, k = plane // filters, plane % filters
         depth_rows(c, S, step, sign, c.x + n * c.xn + k // c.K * c.xc,
                    c.y + n * c.yn + k * c.yk, c.w + k * S * S,
-                   vset1(c.bias[k] if c.bias != NULL else 0), top, min(top + 32, c.rows.outputs))
+                   vset1(c.bias[k] if c.bias != NULL else 0), top,
+                   min(top + <Py_ssize_t> PLANE_ROWS, c.rows.outputs))
 
 
 # A function for each case: a compiler takes far longer for one that holds them all.

@@ -2,6 +2,12 @@
 # where lanes of output channels would be mostly empty.  The weights are read as they are.
 # Sums have the order of convolution.pxi, so both give the same bits.
 
+cdef extern from *:
+    """
+    enum { PLANE_ROWS = 32 };
+    """
+    enum: PLANE_ROWS                       # of outputs of an item, in all files of this folder
+
 cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* x,
                             const real* w, const int vectors, Py_ssize_t last,
                             vreal* total) noexcept nogil:
@@ -106,7 +112,7 @@ cdef void convolve_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef vreal bias
     for item in range(begin, end):
         rest = item
-        top = rest % c.row_blocks * 32
+        top = rest % c.row_blocks * PLANE_ROWS
         rest //= c.row_blocks
         k = rest % c.K
         rest //= c.K
@@ -115,7 +121,7 @@ cdef void convolve_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         bias = vset1(c.bias[group * c.K + k] if c.bias != NULL else 0)
         w = c.w + (group * c.K + k) * c.wk if not c.taps_first \
             else c.w + group * c.C * c.wc + k * c.wk
-        for i in range(top, min(top + 32, c.rows.outputs)):
+        for i in range(top, min(top + <Py_ssize_t> PLANE_ROWS, c.rows.outputs)):
             taps_inside(&c.rows, i, &at.r0, &at.r1)
             x = c.x + n * c.xn + group * c.C * c.xc \
                 + (i * c.rows.stride + c.rows.offset) * c.xh + c.columns.offset * c.xw

@@ -23,13 +23,14 @@
 
 cdef extern from *:
     """
-    enum { STRIP_TAPS = 128, STRIP_ROWS = 8, TALL_ROWS = 24, TALL_IMAGES = 16,
+    enum { STRIP_TAPS = 128, STRIP_CHANNELS = 4, STRIP_ROWS = 8, TALL_ROWS = 24, TALL_IMAGES = 16,
            STRIP_COLUMNS = 6,
            STRIP_VECTORS = TILE >= 12 ? 3 : 2,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
     enum: STRIP_TAPS
+    enum: STRIP_CHANNELS                   # at most, unless the map is read in place
     enum: STRIP_ROWS                       # of outputs, at most
     enum: TALL_ROWS                        # where there are TALL_IMAGES: items enough for threads
     enum: TALL_IMAGES
@@ -52,14 +53,6 @@ cdef struct Strips:
     Py_ssize_t offset[STRIP_TAPS]  # from the first pixel of a tile to tap (c, r, s)
 
 
-cdef bint pads(const Axis* axis) noexcept nogil:
-    """Whether an output of the axis misses a tap."""
-    cdef Py_ssize_t f0, f1, l0, l1
-    taps_inside(axis, 0, &f0, &l0)
-    taps_inside(axis, axis.outputs - 1, &f1, &l1)
-    return f0 > 0 or f1 > 0 or l0 < axis.taps or l1 < axis.taps
-
-
 cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     """Lay out the buffer; return whether a strip fits it and is worth it."""
     cdef Py_ssize_t stride = c.columns.stride
@@ -68,8 +61,9 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     plan.c = c
     plan.taps = c.C * c.R * c.S
     plan.in_place = c.R * c.S == 1
-    if c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
-            or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2:
+    if c.taps_first or c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
+            or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2 \
+            or c.C > STRIP_CHANNELS and not plan.in_place:
         return False
     if (pads(&c.rows) or pads(&c.columns)) and not all_finite(
             c.w, c.groups * ((c.K + LANES - 1) // LANES) * plan.taps * LANES):

@@ -15,9 +15,10 @@
 
 cdef extern from *:
     """
-    enum { FOLD = 32768 / sizeof(real), FOLD_ROWS = 32, FOLD_TAPS = 128 };
+    enum { FOLD = 32768 / sizeof(real), FOLD_WIDTH = 4096, FOLD_ROWS = 32, FOLD_TAPS = 128 };
     """
     enum: FOLD                             # numbers of a chunk's columns
+    enum: FOLD_WIDTH                       # of a row of dx at the most: no more than FOLD
     enum: FOLD_ROWS                        # rows of dx of an item
     enum: FOLD_TAPS                        # of the kernel at the most
 
@@ -202,7 +203,7 @@ def conv2d_backward_input_folded(const real[:, :, :, ::1] dy, const real[::1] we
                                  Py_ssize_t part, Py_ssize_t parts, int threads):
     """As `conv2d_backward_input` with plain weights (K, C, R, S), for few channels.
 
-    At least LANES outputs, at most FOLD_TAPS taps, rows of at most FOLD.
+    At least LANES outputs, at most FOLD_TAPS taps, rows of at most FOLD_WIDTH.
     """
     cdef Folded g
     g.w, g.dy, g.dx = &weight[0], &dy[0, 0, 0, 0], &dx[0, 0, 0, 0]
@@ -211,5 +212,8 @@ def conv2d_backward_input_folded(const real[:, :, :, ::1] dy, const real[::1] we
     g.rows = window_axis(dy.shape[2], dx.shape[2], R, stride[0], pad[0], dilation[0])
     g.columns = window_axis(dy.shape[3], dx.shape[3], S, stride[1], pad[1], dilation[1])
     g.row_blocks = (g.rows.inputs + FOLD_ROWS - 1) // FOLD_ROWS
+    if parts == 0:
+        return FOLDED_ENGINE
     with nogil:
         run_items(fold_items, &g, g.N * groups * g.row_blocks, part, parts, 1, threads)
+    return FOLDED_ENGINE

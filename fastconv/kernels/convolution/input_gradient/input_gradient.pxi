@@ -23,6 +23,33 @@ cdef struct InputGradient:
     Py_ssize_t H, W, down, across          # of dx; the stride
 
 
+cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
+                            Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t pad,
+                            Py_ssize_t dilation) noexcept nogil:
+    """Every stride-th input position, from `phase`, as the output of a convolution of dy.
+
+    Tap r joins input p and output (p + pad - r * dilation) / stride where that is whole:
+    for one phase that is every (stride / gcd)-th tap, and dy is read backwards.
+    """
+    cdef Axis axis
+    cdef Py_ssize_t a = stride
+    cdef Py_ssize_t b = dilation
+    cdef Py_ssize_t r = 0
+    while b:
+        a, b = b, a % b
+    axis.every = stride // a
+    while r < min(axis.every, taps) and (phase + pad - r * dilation) % stride != 0:
+        r += 1
+    axis.first = r
+    axis.taps = (taps - 1 - r) // axis.every + 1 if r < min(axis.every, taps) else 0
+    axis.outputs = (inputs - phase + stride - 1) // stride
+    axis.inputs = outputs
+    axis.stride = 1
+    axis.offset = (phase + pad - r * dilation) // stride if axis.taps else 0
+    axis.dilation = -(dilation // a)
+    return axis
+
+
 cdef inline void add_tap(const int first, const int last, const int vectors, const real* dy,
                          Py_ssize_t move, const real* w, Py_ssize_t filters,
                          vreal* total) noexcept nogil:

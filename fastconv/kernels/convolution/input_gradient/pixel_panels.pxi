@@ -15,13 +15,17 @@ cdef extern from *:
            DY_KEPT = (640 << 10) / sizeof(real),   /* numbers of their strips */
            DX_KEPT = (256 << 10) / sizeof(real),   /* totals that wait */
            PANEL_KEPT = (320 << 10) / sizeof(real),
-           PIXELS_KEPT = 54 };                     /* whose dy is in the L2 beside a panel */
+           PIXELS_KEPT = 54,                       /* whose dy is in the L2 beside a panel */
+           FEW_TURNS = 3,                          /* of a panel, rather than to pack it once */
+           MANY_PIXELS = 98 };                     /* of dx, for which it may be turned more often */
     """
     enum: DX_PLACES
     enum: DY_KEPT
     enum: DX_KEPT
     enum: PANEL_KEPT
     enum: PIXELS_KEPT
+    enum: FEW_TURNS
+    enum: MANY_PIXELS
 
 cdef struct PixelPanels:
     PixelStrips strips                     # of whole maps
@@ -40,25 +44,32 @@ cdef inline Py_ssize_t panel_plane(Py_ssize_t filters) noexcept nogil:
 
 
 def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ssize_t R,
-               Py_ssize_t S, size, dilation, Py_ssize_t block, Py_ssize_t threads):
+               Py_ssize_t S, size, stride, dilation, Py_ssize_t block, Py_ssize_t room,
+               Py_ssize_t threads):
     """Return what a slot of `conv2d_backward_input_plain` is for, images of a batch and panels of
-    the channels of a group, and its numbers; zeros where it does not suit dx of `size` (H, W)."""
+    the channels of a group, and its numbers; zeros where it does not suit dx of `size` (H, W), or
+    slots for all threads are more than `room`."""
     cdef Py_ssize_t H = size[0]
     cdef Py_ssize_t W = size[1]
     cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
     cdef Py_ssize_t columns = W + (S - 1) * <Py_ssize_t> dilation[1]
-    cdef Py_ssize_t strip, turned, panels
-    if FLAT_TILE < 4 or rows > DY_KEPT or columns > DY_KEPT \
+    cdef Py_ssize_t strip, turned, panels, slot, together
+    if FLAT_TILE < 4 or stride != (1, 1) or rows > DY_KEPT or columns > DY_KEPT \
             or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
         return 0, 0, 0                     # products of these stay small
     strip = rows * columns * pixel_numbers(min(filters, block))
     turned = R * S * panel_plane(min(filters, block))
-    images = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
+    together = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
     # all sums wait where filters come block by block
     panels = 1 if filters <= block else ceil_div(ceil_div(channels, LANES), threads)
-    if images == 0 or turned > PANEL_KEPT or images * panels * H * W * LANES > DX_KEPT:
+    if together == 0 or turned > PANEL_KEPT or together * panels * H * W * LANES > DX_KEPT:
         return 0, 0, 0
-    return images, panels, images * (panels * H * W * LANES + strip) + turned
+    if ceil_div(images, together) > FEW_TURNS and (R * S == 1 or together * H * W < MANY_PIXELS):
+        return 0, 0, 0                     # a panel would be turned too often, for few pixels
+    slot = together * (panels * H * W * LANES + strip) + turned
+    if threads * slot > room:
+        return 0, 0, 0
+    return together, panels, slot
 
 
 cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,

@@ -176,21 +176,25 @@ cdef Py_ssize_t cut_items(Py_ssize_t items, int threads, Py_ssize_t least,
     return clamp((2 * threads + items - 1) // items if threads > 1 else 1, least, most)
 
 
+include "convolution/weight_gradient/engines.pxi"
+
+
 def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                            real[::1] partial, real[:, :, :, ::1] dweight, stride, pad,
-                           dilation, Py_ssize_t groups, Py_ssize_t sums, int engine,
+                           dilation, Py_ssize_t groups, Py_ssize_t sums, bint exact,
                            Py_ssize_t part, Py_ssize_t parts, int threads):
-    """dweight = gradient of the weights through `sums` partial sums (none with PLANES).
-
-    With PANELS filters are in the lanes, with LINES taps, with PLANES pixels of one channel.
+    """dweight = gradient of the weights through `sums` partial sums, 0 for groups of few filters.
 
     A part is a share of the pixels; after the last the partial sums are added and dweight is
-    written.
+    written.  Returns the place of the engine that ran in `weight_engines`, or -1 where dweight is
+    to be computed again by an `exact` one, since it is not finite and may come from a product with
+    a zero of the padding.  With 0 parts nothing runs.
     """
     cdef WeightGradient g
-    cdef DotBands bands
-    cdef Py_ssize_t items, least
-    cdef task_t add
+    cdef WeightWork work
+    cdef Py_ssize_t items
+    cdef int engine
+    cdef bint again = False
     g.x, g.dy = &x[0, 0, 0, 0], &dy[0, 0, 0, 0]
     g.dweight = &dweight[0, 0, 0, 0]
     g.N, g.groups, g.sums = x.shape[0], groups, sums
@@ -200,51 +204,23 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
     g.columns = window_axis(dy.shape[3], x.shape[3], dweight.shape[3], stride[1], pad[1],
                             dilation[1])
     set_strides(&g, x, dy)
-    if engine == PLANES_ENGINE:
-        items = dy.shape[1] * g.C
-        with nogil:
-            if plan_dots(&bands, &g):
-                run_items(dot_bands, &bands, items, part, parts, 1, threads)
-            elif dots_windows(&g):
-                g.inside = inside_end(&g.columns)
-                run_items(dot_task(&g), &g, items, part, parts, 1, threads)
-            else:
-                items *= g.rows.taps * g.columns.taps
-                run_items(dot_planes, &g, items, part, parts, 1, threads)
-        return
-    g.partial = &partial[0]
-    items = g.N * ceil_div(g.rows.outputs, g.height) * g.pieces
-    g.rounds = plan_rounds(g.N * g.rows.outputs * g.columns.outputs, g.height,
-                           ceil_div(g.columns.outputs, g.pieces), items, sums, 0, items)
-    if engine == LINES_ENGINE and PLACED and g.rows.taps * g.columns.taps > 1:
-        if not takes_taps(&g) and 2 * g.C >= TILE:
-            engine = PANELS_ENGINE         # whose tiles are at least half full
-        elif takes_taps(&g) and groups * g.panels * sums >= threads:
-            g.blocks = cut_items(groups * sums, threads, 1, g.panels)
-            with nogil:
-                add_rounds(&g.rounds, add_taps, join_weights, &g, groups * g.blocks,
-                           groups * g.panels, part, parts, threads)
-            return
-    if engine == LINES_ENGINE:
-        if sums == 1 and g.rounds.count == 1:
-            g.partial = g.dweight
-        add = add_columns
-        items = groups * ((g.C * g.rows.taps * g.columns.taps + LANES - 1) // LANES)
-        least = (g.K + 127) // 128
-        if g.rows.taps * g.columns.taps == 1:
-            add = add_points
-            items = groups * point_strips(&g)
-            least = ceil_div(g.K, POINT_FILTERS)
-        g.blocks = cut_items(items * sums, threads, least, (g.K + TILE - 1) // TILE)
-        with nogil:
-            add_rounds(&g.rounds, add, join_columns, &g, items * g.blocks, groups * g.K, part,
-                       parts, threads)
-        return
-    items = groups * g.panels * g.channel_blocks
-    g.whole = shares_items(&g.rounds, items, parts, threads)
+    if sums > 0:
+        g.partial = &partial[0]
+        items = g.N * ceil_div(g.rows.outputs, g.height) * g.pieces
+        g.rounds = plan_rounds(g.N * g.rows.outputs * g.columns.outputs, g.height,
+                               ceil_div(g.columns.outputs, g.pieces), items, sums, 0, items)
+    work.g, work.exact, work.part, work.parts, work.threads = &g, exact, part, parts, threads
     with nogil:
-        add_rounds(&g.rounds, add_partial_sums, join_weights, &g, items, items, part, parts,
-                   threads)
+        engine = choose(&work)
+        if parts > 0 and sums == 0:
+            run_items(work.add, work.args, work.items, part, parts, 1, threads)
+        elif parts > 0:
+            add_rounds(&g.rounds, work.add, work.join, &g, work.items, work.joins, part, parts,
+                       threads)
+            again = weight_table[engine].zeros and part + 1 == parts \
+                and (pads(&g.rows) or pads(&g.columns)) \
+                and not all_finite(g.dweight, groups * g.K * g.C * g.rows.taps * g.columns.taps)
+    return -1 if again else engine
 
 
 cdef void set_strides(WeightGradient* g, const real[:, :, :, :] x,
