@@ -45,8 +45,8 @@ def install_package(site: Path) -> None:
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     write_metadata(site, project["name"], project["entry-points"]["fastconv.layers"])
     (site / "acme_layers").mkdir()
-    source = (PACKAGE / "acme_layers" / "__init__.py").read_text()
-    (site / "acme_layers" / "__init__.py").write_text(source)
+    for source in (PACKAGE / "acme_layers").glob("*.py"):
+        (site / "acme_layers" / source.name).write_text(source.read_text())
 
 
 @pytest.fixture

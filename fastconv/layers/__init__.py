@@ -8,9 +8,10 @@
     parameter   Parameter: an array, its version, its packed forms
     context     Context: what one node and call share between forward and backward
     spec        Spec: shape without the batch, and dtype; LayerCosts: bytes and multiply-adds
+    traits      Traits: what a layer says of itself to whoever connects, plans and runs it
 
 Every other module here is one layer, or what a few of them have in common (`activation`,
-`merge`).
+`folding`, `merge`).
 """
 
 from fastconv.layers.add import Add
@@ -33,9 +34,11 @@ from fastconv.layers.sigmoid import Sigmoid
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 from fastconv.layers.tanh import Tanh
+from fastconv.layers.traits import Affine
 
 __all__ = [
     "Add",
+    "Affine",
     "AvgPool2D",
     "BatchNorm",
     "Concatenate",

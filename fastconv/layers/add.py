@@ -26,6 +26,8 @@ class Add(Merge):
     """
 
     gives = "values"
+    passes_gradient = True
+    output_may_be_overwritten = True
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec that all inputs have."""

@@ -45,6 +45,7 @@ class AvgPool2D(Layer):
     example_shapes = ((16, 28, 28),)
     new_gradients = True
     gives = "input"
+    output_may_be_overwritten = True
 
     def __init__(
         self,

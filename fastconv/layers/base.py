@@ -21,6 +21,7 @@ from fastconv.layers.context import Context
 from fastconv.layers.owner import Owner
 from fastconv.layers.recorded import missing, recording, taking_limit, written
 from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.traits import Traits
 
 __all__ = ["Layer"]
 
@@ -28,13 +29,14 @@ __all__ = ["Layer"]
 _connect: Callable[..., Any] | None = None
 
 
-class Layer(Owner):
+class Layer(Traits, Owner):
     """A configuration, the parameters it leads to, and a pair of pure functions of arrays.
 
     The arguments of a subclass's ``__init__`` are its configuration; this class records them,
     defaults included. Every layer takes ``name=``, the name it has in a model, which is no part
     of the configuration. A subclass overrides `infer`, `forward` and `backward`, and `build`
-    where it has parameters, `costs` where it can tell them.
+    where it has parameters, `costs` where it can tell them. What else models want to know of it,
+    such as whether its output is a view, it declares by `Traits`.
 
     A layer keeps nothing of a call: that is in the `Context`. So one layer may stand in a graph
     several times and serve many threads at once. It writes neither to inputs nor to gradients.
@@ -59,20 +61,6 @@ class Layer(Owner):
     example_config: Mapping[str, Any] = MappingProxyType({})
     example_shapes: tuple[tuple[int, ...], ...] = ()
 
-    # Whether `backward` returns one array that is new, or `dy` itself or a view of it: the layer
-    # before may then write over it. Not so where it returns what something else still reads.
-    new_gradients: bool = False
-
-    # What the numbers of the output are, which `compile` holds against the loss: "values", any
-    # numbers; "probabilities", shares that axis 1 divides among classes; "chances", each from 0
-    # to 1; "bounded", each from -1 to 1; "input", what those of the only input are; "elements",
-    # the numbers of the only input, some of them or in other places. None: nothing is known; so
-    # it is of a subclass that does not say it anew.
-    gives: str | None = None
-
-    # Whether inputs of any scale, such as pixels from 0 to 255, are brought to a usual one here.
-    normalizes: bool = False
-
     _config: dict[str, Any] = missing()
 
     @recording
@@ -83,8 +71,6 @@ class Layer(Owner):
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = recording(cls.__init__)  # type: ignore[method-assign]
-        if "gives" not in cls.__dict__:
-            cls.gives = None
         if "costs" in cls.__dict__:
             cls.costs = taking_limit(cls.costs)  # type: ignore[method-assign]
 

@@ -14,6 +14,7 @@ from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.traits import Affine
 
 __all__ = ["BatchNorm"]
 
@@ -52,6 +53,8 @@ class BatchNorm(Layer):
     new_gradients = True
     gives = "values"
     normalizes = True
+    output_may_be_overwritten = True
+    channel_affine = True
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         self.momentum = as_real("BatchNorm", "momentum", momentum, "at least 0, below 1", 0.0, 1.0)
@@ -112,6 +115,15 @@ class BatchNorm(Layer):
         none = np.zeros_like(weight)
         # adding -0 changes nothing, not even the sign of a zero
         return functional.batch_norm(dy, weight, -none, self.epsilon, (none, variance))[0]
+
+    @quietly
+    def affine(self) -> Affine:
+        """Return what the running statistics, scale and shift come to."""
+        weight, bias, mean, variance = (
+            self.param(name).value.astype(np.float64)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        return Affine(mean, weight / np.sqrt(variance + self.epsilon), bias)
 
     def least_rows(self, *specs: Spec) -> int:
         """Return 2 where a row has one value a channel, else 1."""

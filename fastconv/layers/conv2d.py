@@ -15,7 +15,9 @@ from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
+from fastconv.layers.folding import fold
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
+from fastconv.layers.traits import Affine
 
 __all__ = ["Conv2D"]
 
@@ -66,6 +68,7 @@ class Conv2D(Layer):
     example_shapes = ((16, 28, 28),)
     new_gradients = True
     gives = "values"
+    packs = ("weight",)
 
     def __init__(
         self,
@@ -146,6 +149,23 @@ class Conv2D(Layer):
         """Pack the weight."""
         self.param("weight").packed(self._key, self._prepare)
 
+    def with_activation(self, name: str) -> Conv2D | None:
+        """Return a twin that has the activation, unless this one has one."""
+        if self.activation or name not in ACTIVATIONS:
+            return None
+        twin = self.twin()
+        twin.activation = name
+        return twin
+
+    @property
+    def folds_affine(self) -> bool:  # type: ignore[override]
+        """Whether nothing comes between the sums and the output."""
+        return self.activation is None
+
+    def folded(self, affine: Affine) -> Conv2D:
+        """Return a twin with other weights."""
+        return fold(self, affine)  # type: ignore[no-any-return]
+
     def costs(
         self,
         batch: int,
@@ -179,6 +199,7 @@ class Conv2D(Layer):
             keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
             backward=backward,
             im2col=found["im2col"].workspace,
+            dy_copied=batch * self.infer(spec).nbytes if training and self.activation else 0,
         )
 
     def _weight_shape(self, spec: Spec) -> tuple[int, int, int, int]:

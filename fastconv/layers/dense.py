@@ -13,7 +13,9 @@ from fastconv.geometry import Conv2DGeometry
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
+from fastconv.layers.folding import fold
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
+from fastconv.layers.traits import Affine
 
 __all__ = ["Dense"]
 
@@ -47,6 +49,7 @@ class Dense(Layer):
     example_shapes = ((64,),)
     new_gradients = True
     gives = "values"
+    packs = ("weight",)
 
     def __init__(
         self,
@@ -102,6 +105,23 @@ class Dense(Layer):
         """Pack the weight."""
         self.param("weight").packed("dense", functional.prepare_dense)
 
+    def with_activation(self, name: str) -> Dense | None:
+        """Return a twin that has the activation, unless this one has one."""
+        if self.activation or name not in ACTIVATIONS:
+            return None
+        twin = self.twin()
+        twin.activation = name
+        return twin
+
+    @property
+    def folds_affine(self) -> bool:  # type: ignore[override]
+        """Whether nothing comes between the sums and the output."""
+        return self.activation is None
+
+    def folded(self, affine: Affine) -> Dense:
+        """Return a twin with other weights."""
+        return fold(self, affine)  # type: ignore[no-any-return]
+
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return the packed weight, panels of units as wide as a vector register.
 
@@ -119,4 +139,5 @@ class Dense(Layer):
             multiply_adds=g.multiply_adds,
             keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
             backward=PassCosts() if training else None,
+            dy_copied=batch * self.infer(spec).nbytes if training and self.activation else 0,
         )

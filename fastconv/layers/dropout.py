@@ -71,6 +71,10 @@ class Dropout(Layer):
     def _drop(self, x: np.ndarray, kept: np.ndarray) -> np.ndarray:
         return functional.dropout(x, kept, 1.0 / (1.0 - self.rate))
 
+    def idle(self, training: bool) -> bool:
+        """Return whether nothing is dropped."""
+        return not training or self.rate == 0.0
+
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return, in training, the random numbers (float32) and the mask (a byte each)."""
         elements = batch * specs[0].size if training and self.rate else 0

@@ -32,6 +32,8 @@ class Flatten(Layer):
     example_shapes = ((16, 4, 4),)
     new_gradients = True
     gives = "elements"
+    output_is_view = True
+    passes_gradient = True
 
     def infer(self, *specs: Spec) -> Spec:
         """Return (C H W,) for (C, H, W), or any other shape."""

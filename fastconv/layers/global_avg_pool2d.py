@@ -28,6 +28,7 @@ class GlobalAvgPool2D(Layer):
     example_shapes = ((64, 7, 7),)
     new_gradients = True
     gives = "input"
+    output_may_be_overwritten = True
 
     def infer(self, *specs: Spec) -> Spec:
         """Return (C,) for (C, H, W)."""

@@ -50,6 +50,10 @@ class MaxPool2D(Layer):
     example_shapes = ((16, 28, 28),)
     new_gradients = True
     gives = "elements"
+    output_may_be_overwritten = True
+    # The largest of rectified numbers is the rectified largest, and a window without a positive
+    # number sends no gradient either way.
+    commutes_with = frozenset({"relu"})
     #: "relu" where the layer stands for itself and the ReLU behind it; no setting.
     activation: str | None = None
 
@@ -88,6 +92,14 @@ class MaxPool2D(Layer):
             return None
         argmax, shape = ctx.saved
         return functional.max_pool2d_argmax_backward(dy, argmax, shape, **self._options)
+
+    def with_activation(self, name: str) -> MaxPool2D | None:
+        """Return a twin that has ReLU, unless this one has it."""
+        if self.activation or name != "relu":
+            return None
+        twin = self.twin()
+        twin.activation = name
+        return twin
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
         """Return, in training, the places of the maxima."""

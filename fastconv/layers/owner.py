@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -276,10 +276,27 @@ class Owner:
             checked[name] = self.parameters[name].checked(array, owner)
         assign_all([(self.parameters[name], array) for name, array in checked.items()])
 
-    def _twin(self) -> Any:
-        """Return a layer of the same settings and parameters, these in dicts of its own."""
+    def twin(self) -> Self:
+        """Return a layer that stands for this one: of the same settings, on the same parameters.
+
+        For `with_activation` and `folded`, which then change what the twin computes.
+
+        Examples
+        --------
+        >>> from fastconv.layers import Dense
+        >>> layer = Dense(10)
+        >>> twin = layer.twin()
+        >>> twin.activation = "relu"
+        >>> twin.parameters is layer.parameters, layer.activation
+        (True, None)
+        """
         twin = object.__new__(type(self))
-        vars(twin).update(vars(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _twin(self) -> Self:
+        """Return a twin with dicts of parameters and statistics of its own."""
+        twin = self.twin()
         twin.parameters, twin.states = dict(self.parameters), dict(self.states)
         return twin
 

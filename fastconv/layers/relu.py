@@ -24,6 +24,8 @@ class ReLU(Activation):
 
     new_gradients = True
     gives = "values"
+    acts_as = "relu"
+    overwrites_input = True
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the function of x."""

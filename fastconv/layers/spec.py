@@ -130,6 +130,8 @@ class LayerCosts(PassCosts):
     im2col : int
         The workspace that im2col would take, forward or in training backward; 0 where there is
         no such choice.
+    dy_copied : int
+        What the backward pass takes besides for a copy of `dy`, where it may not write over it.
     """
 
     saved: int = 0
@@ -140,3 +142,4 @@ class LayerCosts(PassCosts):
     estimated: bool = False
     backward: PassCosts | None = None
     im2col: int = 0
+    dy_copied: int = 0

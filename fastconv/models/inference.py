@@ -1,32 +1,26 @@
-"""Frozen twins of networks: BatchNorm folded, Dropout gone, packed weights instead of plain."""
+"""Frozen twins of networks: layers folded or gone, packed weights instead of plain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from fastconv import registry
-from fastconv.floating import quietly
 from fastconv.layers.base import Layer
-from fastconv.layers.parameter import Parameter, exclusively
+from fastconv.layers.parameter import exclusively
 from fastconv.models import weights
 from fastconv.models.graph import Graph, Step
 from fastconv.models.network import Network
 
 __all__ = ["InferenceModel", "freeze_network"]
 
-_FOLDED_INTO = ("fastconv.Conv2D.v1", "fastconv.Dense.v1")
-_BATCH_NORM, _DROPOUT = "fastconv.BatchNorm.v1", "fastconv.Dropout.v1"
-
 
 class InferenceModel(Network):
     """A network that only runs: what `fastconv.Model.for_inference` returns.
 
-    It computes what the network it came from computed at that time. Where BatchNorm was folded
-    into the weights before it, results are equal up to rounding, else bit for bit.
+    It computes what the network it came from computed at that time. Where a normalisation was
+    folded into the weights before it, results are equal up to rounding, else bit for bit.
     """
 
     def __init__(self, graph: Graph, name: str | None):
@@ -82,11 +76,18 @@ def _copied(graph: Graph) -> Graph:
     }
     twins: dict[str, Layer] = {}
     for name, layer in graph.layers.items():
-        twin = twins[name] = layer._twin()
+        twin = twins[name] = _with_own_dicts(layer)
         for group in (twin.parameters, twin.states):
             for key, parameter in group.items():
                 group[key] = parameter.copied(plain=name in folded)
     return replace(graph, steps=tuple(replace(s, layer=twins[s.name]) for s in graph.steps))
+
+
+def _with_own_dicts(layer: Layer) -> Layer:
+    """Return a twin on the same parameters, which stay there when they leave `layer`."""
+    twin = layer.twin()
+    twin.parameters, twin.states = dict(layer.parameters), dict(layer.states)
+    return twin
 
 
 def _release_packed(layer: Layer) -> None:
@@ -104,7 +105,7 @@ def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
     steps: list[Step] = []
     place = list(range(first))  # old number of a value -> new one
     for number, step in enumerate(graph.steps, first):
-        if registry.layers.name_of(type(step.layer)) == _DROPOUT or number in folded:
+        if _goes(step) or number in folded:
             place.append(place[step.sources[0]])
             continue
         if step.name not in twins:
@@ -112,7 +113,11 @@ def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
             parts = [step] if norm is None else [step, norm]
             for part in parts:
                 provide(part)
-            twin = step.layer._twin() if norm is None else _fold(step.layer, norm.layer)
+            twin = (
+                _with_own_dicts(step.layer)
+                if norm is None
+                else step.layer.folded(norm.layer.affine())
+            )
             twins[step.name] = twin
             twin.pack()
             _release_packed(twin)
@@ -145,52 +150,29 @@ def _last_reads(graph: Graph, norms: Mapping[int, int]) -> dict[str, int]:
 
 
 def _foldable(graph: Graph) -> dict[int, int]:
-    """Map the value of a layer to that of the BatchNorm that can be folded into it."""
+    """Map the value of a layer to that of the normalisation that can be folded into it."""
     first = len(graph.input_specs)
-    kinds = [registry.layers.name_of(type(step.layer)) for step in graph.steps]
     readers = [0] * (first + len(graph.steps))
     uses: dict[str, int] = {}
     for number in (*graph.outputs, *(s for step in graph.steps for s in step.sources)):
         readers[number] += 1
     for step in graph.steps:
         uses[step.name] = uses.get(step.name, 0) + 1
-    found = {}
+    found: dict[int, int] = {}
     for number, step in enumerate(graph.steps, first):
+        if not step.layer.channel_affine or step.layer.patched:
+            continue
         source = step.sources[0]
-        while source >= first and kinds[source - first] == _DROPOUT and readers[source] == 1:
+        while source >= first and _goes(graph.steps[source - first]) and readers[source] == 1:
             source = graph.steps[source - first].sources[0]
-        if kinds[number - first] == _BATCH_NORM and source >= first:
-            before = graph.steps[source - first]
-            if (
-                kinds[source - first] in _FOLDED_INTO
-                and before.layer.config["activation"] is None
-                and readers[source] == uses[before.name] == 1
-            ):
-                found[source] = number
+        if source < first or readers[source] != 1:
+            continue
+        before = graph.steps[source - first]
+        if before.layer.folds_affine and uses[before.name] == 1 and not before.layer.patched:
+            found[source] = number
     return found
 
 
-@quietly
-def _fold(layer: Layer, norm: Layer) -> Layer:
-    """Return a twin of `layer` that computes `norm` after it, by other weights.
-
-    Notes
-    -----
-    scale * (w x + b - mean) + shift = (scale * w) x + scale * (b - mean) + shift, with
-    scale = gamma / sqrt(var + epsilon), in float64 until the end.
-    """
-    wide = {key: norm.param(key).value.astype(np.float64)
-            for key in ("weight", "bias", "running_mean", "running_var")}  # fmt: skip
-    scale = wide["weight"] / np.sqrt(wide["running_var"] + norm.config["epsilon"])
-    weight = layer.param("weight").value
-    bias = layer.param("bias").value if layer.config["bias"] else np.zeros(len(weight))
-    shifted = (bias - wide["running_mean"]) * scale + wide["bias"]
-    scaled = np.empty_like(weight)
-    for filters in range(len(weight)):  # one at a time, for float64 takes twice the memory
-        scaled[filters] = weight[filters].astype(np.float64) * scale[filters]
-    twin: Any = layer._twin()
-    twin.parameters["weight"] = Parameter(scaled, name="weight")
-    twin.parameters["bias"] = Parameter(shifted.astype(weight.dtype), name="bias")
-    twin.bias = True
-    twin._config = {**layer.config, "bias": True}
-    return twin  # type: ignore[no-any-return]
+def _goes(step: Step) -> bool:
+    """Whether the layer does nothing in inference."""
+    return step.layer.idle(False) and not step.layer.patched

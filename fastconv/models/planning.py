@@ -11,7 +11,7 @@ from fastconv.models.graph import Graph
 from fastconv.models.plan import Plan, PlannedNode
 from fastconv.models.prices import Fitted, LeastBytes, Prices, Shared, packing_bytes
 from fastconv.models.program import Stage
-from fastconv.models.schedule import Schedule
+from fastconv.models.schedule import Operation, Schedule
 from fastconv.models.weights import Slot
 
 __all__ = ["make_plan"]
@@ -82,7 +82,6 @@ def make_plan(
         for key, parameter in op.layer.parameters.items()
         if parameter.size and not parameter.nbytes
     }
-    names = {op.name for op in schedule.operations}
     prices = Prices(
         schedule,
         specs,
@@ -90,7 +89,7 @@ def make_plan(
         training=training,
         gradients=gradients if training else {},
         released={key.partition("/")[0] for key in released},
-        constant={name for name in names if not training or f"{name}/weight" in frozen},
+        constant={op.name for op in schedule.operations if not training or _stays(op, frozen)},
         input_bytes=input_bytes,
         ceiling=workspace_limit,
         shared=shared,
@@ -173,6 +172,12 @@ def make_plan(
         schedule,
         program,
     )
+
+
+def _stays(op: Operation, frozen: Collection[str]) -> bool:
+    """Whether what the layer packs, or all that it could learn, is frozen."""
+    names = op.layer.packs or tuple(op.layer.parameters)
+    return bool(names) and all(f"{op.name}/{name}" in frozen for name in names)
 
 
 def _id(schedule: Schedule, at: int) -> str:

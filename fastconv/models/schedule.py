@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from fastconv import registry
 from fastconv.concurrency import computed_once
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Graph, Step
 
 __all__ = ["Operation", "Schedule", "schedule"]
-
-_RELU, _MAX = "fastconv.ReLU.v1", "fastconv.MaxPool2D.v1"
-# Layers with `activation="relu"`, which compute the same bits as the layer and ReLU after it.
-_FUSED = ("fastconv.Conv2D.v1", "fastconv.Dense.v1", _MAX)
-# Layers whose output is a new array, which their backward pass does not read.
-_OVERWRITTEN = (
-    _MAX,
-    "fastconv.Add.v1",
-    "fastconv.AvgPool2D.v1",
-    "fastconv.BatchNorm.v1",
-    "fastconv.GlobalAvgPool2D.v1",
-)
 
 
 @dataclass(frozen=True)
@@ -37,7 +24,7 @@ class Operation:
     layer : Layer
         What is called: the layer of the last step, or one that stands for all steps.
     steps : tuple of Step
-        The step it computes; two where a layer computes the ReLU behind it.
+        The step it computes; two where a layer computes the activation behind it.
     sources, target : numbers of values
     drops : tuple of int
         The values that nobody reads later.
@@ -60,11 +47,6 @@ class Operation:
         """Shape without the batch and dtype of the output."""
         spec = self.steps[-1].spec
         return spec.shape, spec.numpy_dtype
-
-    @computed_once
-    def kind(self) -> str | None:
-        """The registered name of the layer."""
-        return registry.layers.name_of(type(self.layer))
 
     @computed_once
     def trusted(self) -> bool:
@@ -109,10 +91,11 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
     outputs : sequence of int
         Numbers of the values asked for; steps they do not need are left out.
     merge : bool
-        Whether ReLU is computed by the convolution, dense layer or max pooling before it where
-        nobody else reads what is between: the same bits, one array less.
+        Whether an activation is computed by the layer before it, if that can and nobody else
+        reads what is between: the same bits, one array less.
     training : bool
-        Whether a backward pass follows; max pooling then comes before the ReLU it follows.
+        Whether a backward pass follows; a layer that commutes with the activation before it
+        then comes first.
     """
     first = len(graph.input_specs)
     needed = set(outputs)
@@ -124,23 +107,21 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
     for step in steps.values():
         for source in step.sources:
             readers[source] = readers.get(source, 0) + 1
-    classes = {type(step.layer) for step in steps.values()}
-    kinds = {kind: registry.layers.name_of(kind) for kind in classes}
     if merge and training:
-        _pool_first(steps, readers, kinds)
-    merged = _merges(steps, readers, kinds) if merge else {}
-    absorbed, handed_out = set(merged.values()), set(outputs)
+        _swap(steps, readers)
+    merged = _merges(steps, readers) if merge else {}
+    absorbed = {source for source, _ in merged.values()}
+    handed_out = set(outputs)
 
     calls: list[tuple[Layer, tuple[Step, ...], tuple[int, ...], int]] = []
     for target, step in steps.items():
         if target in absorbed:
             continue
-        before = merged.get(target)
-        if before is None:
-            calls.append((step.layer, (step,), step.sources, target))
+        if target in merged:
+            source, fused = merged[target]
+            calls.append((fused, (steps[source], step), steps[source].sources, target))
         else:
-            conv = steps[before]
-            calls.append((_with_relu(conv.layer), (conv, step), conv.sources, target))
+            calls.append((step.layer, (step,), step.sources, target))
     last: dict[int, int] = {}
     for at, (_, _, sources, _) in enumerate(calls):
         last.update(dict.fromkeys(sources, at))
@@ -152,68 +133,62 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
             target,
             tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in handed_out),
             target - first,
-            merge and len(done) == 1 and _may_overwrite(done[0], steps, readers, kinds),
+            merge and len(done) == 1 and _may_overwrite(done[0], steps, readers, merged),
         )
         for at, (layer, done, sources, target) in enumerate(calls)
     )
     return Schedule(operations, first, first + len(graph.steps), tuple(outputs))
 
 
-Kinds = dict[type[Layer], str | None]
+def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
+    """Let layers and the activations before them, with which they commute, change places.
 
-
-def _pool_first(steps: dict[int, Step], readers: dict[int, int], kinds: Kinds) -> None:
-    """Let max pooling and the ReLU before it change places, in `steps`.
-
-    The largest of rectified numbers is the rectified largest, and a window without a positive
-    number sends no gradient either way: the same bits, but ReLU runs over fewer elements in
-    both directions, and the array between the two is not kept.
+    So ReLU runs over fewer elements behind max pooling, in both directions, and the array between
+    the two is not kept.
     """
-    for target, pool in list(steps.items()):
-        relu = steps.get(pool.sources[0])
+    for target, step in list(steps.items()):
+        between = step.sources[0]
+        before = steps.get(between)
         if (
-            relu is not None
-            and readers[pool.sources[0]] == 1
-            and kinds[type(pool.layer)] == _MAX
-            and kinds[type(relu.layer)] == _RELU
+            before is not None
+            and before.layer.acts_as in step.layer.commutes_with
+            and readers[between] == len(step.sources) == 1
+            and not (before.layer.patched or step.layer.patched)
         ):
-            between = pool.sources[0]
-            steps[between] = replace(pool, sources=relu.sources)
-            steps[target] = replace(relu, sources=(between,), spec=pool.spec)
+            steps[between] = replace(step, sources=before.sources)
+            steps[target] = replace(before, sources=(between,), spec=step.spec)
 
 
-def _merges(steps: dict[int, Step], readers: dict[int, int], kinds: Kinds) -> dict[int, int]:
-    """Map the value of each ReLU to that of the layer that can compute it."""
-    merged = {}
+def _merges(
+    steps: dict[int, Step], readers: dict[int, int]
+) -> dict[int, tuple[int, Layer]]:
+    """Map the value of each activation that the layer before it computes to that and the layer."""
+    merged: dict[int, tuple[int, Layer]] = {}
     for target, step in steps.items():
         source = step.sources[0]
         before = steps.get(source)
         if (
             before is not None
+            and step.layer.acts_as is not None
             and readers[source] == 1
-            and kinds[type(step.layer)] == _RELU
-            and kinds[type(before.layer)] in _FUSED
-            and before.layer.config.get("activation") is None
+            and source not in merged
         ):
-            merged[target] = source
+            fused = before.layer.with_activation(step.layer.acts_as)
+            if fused is not None and not (before.layer.patched or step.layer.patched):
+                merged[target] = source, fused
     return merged
 
 
 def _may_overwrite(
-    step: Step, steps: dict[int, Step], readers: dict[int, int], kinds: Kinds
+    step: Step, steps: dict[int, Step], readers: dict[int, int], merged: Collection[int]
 ) -> bool:
-    before = steps.get(step.sources[0])
+    source = step.sources[0]
+    before = steps.get(source)
     return (
         before is not None
-        and readers[step.sources[0]] == 1
-        and kinds[type(step.layer)] == _RELU
-        and kinds[type(before.layer)] in _OVERWRITTEN
+        and step.layer.overwrites_input
+        and before.layer.output_may_be_overwritten
+        and readers[source] == len(step.sources) == 1
+        and source not in merged
+        and not (before.layer.patched or step.layer.patched)
     )
-
-
-def _with_relu(layer: Layer) -> Layer:
-    """Return `layer` with ``activation="relu"``, on the same parameters."""
-    twin = object.__new__(type(layer))
-    vars(twin).update(vars(layer))
-    vars(twin)["activation"] = "relu"
-    return twin

@@ -11,9 +11,6 @@ from fastconv.models.schedule import Operation, Schedule
 
 __all__ = ["Tally", "Traced"]
 
-_ADD, _DROPOUT, _FLATTEN = "fastconv.Add.v1", "fastconv.Dropout.v1", "fastconv.Flatten.v1"
-_RELU = "fastconv.ReLU.v1"
-
 
 @dataclass(frozen=True)
 class Traced:
@@ -64,19 +61,19 @@ class Tally:
         self.schedule, self.training, self.gradients = schedule, training, gradients
         rows = [*input_bytes, *(spec.nbytes for spec in specs[schedule.inputs :])]
         self.sizes = [batch * nbytes for nbytes in rows]
-        self.kinds = [op.kind for op in schedule.operations]
+        self.idle = {
+            op.target
+            for op in schedule.operations
+            if op.layer.idle(training and not op.layer.frozen)
+        }
         self.owner = list(range(schedule.values))
-        for op, kind in zip(schedule.operations, self.kinds, strict=True):
-            if self._is_view(op, kind) or op.in_place:
+        for op in schedule.operations:
+            if op.in_place or op.layer.output_is_view or op.target in self.idle:
                 self.owner[op.target] = self.owner[op.sources[0]]
         self.needs = [False] * schedule.values
         for op in schedule.operations:
             fed = any(self.needs[source] for source in op.sources)
             self.needs[op.target] = training and (fed or bool(gradients.get(op.name)))
-
-    def _is_view(self, op: Operation, kind: str | None) -> bool:
-        idle = kind == _DROPOUT and not (self.training and op.layer.config["rate"])
-        return kind == _FLATTEN or idle
 
     def bytes_of(self, values: Iterable[int]) -> int:
         """Return the bytes of `values`, memory that several of them share counted once."""
@@ -270,11 +267,9 @@ class _Step:
         popped = self.gradients.pop(op.target)
         if popped is not None and tally.needs[op.target]:
             dy, owned = popped
-            dxs = self._gradients_of_inputs(op, tally.kinds[at], dy, owned)
+            dxs = self._gradients_of_inputs(op, dy, owned)
             learned = self._learn(op)
-            extra = 0
-            if not owned and getattr(op.layer, "activation", None) and "output" in cost.keeps:
-                extra = tally.sizes[tally.owner[op.target]]  # a copy of dy behind the ReLU
+            extra = 0 if owned else cost.dy_copied
             base = self.alive.total + self.twice + self.saved + self.learned_bytes
             arrays = [dy, *(array for _, array, _ in dxs)]
             most = self.gradients.bytes_with(arrays) + extra + learned
@@ -287,20 +282,20 @@ class _Step:
         self.saved -= tally.saved(at, cost)
 
     def _gradients_of_inputs(
-        self, op: Operation, kind: str | None, dy: int, owned: bool
+        self, op: Operation, dy: int, owned: bool
     ) -> list[tuple[int, int, bool]]:
         """For each input that needs one: its value, the array, and whether it is ours."""
-        found = []
-        for source in op.sources:
-            if not self.tally.needs[source]:
-                continue
-            if kind == _ADD:
-                found.append((source, dy, False))
-            elif self.tally._is_view(op, kind) or (kind == _RELU and owned):
-                found.append((source, dy, owned))
-            else:
-                found.append((source, self.gradients.new(source), op.layer.new_gradients))
-        return found
+        layer = op.layer
+        passed = layer.passes_gradient or op.target in self.tally.idle
+        if passed or (layer.overwrites_input and owned):
+            found = [(source, dy, owned and layer.new_gradients) for source in op.sources]
+        else:
+            found = [
+                (source, self.gradients.new(source), layer.new_gradients)
+                for source in op.sources
+                if self.tally.needs[source]
+            ]
+        return [part for part in found if self.tally.needs[part[0]]]
 
     def _learn(self, op: Operation) -> int:
         """Count the gradients of the layer; return what a second use makes for a moment."""

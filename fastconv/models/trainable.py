@@ -89,7 +89,7 @@ class TrainableNetwork(Network):
             run = partial(run, program=program)
             outputs, losses, found = memory.frugal(run, steps, list(xs), dloss)
         self.gradients = found.params
-        # A network that ends in Flatten or Dropout may return memory of the caller.
+        # A network that ends in a view, or in an idle layer, may return memory of the caller.
         lent = [any(calls.overlap(y, x) for x in xs) for y in outputs]
         own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
         return tuple(own), losses
@@ -154,7 +154,7 @@ class TrainableNetwork(Network):
         dxs: list[Array] = []
         for zero, dx in zip(zeros, found.inputs, strict=True):
             dx = zero if dx is None else dx
-            # Add hands one gradient to all its inputs; what users get they may write to.
+            # A layer may hand one gradient to all its inputs; what users get they may write to.
             dxs.append(dx.copy() if any(calls.overlap(dx, d) for d in dxs) else dx)
         return dxs[0] if len(dxs) == 1 else tuple(dxs)
 

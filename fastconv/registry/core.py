@@ -152,6 +152,11 @@ class Registry(Generic[T]):
         """Return the full name under which `obj` was registered last, or None."""
         return self._names.get(_origin(obj))
 
+    @property
+    def entries(self) -> dict[str, T]:
+        """What is registered by now, by full name; a copy, and nothing is imported for it."""
+        return dict(self._entries)
+
     def offers(self) -> list[Offer]:
         """Return what installed packages offer, and what became of it; nothing is imported."""
         self._everything()

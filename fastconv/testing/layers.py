@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
 import json
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from fastconv import registry
 from fastconv.arguments import as_choice, as_int, is_sequence
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
-from fastconv.layers.context import Context
-from fastconv.layers.spec import Spec
-from fastconv.testing.arrays import TOLERANCES, assert_bits_equal, assert_close, require
+from fastconv.testing.arrays import TOLERANCES, require
+from fastconv.testing.case import Case
+from fastconv.testing.traits import check_traits
 
 __all__ = ["check_layer"]
-
-_STEP = 1e-6  # of the central difference; its error, about step**2, is far below the tolerance
-_SAMPLES = 24  # elements of an array whose derivative is taken numerically
 
 
 def check_layer(
@@ -87,9 +80,12 @@ def check_layer(
     _check_signatures(layer)
     _check_json(layer)
     for other in {"float32", "float64"} - {dtype}:
-        _Case(copy.deepcopy(layer), shapes, other, rng).check_calls()
-    case = _Case(layer, shapes, dtype, rng)
+        case = Case(copy.deepcopy(layer), shapes, other, rng)
+        case.check_calls()
+        check_traits(case)
+    case = Case(layer, shapes, dtype, rng)
     case.check_calls()
+    check_traits(case)
     case.check_copies()
     if dtype == "float64":
         for training in (True, False):
@@ -120,207 +116,6 @@ def _shapes(operation: str, input_shapes: Sequence[Any]) -> list[tuple[int, ...]
     return shapes
 
 
-class _Case:
-    """A layer that is built, and inputs for it."""
-
-    def __init__(self, layer: Layer, shapes: list[tuple[int, ...]], dtype: str, seed: int) -> None:
-        self.layer = layer
-        self.dtype = dtype
-        self.random = np.random.default_rng(seed)
-        self.specs = [Spec(shape[1:], dtype) for shape in shapes]
-        self.output = layer.infer(*self.specs)
-        layer.ensure_built(self.random, *self.specs)
-        for parameter in layer.parameters.values():
-            # Away from zeros and ones, where a wrong gradient may look right.
-            parameter.assign(parameter.value + self.random.uniform(0.1, 0.3, parameter.shape))
-        self.xs = [self._distinct(shape) for shape in shapes]
-
-    def _distinct(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return a read-only array without equal elements or zeros, so that maxima are clear."""
-        size = int(np.prod(shape))
-        values = (np.arange(size) - size // 2 + 1 / 3) * (4 / max(size, 1))
-        return _read_only(self.random.permutation(values).reshape(shape).astype(self.dtype))
-
-    def context(self, training: bool, asked: bool = True, frozen: bool = False) -> Context:
-        return Context(
-            training,
-            needs=[asked] * len(self.xs),
-            needs_params=frozenset(self.layer.parameters) if asked and not frozen else (),
-            rng_key=(7, 1, 2),
-        )
-
-    def run(
-        self, layer: Layer, xs: Sequence[np.ndarray], training: bool
-    ) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...], dict[str, np.ndarray]]:
-        """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape."""
-        ctx = self.context(training)
-        owner = type(layer).__name__
-        y = _writing_nowhere(f"{owner}: forward", lambda *xs: layer.forward(ctx, *xs), xs)
-        require(
-            isinstance(y, np.ndarray),
-            f"{owner}: forward must return y, got {type(y).__name__}",
-        )
-        ramp = np.cos(np.arange(y.size)).reshape(y.shape).astype(self.dtype)
-        dy = _read_only(ramp.copy())
-        backward = _writing_nowhere(
-            f"{owner}: backward", lambda dy: layer.backward(ctx, dy), [dy]
-        )
-        require(dy.tobytes() == ramp.tobytes(), f"{owner}: backward writes to the gradient dy")
-        return y, dy, _tuple(backward), ctx.grads
-
-    def check_calls(self) -> None:
-        what = f"{type(self.layer).__name__} in {self.dtype}"
-        empty = [_read_only(np.empty((0, *x.shape[1:]), self.dtype)) for x in self.xs]
-        for training in (False, True):
-            for xs in (self.xs, empty):
-                before = [x.copy() for x in xs]
-                y, dy, dxs, grads = self.run(self.layer, xs, training)
-                for x, copied in zip(xs, before, strict=True):
-                    require(x.tobytes() == copied.tobytes(), f"{what}: writes to an input")
-                expected = (len(xs[0]), *self.output.shape)
-                require(y.shape == expected, f"{what}: y is {y.shape}, infer says {expected}")
-                require(y.dtype == self.output.dtype, f"{what}: y is {y.dtype}")
-                require(len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs")
-                for dx, x in zip(dxs, xs, strict=True):
-                    require(dx is not None, f"{what}: no gradient of an input that needs one")
-                    require(
-                        (dx.shape, dx.dtype) == (x.shape, x.dtype),
-                        f"{what}: dx is {dx.shape} {dx.dtype}, not {x.shape} {x.dtype} as x",
-                    )
-                for name, parameter in self.layer.parameters.items():
-                    require(
-                        name in grads,
-                        f"{what}: no gradient of {name}; backward gives it to "
-                        f"ctx.add_grad({name!r}, ...)",
-                    )
-                    got = (grads[name].shape, grads[name].dtype.name)
-                    due = (parameter.shape, parameter.dtype.name)
-                    require(got == due, f"{what}: the gradient of {name} is {got}, not {due}")
-                    require(
-                        len(xs[0]) > 0 or not grads[name].any(),
-                        f"{what}: the gradient of {name} must be 0 for an empty batch",
-                    )
-                self._check_repeats(xs, training, y, dxs, grads)
-                self._check_gives(y, training)
-            unasked = self.context(training, asked=False)
-            self.layer.forward(unasked, *self.xs)
-            require(not unasked.saved, f"{what}: keeps arrays that no backward pass will read")
-
-    def _check_repeats(
-        self,
-        xs: Sequence[np.ndarray],
-        training: bool,
-        y: np.ndarray,
-        dxs: tuple[Any, ...],
-        grads: dict[str, np.ndarray],
-    ) -> None:
-        kept = y.copy()
-        again, _, again_dxs, again_grads = self.run(self.layer, xs, training)
-        assert_bits_equal(again, kept)
-        assert_bits_equal(y, kept)
-        for dx, other in zip(dxs, again_dxs, strict=True):
-            assert_bits_equal(other, dx)
-        for name, gradient in grads.items():
-            assert_bits_equal(again_grads[name], gradient)
-
-    def _check_gives(self, y: np.ndarray, training: bool) -> None:
-        """What the class says of the numbers of its output is so, in inference at least."""
-        gives, what = self.layer.gives, type(self.layer).__name__
-        bounds = {"probabilities": (0, 1), "chances": (0, 1), "bounded": (-1, 1)}
-        known = ["values", "input", "elements", *bounds]
-        require(
-            gives is None or gives in known,
-            f"{what}: gives must be one of {', '.join(known)}, or None, got {gives!r}",
-        )
-        if gives in ("input", "elements"):
-            require(len(self.xs) == 1, f"{what}: gives is {gives!r}, and there are several inputs")
-        if gives in bounds and y.size and not training:
-            low, high = bounds[gives]
-            require(
-                low <= y.min() and y.max() <= high,
-                f"{what}: gives is {gives!r}, numbers from {low} to {high}, and some are not",
-            )
-            if gives == "probabilities":
-                require(
-                    np.allclose(y.sum(axis=1), 1, atol=1e-5),
-                    f"{what}: gives is 'probabilities', and they do not sum to 1 on axis 1",
-                )
-
-    def check_frozen(self) -> None:
-        """In a step of training a frozen layer is called as in inference; its inputs learn."""
-        _, dy, expected, _ = self.run(self.layer, self.xs, training=False)
-        ctx = self.context(training=False, frozen=True)
-        self.layer.forward(ctx, *self.xs)
-        dxs = _tuple(self.layer.backward(ctx, dy))
-        what = f"{type(self.layer).__name__} that is frozen"
-        for i, (dx, due) in enumerate(zip(dxs, expected, strict=True)):
-            require(dx is not None, f"{what}: no gradient of input {i}, which needs one")
-            assert_close(dx, due)
-
-    def check_copies(self) -> None:
-        y = self.layer.forward(self.context(False), *self.xs)
-        try:
-            pickled = pickle.dumps(self.layer)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise AssertionError(
-                f"{type(self.layer).__name__} cannot be pickled, {error}; define the class at the "
-                "top of a module, and keep settings that can be pickled"
-            ) from error
-        what = f"a copy of {type(self.layer).__name__}"
-        for other in (pickle.loads(pickled), copy.deepcopy(self.layer)):
-            require(other.to_config() == self.layer.to_config(), f"{what}: has other settings")
-            for name, parameter in self.layer.parameters.items():
-                require(
-                    not np.shares_memory(other.parameters[name].value, parameter.value),
-                    f"{what}: has {name} in common with the layer",
-                )
-            assert_bits_equal(other.forward(self.context(False), *self.xs), y)
-
-    def check_gradients(self, training: bool) -> None:
-        _, dy, dxs, grads = self.run(self.layer, self.xs, training)
-        what = f"{type(self.layer).__name__} in {'training' if training else 'inference'}"
-
-        def loss(xs: Sequence[np.ndarray]) -> float:
-            y = self.layer.forward(self.context(training), *xs)
-            return float(np.sum(y.astype(np.longdouble) * dy))
-
-        for i, x in enumerate(self.xs):
-
-            def along(value: np.ndarray, i: int = i) -> float:
-                return loss([*self.xs[:i], value, *self.xs[i + 1 :]])
-
-            self._compare(f"{what}: dx of input {i}", dxs[i], x, along)
-        for name, parameter in self.layer.parameters.items():
-            start = parameter.value.copy()
-
-            def with_value(value: np.ndarray, name: str = name) -> float:
-                self.layer.parameters[name].assign(value)
-                return loss(self.xs)
-
-            self._compare(f"{what}: gradient of {name}", grads[name], start, with_value)
-            parameter.assign(start)
-
-    def _compare(
-        self, what: str, gradient: np.ndarray, at: np.ndarray, loss: Callable[[np.ndarray], float]
-    ) -> None:
-        """Compare `gradient` with central differences of `loss` in some elements of `at`."""
-        chosen = self.random.permutation(at.size)[:_SAMPLES]
-        largest = max(float(np.max(np.abs(gradient), initial=0.0)), 1.0)
-        for flat in chosen:
-            place = tuple(int(i) for i in np.unravel_index(int(flat), at.shape))
-            sides = []
-            for step in (_STEP, -_STEP):
-                moved = at.copy()
-                moved[place] += step
-                sides.append(loss(moved))
-            numerical = (sides[0] - sides[1]) / (2 * _STEP)
-            require(
-                abs(gradient[place] - numerical) <= 1e-6 * largest,
-                f"{what} at {place} is {float(gradient[place])!r}, and by differences "
-                f"{float(numerical)!r}",
-            )
-
-
 def _check_signatures(layer: Layer) -> None:
     """The methods take what they are called with; a forgotten ctx is named."""
     cls = type(layer)
@@ -347,30 +142,3 @@ def _check_json(layer: Layer) -> None:
     )
     again = create_layer(str(name), **json.loads(text)).to_config()
     require(again == json.loads(text), f"{name}: its settings come back from JSON as {again}")
-
-
-def _writing_nowhere(
-    method: str, call: Callable[..., Any], arrays: Sequence[np.ndarray]
-) -> Any:
-    """Return what `call` makes of `arrays`, which it cannot write to; say so where it tries."""
-    try:
-        return call(*arrays)
-    except ValueError as error:
-        copies = [array.copy() for array in arrays]
-        with contextlib.suppress(Exception):
-            call(*copies)
-        if all(c.tobytes() == a.tobytes() for c, a in zip(copies, arrays, strict=True)):
-            raise
-        raise AssertionError(
-            f"{method} writes to the arrays that it is given, which others read; it must return "
-            "new ones"
-        ) from error
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)

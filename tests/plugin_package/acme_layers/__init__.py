@@ -1,4 +1,4 @@
-"""A layer of a third party, written by the published interface alone."""
+"""Layers of a third party, written by the published interface alone."""
 
 import numpy as np
 
