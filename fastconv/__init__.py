@@ -66,8 +66,8 @@ from .models import (
     load,
     register_model,
 )
-from .threadpools import introduce as _introduce
 from .threads import get_num_threads, set_num_threads
+from .threads import introduce as _introduce
 
 __version__ = "0.8.0"
 _introduce()

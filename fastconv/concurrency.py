@@ -12,11 +12,11 @@ import functools
 import os
 import queue
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import get_ident
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Mutex", "Place", "computed_once"]
+__all__ = ["BoundedCache", "Mutex", "Place", "computed_once"]
 
 T = TypeVar("T")
 
@@ -164,3 +164,37 @@ class computed_once(Generic[T]):  # noqa: N801
         if instance is None:
             return self
         return instance.__dict__.setdefault(self._name, self._compute(instance))
+
+
+class BoundedCache(dict[Hashable, Any]):
+    """The results made last; copies of it are empty.
+
+    There is no lock: each step is one operation on a dict, and threads that come at once may
+    both make what is not there, of which the first is kept.
+
+    Parameters
+    ----------
+    make : callable
+        Makes of a key, a tuple of arguments, what `found` was not given a function for.
+    size : int
+        The most entries.
+    """
+
+    def __init__(self, make: Callable[..., Any], size: int = 32) -> None:
+        super().__init__()
+        self._make, self._size = make, size
+
+    def __missing__(self, key: tuple[Any, ...]) -> Any:
+        return self.found(key, functools.partial(self._make, *key))
+
+    def found(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the entry of `key`, made by `make` when it is not there."""
+        entry = self.get(key)
+        if entry is None:
+            entry = self.setdefault(key, make())
+            for oldest in list(self.keys())[: -self._size]:
+                self.pop(oldest, None)
+        return entry  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BoundedCache, (self._make, self._size)

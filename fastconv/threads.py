@@ -3,6 +3,10 @@
 The number is the first of: `set_num_threads`, the environment variables
 ``FASTCONV_NUM_THREADS`` and ``OMP_NUM_THREADS``, and the processors that this process may
 use (affinity and cgroup quota).  Results never depend on it.
+
+threadpoolctl's limits are limits on our pool too: ``threadpool_limits(1)`` is as `set_num_threads`
+would be.  It is no dependency.  Where it is loaded, scikit-learn for one loads it, our pool is made
+known to it: at the import of fastconv, or else at the first large operation after.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from typing import Any
 from .arguments import LARGEST, as_int, parse_int
 from .errors import ArgumentError
 
-__all__ = ["get_num_threads", "run", "set_num_threads", "usable_cpus"]
+__all__ = ["get_num_threads", "introduce", "run", "set_num_threads", "usable_cpus"]
 
 MOST_THREADS = 256
 #: Multiply-adds below which waking a second thread costs more than it brings.
@@ -31,8 +35,8 @@ MOVE = 20
 slice_work = 50_000_000
 
 _chosen: int | None = None
-#: Called once, before the first large operation with threadpoolctl loaded: see threadpools.py.
-introduce: Callable[[], None] | None = None
+#: Whether threadpoolctl has been loaded, and told of our pool.
+_introduced = False
 
 
 def affinity_cpus() -> int:
@@ -132,7 +136,7 @@ def run(
     """
     if work <= SMALL_WORK:
         return kernel(*args, 0, 1, 1)
-    if introduce is not None and "threadpoolctl" in sys.modules:
+    if not _introduced and "threadpoolctl" in sys.modules:
         introduce()
     threads = min(get_num_threads(), most)
     parts = -(-work // slice_work)
@@ -146,3 +150,32 @@ def ask(
 ) -> Any:
     """Return what a kernel of convolution says that `run` would have it do, and do nothing."""
     return kernel(*args, 0, 0, 1 if work <= SMALL_WORK else min(get_num_threads(), most))
+
+
+def introduce() -> None:
+    """Make the pool known to threadpoolctl, now if that is loaded, else when it is."""
+    global _introduced
+    loaded: Any = sys.modules.get("threadpoolctl")
+    _introduced = loaded is not None
+    if loaded is None or not hasattr(loaded, "register"):  # it can since 3.2
+        return
+
+    class Controller(loaded.LibController):  # type: ignore[misc]
+        """Our pool, found by the library that holds it."""
+
+        user_api = "fastconv"
+        internal_api = "fastconv"
+        filename_prefixes = ("_pool.",)
+        check_symbols = ("fastconv_pool",)
+
+        def get_num_threads(self) -> int:
+            return get_num_threads()
+
+        def set_num_threads(self, num_threads: int) -> None:
+            set_num_threads(num_threads)
+
+        def get_version(self) -> str | None:
+            # asked at run time: modules do not import the package, which imports them all
+            return getattr(sys.modules.get("fastconv"), "__version__", None)
+
+    loaded.register(Controller)

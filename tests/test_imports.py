@@ -15,10 +15,18 @@ import fastconv
 
 PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
-    "errors concurrency floating arguments geometry slab arena memory threads threadpools kernels "
+    "errors concurrency floating arguments geometry slab arena memory batches threads kernels "
     "reference engines costs functional tuning registry initializers layers training models zoo "
     "data plot explain compat sklearn testing cli"
 ).split()
+# What knows the package as a whole, for its version and its public names.
+KNOW_THE_WHOLE = {"threads.py", "cli/networks.py"}
+# What a module sets in another, which no import of that other shows. Each is a fact for a room
+# above that could not know it; none is a function of a room below, which would be an arrow upwards.
+TOLD = {
+    ("kernels/__init__.py", "threads.slice_work"),  # how much work this instruction set does
+    ("layers/base.py", "registry.layers.requires"),  # of which class registered layers are
+}
 # The reference is the specification: it may lean on nothing that it specifies.
 ALONE = {"reference": {"geometry", "errors", "floating"}}
 OPTIONAL = {"matplotlib", "onnx", "PIL", "safetensors", "sklearn", "tqdm"}
@@ -47,6 +55,51 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
             base = ".".join((*above, node.module or "")).strip(".")
             for alias in node.names:
                 yield node.lineno, f"{base}.{alias.name}"
+        elif isinstance(node, (ast.Call, ast.Subscript)):
+            yield from ((node.lineno, name) for name in looked_up(node))
+
+
+def looked_up(node: ast.Call | ast.Subscript) -> Iterator[str]:
+    """Yield the module of the package that is imported or found without an import statement."""
+    by = ast.unparse(node.func if isinstance(node, ast.Call) else node.value)
+    if by in ("importlib.import_module", "import_module", "__import__", "sys.modules.get",
+              "sys.modules"):  # fmt: skip
+        names = node.args[:1] if isinstance(node, ast.Call) else [node.slice]
+        for name in names:
+            text = name.value if isinstance(name, ast.Constant) else None
+            if isinstance(text, str) and text.split(".")[0] == "fastconv":
+                yield text
+
+
+def told(source: str) -> Iterator[str]:
+    """Yield what a module sets in modules, or objects of modules, that it imports."""
+    tree = ast.parse(source)
+    known = set()
+    for node in ast.walk(tree):
+        ours = isinstance(node, ast.ImportFrom) and (
+            node.level or (node.module or "").split(".")[0] == "fastconv"
+        )
+        for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+            if ours or alias.name.split(".")[0] == "fastconv":
+                known.add(alias.asname or alias.name.split(".")[0])
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+            targets = [node.target]
+        elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func) == "setattr":
+            targets = [ast.Attribute(node.args[0], "...")]
+        elif isinstance(node, ast.Attribute) and node.attr == "update":
+            if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "vars":
+                targets = [ast.Attribute(part, "...") for part in node.value.args]
+        for target in targets:
+            root = target
+            while isinstance(root, (ast.Attribute, ast.Subscript)):
+                root = root.value
+            # a name alone is a variable of the module's own
+            if root is not target and isinstance(root, ast.Name) and root.id in known:
+                yield ast.unparse(target)
 
 
 def at_import(path: Path) -> Iterator[str]:
@@ -74,13 +127,51 @@ def test_imports_go_downwards_only(path):
     wrong = []
     for line, name in imported(path):
         parts = name.split(".")
-        if parts[0] != "fastconv":
+        if parts[0] != "fastconv" or (parts[1:] == [] and path.as_posix() in KNOW_THE_WHOLE):
             continue
         if len(parts) == 1 or parts[1] not in ORDER:
             wrong.append(f"{path}:{line} imports {name}: import the module it is defined in")
         elif parts[1] not in allowed:
             wrong.append(f"{path}:{line} imports {name}, which stands below {here}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_sets_what_another_calls():
+    """Such a hook would be an arrow upwards that no import shows."""
+    found = {
+        (path.as_posix(), name)
+        for path in MODULES
+        for name in told((PACKAGE / path).read_text(encoding="utf-8"))
+    }
+    assert found == TOLD
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("from fastconv.layers import base\nbase._connect = connect", "base._connect"),
+        ("from fastconv.layers.base import Layer\nLayer.call = connect", "Layer.call"),
+        ("import fastconv.layers\ndef f(): fastconv.layers.x = 1", "fastconv.layers.x"),
+        ("from fastconv import registry\nregistry.hooks['a'] = f", "registry.hooks['a']"),
+        ("from fastconv import memory\nsetattr(memory, 'f', g)", "memory...."),
+        ("from fastconv import memory\nvars(memory).update(f=g)", "memory...."),
+        ("from fastconv import memory\nmemory.count += 1", "memory.count"),
+    ],
+)
+def test_hooks_are_seen(source, name):
+    assert list(told(source)) == [name]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "importlib.import_module('fastconv.models')", "__import__('fastconv.models')",
+        "sys.modules['fastconv.models']", "sys.modules.get('fastconv.models')",
+    ],
+)  # fmt: skip
+def test_imports_without_a_statement_are_seen(source):
+    (call,) = (n for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.Call, ast.Subscript)))
+    assert list(looked_up(call)) == ["fastconv.models"]
 
 
 def test_kernels_import_nothing_but_kernels():

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "Layer.idle": "likewise",
     "Layer.with_activation": "likewise",
     "Layer.folded": "likewise",
+    "Layer.outline": "models ask for it, with the Specs of inputs",
     "layers.Affine": "layers make it, of what they know",
     "*.predict_batch": "training asks a model for it, with what cast_inputs gave",
     "*.program": "likewise",

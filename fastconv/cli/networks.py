@@ -19,7 +19,7 @@ from fastconv.errors import (
     from_signal,
     shorten,
 )
-from fastconv.models import files, formats, saving, strict_json
+from fastconv.models.saving import formats, head_of, strict_json, target_of
 from fastconv.plot.figure import check_path
 
 SUFFIX = ".safetensors"
@@ -86,7 +86,7 @@ def read_network(file: str, seed: int | None = None) -> models.Model:
     OSError
         If it cannot be read.
     """
-    head = files.head_of("", file)
+    head = head_of("", file)
     found = formats.tell(head)
     unknown = found is None and head[8:9] != b"{"  # where the header of a saved network begins
     if found is not formats.JSON and not (unknown and Path(file).suffix != SUFFIX):
@@ -129,7 +129,7 @@ def check_saving(command: str, option: str, path: str) -> None:
     """Refuse a path that `Model.save` would refuse, or that no command could read again."""
     if Path(path).suffix != SUFFIX:
         raise ArgumentError(command, option, f"must end in {SUFFIX}", path)
-    check_writable(command, option, saving.target_of(command, path).path)
+    check_writable(command, option, target_of(command, path).path)
 
 
 def package() -> Any:

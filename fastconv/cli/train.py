@@ -31,8 +31,8 @@ from fastconv import data, registry
 from fastconv.arguments import as_real, parse_bytes
 from fastconv.cli.networks import add_file, at_least, check_saving, read_network, typed_path, write
 from fastconv.errors import FormatError, ShapeError, describe, shorten
-from fastconv.models import files, formats
-from fastconv.models.inputs import reshaped
+from fastconv.models.graph import reshaped
+from fastconv.models.saving import formats, head_of
 
 _WRITTEN = "np.savez(path, x=x, y=y) writes one"
 
@@ -141,7 +141,7 @@ def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any
 
 def _npz(path: str) -> list[np.ndarray[Any, Any]]:
     """Return x, y and, where there are, x_test and y_test."""
-    head = files.head_of("train", path)
+    head = head_of("train", path)
     if not head.startswith((b"PK", b"\x93NUMPY")):  # NumPy would take it for a pickle
         kind = formats.tell(head)
         raise FormatError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -13,20 +13,17 @@ from fastconv.arguments import is_sequence
 from fastconv.errors import (
     ArgumentTypeError,
     ConfigError,
-    FastconvError,
     ShapeError,
     UnknownAttributeError,
 )
 from fastconv.layers.context import Context
+from fastconv.layers.nodes import Node, connect
 from fastconv.layers.owner import Owner
 from fastconv.layers.recorded import missing, recording, taking_limit, written
 from fastconv.layers.spec import LayerCosts, Spec
 from fastconv.layers.traits import Traits
 
 __all__ = ["Layer"]
-
-# Set by the models above: makes a node of a graph from a layer and the nodes it is called on.
-_connect: Callable[..., Any] | None = None
 
 
 class Layer(Traits, Owner):
@@ -196,14 +193,9 @@ class Layer(Traits, Owner):
         """Return what a call takes; a layer that does not define this is estimated."""
         return LayerCosts(keeps=frozenset({"inputs", "output"}), estimated=True)
 
-    def __call__(self, *nodes: Any) -> Any:
+    def __call__(self, *nodes: Any) -> Node:
         """Return the node of a graph that applies this layer to `nodes`."""
-        if _connect is None:
-            raise FastconvError(
-                type(self).__name__, "graphs", "must be imported before a layer is called",
-                remedy="import fastconv.models",
-            )  # fmt: skip
-        return _connect(self, *nodes)
+        return connect(self, *nodes)
 
     def __repr__(self) -> str:
         settings = [f"{key}={value!r}" for key, value in self._config.items()]

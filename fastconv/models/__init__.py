@@ -1,10 +1,25 @@
 """Models connect layers, plan what they cost, run, train, save and load them.
 
-`graph` holds nodes and settled networks, `configuration` turns them into JSON and back, `plan`
-says what they cost, `execute` runs what `schedule` puts in order, `inference` makes frozen twins,
-and `model` is what users hold.
+Five wings, each with one door, its ``__init__``, by which alone others come in::
+
+    graph      nodes settled to a graph; its parameters
+    text       tables, summaries, and what others' words mean here
+    running    schedules, and the runs: forward, or both ways
+    planning   what a network takes before it runs, within limits or without
+    saving     configurations and files
+
+and above them what users hold, each on those before::
+
+    network      a graph that runs on arrays and can be planned
+    trainable    a network with gradients, that learns
+    inference    a network that only runs: the frozen twin
+    model        Model, Sequential
+    catalogue    models by name, from configurations, from files
 """
 
+import sys
+
+from fastconv.models import graph, planning, running
 from fastconv.models.catalogue import (
     create_model,
     from_config,
@@ -15,7 +30,7 @@ from fastconv.models.catalogue import (
 from fastconv.models.graph import Input, Node
 from fastconv.models.inference import InferenceModel
 from fastconv.models.model import Model, Sequential
-from fastconv.models.plan import Plan, PlannedNode
+from fastconv.models.planning import Plan, PlannedNode
 
 __all__ = [
     "InferenceModel",
@@ -31,3 +46,7 @@ __all__ = [
     "load",
     "register_model",
 ]
+
+# Pickles name what they are made of by module. Those of before name modules that have moved.
+_MOVED = {"plan": planning, "program": running, "schedule": running, "weights": graph}
+sys.modules.update({f"{__name__}.{name}": wing for name, wing in _MOVED.items()})

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeVar, overload
 from fastconv import registry
 from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
-from fastconv.models import configuration, files, loading, weights
-from fastconv.models.graph import trace
+from fastconv.models.graph import trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.model import Model
+from fastconv.models.saving import CONFIG, WeightFile, configuration, loading
 
 __all__ = ["create_model", "from_config", "list_models", "load", "register_model"]
 
@@ -44,7 +44,7 @@ def from_config(config: Mapping[str, Any] | str | bytes, *, seed: int | None = N
     650
     """
     (inputs, outputs), name = configuration.read(config)
-    return Model._lazily(trace(inputs, outputs), name, seed)
+    return Model(trace(inputs, outputs), name=name, seed=seed)
 
 
 @overload
@@ -84,8 +84,8 @@ def load(
     for_inference = as_bool("load", "for_inference", for_inference)
     if seed is not None:
         seed = as_int("load", "seed", seed, 0, 2**63 - 1)
-    with files.WeightFile("load", path) as file:
-        config = file.metadata.get(files.CONFIG)
+    with WeightFile("load", path) as file:
+        config = file.metadata.get(CONFIG)
         if config is None:
             raise FormatError(
                 "load", file.path, "must hold a network",

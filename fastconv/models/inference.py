@@ -9,8 +9,7 @@ import numpy as np
 
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import exclusively
-from fastconv.models import weights
-from fastconv.models.graph import Graph, Step
+from fastconv.models.graph import Graph, Step, weights
 from fastconv.models.network import Network
 
 __all__ = ["InferenceModel", "freeze_network"]

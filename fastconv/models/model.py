@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,29 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_bool, as_int, as_text
-from fastconv.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    ConfigError,
-    Problem,
-    UnknownNameError,
-    did_you_mean,
-    nearest,
-)
+from fastconv.arguments import as_int, as_text
+from fastconv.errors import UnknownNameError, nearest
 from fastconv.layers.base import Layer
-from fastconv.layers.parameter import assign_all, exclusively
-from fastconv.models import (
-    configuration,
-    files,
-    graph,
-    loading,
-    saving,
-    strict_json,
-    weights,
-)
-from fastconv.models.graph import Graph, Node
+from fastconv.layers.parameter import exclusively
+from fastconv.models.graph import Graph, Node, as_nodes, trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
+from fastconv.models.saving import configuration, loading, target_of, write_network, write_weights
 from fastconv.models.trainable import TrainableNetwork
 
 __all__ = ["Model", "Sequential"]
@@ -47,7 +30,8 @@ class Model(TrainableNetwork):
     Parameters
     ----------
     inputs : Node or sequence of Node
-        What `fastconv.Input` made.
+        What `fastconv.Input` made. Of a configuration it is the whole graph, and then parameters
+        take memory when they are first needed.
     outputs : Node or sequence of Node
         What the network returns; nodes that they do not need are left out.
     name : str, optional
@@ -74,24 +58,14 @@ class Model(TrainableNetwork):
 
     def __init__(
         self,
-        inputs: Node | Sequence[Node] | None = None,
+        inputs: Node | Sequence[Node] | Graph | None = None,
         outputs: Node | Sequence[Node] | None = None,
         *,
         name: str | None = None,
         seed: int | None = None,
     ):
-        starts, ends = graph.as_nodes("inputs", inputs), graph.as_nodes("outputs", outputs)
-        self._assemble(graph.trace(starts, ends), name, seed)
-        self._prepare()
-
-    @classmethod
-    def _lazily(cls, traced: Graph, name: str | None, seed: int | None) -> Model:
-        """Return a model whose parameters take memory when they are first needed."""
-        model = Model.__new__(Model)
-        model._assemble(traced, name, seed)
-        return model
-
-    def _assemble(self, traced: Graph, name: str | None, seed: int | None) -> None:
+        graph = inputs if isinstance(inputs, Graph) else None
+        traced = graph or trace(as_nodes("inputs", inputs), as_nodes("outputs", outputs))
         if name is not None:
             as_text("Model", "name", name)
         if seed is None:
@@ -101,9 +75,9 @@ class Model(TrainableNetwork):
         for layer_name, layer in traced.layers.items():
             if layer.name is None:
                 layer.name = layer_name
-        self.compiled = None
-        self.gradients = {}
-        self._ready = False
+        self.compiled, self.gradients, self._ready = None, {}, False
+        if graph is None:
+            self._prepare()
 
     def _prepare(self) -> None:
         # Threads that come at once do the same, and each layer takes over what was first.
@@ -188,20 +162,13 @@ class Model(TrainableNetwork):
         OSError
             If the file cannot be written.
         """
-        target = saving.target_of("save", path)
-        config = json.dumps(self.to_config(), separators=(",", ":"), allow_nan=False)
-        strict_json.parse(config, "save: the configuration")
-        metadata = {files.CONFIG: config}
-        copies = self.weights()
+        target = target_of("save", path)
         frozen = [key for key in self._frozen() if self._slots[key].learned]
-        if frozen:
-            metadata[files.FROZEN] = json.dumps(sorted(frozen))
-        saving.write_weights(target, copies, metadata)
+        write_network(target, self.to_config(), self.weights(), frozen)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights alone to a safetensors file; errors as of `save`."""
-        target = saving.target_of("save_weights", path)
-        saving.write_weights(target, self.weights())
+        write_weights(target_of("save_weights", path), self.weights())
 
     def load_weights(
         self,
@@ -243,13 +210,8 @@ class Model(TrainableNetwork):
 
         After an error nothing is loaded.
         """
-        strict = as_bool("load_weights", "strict", strict)
-        if mapping is not None and not callable(mapping) and not isinstance(mapping, Mapping):
-            rule = "must be a mapping or a function of names in the file"
-            raise ArgumentTypeError("load_weights", "mapping", rule, mapping)
         self._prepare()
-        with files.WeightFile("load_weights", path) as file:
-            loaded = loading.load_into(self._graph, file, only, strict, mapping)
+        loaded = loading.load_into(self._graph, path, only, strict, mapping)
         self._pack()
         return loaded
 
@@ -274,46 +236,21 @@ class Model(TrainableNetwork):
         arrays : mapping of str to array-like
             By ``layer/parameter``; what is not named stays.
         """
-        if not isinstance(arrays, Mapping):
-            rule = "must be a mapping from 'layer/parameter' to arrays"
-            raise ArgumentTypeError("set_weights", "arrays", rule, arrays)
         self._prepare()
-        parameters = weights.named(self._graph)
-        problems = []
-        for key in arrays:
-            if key not in parameters:
-                rule = "must have keys of weights of the network"
-                close = did_you_mean(key, parameters)
-                problems.append(Problem("set_weights", "arrays", rule, key, close))
-        if problems:
-            raise ConfigError(problems)
-        assign_all([(parameters[k], parameters[k].checked(a, "set_weights", k))
-                    for k, a in arrays.items()])  # fmt: skip
+        weights.assign(self._graph, arrays)
 
     def freeze(self, pattern: str = "*") -> None:
         """Keep layers (``"conv*"``) or weights (``"*/bias"``) as they are in training.
 
         The statistics of a layer all of whose parameters are frozen stay too.
         """
-        self._set_trainable("freeze", pattern, False)
+        self._prepare()
+        weights.set_trainable("freeze", self._graph, pattern, False)
 
     def unfreeze(self, pattern: str = "*") -> None:
         """Let layers or weights learn again."""
-        self._set_trainable("unfreeze", pattern, True)
-
-    def _set_trainable(self, operation: str, pattern: str, trainable: bool) -> None:
         self._prepare()
-        parameters = weights.named(self._graph)
-        found = weights.matching(pattern, self._graph, operation)
-        learned = [key for key in found if self._slots[key].learned]
-        if found and not learned and "/" in pattern:  # statistics alone
-            layer = found[0].partition("/")[0]
-            raise ArgumentError(
-                operation, "pattern", "must match what learns, and statistics do not", pattern,
-                f"they stay as they are in a layer that is frozen: net.freeze({layer!r})",
-            )  # fmt: skip
-        for key in learned:
-            parameters[key].trainable = trainable
+        weights.set_trainable("unfreeze", self._graph, pattern, True)
 
     def for_inference(self) -> InferenceModel:
         """Return a frozen twin: BatchNorm folded, Dropout gone, packed weights instead of plain."""

@@ -2,66 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from fastconv import memory
-from fastconv.arguments import as_bool, as_int, as_text, is_sequence, parse_bytes
-from fastconv.errors import ArgumentError, ArgumentTypeError, nearest
-from fastconv.models import execute, inputs, weights
-from fastconv.models.graph import Graph, Node, connect
-from fastconv.models.measure import measure
-from fastconv.models.plan import Plan
-from fastconv.models.planning import make_plan
-from fastconv.models.prices import Shared
-from fastconv.models.program import Program
-from fastconv.models.schedule import Schedule, schedule
-from fastconv.models.summary import summarize
-from fastconv.models.words import explained, unknown_attribute
+from fastconv import batches, memory
+from fastconv.arguments import as_bool, as_int, parse_bytes
+from fastconv.concurrency import BoundedCache
+from fastconv.errors import ArgumentError
+from fastconv.models.graph import Graph, Node, connect, inputs, weights
+from fastconv.models.planning import Asked, Plan, Shared, Subject, make_plan, measure
+from fastconv.models.running import Program, Schedule, give_back_packed, infer, schedule
+from fastconv.models.text import explained, summarize, unknown_attribute
 from fastconv.threads import get_num_threads
-from fastconv.training import loop
 
 __all__ = ["Network"]
 
 Array = np.ndarray[Any, Any]
-T = TypeVar("T")
-
-
-class BoundedCache(dict[Hashable, Any]):
-    """The results made last; copies of it are empty.
-
-    There is no lock: each step is one operation on a dict, and threads that come at once may
-    both make what is not there, of which the first is kept.
-
-    Parameters
-    ----------
-    make : callable
-        Makes of a key, a tuple of arguments, what `found` was not given a function for.
-    size : int
-        The most entries.
-    """
-
-    def __init__(self, make: Callable[..., Any], size: int = 32) -> None:
-        super().__init__()
-        self._make, self._size = make, size
-
-    def __missing__(self, key: tuple[Any, ...]) -> Any:
-        return self.found(key, partial(self._make, *key))
-
-    def found(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the entry of `key`, made by `make` when it is not there."""
-        entry = self.get(key)
-        if entry is None:
-            entry = self.setdefault(key, make())
-            for oldest in list(self.keys())[: -self._size]:
-                self.pop(oldest, None)
-        return entry  # type: ignore[no-any-return]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return BoundedCache, (self._make, self._size)
 
 
 class Network:
@@ -160,7 +119,7 @@ class Network:
     def _run(self, values: list[Any], outputs: tuple[int, ...]) -> Any:
         if not self._ready:
             self._prepare()
-        found = execute.infer(self._schedule(outputs), values)
+        found = infer(self._schedule(outputs), values)
         return found[0] if len(found) == 1 else found
 
     def program(
@@ -175,34 +134,15 @@ class Network:
         results: int | None = None,
         held: int = 0,
     ) -> Program:
-        """Return how batches are run within `memory_limit`, which `operation` was given.
-
-        Parameters
-        ----------
-        operation : str
-        memory_limit : int
-        batch_size : int
-        arrays : sequence of ndarray
-            All rows of each input, before they are cast.
-        training : bool
-        gathered : bool
-            Whether the rows of a batch are copied together first.
-        results : int, optional
-            Rows of results that are made in all.
-        held : int
-            Bytes of `arrays` that are no arrays of the caller, but made of lists.
-        """
+        """Return how batches are run within `memory_limit`, as `fastconv.batches` asks for it."""
         self._prepare()
-        made = [
-            (0 if array.dtype == spec.numpy_dtype else spec.nbytes)
-            + (array.itemsize * spec.size if gathered else 0)
-            for array, spec in zip(arrays, self._graph.input_specs, strict=True)
-        ]
-        program = self._plan(
-            operation, batch_size, training=training, memory_limit=memory_limit,
-            results=results, input_bytes=made, held=held,
-        ).program  # fmt: skip
-        execute.give_back_packed(self._schedule(self._graph.outputs, training=training), program)
+        made = inputs.bytes_made(arrays, self._graph, gathered)
+        asked = Asked(
+            batch_size, training, batch_size if results is None else results, made,
+            memory_limit=memory_limit, held=held,
+        )  # fmt: skip
+        program = self._plan(operation, asked).program
+        give_back_packed(self._schedule(self._graph.outputs, training=training), program)
         return program
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
@@ -214,7 +154,7 @@ class Network:
         if program is None:
             return self._run(list(xs), self._graph.outputs)
         steps = self._schedule(self._graph.outputs)
-        found = memory.frugal(execute.infer, steps, list(xs), program)
+        found = memory.frugal(infer, steps, list(xs), program)
         return found[0] if len(found) == 1 else found
 
     @explained
@@ -243,9 +183,8 @@ class Network:
     def _predict(
         self, operation: str, x: Any, batch_size: int | None, memory_limit: int | str | None
     ) -> Any:
-        runner: Any = self  # predicting needs no gradients
-        return loop.predict(
-            runner, tuple(inputs.split(x, self._graph)), batch_size=batch_size,
+        return batches.predict(
+            self, tuple(inputs.split(x, self._graph)), batch_size=batch_size,
             memory_limit=memory_limit, operation=operation,
         )  # fmt: skip
 
@@ -258,19 +197,10 @@ class Network:
         ids : str or sequence of str
             Ids of nodes; that of a layer's first use is the layer's name.
         """
-        known = {name: number for number, name in enumerate(self._graph.ids)}
-        if not is_sequence(ids) and not isinstance(ids, str):
-            rule = "must be the id of a node, or a list of them"
-            raise ArgumentTypeError("intermediate", "ids", rule, ids)
-        asked = [ids] if isinstance(ids, str) else list(ids)
-        for name in asked:
-            as_text("intermediate", "ids", name)
-            if name not in known:
-                there = f"there are {', '.join(nearest(name, known) or list(known)[:8])}"
-                raise ArgumentError("intermediate", "ids", "must be of nodes", name, there)
+        numbers = self._graph.numbers("intermediate", ids)
         values = inputs.cast(x, self._graph)
-        found = self._run(values, tuple(known[name] for name in asked))
-        return (found,) if len(asked) == 1 and not isinstance(ids, str) else found
+        found = self._run(values, numbers)
+        return (found,) if len(numbers) == 1 and not isinstance(ids, str) else found
 
     def plan(
         self,
@@ -310,49 +240,25 @@ class Network:
                 "plan", "training", "must be False for a network made for inference", True,
                 "plan the network it was made from",
             )  # fmt: skip
-        rows = [spec.nbytes for spec in self._graph.input_specs] if training else None
-        return self._plan(
-            "plan", batch_size, training=training, input_bytes=rows,
+        rows = tuple(spec.nbytes if training else 0 for spec in self._graph.input_specs)
+        asked = Asked(
+            batch_size, training, batch_size, rows,
             workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
             memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
         )  # fmt: skip
+        return self._plan("plan", asked)
 
-    def _plan(
-        self,
-        operation: str,
-        batch_size: int,
-        *,
-        training: bool,
-        workspace_limit: int | None = None,
-        memory_limit: int | None = None,
-        results: int | None = None,
-        input_bytes: Sequence[int] | None = None,
-        held: int = 0,
-    ) -> Plan:
-        results = batch_size if results is None else results
-        given = tuple(input_bytes or [0] * len(self._graph.input_specs))
-        frozen = self._frozen() if training else frozenset()
-        mode = (training, workspace_limit, get_num_threads(), frozen)
+    def _plan(self, operation: str, asked: Asked) -> Plan:
+        frozen = self._frozen() if asked.training else frozenset()
+        mode = (asked.training, asked.workspace_limit, get_num_threads(), frozen)
 
         def make() -> Plan:
-            return make_plan(
-                self._graph,
-                self._schedule(self._graph.outputs, training=training),
-                self._slots,
-                frozen,
-                batch_size,
-                training=training,
-                workspace_limit=workspace_limit,
-                memory_limit=memory_limit,
-                results=results,
-                input_bytes=given,
-                held=held,
-                shared=self._cache.found(("shared", *mode), Shared),
-                operation=operation,
-            )
+            steps = self._schedule(self._graph.outputs, training=asked.training)
+            subject = Subject(self._graph, steps, self._slots, frozen)
+            shared = self._cache.found(("shared", *mode), Shared)
+            return make_plan(subject, asked, shared, operation)
 
-        key = ("plan", *mode, batch_size, memory_limit, results, given, held)
-        return self._cache.found(key, make)
+        return self._cache.found(("plan", *mode, asked), make)
 
     def measure(
         self,

@@ -14,10 +14,10 @@ from fastconv.errors import ArgumentTypeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
-from fastconv.models import calls, execute, inputs, learning
+from fastconv.models.graph import inputs, learning
 from fastconv.models.network import Network
-from fastconv.models.program import Program
-from fastconv.models.words import explained
+from fastconv.models.running import Program, differentiate, first_not_finite, overlap
+from fastconv.models.text import explained
 from fastconv.training import loop
 from fastconv.training.callbacks import History
 from fastconv.training.compiled import Compiled
@@ -25,11 +25,12 @@ from fastconv.training.trainable import Accept, Answer
 
 __all__ = ["TrainableNetwork"]
 
+
 Array = np.ndarray[Any, Any]
 
 
 class TrainableNetwork(Network):
-    """A network with gradients.
+    """A network with gradients, that learns.
 
     Attributes
     ----------
@@ -56,32 +57,12 @@ class TrainableNetwork(Network):
         *,
         accept: Accept | None = None,
     ) -> tuple[tuple[Array, ...], dict[str, float]]:
-        """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
-
-        Parameters
-        ----------
-        xs : sequence of ndarray
-            As `cast_inputs` gives them.
-        dloss : callable
-            Maps the outputs to (losses by name, one gradient an output).
-        step : int
-            With the seed and the node's place it keys what is random.
-        program : Program, optional
-            How to keep within a limit.
-        accept : callable, optional
-            Is given the gradients and the new statistics, by ``layer/parameter``, before they
-            are taken over; what it raises leaves the network as it was.
-
-        Returns
-        -------
-        outputs : tuple of ndarray
-        losses : dict of str to float
-        """
+        """Run one batch both ways, as `fastconv.training.Trainable` asks for it."""
         self._prepare()
         self.gradients = {}  # the last step's would only add to the peak
         steps = self._schedule(self._graph.outputs, training=True)
         run = partial(
-            execute.differentiate, training=True, rng_key=(self.seed, step), accept=accept
+            differentiate, training=True, rng_key=(self.seed, step), accept=accept
         )
         if program is None:
             outputs, losses, found = memory.recycling(run, steps, list(xs), dloss)
@@ -90,28 +71,17 @@ class TrainableNetwork(Network):
             outputs, losses, found = memory.frugal(run, steps, list(xs), dloss)
         self.gradients = found.params
         # A network that ends in a view, or in an idle layer, may return memory of the caller.
-        lent = [any(calls.overlap(y, x) for x in xs) for y in outputs]
+        lent = [any(overlap(y, x) for x in xs) for y in outputs]
         own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
         return tuple(own), losses
 
     def first_not_finite(
         self, xs: Sequence[Array], step: int, program: Program | None = None
     ) -> tuple[str, float] | None:
-        """Return the first weight or output of a layer that is not finite in a step, if any.
-
-        Parameters
-        ----------
-        xs, step, program
-            As of `forward_backward`.
-
-        Returns
-        -------
-        (str, float) or None
-            Such as ``("the output of conv2d_1", inf)``.
-        """
+        """Return the first weight or output of a layer that is not finite in a step, if any."""
         self._prepare()
         steps = self._schedule(self._graph.outputs, training=True)
-        look = partial(execute.first_not_finite, rng_key=(self.seed, step), program=program)
+        look = partial(first_not_finite, rng_key=(self.seed, step), program=program)
         return memory.frugal(look, steps, list(xs))
 
     def input_gradient(self, x: Any, dy: Any) -> Any:
@@ -141,21 +111,20 @@ class TrainableNetwork(Network):
             )
             for one, output in zip(dys, graph.outputs, strict=True)
         ]
-        _, _, found = execute.differentiate(
+        _, _, found = differentiate(
             self._schedule(graph.outputs, merge=False),
             list(xs),
             lambda outputs: ({}, [array.astype(dtype) for array in arrays]),
             training=False,
             rng_key=(self.seed, 0),
-            inputs=True,
-            params=False,
+            needs=("inputs",),
         )
         zeros = (np.zeros_like(part) for part in xs)
         dxs: list[Array] = []
         for zero, dx in zip(zeros, found.inputs, strict=True):
             dx = zero if dx is None else dx
             # A layer may hand one gradient to all its inputs; what users get they may write to.
-            dxs.append(dx.copy() if any(calls.overlap(dx, d) for d in dxs) else dx)
+            dxs.append(dx.copy() if any(overlap(dx, d) for d in dxs) else dx)
         return dxs[0] if len(dxs) == 1 else tuple(dxs)
 
     def trainable_parameters(self) -> dict[str, Parameter]:

@@ -6,7 +6,7 @@ from os import PathLike
 
 from fastconv.errors import ArgumentTypeError
 from fastconv.memory import format_bytes
-from fastconv.models.plan import Plan, PlannedNode
+from fastconv.models import Plan, PlannedNode
 from fastconv.plot.figure import check_path, new_figure
 
 __all__ = ["plan_png"]

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.batches import cast
 from fastconv.errors import TrainingError
 from fastconv.floating import is_finite, quietly
-from fastconv.training.batches import cast
 from fastconv.training.trainable import Array, LossFunction, Trainable
 
 __all__ = ["Batch", "guarded_step"]

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
+from fastconv.batches import as_tuple, cast, following, held, rows_at_a_time, slices
 from fastconv.errors import ArgumentError
 from fastconv.floating import quietly
-from fastconv.training.batches import (
-    as_data,
-    as_inputs,
-    as_pair,
-    as_tuple,
-    cast,
-    check_rows,
-    count_batches,
-    held,
-    slices,
-    warn_of_scale,
-)
 from fastconv.training.callbacks import History, Run
 from fastconv.training.chain import Chain, as_callbacks, printer
 from fastconv.training.choosing import compile
 from fastconv.training.compiled import Compiled, Totals
+from fastconv.training.data import as_data, as_pair, check_rows, count_batches, warn_of_scale
 from fastconv.training.finite import Batch, guarded_step
 from fastconv.training.trainable import Array, Trainable
 
-__all__ = ["compile", "evaluate", "fit", "predict", "train_on_batch"]
+__all__ = ["compile", "evaluate", "fit", "train_on_batch"]
 
 
 def fit(
@@ -224,8 +213,8 @@ def evaluate(
     compiled = _compiled("evaluate", model)
     batch_size = as_int("evaluate", "batch_size", batch_size, 1)
     inputs, targets = as_data("evaluate", model, compiled, x, y)
-    batch_size, program = _rows_at_a_time("evaluate", model, x, inputs, batch_size, memory_limit)
-    run = _following(program, model.predict_batch)
+    batch_size, program = rows_at_a_time("evaluate", model, x, inputs, batch_size, memory_limit)
+    run = following(program, model.predict_batch)
     totals = Totals()
     for rows in slices(len(inputs[0]), batch_size):
         wanted = tuple(a[rows] for a in targets)
@@ -239,77 +228,6 @@ def _losses(
     compiled: Compiled, outputs: tuple[Array, ...], targets: tuple[Array, ...]
 ) -> dict[str, float]:
     return compiled.loss_function(targets)(outputs)[0]
-
-
-def predict(
-    model: Trainable,
-    x: Any,
-    *,
-    batch_size: int | None = 100,
-    memory_limit: int | str | None = None,
-    operation: str = "predict",
-) -> Any:
-    """Return what the network returns, for any number of rows, none included.
-
-    Parameters
-    ----------
-    batch_size : int or None
-        None is all rows at once.
-    operation : str
-        What errors name.
-
-    Returns
-    -------
-    ndarray (N, ...), or a tuple of them for several outputs
-    """
-    if batch_size is not None:
-        batch_size = as_int(operation, "batch_size", batch_size, 1)
-    inputs = as_inputs(operation, model, x)
-    total = len(inputs[0])
-    batch_size, program = _rows_at_a_time(
-        operation, model, x, inputs, batch_size or max(1, total), memory_limit, results=total
-    )
-    run = _following(program, model.predict_batch)
-    if total <= batch_size:
-        return run(cast(model, inputs))
-    found: Any = run(cast(model, tuple(a[:batch_size] for a in inputs)))
-    first = as_tuple(found)
-    whole = tuple(np.empty((total, *part.shape[1:]), part.dtype) for part in first)
-    for out, part in zip(whole, first, strict=True):
-        out[:batch_size] = part
-    several = isinstance(found, tuple)
-    del found, first, part
-    for rows in slices(total, batch_size, begin=batch_size):
-        parts = as_tuple(run(cast(model, tuple(a[rows] for a in inputs))))
-        for out, part in zip(whole, parts, strict=True):
-            out[rows] = part
-        del parts, part
-    return whole if several else whole[0]
-
-
-def _following(program: Any, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `method` as it runs by `program`."""
-    return method if program is None else partial(method, program=program)
-
-
-def _rows_at_a_time(
-    operation: str,
-    model: Trainable,
-    x: Any,
-    inputs: tuple[Array, ...],
-    batch_size: int,
-    memory_limit: int | str | None,
-    results: int | None = None,
-) -> tuple[int, Any]:
-    """Return how many rows to compute at once within `memory_limit`, and as what program."""
-    limit = parse_bytes(operation, "memory_limit", memory_limit)
-    if limit is None:
-        return batch_size, None
-    batch_size = max(1, min(batch_size, len(inputs[0])))
-    program = model.program(
-        operation, limit, batch_size, inputs, results=results, held=held(x, inputs)
-    )
-    return program.rows, program
 
 
 def _step(

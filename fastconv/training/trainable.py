@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
+from fastconv.batches import Array, Runnable
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Accept", "Answer", "LossFunction", "Trainable"]
 
-Array = np.ndarray[Any, Any]
 LossFunction = Callable[[tuple[Array, ...]], tuple[dict[str, float], tuple[Array, ...]]]
 #: Is given the gradients and the new statistics of a step, by ``layer/parameter``, before they
 #: are taken over; what it raises leaves the model as it was.
@@ -38,8 +36,8 @@ class Answer(NamedTuple):
     layer: str
 
 
-class Trainable(Protocol):
-    """What training asks of a model.
+class Trainable(Runnable, Protocol):
+    """What training asks of a model, beside that it runs on batches.
 
     Attributes
     ----------
@@ -81,30 +79,6 @@ class Trainable(Protocol):
 
     def trainable_parameters(self) -> dict[str, Parameter]:
         """Return the parameters that the optimizer changes, by ``layer/parameter``."""
-
-    def predict_batch(self, xs: tuple[Array, ...], program: Any = None) -> Any:
-        """Return the output of one batch, or a tuple of several outputs, as in inference."""
-
-    def program(
-        self,
-        operation: str,
-        memory_limit: int,
-        batch_size: int,
-        arrays: Sequence[Array],
-        *,
-        training: bool = False,
-        gathered: bool = False,
-        results: int | None = None,
-        held: int = 0,
-    ) -> Any:
-        """Return how batches of the rows of `arrays` keep within `memory_limit` bytes.
-
-        Its ``rows`` is how many are to be given to `predict_batch` at a time. `held` bytes of
-        the arrays are copies made of lists.
-        """
-
-    def cast_inputs(self, x: Any) -> tuple[Array, ...]:
-        """Return one array for each input, cast; raise where shape or dtype does not fit."""
 
     def normalized_inputs(self) -> Sequence[bool]:
         """Return for each input whether the network brings any scale of it to a usual one."""

@@ -7,6 +7,7 @@ For each network there are the file as saved, its configuration, and arrays in a
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,34 @@ def write(name: str, net: fastconv.Model) -> None:
     np.savez_compressed(HERE / f"{name}.npz", **xs, **{f"y{i}": y for i, y in enumerate(ys)})
 
 
+def pickled() -> dict[str, Any]:
+    """What users may have pickled: networks that were trained and run, plans, and their parts."""
+    layers: list[Any] = [
+        ("Conv2D", {"filters": 2, "kernel_size": 3}), "ReLU", ("MaxPool2D", {"pool_size": 2}),
+        "Flatten", ("Dense", {"units": 3}), "BatchNorm", ("Dropout", {"rate": 0.25}),
+    ]  # fmt: skip
+    net = fastconv.Sequential(layers, input_shape=(1, 6, 6), seed=1)
+    x = np.linspace(-1, 1, 4 * 36, dtype="float32").reshape(4, 1, 6, 6)
+    net.compile("adam", "softmax_cross_entropy", "accuracy")
+    history = net.fit(x, np.array([0, 1, 2, 0]), epochs=2, verbose=0, batch_size=2)
+    y = net(x)
+    net.plan(2)
+    net.plan(2, training=True, memory_limit="1 MB")
+    start = fastconv.Input((4,))
+    node = create("Dense", units=4)(start)
+    return {
+        "sequential": net, "model": fastconv.Model(start, create("Add")(node, start), seed=2),
+        "inference": net.for_inference(), "plan": net.plan(2, training=True),
+        "limited": net.plan(100, memory_limit=net.plan(100).peak // 2), "history": history,
+        "node": node, "layer": net["conv2d_1"], "compiled": net.compiled,
+        "spec": fastconv.Spec((3, 2)), "x": x, "y": y, "weights": net.weights(),
+    }  # fmt: skip
+
+
 def main() -> None:
+    pickles = HERE / "pickled_v1.pkl"
+    if not pickles.exists():
+        pickles.write_bytes(pickle.dumps(pickled(), protocol=4))
     write("row_v1", row())
     write("graph_v1", graph())
     write("frozen_v1", frozen())

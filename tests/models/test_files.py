@@ -25,8 +25,7 @@ from fastconv.errors import (
     FormatError,
     ShapeError,
 )
-from fastconv.models.files import WeightFile
-from fastconv.models.saving import target_of, write_weights
+from fastconv.models.saving import WeightFile, target_of, write_weights
 from fastconv.testing import assert_bits_equal
 
 

@@ -8,7 +8,7 @@ from networks import branches, random_like, small
 
 import fastconv
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, ShapeError
-from fastconv.models.names import snake_case
+from fastconv.models.graph.names import snake_case
 from fastconv.testing import assert_bits_equal
 
 create = fastconv.create_layer

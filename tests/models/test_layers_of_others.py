@@ -11,7 +11,7 @@ import pytest
 
 import fastconv
 from fastconv import memory, registry
-from fastconv.models import execute
+from fastconv.models.running import differentiate
 from fastconv.testing import assert_bits_equal, assert_close, check_layer
 
 PACKAGE = Path(__file__).parents[1] / "plugin_package"
@@ -75,7 +75,7 @@ def test_the_bits_are_those_of_the_layers_one_by_one(rng):
     found = []
     for schedule in (net._schedule(net._graph.outputs, merge=False),
                      net._schedule(net._graph.outputs, training=True)):  # fmt: skip
-        run = partial(execute.differentiate, training=True, rng_key=(1, 2), inputs=True)
+        run = partial(differentiate, training=True, rng_key=(1, 2), needs=("inputs", "params"))
         found.append(memory.recycling(run, schedule, [x], lambda ys: ({}, [dy])))
     (outputs, _, plain), (fused_outputs, _, fused) = found
     assert_bits_equal(fused_outputs[0], outputs[0])

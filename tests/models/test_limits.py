@@ -10,7 +10,7 @@ from networks import book, branches, random_like, small, traced
 
 import fastconv
 from fastconv.errors import MemoryLimitError
-from fastconv.models.program import Segment
+from fastconv.models.running import Segment
 
 create = fastconv.create_layer
 SLACK = 120_000  # bytes of Python's own objects: arrays are megabytes here

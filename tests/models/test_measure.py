@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_limits import chain, least, residual
 
-from fastconv.models.measure import measure
+from fastconv.models.planning import measure
 
 
 @pytest.mark.parametrize("training", [False, True])

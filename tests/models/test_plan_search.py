@@ -7,8 +7,8 @@ from networks import random_like, traced
 from test_limits import chain, forget_packed, least, residual
 
 import fastconv
-from fastconv.models import fit_inference, segments, tally
-from fastconv.models.schedule import schedule
+from fastconv.models.planning import fit_inference, segments, tally
+from fastconv.models.running import schedule
 
 
 def counted(monkeypatch, owner, name) -> list:

@@ -190,7 +190,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_changes_nothing(tmp_path, monke
     path = tmp_path / "net.safetensors"
     other.save(path)
     before, size = net.weights(), path.stat().st_size
-    from fastconv.models import files
+    from fastconv.models.saving import files
 
     original = files.WeightFile.read
 

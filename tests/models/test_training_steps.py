@@ -11,7 +11,7 @@ from networks import as_tuple, book, branches, random_like, small
 
 import fastconv
 from fastconv import memory
-from fastconv.models import execute
+from fastconv.models.running import differentiate
 from fastconv.slab import Slab
 from fastconv.testing import assert_bits_equal
 
@@ -46,7 +46,7 @@ def test_a_step_has_the_bits_of_its_layers_one_by_one(make, rng):
     merged = net._schedule(net._graph.outputs, training=True)
     found = []
     for schedule in (plain, merged, merged):
-        run = partial(execute.differentiate, training=True, rng_key=(1, 2), inputs=True)
+        run = partial(differentiate, training=True, rng_key=(1, 2), needs=("inputs", "params"))
         outputs, _, gradients = memory.recycling(run, schedule, list(xs), lambda ys: ({}, dys))
         found.append((outputs, gradients))
     for outputs, gradients in found[1:]:

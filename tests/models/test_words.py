@@ -10,7 +10,7 @@ import pytest
 
 import fastconv
 from fastconv.errors import ArgumentTypeError, FastconvError
-from fastconv.models import words
+from fastconv.models.text import words
 
 
 @pytest.fixture

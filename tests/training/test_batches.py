@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import fastconv
+from fastconv.batches import slices
 from fastconv.errors import ArgumentError, DataWarning, MemoryLimitError
 from fastconv.training import Callback, loop
-from fastconv.training.batches import count_batches, slices
+from fastconv.training.data import count_batches
 
 
 @pytest.mark.parametrize("least", [1, 2, 3])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastconv import registry
+from fastconv.batches import predict
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -85,7 +86,7 @@ def test_evaluate_is_exact_for_any_batch_size(net, blobs, batch_size):
 def test_predict_is_the_network_row_by_row(linear, rows, heads):
     model = linear(heads=heads)
     x = np.random.default_rng(0).normal(size=(rows, 4))
-    found = loop.predict(model, x, batch_size=7)
+    found = predict(model, x, batch_size=7)
     expected = model.predict_batch((x,))
     assert isinstance(found, tuple) == (heads == 2)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
@@ -193,7 +194,7 @@ def test_uint8_and_lists_are_cast_by_the_model(net):
     x = np.arange(24, dtype=np.uint8).reshape(6, 4)
     y = [0, 1, 2, 0, 1, 2]
     np.testing.assert_array_equal(
-        loop.predict(model, x, batch_size=4), loop.predict(model, x.tolist(), batch_size=4)
+        predict(model, x, batch_size=4), predict(model, x.tolist(), batch_size=4)
     )
     loop.fit(model, x.tolist(), y, epochs=1, verbose=0)
 
@@ -258,7 +259,7 @@ def test_fit_refuses_wrong_data(net, linear, blobs):
     with pytest.raises(ArgumentTypeError, match="x must be an array"):
         loop.fit(model, [[1], [1, 2]], [0, 1])
     with pytest.raises(ShapeError, match=r"\(N, ...\)"):
-        loop.predict(model, 3.0)
+        predict(model, 3.0)
 
 
 def test_callbacks_by_name(net, blobs):

@@ -1,0 +1,203 @@
+"""Networks as graphs: `Input`, and what leads from inputs to outputs, settled.
+
+The nodes themselves are what calling a layer makes (`fastconv.layers.nodes`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastconv.arguments import as_sizes, as_text, is_sequence
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ConfigError,
+    ShapeError,
+    nearest,
+    shorten,
+)
+from fastconv.layers.base import Layer
+from fastconv.layers.nodes import Node, ancestry
+from fastconv.layers.spec import Spec
+from fastconv.models.graph import names
+
+__all__ = ["DTYPES", "Graph", "Input", "Step", "as_nodes", "trace"]
+
+DTYPES = ("float32", "float64")
+MOST_ENDS = 1_000_000  # taken of an iterator, which may have no end
+
+
+def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None) -> Node:  # noqa: N802
+    """Return the node of an input of a network.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of one example, without the batch: (C, H, W) for images, (features,) for rows.
+    dtype : {"float32", "float64"}
+        What the network computes in; it casts what it is given.
+    name : str, optional
+        The input's id.
+
+    Raises
+    ------
+    ShapeError
+        If `shape` is empty or has a size below 1.
+    ArgumentTypeError
+        If `shape` is no sequence of integers, or `dtype` no text.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.Input((1, 28, 28))
+    <Node Input (N, 1, 28, 28) float32>
+    """
+    rule = "must be a sequence of integers without the batch, such as (1, 28, 28)"
+    if isinstance(shape, (list, tuple)) and len(shape) > 1 and shape[0] is None:
+        remedy = f"leave the batch out: {tuple(shape[1:])}"
+        raise ArgumentTypeError("Input", "shape", rule, tuple(shape), remedy)
+    sizes = as_sizes("Input", "shape", shape, 1, rule)
+    if not 1 <= len(sizes) <= 8:
+        rule = "must have 1 to 8 sizes, without the batch"
+        raise ShapeError("Input", "shape", rule, sizes)
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
+        raise error("Input", "dtype", 'must be "float32" or "float64"', dtype)
+    if name is not None:
+        names.check_id("Input", name)
+    return Node(None, (), Spec(sizes, str(dtype)), name)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of a network that is settled: which layer makes which value of which values.
+
+    Values are numbered: inputs first, then one a step. `name` is the layer's name in this
+    model; `id` is the same but for the further uses of a shared layer.
+    """
+
+    id: str
+    name: str
+    layer: Layer = field(repr=False)
+    sources: tuple[int, ...]
+    spec: Spec
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A settled network: its inputs, its steps in running order and its outputs by number."""
+
+    input_ids: tuple[str, ...]
+    input_specs: tuple[Spec, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """The layers by name, each once, in running order."""
+        return {step.name: step.layer for step in self.steps}
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each value, by its number."""
+        return [*self.input_ids, *(step.id for step in self.steps)]
+
+    @property
+    def specs(self) -> list[Spec]:
+        """The shape and dtype of each value, by its number."""
+        return [*self.input_specs, *(step.spec for step in self.steps)]
+
+    def numbers(self, operation: str, ids: Any) -> tuple[int, ...]:
+        """Return the numbers of the values `ids`, one or a list, which `operation` was given."""
+        if not is_sequence(ids) and not isinstance(ids, str):
+            rule = "must be the id of a node, or a list of them"
+            raise ArgumentTypeError(operation, "ids", rule, ids)
+        known = {name: number for number, name in enumerate(self.ids)}
+        asked = [ids] if isinstance(ids, str) else list(ids)
+        for name in asked:
+            as_text(operation, "ids", name)
+            if name not in known:
+                there = f"there are {', '.join(nearest(name, known) or list(known)[:8])}"
+                raise ArgumentError(operation, "ids", "must be of nodes", name, there)
+        return tuple(known[name] for name in asked)
+
+    def source_specs(self, step: Step) -> list[Spec]:
+        """The specs of what `step` reads."""
+        specs, first = self.input_specs, len(self.input_specs)
+        return [specs[i] if i < first else self.steps[i - first].spec for i in step.sources]
+
+
+def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
+    """Return the graph that leads from `inputs` to `outputs`; what they do not need is left out.
+
+    Raises
+    ------
+    ConfigError
+        If there is no input or output, an input is given twice or missing, inputs differ in
+        dtype, or two layers have one name.
+    """
+    _check_ends(inputs, outputs)
+    needed = ancestry(outputs)
+    made = [node for node in needed if node.layer is not None]
+    given = set(inputs)
+    missing = [node for node in needed if node.layer is None and node not in given]
+    if missing:
+        rule = f"must hold every input that outputs depend on, missing {missing[0]!r}"
+        raise ConfigError("Model", "inputs", rule)
+    place = {id(node): i for i, node in enumerate([*inputs, *made])}
+    ids = names.input_ids(inputs)
+    named = names.layer_names(made, ids)
+    node_ids = names.node_ids(made, named, ids)
+    steps = []
+    for node, node_id in zip(made, node_ids, strict=True):
+        assert node.layer is not None
+        sources = tuple(place[id(parent)] for parent in node.parents)
+        steps.append(Step(node_id, named[id(node.layer)], node.layer, sources, node.spec))
+    return Graph(
+        ids,
+        tuple(node.spec for node in inputs),
+        tuple(steps),
+        tuple(place[id(node)] for node in outputs),
+    )
+
+
+def _check_ends(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
+    for parameter, nodes in (("inputs", inputs), ("outputs", outputs)):
+        if not nodes:
+            raise ConfigError("Model", parameter, "must hold at least one node", shown="none")
+        for node in nodes:
+            if not isinstance(node, Node):
+                raise _no_node(parameter, node)
+    if len(set(inputs)) < len(inputs):
+        raise ConfigError("Model", "inputs", "must be different nodes, one is given twice")
+    for node in inputs:
+        if node.layer is not None:
+            raise ConfigError("Model", "inputs", "must come from fastconv.Input", node)
+        if node.dtype != inputs[0].dtype:
+            shown = f"{inputs[0].dtype} and {node.dtype}"
+            raise ConfigError("Model", "inputs", "must have one dtype", node.dtype, shown=shown)
+
+
+def as_nodes(parameter: str, given: Any) -> list[Node]:
+    """Return the node, or the nodes in a sequence, that `Model` was given for `parameter`."""
+    if isinstance(given, Node):
+        return [given]
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    if not isinstance(given, Iterator):  # of a mapping, a text or a network nobody knows what
+        raise _no_node(parameter, given)
+    return list(itertools.islice(given, MOST_ENDS))
+
+
+def _no_node(parameter: str, given: object) -> ArgumentTypeError:
+    kind = given if isinstance(given, type) else type(given)
+    remedy = "nodes come from fastconv.Input and from calling layers on them"
+    if isinstance(given, Layer):
+        remedy = "call the layer on a node first; fastconv.Sequential takes layers as they are"
+    elif isinstance(given, Mapping):
+        remedy = "give the nodes in a list; fastconv.from_config reads a configuration"
+    name = shorten(kind.__name__)[1:-1]
+    return ArgumentTypeError("Model", parameter, "must be nodes", name, remedy, shown=name)

@@ -1,0 +1,112 @@
+"""Keeps a step of training within a number of bytes, by computing activations again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastconv.layers.spec import LayerCosts, PassCosts
+from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, beside, packing_bytes
+from fastconv.models.planning.segments import Segmenter
+from fastconv.models.planning.steps import trace_step
+from fastconv.models.running import Allowance, Program, Segment
+
+__all__ = ["TrainingFit"]
+
+
+class TrainingFit:
+    """Looks for the program of a step of training.
+
+    Parameters
+    ----------
+    prices : Prices
+    """
+
+    def __init__(self, prices: Prices) -> None:
+        self.prices, self.operations = prices, prices.operations
+
+    def within(self, limit: int) -> Fitted:
+        """Return a program that keeps within `limit` bytes and computes little again.
+
+        Raises
+        ------
+        LeastBytes
+            If there is none.
+        """
+        prices = self.prices
+        least = []
+        for kept in dict.fromkeys((frozenset(prices.constant) & prices.packing_names,
+                                   frozenset(prices.released) & prices.packing_names)):  # fmt: skip
+            for liked in (True, False):
+                found = self._attempt(limit, liked, kept)
+                if isinstance(found, Fitted):
+                    return found
+                least.append(found)
+        raise LeastBytes(min(least))
+
+    def _attempt(self, limit: int, liked: bool, kept: frozenset[str]) -> Fitted | int:
+        """Return a program, or the least bytes of one, with the algorithms that are liked best
+        or those of the smallest workspace, and the packed weights of the layers `kept`.
+        """
+        batch, count = self.prices.batch, len(self.operations)
+        lends = [op.name not in kept for op in self.operations]
+        costs, limits = [], []
+        for at in range(count):
+            best = self.prices.cost(at, batch, None if liked else 0)
+            forward, backward = best.lowest_limit, (best.backward or best).lowest_limit
+            limits.append((forward, backward))
+            costs.append(self._both(at, forward, backward))
+        tally = self.prices.tally(batch)
+        always = packing_bytes(self.operations, costs, kept)
+        segmenter = Segmenter(
+            tally, costs,
+            [_taken(cost, lent) for cost, lent in zip(costs, lends, strict=True)],
+            [(cost.backward or cost).temporary for cost in costs],
+            always,
+        )  # fmt: skip
+        segments = segmenter.within(limit)
+        if segments is None:
+            return segmenter.least()[1]
+        return self._widened(limit, segments, costs, limits, lends, always, liked)
+
+    def _both(self, at: int, forward: int, backward: int) -> LayerCosts:
+        """Return the costs of an operation whose passes have limits of their own."""
+        cost = self.prices.cost(at, self.prices.batch, forward)
+        if cost.backward is None or forward == backward:
+            return cost
+        return replace(cost, backward=self.prices.cost(at, self.prices.batch, backward).backward)
+
+    def _widened(
+        self,
+        limit: int,
+        segments: tuple[Segment, ...],
+        costs: list[LayerCosts],
+        limits: list[tuple[int, int]],
+        lends: list[bool],
+        always: int,
+        liked: bool,
+    ) -> Fitted:
+        """Give each operation the workspace that its moment leaves room for."""
+        found = trace_step(self.prices.tally(self.prices.batch), costs, segments)
+        allowances = []
+        for at, (forward, backward) in enumerate(limits):
+            if liked:
+                live = always + max(found.forward[at], found.again[at])
+                room = limit - live - beside(costs[at]) if lends[at] else limit - live
+                forward = self._if_it_fits(at, forward, max(forward, room), lends[at], limit - live)
+                live = always + found.backward[at]
+                back = costs[at].backward or costs[at]
+                room = max(backward, limit - live - beside(back))
+                cost = self.prices.cost(at, self.prices.batch, room)
+                if (cost.backward or cost).temporary <= limit - live:
+                    backward = room
+            allowances.append(Allowance(forward, backward, lends[at]))
+            costs[at] = self._both(at, forward, backward)
+        return Fitted(Program(self.prices.batch, tuple(allowances), segments), tuple(costs))
+
+    def _if_it_fits(self, at: int, lowest: int, wanted: int, lends: bool, room: int) -> int:
+        cost = self.prices.cost(at, self.prices.batch, wanted)
+        return wanted if _taken(cost, lends) <= room else lowest
+
+
+def _taken(cost: PassCosts, lends: bool) -> int:
+    return cost.temporary if lends else cost.workspace

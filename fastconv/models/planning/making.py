@@ -1,0 +1,166 @@
+"""Makes the plan of a network: what each node takes before it runs, within limits or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastconv.errors import MemoryLimitError
+from fastconv.models.planning.fit_inference import InferenceFit
+from fastconv.models.planning.fit_training import TrainingFit
+from fastconv.models.planning.plan import Plan, PlannedNode
+from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, Shared, packing_bytes
+from fastconv.models.planning.steps import trace_step
+from fastconv.models.planning.subject import Asked, Subject
+from fastconv.models.running import Schedule, Stage
+
+__all__ = ["make_plan"]
+
+
+def make_plan(
+    subject: Subject, asked: Asked, shared: Shared, operation: str = "plan"
+) -> Plan:
+    """Return the plan of running a network on a batch.
+
+    Parameters
+    ----------
+    subject : Subject
+    asked : Asked
+    shared : Shared
+        What plans of the same network, mode, ceiling and number of threads have found.
+    operation : str
+        What errors name.
+
+    Raises
+    ------
+    MemoryLimitError
+        If a limit cannot be kept; the message has the least figure that could.
+    """
+    prices = Prices(subject, asked, shared)
+    fitted = _fitted(prices, asked, operation)
+    _check_workspaces(prices, fitted, asked, operation)
+    live, peak, where = _alive(prices, fitted, asked)
+    return Plan(
+        asked.batch_size,
+        asked.training,
+        asked.workspace_limit,
+        asked.memory_limit,
+        fitted.program.rows,
+        _nodes(subject, prices, fitted, [asked.held + each for each in live]),
+        asked.held + peak,
+        where,
+        sum(slot.nbytes for key, slot in subject.slots.items() if key not in subject.released),
+        subject.schedule,
+        fitted.program,
+    )
+
+
+def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
+    """Return the program, within the limit if there is one."""
+    fitted, limit = prices.free(), asked.memory_limit
+    if limit is None or asked.held + _alive(prices, fitted, asked)[1] <= limit:
+        return fitted
+    batch, room = asked.batch_size, limit - asked.held
+    try:
+        if asked.training:
+            return TrainingFit(prices).within(room)
+        return InferenceFit(prices, room, batch, asked.results).fitted()
+    except LeastBytes as error:
+        least = error.args[0] + asked.held
+    mode = "training" if asked.training else "inference"
+    rule = f"must be at least {least} bytes for {mode} on a batch of {batch}"
+    remedy = "take a smaller batch_size" if asked.training and batch > 1 else ""
+    raise MemoryLimitError(operation, "memory_limit", rule, limit, remedy, least=least)
+
+
+def _check_workspaces(prices: Prices, fitted: Fitted, asked: Asked, operation: str) -> None:
+    """Raise where an algorithm that a layer names needs more than the workspace limit."""
+    limit = asked.workspace_limit
+    for at, cost in enumerate(fitted.costs):
+        least = max(cost.lowest_limit, (cost.backward or cost).lowest_limit)
+        if limit is not None and cost.algorithm and least > limit:
+            rule = (
+                f"must be at least {least} bytes for {_id(prices.schedule, at)} with algorithm "
+                f"{cost.algorithm!r}"
+            )
+            raise MemoryLimitError(operation, "workspace_limit", rule, limit, least=least)
+
+
+def _nodes(
+    subject: Subject, prices: Prices, fitted: Fitted, live: Sequence[int]
+) -> tuple[PlannedNode, ...]:
+    program, tally = fitted.program, prices.tally(1)
+    stages = program.stages or (Stage(0, len(fitted.costs), program.rows),)
+    rows = [stage.rows for stage in stages for _ in range(stage.begin, stage.end)]
+    again = [s.recomputed for s in program.segments for _ in range(s.begin, s.end)]
+    counted: set[str] = set()
+    nodes = []
+    for at, (op, cost) in enumerate(zip(prices.operations, fitted.costs, strict=True)):
+        own = [] if op.name in counted else subject.learned.get(op.name, [])
+        counted.add(op.name)
+        own_array = tally.sizes[op.target] if tally.owner[op.target] == op.target else 0
+        back = cost.backward or cost if prices.training else cost
+        lent = program.allowances[at].lends
+        # some layers read plain weights as they are
+        packed = [one.packed for one in (cost, back) if one.temporary or not lent]
+        nodes.append(
+            PlannedNode(
+                id=_id(prices.schedule, at),
+                layer="+".join(type(step.layer).__name__ for step in op.steps),
+                algorithm=cost.algorithm,
+                why=cost.why,
+                multiply_adds=prices.cost(at, prices.batch, None).multiply_adds,
+                parameters=sum(slot.size for _, slot in own),
+                rows=rows[at],
+                activations=rows[at] * own_array,
+                workspace=max(cost.workspace, back.workspace),
+                packed=max(packed, default=0),
+                lent=lent,
+                saved=cost.saved if prices.training else 0,
+                live=live[at],
+                recomputed=again[at],
+                estimated=cost.estimated,
+                im2col=cost.im2col,
+            )
+        )
+    return tuple(nodes)
+
+
+def _id(schedule: Schedule, at: int) -> str:
+    return "+".join(step.id for step in schedule.operations[at].steps)
+
+
+def _alive(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[list[int], int, str]:
+    """Return the bytes alive at each node, the most of all, and where that is.
+
+    Without a limit a run keeps its workspace from call to call, so the largest counts throughout.
+    """
+    steady = asked.memory_limit is None
+    program, costs = fitted.program, fitted.costs
+    lends = [one.lends for one in program.allowances]
+    kept = {op.name for op, lent in zip(prices.operations, lends, strict=True) if not lent}
+    always = packing_bytes(prices.operations, prices.resident(costs), kept)
+    forward = [c.temporary if lent else c.workspace for c, lent in zip(costs, lends, strict=True)]
+    backward = [(c.backward or c).temporary if prices.training else 0 for c in costs]
+    if steady:
+        arena = max([0, *forward, *backward])
+        forward = backward = [arena] * len(costs)
+    if not prices.training:
+        stages = program.stages or (Stage(0, len(costs), program.rows),)
+        alive = prices.live(stages, asked.results)
+        live = [always + a + b for a, b in zip(alive, forward, strict=True)]
+        return live, *_most([(one, _id(prices.schedule, at)) for at, one in enumerate(live)])
+    found = trace_step(prices.tally(program.rows), costs, program.segments)
+    live, moments = [], []
+    for at, _ in enumerate(costs):
+        name = _id(prices.schedule, at)
+        there = max(found.forward[at], found.again[at]) + forward[at] + always
+        back = found.backward[at] + backward[at] + always if found.backward[at] else 0
+        live.append(max(there, back))
+        moments += [(name, there), (f"{name} backward", back)]
+    moments.append(("the loss", found.loss + (arena if steady else 0) + always))
+    return live, *_most([(nbytes, name) for name, nbytes in moments])
+
+
+def _most(moments: Sequence[tuple[int, str]]) -> tuple[int, str]:
+    peak, where = max(moments, key=lambda moment: moment[0], default=(0, ""))
+    return peak, where if peak else ""

@@ -1,0 +1,63 @@
+"""Runs what a plan is of, on random numbers, and says how many bytes it held at one time."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import Any
+
+import numpy as np
+
+from fastconv import memory
+from fastconv.models.planning.plan import Plan
+
+__all__ = ["measure"]
+
+
+def measure(net: Any, plan: Plan) -> int:
+    """Return the most bytes held at one time by two runs of what `plan` is of.
+
+    Two, so that what the first keeps for the next is in it.  Of Python's allocator, in which
+    NumPy counts its arrays: Python's own objects, some ten kilobytes, are in it as well.
+    Training runs both ways and leaves the weights as they are; statistics move.
+
+    Parameters
+    ----------
+    net : fastconv.Model or fastconv.InferenceModel
+    plan : Plan
+        Of `net`, without a workspace limit.
+    """
+    rng = np.random.default_rng(0)
+    rows = plan.batch_size
+    specs = net._graph.input_specs
+    xs = tuple(rng.standard_normal((rows, *spec.shape)).astype(spec.dtype) for spec in specs)
+    order = np.arange(rows)
+
+    def dloss(ys: tuple[np.ndarray, ...]) -> tuple[dict[str, float], list[np.ndarray]]:
+        return {}, [np.zeros_like(y) for y in ys]
+
+    def run() -> None:
+        if not plan.training:
+            net(*xs, memory_limit=plan.memory_limit)
+            return
+        program = None if plan.memory_limit is None else plan.program
+        net.gradients = {}
+        net.forward_backward(tuple(x[order] for x in xs), dloss, 0, program)
+
+    run()  # makes what is made once: plans, the pool of threads
+    for layer in net._graph.layers.values():
+        for parameter in layer.parameters.values():
+            parameter.unpack()
+    if plan.training:
+        net.gradients = {}
+    memory.release()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        run()
+        run()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+        memory.release()

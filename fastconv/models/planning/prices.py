@@ -1,0 +1,212 @@
+"""What the operations of a schedule take for any number of rows and any workspace limit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from fastconv.concurrency import computed_once
+from fastconv.layers.spec import LayerCosts, PassCosts
+from fastconv.models.planning.subject import Asked, Subject
+from fastconv.models.planning.tally import Tally
+from fastconv.models.running import Allowance, Operation, Program, Stage, whole
+
+__all__ = ["Fitted", "LeastBytes", "Prices", "Shared", "Way", "beside", "packing_bytes"]
+
+#: What an operation takes, by its place, the number of rows and the workspace limit.
+Costs = dict[tuple[int, int, int | None], LayerCosts]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How inference keeps within a limit, but for numbers of rows.
+
+    Attributes
+    ----------
+    free : tuple of bool
+        For each operation whether it has the algorithm it would like.
+    cuts : tuple of int
+        The operations before which the network is cut.
+    kept : frozenset of str
+        The layers that keep their packed weights.
+    """
+
+    free: tuple[bool, ...]
+    cuts: tuple[int, ...]
+    kept: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What plans of one network, mode, ceiling and number of threads share.
+
+    Attributes
+    ----------
+    costs : dict
+        Of operations, for the numbers of rows that every plan tries.
+    ways : dict
+        By limit, bytes of a row of each input, rows, rows of results, and whether their bytes may
+        decide about algorithms.
+    """
+
+    costs: Costs = field(default_factory=dict)
+    ways: dict[tuple[int, tuple[int, ...], int, int, bool], Way | None] = field(
+        default_factory=dict
+    )
+
+
+class LeastBytes(Exception):
+    """No program keeps within the limit; the argument is the smallest that one could."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A program and what its operations take."""
+
+    program: Program
+    costs: tuple[LayerCosts, ...]
+
+
+def packing_bytes(
+    operations: Sequence[Operation], costs: Sequence[LayerCosts], kept: Collection[str]
+) -> int:
+    """Return the bytes of the packed weights of the layers `kept`, a shared layer's once."""
+    by_name: dict[str, int] = {}
+    for op, cost in zip(operations, costs, strict=True):
+        if op.name in kept:
+            by_name[op.name] = max(by_name.get(op.name, 0), cost.packed)
+    return sum(by_name.values())
+
+
+def beside(cost: PassCosts) -> int:
+    """What a call takes that its ``workspace_limit`` does not count: weights packed plainly."""
+    return cost.temporary - cost.lowest_limit
+
+
+class Prices:
+    """Asks layers for their costs, and remembers; for one schedule and batch.
+
+    Parameters
+    ----------
+    subject : Subject
+    asked : Asked
+    shared : Shared
+        What plans of other batches found, and this one adds to.
+
+    Attributes
+    ----------
+    gradients : dict of str to int
+        Bytes of gradients by layer; empty in inference.
+    released : set of str
+        Layers whose weights exist in packed form alone.
+    constant : set of str
+        Layers whose weights do not change while the program runs.
+    input_bytes : tuple of int
+        Bytes of a row of each input that the run makes itself.
+    ceiling : int or None
+        The most workspace that any operation may take.
+    """
+
+    def __init__(self, subject: Subject, asked: Asked, shared: Shared) -> None:
+        self.schedule, self.specs = subject.schedule, subject.specs
+        self.operations = subject.schedule.operations
+        self.batch, self.training = asked.batch_size, asked.training
+        self.gradients = subject.gradients if asked.training else {}
+        self.released = {key.partition("/")[0] for key in subject.released}
+        self.constant = subject.constant(asked.training)
+        self.input_bytes, self.ceiling = asked.input_bytes, asked.workspace_limit
+        self._priced: Costs = {}
+        self.shared = shared
+        self._row_bytes: dict[tuple[int, ...], int] = {}
+        self._tallies: dict[int, Tally] = {}
+
+    def cost(self, at: int, rows: int, limit: int | None) -> LayerCosts:
+        """Return what operation `at` takes for a number of rows and a workspace limit."""
+        if self.ceiling is not None:
+            limit = self.ceiling if limit is None else min(limit, self.ceiling)
+        key = (at, rows, limit)
+        # powers of two are what every batch tries, and never many
+        common = limit in (None, 0, self.ceiling) and not rows & (rows - 1)
+        known = self.shared.costs if common else self._priced
+        if key not in known:
+            op = self.operations[at]
+            known[key] = op.layer.costs(
+                rows,
+                *(self.specs[source] for source in op.sources),
+                training=self.training,
+                workspace_limit=limit,
+            )
+        return known[key]
+
+    def tally(self, rows: int) -> Tally:
+        """Return the counter of what lives in a run of so many rows."""
+        if rows not in self._tallies:
+            self._tallies[rows] = Tally(
+                self.schedule, self.specs, rows,
+                training=self.training, gradients=self.gradients, input_bytes=self.input_bytes,
+            )  # fmt: skip
+        return self._tallies[rows]
+
+    def free(self) -> Fitted:
+        """Return the program without a limit."""
+        count = len(self.operations)
+        lends = [self.training and op.name not in self.constant for op in self.operations]
+        allowances = tuple(Allowance(self.ceiling, self.ceiling, lends=one) for one in lends)
+        return Fitted(
+            Program(self.batch, allowances, whole(self.schedule)),
+            tuple(self.cost(at, self.batch, None) for at in range(count)),
+        )
+
+    def resident(self, costs: Sequence[LayerCosts]) -> list[LayerCosts]:
+        """Return `costs`, where weights are released those for which they were packed."""
+        return [
+            self.cost(at, 1, None) if op.name in self.released else cost
+            for at, (op, cost) in enumerate(zip(self.operations, costs, strict=True))
+        ]
+
+    @computed_once
+    def packing_names(self) -> frozenset[str]:
+        """The layers that have packed weights."""
+        return frozenset(
+            op.name for at, op in enumerate(self.operations) if self.cost(at, 1, None).packed
+        )
+
+    def result_bytes(self, rows: int) -> int:
+        """Return the bytes of so many rows of results."""
+        return rows * self.row_bytes(self.schedule.outputs)
+
+    def live(self, stages: Sequence[Stage], results: int) -> list[int]:
+        """Return the bytes alive while each operation runs in inference by `stages`.
+
+        Packed weights and what the call itself takes are left out. While a stage runs, the
+        arrays in which the later ones gather their rows are there too.
+        """
+        always = self.always(stages, results)
+        return [
+            nbytes + stage.rows * part
+            for nbytes, stage in zip(always, stages, strict=True)
+            for part in self.one_row[stage.begin : stage.end]
+        ]
+
+    @computed_once
+    def one_row(self) -> list[int]:
+        """The bytes of a row alive while each operation runs, without those of `input_bytes`."""
+        return [nbytes - sum(self.input_bytes) for nbytes in self.tally(1).inference()]
+
+    def always(self, stages: Sequence[Stage], results: int) -> list[int]:
+        """Return for each of `stages` the bytes that `live` has throughout."""
+        rows = stages[-1].rows
+        always = rows * sum(self.input_bytes)
+        if rows < results:
+            always += self.result_bytes(results)
+        found = []
+        for stage in reversed(stages):
+            found.append(always)
+            always += stage.rows * self.row_bytes(stage.sources)
+        return found[::-1]
+
+    def row_bytes(self, values: tuple[int, ...]) -> int:
+        """Return the bytes of a row of all of `values`."""
+        if values not in self._row_bytes:
+            self._row_bytes[values] = sum(self.specs[value].nbytes for value in values)
+        return self._row_bytes[values]

@@ -1,0 +1,106 @@
+"""What a plan is of, and what it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastconv.concurrency import computed_once
+from fastconv.layers.spec import Spec
+from fastconv.models.graph import Graph, Slot
+from fastconv.models.running import Operation, Schedule
+
+__all__ = ["Asked", "Subject"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a plan is asked for.
+
+    Attributes
+    ----------
+    batch_size : int
+    training : bool
+    results : int
+        Rows of results that are made in all.
+    input_bytes : tuple of int
+        Bytes of a row of each input that the run makes itself, as a copy of the caller's.
+    workspace_limit : int or None
+        For each node.
+    memory_limit : int or None
+        For all.
+    held : int
+        Bytes that are there all the time besides: lists of the caller as arrays.
+    """
+
+    batch_size: int
+    training: bool
+    results: int
+    input_bytes: tuple[int, ...]
+    workspace_limit: int | None = None
+    memory_limit: int | None = None
+    held: int = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is planned: a network, in the order in which it runs.
+
+    Attributes
+    ----------
+    graph : Graph
+    schedule : Schedule
+    slots : mapping of str to Slot
+        The network's parameters, by key.
+    frozen : frozenset of str
+        Keys of those that do not learn.
+    """
+
+    graph: Graph
+    schedule: Schedule
+    slots: Mapping[str, Slot]
+    frozen: frozenset[str]
+
+    @computed_once
+    def specs(self) -> list[Spec]:
+        """Of every value."""
+        specs = list(self.graph.specs)
+        for op in self.schedule.operations:  # whose order is not always that of the graph
+            specs[op.target] = op.steps[-1].spec
+        return specs
+
+    @computed_once
+    def learned(self) -> dict[str, list[tuple[str, Slot]]]:
+        """What each layer could learn, frozen or not, with the keys."""
+        found: dict[str, list[tuple[str, Slot]]] = {}
+        for key, slot in self.slots.items():
+            if slot.learned:
+                found.setdefault(key.partition("/")[0], []).append((key, slot))
+        return found
+
+    @computed_once
+    def gradients(self) -> dict[str, int]:
+        """Bytes of the gradients that each layer learns from."""
+        return {
+            name: sum(slot.nbytes for key, slot in group if key not in self.frozen)
+            for name, group in self.learned.items()
+        }
+
+    @computed_once
+    def released(self) -> set[str]:
+        """Keys of weights that exist in packed form alone."""
+        return {
+            f"{op.name}/{key}"
+            for op in self.schedule.operations
+            for key, parameter in op.layer.parameters.items()
+            if parameter.size and not parameter.nbytes
+        }
+
+    def constant(self, training: bool) -> set[str]:
+        """Return the layers whose weights do not change while the schedule runs."""
+        return {op.name for op in self.schedule.operations if not training or self._stays(op)}
+
+    def _stays(self, op: Operation) -> bool:
+        """Whether what the layer packs, or all that it could learn, is frozen."""
+        names = op.layer.packs or tuple(op.layer.parameters)
+        return bool(names) and all(f"{op.name}/{name}" in self.frozen for name in names)

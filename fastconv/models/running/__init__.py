@@ -1,0 +1,21 @@
+"""What is run, in which order, and the runs: forward alone, or both ways.
+
+::
+
+    schedule        Operation, Schedule: the calls of layers in order, fused where layers say so
+    program         Program: what each operation may take, what is computed again, rows at a time
+    calls           one call of a layer, held against what the layer promised
+    infer           forward
+    differentiate   forward and backward
+"""
+
+from fastconv.models.running.calls import overlap
+from fastconv.models.running.differentiate import differentiate, first_not_finite
+from fastconv.models.running.infer import give_back_packed, infer
+from fastconv.models.running.program import Allowance, Program, Segment, Stage, segment, whole
+from fastconv.models.running.schedule import Operation, Schedule, schedule
+
+__all__ = [
+    "Allowance", "Operation", "Program", "Schedule", "Segment", "Stage", "differentiate",
+    "first_not_finite", "give_back_packed", "infer", "overlap", "schedule", "segment", "whole",
+]  # fmt: skip

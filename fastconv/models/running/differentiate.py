@@ -1,0 +1,279 @@
+"""Runs the operations of a schedule forward and backward, as a program says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv import memory
+from fastconv.errors import ShapeError
+from fastconv.floating import is_finite, quietly
+from fastconv.layers.context import Context
+from fastconv.layers.parameter import assign_all
+from fastconv.models.running import calls
+from fastconv.models.running.program import Allowance, Program, Segment, whole
+from fastconv.models.running.schedule import Operation, Schedule
+from fastconv.training.trainable import Accept
+
+__all__ = ["Gradients", "differentiate", "first_not_finite"]
+
+Array = np.ndarray[Any, Any]
+Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
+_FREELY = Allowance()
+
+
+class Gradients(NamedTuple):
+    """What a backward pass found: by ``layer/parameter``, and one for each input or None."""
+
+    params: dict[str, Array]
+    inputs: list[Array | None]
+
+
+@quietly
+def differentiate(
+    schedule: Schedule,
+    values: list[Any],
+    dloss: Losses,
+    *,
+    training: bool,
+    rng_key: tuple[int, int],
+    needs: Collection[str] = ("params",),
+    program: Program | None = None,
+    accept: Accept | None = None,
+) -> tuple[tuple[Array, ...], dict[str, float], Gradients]:
+    """Run forward, ask for the gradients of the outputs, and run backward.
+
+    A value that several operations read gets the sum of their gradients, added from the last
+    reader to the first: an order fixed by the network. So are the gradients of a shared layer.
+
+    Parameters
+    ----------
+    schedule, values
+        As `infer` of the file beside has them.
+    dloss : callable
+        Maps the outputs to (losses by name, one gradient an output).
+    training : bool
+        Whether layers behave as in training; their new statistics are then taken over.
+    rng_key : (int, int)
+        Seed and step of the random numbers.
+    needs : collection of str
+        Which gradients are asked for, of ``"inputs"`` and ``"params"``. Nothing is computed for a
+        value that leads to none.
+    program : Program, optional
+        What each operation may take, and what is computed again; without one as much as it
+        likes, and nothing.
+    accept : callable, optional
+        Is given the gradients and the new statistics, by ``layer/parameter``; where it raises,
+        the statistics stay as they are.
+    """
+    run = _Run(schedule, program, training, rng_key, needs)
+    results = run.forward(values)
+    losses, dys = dloss(results)
+    sums = _Sums()
+    for number, y, dy in zip(schedule.outputs, results, dys, strict=True):
+        if dy.shape != y.shape:
+            raise ShapeError("backward", "dy", f"must have the shape {y.shape}", dy.shape)
+        sums.add(number, dy)
+    del dys, dy
+    by_param = run.backward(sums)
+    statistics = {
+        f"{op.name}/{name}": calls.new_state(op, name, value)
+        for op, new_state in run.statistics
+        for name, value in new_state.items()
+    }
+    if accept is not None:
+        accept(by_param, {key: value for key, (_, value) in statistics.items()})
+    if statistics:
+        assign_all(list(statistics.values()))
+    dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]
+    return results, losses, Gradients(by_param, dxs)
+
+
+class _Seen(Exception):
+    """Ends a pass at what is not finite; holds its name and value."""
+
+
+@quietly
+def first_not_finite(
+    schedule: Schedule,
+    values: list[Any],
+    *,
+    rng_key: tuple[int, int],
+    program: Program | None = None,
+) -> tuple[str, float] | None:
+    """Return the first weight or output that is not finite in the forward pass of training.
+
+    Parameters
+    ----------
+    schedule, values, rng_key, program
+        As `differentiate` has them.
+
+    Returns
+    -------
+    (str, float) or None
+        Such as ``("the output of conv2d_1", inf)``.
+    """
+
+    def look(name: str, array: Array) -> None:
+        if not is_finite(array):
+            raise _Seen(name, float(array[~np.isfinite(array)].flat[0]))
+
+    def watch(op: Operation, y: Array) -> None:
+        for group in (op.layer.parameters, op.layer.states):
+            for key, parameter in group.items():
+                look(f"{op.name}/{key}", parameter.value)
+        look(f"the output of {op.steps[0].id}", y)
+
+    run = _Run(schedule, program, True, rng_key, needs=())
+    try:
+        run.forward(values, watch)
+    except _Seen as found:
+        name, value = found.args
+        return name, value
+    return None
+
+
+class _Run:
+    """One pass forward and backward, segment by segment."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        program: Program | None,
+        training: bool,
+        rng_key: tuple[int, int],
+        needs: Collection[str],
+    ) -> None:
+        self.schedule, self.training, self.rng_key = schedule, training, rng_key
+        self.params = "params" in needs
+        made = schedule.values - schedule.inputs
+        self.needs = ["inputs" in needs] * schedule.inputs + [False] * made
+        self.segments = whole(schedule) if program is None else program.segments
+        self.allowances = None if program is None else program.allowances
+        self.contexts: list[Context | None] = [None] * len(schedule.operations)
+        self.checkpoints: dict[Segment, dict[int, Array]] = {}
+        self.statistics: list[tuple[Operation, dict[str, Array]]] = []
+
+    def forward(
+        self, values: list[Any], watch: Callable[[Operation, Array], None] | None = None
+    ) -> tuple[Array, ...]:
+        """Return the outputs; keep contexts, or what a segment is computed again from.
+
+        `watch` is called with every operation and its output.
+        """
+        values.extend([None] * (self.schedule.values - len(values)))
+        for segment in self.segments:
+            if segment.recomputed:
+                self.checkpoints[segment] = {v: values[v] for v in segment.sources}
+            for at in range(segment.begin, segment.end):
+                op = self.schedule.operations[at]
+                ctx = self._run(at, values)
+                if watch is not None:
+                    watch(op, values[op.target])
+                if ctx.new_state and ctx.training:
+                    self.statistics.append((op, ctx.new_state))
+                if self.needs[op.target] and not segment.recomputed:
+                    self.contexts[at] = ctx
+                del ctx
+                for number in op.drops:
+                    values[number] = None
+        results = tuple(values[number] for number in self.schedule.outputs)
+        values.clear()
+        return results
+
+    def backward(self, sums: _Sums) -> dict[str, Array]:
+        """Return the gradients of the parameters; those of the inputs are left in `sums`."""
+        by_param = _Sums()
+        for segment in reversed(self.segments):
+            if segment.recomputed:
+                self._again(segment)
+            for at in reversed(range(segment.begin, segment.end)):
+                self._back(at, sums, by_param)
+        return by_param.arrays
+
+    def _back(self, at: int, sums: _Sums, by_param: _Sums) -> None:
+        """Turn the gradient of one output into those of inputs and parameters.
+
+        A function of its own, so that no array outlives its operation in a local name.
+        """
+        op = self.schedule.operations[at]
+        ctx, self.contexts[at] = self.contexts[at], None
+        if op.target not in sums.arrays:
+            return
+        dy, owned = sums.pop(op.target)
+        if ctx is None:
+            return
+        ctx.may_overwrite = owned
+        if self.allowances is not None:
+            ctx.workspace_limit = self.allowances[at].backward
+        for source, dx in zip(op.sources, calls.backward(op, ctx, dy), strict=True):
+            if self.needs[source]:
+                # a layer that returns dy itself passes on whether it is ours
+                new = op.layer.new_gradients and (owned or not calls.overlap(dx, dy))
+                sums.add(source, dx, owned=new)
+        for name, gradient in ctx.grads.items():
+            by_param.add(f"{op.name}/{name}", gradient)
+
+    def _again(self, segment: Segment) -> None:
+        """Compute the contexts of a segment that were not kept; statistics were taken before."""
+        values = self.checkpoints.pop(segment)
+        for at, drops in zip(range(segment.begin, segment.end), segment.drops, strict=True):
+            ctx = self._run(at, values)
+            if self.needs[self.schedule.operations[at].target]:
+                self.contexts[at] = ctx
+            del ctx
+            for number in drops:
+                del values[number]
+
+    def _run(self, at: int, values: Any) -> Context:
+        """Compute one operation into `values`; return its context."""
+        op = self.schedule.operations[at]
+        allowed = _FREELY if self.allowances is None else self.allowances[at]
+        sources = tuple(self.needs[source] for source in op.sources)
+        learns = self._learns(op)
+        ctx = Context(
+            self.training and not op.layer.frozen, needs=sources, needs_params=learns,
+            rng_key=(*self.rng_key, op.number), workspace_limit=allowed.forward,
+            lends=allowed.lends and self.allowances is not None,
+        )  # fmt: skip
+        ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
+        values[op.target] = calls.forward(op, ctx, values)
+        self.needs[op.target] = any(sources) or bool(learns)
+        return ctx
+
+    def _learns(self, op: Operation) -> frozenset[str]:
+        named = op.layer.parameters.items()
+        return frozenset(name for name, p in named if p.trainable and self.params)
+
+
+class _Sums:
+    """Adds arrays under keys; writes only to arrays that nobody else reads."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[Any, Array] = {}
+        self._owned: set[Any] = set()
+
+    def add(self, key: Any, array: Array | None, owned: bool = False) -> None:
+        """Add `array` to what `key` has; `owned` says that no one else reads it."""
+        assert array is not None
+        before = self.arrays.get(key)
+        if before is None:
+            self.arrays[key] = array
+            if owned:
+                self._owned.add(key)
+        elif before.shape != array.shape:
+            shown = f"{before.shape} and {array.shape}"
+            rule = "of one value must have one shape"
+            raise ShapeError("backward", "gradients", rule, array.shape, shown=shown)
+        else:
+            out = before if key in self._owned else memory.empty(before.shape, before.dtype)
+            self.arrays[key] = np.add(before, array, out=out)
+            self._owned.add(key)
+
+    def pop(self, key: Any) -> tuple[Array, bool]:
+        """Return and forget the sum of `key`, and whether it may be written to."""
+        owned = key in self._owned
+        self._owned.discard(key)
+        return self.arrays.pop(key), owned

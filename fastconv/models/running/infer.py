@@ -1,0 +1,106 @@
+"""Runs the operations of a schedule forward, as a program says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv import memory
+from fastconv.layers.context import Context
+from fastconv.models.running import calls
+from fastconv.models.running.program import Program
+from fastconv.models.running.schedule import Schedule
+
+__all__ = ["give_back_packed", "infer"]
+
+Array = np.ndarray[Any, Any]
+
+
+def infer(
+    schedule: Schedule, xs: list[Array], program: Program | None = None
+) -> tuple[Array, ...]:
+    """Return the outputs for the inputs `xs`, each array let go after its last reader.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Merged or not.
+    xs : list of ndarray (N, ...)
+        The inputs. The list is emptied, so that a cast copy of an input does not stay.
+    program : Program, optional
+        How many rows are computed at a time, and what each operation may take; without one all
+        at once, and as much as it likes.
+    """
+    lent = set(range(schedule.inputs))  # values that may be memory of the caller
+    if program is not None and program.stages:
+        stages = len(program.stages)
+        values = _rows_of_stages(schedule, xs, lent, program, stages, 0, len(xs[0]))
+    else:
+        values = xs + [None] * (schedule.values - len(xs))
+        xs.clear()
+        _infer(schedule, 0, len(schedule.operations), values, lent, program)
+    results: list[Array] = []
+    for number in schedule.outputs:
+        found = values[number]
+        if number in lent or results and any(calls.overlap(found, other) for other in results):
+            found = found.copy()
+        results.append(found)
+    return tuple(results)
+
+
+def _infer(
+    schedule: Schedule, begin: int, end: int, values: list[Any], lent: set[int],
+    program: Program | None,
+) -> None:  # fmt: skip
+    """Compute operations into `values`, and drop what nobody reads later."""
+    shared = Context()  # our own layers leave nothing in it
+    for at in range(begin, end):
+        op = schedule.operations[at]
+        ctx = shared if op.trusted else Context()
+        if program is not None:
+            ctx.workspace_limit = program.allowances[at].forward
+            ctx.lends = program.allowances[at].lends
+        values[op.target] = y = calls.forward(op, ctx, values)
+        for source in op.sources:
+            if source in lent and calls.overlap(y, values[source]):
+                lent.add(op.target)
+        del y, ctx
+        for number in op.drops:
+            values[number] = None
+
+
+def _rows_of_stages(
+    schedule: Schedule, xs: Sequence[Array], lent: set[int], program: Any, count: int,
+    begin: int, end: int,
+) -> list[Any]:  # fmt: skip
+    """Return the values of rows `begin` to `end` after the first `count` stages.
+
+    The earlier stages run on fewer rows at a time, which are gathered.
+    """
+    stage = program.stages[count - 1]
+    step = program.stages[count - 2].rows if count > 1 else end - begin
+    if count > 1 and end - begin <= step:
+        values = _rows_of_stages(schedule, xs, lent, program, count - 1, begin, end)
+    else:
+        values = [x[begin:end] for x in xs] + [None] * (schedule.values - len(xs))
+        for first in range(begin, end, step) if count > 1 else ():
+            last = min(first + step, end)
+            part = _rows_of_stages(schedule, xs, lent, program, count - 1, first, last)
+            for number in stage.sources:
+                if values[number] is None:
+                    whole_shape = (end - begin, *part[number].shape[1:])
+                    values[number] = memory.empty(whole_shape, part[number].dtype)
+                values[number][first - begin : last - begin] = part[number]
+            del part
+    _infer(schedule, stage.begin, stage.end, values, lent, program)
+    return values
+
+
+def give_back_packed(schedule: Schedule, program: Program) -> None:
+    """Drop the packed weights of earlier runs that `program` has no room for."""
+    for op, allowed in zip(schedule.operations, program.allowances, strict=True):
+        if allowed.packed is not None or allowed.lends:
+            for parameter in op.layer.parameters.values():
+                parameter.unpack(allowed.packed or 0)

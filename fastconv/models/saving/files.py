@@ -1,0 +1,233 @@
+"""Reads one file of a network: safetensors, with the configuration as JSON in its metadata.
+
+The layout (https://github.com/huggingface/safetensors): eight bytes, the length of the header;
+the header, JSON that gives dtype, shape and place of each array; the arrays. Everything is
+checked against the size of the file before an array is made, so a damaged or hostile file costs
+no more than itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fastconv.arguments import as_path, check_regular
+from fastconv.errors import ConfigError, FormatError, shorten
+from fastconv.floating import quietly
+from fastconv.models.saving import formats, strict_json
+
+__all__ = ["CONFIG", "FROZEN", "Entry", "WeightFile", "head_of"]
+
+Array = np.ndarray[Any, Any]
+
+#: Keys of the metadata: the configuration of the network, and a list of weights that are frozen.
+CONFIG, FROZEN = "fastconv", "fastconv.frozen"
+_ITEMSIZE = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
+    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
+}  # fmt: skip
+_READABLE = ("BF16", "F16", "F32", "F64")
+_PLAIN: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_MAX_HEADER = strict_json.MAX_BYTES
+_MAX_RANK = 32
+#: Numbers that are widened at a time.
+_PIECE = 1 << 18
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array of a file: safetensors' dtype, shape, and its bytes behind the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    @property
+    def readable(self) -> bool:
+        """Whether it holds real numbers that float32 or float64 has exactly."""
+        return self.dtype in _READABLE
+
+    @property
+    def kept_as(self) -> str:
+        """The dtype of ours that has all its numbers."""
+        return "float64" if self.dtype == "F64" else "float32"
+
+
+class WeightFile:
+    """An open file whose header has been checked; to be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    operation : str
+        What reads, for errors.
+    path : str or path
+
+    Attributes
+    ----------
+    entries : dict of str to Entry
+        The arrays by name.
+    metadata : dict of str to str
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        If `path` is no path, or of something else than a file.
+    FormatError
+        If the file is of another format, is cut off, or its header does not fit it.
+    OSError
+        If the file cannot be read.
+    """
+
+    def __init__(self, operation: str, path: Any) -> None:
+        self.operation, self.path = operation, str(as_path(operation, "path", path))
+        check_regular(operation, "path", self.path)
+        self._file: BufferedReader = open(self.path, "rb")
+        try:
+            self._read_header(os.fstat(self._file.fileno()).st_size)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> WeightFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def _read_header(self, size: int) -> None:
+        operation, name = self.operation, self.path
+        head = self._file.read(formats.HEAD)
+        length = int.from_bytes(head[:8], "little")
+        if len(head) < 8 or length > size - 8 or head[8:9] != b"{":
+            found = formats.tell(head)
+            if found is not None:
+                raise FormatError(
+                    operation, "the file", "must be a safetensors file", found.name, found.remedy,
+                    shown=f"{found.name} in {name}",
+                )  # fmt: skip
+        if len(head) < 8:
+            shown = f"{size} in {name}"
+            raise FormatError(operation, "a file", "must have at least 8 bytes", size, shown=shown)
+        if length > size - 8:
+            raise FormatError(
+                operation, f"a header of {length} bytes", "must fit the file", size,
+                "it is cut off or no safetensors file", shown=f"{size} bytes in {name}",
+            )  # fmt: skip
+        if length > _MAX_HEADER:
+            raise FormatError(
+                operation, "the header", f"must have at most {_MAX_HEADER} bytes", length,
+                shown=f"{length} in {name}",
+            )  # fmt: skip
+        self._file.seek(8)
+        try:
+            header = strict_json.parse(self._file.read(length), "header")
+            if not isinstance(header, dict):
+                raise ConfigError("header", "", "must be an object", header)
+            self.metadata = _metadata(header.pop("__metadata__", {}))
+            self.entries = {key: _entry(key, item) for key, item in header.items()}
+            _check_ranges(self.entries, size - 8 - length)
+        except ConfigError as error:
+            raise self.refusal(str(error)) from None
+        self._data = 8 + length
+
+    def refusal(self, what: str) -> FormatError:
+        """Return the error that says `what` of the file."""
+        return FormatError(f"{self.operation}: {self.path}", "", what)
+
+    def read(self, name: str) -> Array:
+        """Return one array, float32 or float64."""
+        entry = self.entries[name]
+        array = np.empty(entry.shape, entry.kept_as)
+        self.read_into(name, array)
+        return array
+
+    @quietly  # NaN of two bytes may be such as a cast speaks of
+    def read_into(self, name: str, array: Array) -> None:
+        """Read one array into `array`, which is contiguous, has its shape, and has its numbers."""
+        entry = self.entries[name]
+        self._file.seek(self._data + entry.begin)
+        flat: Any = array.reshape(-1)
+        plain = _PLAIN.get(entry.dtype)
+        if plain is not None and array.dtype == plain.newbyteorder("="):
+            self._read(name, flat)
+            if sys.byteorder == "big":
+                array.byteswap(inplace=True)
+            return
+        narrow: Array = np.empty(min(flat.size, _PIECE), "<u2" if plain is None else plain)
+        for begin in range(0, flat.size, _PIECE):
+            piece = narrow[: flat.size - begin]
+            self._read(name, piece)
+            flat[begin : begin + _PIECE] = _widened(entry.dtype, piece)
+
+    def _read(self, name: str, array: Array) -> None:
+        plain: Any = array.view(np.uint8)
+        if array.size and self._file.readinto(plain) != array.nbytes:
+            raise self.refusal(f"{name} is cut off, the file changed while it was read")
+
+    def fits(self, name: str, dtype: str) -> bool:
+        """Whether `load` reads the array as one of `dtype`: the same, or narrower than float32."""
+        entry = self.entries[name]
+        return entry.readable and (entry.dtype in ("BF16", "F16") or entry.kept_as == dtype)
+
+
+def _widened(dtype: str, piece: Array) -> Array:
+    """Return numbers of two bytes as float32, exactly; others as they are."""
+    if dtype == "F16":
+        return piece.view("<f2")
+    if dtype == "BF16":  # the upper half of a float32
+        return (piece.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return piece
+
+
+def _metadata(meta: Any) -> dict[str, str]:
+    if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
+        raise ConfigError("header.__metadata__", "", "must map strings to strings", meta)
+    return meta
+
+
+def _entry(name: str, item: Any) -> Entry:
+    where = f"header[{shorten(name)}]"
+    if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"}:
+        raise ConfigError(where, "", "must have dtype, shape and data_offsets", item)
+    dtype, shape, offsets = item["dtype"], item["shape"], item["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _ITEMSIZE:
+        raise ConfigError(f"{where}.dtype", "", "must be one of safetensors'", dtype)
+    for key, value in (("shape", shape), ("data_offsets", offsets)):
+        whole = isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+        if not whole or len(value) > _MAX_RANK:
+            raise ConfigError(f"{where}.{key}", "", "must be a list of sizes", value)
+    if len(offsets) != 2:
+        raise ConfigError(f"{where}.data_offsets", "", "must be begin and end", offsets)
+    begin, end = offsets
+    if end - begin != prod(shape) * _ITEMSIZE[dtype]:
+        rule = f"shape {shorten(shape)} of {dtype} must fill its bytes"
+        raise ConfigError(where, "", rule, end - begin)
+    return Entry(dtype, tuple(shape), begin, end)
+
+
+def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
+    """The arrays must follow one another without gap or overlap and fill the file."""
+    at, before = 0, "the header"
+    for name, entry in sorted(entries.items(), key=lambda pair: (pair[1].begin, pair[1].end)):
+        if entry.begin != at:
+            where = f"header[{shorten(name)}].data_offsets"
+            raise ConfigError(where, "", f"must begin at {at}, where {before} ends", entry.begin)
+        at, before = entry.end, shorten(name)
+    if at != size:
+        raise ConfigError("header", "", f"arrays must fill the {size} bytes behind it", at)
+
+
+def head_of(operation: str, path: Any) -> bytes:
+    """Return the first bytes of a file, for `formats.tell`; errors as of `WeightFile`."""
+    name = str(as_path(operation, "path", path))
+    check_regular(operation, "path", name)
+    with open(name, "rb") as file:
+        return file.read(formats.HEAD)

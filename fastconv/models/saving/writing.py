@@ -1,0 +1,215 @@
+"""Writes one file for a network: safetensors, with the configuration as JSON in its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from functools import partial
+from io import BufferedWriter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv.arguments import as_path, check_regular
+from fastconv.models.saving import formats, strict_json
+from fastconv.models.saving.files import CONFIG, FROZEN
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where a file that somebody has opened cannot be removed
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Target", "target_of", "write_network", "write_weights"]
+
+Array = np.ndarray[Any, Any]
+
+#: safetensors' name of each dtype, in the order in which it writes them.
+_DTYPES = {
+    "uint64": "U64", "int64": "I64", "float64": "F64", "float32": "F32", "uint32": "U32",
+    "int32": "I32", "float16": "F16", "uint16": "U16", "int16": "I16", "int8": "I8",
+    "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+#: Of files that are being written. If the writer is killed, the next one clears them away.
+_PREFIX, _SUFFIX = ".fastconv-", ".part"
+
+
+class Target(NamedTuple):
+    """Where a file goes: the path behind symbolic links, and the mode of what is there, if any."""
+
+    path: str
+    mode: int | None
+
+
+def target_of(operation: str, path: Any) -> Target:
+    """Return where a file called `path` goes.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        If `path` is no path, has the suffix of another format, or is there and no regular file.
+    """
+    name = str(as_path(operation, "path", path))
+    formats.refuse_suffix(operation, name)
+    target = os.path.realpath(name)
+    try:
+        mode = check_regular(operation, "path", target, "must be of a file, or free")
+    except FileNotFoundError:
+        return Target(target, None)
+    return Target(target, stat.S_IMODE(mode))
+
+
+def write_network(
+    target: Target, config: Mapping[str, Any], arrays: Mapping[str, Array], frozen: Iterable[str]
+) -> None:
+    """Write a network: its configuration, its weights, and which of them are `frozen`.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration could not be read again.
+    OSError
+        If the file cannot be written.
+    """
+    text = json.dumps(config, separators=(",", ":"), allow_nan=False)
+    strict_json.parse(text, "save: the configuration")
+    metadata = {CONFIG: text}
+    if names := sorted(frozen):
+        metadata[FROZEN] = json.dumps(names)
+    write_weights(target, arrays, metadata)
+
+
+def write_weights(
+    target: Target, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file in one go: whoever reads it sees the old file or the new.
+
+    That holds where the process is killed, or power fails, in the middle too.  A symbolic link
+    stays one, and a file keeps its mode.
+
+    Parameters
+    ----------
+    target : Target
+    arrays : mapping of str to ndarray
+    metadata : mapping of str to str, optional
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    header, plain = _content(arrays, metadata)
+    folder = os.path.dirname(target.path)
+    _clear_away(folder)
+    # A new file has the mode that the system makes of 0o666 and the process's mask.
+    opener = partial(os.open, mode=0o666 if target.mode is None else 0o600)
+    done = False
+    while not done:
+        temporary = os.path.join(folder, f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}")
+        try:
+            with open(temporary, "xb", opener=opener) as file:
+                if not _locked(file):
+                    continue
+                file.write(header)
+                for array in plain:
+                    file.write(array)
+                if target.mode is not None:
+                    os.chmod(temporary, target.mode)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(temporary, target.path)
+                done = True
+        except BaseException as error:
+            _remove(temporary)
+            if isinstance(error, OSError) and error.errno is not None:
+                # it may name a file that the user has not heard of
+                raise OSError(error.errno, error.strerror, target.path) from None
+            raise
+    _make_lasting(folder)
+
+
+def _content(
+    arrays: Mapping[str, Array], metadata: Mapping[str, str] | None
+) -> tuple[bytes, list[Any]]:
+    """Return what comes before the arrays, and their bytes in the order of the file."""
+    entries: dict[str, Any] = {} if metadata is None else {"__metadata__": dict(metadata)}
+    dtypes, at = list(_DTYPES), 0
+    plain = []
+    for name in sorted(arrays, key=lambda name: (dtypes.index(arrays[name].dtype.name), name)):
+        array, end = arrays[name], at + arrays[name].nbytes
+        entries[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [at, end],
+        }
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        plain.append(little.reshape(-1).view(np.uint8))
+        at = end
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, plain
+
+
+def _locked(file: BufferedWriter) -> bool:
+    """Lock `file` until it is closed; False if another writer has just cleared it away."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno is None:  # no system's error, but of a signal's handler
+            raise
+        return True  # where the file system knows no locks nobody clears away
+    return os.fstat(file.fileno()).st_nlink > 0
+
+
+def _clear_away(folder: str) -> None:
+    """Remove what writers left behind that were killed: files that nobody has locked."""
+    try:
+        with os.scandir(folder) as entries:
+            left = [
+                entry.path
+                for entry in entries
+                if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)
+                and entry.is_file(follow_symlinks=False)
+            ]  # fmt: skip
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return  # what is wrong with the folder is said by who writes
+    for path in left:
+        try:
+            with open(path, "rb") as file:
+                if fcntl is not None:
+                    fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(path)
+            if fcntl is None:
+                os.unlink(path)
+        except OSError as error:  # its writer lives, or it is somebody else's
+            if error.errno is None:
+                raise
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _make_lasting(folder: str) -> None:
+    """Have the system write that `folder` has a new file, where it can be told to."""
+    opened: list[int] = []
+    try:
+        # in one step, so that an interrupt after it finds what is to be closed
+        opened.extend(map(os.open, (folder,), (os.O_RDONLY,)))
+        os.fsync(opened[0])
+    except OSError as error:
+        if error.errno is None:
+            raise
+    finally:
+        for number in opened:
+            os.close(number)
