@@ -11,7 +11,7 @@
     traits      Traits: what a layer says of itself to whoever connects, plans and runs it
 
 Every other module here is one layer, or what a few of them have in common (`activation`,
-`folding`, `merge`).
+`fusing`, `merge`).
 """
 
 from fastconv.layers.add import Add

@@ -15,9 +15,8 @@ from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
-from fastconv.layers.folding import fold
+from fastconv.layers.fusing import fold, is_affine, with_activation
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
-from fastconv.layers.traits import Affine
 
 __all__ = ["Conv2D"]
 
@@ -69,6 +68,9 @@ class Conv2D(Layer):
     new_gradients = True
     gives = "values"
     packs = ("weight",)
+    with_activation = with_activation
+    folds_affine = property(is_affine)  # type: ignore[assignment]
+    folded = fold
 
     def __init__(
         self,
@@ -148,23 +150,6 @@ class Conv2D(Layer):
     def pack(self) -> None:
         """Pack the weight."""
         self.param("weight").packed(self._key, self._prepare)
-
-    def with_activation(self, name: str) -> Conv2D | None:
-        """Return a twin that has the activation, unless this one has one."""
-        if self.activation or name not in ACTIVATIONS:
-            return None
-        twin = self.twin()
-        twin.activation = name
-        return twin
-
-    @property
-    def folds_affine(self) -> bool:  # type: ignore[override]
-        """Whether nothing comes between the sums and the output."""
-        return self.activation is None
-
-    def folded(self, affine: Affine) -> Conv2D:
-        """Return a twin with other weights."""
-        return fold(self, affine)  # type: ignore[no-any-return]
 
     def costs(
         self,

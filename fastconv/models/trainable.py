@@ -25,7 +25,6 @@ from fastconv.training.trainable import Accept, Answer
 
 __all__ = ["TrainableNetwork"]
 
-
 Array = np.ndarray[Any, Any]
 
 

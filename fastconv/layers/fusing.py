@@ -1,4 +1,7 @@
-"""How layers whose weight has an output's row on axis 0 take over the Affine behind them."""
+"""Traits of layers that have a weight, a bias and an activation: what they take over from behind.
+
+`Conv2D` and `Dense` take them into their own class, since no subclass inherits them.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,25 @@ from typing import Any
 import numpy as np
 
 from fastconv.floating import quietly
+from fastconv.functional.packing import ACTIVATIONS
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.traits import Affine
 
-__all__ = ["fold"]
+__all__ = ["fold", "is_affine", "with_activation"]
+
+
+def with_activation(layer: Any, name: str) -> Any:
+    """Return a twin of `layer` that has the activation `name`, unless it has one, else None."""
+    if layer.activation or name not in ACTIVATIONS:
+        return None
+    twin = layer.twin()
+    twin.activation = name
+    return twin
+
+
+def is_affine(layer: Any) -> bool:
+    """Return whether nothing comes between the sums of `layer` and its output."""
+    return layer.activation is None
 
 
 @quietly
