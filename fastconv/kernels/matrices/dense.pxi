@@ -292,6 +292,11 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         to.y = g.y + pixel * g.yp + lane
         a, b = g.a + pixel * g.ap, g.b + lane
         k = 0
+        if g.terms == 1:                   # nothing to wait for
+            to.first = to.last = True
+            for i from 0 <= i < to.lanes by VL:
+                end_sum(vadd_product(vzero(), vset1(a[0]), vload_n(b + i, to.lanes - i)), &to, 0, i)
+            continue
         while k < g.terms:
             to.first, stop, fresh = k == 0, min(k + g.block, g.terms), True
             to.last = stop == g.terms
