@@ -68,36 +68,6 @@ cdef void rectify_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         i += VL
 
 
-cdef inline void add_run(const Elements* e, Py_ssize_t begin, Py_ssize_t end,
-                         const bint rectified) noexcept nogil:
-    cdef const real* x = e.x
-    cdef const real* y = e.y
-    cdef real* out = e.out
-    cdef vreal v[4]
-    cdef vreal value
-    cdef Py_ssize_t n, i = begin * RUN, last = min(end * RUN, e.size)
-    cdef int k
-    while i + 4 * VL <= last:
-        for k in range(4):
-            v[k] = vload(x + i + k * VL) + vload(y + i + k * VL)
-        for k in range(4):
-            vstore(out + i + k * VL, vrelu(v[k]) if rectified else v[k])
-        i += 4 * VL
-    while i < last:
-        n = last - i
-        value = vload_n(x + i, n) + vload_n(y + i, n)
-        vstore_n(out + i, vrelu(value) if rectified else value, n)
-        i += VL
-
-
-cdef void sum_of_two(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    add_run(<const Elements*> args, begin, end, False)
-
-
-cdef void rectified_sum(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    add_run(<const Elements*> args, begin, end, True)
-
-
 cdef void drop(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Not a product with the mask: a dropped infinity is zero, and would be NaN."""
     cdef Elements* e = <Elements*> args
@@ -189,15 +159,6 @@ def relu_backward(const real[::1] dy, const real[::1] y, real[::1] dx, Py_ssize_
     e.x, e.y, e.out, e.size = &dy[0], &y[0], &dx[0], dy.shape[0]
     with nogil:
         run_elements(rectify_backward, &e, part, parts, threads)
-
-
-def add(const real[::1] a, const real[::1] b, real[::1] y, bint relu, Py_ssize_t part,
-        Py_ssize_t parts, int threads):
-    """y = a + b, or max(a + b, 0); y may be either."""
-    cdef Elements e
-    e.x, e.y, e.out, e.size = &a[0], &b[0], &y[0], a.shape[0]
-    with nogil:
-        run_elements(rectified_sum if relu else sum_of_two, &e, part, parts, threads)
 
 
 def dropout(const real[::1] x, const unsigned char[::1] kept, real[::1] y, double scale,
