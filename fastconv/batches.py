@@ -7,23 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fastconv.arguments import as_int, as_plain_array, parse_bytes
+from fastconv.arguments import as_int, as_plain_array, check_range, parse_bytes
 from fastconv.errors import ShapeError
 
 __all__ = [
-    "Runnable", "as_array", "as_inputs", "as_tuple", "cast", "following", "held", "predict",
-    "rows_at_a_time", "slices",
+    "Layout", "Runnable", "as_array", "as_inputs", "as_tuple", "cast", "count_rows", "empty_like",
+    "following", "held", "predict", "rows_at_a_time", "rows_of", "slices", "take",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 
 
+class Layout(NamedTuple):
+    """Where the rows of inputs and outputs are, and which inputs are of integers.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the inputs.
+    inputs, outputs : tuple of (int or None)
+        The axis that counts rows; None where an array has none and serves all of them.
+    integers : tuple of (dtype or None)
+        What inputs of integers are of; None for floats.
+    """
+
+    names: tuple[str, ...]
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int | None, ...]
+    integers: tuple[np.dtype[Any] | None, ...]
+
+
 class Runnable(Protocol):
-    """What runs on batches."""
+    """What runs on batches.
+
+    Attributes
+    ----------
+    layout : Layout or None
+        None where all inputs are of floats, and rows are on axis 0 everywhere.
+    """
+
+    layout: Layout | None
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
         """Return one array for each input, cast; raise where shape or dtype does not fit."""
@@ -63,6 +90,8 @@ def cast(model: Runnable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
 def as_inputs(operation: str, model: Runnable, x: Any) -> tuple[Array, ...]:
     """Return the inputs as arrays of equal length, not yet cast; one row tries shape and dtype."""
     arrays = tuple([as_array(operation, "x", part) for part in as_tuple(x)])
+    if model.layout is not None:
+        return _as_laid_out(operation, model, model.layout, arrays)
     counts = [len(a) if a.ndim else None for a in arrays]
     if not counts or None in counts:
         raise ShapeError(operation, "x", "must be a batch (N, ...)", (), shown="shape ()")
@@ -74,6 +103,58 @@ def as_inputs(operation: str, model: Runnable, x: Any) -> tuple[Array, ...]:
         cast(model, arrays)  # fails as well, and speaks of the shape that was given
         raise
     return arrays
+
+
+def _as_laid_out(
+    operation: str, model: Runnable, layout: Layout, arrays: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    axes = layout.inputs
+    if any(axis is not None and a.ndim <= axis for a, axis in zip(arrays, axes, strict=True)):
+        cast(model, arrays)  # says which shape it must be
+    counts = [a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None]
+    if len(set(counts)) > 1:
+        raise ShapeError(operation, "inputs", "must have equally many rows", counts)
+    cast(model, take(arrays, slice(1), layout))
+    for name, array, dtype in zip(layout.names, arrays, layout.integers, strict=True):
+        if dtype is not None:  # here, and not in the middle of an epoch
+            check_range("Model", name, array, dtype)
+    return arrays
+
+
+def count_rows(arrays: Sequence[Array], layout: Layout | None) -> int:
+    """Return how many rows inputs have; 1 where none has any."""
+    if layout is None:
+        return len(arrays[0])
+    counts = zip(arrays, layout.inputs, strict=True)
+    return next((array.shape[axis] for array, axis in counts if axis is not None), 1)
+
+
+def take(arrays: Sequence[Array], rows: Any, layout: Layout | None) -> tuple[Array, ...]:
+    """Return some rows, a slice or their numbers, of each input; what has no rows as it is."""
+    if layout is None:
+        return tuple([array[rows] for array in arrays])
+    return tuple(
+        [rows_of(array, rows, axis) for array, axis in zip(arrays, layout.inputs, strict=True)]
+    )
+
+
+def rows_of(array: Array, rows: Any, axis: int | None) -> Array:
+    """Return some rows of an array that counts them on `axis`: a view if `rows` is a slice."""
+    if axis is None:
+        return array
+    if isinstance(rows, slice):
+        return array[(*[slice(None)] * axis, rows)]
+    return np.take(array, rows, axis)
+
+
+def empty_like(part: Array, rows: int, axis: int | None, empty: Callable[..., Array]) -> Array:
+    """Return an array for `rows` rows such as `part` has, which `empty` makes.
+
+    Where there are none, `part` itself.
+    """
+    if axis is None:
+        return part
+    return empty((*part.shape[:axis], rows, *part.shape[axis + 1 :]), part.dtype)
 
 
 def as_array(operation: str, name: str, value: Any) -> Array:
@@ -130,26 +211,37 @@ def predict(
     if batch_size is not None:
         batch_size = as_int(operation, "batch_size", batch_size, 1)
     inputs = as_inputs(operation, model, x)
-    total = len(inputs[0])
+    layout = model.layout
+    total = len(inputs[0]) if layout is None else count_rows(inputs, layout)
     batch_size, program = rows_at_a_time(
         operation, model, x, inputs, batch_size or max(1, total), memory_limit, results=total
     )
     run = following(program, model.predict_batch)
     if total <= batch_size:
         return run(cast(model, inputs))
-    found: Any = run(cast(model, tuple(a[:batch_size] for a in inputs)))
+    found: Any = run(cast(model, take(inputs, slice(batch_size), layout)))
     first = as_tuple(found)
-    whole = tuple(np.empty((total, *part.shape[1:]), part.dtype) for part in first)
-    for out, part in zip(whole, first, strict=True):
-        out[:batch_size] = part
+    axes = (0,) * len(first) if layout is None else layout.outputs
+    whole = tuple(
+        [empty_like(part, total, axis, np.empty) for part, axis in zip(first, axes, strict=True)]
+    )
+    _put(first, whole, slice(batch_size), axes)
     several = isinstance(found, tuple)
-    del found, first, part
+    del found, first
     for rows in slices(total, batch_size, begin=batch_size):
-        parts = as_tuple(run(cast(model, tuple(a[rows] for a in inputs))))
-        for out, part in zip(whole, parts, strict=True):
-            out[rows] = part
-        del parts, part
+        parts = as_tuple(run(cast(model, take(inputs, rows, layout))))
+        _put(parts, whole, rows, axes)
+        del parts
     return whole if several else whole[0]
+
+
+def _put(
+    parts: Sequence[Array], whole: Sequence[Array], rows: slice, axes: Sequence[int | None]
+) -> None:
+    """Copy the outputs of some rows to where they belong; without rows the first stays."""
+    for out, part, axis in zip(whole, parts, axes, strict=True):
+        if axis is not None:
+            rows_of(out, rows, axis)[...] = part
 
 
 def following(program: Any, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,7 +262,7 @@ def rows_at_a_time(
     limit = parse_bytes(operation, "memory_limit", memory_limit)
     if limit is None:
         return batch_size, None
-    batch_size = max(1, min(batch_size, len(inputs[0])))
+    batch_size = max(1, min(batch_size, count_rows(inputs, model.layout)))
     program = model.program(
         operation, limit, batch_size, inputs, results=results, held=held(x, inputs)
     )

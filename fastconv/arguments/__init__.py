@@ -6,6 +6,7 @@
     paths     what files can be called, and what ~ stands for
     words     True or False, one of some words, texts
     arrays    shapes, and arrays of real numbers
+    integers  arrays of integers, and whether they fit a dtype
 
 Errors name the operation, the parameter, the rule and the value.
 """
@@ -20,6 +21,7 @@ from fastconv.arguments.arrays import (
     check_exact,
     is_masked,
 )
+from fastconv.arguments.integers import as_integers, check_range
 from fastconv.arguments.numbers import (
     LARGEST,
     Padding,
@@ -44,6 +46,7 @@ __all__ = [
     "as_bool",
     "as_choice",
     "as_int",
+    "as_integers",
     "as_padding",
     "as_list",
     "as_mapping",
@@ -57,6 +60,7 @@ __all__ = [
     "briefly",
     "check_axes",
     "check_exact",
+    "check_range",
     "check_regular",
     "check_rounding",
     "home",

@@ -25,6 +25,7 @@ class Add(Merge):
     (16, 8, 8)
     """
 
+    any_batch_axis = True
     gives = "values"
     passes_gradient = True
     output_may_be_overwritten = True

@@ -127,6 +127,48 @@ class Layer(Traits, Owner):
 
     # Shapes
 
+    def check_inputs(self, specs: tuple[Spec, ...]) -> None:
+        """Raise unless the layer takes inputs of such dtypes, and with the batch where it is.
+
+        Raises
+        ------
+        ArgumentTypeError
+            If a dtype is none that the layer `takes`.
+        ShapeError
+            If a batch is on another axis than 0, or missing, and the layer does not take
+            `any_batch_axis`.
+        """
+        takes, any_batch_axis = self.takes, self.any_batch_axis
+        for spec in specs:
+            if spec.dtype not in takes:
+                raise self._refused_dtype(spec)
+            if spec.batch_axis != 0 and not any_batch_axis:
+                raise self._refused_axis(spec)
+
+    def _refused_dtype(self, spec: Spec) -> ArgumentTypeError:
+        first, *others = self.takes
+        rule = f"must be {' or '.join([first, *others])}"
+        remedy = f"make the Input {first}, which casts what it is given"
+        if spec.is_float:
+            remedy = f"make the Input {first}"
+        remedy += f", or put a layer before it that gives {first}"
+        if not type(self).__module__.startswith("fastconv."):
+            remedy += f"; a layer that takes {spec.dtype} has it in its attribute takes"
+        owner = type(self).__name__
+        return ArgumentTypeError(owner, "input", rule, spec.dtype, remedy, shown=spec.dtype)
+
+    def _refused_axis(self, spec: Spec) -> ShapeError:
+        remedy = "take Input(shape), and move the batch: np.moveaxis(x, "
+        remedy += f"{spec.batch_axis}, 0)"
+        shown = f"{spec.letters}, with it on axis {spec.batch_axis}"
+        if spec.batch_axis is None:
+            remedy = "take Input(shape), and give it a row for each sample"
+            shown = f"{spec.letters}, without a batch"
+        if not type(self).__module__.startswith("fastconv."):
+            remedy += "; a layer that takes such inputs has any_batch_axis = True"
+        owner, rule = type(self).__name__, "must have the batch on axis 0"
+        return ShapeError(owner, "input", rule, spec.batch_axis, remedy, shown=shown)
+
     def one_input(self, specs: tuple[Spec, ...], axes: str = "") -> Spec:
         """Return the only Spec; raise ShapeError unless there is one, with `axes` as given.
 
@@ -139,7 +181,10 @@ class Layer(Traits, Owner):
             raise ShapeError(owner, "inputs", "must be one", len(specs))
         if not isinstance(specs[0], Spec):
             raise ArgumentTypeError(owner, "the input", "must be a Spec", specs[0])
-        shape = specs[0].shape
+        spec = specs[0]
+        if spec.dtype not in self.takes or spec.batch_axis != 0:
+            self.check_inputs(specs)
+        shape = spec.shape
         if axes and len(axes) != len(shape):
             remedy = ""
             if axes == "CHW" and len(shape) == 2:
@@ -151,7 +196,7 @@ class Layer(Traits, Owner):
             letters = ", ".join(axes) + ("," if len(axes) == 1 else "")
             rule = f"must have shape ({letters}) beside the batch"
             raise ShapeError(owner, "input", rule, shape, remedy)
-        return specs[0]
+        return spec
 
     # Arrays
 

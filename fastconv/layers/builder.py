@@ -22,7 +22,7 @@ from fastconv.errors import (
 )
 from fastconv.layers.parameter import Parameter, exclusively
 from fastconv.layers.recorded import missing
-from fastconv.layers.spec import Spec
+from fastconv.layers.spec import FLOATS, Spec
 
 __all__ = ["Builder", "Slot"]
 
@@ -196,7 +196,7 @@ class Builder:
         initializer : str, pair or callable
             A registered initializer, or a callable of ``(rng, shape, fan_in, dtype)``.
         dtype : str, optional
-            That of the first input by default.
+            That of the first input of floats by default; without one that of the output.
         fan_in : int, optional
             How many inputs one output has; the product of `shape` after the first axis by
             default.
@@ -227,7 +227,7 @@ class Builder:
             raise ArgumentError(owner, "parameters and statistics", rule, name, shown=shown)
         building.taken.add(name)
         if dtype is None:
-            dtype = specs[0].dtype
+            dtype = specs[0].dtype if specs[0].dtype in FLOATS else self._float(specs)
         as_choice(owner, f"dtype of {name}", dtype, ("float32", "float64"))
         if not is_sequence(shape):
             raise ArgumentTypeError(owner, f"the shape of {name}", "must be a tuple", shape)
@@ -256,6 +256,13 @@ class Builder:
         if value.shape != shape:
             raise ShapeError(owner, name, f"must start with shape {shape}", value.shape)
         group[name] = Parameter(value, name=name, trainable=trainable)
+
+    def _float(self, specs: tuple[Spec, ...]) -> str:
+        """Return the dtype of parameters where the first input is of integers."""
+        for spec in (*specs, self.infer(*specs)):
+            if spec.is_float:
+                return spec.dtype
+        return "float32"
 
     def twin(self) -> Self:
         """Return a layer that stands for this one: of the same settings, on the same parameters.

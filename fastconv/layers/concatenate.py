@@ -11,7 +11,7 @@ from fastconv.errors import ShapeError
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.merge import Merge
-from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.spec import DTYPES, LayerCosts, Spec
 
 __all__ = ["Concatenate"]
 
@@ -32,6 +32,7 @@ class Concatenate(Merge):
     """
 
     example_shapes = ((16, 8, 8), (32, 8, 8))
+    takes = DTYPES
     gives = "values"
 
     def __init__(self, axis: int = 1) -> None:

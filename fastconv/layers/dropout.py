@@ -37,6 +37,7 @@ class Dropout(Layer):
     example_config = {"rate": 0.5}
     example_shapes = ((100,),)
     new_gradients = True
+    any_batch_axis = True
     gives = "input"
 
     def __init__(self, rate: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
-from fastconv.layers.spec import LayerCosts, Spec
+from fastconv.layers.spec import DTYPES, LayerCosts, Spec
 
 __all__ = ["Flatten"]
 
@@ -30,6 +30,7 @@ class Flatten(Layer):
     """
 
     example_shapes = ((16, 4, 4),)
+    takes = DTYPES
     new_gradients = True
     gives = "elements"
     output_is_view = True

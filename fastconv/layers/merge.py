@@ -19,6 +19,7 @@ class Merge(Layer):
         owner = type(self).__name__
         if len(specs) < 2:
             raise ShapeError(owner, "inputs", "must be at least 2", len(specs))
+        self.check_inputs(specs)
         dtypes = [spec.dtype for spec in specs]
         if len(set(dtypes)) > 1:
             shown = " and ".join(dtypes)
@@ -30,9 +31,11 @@ class Merge(Layer):
         first = self.at_least_two(specs)
         for spec in specs[1:]:
             if spec != first:
+                shown = f"{first.shape} and {spec.shape}"
+                if spec.batch_axis != first.batch_axis:
+                    shown = f"{first.letters} and {spec.letters}"
                 raise ShapeError(
                     type(self).__name__, "inputs", "must have one shape",
-                    (first.shape, spec.shape), "nothing is broadcast",
-                    shown=f"{first.shape} and {spec.shape}",
+                    (first.shape, spec.shape), "nothing is broadcast", shown=shown,
                 )  # fmt: skip
         return first

@@ -25,6 +25,7 @@ class Multiply(Merge):
     (16, 8, 8)
     """
 
+    any_batch_axis = True
     gives = "values"
 
     def infer(self, *specs: Spec) -> Spec:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-from fastconv.errors import ArgumentTypeError
+from fastconv.errors import ArgumentTypeError, ShapeError
 from fastconv.layers.spec import Spec
 
 __all__ = ["Node", "ancestry", "connect"]
@@ -32,7 +32,7 @@ class Node:
     parents : tuple of Node
         The arrays that the layer reads.
     spec : Spec
-        Shape without the batch, and dtype.
+        Shape without the batch, dtype, and place of the batch.
     name : str or None
         The id asked for; ids are settled by the model.
     """
@@ -73,12 +73,12 @@ class Node:
 
     @property
     def dtype(self) -> str:
-        """``"float32"`` or ``"float64"``."""
+        """That of the array, as `Spec` has it."""
         return self.spec.dtype
 
     def __repr__(self) -> str:
         made_by = "Input" if self.layer is None else type(self.layer).__name__
-        return f"<Node {made_by} (N, {', '.join(map(str, self.shape))}) {self.dtype}>"
+        return f"<Node {made_by} {self.spec.letters} {self.dtype}>"
 
 
 def _node(before: object, *parts: Any) -> Node:
@@ -147,9 +147,11 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
     Raises
     ------
     ArgumentTypeError
-        If something else than nodes is given, or ``infer`` returns no Spec.
+        If something else than nodes is given, the layer takes no such dtype, or ``infer``
+        returns no Spec.
     ShapeError
-        If the layer cannot take these shapes.
+        If the layer cannot take these shapes, or the place of the batch, or gives a batch to what
+        has none.
     """
     kind = type(layer).__name__
     if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):
@@ -164,7 +166,11 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
                 kind, "a layer", "is called on nodes", type(node).__name__,
                 "start from fastconv.Input, or put the layer in a model and call that on arrays",
             )  # fmt: skip
-    spec = layer.infer(*(node.spec for node in nodes))
+    specs = tuple([node.spec for node in nodes])
+    for given in specs:
+        if given.dtype not in layer.takes or given.batch_axis != 0:
+            layer.check_inputs(specs)
+    spec = layer.infer(*specs)
     if not isinstance(spec, Spec):
         owner = kind if layer.name is None else f"{kind} {layer.name!r}"
         got = type(spec).__name__
@@ -172,4 +178,10 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
             owner, "infer", "must return a Spec", got,
             "return Spec(shape, dtype), or the Spec of an input", shown=got,
         )  # fmt: skip
+    if spec.batch_axis != 0 or layer.any_batch_axis:
+        batched = any(source.batch_axis is not None for source in specs)
+        if batched != (spec.batch_axis is not None):
+            rule = f"must return a Spec {'with' if batched else 'without'} a batch, as inputs are"
+            remedy = "return Spec(shape, dtype, batch_axis)"
+            raise ShapeError(kind, "infer", rule, spec.batch_axis, remedy, shown=spec.letters)
     return Node(layer, nodes, spec, name)

@@ -22,6 +22,7 @@ class ReLU(Activation):
     array([[0., 0., 2.]])
     """
 
+    any_batch_axis = True
     new_gradients = True
     gives = "values"
     acts_as = "relu"

@@ -21,6 +21,7 @@ class Sigmoid(Activation):
     array([[0.269, 0.5  , 0.881]])
     """
 
+    any_batch_axis = True
     new_gradients = True
     gives = "chances"
 

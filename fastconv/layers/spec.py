@@ -8,52 +8,99 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_sizes
+from fastconv.arguments import as_int, as_sizes
 from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentTypeError, ShapeError
 
-__all__ = ["LayerCosts", "PassCosts", "Spec"]
+__all__ = ["DTYPES", "DTYPES_RULE", "FLOATS", "LayerCosts", "PassCosts", "Spec"]
 
-_ITEMSIZE = {"float32": 4, "float64": 8}
+_ITEMSIZE = {
+    "float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1,
+}  # fmt: skip
+#: What arrays of a network may be of, and those that have gradients.
+DTYPES, FLOATS = tuple(_ITEMSIZE), ("float32", "float64")
+DTYPES_RULE = f"must be {', '.join(map(repr, DTYPES[:-1]))} or {DTYPES[-1]!r}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spec:
-    """Shape without the batch, and dtype, of an array in a network.
+    """Shape without the batch, dtype, and place of the batch of an array in a network.
 
     Parameters
     ----------
     shape : tuple of int
-        ``(C, H, W)`` for images, ``(features,)`` for vectors; each at least 1.
+        ``(C, H, W)`` for images, ``(features,)`` for vectors; each at least 1. Without a batch it
+        may be empty.
     dtype : str
-        ``"float32"`` or ``"float64"``.
+        ``"float32"`` or ``"float64"``; or ``"int64"``, ``"int32"``, ``"uint8"``, ``"int8"`` or
+        ``"bool"``, which have no gradient.
+    batch_axis : int or None
+        The axis of the whole array that counts the samples; None is an array without a batch,
+        which all samples share.
 
     Raises
     ------
     ShapeError, ArgumentTypeError, ArgumentError
-        If the shape is empty or holds anything but integers of at least 1, or the dtype is
-        another.
+        If the shape is empty or holds anything but integers of at least 1, the dtype is another,
+        or the array has no such axis.
 
     Examples
     --------
     >>> Spec((3, 32, 32)).nbytes
     12288
+    >>> Spec((7, 5), "int64", batch_axis=1).whole_shape(32)
+    (7, 32, 5)
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+    batch_axis: int | None = 0
 
     def __post_init__(self) -> None:
         shape = as_sizes("Spec", "shape", self.shape)
-        if not shape:
+        if not shape and self.batch_axis is not None:
             rule = "must have at least one axis beside the batch"
             raise ShapeError("Spec", "shape", rule, shape)
         dtype = getattr(self.dtype, "name", None) or getattr(self.dtype, "__name__", self.dtype)
-        if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
-            rule = "must be 'float32' or 'float64'"
-            raise ArgumentTypeError("Spec", "dtype", rule, self.dtype)
+        dtype = "bool" if self.dtype is np.bool_ else dtype  # which NumPy 1 calls bool_
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise ArgumentTypeError("Spec", "dtype", DTYPES_RULE, self.dtype)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", str(dtype))
+        if self.batch_axis is not None and (self.batch_axis != 0 or type(self.batch_axis) is bool):
+            axis = as_int("Spec", "batch_axis", self.batch_axis, 0)
+            if axis > len(shape):
+                rule = f"must be at most {len(shape)} for shape {shape}, or None"
+                raise ShapeError("Spec", "batch_axis", rule, axis)
+            object.__setattr__(self, "batch_axis", axis)
+
+    def __repr__(self) -> str:
+        besides = "" if self.batch_axis == 0 else f", batch_axis={self.batch_axis}"
+        return f"Spec(shape={self.shape}, dtype={self.dtype!r}{besides})"
+
+    def whole_shape(self, rows: int) -> tuple[int, ...]:
+        """Return the shape of an array of `rows` samples."""
+        if self.batch_axis is None:
+            return self.shape
+        return (*self.shape[: self.batch_axis], rows, *self.shape[self.batch_axis :])
+
+    @property
+    def letters(self) -> str:
+        """The shape as text, with N for the batch: ``"(N, 3, 32, 32)"``."""
+        sizes = [str(size) for size in self.shape]
+        if self.batch_axis is not None:
+            sizes.insert(self.batch_axis, "N")
+        return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the array can have a gradient."""
+        return self.dtype in FLOATS
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the array is of floats, the batch first, as most are."""
+        return self.batch_axis == 0 and self.dtype in FLOATS
 
     @computed_once
     def numpy_dtype(self) -> np.dtype[Any]:

@@ -21,6 +21,7 @@ class Tanh(Activation):
     array([[-0.762,  0.   ,  0.964]])
     """
 
+    any_batch_axis = True
     new_gradients = True
     gives = "bounded"
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastconv.layers.spec import FLOATS
+
 __all__ = ["Affine", "Traits"]
 
 
@@ -33,6 +35,15 @@ class Traits:
     something else: they say it anew. `new_gradients`, `normalizes` and `packs` alone are inherited.
     A trait that depends on the settings may be a property.
     """
+
+    # Inputs
+
+    # The dtypes, as `Spec` has them, that inputs may be of; others are refused.
+    takes: tuple[str, ...] = FLOATS
+
+    # Whether the batch of an input may be on any axis, or missing, as ``spec.batch_axis`` says;
+    # else it is axis 0.
+    any_batch_axis: bool = False
 
     # Numbers
 
@@ -126,6 +137,7 @@ class Traits:
 
 #: What a subclass does not inherit.
 _OWN = (
+    "takes", "any_batch_axis",
     "gives", "output_is_view", "output_may_be_overwritten", "overwrites_input", "passes_gradient",
     "acts_as", "commutes_with", "channel_affine", "folds_affine", "idle", "with_activation",
     "affine", "folded",

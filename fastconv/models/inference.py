@@ -56,7 +56,7 @@ def freeze_network(
     model = InferenceModel(_folded(graph, provide), name)
     # One run packs what is left to pack, in the order in which it will be read.
     model.predict_batch(
-        [np.zeros((1, *spec.shape), spec.dtype) for spec in model._graph.input_specs]
+        [np.zeros(spec.whole_shape(1), spec.dtype) for spec in model._graph.input_specs]
     )
     for layer in model._graph.layers.values():
         _release_packed(layer)

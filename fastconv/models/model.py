@@ -267,8 +267,8 @@ class Sequential(Model):
         Of names, ``(name, {...})`` pairs, layers, or models, which are inlined.
     input_shape : tuple of int
         Shape of one example, without the batch.
-    dtype : {"float32", "float64"}
-        What the network computes in.
+    dtype : {"float32", "float64", "int64", "int32", "uint8", "int8", "bool"}
+        That of the input; of floats the network computes in it.
     seed : int, optional
         Of starting weights and of dropout.
     name : str, optional

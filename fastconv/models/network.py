@@ -30,6 +30,7 @@ class Network:
     _graph: Graph
     _learns = False
     _ready = True
+    layout: batches.Layout | None = None
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(type(self), name):  # a property that failed says why
@@ -49,6 +50,7 @@ class Network:
         self._graph = graph
         self.name = name
         self._slots = weights.slots(graph)
+        self.layout = inputs.layout(graph)
         self._cache = BoundedCache(partial(schedule, graph))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -70,7 +72,7 @@ class Network:
         Parameters
         ----------
         *xs : array-like (N, ...), or Node
-            One for each input; they are cast to the network's dtype.
+            One for each input, cast to its dtype; integers are not made of floats.
         memory_limit : int or str, optional
             Bytes, or such as ``"20 MB"``, that the run keeps within; see `predict`.
 
@@ -146,7 +148,7 @@ class Network:
         return program
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
-        """Return one array for each input, of the network's dtype and checked shape."""
+        """Return one array for each input, of the input's dtype and checked shape."""
         return tuple(inputs.cast(x, self._graph))
 
     def predict_batch(self, xs: Sequence[Array], program: Program | None = None) -> Any:
@@ -240,9 +242,8 @@ class Network:
                 "plan", "training", "must be False for a network made for inference", True,
                 "plan the network it was made from",
             )  # fmt: skip
-        rows = tuple(spec.nbytes if training else 0 for spec in self._graph.input_specs)
         asked = Asked(
-            batch_size, training, batch_size, rows,
+            batch_size, training, batch_size, inputs.bytes_gathered(self._graph, training),
             workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
             memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
         )  # fmt: skip

@@ -10,7 +10,8 @@ import numpy as np
 
 from fastconv import memory
 from fastconv.arguments import as_plain_array
-from fastconv.errors import ArgumentTypeError
+from fastconv.batches import count_rows
+from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
@@ -94,36 +95,48 @@ class TrainableNetwork(Network):
         Returns
         -------
         ndarray of the shape of `x`, or a tuple of them
+            None for an input of integers, where there are others.
+
+        Raises
+        ------
+        ArgumentError
+            If all inputs are of integers, or an output is: those have no gradient.
         """
         self._prepare()
         graph = self._graph
+        outs = [graph.specs[output] for output in graph.outputs]
+        floats = [spec.is_float for spec in graph.input_specs]
+        if not any(floats) or not all(spec.is_float for spec in outs):
+            rule = f"must have {'every output' if any(floats) else 'one of the inputs'} of floats"
+            raise ArgumentError("input_gradient", "the network", rule, shown="integers")
         xs = self.cast_inputs(x)
         several = len(graph.outputs) > 1
         dys = list(dy) if several and isinstance(dy, (tuple, list)) else [dy]
         if len(dys) != len(graph.outputs):
             rule = f"must be a tuple of {len(graph.outputs)} arrays"
             raise ArgumentTypeError("input_gradient", "dy", rule, len(dys))
-        dtype = graph.input_specs[0].dtype
+        rows = count_rows(xs, self.layout)
         arrays = [
-            as_plain_array(
-                "input_gradient", "dy", one, shape=(len(xs[0]), *graph.specs[output].shape)
-            )
-            for one, output in zip(dys, graph.outputs, strict=True)
+            as_plain_array("input_gradient", "dy", one, shape=spec.whole_shape(rows))
+            for one, spec in zip(dys, outs, strict=True)
         ]
         _, _, found = differentiate(
             self._schedule(graph.outputs, merge=False),
             list(xs),
-            lambda outputs: ({}, [array.astype(dtype) for array in arrays]),
+            lambda ys: ({}, [a.astype(y.dtype) for a, y in zip(arrays, ys, strict=True)]),
             training=False,
             rng_key=(self.seed, 0),
             needs=("inputs",),
         )
-        zeros = (np.zeros_like(part) for part in xs)
-        dxs: list[Array] = []
-        for zero, dx in zip(zeros, found.inputs, strict=True):
-            dx = zero if dx is None else dx
+        dxs: list[Array | None] = []
+        for x, is_float, dx in zip(xs, floats, found.inputs, strict=True):
+            if not is_float:
+                dxs.append(None)
+                continue
+            dx = np.zeros_like(x) if dx is None else dx
             # A layer may hand one gradient to all its inputs; what users get they may write to.
-            dxs.append(dx.copy() if any(overlap(dx, d) for d in dxs) else dx)
+            taken = any(d is not None and overlap(dx, d) for d in dxs)
+            dxs.append(dx.copy() if taken else dx)
         return dxs[0] if len(dxs) == 1 else tuple(dxs)
 
     def trainable_parameters(self) -> dict[str, Parameter]:

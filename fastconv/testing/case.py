@@ -18,7 +18,9 @@ from fastconv.testing.arrays import assert_bits_equal, assert_close, require
 
 __all__ = ["Case"]
 
-_STEP = 1e-6  # of the central difference; its error, about step**2, is far below the tolerance
+#: By the dtype of what is moved: the step of the central difference, and the tolerance. Its error
+#: is about step**2, and in float32 that of rounding by the step.
+_STEPS = {"float64": (1e-6, 1e-6), "float32": (2.0**-7, 2.0**-9)}
 _SAMPLES = 24  # elements of an array whose derivative is taken numerically
 
 
@@ -39,9 +41,17 @@ class Case:
 
     def _distinct(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return a read-only array without equal elements or zeros, so that maxima are clear."""
+        if not np.issubdtype(np.dtype(self.dtype), np.floating):
+            # numbers that every table has rows for, and every dtype
+            return _read_only(self.random.integers(0, 2, shape).astype(self.dtype))
         size = int(np.prod(shape))
         values = (np.arange(size) - size // 2 + 1 / 3) * (4 / max(size, 1))
         return _read_only(self.random.permutation(values).reshape(shape).astype(self.dtype))
+
+    @property
+    def has_dx(self) -> bool:
+        """Whether the inputs have gradients: integers have none, nor what they are made of."""
+        return self.specs[0].is_float and self.output.is_float
 
     @property
     def owner(self) -> str:
@@ -60,20 +70,23 @@ class Case:
         names = self.layer.parameters if parameters is None else parameters
         return Context(
             training,
-            needs=[asked] * (len(self.xs) if inputs is None else inputs),
+            needs=[asked and self.specs[0].is_float] * (len(self.xs) if inputs is None else inputs),
             needs_params=frozenset(names) if asked and not frozen else (),
             rng_key=(7, 1, 2),
         )
 
     def gradient(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return a read-only gradient of an output, fixed by its shape."""
-        ramp = np.cos(np.arange(math.prod(shape))).reshape(shape).astype(self.dtype)
+        ramp = np.cos(np.arange(math.prod(shape))).reshape(shape).astype(self.output.dtype)
         return _read_only(ramp)
 
     def run(
         self, layer: Layer, xs: Sequence[np.ndarray], training: bool
     ) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...], dict[str, np.ndarray]]:
-        """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape."""
+        """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape.
+
+        There are none where the output is of integers.
+        """
         ctx = self.context(training)
         owner = type(layer).__name__
         y = _writing_nowhere(f"{owner}: forward", lambda *xs: layer.forward(ctx, *xs), xs)
@@ -82,6 +95,8 @@ class Case:
             f"{owner}: forward must return y, got {type(y).__name__}",
         )
         dy = self.gradient(y.shape)
+        if not (self.output.is_float and ctx.differentiated):
+            return y, dy, (None,) * len(xs), {}
         ramp = dy.copy()
         backward = _writing_nowhere(
             f"{owner}: backward", lambda dy: layer.backward(ctx, dy), [dy]
@@ -103,12 +118,15 @@ class Case:
                 require(y.dtype == self.output.dtype, f"{what}: y is {y.dtype}")
                 require(len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs")
                 for dx, x in zip(dxs, xs, strict=True):
+                    if not self.has_dx:
+                        continue
                     require(dx is not None, f"{what}: no gradient of an input that needs one")
                     require(
                         (dx.shape, dx.dtype) == (x.shape, x.dtype),
                         f"{what}: dx is {dx.shape} {dx.dtype}, not {x.shape} {x.dtype} as x",
                     )
-                for name, parameter in self.layer.parameters.items():
+                learned = self.layer.parameters if self.output.is_float else {}
+                for name, parameter in learned.items():
                     require(
                         name in grads,
                         f"{what}: no gradient of {name}; backward gives it to "
@@ -139,7 +157,8 @@ class Case:
         assert_bits_equal(again, kept)
         assert_bits_equal(y, kept)
         for dx, other in zip(dxs, again_dxs, strict=True):
-            assert_bits_equal(other, dx)
+            if self.has_dx:
+                assert_bits_equal(other, dx)
         for name, gradient in grads.items():
             assert_bits_equal(again_grads[name], gradient)
 
@@ -181,13 +200,13 @@ class Case:
             y = self.layer.forward(self.context(training), *xs)
             return float(np.sum(y.astype(np.longdouble) * dy))
 
-        for i, x in enumerate(self.xs):
+        for i, x in enumerate(self.xs if self.has_dx else ()):
 
             def along(value: np.ndarray, i: int = i) -> float:
                 return loss([*self.xs[:i], value, *self.xs[i + 1 :]])
 
             self._compare(f"{what}: dx of input {i}", dxs[i], x, along)
-        for name, parameter in self.layer.parameters.items():
+        for name, parameter in self.layer.parameters.items() if self.output.is_float else ():
             start = parameter.value.copy()
 
             def with_value(value: np.ndarray, name: str = name) -> float:
@@ -203,16 +222,17 @@ class Case:
         """Compare `gradient` with central differences of `loss` in some elements of `at`."""
         chosen = self.random.permutation(at.size)[:_SAMPLES]
         largest = max(float(np.max(np.abs(gradient), initial=0.0)), 1.0)
+        size, tolerance = _STEPS[at.dtype.name]
         for flat in chosen:
             place = tuple(int(i) for i in np.unravel_index(int(flat), at.shape))
             sides = []
-            for step in (_STEP, -_STEP):
+            for step in (size, -size):
                 moved = at.copy()
                 moved[place] += step
                 sides.append(loss(moved))
-            numerical = (sides[0] - sides[1]) / (2 * _STEP)
+            numerical = (sides[0] - sides[1]) / (2 * size)
             require(
-                abs(gradient[place] - numerical) <= 1e-6 * largest,
+                abs(gradient[place] - numerical) <= tolerance * largest,
                 f"{what} at {place} is {float(gradient[place])!r}, and by differences "
                 f"{float(numerical)!r}",
             )

@@ -15,7 +15,8 @@ from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
 from fastconv.testing.arrays import TOLERANCES, require
 from fastconv.testing.case import Case
-from fastconv.testing.traits import check_traits
+from fastconv.testing.inputs import check_batch_axes, check_takes
+from fastconv.testing.traits import check_forms, check_traits
 
 __all__ = ["check_layer"]
 
@@ -32,7 +33,8 @@ def check_layer(
     Its gradients are those of central differences, of every input and parameter, in training
     and in inference, also where it is frozen; it repeats its bits, and writes neither to inputs
     nor to gradients; what `infer` says comes out, in both dtypes, of an empty batch too; it
-    copies, pickles, and comes back from JSON.
+    copies, pickles, and comes back from JSON. So it is for integers of every dtype that the
+    layer takes, which are 0 and 1 here, but that they have no gradient.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def check_layer(
     rng : int
         The seed of starting values and data.
     dtype : str
-        ``"float64"``, or ``"float32"`` to leave the gradients out.
+        ``"float64"``, or ``"float32"`` to leave the gradients out; for layers that take floats.
     **config
         The settings of the layer that is named.
 
@@ -79,11 +81,22 @@ def check_layer(
     layer = create_layer(layer, **config) if isinstance(layer, str) else layer
     _check_signatures(layer)
     _check_json(layer)
+    takes_floats, others = check_takes(layer)
+    for other in others:
+        _check_without_dx(Case(copy.deepcopy(layer), shapes, other, rng))
+    if not takes_floats:
+        return
     for other in {"float32", "float64"} - {dtype}:
         case = Case(copy.deepcopy(layer), shapes, other, rng)
+        if not case.has_dx:
+            _check_without_dx(case)
+            continue
         case.check_calls()
         check_traits(case)
     case = Case(layer, shapes, dtype, rng)
+    if not case.has_dx:
+        _check_without_dx(case)
+        return
     case.check_calls()
     check_traits(case)
     case.check_copies()
@@ -91,6 +104,16 @@ def check_layer(
         for training in (True, False):
             case.check_gradients(training)
         case.check_frozen()
+
+
+def _check_without_dx(case: Case) -> None:
+    """Hold a layer of integers against what is asked of one: its parameters may learn."""
+    case.check_calls()
+    check_forms(case)
+    check_batch_axes(case)
+    case.check_copies()
+    for training in (True, False):
+        case.check_gradients(training)
 
 
 def _shapes(operation: str, input_shapes: Sequence[Any]) -> list[tuple[int, ...]]:

@@ -16,23 +16,25 @@ from fastconv.testing.fusing import (
     check_folded,
     check_fused,
 )
+from fastconv.testing.inputs import check_batch_axes
 from fastconv.testing.passes import Pass, require_equal, require_same, run_both_ways
 
-__all__ = ["check_traits"]
+__all__ = ["check_forms", "check_traits"]
 
 #: The lowest and highest number of an output, by what the layer says that it gives.
 _BOUNDS = {"probabilities": (0, 1), "chances": (0, 1), "bounded": (-1, 1)}
 #: What inputs that are brought to a usual scale come to at most.
 _USUAL = 32.0
 _SWITCHES = (
-    "normalizes", "output_is_view", "output_may_be_overwritten", "overwrites_input",
+    "any_batch_axis", "normalizes", "output_is_view", "output_may_be_overwritten",
+    "overwrites_input",
     "new_gradients", "passes_gradient", "channel_affine", "folds_affine",
 )  # fmt: skip
 
 
 def check_traits(case: Case) -> None:
     """Assert that every trait which the layer of `case` declares is true of it."""
-    _check_forms(case)
+    check_forms(case)
     for training in (False, True):
         for check in (
             _check_gives, _check_view, _check_idle, _check_overwritten, _check_overwrites,
@@ -40,12 +42,13 @@ def check_traits(case: Case) -> None:
         ):  # fmt: skip
             check(case, training)
     _check_packs(case)
+    check_batch_axes(case)
     check_affine(case)
     check_folded(case)
     _check_normalizes(case)
 
 
-def _check_forms(case: Case) -> None:
+def check_forms(case: Case) -> None:
     """Traits are of the right types, and go together."""
     layer, what = case.layer, case.owner
     for name in _SWITCHES:

@@ -83,6 +83,11 @@ def _check_outputs(model: Trainable, compiled: Compiled) -> None:
     for loss, metrics, answer, spec in zip(
         compiled.losses, compiled.metrics, answers, specs, strict=True
     ):
+        if not spec.is_plain:
+            rule = "must be of floats, with the batch on axis 0, to have a loss"
+            remedy = "train a fastconv.Model of the other outputs, which shares the layers"
+            got = f"{spec.letters} {spec.dtype}"
+            raise ArgumentError("compile", "the output", rule, got, remedy, shown=got)
         check_pair(loss, answer)
         if answer.kind == "probabilities":  # one share alone is always 1
             out = f"give it 2 units, one a class, or leave the {answer.layer} out"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from fastconv.batches import as_array, as_inputs
+from fastconv.batches import as_array, as_inputs, count_rows
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -43,7 +43,7 @@ def as_data(
     targets = tuple(as_array(operation, "y", part) for part in given)
     if len(targets) != wanted:
         raise ShapeError(operation, "y", f"must hold {wanted} arrays", len(targets))
-    rows = len(inputs[0])
+    rows = count_rows(inputs, model.layout)
     for target, part in zip(targets, given, strict=True):
         if target.ndim == 0 or len(target) != rows:
             raise ShapeError(

@@ -7,14 +7,15 @@ leaves finite.  Where such a number came from is looked for once there is one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastconv.batches import cast
+from fastconv.batches import Layout, cast
 from fastconv.errors import TrainingError
 from fastconv.floating import is_finite, quietly
+from fastconv.layers.spec import Spec
 from fastconv.training.trainable import Array, LossFunction, Trainable
 
 __all__ = ["Batch", "guarded_step"]
@@ -118,13 +119,13 @@ def _explained(
     """Return the error that names what was not finite first, else what was found, `name`."""
     rule, row = "must be finite", None
     remedy = "a smaller learning_rate, or inputs of smaller numbers, may help"
-    data = _first_of_data(batch, xs)
+    data = _first_of_data(batch, xs, model.layout)
     if data is not None:
         name, rule, row, value = data
         remedy = "leave such rows out or fill them; np.isfinite tells which they are"
     elif layer := model.first_not_finite(xs, step, program):
         name, value = layer
-    elif targets := _first_too_large(batch, xs[0].dtype):
+    elif targets := _first_too_large(batch, model.output_specs()):
         name, rule, row, value = targets
         remedy = "divide y by a number of its size"
     place = batch.place if row is None else f" in row {row}{batch.place}"
@@ -135,8 +136,8 @@ def _explained(
 
 
 def _first_of_data(
-    batch: Batch, xs: tuple[Array, ...]
-) -> tuple[str, str, int, float] | None:
+    batch: Batch, xs: tuple[Array, ...], layout: Layout | None
+) -> tuple[str, str, int | None, float] | None:
     """Return name, rule, row and value of the first number of the data that is not finite."""
     for letter, arrays in (("x", batch.inputs), ("y", batch.targets)):
         for number, array in enumerate(arrays):
@@ -147,15 +148,20 @@ def _first_of_data(
             for looked_at, rule in seen:
                 if looked_at.dtype.kind == "f" and not is_finite(looked_at):
                     place = tuple(np.argwhere(~np.isfinite(looked_at))[0])
+                    at = 0 if layout is None or letter == "y" else layout.inputs[number]
+                    row = None if at is None else batch.row(int(place[at]))
                     # what is not finite once it is cast is shown as it was
-                    return name, rule, batch.row(int(place[0])), float(array[place])
+                    return name, rule, row, float(array[place])
     return None
 
 
-def _first_too_large(batch: Batch, dtype: np.dtype[Any]) -> tuple[str, str, int, float] | None:
-    """Return what `_first_of_data` does, of targets that a loss casts to `dtype`."""
-    for number, array in enumerate(batch.targets):
+def _first_too_large(
+    batch: Batch, outputs: Sequence[Spec]
+) -> tuple[str, str, int, float] | None:
+    """Return what `_first_of_data` does, of targets that a loss casts to the outputs' dtypes."""
+    for number, (array, spec) in enumerate(zip(batch.targets, outputs, strict=True)):
         if array.dtype.kind == "f":
+            dtype = spec.dtype
             beyond = np.argwhere(~np.isfinite(array.astype(dtype, copy=False)))
             if len(beyond):
                 name = "y" if len(batch.targets) == 1 else f"y[{number}]"

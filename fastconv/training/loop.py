@@ -10,7 +10,16 @@ import numpy as np
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.batches import as_tuple, cast, following, held, rows_at_a_time, slices
+from fastconv.batches import (
+    as_tuple,
+    cast,
+    count_rows,
+    following,
+    held,
+    rows_at_a_time,
+    slices,
+    take,
+)
 from fastconv.errors import ArgumentError
 from fastconv.floating import quietly
 from fastconv.training.callbacks import History, Run
@@ -90,12 +99,12 @@ def fit(
         as_bool("fit", "stop_on_nan", stop_on_nan), limit,
     )  # fmt: skip
     _, batches, _ = course.plan()  # what it refuses, it refuses now
-    size = min(course.batch_size, len(course.inputs[0]))
+    size = min(course.batch_size, course.rows)
     if validation_data is not None:
         x_val, y_val = as_pair(validation_data)
         held_inputs, _ = as_data("fit", model, compiled, x_val, y_val)
         if limit is not None:  # found out now, and not after an epoch
-            count = min(size, len(held_inputs[0]))
+            count = min(size, count_rows(held_inputs, model.layout))
             model.program("fit", limit, count, held_inputs, held=held(x_val, held_inputs))
     warn_of_scale(model, course.inputs)
     run = Run(model, compiled.optimizer, epochs, batches)
@@ -134,6 +143,7 @@ class _Course:
 
     def __post_init__(self, x: Any, y: Any) -> None:
         self.inputs, self.targets = as_data("fit", self.model, self.compiled, x, y)
+        self.rows = count_rows(self.inputs, self.model.layout)
         self.held = held(x, self.inputs)
 
     def plan(self) -> tuple[int, int, Any]:
@@ -141,10 +151,9 @@ class _Course:
 
         Asked before every epoch: callbacks may freeze layers, and measuring packs weights.
         """
-        rows = len(self.inputs[0])
         least = check_rows("fit", "batch_size", self.model, self.batch_size)
-        check_rows("fit", "x", self.model, rows)
-        batches, largest = count_batches(rows, self.batch_size, least)
+        check_rows("fit", "x", self.model, self.rows)
+        batches, largest = count_batches(self.rows, self.batch_size, least)
         if self.limit is None:
             return least, batches, None
         program = self.model.program(
@@ -156,7 +165,7 @@ class _Course:
     def epoch(self, epoch: int, run: Run, told: Chain) -> dict[str, float]:
         """Take one step on every batch; return the means of the figures."""
         least, run.batches, program = self.plan()
-        rows, order = len(self.inputs[0]), None
+        rows, order = self.rows, None
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.compiled.epoch)).permutation(rows)
         totals = Totals()
@@ -164,8 +173,8 @@ class _Course:
             _step(
                 "fit", self.model, self.compiled,
                 Batch(
-                    tuple(a[chosen] for a in self.inputs), tuple(a[chosen] for a in self.targets),
-                    chosen, epoch, number,
+                    take(self.inputs, chosen, self.model.layout),
+                    tuple(a[chosen] for a in self.targets), chosen, epoch, number,
                 ),
                 totals, program, self.stop_on_nan,
             )  # fmt: skip
@@ -192,7 +201,7 @@ def train_on_batch(
     limit = parse_bytes("train_on_batch", "memory_limit", memory_limit)
     program = None
     if limit is not None:
-        rows = len(inputs[0])
+        rows = count_rows(inputs, model.layout)
         program = model.program(
             "train_on_batch", limit, rows, inputs, training=True, held=held(x, inputs)
         )
@@ -216,9 +225,9 @@ def evaluate(
     batch_size, program = rows_at_a_time("evaluate", model, x, inputs, batch_size, memory_limit)
     run = following(program, model.predict_batch)
     totals = Totals()
-    for rows in slices(len(inputs[0]), batch_size):
+    for rows in slices(count_rows(inputs, model.layout), batch_size):
         wanted = tuple(a[rows] for a in targets)
-        outputs = as_tuple(run(cast(model, tuple(a[rows] for a in inputs))))
+        outputs = as_tuple(run(cast(model, take(inputs, rows, model.layout))))
         compiled.measure(totals, _losses(compiled, outputs, wanted), outputs, wanted)
     return totals.means()
 
@@ -240,7 +249,7 @@ def _step(
     stop_on_nan: bool,
 ) -> None:
     """Take one step; a metric that fails does so before a weight has changed."""
-    check_rows(operation, "x", model, len(batch.inputs[0]))
+    check_rows(operation, "x", model, count_rows(batch.inputs, model.layout))
     dloss = compiled.loss_function(batch.targets)
     if stop_on_nan:
         outputs, losses = guarded_step(operation, model, batch, dloss, compiled.step, program)

@@ -194,7 +194,7 @@ def test_a_context_takes_memory_that_is_counted():
         (3, "float32", ArgumentTypeError, "must be a tuple of integers, got 3"),
         ("123", "float32", ArgumentTypeError, "must be a tuple of integers"),
         (None, "float32", ArgumentTypeError, "must be a tuple of integers, got None"),
-        ((3,), "float16", ArgumentTypeError, "dtype must be 'float32' or 'float64', got 'float16'"),
+        ((3,), "float16", ArgumentTypeError, "dtype must be 'float32', .* got 'float16'"),
         ((3,), int, ArgumentTypeError, "dtype must be"),
         ((3,), ["float32"], ArgumentTypeError, "dtype must be"),
     ],
@@ -213,5 +213,5 @@ def test_specs_are_plain():
 
 
 def test_an_array_is_no_dtype():
-    with pytest.raises(ArgumentTypeError, match="Spec: dtype must be 'float32' or 'float64'"):
+    with pytest.raises(ArgumentTypeError, match="Spec: dtype must be 'float32', 'float64'"):
         Spec((3,), np.array(["float32", "float64"]))

@@ -117,7 +117,7 @@ WRONG = [
     (chain(), "layers: must be a list of 1 to 100000"),
     ({"layers": ["ReLU"]}, "input_shape: must be a list"),
     ({"layers": ["ReLU"], "input_shape": [1, -3, 3]}, r"input_shape: shape\[1\] must be"),
-    ({**chain("ReLU"), "dtype": "float16"}, 'dtype: must be "float32"'),
+    ({**chain("ReLU"), "dtype": "float16"}, "dtype: must be 'float32', "),
     ({**chain("ReLU"), "dtyp": "float32"}, "dtyp: unknown key; did you mean 'dtype'"),
     ({**chain("ReLU"), "format": "fastconv/9"}, "format: must be 'fastconv/1', got 'fastconv/9'"),
     ({}, "format: must be 'fastconv/1', is missing"),

@@ -157,7 +157,7 @@ def test_refused(make, error, text):
 
 @pytest.mark.parametrize("dtype", [None, np.float32, ["float32"], np.array(["float32", "a"])])
 def test_the_dtype_of_an_input_is_a_text(dtype):
-    with pytest.raises(ArgumentTypeError, match='Input: dtype must be "float32" or "float64", got'):
+    with pytest.raises(ArgumentTypeError, match="Input: dtype must be 'float32', .*'bool', got"):
         fastconv.Input((3,), dtype)
     with pytest.raises(ArgumentError, match="Input: dtype must be .*'float16'"):
         fastconv.Input((3,), "float16")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv import memory, registry
+from fastconv import memory
 from fastconv.models.running import differentiate
 from fastconv.testing import assert_bits_equal, assert_close, check_layer
 
-PACKAGE = Path(__file__).parents[1] / "plugin_package"
 LAYERS = [
     "acme.Tint", "BatchNorm", "ReLU", "acme.Noise", "acme.Tint", "acme.Size",
     "acme.Tint", "acme.Noise", "ReLU", "acme.Rows", "acme.Tint", "ReLU", "Flatten",
@@ -22,16 +19,7 @@ LAYERS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def plugins(monkeypatch):
-    monkeypatch.syspath_prepend(str(PACKAGE))
-    with registry.isolated():
-        from acme_layers import fusing
-
-        assert fusing.Tint
-        yield
-    for module in [name for name in sys.modules if name.startswith("acme_layers")]:
-        del sys.modules[module]
+pytestmark = pytest.mark.usefixtures("plugins")
 
 
 def network(size=6, dtype="float32"):

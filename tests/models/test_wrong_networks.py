@@ -49,7 +49,8 @@ CALLS = [
      "got (None, 1, 8, 8); leave the batch out: (1, 8, 8)"),
     (lambda: fastconv.Input((None, 3)), ArgumentTypeError, "leave the batch out: (3,)"),
     (lambda: fastconv.Sequential(["ReLU"], (3,), "float16"), ConfigError,
-     'input_shape: dtype must be "float32" or "float64", got \'float16\''),
+     "input_shape: dtype must be 'float32', 'float64', 'int64', 'int32', 'uint8', 'int8' or "
+     "'bool', got 'float16'"),
     (lambda: fastconv.Model(), ArgumentTypeError, "Model: inputs must be nodes, got NoneType"),
     (lambda: fastconv.Model(X), ArgumentTypeError, "Model: outputs must be nodes, got NoneType"),
     (lambda: fastconv.Model(5, X), ArgumentTypeError,

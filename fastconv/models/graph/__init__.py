@@ -11,13 +11,13 @@
 
 from fastconv.layers.nodes import Node, _node, _Parents, connect
 from fastconv.models.graph import inputs, learning, weights
-from fastconv.models.graph.graph import DTYPES, Graph, Input, Step, as_nodes, trace
+from fastconv.models.graph.graph import Graph, Input, Step, as_nodes, trace
 from fastconv.models.graph.inputs import reshaped
 from fastconv.models.graph.names import check_id
 from fastconv.models.graph.weights import Slot
 
 __all__ = [
-    "DTYPES", "Graph", "Input", "Node", "Slot", "Step", "as_nodes", "check_id", "connect",
+    "Graph", "Input", "Node", "Slot", "Step", "as_nodes", "check_id", "connect",
     "inputs", "learning", "reshaped", "trace", "weights",
 ]  # fmt: skip
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastconv.arguments import as_sizes, as_text, is_sequence
+import numpy as np
+
+from fastconv.arguments import as_int, as_sizes, as_text, is_sequence
+from fastconv.concurrency import computed_once
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -21,33 +24,43 @@ from fastconv.errors import (
 )
 from fastconv.layers.base import Layer
 from fastconv.layers.nodes import Node, ancestry
-from fastconv.layers.spec import Spec
+from fastconv.layers.spec import DTYPES, DTYPES_RULE, FLOATS, Spec
 from fastconv.models.graph import names
 
-__all__ = ["DTYPES", "Graph", "Input", "Step", "as_nodes", "trace"]
+__all__ = ["Graph", "Input", "Step", "as_nodes", "trace"]
 
-DTYPES = ("float32", "float64")
 MOST_ENDS = 1_000_000  # taken of an iterator, which may have no end
 
 
-def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None) -> Node:  # noqa: N802
+def Input(  # noqa: N802
+    shape: Sequence[int],
+    dtype: str = "float32",
+    name: str | None = None,
+    *,
+    batch_axis: int | None = 0,
+) -> Node:
     """Return the node of an input of a network.
 
     Parameters
     ----------
     shape : sequence of int
         Shape of one example, without the batch: (C, H, W) for images, (features,) for rows.
-    dtype : {"float32", "float64"}
-        What the network computes in; it casts what it is given.
+    dtype : {"float32", "float64", "int64", "int32", "uint8", "int8", "bool"}
+        Of floats what the network computes in; it casts what it is given. Integers are for layers
+        that take them, such as numbers of rows of a table; they have no gradient, and floats are
+        not cast to them.
     name : str, optional
         The input's id.
+    batch_axis : int or None
+        The axis of the whole array that counts the examples, 1 for (T, N, C); None is an array
+        that all examples share, and which no batch cuts. `shape` may then be ().
 
     Raises
     ------
     ShapeError
-        If `shape` is empty or has a size below 1.
+        If `shape` is empty or has a size below 1, or `batch_axis` is none of the array's.
     ArgumentTypeError
-        If `shape` is no sequence of integers, or `dtype` no text.
+        If `shape` is no sequence of integers, `dtype` no text, or `batch_axis` no integer.
 
     Examples
     --------
@@ -60,15 +73,18 @@ def Input(shape: Sequence[int], dtype: str = "float32", name: str | None = None)
         remedy = f"leave the batch out: {tuple(shape[1:])}"
         raise ArgumentTypeError("Input", "shape", rule, tuple(shape), remedy)
     sizes = as_sizes("Input", "shape", shape, 1, rule)
-    if not 1 <= len(sizes) <= 8:
-        rule = "must have 1 to 8 sizes, without the batch"
+    least = 0 if batch_axis is None else 1
+    if not least <= len(sizes) <= 8:
+        rule = f"must have {least} to 8 sizes, without the batch"
         raise ShapeError("Input", "shape", rule, sizes)
     if not isinstance(dtype, str) or dtype not in DTYPES:
         error = ArgumentError if isinstance(dtype, str) else ArgumentTypeError
-        raise error("Input", "dtype", 'must be "float32" or "float64"', dtype)
+        raise error("Input", "dtype", DTYPES_RULE, dtype)
+    if batch_axis is not None:
+        batch_axis = as_int("Input", "batch_axis", batch_axis, 0, len(sizes))
     if name is not None:
         names.check_id("Input", name)
-    return Node(None, (), Spec(sizes, str(dtype)), name)
+    return Node(None, (), Spec(sizes, str(dtype), batch_axis), name)
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,17 @@ class Graph:
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
 
+    @computed_once
+    def dtype(self) -> str:
+        """The floats that the network computes in: those of its inputs, or else of its layers."""
+        return next((spec.dtype for spec in self.specs if spec.is_float), "float32")
+
+    @computed_once
+    def usual_input(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+        """Shape without the batch, and dtype, where the only input is of floats, batch first."""
+        first, *others = self.input_specs
+        return None if others or not first.is_plain else (first.shape, first.numpy_dtype)
+
     @property
     def layers(self) -> dict[str, Layer]:
         """The layers by name, each once, in running order."""
@@ -108,7 +135,7 @@ class Graph:
     @property
     def specs(self) -> list[Spec]:
         """The shape and dtype of each value, by its number."""
-        return [*self.input_specs, *(step.spec for step in self.steps)]
+        return [*self.input_specs, *[step.spec for step in self.steps]]
 
     def numbers(self, operation: str, ids: Any) -> tuple[int, ...]:
         """Return the numbers of the values `ids`, one or a list, which `operation` was given."""
@@ -136,8 +163,8 @@ def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
     Raises
     ------
     ConfigError
-        If there is no input or output, an input is given twice or missing, inputs differ in
-        dtype, or two layers have one name.
+        If there is no input or output, an input is given twice or missing, inputs of floats
+        differ in dtype, or two layers have one name.
     """
     _check_ends(inputs, outputs)
     needed = ancestry(outputs)
@@ -176,9 +203,11 @@ def _check_ends(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
     for node in inputs:
         if node.layer is not None:
             raise ConfigError("Model", "inputs", "must come from fastconv.Input", node)
-        if node.dtype != inputs[0].dtype:
-            shown = f"{inputs[0].dtype} and {node.dtype}"
-            raise ConfigError("Model", "inputs", "must have one dtype", node.dtype, shown=shown)
+    floats = [node.dtype for node in inputs if node.dtype in FLOATS]
+    for dtype in floats:
+        if dtype != floats[0]:
+            shown = f"{floats[0]} and {dtype}"
+            raise ConfigError("Model", "inputs", "must have one dtype", dtype, shown=shown)
 
 
 def as_nodes(parameter: str, given: Any) -> list[Node]:

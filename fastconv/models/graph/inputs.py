@@ -1,4 +1,4 @@
-"""What is given to a network, as arrays of its shapes and dtype."""
+"""What is given to a network, as arrays of its shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import CHANNELS_FIRST, as_plain_array
+from fastconv.arguments import CHANNELS_FIRST, as_integers, as_plain_array
+from fastconv.batches import Layout
 from fastconv.errors import ArgumentTypeError, ShapeError, did_you_mean
 from fastconv.floating import quietly
+from fastconv.layers.spec import Spec
 from fastconv.models.graph.graph import Graph
 
-__all__ = ["bytes_made", "cast", "reshaped", "split"]
+__all__ = ["bytes_gathered", "bytes_made", "cast", "layout", "reshaped", "split"]
 
 Array = np.ndarray[Any, Any]
 
@@ -45,31 +47,59 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
 
 
 def cast(x: Any, graph: Graph) -> list[Array]:
-    """Return the inputs as arrays (N, ...) of the network's dtype; no copy where none is due.
+    """Return the inputs as arrays (N, ...) of the network's dtypes; no copy where none is due.
 
     Raises
     ------
     ArgumentTypeError
-        If something is not made of real numbers.
+        If something is not made of real numbers, or is of floats where integers are taken.
+    ArgumentError
+        If an integer is out of the range of its input.
     ShapeError
         If a shape does not fit; the message says how to reshape.
     """
-    if len(graph.input_specs) == 1 and type(x) is np.ndarray:
-        (spec,) = graph.input_specs
-        if x.shape[1:] == spec.shape and x.dtype == spec.numpy_dtype:  # the usual case, quickly
+    usual = graph.usual_input
+    if usual is not None and type(x) is np.ndarray:
+        shape, dtype = usual
+        if x.shape[1:] == shape and x.dtype == dtype:  # the usual case, quickly
             return [x]
     arrays = []
     for given, name, spec in zip(split(x, graph), graph.input_ids, graph.input_specs, strict=True):
         array = as_plain_array("Model", name, given)
-        if array.shape[1:] != spec.shape or array.ndim == 0:
-            rule = f"must have shape ({', '.join(['N', *map(str, spec.shape)])})"
-            raise ShapeError("Model", name, rule, array.shape, reshaped(array.shape, spec.shape))
+        _check_shape(name, array.shape, spec)
+        if not spec.is_float and array.dtype.kind not in "iub":
+            raise ArgumentTypeError(
+                "Model", name, f"must be of integers, as an Input of {spec.dtype} takes",
+                array.dtype, f"if they are whole numbers, {name}.astype({spec.dtype!r}) casts them",
+                shown=str(array.dtype),
+            )  # fmt: skip
         arrays.append(array)
-    if len({len(array) for array in arrays}) > 1:
-        counts = ", ".join(map(str, (len(array) for array in arrays)))
-        raise ShapeError("Model", "inputs", "must hold equally many examples", shown=counts)
-    dtypes = [spec.dtype for spec in graph.input_specs]
-    return [_cast(array, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]
+    counts = [
+        str(array.shape[spec.batch_axis])
+        for array, spec in zip(arrays, graph.input_specs, strict=True)
+        if spec.batch_axis is not None
+    ]
+    if len(set(counts)) > 1:
+        shown = ", ".join(counts)
+        raise ShapeError("Model", "inputs", "must hold equally many examples", shown=shown)
+    return [
+        _cast(array, spec.dtype)
+        if spec.is_float
+        else as_integers("Model", name, array, spec.numpy_dtype)
+        for array, name, spec in zip(arrays, graph.input_ids, graph.input_specs, strict=True)
+    ]
+
+
+def _check_shape(name: str, shape: tuple[int, ...], spec: Spec) -> None:
+    axis, rows = spec.batch_axis, 0
+    if axis is not None and axis < len(shape):
+        rows = shape[axis]
+    if shape == spec.whole_shape(rows):
+        return
+    remedy = reshaped(shape, spec.shape) if axis == 0 else ""
+    if axis and len(shape) == len(spec.shape) + 1 and shape[1:] == spec.shape:
+        remedy = f"the batch is axis {axis} here: np.moveaxis({name}, 0, {axis})"
+    raise ShapeError("Model", name, f"must have shape {spec.letters}", shape, remedy)
 
 
 @quietly  # what float32 cannot hold is infinite, as IEEE has it
@@ -77,12 +107,34 @@ def _cast(array: Array, dtype: str) -> Array:
     return array.astype(dtype, copy=False)
 
 
+def layout(graph: Graph) -> Layout | None:
+    """Return where rows are, and what else batches must know; None where all is as usual."""
+    specs = graph.specs
+    inputs, outputs = graph.input_specs, [specs[output] for output in graph.outputs]
+    if all(spec.is_plain for spec in inputs) and all(spec.batch_axis == 0 for spec in outputs):
+        return None
+    whole = tuple(None if spec.is_float else spec.numpy_dtype for spec in inputs)
+    axes = tuple(tuple(spec.batch_axis for spec in ends) for ends in (inputs, outputs))
+    return Layout(graph.input_ids, axes[0], axes[1], whole)
+
+
 def bytes_made(arrays: Sequence[Array], graph: Graph, gathered: bool) -> tuple[int, ...]:
-    """Return for each input the bytes of a row that is cast, or gathered with others, for a run."""
+    """Return for each input the bytes of a row that is cast, or gathered with others, for a run.
+
+    Of an input without a batch, which is never gathered, the bytes of all of it.
+    """
     return tuple(
         (0 if array.dtype == spec.numpy_dtype else spec.nbytes)
-        + (array.itemsize * spec.size if gathered else 0)
+        + (array.itemsize * spec.size if gathered and spec.batch_axis is not None else 0)
         for array, spec in zip(arrays, graph.input_specs, strict=True)
+    )
+
+
+def bytes_gathered(graph: Graph, gathered: bool) -> tuple[int, ...]:
+    """Return what `bytes_made` does of arrays that need no cast."""
+    return tuple(
+        spec.nbytes if gathered and spec.batch_axis is not None else 0
+        for spec in graph.input_specs
     )
 
 

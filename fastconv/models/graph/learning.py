@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 
 from fastconv.arguments import as_int
+from fastconv.errors import ArgumentError
 from fastconv.layers.base import Layer
+from fastconv.layers.spec import FLOATS
 from fastconv.models.graph.graph import Graph, Step
 from fastconv.training.trainable import Answer
 
@@ -31,39 +33,77 @@ def answer(graph: Graph, number: int) -> Answer:
         (number,) = step.sources
         before, after = graph.specs[number].shape, step.spec.shape
         if kind == "elements":  # they keep their places on axis 1 where there is no other axis
-            shares = shares and before[0] == after[0] == math.prod(before)
+            shares = shares and before[:1] == after[:1] == (math.prod(before),)
     return Answer(None, "")
 
 
 def normalized_inputs(graph: Graph) -> list[bool]:
-    """Return for each input whether whatever reads it brings it to a usual scale first."""
+    """Return for each input whether whatever reads it brings it to a usual scale first.
+
+    Integers have none: they are numbers of rows and the like, and whatever reads them takes such.
+    """
     first = len(graph.input_specs)
     found: dict[int, bool] = {}  # by value; one that nobody reads is handed out as it is
     for at, step in reversed(list(enumerate(graph.steps, first))):
         passes = step.layer.gives in _PASSED_ON and found.get(at, False)
         for number in step.sources:
             found[number] = found.get(number, True) and (step.layer.normalizes or passes)
-    return [found.get(number, False) for number in range(first)]
+    specs = enumerate(graph.input_specs)
+    return [found.get(number, False) or not spec.is_float for number, spec in specs]
 
 
-def choosy(graph: Graph) -> list[Step]:
-    """Return the steps whose layers may not learn from any batch: those that define so."""
-    return [step for step in graph.steps if type(step.layer).least_rows is not Layer.least_rows]
+def choosy(graph: Graph) -> list[tuple[Step, bool]]:
+    """Return the steps whose layers may not learn from any batch, and whether from none.
+
+    Layers that define `least_rows`; and from none learn those that no gradient reaches.
+    """
+    cut_off = _cut_off(graph)
+    return [
+        (step, step.name in cut_off)
+        for step in graph.steps
+        if step.name in cut_off or type(step.layer).least_rows is not Layer.least_rows
+    ]
 
 
-def least_rows(graph: Graph, steps: Iterable[Step]) -> tuple[int, str]:
+def _cut_off(graph: Graph) -> frozenset[str]:
+    """Return the layers that no gradient reaches, since integers are made of what they give."""
+    first = len(graph.input_specs)
+    specs = graph.specs
+    if {spec.dtype for spec in specs[first:]} <= set(FLOATS):
+        return frozenset()
+    reached, layers = set(graph.outputs), set()
+    for number, step in reversed(list(enumerate(graph.steps, first))):
+        if number in reached and specs[number].is_float:
+            reached.update(step.sources)
+            layers.add(step.name)
+    return frozenset(graph.layers) - layers
+
+
+def least_rows(graph: Graph, steps: Iterable[tuple[Step, bool]]) -> tuple[int, str]:
     """Return the fewest rows that those of `steps` that learn need, and the layer that says so.
+
+    `steps` are what `choosy` gave.
 
     Raises
     ------
     ArgumentError
-        If a layer cannot be trained on its inputs.
+        If a layer cannot be trained on its inputs, or would learn and no gradient reaches it.
     """
     least, name = 1, ""
-    for step in steps:
+    for step, is_cut_off in steps:
         if not step.layer.frozen:
+            if is_cut_off:
+                _check_learns_nothing(step)
             rows = step.layer.least_rows(*graph.source_specs(step))
             rows = as_int(step.name, "least_rows", rows, 1)
             if rows > least:
                 least, name = rows, step.name
     return least, name
+
+
+def _check_learns_nothing(step: Step) -> None:
+    if any(parameter.trainable for parameter in step.layer.parameters.values()):
+        raise ArgumentError(
+            step.name, "the output", "must lead to a loss by floats alone for the layer to learn",
+            step.spec.dtype, f"net.freeze({step.name!r})", shown="integers, which have no gradient",
+        )  # fmt: skip

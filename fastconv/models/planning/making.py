@@ -51,6 +51,7 @@ def make_plan(
         sum(slot.nbytes for key, slot in subject.slots.items() if key not in subject.released),
         subject.schedule,
         fitted.program,
+        _unusual_inputs(subject),
     )
 
 
@@ -97,7 +98,7 @@ def _nodes(
     for at, (op, cost) in enumerate(zip(prices.operations, fitted.costs, strict=True)):
         own = [] if op.name in counted else subject.learned.get(op.name, [])
         counted.add(op.name)
-        own_array = tally.sizes[op.target] if tally.owner[op.target] == op.target else 0
+        own_array = (op.target,) if tally.owner[op.target] == op.target else ()
         back = cost.backward or cost if prices.training else cost
         lent = program.allowances[at].lends
         # some layers read plain weights as they are
@@ -111,7 +112,7 @@ def _nodes(
                 multiply_adds=prices.cost(at, prices.batch, None).multiply_adds,
                 parameters=sum(slot.size for _, slot in own),
                 rows=rows[at],
-                activations=rows[at] * own_array,
+                activations=prices.bytes_of(own_array, rows[at]),
                 workspace=max(cost.workspace, back.workspace),
                 packed=max(packed, default=0),
                 lent=lent,
@@ -123,6 +124,17 @@ def _nodes(
             )
         )
     return tuple(nodes)
+
+
+def _unusual_inputs(subject: Subject) -> tuple[str, ...]:
+    """Return the inputs as text, where one is of integers or has the batch elsewhere."""
+    graph = subject.graph
+    if all(spec.is_plain for spec in graph.input_specs):
+        return ()
+    return tuple(
+        f"{name} {spec.letters} {spec.dtype}"
+        for name, spec in zip(graph.input_ids, graph.input_specs, strict=True)
+    )
 
 
 def _id(schedule: Schedule, at: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory
+from fastconv.batches import take
 from fastconv.models.planning.plan import Plan
 
 __all__ = ["measure"]
@@ -30,7 +31,12 @@ def measure(net: Any, plan: Plan) -> int:
     rng = np.random.default_rng(0)
     rows = plan.batch_size
     specs = net._graph.input_specs
-    xs = tuple(rng.standard_normal((rows, *spec.shape)).astype(spec.dtype) for spec in specs)
+    xs = tuple(
+        rng.standard_normal(spec.whole_shape(rows)).astype(spec.dtype)
+        if spec.is_float
+        else np.zeros(spec.whole_shape(rows), spec.dtype)  # right wherever numbers are of rows
+        for spec in specs
+    )
     order = np.arange(rows)
 
     def dloss(ys: tuple[np.ndarray, ...]) -> tuple[dict[str, float], list[np.ndarray]]:
@@ -42,7 +48,7 @@ def measure(net: Any, plan: Plan) -> int:
             return
         program = None if plan.memory_limit is None else plan.program
         net.gradients = {}
-        net.forward_backward(tuple(x[order] for x in xs), dloss, 0, program)
+        net.forward_backward(take(xs, order, net.layout), dloss, 0, program)
 
     run()  # makes what is made once: plans, the pool of threads
     for layer in net._graph.layers.values():

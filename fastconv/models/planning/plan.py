@@ -95,6 +95,9 @@ class Plan:
     where : str
         The id of the node at the peak, with ``" backward"`` behind it if it is there, or
         ``"the loss"``.
+    inputs : tuple of str
+        Name, shape and dtype of each input, where one is of integers or has no batch on axis 0;
+        else empty.
     """
 
     batch_size: int
@@ -108,6 +111,7 @@ class Plan:
     parameter_bytes: int
     schedule: Schedule = field(repr=False, compare=False)
     program: Program = field(repr=False, compare=False)
+    inputs: tuple[str, ...] = ()
 
     @property
     def multiply_adds(self) -> int:
@@ -126,6 +130,7 @@ class Plan:
             "where": self.where,
             "multiply_adds": self.multiply_adds,
             "parameter_bytes": self.parameter_bytes,
+            **({"inputs": list(self.inputs)} if self.inputs else {}),
             "nodes": [asdict(node) for node in self.nodes],
         }
 
@@ -156,6 +161,7 @@ class Plan:
         lent = any(node.lent and node.packed for node in self.nodes) and not self.training
         lines = [
             ", ".join(title),
+            *([f"inputs: {', '.join(self.inputs)}"] if self.inputs else []),
             table(head, rows, align="<<>>>>>><"),
             _PACKED_IN_CALL if self.training else _PACKED_SPLIT if lent else _PACKED,
             "alive: "

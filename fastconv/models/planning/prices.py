@@ -102,7 +102,7 @@ class Prices:
     constant : set of str
         Layers whose weights do not change while the program runs.
     input_bytes : tuple of int
-        Bytes of a row of each input that the run makes itself.
+        Bytes of a row of each input that the run makes itself; all bytes of one without a batch.
     ceiling : int or None
         The most workspace that any operation may take.
     """
@@ -173,7 +173,7 @@ class Prices:
 
     def result_bytes(self, rows: int) -> int:
         """Return the bytes of so many rows of results."""
-        return rows * self.row_bytes(self.schedule.outputs)
+        return self.bytes_of(self.schedule.outputs, rows)
 
     def live(self, stages: Sequence[Stage], results: int) -> list[int]:
         """Return the bytes alive while each operation runs in inference by `stages`.
@@ -183,30 +183,59 @@ class Prices:
         """
         always = self.always(stages, results)
         return [
-            nbytes + stage.rows * part
+            nbytes + part
             for nbytes, stage in zip(always, stages, strict=True)
-            for part in self.one_row[stage.begin : stage.end]
+            for part in self.alive(stage.rows)[stage.begin : stage.end]
         ]
 
+    def alive(self, rows: int) -> list[int]:
+        """Return the bytes of so many rows alive while each operation runs.
+
+        Without those of `input_bytes`, but with those of inputs without a batch.
+        """
+        return [rows * row + fixed for row, fixed in zip(self._one_row, self._fixed, strict=True)]
+
     @computed_once
-    def one_row(self) -> list[int]:
-        """The bytes of a row alive while each operation runs, without those of `input_bytes`."""
-        return [nbytes - sum(self.input_bytes) for nbytes in self.tally(1).inference()]
+    def _fixed(self) -> list[int]:
+        """The bytes of arrays without a batch alive while each operation runs."""
+        if None not in self.schedule.axes:
+            return [0] * len(self.operations)
+        return self.tally(0).inference()
+
+    @computed_once
+    def _one_row(self) -> list[int]:
+        found = zip(self.tally(1).inference(), self._fixed, strict=True)
+        return [nbytes - fixed - self._input_row for nbytes, fixed in found]
+
+    @computed_once
+    def _input_row(self) -> int:
+        """The bytes of a row of all inputs that the run makes itself."""
+        made = zip(self.input_bytes, self.schedule.axes, strict=False)  # inputs come first
+        return sum(nbytes for nbytes, axis in made if axis is not None)
 
     def always(self, stages: Sequence[Stage], results: int) -> list[int]:
         """Return for each of `stages` the bytes that `live` has throughout."""
         rows = stages[-1].rows
-        always = rows * sum(self.input_bytes)
+        always = rows * self._input_row
         if rows < results:
             always += self.result_bytes(results)
         found = []
         for stage in reversed(stages):
             found.append(always)
-            always += stage.rows * self.row_bytes(stage.sources)
+            always += self.bytes_of(stage.sources, stage.rows)
         return found[::-1]
 
     def row_bytes(self, values: tuple[int, ...]) -> int:
-        """Return the bytes of a row of all of `values`."""
+        """Return the bytes of a row of all of `values`; what has no batch has no rows."""
         if values not in self._row_bytes:
-            self._row_bytes[values] = sum(self.specs[value].nbytes for value in values)
+            axes = self.schedule.axes
+            self._row_bytes[values] = sum(
+                self.specs[value].nbytes for value in values if axes[value] is not None
+            )
         return self._row_bytes[values]
+
+    def bytes_of(self, values: tuple[int, ...], rows: int) -> int:
+        """Return the bytes of so many rows of all of `values`."""
+        axes = self.schedule.axes
+        fixed = sum(self.specs[value].nbytes for value in values if axes[value] is None)
+        return rows * self.row_bytes(values) + fixed

@@ -24,7 +24,8 @@ class Asked:
     results : int
         Rows of results that are made in all.
     input_bytes : tuple of int
-        Bytes of a row of each input that the run makes itself, as a copy of the caller's.
+        Bytes of a row of each input that the run makes itself, as a copy of the caller's; all
+        bytes of an input without a batch.
     workspace_limit : int or None
         For each node.
     memory_limit : int or None

@@ -24,7 +24,7 @@ class Tally:
         Bytes of the gradients that each layer learns from, by the layer's name.
     input_bytes : sequence of int
         Bytes of a row of each input that the run makes itself, cast or gathered, and keeps to
-        the end; the caller's own arrays do not count.
+        the end; the caller's own arrays do not count. Of what has no batch all bytes.
     """
 
     def __init__(
@@ -39,7 +39,10 @@ class Tally:
     ) -> None:
         self.schedule, self.training, self.gradients = schedule, training, gradients
         rows = [*input_bytes, *(spec.nbytes for spec in specs[schedule.inputs :])]
-        self.sizes = [batch * nbytes for nbytes in rows]
+        self.sizes = [
+            nbytes if axis is None else batch * nbytes
+            for nbytes, axis in zip(rows, schedule.axes, strict=True)
+        ]
         self.idle = {
             op.target
             for op in schedule.operations
@@ -52,7 +55,8 @@ class Tally:
         self.needs = [False] * schedule.values
         for op in schedule.operations:
             fed = any(self.needs[source] for source in op.sources)
-            self.needs[op.target] = training and (fed or bool(gradients.get(op.name)))
+            learns = fed or bool(gradients.get(op.name))
+            self.needs[op.target] = training and learns and op.has_gradient
 
     def bytes_of(self, values: Iterable[int]) -> int:
         """Return the bytes of `values`, memory that several of them share counted once."""

@@ -39,10 +39,11 @@ def _watched(op: Operation, ctx: Context, xs: Sequence[Array]) -> Array:
         if any(y.nbytes < x.nbytes and overlap(y, x) for x in xs):
             y = y.copy()
     y = _apart(op.layer, y)
-    shape, dtype = op.output
-    if getattr(y, "shape", None) != (len(xs[0]), *shape) or y.dtype != dtype:
+    shape, dtype, rows = op.output
+    due = (len(xs[0]), *shape) if rows is None else op.whole_shape(xs)
+    if getattr(y, "shape", None) != due or y.dtype != dtype:
         got = f"{y.shape} {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
-        rule = f"must return what infer says, {(len(xs[0]), *shape)} {dtype}"
+        rule = f"must return what infer says, {due} {dtype}"
         raise ShapeError(op.steps[-1].id, "forward", rule, got, shown=got)
     return y
 

@@ -150,6 +150,8 @@ class _Run:
         self.params = "params" in needs
         made = schedule.values - schedule.inputs
         self.needs = ["inputs" in needs] * schedule.inputs + [False] * made
+        for number in schedule.integers:
+            self.needs[number] = False
         self.segments = whole(schedule) if program is None else program.segments
         self.allowances = None if program is None else program.allowances
         self.contexts: list[Context | None] = [None] * len(schedule.operations)
@@ -231,8 +233,11 @@ class _Run:
         """Compute one operation into `values`; return its context."""
         op = self.schedule.operations[at]
         allowed = _FREELY if self.allowances is None else self.allowances[at]
-        sources = tuple(self.needs[source] for source in op.sources)
-        learns = self._learns(op)
+        sources: tuple[bool, ...] = ()
+        learns: frozenset[str] = frozenset()
+        if op.has_gradient:
+            sources = tuple(self.needs[source] for source in op.sources)
+            learns = self._learns(op)
         ctx = Context(
             self.training and not op.layer.frozen, needs=sources, needs_params=learns,
             rng_key=(*self.rng_key, op.number), workspace_limit=allowed.forward,
@@ -240,7 +245,7 @@ class _Run:
         )  # fmt: skip
         ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
         values[op.target] = calls.forward(op, ctx, values)
-        self.needs[op.target] = any(sources) or bool(learns)
+        self.needs[op.target] = ctx.differentiated
         return ctx
 
     def _learns(self, op: Operation) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory
+from fastconv.batches import empty_like, rows_of
 from fastconv.layers.context import Context
 from fastconv.models.running import calls
 from fastconv.models.running.program import Program
@@ -36,7 +37,9 @@ def infer(
     lent = set(range(schedule.inputs))  # values that may be memory of the caller
     if program is not None and program.stages:
         stages = len(program.stages)
-        values = _rows_of_stages(schedule, xs, lent, program, stages, 0, len(xs[0]))
+        axes = zip(xs, schedule.axes, strict=False)
+        rows = next((x.shape[axis] for x, axis in axes if axis is not None), 1)
+        values = _rows_of_stages(schedule, xs, lent, program, stages, 0, rows)
     else:
         values = xs + [None] * (schedule.values - len(xs))
         xs.clear()
@@ -84,15 +87,19 @@ def _rows_of_stages(
     if count > 1 and end - begin <= step:
         values = _rows_of_stages(schedule, xs, lent, program, count - 1, begin, end)
     else:
-        values = [x[begin:end] for x in xs] + [None] * (schedule.values - len(xs))
+        values = [
+            rows_of(x, slice(begin, end), axis) for x, axis in zip(xs, schedule.axes, strict=False)
+        ] + [None] * (schedule.values - len(xs))
         for first in range(begin, end, step) if count > 1 else ():
             last = min(first + step, end)
             part = _rows_of_stages(schedule, xs, lent, program, count - 1, first, last)
             for number in stage.sources:
-                if values[number] is None:
-                    whole_shape = (end - begin, *part[number].shape[1:])
-                    values[number] = memory.empty(whole_shape, part[number].dtype)
-                values[number][first - begin : last - begin] = part[number]
+                axis = schedule.axes[number]
+                if values[number] is None or axis is None:
+                    values[number] = empty_like(part[number], end - begin, axis, memory.empty)
+                if axis is not None:
+                    place = slice(first - begin, last - begin)
+                    rows_of(values[number], place, axis)[...] = part[number]
             del part
     _infer(schedule, stage.begin, stage.end, values, lent, program)
     return values

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.concurrency import computed_once
 from fastconv.layers.base import Layer
+from fastconv.layers.spec import FLOATS
 from fastconv.models.graph import Graph, Step
 
 __all__ = ["Operation", "Schedule", "schedule"]
@@ -32,6 +33,11 @@ class Operation:
         The node's place in the network, which keys its random numbers.
     in_place : bool
         Whether the output may be written over the input, which nobody else reads.
+    rows : (int, int) or None
+        Of which source which axis counts the rows, where it is not axis 0 of the first, or the
+        output has them elsewhere or none.
+    has_gradient : bool
+        Whether the output is of floats.
     """
 
     layer: Layer = field(repr=False)
@@ -41,12 +47,20 @@ class Operation:
     drops: tuple[int, ...]
     number: int
     in_place: bool = False
+    rows: tuple[int, int] | None = None
+    has_gradient: bool = True
 
     @computed_once
-    def output(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape without the batch and dtype of the output."""
+    def output(self) -> tuple[tuple[int, ...], np.dtype[Any], tuple[int, int] | None]:
+        """Shape without the batch and dtype of the output, and `rows`."""
         spec = self.steps[-1].spec
-        return spec.shape, spec.numpy_dtype
+        return spec.shape, spec.numpy_dtype, self.rows
+
+    def whole_shape(self, xs: Sequence[np.ndarray[Any, Any]]) -> tuple[int, ...]:
+        """Return the shape of the output for `xs`, where `rows` is given."""
+        assert self.rows is not None
+        source, axis = self.rows
+        return self.steps[-1].spec.whole_shape(xs[source].shape[axis] if axis >= 0 else 0)
 
     @computed_once
     def trusted(self) -> bool:
@@ -62,12 +76,22 @@ class Operation:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Operations in running order, for a number of inputs and of values in all."""
+    """Operations in running order, for a number of inputs and of values in all.
+
+    Attributes
+    ----------
+    axes : tuple of (int or None)
+        The axis of each value that counts the rows; None where it has none.
+    integers : frozenset of int
+        The inputs that have no gradient.
+    """
 
     operations: tuple[Operation, ...]
     inputs: int
     values: int
     outputs: tuple[int, ...]
+    axes: tuple[int | None, ...]
+    integers: frozenset[int] = frozenset()
 
     @computed_once
     def crossings(self) -> tuple[tuple[int, ...], ...]:
@@ -98,6 +122,9 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
         then comes first.
     """
     first = len(graph.input_specs)
+    specs = graph.specs
+    axes = tuple([spec.batch_axis for spec in specs])
+    usual = not any(axes) and None not in axes
     needed = set(outputs)
     for number in reversed(range(len(graph.steps))):
         if first + number in needed:
@@ -134,10 +161,25 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
             tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in handed_out),
             target - first,
             merge and len(done) == 1 and _may_overwrite(done[0], steps, readers, merged),
+            None if usual else _rows(sources, target, axes),
+            done[-1].spec.dtype in FLOATS,
         )
         for at, (layer, done, sources, target) in enumerate(calls)
     )
-    return Schedule(operations, first, first + len(graph.steps), tuple(outputs))
+    return Schedule(
+        operations, first, first + len(graph.steps), tuple(outputs), axes,
+        frozenset(i for i, spec in enumerate(graph.input_specs) if not spec.is_float),
+    )  # fmt: skip
+
+
+def _rows(
+    sources: Sequence[int], target: int, axes: Sequence[int | None]
+) -> tuple[int, int] | None:
+    """Return what `Operation.rows` is; axis -1 where no source has rows."""
+    found = [(i, axis) for i, axis in enumerate(axes[s] for s in sources) if axis is not None]
+    if found[:1] == [(0, 0)] and axes[target] == 0:
+        return None
+    return found[0] if found else (0, -1)
 
 
 def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:

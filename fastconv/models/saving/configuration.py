@@ -8,7 +8,10 @@ Two forms are read. The full one, which is also written::
                {"id": "again", "use": "conv2d_1", "from": ["x"]}],
      "outputs": ["relu_1"]}
 
-and the one written by hand, a chain: ``{"input_shape": [1, 28, 28], "layers": ["ReLU", ...]}``.
+An input of integers has its ``"dtype"`` beside the shape, and one whose batch is on another axis
+than 0, or missing, its ``"batch_axis"``.
+
+And the one written by hand, a chain: ``{"input_shape": [1, 28, 28], "layers": ["ReLU", ...]}``.
 Names resolve in the registry alone: a configuration can import nothing and run nothing.
 """
 
@@ -23,7 +26,8 @@ from typing import Any
 from fastconv import registry
 from fastconv.errors import ArgumentError, ConfigError, Problem, from_signal, shorten
 from fastconv.layers.base import Layer
-from fastconv.models.graph import DTYPES, Graph, Node
+from fastconv.layers.spec import DTYPES, DTYPES_RULE, FLOATS, Spec
+from fastconv.models.graph import Graph, Node
 from fastconv.models.saving import strict_json
 from fastconv.models.saving.problems import MAX_NODES, Problems, input_node, problems_of
 from fastconv.models.saving.reader import Reader
@@ -62,11 +66,21 @@ def write(graph: Graph, name: str | None = None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **({} if name is None else {"name": name}),
-        "dtype": graph.input_specs[0].dtype,
-        "inputs": [{"id": input_id, "shape": list(spec.shape)} for input_id, spec in inputs],
+        "dtype": graph.dtype,
+        "inputs": [_input(input_id, spec, graph.dtype) for input_id, spec in inputs],
         "nodes": nodes,
         "outputs": [ids[output] for output in graph.outputs],
     }
+
+
+def _input(input_id: str, spec: Spec, dtype: str) -> dict[str, Any]:
+    """Return an input, with what differs from the floats of the network, the batch first."""
+    item: dict[str, Any] = {"id": input_id, "shape": list(spec.shape)}
+    if spec.dtype != dtype:
+        item["dtype"] = spec.dtype
+    if spec.batch_axis != 0:
+        item["batch_axis"] = spec.batch_axis
+    return item
 
 
 def read(config: Any) -> tuple[Ends, str | None]:
@@ -104,8 +118,10 @@ def read(config: Any) -> tuple[Ends, str | None]:
         else:
             problems.add("format", rule, version)
     dtype = config.get("dtype", "float32")
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        problems.add("dtype", 'must be "float32" or "float64"', dtype)
+    known = DTYPES if "layers" in config else FLOATS  # the full form has them at the inputs
+    if not isinstance(dtype, str) or dtype not in known:
+        rule = DTYPES_RULE if "layers" in config else "must be 'float32' or 'float64'"
+        problems.add("dtype", rule, dtype)
         dtype = "float32"
     if "layers" in config:
         problems.keys("", config, ("format", "name", "dtype", "input_shape", "layers"))

@@ -176,18 +176,25 @@ class Problems:
 
 
 def input_node(
-    path: str, shape: object, dtype: str, name: str | None, problems: Problems
+    path: str,
+    shape: object,
+    dtype: str,
+    name: str | None,
+    problems: Problems,
+    batch_axis: int | None = 0,
 ) -> Node | None:
-    """Return an Input, or None after its problem is noted."""
+    """Return an Input, or None after its problem is noted; `path` is that of its shape."""
     if not isinstance(shape, (list, tuple)):
         rule = "must be a list of sizes without the batch, such as [1, 28, 28]"
         problems.add(path, rule, shape)
         return None
     try:
-        return Input(shape, dtype, name)
+        return Input(shape, dtype, name, batch_axis=batch_axis)
     except FastconvError as error:
         # "shape[1]" is worth saying, "shape" is what the path says already
         place = "" if error.parameter == "shape" else error.parameter
+        if place in ("dtype", "batch_axis") and path.endswith(".shape"):
+            path, place = f"{path.removesuffix('shape')}{place}", ""
         parts = place, error.rule, error.value, error.remedy
         problems.note(Problem(path, *parts, shown=error.shown))
         return None

@@ -43,7 +43,7 @@ class Reader:
         """Return inputs and outputs, or None after the problems are noted."""
         problems, (inputs, nodes) = self.problems, self.items
         for i, item in enumerate(inputs):
-            self._claim(f"inputs[{i}]", item, ("id", "shape"), -1 - i)
+            self._claim(f"inputs[{i}]", item, ("id", "shape", "dtype", "batch_axis"), -1 - i)
         for i, item in enumerate(nodes):
             self._claim(f"nodes[{i}]", item, ("id", "layer", "config", "use", "from"), i)
         self.layers = self._layers(nodes)
@@ -52,8 +52,10 @@ class Reader:
         for i, item in enumerate(inputs):
             if isinstance(item, Mapping):
                 name = item.get("id") if self.place.get(_text(item.get("id"))) == -1 - i else None
-                shape = item.get("shape")
-                made[-1 - i] = input_node(f"inputs[{i}].shape", shape, self.dtype, name, problems)
+                dtype, axis = item.get("dtype", self.dtype), item.get("batch_axis", 0)
+                made[-1 - i] = input_node(
+                    f"inputs[{i}].shape", item.get("shape"), dtype, name, problems, axis
+                )
         for i in self._order():
             made[i] = self._node(i, made)
         outputs = []
