@@ -7,7 +7,7 @@
     base        Layer: records its settings, owns Parameters, keeps nothing of a call
     parameter   Parameter: an array, its version, its packed forms
     context     Context: what one node and call share between forward and backward
-    spec        Spec: shape without the batch, and dtype; LayerCosts: bytes and multiply-adds
+    spec        Spec: shape without the batch, dtype, batch axis; LayerCosts: bytes, multiply-adds
     traits      Traits: what a layer says of itself to whoever connects, plans and runs it
 
 Every other module here is one layer, or what a few of them have in common (`activation`,

@@ -94,7 +94,7 @@ def _example(cls: type[Layer]) -> list[str]:
     if not cls.example_shapes:
         return []
     layer = cls(**cls.example_config)
-    specs = [Spec(shape) for shape in cls.example_shapes]
+    specs = [Spec(shape, cls.takes[0]) for shape in cls.example_shapes]
     layer.ensure_built(0, *specs)
     settings = ", ".join(f"{key}={value!r}" for key, value in cls.example_config.items())
     inputs = " and ".join(str(spec.shape) for spec in specs)

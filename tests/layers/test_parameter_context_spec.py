@@ -212,6 +212,61 @@ def test_specs_are_plain():
     assert spec.size == 12 and spec.nbytes == 96 and len({spec, Spec((3, 4))}) == 2
 
 
+@pytest.mark.parametrize(
+    ("dtype", "itemsize"),
+    [("int64", 8), ("int32", 4), ("uint8", 1), ("int8", 1), ("bool", 1), (bool, 1), (np.bool_, 1),
+     (np.uint8, 1), (np.dtype("int32"), 4)],
+)  # fmt: skip
+def test_specs_of_integers(dtype, itemsize):
+    spec = Spec((3, 4), dtype)
+    assert spec.nbytes == 12 * itemsize and spec.numpy_dtype == np.dtype(dtype)
+    assert not spec.is_float and not spec.is_plain and Spec((3,)).is_plain
+    assert spec != Spec((3, 4)) and repr(spec) == f"Spec(shape=(3, 4), dtype={spec.dtype!r})"
+
+
+def test_the_batch_of_a_spec():
+    spec, shared, scalar = Spec((7, 5), batch_axis=1), Spec((7, 5), batch_axis=None), Spec(
+        (), "int8", None
+    )
+    assert [s.whole_shape(3) for s in (Spec((7, 5)), spec, shared, scalar)] == [
+        (3, 7, 5), (7, 3, 5), (7, 5), (),
+    ]  # fmt: skip
+    assert [s.letters for s in (Spec((7,)), Spec((7,), batch_axis=1), spec, shared, scalar)] == [
+        "(N, 7)", "(7, N)", "(7, N, 5)", "(7, 5)", "()",
+    ]  # fmt: skip
+    assert Spec((3,), batch_axis=None).letters == "(3,)" and scalar.nbytes == 1
+    assert len({spec, shared, Spec((7, 5)), Spec((7, 5), "float32", 1)}) == 3
+    assert repr(shared) == "Spec(shape=(7, 5), dtype='float32', batch_axis=None)"
+    for one in (spec, shared, scalar, Spec((7,), batch_axis=np.int64(1))):
+        again = pickle.loads(pickle.dumps(one))
+        assert again == one == eval(repr(one)) == copy.deepcopy(one) and hash(again) == hash(one)
+        assert one.batch_axis is None or type(one.batch_axis) is int
+
+
+def test_specs_that_were_pickled_without_a_batch_axis_have_it_first():
+    old = object.__new__(Spec)
+    vars(old).update(shape=(3,), dtype="float64")
+    assert old == Spec((3,), "float64") and old.batch_axis == 0 and hash(old) == hash(
+        Spec((3,), "float64")
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "error", "text"),
+    [
+        ((), 0, ShapeError, "at least one axis beside the batch"),
+        ((3,), 2, ShapeError, r"must be at most 1 for shape \(3,\), or None, got 2"),
+        ((3,), -1, ArgumentError, "batch_axis must be at least 0, got -1"),
+        ((3,), True, ArgumentTypeError, "batch_axis must be an integer, got True"),
+        ((3,), False, ArgumentTypeError, "batch_axis must be an integer, got False"),
+        ((3,), "0", ArgumentTypeError, "batch_axis must be an integer, got '0'"),
+    ],
+)
+def test_the_batch_axis_of_specs_is_checked(shape, axis, error, text):
+    with pytest.raises(error, match=text):
+        Spec(shape, batch_axis=axis)
+
+
 def test_an_array_is_no_dtype():
     with pytest.raises(ArgumentTypeError, match="Spec: dtype must be 'float32', 'float64'"):
         Spec((3,), np.array(["float32", "float64"]))

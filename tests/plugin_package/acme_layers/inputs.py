@@ -140,16 +140,16 @@ class Project(fastconv.Layer):
         ctx.save(x, shared)
         y = ctx.empty((len(x), shared.shape[1]), x.dtype)
         for row, out in zip(x, y, strict=True):  # so that no sum hangs on the number of rows
-            np.einsum("c,cu->u", row, shared, out=out)
+            np.matmul(row, shared, out=out)
         return y
 
     def backward(self, ctx, dy):
         x, shared = ctx.saved
         dx = dshared = None
         if ctx.needs(0):
-            dx = np.einsum("nu,cu->nc", dy, shared, out=ctx.empty(x.shape, x.dtype))
+            dx = np.matmul(dy, shared.T, out=ctx.empty(x.shape, x.dtype))
         if ctx.needs(1):
-            dshared = np.einsum("nc,nu->cu", x, dy, out=ctx.empty(shared.shape, x.dtype))
+            dshared = np.matmul(x.T, dy, out=ctx.empty(shared.shape, x.dtype))
         return dx, dshared
 
     def costs(self, batch, *specs, training=False):
