@@ -200,29 +200,27 @@ def of_functional(g: Given) -> dict[str, Call]:
     return {f"functional.{name}": call for name, call in found.items()}
 
 
+def every_layer() -> dict[str, Call]:
+    """Return the call of each layer that its example shows, every setting given."""
+    found: dict[str, Call] = {}
+    for name in layers.__all__:
+        cls = getattr(layers, name)
+        if isinstance(cls, type) and issubclass(cls, Layer) and cls is not Layer:
+            settings = inspect.signature(cls).parameters.values()
+            defaults = {p.name: p.default for p in settings if p.default is not p.empty}
+            found[f"layers.{name}"] = cls, {**defaults, **cls.example_config, "name": "one"}
+    return found
+
+
 def of_layers(g: Given) -> dict[str, Call]:
-    spec, shared = fastconv.Spec((4,)), {"name": "one", "activation": None, "initializer": "he"}
-    config: dict[str, dict[str, Any]] = {
-        "AvgPool2D": {**POOLING, "count_include_pad": False},
-        "BatchNorm": {"momentum": 0.9, "epsilon": 1e-5},
-        "Concatenate": {"axis": 1},
-        "Conv2D": {"filters": 2, "kernel_size": 3, "bias": True, **CONVOLUTION, **shared},
-        "Dense": {"units": 2, "bias": True, **shared},
-        "Dropout": {"rate": 0.5},
-        "MaxPool2D": {**POOLING, "dilation": 1},
-    }
-    plain = ("Add", "Flatten", "GlobalAvgPool2D", "Multiply", "ReLU", "Sigmoid", "Softmax", "Tanh")
-    found: dict[str, Call] = {
-        f"layers.{name}": (getattr(layers, name), {**given, "name": "one"})
-        for name, given in {**config, **{name: {} for name in plain}}.items()
-    }
+    spec = fastconv.Spec((4,))
     dense, relu = g.layer, layers.ReLU()
 
     def registered(name: Any, override: Any, cls: Any) -> Any:
         return fastconv.register_layer(name, override=override)(cls)
 
     return {
-        **found,
+        **every_layer(),
         "Spec": (fastconv.Spec, {"shape": (1, 8, 8), "dtype": "float32"}),
         "Layer": (fastconv.Layer, {"name": "one"}),
         "Layer.__call__": (lambda node: relu(node), {"node": g.node}),

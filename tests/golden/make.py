@@ -1,7 +1,9 @@
 """Makes the golden files of the formats and layers that have none yet; never changes one.
 
 Run it once when a layer version or a format is added: ``python tests/golden/make.py``.
-For each network there are the file as saved, its configuration, and arrays in and out.
+For each network there are the file as saved, its configuration, and arrays in and out.  A layer
+that stands in none of them has one file, ``layer_<Name>_<version>.npz``: the configuration of its
+own example, the weights, and arrays in and out.
 """
 
 from __future__ import annotations
@@ -83,15 +85,52 @@ def write(name: str, net: fastconv.Model) -> None:
         running = key.rpartition("/")[2].startswith("running")
         noise = rng.uniform(0.1, 0.5, value.shape) if running else rng.normal(0, 0.3, value.shape)
         net.set_weights({key: value + noise})
+    config, arrays = run(net, rng)
+    net.save(HERE / f"{name}.safetensors")
+    (HERE / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
+    np.savez_compressed(HERE / f"{name}.npz", **arrays)
+
+
+def run(net: fastconv.Model, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the configuration of a network, and arrays in and out by name."""
     config = net.to_config()
     xs = {item["id"]: rng.normal(0, 2, (2, *item["shape"])).astype(config["dtype"])
           for item in config["inputs"]}  # fmt: skip
     ys = net(*xs.values())
     ys = ys if isinstance(ys, tuple) else (ys,)
     assert all(abs(y[0] - y[1]).max() > 0.05 for y in ys), "an output should depend on its input"
-    net.save(HERE / f"{name}.safetensors")
-    (HERE / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
-    np.savez_compressed(HERE / f"{name}.npz", **xs, **{f"y{i}": y for i, y in enumerate(ys)})
+    return config, {**xs, **{f"y{i}": y for i, y in enumerate(ys)}}
+
+
+def names_held() -> set[str]:
+    """Return the versioned names of the layers that golden files hold."""
+    configs = [json.loads(path.with_suffix(".json").read_text())
+               for path in HERE.glob("*.safetensors")]  # fmt: skip
+    for path in HERE.glob("layer_*.npz"):
+        with np.load(path) as arrays:
+            configs.append(json.loads(arrays["config"].item()))
+    return {node["layer"] for config in configs for node in config["nodes"] if "layer" in node}
+
+
+def versioned_names() -> set[str]:
+    """Return the versioned names of our layers."""
+    return {
+        fastconv.registry.layers.canonical(name)
+        for name in fastconv.list_layers() if "." not in name
+    }  # fmt: skip
+
+
+def write_layer(name: str) -> None:
+    """Write the golden file of a layer that no network above has."""
+    kind = fastconv.registry.layers.get(name)
+    nodes = [fastconv.Input(shape, name=f"x{i}") for i, shape in enumerate(kind.example_shapes)]
+    net = fastconv.Model(tuple(nodes), kind(**kind.example_config)(*nodes), seed=4)
+    config, arrays = run(net, np.random.default_rng(1))
+    weights = {f"weights:{key}": value for key, value in net.weights().items()}
+    _, short, version = name.split(".")
+    np.savez_compressed(
+        HERE / f"layer_{short}_{version}.npz", config=json.dumps(config), **weights, **arrays
+    )
 
 
 def pickled() -> dict[str, Any]:
@@ -125,6 +164,8 @@ def main() -> None:
     write("row_v1", row())
     write("graph_v1", graph())
     write("frozen_v1", frozen())
+    for name in sorted(versioned_names() - names_held()):
+        write_layer(name)
     by_hand = HERE / "by_hand_v1.json"
     if not by_hand.exists():
         by_hand.write_text(json.dumps(BY_HAND, indent=1) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import stat
 import struct
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from networks import as_tuple, book, branches, random_like, small
 
 import fastconv
+from fastconv import registry
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -381,13 +383,26 @@ def test_a_sparse_file_of_a_terabyte_takes_no_memory(tmp_path):
 
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.safetensors"))
+GOLDEN_LAYERS = sorted((Path(__file__).parent.parent / "golden").glob("layer_*.npz"))
 
 
 def test_there_are_golden_files_of_every_layer():
     texts = [path.with_suffix(".json").read_text() for path in GOLDEN]
+    for path in GOLDEN_LAYERS:
+        with np.load(path) as arrays:
+            texts.append(arrays["config"].item())
     names = {node["layer"] for text in texts for node in json.loads(text)["nodes"]
              if "layer" in node}  # fmt: skip
-    assert {f"fastconv.{name}.v1" for name in fastconv.list_layers() if "." not in name} <= names
+    ours = {registry.layers.canonical(name) for name in fastconv.list_layers() if "." not in name}
+    assert ours <= names, "python tests/golden/make.py makes what is missing"
+
+
+def assert_computes(net, arrays):
+    """Assert that a network gives the golden outputs for the golden inputs."""
+    expected = [arrays[f"y{i}"] for i in range(len(net._graph.outputs))]
+    xs = tuple(arrays[name] for name in net._graph.input_ids)
+    for y, old in zip(as_tuple(net(*xs)), expected, strict=True):
+        np.testing.assert_allclose(y, old, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -398,10 +413,39 @@ def test_golden_files_load_for_ever(path):
     assert net.to_config() == config
     assert fastconv.from_config(config).to_config() == config
     with np.load(path.with_suffix(".npz")) as arrays:
-        xs = tuple(arrays[name] for name in net._graph.input_ids)
-        expected = [arrays[f"y{i}"] for i in range(len(net._graph.outputs))]
-    for y, old in zip(as_tuple(net(*xs)), expected, strict=True):
-        np.testing.assert_allclose(y, old, rtol=2e-5, atol=2e-6)
+        assert_computes(net, arrays)
+
+
+def assert_golden_layer(path):
+    with np.load(path) as arrays:
+        config = json.loads(arrays["config"].item())
+        net = fastconv.from_config(config)
+        assert net.to_config() == config
+        weights = {key.partition(":")[2]: arrays[key] for key in arrays if ":" in key}
+        assert weights.keys() == net.weights().keys()
+        net.set_weights(weights)
+        assert_computes(net, arrays)
+
+
+def test_golden_layers_compute_the_same_for_ever():
+    for path in GOLDEN_LAYERS:
+        assert_golden_layer(path)
+
+
+def test_a_new_layer_gets_a_golden_file(tmp_path):
+    make = runpy.run_path(str(Path(__file__).parent.parent / "golden/make.py"))["write_layer"]
+    make.__globals__["HERE"] = tmp_path
+    make("fastconv.Concatenate.v1")
+    make("fastconv.Dense.v1")
+    made = sorted(tmp_path.glob("layer_*.npz"))
+    assert [path.name for path in made] == ["layer_Concatenate_v1.npz", "layer_Dense_v1.npz"]
+    for path in made:
+        assert_golden_layer(path)
+    with np.load(made[1]) as arrays:
+        wrong = {**arrays, "y0": arrays["y0"] + np.float32(0.1)}
+    np.savez(made[1], **wrong)
+    with pytest.raises(AssertionError):
+        assert_golden_layer(made[1])
 
 
 def test_the_golden_file_of_a_frozen_network():
