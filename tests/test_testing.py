@@ -164,7 +164,7 @@ class ReturnsNothing(Good):
     [
         (lambda: check_layer(Good, (3, 4)), TypeError, r"the class Good; call it: Good\(...\)"),
         (lambda: check_layer(3, (3, 4)), TypeError, "a registered name or a layer, got 3"),
-        (lambda: check_layer(Good(), (3, 4), start=2), TypeError, "settings go with a name"),
+        (lambda: check_layer(Good(), (3, 4), start=2), TypeError, "settings must come with"),
         (lambda: check_layer(Good()), ValueError, r"batch first, such as \(2, 3, 5, 5\), got none"),
         (lambda: check_layer(Good(), 3), ValueError, "got 3"),
         (lambda: check_layer(NoContext(), (3, 4)), AssertionError,

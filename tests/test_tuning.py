@@ -92,7 +92,7 @@ def test_doctor_tunes_and_resets(quick, other_machine, capsys):
     out = capsys.readouterr().out
     assert "table of costs" in out and "shipped" in out and "fastconv doctor --tune" in out
     assert cli.main(["doctor", "--json"]) == 2
-    assert capsys.readouterr().err == "fastconv doctor: --json needs --tune\n"
+    assert capsys.readouterr().err == "fastconv doctor: --json must come with --tune\n"
     assert cli.main(["doctor", "--tune", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["isa"] == ISA and not local.cache_path(ISA).exists()

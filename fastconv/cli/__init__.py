@@ -100,12 +100,12 @@ def _check_known(unknown: list[str], command: argparse.ArgumentParser) -> None:
         return
     option = next((word for word in unknown if word.startswith("-")), None)
     if option is None:
-        rule = "must be left out, there is no more that the command takes"
+        rule = "must be left out, for the command takes no more"
         raise ArgumentError("", shorten(unknown[0])[1:-1], rule)
     known = [word for action in command._actions for word in action.option_strings]
     typed = option.partition("=")[0]
     remedy = did_you_mean(typed, known) or f"it has {', '.join(w for w in known if w[:2] == '--')}"
-    raise ArgumentError("", "an option", "must be one of the command", typed, remedy)
+    raise ArgumentError("", "an option", "must be one that the command has", typed, remedy)
 
 
 def _either(words: Iterable[str]) -> str:

@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png:
         if not drawn:
             raise MissingExtraError(
-                "demo", "--png", "needs matplotlib", None, 'pip install "fastconv[plot]"',
+                "demo", "matplotlib", "must be installed for --png", None,
+                'pip install "fastconv[plot]"',
                 shown="none",
             )  # fmt: skip
         check_picture("demo", "--png", arguments.png)

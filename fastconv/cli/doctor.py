@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the report, a section for each part; or measure, or forget what was measured."""
     if arguments.json and not arguments.tune:
-        raise ArgumentError("doctor", "--json", "needs --tune")
+        raise ArgumentError("doctor", "--json", "must come with --tune")
     if arguments.tune:
         _tune(kernels.active_isa(), arguments.json)
     elif arguments.reset:

@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
     taken = None
     if arguments.measure:
         if arguments.workspace_limit is not None:
-            rule, remedy = "runs within --memory-limit alone", "leave out --workspace-limit"
+            rule = "must come without --workspace-limit"
+            remedy = "leave out --workspace-limit, or give --memory-limit, which runs keep"
             raise ArgumentError("plan", "--measure", rule, remedy=remedy)
         taken = net.measure(arguments.batch, training=arguments.training, memory_limit=limit)
     if arguments.json:

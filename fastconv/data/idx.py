@@ -60,7 +60,8 @@ def read_idx(path: str | PathLike[str]) -> Array:
     try:
         array: Array = np.frombuffer(data, dtype).reshape(shape)
     except ValueError as error:  # no data, but sizes beside the zero that no array can have
-        raise FormatError("read_idx", str(path), "must have possible sizes", shape) from error
+        rule = "must have sizes that an array can have"
+        raise FormatError("read_idx", str(path), rule, shape) from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -71,7 +72,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]
         raise FormatError("read_idx", str(path), rule, magic)
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        rule = f"must hold {magic[3]} sizes, the header is cut off"
+        rule = f"must hold {magic[3]} sizes in its header, which is cut off"
         raise FormatError("read_idx", str(path), rule, f"{len(sizes)} bytes")
     return np.dtype(DTYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
 
@@ -121,7 +122,7 @@ def _part(folder: Path, part: str) -> tuple[Array, Array]:
     for path, array, rank in ((images_path, images, 3), (labels_path, labels, 1)):
         if array.ndim != rank or array.dtype != np.uint8:
             shown = f"{array.dtype} of shape {array.shape}"
-            rule = f"must hold uint8 of rank {rank}"
+            rule = f"must hold an array of uint8 with {rank} dimensions"
             raise FormatError("mnist", str(path), rule, array.shape, shown=shown)
     if len(images) != len(labels):
         rule = f"must hold one label per image, {len(images)}"

@@ -186,10 +186,12 @@ def as_output(
         return memory.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or is_masked(type(out)):
         raise ArgumentTypeError(
-            operation, "out", "must be a NumPy array", type(out), shown=type(out).__name__
-        )
+            operation, "out", "must be a NumPy array", type(out),
+            f"take np.empty({shape}, np.{dtype})", shown=type(out).__name__,
+        )  # fmt: skip
     if out.shape != shape:
-        raise ShapeError(operation, "out", f"must have shape {shape}", out.shape)
+        remedy = f"take np.empty({shape}, np.{dtype})"
+        raise ShapeError(operation, "out", f"must have shape {shape}", out.shape, remedy)
     if out.dtype != dtype or not out.dtype.isnative:
         raise ArgumentError(
             operation, "out", f"must be {dtype}", out.dtype, f"take np.empty({shape}, np.{dtype})",

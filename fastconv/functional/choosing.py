@@ -79,8 +79,8 @@ def _plan(
     if chosen not in table:
         raise ArgumentError(
             operation, "algorithm",
-            "'winograd' needs a 3x3 kernel, stride 1, dilation 1 and groups 1", chosen,
-            "use 'auto'", shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
+            "must not be 'winograd' but for a 3x3 kernel with stride, dilation and groups of 1",
+            chosen, "use 'auto'", shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
         )  # fmt: skip
     if algorithm == "winograd" and precision == "strict":
         raise ArgumentError(
@@ -91,8 +91,8 @@ def _plan(
     if limit is not None and table[chosen].least > limit:
         raise MemoryLimitError(
             operation, "workspace_limit",
-            f"must suffice, and algorithm {algorithm!r} needs {table[chosen].least} bytes of "
-            f"workspace{_purpose(table, chosen)}", limit,
+            f"must be at least {table[chosen].least} bytes with algorithm {algorithm!r}"
+            f"{_purpose(table, chosen)}", limit,
             f"raise the limit{_remedy(table, algorithm, limit)}", least=table[chosen].least,
         )  # fmt: skip
     planes = engines.few(g.K // g.groups, kernels.lanes(dtype))
@@ -104,7 +104,7 @@ def _purpose(table: costs.ConvolutionCosts, chosen: str) -> str:
     if not direct:
         return ""
     if chosen == "direct":
-        return " for the partial sums of the gradient of the weights"
+        return ", for the partial sums of the gradient of the weights"
     return f", {direct} of them for the partial sums of the gradient of the weights"
 
 

@@ -238,5 +238,5 @@ def check_needs(operation: str, needs: Any) -> frozenset[str]:
         raise ArgumentTypeError(operation, "needs", rule, needs)
     unknown = frozenset(words) - {"x", "weight", "bias"}
     if unknown:
-        raise ArgumentError(operation, "needs", "must be of 'x', 'weight' and 'bias'", needs)
+        raise ArgumentError(operation, "needs", "must hold only 'x', 'weight' and 'bias'", needs)
     return frozenset(words)

@@ -65,8 +65,8 @@ def dense(
         check_axes(operation, "weight", weight.shape, "UI")
     elif weight.shape[2:] != (1, 1) or weight.groups != 1:
         raise ShapeError(
-            operation, "weight", "must be (U, I), or what prepare_dense gave", weight.shape,
-            "prepare it with functional.prepare_dense",
+            operation, "weight", "must have shape (U, I), or be what prepare_dense returned",
+            weight.shape, "functional.prepare_dense prepares weights of dense layers",
         )  # fmt: skip
     units, inputs = weight.shape[:2]
     if inputs != x.shape[1]:
@@ -146,7 +146,7 @@ def dense_backward(
     (units, inputs), samples = weight.shape, x.shape[0]
     if x.shape[1] != inputs or dy.shape != (samples, units):
         raise ShapeError(
-            operation, "dy, x and weight", "must be (N, U), (N, I) and (U, I)",
+            operation, "dy, x and weight", "must have shapes (N, U), (N, I) and (U, I)",
             (dy.shape, x.shape, weight.shape),
             shown=f"{dy.shape}, {x.shape} and {weight.shape}",
         )  # fmt: skip

@@ -27,7 +27,8 @@ def _planes(x: np.ndarray) -> np.ndarray:
 def _batch(operation: str, parameter: str, value: Any) -> np.ndarray:
     x = checks.as_array(operation, parameter, value)
     if x.ndim < 2 or not x.size:
-        raise ShapeError(operation, parameter, "must be (N, C, ...) and not empty", x.shape)
+        rule = "must have shape (N, C, ...) and not be empty"
+        raise ShapeError(operation, parameter, rule, x.shape)
     return x
 
 

@@ -162,7 +162,8 @@ def max_pool2d_backward(dy: Any, indices: Any, input_shape: Any) -> np.ndarray:
     )  # fmt: skip
     if indices.shape != dy.shape or dy.shape[:2] != (n, c):
         raise ShapeError(
-            operation, "dy, indices and input_shape", "must agree",
+            operation, "dy, indices and input_shape",
+            "must be (N, C, OH, OW), the same, and (N, C, H, W), of one N and C",
             (dy.shape, indices.shape, (n, c, h, w)),
             shown=f"{dy.shape}, {indices.shape} and {(n, c, h, w)}",
         )  # fmt: skip

@@ -48,6 +48,8 @@ __all__ = [
     "spare_isas",
 ]
 
+#: What to do about a wrong instruction set, unless it can be built.
+UNSET = "unset it, and the fastest that this processor runs is taken"
 #: Multiply-adds that take at most some 50 ms on the slowest path, see `threads.run`.
 SLICE_WORK = {"avx2": 250_000_000, "avx512": 500_000_000}
 DTYPES: dict[np.dtype, str] = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
@@ -74,19 +76,19 @@ def load(isa: str) -> dict[np.dtype, ModuleType]:
     InstructionSetError
         If `isa` is unknown, was not built, or cannot run on this processor.
     """
-    named = "fastconv", "FASTCONV_ISA"
+    named = "fastconv", "the environment variable FASTCONV_ISA"
     if isa not in KNOWN:
-        raise InstructionSetError(*named, f"must be one of {', '.join(KNOWN)}", isa)
+        raise InstructionSetError(*named, f"must be one of {', '.join(KNOWN)}", isa, UNSET)
     if isa not in built_isas():
         known = isa in left_out()
         reason = left_out()[isa] if known else "not an instruction set of this kind of machine"
         raise InstructionSetError(
             *named, f"must name kernels that this installation has, {', '.join(built_isas())}",
-            isa, remedy(isa) if known else "", shown=f"{isa!r} ({reason})",
+            isa, remedy(isa) if known else UNSET, shown=f"{isa!r} ({reason})",
         )  # fmt: skip
     if not _cpu.supports(isa):
         rule = f"must name what this processor can run, {', '.join(available_isas())}"
-        raise InstructionSetError(*named, rule, isa)
+        raise InstructionSetError(*named, rule, isa, UNSET)
     try:
         return {dtype: _join(f"_{isa}_{suffix}") for dtype, suffix in DTYPES.items()}
     except ImportError as error:

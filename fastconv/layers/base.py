@@ -178,7 +178,7 @@ class Layer(Traits, Owner):
         if not is_sequence(specs):
             raise ArgumentTypeError(owner, "specs", "must be a tuple of Specs", specs)
         if len(specs) != 1:
-            raise ShapeError(owner, "inputs", "must be one", len(specs))
+            raise ShapeError(owner, "inputs", "must be exactly one", len(specs))
         if not isinstance(specs[0], Spec):
             raise ArgumentTypeError(owner, "the input", "must be a Spec", specs[0])
         spec = specs[0]

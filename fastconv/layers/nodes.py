@@ -157,13 +157,13 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
     if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):
         given = type(nodes[0]).__name__
         raise ArgumentTypeError(
-            kind, "several nodes", "are given one by one", given,
+            kind, "several nodes", "must be given one by one", given,
             f"write {kind}(...)(a, b) or {kind}(...)(*nodes)", shown=f"a {given}",
         )  # fmt: skip
     for node in nodes:
         if not isinstance(node, Node):
             raise ArgumentTypeError(
-                kind, "a layer", "is called on nodes", type(node).__name__,
+                kind, "a layer", "must be called on nodes", type(node).__name__,
                 "start from fastconv.Input, or put the layer in a model and call that on arrays",
             )  # fmt: skip
     specs = tuple([node.spec for node in nodes])

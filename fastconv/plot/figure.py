@@ -41,7 +41,7 @@ def new_figure(operation: str, size: tuple[float, float]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
-            operation, "matplotlib", "is needed", None, 'pip install "fastconv[plot]"',
+            operation, "matplotlib", "must be installed", None, 'pip install "fastconv[plot]"',
             shown="none",
         ) from error  # fmt: skip
     return Figure(figsize=size, layout="constrained")

@@ -175,7 +175,7 @@ def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
         weight = as_plain_array(operation, parameter, weight)
         if weight.ndim != 4 or not weight.size:
             raise ShapeError(
-                operation, parameter, "must be (K, C, R, S)", weight.shape,
+                operation, parameter, "must have shape (K, C, R, S)", weight.shape,
                 shown=f"shape {weight.shape}",
             )  # fmt: skip
         if not np.isfinite(weight).all():

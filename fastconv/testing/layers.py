@@ -72,8 +72,8 @@ def check_layer(
         )
     if config and not isinstance(layer, str):
         raise ArgumentTypeError(
-            operation, "settings", "go with a name", list(config), "give them to the layer",
-            shown=f"{', '.join(config)} with a layer that has its own",
+            operation, "settings", "must come with the name of a layer", list(config),
+            "give them to the layer", shown=f"{', '.join(config)} with a layer that has its own",
         )  # fmt: skip
     as_choice(operation, "dtype", dtype, tuple(TOLERANCES))
     rng = as_int(operation, "rng", rng, 0, 2**64 - 1)

@@ -52,7 +52,7 @@ def check_classes(operation: str, shape: tuple[int, ...], remedy: str = ONE_NUMB
     """Raise ShapeError unless outputs of `shape`, without the batch, are of several classes."""
     shape = as_sizes(operation, "shape", shape, 0)
     if not shape:
-        raise ShapeError(operation, "outputs", "must be (N, K, ...)", shape)
+        raise ShapeError(operation, "outputs", "must have shape (N, K, ...)", shape)
     if shape[0] < 2:
         shown = f"shape (N, {', '.join(map(str, shape))})"
         rule = "must have at least 2 classes on axis 1"
@@ -79,7 +79,7 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
         if len(shape) > 1 < shape[1] and (not targets.size or _are_within(targets, shape[1])):
             return True  # the usual case, quickly
     if len(shape) < 2:
-        raise ShapeError(operation, "outputs", "must be (N, K, ...)", shape)
+        raise ShapeError(operation, "outputs", "must have shape (N, K, ...)", shape)
     check_classes(operation, shape[1:])
     if targets.shape == shape:
         _check_shares(operation, targets, given)

@@ -32,6 +32,7 @@ from fastconv.layers.parameter import Parameter, exclusively
 __all__ = ["Optimizer"]
 
 Array = np.ndarray[Any, Any]
+_LR = "it is called learning_rate"
 
 
 @quietly
@@ -78,11 +79,11 @@ class Optimizer(ABC):
     @property
     def lr(self) -> float:
         """No name of anything here; the error says what is."""
-        raise UnknownAttributeError(self.name, "lr", "is called learning_rate")
+        raise UnknownAttributeError(self.name, "lr", "is no attribute", remedy=_LR)
 
     @lr.setter
     def lr(self, value: float) -> None:
-        raise UnknownAttributeError(self.name, "lr", "is called learning_rate")
+        raise UnknownAttributeError(self.name, "lr", "is no attribute", remedy=_LR)
 
     def check(self, *dtypes: str) -> None:
         """Raise ArgumentError if a setting is 0 or infinite in one of `dtypes`, and is not so."""

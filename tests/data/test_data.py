@@ -142,7 +142,7 @@ def test_mnist_refuses(folder):
     with pytest.raises(FormatError, match="one label per image, 20, got 19"):
         data.mnist(folder)
     labels.write_bytes(images.read_bytes())
-    with pytest.raises(FormatError, match="uint8 of rank 1"):
+    with pytest.raises(FormatError, match="an array of uint8 with 1 dimensions"):
         data.mnist(folder)
     labels.unlink()
     with pytest.raises(ArgumentError, match="train-labels-idx1-ubyte"):

@@ -439,9 +439,9 @@ def test_a_rate_of_dropout_that_leaves_nothing_is_refused():
 
 def test_lr_is_no_attribute():
     sgd = SGD()
-    with pytest.raises(AttributeError, match="sgd: lr is called learning_rate"):
+    with pytest.raises(AttributeError, match="sgd: lr is no attribute; it is called learning_rate"):
         _ = sgd.lr
-    with pytest.raises(AttributeError, match="sgd: lr is called learning_rate"):
+    with pytest.raises(AttributeError, match="sgd: lr is no attribute; it is called learning_rate"):
         sgd.lr = 0.1
     assert not hasattr(sgd, "lr") and sgd.learning_rate == 0.01
 
