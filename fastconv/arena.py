@@ -1,9 +1,9 @@
 """Scratch memory that calls, layers and threads share: stacks of blocks, kept between calls.
 
-Nothing here is given back by a step that could be left out.  A block is an object; when it dies,
-its memory is free, and when the last block of a stack dies, so is the piece that the stack lies
-in.  Who looks for memory sees by weak references what is free.  Nor is there a lock: what threads
-share is changed by single operations on lists.
+No code has to give memory back, for an interrupt could skip it.  A block is an object: when it
+dies, its memory is free, and when the last block of a stack dies, the piece of memory under the
+stack is free.  Weak references tell which is.  There is no lock: threads change what they share by
+single operations on lists.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import weakref
 
 import numpy as np
 
-from .slab import ALIGNMENT, aligned
+from .step_memory import ALIGNMENT, aligned
 
 __all__ = ["Arena", "Block"]
 
 
 class Block:
-    """Memory lent to a call: `array` of uint8, aligned.  It is free again when the block dies."""
+    """Memory that is lent to a call, an aligned `array` of uint8; free when the block dies."""
 
     __slots__ = ("__weakref__", "array", "end", "stack")
 
@@ -28,7 +28,7 @@ class Block:
 
 
 class Stack:
-    """The blocks that one thread holds, in one piece of memory as far as it goes."""
+    """The blocks that one thread holds, in one piece of memory while they fit it."""
 
     __slots__ = ("__weakref__", "blocks", "memory")
 
@@ -53,7 +53,7 @@ class Stack:
 
 
 class Piece:
-    """Memory that is kept, and the stack that lies in it, if that still lives."""
+    """Memory that is kept between calls, and the stack that lies in it, if one does."""
 
     __slots__ = ("memory", "stack")
 
@@ -66,14 +66,14 @@ class Piece:
 
 
 def _nothing() -> None:
-    """What a thread has that has taken nothing yet."""
+    """Stand for the stack of a thread that has taken nothing yet."""
 
 
 class Arena:
-    """Lends blocks, which calls nest; what was needed at one time is one piece the next time.
+    """Lends blocks to calls, which may nest.
 
-    So the memory kept is that of the most demanding call, and no sum over sizes that do not
-    fit into each other.
+    Blocks that one call needed at one time lie in one piece of memory the next time.  So the
+    memory that is kept is what the most demanding call needs, and not a sum over many calls.
     """
 
     def __init__(self) -> None:
@@ -82,8 +82,10 @@ class Arena:
         self.largest = 0  # what a call has needed at one time
 
     def take(self, nbytes: int, keep: bool = True) -> Block:
-        """Lend `nbytes`; with `keep` a first block brings the room of the largest call, and its
-        memory stays for the next one.
+        """Lend `nbytes`.
+
+        With `keep`, the first block of a stack has room behind it for the largest call so far, and
+        its memory is kept for the next call.
         """
         stack: Stack | None = getattr(self.own, "stack", _nothing)()
         if stack is None:

@@ -25,7 +25,7 @@ import numpy as np
 
 from .arena import Arena, Block
 from .arguments import as_real, parse_bytes
-from .slab import Slab, aligned, allocate
+from .step_memory import StepMemory, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
 
@@ -67,10 +67,10 @@ class Usage:
         self.workspace_peak = max(self.workspace_peak, self.workspace)
 
 
-# What a `with` block could leave behind when an interrupt ends it is held weakly here; the other
-# two variables are set in contexts that end with a call.
+# An interrupt may end a `with` block before it can clean up, so its tracker is held weakly.  The
+# other two variables are set in contexts that end with a call.
 _trackers: ContextVar[tuple[weakref.ref[Usage], ...]] = ContextVar("fastconv_trackers", default=())
-_recycling: ContextVar[Slab | None] = ContextVar("fastconv_recycling", default=None)
+_recycling: ContextVar[StepMemory | None] = ContextVar("fastconv_recycling", default=None)
 _frugal: ContextVar[bool] = ContextVar("fastconv_frugal", default=False)
 
 
@@ -106,12 +106,12 @@ def _count(kind: str, nbytes: int) -> None:
             setattr(usage, kind, getattr(usage, kind) + nbytes)
 
 
-#: Makes an array; a name of its own, for tests to put memory with guarded ends in its place.
+#: Makes an array.  Tests put a function here whose memory has guarded ends.
 fresh = np.empty
 #: Bytes from which an array's memory is worth lending.
 WORTH_LENDING = 1 << 16
 _arena = Arena()
-_slabs: list[Slab] = []  # of steps that have ended
+_kept: list[StepMemory] = []  # of steps that have ended
 
 
 def recycling(work: Callable[..., T], *args: object) -> T:
@@ -121,15 +121,15 @@ def recycling(work: Callable[..., T], *args: object) -> T:
     view of it is gone.
     """
     try:
-        slab = _slabs.pop()
+        shared = _kept.pop()
     except IndexError:
-        slab = Slab()
-    slab.begin()
+        shared = StepMemory()
+    shared.begin()
     context = copy_context()
-    context.run(_recycling.set, slab)
+    context.run(_recycling.set, shared)
     result = context.run(work, *args)
-    if slab.whole:  # else, and after an error, it is let go
-        _slabs.append(slab)
+    if shared.whole:  # else, and after an error, it is let go
+        _kept.append(shared)
     return result
 
 
@@ -155,13 +155,13 @@ def release() -> int:
     released = _arena.release()
     while True:
         try:
-            released += _slabs.pop().free
+            released += _kept.pop().free
         except IndexError:
             return released
 
 
 def _or_release(make: Callable[..., T], *args: object) -> T:
-    """Return ``make(*args)``, a second time if there is memory only without what is kept."""
+    """Return ``make(*args)``; if memory runs out, release what is kept and try once more."""
     try:
         return make(*args)
     except MemoryError:
@@ -197,8 +197,8 @@ class workspace:  # noqa: N801
 
 def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarray:
     """Return an uninitialised array that will be handed out, counted as output."""
-    slab = _recycling.get()
-    array = None if slab is None else _recycled(slab, shape, dtype)
+    shared = _recycling.get()
+    array = None if shared is None else _recycled(shared, shape, dtype)
     if array is None:
         try:
             array = fresh(shape, dtype)  # the usual case, quickly
@@ -210,15 +210,15 @@ def empty(shape: Sequence[int] | int, dtype: np.dtype | type | str) -> np.ndarra
 
 
 def _recycled(
-    slab: Slab, shape: Sequence[int] | int, dtype: np.dtype | type | str
+    shared: StepMemory, shape: Sequence[int] | int, dtype: np.dtype | type | str
 ) -> np.ndarray | None:
     dtype = np.dtype(dtype)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if math.prod(shape) * dtype.itemsize < WORTH_LENDING:
         return None
     try:
-        return slab.lend(shape, dtype)
-    except MemoryError:  # the slab lends no more
+        return shared.lend(shape, dtype)
+    except MemoryError:  # it lends no more
         return None
 
 

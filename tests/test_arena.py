@@ -11,7 +11,7 @@ import pytest
 from interrupting import at_step, interrupted, steps
 
 from fastconv.arena import Arena
-from fastconv.slab import Slab, aligned, layout
+from fastconv.step_memory import StepMemory, aligned, layout
 
 
 def address(block) -> int:
@@ -191,19 +191,19 @@ def test_little_address_space(environment):
 
 
 def test_a_slab_that_finds_no_room_lets_arrays_be_allocated_one_by_one(monkeypatch):
-    slab = Slab()
+    shared = StepMemory()
     for _ in range(2):
-        held = [slab.lend((100_000,), np.dtype("float64")) for _ in range(3)]
+        held = [shared.lend((100_000,), np.dtype("float64")) for _ in range(3)]
         del held
         with monkeypatch.context() as scarce:
-            scarce.setattr("fastconv.slab.aligned", lambda nbytes: refuse(nbytes))
-            slab.begin()
-    array = slab.lend((10,), np.dtype("float64"))
-    assert array.shape == (10,) and slab.whole
-    monkeypatch.setattr("fastconv.slab.allocate", lambda *size: refuse(1))
+            scarce.setattr("fastconv.step_memory.aligned", lambda nbytes: refuse(nbytes))
+            shared.begin()
+    array = shared.lend((10,), np.dtype("float64"))
+    assert array.shape == (10,) and shared.whole
+    monkeypatch.setattr("fastconv.step_memory.allocate", lambda *size: refuse(1))
     with pytest.raises(MemoryError):
-        slab.lend((10,), np.dtype("float64"))
-    assert not slab.whole and slab.lend((10,), np.dtype("float64")) is None
+        shared.lend((10,), np.dtype("float64"))
+    assert not shared.whole and shared.lend((10,), np.dtype("float64")) is None
 
 
 def refuse(nbytes):
@@ -213,21 +213,21 @@ def refuse(nbytes):
 
 
 def test_an_interrupted_slab_lends_no_more_and_one_in_use_lends_nothing_to_a_handler():
-    slab, kept = Slab(), []
-    slab.resize(1 << 20)
-    lend = lambda: slab.lend((1000,), np.dtype("float64"))  # noqa: E731
+    shared, kept = StepMemory(), []
+    shared.resize(1 << 20)
+    lend = lambda: shared.lend((1000,), np.dtype("float64"))  # noqa: E731
     count = steps(lend)
     for step in range(count):
-        slab = Slab()
-        slab.resize(1 << 20)
+        shared = StepMemory()
+        shared.resize(1 << 20)
         kept.append(interrupted(lend, step))
-        if slab.whole:
-            slab.begin()
-            assert slab.lent in (0, 8000), "interrupted before or after"
+        if shared.whole:
+            shared.begin()
+            assert shared.lent in (0, 8000), "interrupted before or after"
         else:
-            assert slab.lend((10,), np.dtype("float64")) is None
-        slab = Slab()
-        slab.resize(1 << 20)
+            assert shared.lend((10,), np.dtype("float64")) is None
+        shared = StepMemory()
+        shared.resize(1 << 20)
         inside: list[np.ndarray | None] = []
 
         def more(inside=inside):

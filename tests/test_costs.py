@@ -28,7 +28,7 @@ def fresh(monkeypatch, tmp_path):
     def forget() -> None:
         local.source.cache_clear()
         local._warn.cache_clear()
-        choosing._plan.cache_clear()
+        choosing._decide.cache_clear()
 
     monkeypatch.delenv("FASTCONV_COSTS", raising=False)
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
@@ -123,7 +123,7 @@ def test_another_table_is_another_choice(fresh, normal):
     assert fastconv.conv2d_costs(x.shape, weight.shape).choice == "winograd"
     slow = replace(SHIPPED[ISA], input2=1e3)
     local.save(slow, ISA)
-    choosing._plan.cache_clear()
+    choosing._decide.cache_clear()
     assert fastconv.conv2d_costs(x.shape, weight.shape).choice == "direct"
     assert fastconv.conv2d(x, weight).tobytes() == strict.tobytes()
     unfolds = replace(slow, rate=0.1, unfold=1e6, few=1e-3, fold=1e6)

@@ -155,7 +155,7 @@ def test_memory_that_functions_take_is_guarded():
             end = y.ctypes.data + y.nbytes
             assert {y.ctypes.data, end - Memory.USUAL} & regions
         break
-    assert memory.allocate.__module__ == arena.aligned.__module__ == "fastconv.slab"
+    assert memory.allocate.__module__ == arena.aligned.__module__ == "fastconv.step_memory"
     assert threads.run.__module__ == "fastconv.threads"
 
 

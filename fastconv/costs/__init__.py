@@ -7,7 +7,7 @@
       |
     seconds    of every algorithm for one geometry, estimated from them
       |
-    model      these, and exact bytes and multiply-adds
+    model      these seconds, and exact bytes and multiply-adds
       |
     choice     the fastest that keeps within the limit and the precision, and why
 """

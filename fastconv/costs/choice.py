@@ -43,9 +43,9 @@ def choose(
 ) -> tuple[str, str]:
     """Return (algorithm, reason): the fastest that keeps within `limit` bytes and `precision`.
 
-    Never ``im2col``: ``im2col_tiled`` does the same in less memory, and no slower.  The seconds
-    that are compared belong to one image and one thread, so that neither the batch nor the
-    machine's load decides about bits.
+    It never takes ``im2col``, for ``im2col_tiled`` does the same in less memory, and no slower.
+    The seconds that it compares are those of one image on one thread, so that neither the batch
+    nor the number of threads decides about bits.
     """
     allowed = {
         name: cost

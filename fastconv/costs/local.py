@@ -30,7 +30,7 @@ VARIABLE = "FASTCONV_COSTS"
 
 
 class Source(NamedTuple):
-    """A table, where it is from, and what is wrong with the file that should have served."""
+    """A table, the file it was read from, and what is wrong with a file that was passed over."""
 
     table: Table
     path: Path | None
@@ -47,7 +47,7 @@ def active(isa: str) -> Table:
 
 @lru_cache(maxsize=8)
 def source(isa: str) -> Source:
-    """Return the table that serves `isa` and where it is from; looked for once.
+    """Return the table that serves `isa` and its file; the answer is remembered.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def source(isa: str) -> Source:
 
 
 def _content(path: Path) -> bytes:
-    """Return the bytes of a file, a megabyte at most; a device or a pipe is an OSError."""
+    """Return the first megabyte of a file; raise OSError for a device or a pipe."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "no regular file")
     with open(path, "rb") as file:
@@ -93,9 +93,14 @@ def _warn(problem: str) -> None:
 
 
 def parse(text: str, isa: str) -> Table:
-    """Return the table in the JSON `text`, or raise ValueError that says what is wrong.
+    """Return the table in the JSON `text`.
 
-    A FormatError says what of the table is wrong, any other ValueError why the text is no JSON.
+    Raises
+    ------
+    FormatError
+        If the text is JSON and no such table.
+    ValueError
+        If it is no JSON.
     """
     found = json.loads(text)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
@@ -122,7 +127,7 @@ def to_json(table: Table, isa: str) -> str:
 
 
 def save(table: Table, isa: str) -> Path:
-    """Write `table` to the cache folder, whole or not at all, and return the path."""
+    """Write `table` to the cache folder and return the path; a failure leaves no partial file."""
     path = cache_path(isa)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}")

@@ -23,25 +23,26 @@ class AlgorithmCost:
     Attributes
     ----------
     workspace, packed, output : int
-        Bytes of scratch memory, of packed weights as `prepare_conv2d` keeps them (a call on
-        plain weights packs no more), and of the result.
+        Bytes of scratch memory, of packed weights as `prepare_conv2d` keeps them, and of the
+        result.  A call on plain weights packs no more than that.
     multiply_adds : int
-        Of the convolution itself, whatever the algorithm saves.
+        Those of the convolution itself; what an algorithm saves is not taken off.
     seconds : float
-        The model's estimate on one thread, good for comparing algorithms.
+        What the model estimates for one thread.  It serves to compare algorithms.
     least : int
-        The fewest bytes of `workspace_limit` it can do with.
+        The smallest `workspace_limit` that it can keep.
     together : int
-        The most of workspace and packed weights at one time, in a call on plain weights.
+        The most bytes of workspace and packed weights that a call on plain weights holds at one
+        time.
     tile, weight_tile : int
-        Outputs along the side of a Winograd tile, the latter for the gradient of the weights;
-        0 where the sum is direct.
+        The m of F(m x m, 3x3), and of F(3x3, m x m) for the gradient of the weights; 0 where the
+        sum is direct.
     slots : int
-        Threads for whose Winograd tiles there is workspace.
+        The threads whose Winograd tiles the workspace has room for.
     length : int
-        Tiles that each of them has at a time, at the most.
+        The most Winograd tiles that each of these threads has at a time.
     slab : (int, int)
-        Images, and output rows of each, that im2col unfolds at a time.
+        The images, and the output rows of each, that im2col unfolds at a time.
     """
 
     workspace: int
@@ -85,7 +86,7 @@ def _shared(g: Conv2DGeometry, on: Target, direction: str) -> _Shared:
 
 
 def _packed(g: Conv2DGeometry, on: Target, direction: str) -> int:
-    """Bytes of the weights as `direct` packs them."""
+    """Return the bytes of the weights as `direct` packs them."""
     if direction == "weight":
         return 0
     if direction == "forward":
@@ -138,7 +139,10 @@ def convolution_costs(
 def _best_winograd(
     g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
 ) -> AlgorithmCost:
-    """The fastest tiles for one image, so that the batch does not decide, within the limit."""
+    """Return the cost of the tiles that are fastest within the limit.
+
+    Seconds are compared for one image, so that the batch does not decide.
+    """
     found = [
         winograd_cost(g, *tiles, on, direction, limit, threads)
         for tiles in _tiles(direction, 4 if precision == "fast" else 2)
@@ -155,7 +159,7 @@ def _best_winograd(
 
 
 def _tiles(direction: str, largest: int) -> Iterator[tuple[int, int]]:
-    """Sizes of a tile, and of one of the gradient of the weights: not both 0, which is direct."""
+    """Yield pairs (m of the tile, m of the gradient of the weights), but for the direct (0, 0)."""
     sizes = range(0, largest + 1, 2)
     for tiles in product(
         (0,) if direction == "weight" else sizes,
@@ -169,10 +173,12 @@ def winograd_cost(
     g: Conv2DGeometry, m: int, weight_m: int, on: Target, direction: str, limit: int | None,
     threads: int,
 ) -> AlgorithmCost:  # fmt: skip
-    """F(m x m, 3x3) of `g` or, backward, of the gradient of its input, and F(3x3, weight_m x
-    weight_m) of that of its weights; directly where the size is 0.
+    """Return the cost of minimal filtering with tiles of `m` and `weight_m`; 0 is the direct sum.
 
-    Panels and their transform are packed; the workspace is a slot for each thread, or V, D and Z.
+    F(m x m, 3x3) computes the convolution `g`, or backward the gradient of its input;
+    F(3x3, weight_m x weight_m) computes the gradient of its weights.  Panels and their transform
+    count as packed.  The workspace is a slot for each thread or, for the gradient of the weights,
+    the transformed input, the transformed dy and their products.
     """
     shared, size = _shared(g, on, direction), on.itemsize
     packed = given_back = _packed(g, on, direction)
@@ -194,7 +200,7 @@ def winograd_cost(
         else:  # the weights change with every step: transformed as they lie, in the call
             packed = transformed
             took += packed / on.table.transform * 1e-9
-    # what is not finite is summed again directly
+    # there is room for the direct sums too, which replace a gradient that is not finite
     sums = max(shared.sums, on.gradient_blocks(g, weight_m).nbytes if weight_m else 0)
     took += seconds.winograd_weight_gradient(g, weight_m, on) if weight_m else shared.weight
     return AlgorithmCost(

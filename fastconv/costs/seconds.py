@@ -1,6 +1,6 @@
 """Seconds of every algorithm on one thread, estimated from the constants of a table.
 
-Good for comparing algorithms: what all of them share is left out.
+The estimates serve to compare algorithms, so they leave out what all algorithms share.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from .target import Target
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 
-#: How much longer a gradient of the input that is folded takes than its products.
+#: Time of the folded gradient of the input, in units of the time of its products.
 FOLDED = 1.25
 
 
 def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
-    """The convolution in place; else the gradient of the input, its weights packed in the call."""
+    """Return the time of the convolution, or of the gradient of the input with its packing."""
     channels, filters = g.C // g.groups, g.K // g.groups
     if direction == "forward" or channels == filters == 1:  # depthwise: the same both ways
         return _product(g, on, filters, g.taps * g.inside, g.OH * g.OW)
@@ -26,13 +26,13 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
         rate = min(on.table.rate, on.table.few * channels) * 4 / on.itemsize
         return g.multiply_adds / rate * 1e-9
     packing = g.packed_backward_bytes(on.itemsize, on.lanes) / on.table.pack * 1e-9
-    # a convolution for each phase of the stride: as many products in all, a result an input
+    # each phase of the stride is a convolution: in all as many products, and a result per input
     length = filters * g.R * g.S * g.inside * g.OH * g.OW / (g.H * g.W)
     return packing + _product(g, on, channels, length, g.H * g.W, 1)
 
 
 def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> float:
-    """Through the unfolded matrix, in slabs or the `whole` batch at once."""
+    """Return the time through the unfolded matrix, in slabs or with the `whole` batch at once."""
     table, filters = on.table, g.K // g.groups
     nbytes = g.unfolded_bytes(g.N, g.OH, on.itemsize)
     aside = nbytes / table.memory * 1e-9 if whole and nbytes > SLAB_BYTES else 0.0
@@ -49,7 +49,10 @@ def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> floa
 
 
 def weight_gradient(g: Conv2DGeometry, on: Target) -> float:
-    """The gradient of the weights; a last panel of at most a vector takes half."""
+    """Return the time of the gradient of the weights.
+
+    A last panel that needs one vector at most takes half of the time of another.
+    """
     rate = on.table.rate * 4 / on.itemsize
     filters = g.groups * on.padded(g.K // g.groups, 1)
     products = g.N * g.OH * g.OW * filters * g.taps * g.inside / rate
@@ -61,7 +64,7 @@ def _written(g: Conv2DGeometry, on: Target) -> float:
 
 
 def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
-    """The gradient of the weights by F(3x3, m x m)."""
+    """Return the time of the gradient of the weights by F(3x3, m x m)."""
     table, tiles, squares = on.table, g.N * g.winograd_tiles(m), (m + 2) ** 2
     filters = on.padded(g.K, 1)
     products = tiles * squares * g.C * filters / (table.rate * 4 / on.itemsize)
@@ -69,21 +72,21 @@ def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
     transforms = (
         tiles * (blocks.channels + filters) * (table.gradient2 if m == 2 else table.gradient4)
     )
-    sums = squares * g.C * filters * on.itemsize  # of which a block reads and writes all
+    sums = squares * g.C * filters * on.itemsize  # each block reads and writes all of them
     moved = 2 * blocks.blocks * sums if sums > SLAB_BYTES else 0
     return (products + transforms * on.itemsize / 4 + moved / table.sums
             + _written(g, on)) * 1e-9  # fmt: skip
 
 
 def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
-    """F(m x m, 3x3), the weights transformed before."""
+    """Return the time of F(m x m, 3x3) on weights that are transformed already."""
     table = on.table
     tiles = g.N * g.winograd_tiles(m)
     vector = on.lanes // 2  # half a panel is multiplied where that is enough
     filters = -(-g.K // vector) * vector
     products = tiles * (m + 2) ** 2 * g.C * filters / (table.rate * 4 / on.itemsize)
     transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
-    stream = 0.0  # what stays in the cache is not read again
+    stream = 0.0  # zero if the weights stay in the cache
     if transformed > SLAB_BYTES:
         stream = transformed * g.winograd_blocks(m, on.winograd_length(g, m)) / table.stream
     into, out = (table.input2, table.output2) if m == 2 else (table.input4, table.output4)
@@ -93,7 +96,10 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
 def _product(
     g: Conv2DGeometry, on: Target, channels: int, length: float, pixels: int, vectors: int = 2
 ) -> float:
-    """`channels` sums a group of `length` products for each of the `pixels` of an image."""
+    """Return the time of the products, and of storing the sums.
+
+    Each of the `pixels` of an image has `channels` sums a group, each of `length` products.
+    """
     products = on.padded(channels, vectors) * length / (on.table.rate * 4 / on.itemsize)
     stores = channels * on.table.store * on.itemsize / 4
     return g.N * g.groups * pixels * (products + stores) * 1e-9

@@ -16,25 +16,26 @@ class Table:
     rate : float
         Multiply-adds a nanosecond in the register tile.
     few : float
-        The same for an input channel of the gradient of an input with few of them.
+        The same for each input channel of the gradient of an input that has few channels.
     store : float
         Nanoseconds to store a result of the register tile.
     stream : float
-        Bytes a nanosecond of transformed weights, which leave the cache between two blocks.
+        Bytes a nanosecond of transformed weights that do not stay in the cache between two blocks.
     unfold, fold : float
-        Bytes a nanosecond of the unfolded matrix, made and added up again, a slab at a time.
+        Bytes a nanosecond of the unfolded matrix, made, and added up again, a slab at a time.
     memory : float
-        Bytes a nanosecond that come and go where the whole batch is unfolded.
+        Bytes a nanosecond to and from main memory, where the whole batch is unfolded.
     pack, transform : float
         Bytes a nanosecond of packed weights, and of those transformed for Winograd.
     input2, output2, input4, output4 : float
-        Nanoseconds to transform the input of a Winograd tile, a channel, and its output, a
-        filter: F(2x2, 3x3) and F(4x4, 3x3).
+        Nanoseconds to transform one channel of the input of a Winograd tile, and one filter of
+        its output, for F(2x2, 3x3) and F(4x4, 3x3).
     gradient2, gradient4 : float
         The same for the gradient of the weights, a channel or filter: F(3x3, 2x2) and F(3x3, 4x4).
     sums, written : float
-        Bytes a nanosecond of its sums there, which every block reads and writes where they do not
-        stay in the cache, and of the gradient of the weights, when its sums are known.
+        Bytes a nanosecond, again for the gradient of the weights: of the sums of its Winograd
+        tiles, which every block reads and writes if they do not stay in the cache; and of the
+        gradient itself, written once its sums are known.
     """
 
     rate: float

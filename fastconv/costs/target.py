@@ -1,4 +1,4 @@
-"""What the cost model has to know of the kernels that will run."""
+"""What the cost model must know of the kernels that will run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Target:
     tile : int
         Pixels of a register tile.
     folded_taps, folded_width : int
-        Taps, and the width of a map, that the folded gradient of the input has room for.
+        The most taps, and the widest map, for which the folded gradient of the input has room.
     """
 
     table: Table
@@ -44,10 +44,10 @@ class Target:
         return g.winograd_length(m, self.itemsize, self.lanes, self.tile)
 
     def few(self, channels: int) -> bool:
-        """Return whether pixels fill the lanes for so few output channels of a group."""
+        """Return whether groups have so few output channels that pixels fill the lanes instead."""
         return engines.few(channels, self.lanes)
 
     def padded(self, channels: int, vectors: int = 2) -> int:
-        """Output channels of a group with those that only fill a panel of so many vectors."""
+        """Return the output channels of a group, rounded up to panels of so many vectors."""
         width = self.lanes * vectors // 2
         return channels if self.few(channels) else -(-channels // width) * width

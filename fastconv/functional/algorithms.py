@@ -34,11 +34,11 @@ def direct_forward(
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
     work = g.multiply_adds
-    if weight.planes:  # a few products for each element, which takes longer to move
+    if weight.plain:  # a few products for each element, which takes longer to move
         work = max(work, threads.MOVE * x.size)
     return (run or threads.run)(
         kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, g.channels_per_sum, relu, not weight.planes, work=work,
+        g.dilation, g.groups, g.channels_per_sum, relu, not weight.plain, work=work,
     )  # fmt: skip
 
 

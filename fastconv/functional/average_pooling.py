@@ -9,7 +9,7 @@ import numpy as np
 from .. import kernels, memory, threads
 from ..arguments import as_bool, as_shape
 from . import checks
-from .pool_plan import make_pool
+from .pool_window import make_pool
 
 __all__ = ["avg_pool2d", "avg_pool2d_backward"]
 

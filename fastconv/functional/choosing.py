@@ -15,24 +15,24 @@ from ..geometry import Conv2DGeometry
 from ..threads import get_num_threads
 from .packing import ALGORITHMS, PRECISIONS
 
-__all__ = ["Plan", "conv2d_costs", "plan"]
+__all__ = ["Decision", "conv2d_costs", "decide"]
 
 DIRECTIONS = ("forward", "backward")
 
 
-class Plan(NamedTuple):
+class Decision(NamedTuple):
     """All that a call decides before it looks at data."""
 
     geometry: Conv2DGeometry
     algorithm: str
     cost: costs.AlgorithmCost
-    planes: bool  # whether groups have too few filters to pack
+    plain: bool  # whether groups have too few filters to pack
 
 
-def plan(
+def decide(
     operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
     padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
-) -> Plan:  # fmt: skip
+) -> Decision:  # fmt: skip
     """Return the checked geometry and the algorithm to run, within the limit or not at all.
 
     `direction` is "forward", "backward", or "input" for the gradient of the input alone.
@@ -52,24 +52,24 @@ def plan(
     if type(dilation) is not int:
         dilation = as_pair(operation, "dilation", dilation, 1)
     try:
-        return _plan(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+        return _decide(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
                      algorithm, workspace_limit, precision,
                      get_num_threads())  # fmt: skip
     except TypeError as error:
         if isinstance(error, ArgumentTypeError):
             raise
-        decide = _plan.__wrapped__  # something cannot be looked up: say what is wrong with it
-        return decide(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
+        anew = _decide.__wrapped__  # something cannot be looked up: say what is wrong with it
+        return anew(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
                       algorithm, workspace_limit, precision,
                       get_num_threads())  # fmt: skip
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _plan(
+def _decide(
     operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
     padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
     count: int,
-) -> Plan:  # fmt: skip
+) -> Decision:  # fmt: skip
     g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
     as_choice(operation, "algorithm", algorithm, ALGORITHMS)
     as_choice(operation, "precision", precision, PRECISIONS)
@@ -95,8 +95,8 @@ def _plan(
             f"{_purpose(table, chosen)}", limit,
             f"raise the limit{_remedy(table, algorithm, limit)}", least=table[chosen].least,
         )  # fmt: skip
-    planes = engines.few(g.K // g.groups, kernels.lanes(dtype))
-    return Plan(g, chosen, table[chosen], planes)
+    plain = engines.few(g.K // g.groups, kernels.lanes(dtype))
+    return Decision(g, chosen, table[chosen], plain)
 
 
 def _purpose(table: costs.ConvolutionCosts, chosen: str) -> str:

@@ -12,7 +12,7 @@ from ..arguments import as_choice
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from . import checks
 from .algorithms import backward, forward
-from .choosing import plan
+from .choosing import decide
 from .packing import ACTIVATIONS, PackedWeight, as_operands
 
 __all__ = ["conv2d", "conv2d_backward"]
@@ -104,7 +104,7 @@ def conv2d(
         raise ArgumentError(
             operation, "groups", f"must be {weight.groups}, for which weight was prepared", groups
         )
-    g, chosen, cost, planes = plan(
+    g, chosen, cost, plain = decide(
         operation, "forward", x.shape, weight.shape, x.dtype, stride, padding, dilation, groups,
         algorithm, workspace_limit, precision,
     )  # fmt: skip
@@ -124,7 +124,7 @@ def conv2d(
         forward(g, chosen, cost, x, weight, bias, y, relu)
         return y
     with memory.Lent() as lent:
-        weight = PackedWeight(weight, groups, planes, lent)
+        weight = PackedWeight(weight, groups, plain, lent)
         forward(g, chosen, cost, x, weight, bias, y, relu)
     return y
 
@@ -203,7 +203,7 @@ def conv2d_backward(
     if not checks.are_of_one_dtype(x, weight, dy):
         x, weight, dy = checks.of_one_dtype(operation, x=x, weight=weight, dy=dy)
     wanted = check_needs(operation, needs)
-    g, chosen, cost, _ = plan(
+    g, chosen, cost, _ = decide(
         operation, "backward" if "weight" in wanted else "input", x.shape, weight.shape, x.dtype,
         stride, padding, dilation, groups, algorithm, workspace_limit, precision,
     )  # fmt: skip

@@ -34,25 +34,25 @@ class PackedWeight:
     """
 
     __slots__ = (
-        "_data", "_take", "_transformed", "dtype", "finite", "groups", "planes", "shape", "weight",
+        "_data", "_take", "_transformed", "dtype", "finite", "groups", "plain", "shape", "weight",
     )  # fmt: skip
 
     def __init__(
-        self, weight: np.ndarray, groups: int, planes: bool, lent: memory.Lent | None = None
+        self, weight: np.ndarray, groups: int, plain: bool, lent: memory.Lent | None = None
     ):
         keep = lent is None
         self._take = memory.packed if lent is None else lent.packed
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
-        self.planes = planes
+        self.plain = plain
         self._transformed: dict[int, np.ndarray] = {}
-        plain = checks.contiguous(weight)
-        if keep and planes:
-            plain = memory.copied(weight)  # what is kept must not follow the caller's array
-        #: In a call what is long is packed where it is read: Winograd does without panels.
-        self._data = plain.reshape(-1) if planes else None
-        if keep and not planes:
-            self._data = pack(plain, groups, self._take)
-        self.weight = plain if planes or not keep else None
+        array = checks.contiguous(weight)
+        if keep and plain:
+            array = memory.copied(weight)  # what is kept must not follow the caller's array
+        # In a call panels are packed when they are first read, for Winograd does without them.
+        self._data = array.reshape(-1) if plain else None
+        if keep and not plain:
+            self._data = pack(array, groups, self._take)
+        self.weight = array if plain or not keep else None
         self.finite = is_finite(weight) if keep else None
 
     @property
@@ -66,7 +66,7 @@ class PackedWeight:
     @property
     def nbytes(self) -> int:
         """Bytes of packed memory, the transformed weights of Winograd among them once made."""
-        own = 0 if self.planes or self._data is None else self._data.nbytes
+        own = 0 if self.plain or self._data is None else self._data.nbytes
         return own + sum(u.nbytes for u in list(self._transformed.values()))
 
     def transformed(self, m: int) -> np.ndarray:
@@ -103,15 +103,15 @@ class PackedWeight:
         return bool(self.finite)
 
     def __reduce__(self):
-        # planes or panels again: dense layers want panels however few their units
-        return _repack, (self.unpacked(), self.groups, self.planes)
+        # plain or in panels again: dense layers want panels however few their units
+        return _repack, (self.unpacked(), self.groups, self.plain)
 
     def __repr__(self) -> str:
         return f"PackedWeight(shape={self.shape}, dtype={self.dtype}, nbytes={self.nbytes})"
 
 
-def _repack(weight: np.ndarray, groups: int, planes: bool) -> PackedWeight:
-    return PackedWeight(weight, groups, planes and few_filters(weight, groups))
+def _repack(weight: np.ndarray, groups: int, plain: bool) -> PackedWeight:
+    return PackedWeight(weight, groups, plain and few_filters(weight, groups))
 
 
 def as_operands(
@@ -269,4 +269,4 @@ def prepare_dense(weight: Any) -> PackedWeight:
     array = checks.as_array("prepare_dense", "weight", weight)
     check_axes("prepare_dense", "weight", array.shape, "UI")
     # panels however few the units: pixels never fill the lanes
-    return PackedWeight(array.reshape(*array.shape, 1, 1), 1, planes=False)
+    return PackedWeight(array.reshape(*array.shape, 1, 1), 1, plain=False)

@@ -11,7 +11,7 @@ from ..arguments import as_bool, as_choice, as_plain_array, as_shape, check_axes
 from ..errors import ArgumentError, ShapeError
 from . import checks
 from .packing import ACTIVATIONS
-from .pool_plan import Pool, make_pool
+from .pool_window import Pool, make_pool
 
 __all__ = [
     "max_pool2d",

@@ -79,7 +79,7 @@ def unfolded_forward(
             threads.run(
                 module.conv2d, col.reshape(*col.shape[:2], 1, pixels), weight.data, bias,
                 flat[at.first : at.last, :, :, at.top * g.OW : at.bottom * g.OW], 1, 1, ONES,
-                ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, not weight.planes,
+                ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, not weight.plain,
                 work=_share(g, at),
             )  # fmt: skip
 

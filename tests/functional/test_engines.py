@@ -155,7 +155,7 @@ def test_how_arrays_lie_in_memory_decides_too(integers):
     """What may not for channels last leaves it to an engine that reads any layout."""
     g = Conv2DGeometry.make("conv2d", (1, 32, 20, 20), (32, 1, 3, 3), 1, 1, 1, 32)
     x, y = integers((1, 20, 20, 32)).transpose(0, 3, 1, 2), np.empty(g.output_shape, np.float32)
-    packed = PackedWeight(integers((32, 1, 3, 3)), 32, planes=True)
+    packed = PackedWeight(integers((32, 1, 3, 3)), 32, plain=True)
     place = algorithms.direct_forward(g, x, packed, None, y, False)
     assert engines.FORWARD[place].name == "planes"
     assert engine_of(g, x.dtype).name in ("columns", "windows")

@@ -10,7 +10,7 @@ import numpy as np
 
 import fastconv
 from fastconv import costs, memory, reference
-from fastconv.functional.choosing import plan
+from fastconv.functional.choosing import decide
 from fastconv.geometry import Conv2DGeometry
 
 from .case import Case, plain
@@ -80,7 +80,7 @@ class _Direction:
         def cost() -> costs.AlgorithmCost:
             dtype = np.dtype(case.dtype)
             return case.call(
-                plan, self.operation, direction, x_shape, self.weight_shape, dtype, **chosen
+                decide, self.operation, direction, x_shape, self.weight_shape, dtype, **chosen
             ).cost
 
         if case.chance(0.2):

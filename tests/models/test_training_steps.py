@@ -12,7 +12,7 @@ from networks import as_tuple, book, branches, random_like, small
 import fastconv
 from fastconv import memory
 from fastconv.models.running import differentiate
-from fastconv.slab import Slab
+from fastconv.step_memory import StepMemory
 from fastconv.testing import assert_bits_equal
 
 create = fastconv.create_layer
@@ -85,8 +85,8 @@ def test_arrays_of_a_step_outlive_the_next_ones(rng):
 
 
 def test_a_slab_lends_what_fits_and_joins_what_comes_back(rng):
-    slab = Slab()
-    slab.resize(64 * 64)
+    shared = StepMemory()
+    shared.resize(64 * 64)
     held: dict[int, np.ndarray] = {}
     for number in range(2000):
         if held and rng.random() < 0.5:
@@ -96,17 +96,17 @@ def test_a_slab_lends_what_fits_and_joins_what_comes_back(rng):
             del array
         else:
             shape = (int(rng.integers(1, 200)),)
-            array = slab.lend(shape, np.dtype("int64"))
+            array = shared.lend(shape, np.dtype("int64"))
             assert array.ctypes.data % 16 == 0
             array[:] = number
             held[number] = array[:]
             del array
-        ends = [at + size for at, size in slab.holes]
-        assert all(end < at for end, (at, _) in zip(ends, slab.holes[1:], strict=False))
+        ends = [at + size for at, size in shared.holes]
+        assert all(end < at for end, (at, _) in zip(ends, shared.holes[1:], strict=False))
     held.clear()
     gc.collect()
-    slab.begin()
-    assert slab.lent == 0 and len(slab.holes) == 1
+    shared.begin()
+    assert shared.lent == 0 and len(shared.holes) == 1
 
 
 def test_memory_of_training_is_given_back(rng):

@@ -1,4 +1,4 @@
-"""Memory from NumPy, and a slab of it that the arrays of a step of training share."""
+"""Memory from NumPy, and the memory that the large arrays of a step of training share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Loan", "Slab", "aligned", "allocate"]
+__all__ = ["Loan", "StepMemory", "aligned", "allocate"]
 
 ALIGNMENT = 64
 #: Orders in which a layout is tried.
@@ -33,7 +33,7 @@ def aligned(nbytes: int) -> np.ndarray:
 
 
 class Loan:
-    """What an array in the slab stands on; it ends with the last view of the array."""
+    """What an array in the step memory stands on; it ends with the last view of the array."""
 
     __slots__ = ("__array_interface__", "__weakref__", "memory")
 
@@ -48,30 +48,32 @@ class Loan:
 
 
 class Place(weakref.ref[Loan]):
-    """Where a loan is.  When it ends, its place comes back by a list, without Python code that
-    an interrupt could be raised in, and lost.
+    """Where a loan is.
+
+    When the loan ends, its place is put into a list without any Python code: an interrupt could be
+    raised in such code, and the place lost.
     """
 
     __slots__ = ("at", "nbytes", "number")
-    at: int  # offset in the slab, or -1 for memory of its own
+    at: int  # offset in the step memory, or -1 for memory of its own
     nbytes: int
     number: int  # in its step
 
 
-class Slab:
+class StepMemory:
     """Memory that the large arrays of a step of training share, step after step.
 
-    Memory that is fresh from the system is filled with zeros page by page, which can take
-    longer than what is computed in it.  Steps are alike: what was lent in one, how much, from
-    when to when, is laid out so that it takes little more than what was lent at one time, and
-    the next step follows that.  What does not, goes to the smallest hole that fits, or is
-    allocated for itself.
+    The system fills fresh memory with zeros page by page, which can take longer than what is
+    computed in it.  Steps are alike, so the loans of one step are known from the last: how many
+    bytes each has, and from when to when it lives.  They are laid out in little more memory than
+    what was lent at one time, and the next step follows this layout.  A loan that is not in it
+    goes to the smallest hole that it fits, or gets memory of its own.
 
         | array | hole | array | array |    hole          |
 
-    A slab serves one step at a time, in one thread; arrays may die in any thread.  Where an
-    interrupt ends `lend` in the middle, or a signal handler comes upon it, the slab is not
-    `whole`: it lends no more, and what is in it lives as long as the arrays.
+    A step memory serves one step at a time, in one thread; arrays may die in any thread.  Where
+    an interrupt ends `lend` in the middle, or a signal handler calls it there, the memory is not
+    `whole`: it lends no more, and lives as long as the arrays in it.
     """
 
     def __init__(self) -> None:
@@ -92,7 +94,7 @@ class Slab:
             self.holes = [(0, nbytes)]
 
     def begin(self) -> None:
-        """Lay out what was lent since the last time, if no array is left in it."""
+        """Begin a step; if no array is left, lay the memory out for loans like the last ones."""
         self._collect()
         alike = [nbytes for nbytes, _, _ in self.loans] == [size for size, _ in self.places]
         if self.lent:
@@ -112,12 +114,12 @@ class Slab:
         self.loans, self.clock = [], 0
 
     def lend(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-        """Return an array, or None if the slab is not whole.
+        """Return an array, or None if the memory is not whole.
 
         Raises
         ------
         MemoryError
-            If there is no room in the slab, nor beside it; it lends no more then.
+            If there is room neither here nor beside it; it lends no more then.
         """
         if not self.whole:
             return None
@@ -143,7 +145,7 @@ class Slab:
         return np.asarray(loan)
 
     def _planned(self, number: int, nbytes: int) -> int | None:
-        """Where the layout puts the loan, if it is as expected and the place is free."""
+        """Return where the layout puts the loan, if it is as expected and its place is free."""
         if number >= len(self.places) or self.places[number][0] != nbytes:
             return None
         at = self.places[number][1]
@@ -157,7 +159,7 @@ class Slab:
         self.holes[place : place + 1] = [hole for hole in rest if hole[1]]
 
     def _collect(self) -> None:
-        # Arrays die at any point of any thread, in the midst of `lend` too: they only queue up.
+        # Arrays die at any point of any thread, also within `lend`, so dead ones only queue up.
         while self.returned:
             place = self.returned.pop()
             del self.out[id(place)]
@@ -186,9 +188,10 @@ class Slab:
 def layout(loans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Return (bytes, offset) for each of `loans` (bytes, born, died; -1: it lives on).
 
-    One after the other is put into the smallest gap that those whose lives it shares leave: the
-    largest first, as in Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
-    Inference" (2020), and, if that takes more than what lives at one time, in other orders.
+    The loans are placed one by one.  Each goes into the smallest gap between those that live at
+    the same time.  The largest are placed first, as in Pisarchyk and Lee, "Efficient Memory
+    Management for Deep Neural Net Inference" (2020).  If that takes more memory than what lives at
+    one time, other orders are tried.
     """
     end = 1 + max(born for _, born, _ in loans)
     lives = [(born, died if died >= 0 else end) for _, born, died in loans]
@@ -203,7 +206,7 @@ def layout(loans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     for _ in range(min(TRIES, 10**6 // len(loans) ** 2)):
         if max(map(sum, best)) <= bound:
             break
-        # from nearly by size to by chance: what joins two large ones has to come before them
+        # orders from nearly by size to random: a loan between two large ones may have to come first
         least = rng.choice((0.3, 0.1, 0.01))
         swapped = sorted(order, key=lambda n: -sizes[n] * rng.uniform(least, 1.0))
         best = min(best, _placed(sizes, lives, swapped), key=lambda places: max(map(sum, places)))
