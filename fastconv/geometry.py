@@ -27,15 +27,15 @@ from .errors import ShapeError
 
 __all__ = ["Conv2DGeometry", "GradientBlocks", "Window2D", "nbytes"]
 
-#: Products added one after the other before their sum joins the total; a longer chain of
-#: float32 additions loses accuracy, a shorter one time.
+#: Products that are added one after the other before their sum joins the total.  A longer chain of
+#: float32 additions loses accuracy, and a shorter one takes more time.
 SUM_LENGTH = 512
 #: The largest number of partial sums that the gradient of the weights goes through.
 MOST_PARTIAL_SUMS = 16
-#: Output pixels of a block of that sum; the kernels say the same as `chunk`.
+#: Output pixels of a chunk of that sum.  The kernels export the same number as `chunk`.
 CHUNK = 128
-#: Bytes of the unfolded matrix that ``im2col_tiled`` holds at a time where it may: half of a
-#: usual L2 cache, the same on every machine, so that its workspace is too.
+#: The most bytes of the unfolded matrix that ``im2col_tiled`` holds at a time, unless it must hold
+#: more: half of a usual L2 cache.  It is the same on every machine, so that the workspace is too.
 SLAB_BYTES = 512 * 1024
 
 
@@ -172,10 +172,10 @@ class GradientBlocks(NamedTuple):
     """How minimal filtering cuts the sum of the gradient of the weights (winograd_gradient.pxi)."""
 
     blocks: int
-    length: int  # tiles of a block
+    length: int  # Winograd tiles of a block
     v_plane: int  # numbers from one product of a tile to the next
     d_plane: int
-    channels: int  # of V, with lanes that have none
+    channels: int  # of V, rounded up to whole vectors
     nbytes: int  # of V, D and, for several blocks, Z
 
 
@@ -184,8 +184,8 @@ class Conv2DGeometry:
     """Every size of one convolution, checked and resolved.
 
     ``C`` and ``K`` count all channels and filters; each of the `groups` has C/groups and
-    K/groups of them.  ``pad`` is (top, left): the padding below and to the right has done its
-    part once OH and OW are known.
+    K/groups of them.  ``pad`` is (top, left): once OH and OW are known, nobody needs the padding
+    below and to the right.
     """
 
     N: int
@@ -253,12 +253,12 @@ class Conv2DGeometry:
 
     @computed_once
     def multiply_adds(self) -> int:
-        """Multiply-adds of the forward pass, those with the padding included."""
+        """Multiply-adds of the forward pass, including those with zeros of the padding."""
         return self.N * self.K * self.OH * self.OW * self.taps
 
     @computed_once
     def channels_per_sum(self) -> int:
-        """Channels whose products form one block of the sum, see `SUM_LENGTH`."""
+        """Channels whose products are added before their sum joins the total, see `SUM_LENGTH`."""
         return max(1, SUM_LENGTH // (self.R * self.S))
 
     def unfolded_bytes(self, images: int, rows: int, itemsize: int) -> int:
@@ -289,18 +289,18 @@ class Conv2DGeometry:
 
     @property
     def chunk_rows(self) -> int:
-        """Output rows of a block of the gradient of the weights, which no slab may divide."""
+        """Output rows of a chunk of the gradient of the weights; a slab has whole chunks."""
         return min(self.OH, max(1, CHUNK // self.OW))
 
     def gradient_chunks(self, images: int, rows: int) -> int:
-        """Return the blocks of the gradient of the weights in `rows` output rows of some images."""
+        """Return the chunks of the gradient of the weights in `rows` output rows of some images."""
         return images * -(-rows // self.chunk_rows) * -(-self.OW // CHUNK)
 
     def slab(self, most: int, unit: int, itemsize: int) -> tuple[int, int]:
         """Return (images, rows): the output rows that are unfolded at a time within `most` bytes.
 
-        Some whole images, or some rows of one, a multiple of `unit` or all of them; never less
-        than `unit` rows.  Among the sizes that need equally many slabs the smallest.
+        A slab is some whole images, or some rows of one image: a multiple of `unit`, at least one
+        `unit`, or all rows.  Of the sizes that lead to equally many slabs it is the smallest.
         """
         fitting = most // self.unfolded_bytes(1, 1, itemsize)
         if fitting >= self.OH:
@@ -311,12 +311,12 @@ class Conv2DGeometry:
         return min(1, self.N), min(self.OH, -(-units // slabs) * unit)
 
     def packed_bytes(self, itemsize: int, lanes: int) -> int:
-        """Packed weights: the filters of each group rounded up to panels of `lanes`."""
+        """Return the bytes of packed weights: panels of `lanes` filters, group by group."""
         panels = -(-(self.K // self.groups) // lanes)
         return self.groups * panels * lanes * self.taps * itemsize
 
     def packed_backward_bytes(self, itemsize: int, lanes: int) -> int:
-        """The weights packed for the gradient of the input: panels of input channels."""
+        """Return the bytes of weights packed for the gradient of the input, channels in panels."""
         panels = -(-(self.C // self.groups) // lanes)
         return panels * lanes * self.K * self.R * self.S * itemsize
 
@@ -336,9 +336,10 @@ class Conv2DGeometry:
     def winograd_length(self, m: int, itemsize: int, lanes: int, tile: int) -> int:
         """Tiles of a block: two widths of the registers' `tile`.
 
-        Each block streams the transformed weights through the cache.  Where these are many and
-        tiles few, as on small maps under many channels, blocks are longer, so that there are one
-        or two; but for the wide tiles of AVX-512.  In fours a block is of whole cache lines.
+        Each block streams the transformed weights through the cache.  Where there are many weights
+        and few tiles, as on small maps with many channels, blocks are longer, so that there are
+        only one or two; the wide tiles of AVX-512 do without this.  A block of a multiple of four
+        tiles fills whole cache lines.
         """
         tiles = self.N * self.winograd_tiles(m)
         many = self.winograd_packed_bytes(m, itemsize, lanes) >= 8 * SLAB_BYTES
@@ -357,8 +358,9 @@ class Conv2DGeometry:
     def winograd_gradient(self, m: int, itemsize: int, lanes: int, tile: int) -> GradientBlocks:
         """Return the blocks of the gradient of the weights by minimal filtering.
 
-        With as many tiles as make V and D as large as Z, which comes from memory once a block;
-        at least 64, for a long enough sum, and at most 256, so that they stay in a cache.
+        V is the transformed input, D the transformed dy, and Z the sums, which come from memory
+        once for each block.  A block has so many tiles that V and D are as large as Z: at least 64,
+        for a long enough sum, and at most 256, so that V and D stay in a cache.
         """
         vector, line = lanes // 2, 64 // itemsize
         row = -(-tile // vector) * vector  # the vectors that hold a tile's channels
@@ -366,13 +368,13 @@ class Conv2DGeometry:
         tiles = self.N * self.winograd_tiles(m)
         count = max(1, -(-tiles // max(64, min(256, self.C * self.K // (self.C + self.K)))))
         length = -(-tiles // count)
-        # an odd number of lines: what is written to all planes in turn is in different sets
+        # an odd number of cache lines apart, planes that are written in turn use different sets
         v, d = ((-(-length * width // line) | 1) * line for width in (row, lanes))
         numbers = pieces * v + panels * d + (pieces * panels * row * lanes if count > 1 else 0)
         return GradientBlocks(count, length, v, d, pieces * row, (m + 2) ** 2 * numbers * itemsize)
 
     def mirrored(self) -> Conv2DGeometry:
-        """The convolution that makes dx of dy where the stride is 1."""
+        """Return the convolution that computes dx from dy where the stride is 1."""
         (top, left), (dh, dw) = self.pad, self.dilation
         top, left = dh * (self.R - 1) - top, dw * (self.S - 1) - left
         return replace(
@@ -381,9 +383,10 @@ class Conv2DGeometry:
         )  # fmt: skip
 
     def partial_sums(self, lanes: int) -> int:
-        """Partial sums of the gradient of the weights, fixed by the geometry alone.
+        """Return the number of partial sums of the gradient of the weights.
 
-        One suffices where there are enough filters and channels to share among threads.
+        The geometry alone decides it, so that no bit depends on the number of threads.  One is
+        enough where threads can share the filters and channels.
         """
         panels = -(-(self.K // self.groups) // lanes)
         shares = self.groups * panels * -(-(self.C // self.groups) // 64)

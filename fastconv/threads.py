@@ -4,9 +4,9 @@ The number is the first of: `set_num_threads`, the environment variables
 ``FASTCONV_NUM_THREADS`` and ``OMP_NUM_THREADS``, and the processors that this process may
 use (affinity and cgroup quota).  Results never depend on it.
 
-threadpoolctl's limits are limits on our pool too: ``threadpool_limits(1)`` is as `set_num_threads`
-would be.  It is no dependency.  Where it is loaded, scikit-learn for one loads it, our pool is made
-known to it: at the import of fastconv, or else at the first large operation after.
+threadpoolctl limits our pool too: ``threadpool_limits(1)`` does what `set_num_threads` would.  It
+is no dependency.  Where something else, such as scikit-learn, has loaded it, we make our pool known
+to it: when fastconv is imported, or else at the next large operation.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .errors import ArgumentError
 __all__ = ["get_num_threads", "introduce", "run", "set_num_threads", "usable_cpus"]
 
 MOST_THREADS = 256
-#: Multiply-adds below which waking a second thread costs more than it brings.
+#: Multiply-adds up to which one thread is faster than waking a second.
 SMALL_WORK = 2_000_000
-#: What it costs to move an element through memory, in multiply-adds; pages that are touched
+#: The time to move an element through memory, counted in multiply-adds.  Pages that are touched
 #: for the first time are the slowest.
 MOVE = 20
-#: Multiply-adds of a part, some 50 ms at the most on the slowest path of the active
-#: instruction set, which sets it when it is loaded.
+#: Multiply-adds of a part: at most some 50 ms on the slowest path of the active instruction set.
+#: Loading the kernels of an instruction set sets it.
 slice_work = 50_000_000
 
 _chosen: int | None = None
@@ -84,8 +84,8 @@ def _from_environment() -> int | None:
     return None
 
 
-#: What is wrong with the environment variables, or None. What needs the number raises it, but
-#: not the import: ``fastconv doctor`` then says it.
+#: What is wrong with the environment variables, or None.  It is raised by whatever needs the number
+#: of threads, and not at import, so that ``fastconv doctor`` can say it.
 refusal: ArgumentError | None = None
 try:
     _default = _from_environment() or min(usable_cpus(), MOST_THREADS)
@@ -148,12 +148,12 @@ def run(
 def ask(
     kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS
 ) -> Any:
-    """Return what a kernel of convolution says that `run` would have it do, and do nothing."""
+    """Return which engine a kernel of convolution would take if it were `run`; compute nothing."""
     return kernel(*args, 0, 0, 1 if work <= SMALL_WORK else min(get_num_threads(), most))
 
 
 def introduce() -> None:
-    """Make the pool known to threadpoolctl, now if that is loaded, else when it is."""
+    """Make the pool known to threadpoolctl if that is loaded; else a later call of `run` does."""
     global _introduced
     loaded: Any = sys.modules.get("threadpoolctl")
     _introduced = loaded is not None

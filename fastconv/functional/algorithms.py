@@ -34,7 +34,7 @@ def direct_forward(
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
         y = y.reshape(g.N, g.K, 1, g.H * g.W)
     work = g.multiply_adds
-    if weight.plain:  # a few products for each element, which takes longer to move
+    if weight.plain:  # few products for each element: moving it takes longer
         work = max(work, threads.MOVE * x.size)
     return (run or threads.run)(
         kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
@@ -82,9 +82,10 @@ def winograd_forward(
     g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, weight: PackedWeight,
     bias: np.ndarray | None, y: np.ndarray, relu: bool,
 ) -> None:  # fmt: skip
-    """Minimal filtering; images with a result that is not finite are computed again directly.
+    """Convolve by minimal filtering.
 
-    So infinities, NaN and what overflows on the way come out as the direct sum has them.
+    Images with a result that is not finite are computed again directly.  So infinities, NaN and
+    sums that overflow only in between come out as the direct sum has them.
     """
     for n in winograd(g, cost, x, weight.transformed(cost.tile), bias, y, relu):
         one = slice(n, n + 1)
@@ -98,7 +99,7 @@ def winograd(
     """Run the blocks of tiles; return the images with a result that is not finite."""
     module, m = kernels.module(x.dtype), cost.tile
     slot = g.winograd_slot_bytes(m, cost.length, x.itemsize, module.lanes)
-    # as many blocks for each thread, none longer than a slot; the length changes no bit
+    # each thread gets as many blocks, none longer than a slot; their length changes no bit
     blocks = -(-g.winograd_blocks(m, cost.length) // cost.slots) * cost.slots
     length = -(-g.N * g.winograd_tiles(m) // blocks)
     broken = np.zeros(g.N, np.uint8)
@@ -114,7 +115,7 @@ def winograd_input(
     g: Conv2DGeometry, cost: costs.AlgorithmCost, dy: np.ndarray, weight: np.ndarray,
     dx: np.ndarray,
 ) -> None:  # fmt: skip
-    """dx as the convolution of dy with the weights mirrored, filters and channels exchanged."""
+    """Compute dx: dy convolved with mirrored weights whose filters and channels are exchanged."""
     with memory.Lent() as lent:
         u = transform(weight, cost.tile, True, lent.packed)
         broken = winograd(g.mirrored(), cost, dy, u, None, dx, False)
@@ -126,7 +127,7 @@ def winograd_input(
 def direct_input(
     g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray, run: Run | None = None
 ) -> int:
-    """dx without workspace; return the engine's place in `input_engines`."""
+    """Compute dx without workspace; return the engine's place in `input_engines`."""
     run = run or threads.run
     module, points = kernels.module(dx.dtype), g.R == g.S == 1 and not g.padded
     if points and g.stride == (1, 1):
@@ -158,10 +159,10 @@ def small_input(
     module: ModuleType, g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, room: np.ndarray,
     dx: np.ndarray, run: Run,
 ) -> int:  # fmt: skip
-    """Write the dx of small maps by weights as they lie, or return -1 where that was not done.
+    """Compute dx of small maps with plain weights; return -1 if it was not computed so.
 
-    Where dx has few pixels, packing all weights takes as long as multiplying by them: each thread
-    turns one panel after the other, into a slot of the memory that would hold them all.
+    Where dx has few pixels, packing all weights takes as long as multiplying by them.  So each
+    thread packs one panel after the other, into its slot of the memory that would hold all panels.
     """
     count = threads.get_num_threads() if g.multiply_adds > threads.SMALL_WORK else 1
     slot = module.input_slot(
@@ -180,11 +181,11 @@ def small_input(
 def winograd_weight(
     g: Conv2DGeometry, m: int, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray
 ) -> None:
-    """dweight by minimal filtering; again directly where it is not finite."""
+    """Compute dweight by minimal filtering, or directly if that is not finite."""
     module = kernels.module(x.dtype)
     blocks = g.winograd_gradient(m, x.itemsize, module.lanes, module.tile_pixels)
     broken = np.zeros(1, np.uint8)
-    # as much as the direct sum would need, so that what is stated is always what is taken
+    # at least what the direct sum needs, so that a run takes the workspace that is stated
     with memory.workspace(max(blocks.nbytes, partial_bytes(module, g, x.itemsize))) as block:
         threads.run(
             module.winograd_backward_weight, x, dy, block.view(x.dtype), dweight, m,
@@ -197,11 +198,11 @@ def winograd_weight(
 def direct_weight(
     g: Conv2DGeometry, dy: np.ndarray, x: np.ndarray, dweight: np.ndarray, run: Run | None = None
 ) -> int:
-    """dweight through partial sums in the workspace; return the place in `weight_engines`."""
+    """Compute dweight by partial sums in workspace; return the place in `weight_engines`."""
     module = kernels.module(x.dtype)
     sums = 0 if engines.few(g.K // g.groups, module.lanes) else g.partial_sums(module.lanes)
     with memory.workspace(partial_bytes(module, g, x.itemsize)) as block:
-        for exact in (False, True):  # exactly only where zeros of the padding gave NaN
+        for exact in (False, True):  # the exact way only if a zero of the padding gave NaN
             engine = (run or threads.run)(
                 module.conv2d_backward_weight, x, dy, block.view(x.dtype), dweight, g.stride,
                 g.pad, g.dilation, g.groups, sums, exact, work=g.multiply_adds,
@@ -212,7 +213,7 @@ def direct_weight(
 
 
 def partial_bytes(module: ModuleType, g: Conv2DGeometry, itemsize: int) -> int:
-    """Return the workspace of the direct gradient of the weights, none for few filters."""
+    """Return the bytes of workspace of the direct gradient of the weights; 0 for few filters."""
     if engines.few(g.K // g.groups, module.lanes):
         return 0
     return g.weight_gradient_bytes(itemsize, module.lanes)

@@ -21,30 +21,30 @@ DIRECTIONS = ("forward", "backward")
 
 
 class Decision(NamedTuple):
-    """All that a call decides before it looks at data."""
+    """What a call decides before it looks at data."""
 
     geometry: Conv2DGeometry
     algorithm: str
     cost: costs.AlgorithmCost
-    plain: bool  # whether groups have too few filters to pack
+    plain: bool  # whether weights stay plain, since groups have too few filters to pack
 
 
 def decide(
     operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
     padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
 ) -> Decision:  # fmt: skip
-    """Return the checked geometry and the algorithm to run, within the limit or not at all.
+    """Check the arguments of a call, choose its algorithm within the limit, and return both.
 
-    `direction` is "forward", "backward", or "input" for the gradient of the input alone.
-    Decided once for each set of arguments, of which the last thousand are remembered.
+    `direction` is "forward", "backward", or "input" for the gradient of the input alone.  The last
+    thousand sets of arguments are remembered with their decisions.
 
     Raises
     ------
     ArgumentError, ShapeError, ArgumentTypeError, MemoryLimitError
         Naming `operation`, the parameter, the rule and the value.
     """
-    # numbers and words are looked up by value and type; pairs, in which True would pass for 1,
-    # only once they are checked
+    # Numbers and words are looked up by value and type.  Pairs are checked first, for a pair with
+    # True in it would be found as one with 1.
     if type(stride) is not int:
         stride = as_pair(operation, "stride", stride, 1)
     if type(padding) is not int and type(padding) is not str:
@@ -119,7 +119,7 @@ def _remedy(table: costs.ConvolutionCosts, algorithm: str, limit: int) -> str:
 
 
 def target(dtype: np.dtype) -> costs.Target:
-    """Return what the cost model has to know of the active kernels for `dtype`."""
+    """Return what the cost model must know of the active kernels for `dtype`."""
     module = kernels.module(dtype)
     table = costs.active(kernels.active_isa())
     return costs.Target(
@@ -168,8 +168,8 @@ def conv2d_costs(
     direction : "forward" or "backward"
         The latter covers all three gradients.
     threads : int, optional
-        What `winograd` is priced for: a slot of workspace for each; by default as many as
-        `get_num_threads` says.
+        The threads that run, for each of which `winograd` takes a slot of workspace; by default
+        as many as `get_num_threads` says.
 
     Returns
     -------
@@ -185,13 +185,15 @@ def conv2d_costs(
 
     Notes
     -----
-    Forward, in elements: ``direct`` none; ``im2col`` N OH OW C R S; ``im2col_tiled`` OW C R S for
-    each output row of a slab, which has as many rows as fit `workspace_limit` and 512 KiB, at
-    least one; ``winograd``, which only 3x3 kernels of stride 1 have, (m + 2)^2 (C + lanes) for
-    each tile of a block and each thread.  Backward all need the partial sums of the gradient of
-    the weights beside that, and a slab has at least the rows of one block of these sums, 128
-    pixels or a row.  There ``winograd`` has (m + 2)^2 (C + K) for each of 64 to 256 tiles, where
-    these are not all (m + 2)^2 C K more, and lanes that round C and K up.
+    Forward, the workspace in elements is: for ``direct`` none; for ``im2col`` N OH OW C R S; for
+    ``im2col_tiled`` OW C R S for each output row of a slab, which has as many rows as fit
+    `workspace_limit` and 512 KiB, at least one; for ``winograd``, which only 3x3 kernels of stride
+    1 have, (m + 2)^2 (C + lanes) for each tile of a block and each thread.
+
+    Backward, all algorithms need the partial sums of the gradient of the weights besides.  A slab
+    has at least the rows of one chunk of these sums: 128 pixels, or a row.  ``winograd`` then takes
+    (m + 2)^2 (C + K) for each of 64 to 256 tiles, and (m + 2)^2 C K more if there are more tiles
+    than that; lanes round C and K up.
 
     Examples
     --------

@@ -23,8 +23,8 @@ ACTIVATIONS = (None, "relu")
 class PackedWeight:
     """A weight (K, C/groups, R, S) packed once, accepted wherever its array is.
 
-    Made by `prepare_conv2d`.  The values are copied: a later change of the array does not
-    show.  Belongs to the instruction set that is active in this process; pickles as its array.
+    `prepare_conv2d` makes it.  It copies the values, so a later change of the array has no effect.
+    It belongs to the instruction set that is active in this process, and pickles as its array.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class PackedWeight:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of packed memory, the transformed weights of Winograd among them once made."""
+        """Bytes of packed memory, including Winograd's transformed weights once they are made."""
         own = 0 if self.plain or self._data is None else self._data.nbytes
         return own + sum(u.nbytes for u in list(self._transformed.values()))
 
@@ -157,7 +157,8 @@ def pack(weight: np.ndarray, groups: int, take: Take = memory.packed) -> np.ndar
 def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarray:
     """Return `weight` (K, C, 3, 3) for F(m x m, 3x3): [panel][e][c][lanes].
 
-    Where it is `turned` for the gradient of the input filters are c, and taps mirrored.
+    If it is `turned`, for the gradient of the input, filters take the place of the channels c, and
+    taps are mirrored.
     """
     lanes = kernels.lanes(weight.dtype)
     outputs, channels = weight.shape[1::-1] if turned else weight.shape[:2]
@@ -173,8 +174,8 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
 def room_backward(weight: np.ndarray, lent: memory.Lent) -> tuple[np.ndarray, bool]:
     """Return memory for `weight` as the gradient of the input reads it, and whether in panels.
 
-    Where there are few channels that is the weight itself, which stays plain; else panels of
-    input channels, [group][panel of c][r][s][k][lanes], which are still to be made.
+    Where there are few channels, it is the weight itself, which stays plain.  Else it is empty
+    memory for panels of input channels, [group][panel of c][r][s][k][lanes].
     """
     lanes = kernels.lanes(weight.dtype)
     k, c, taps = weight.shape[0], weight.shape[1], weight.shape[2] * weight.shape[3]
@@ -220,9 +221,9 @@ def prepare_conv2d(
     Returns
     -------
     PackedWeight
-        Takes ceil(K / groups / lanes) * lanes * groups * C/groups * R * S elements, where
-        lanes is the width of a panel for the active instruction set; nothing is packed
-        where a group has so few filters that the weights are read as they are.
+        It takes ceil(K / groups / lanes) * lanes * groups * C/groups * R * S elements, where
+        lanes is the width of a panel for the active instruction set.  Where a group has so few
+        filters that kernels read plain weights, nothing is packed.
 
     Raises
     ------

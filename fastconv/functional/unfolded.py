@@ -1,11 +1,12 @@
-"""The book's algorithm, im2col, for the whole batch at once or in slabs, on checked arrays.
+"""The book's algorithm, im2col, on checked arrays, for the whole batch at once or in slabs.
 
-A slab is some output rows of the unfolded matrix: whole images, or rows of one image.
+A slab is some output rows of the unfolded matrix: those of whole images, or some of one image.
 
     x [n, :, rows that the slab sees]  -- unfold -->  col [n][c, r, s][i, j]   (workspace)
     y [n, :, rows of the slab]  =  weights (K, C R S) times col: a 1x1 convolution
 
-``im2col`` is the case of one slab that is the batch, so its bits are those of ``im2col_tiled``.
+``im2col`` has one slab, the whole batch.  It is the same code as ``im2col_tiled``, so its bits are
+the same.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def slabs(g: Conv2DGeometry, size: tuple[int, int], first: int, last: int) -> It
 
 
 def _columns(g: Conv2DGeometry, at: Slab, block: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The unfolded matrix of a slab: (images, C R S, rows, OW) at the start of `block`."""
+    """Return room for the unfolded matrix of a slab, (images, C R S, rows, OW), in `block`."""
     shape = (at.last - at.first, g.C * g.R * g.S, at.bottom - at.top, g.OW)
     return block.view(dtype)[: shape[0] * shape[1] * shape[2] * shape[3]].reshape(shape)
 
@@ -56,12 +57,12 @@ def _unfold(g: Conv2DGeometry, at: Slab, x: np.ndarray, block: np.ndarray) -> np
 
 
 def _pad(g: Conv2DGeometry, at: Slab) -> tuple[int, int]:
-    # seen from the slab's first row the map begins further up: less padding, or less than none
+    # above the first row of the slab there is less padding than above the map; it may be negative
     return g.pad[0] - at.top * g.stride[0], g.pad[1]
 
 
 def _share(g: Conv2DGeometry, at: Slab) -> int:
-    """Multiply-adds of a slab."""
+    """Return the multiply-adds of a slab."""
     return g.multiply_adds * (at.last - at.first) * (at.bottom - at.top) // (g.N * g.OH)
 
 
@@ -88,7 +89,7 @@ def unfolded_backward(
     g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
     dx: np.ndarray | None, dweight: np.ndarray | None,
 ) -> None:  # fmt: skip
-    """Both gradients through the unfolded matrix, which one block of workspace holds in turn."""
+    """Compute both gradients, one after the other, in one block of workspace."""
     with memory.workspace(g.unfolded_bytes(*size, x.itemsize)) as block:
         if dweight is not None:
             _weight_gradient(g, size, dy, x, dweight, block)
@@ -100,7 +101,7 @@ def _weight_gradient(
     g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, dweight: np.ndarray,
     block: np.ndarray,
 ) -> None:  # fmt: skip
-    """dweight = dy times the unfolded matrix, by the partial sums that all algorithms share."""
+    """Compute dweight, dy times the unfolded matrix, by the partial sums of all algorithms."""
     module = kernels.module(x.dtype)
     chunks = g.gradient_chunks(g.N, g.OH)
     with memory.workspace(g.weight_gradient_bytes(x.itemsize, module.lanes)) as held:
@@ -118,10 +119,10 @@ def _input_gradient(
     g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, weight: np.ndarray, dx: np.ndarray,
     block: np.ndarray,
 ) -> None:  # fmt: skip
-    """dx = the folded product of the turned weights and dy, for each block of filters.
+    """Compute dx: for each block of filters, fold the product of the turned weights and dy.
 
-    Slabs are folded from the last row to the first: an element of dx gets its taps in order, for
-    the next tap of a column is that of an output row further up.
+    Slabs are folded from the last row to the first, so that each element of dx gets its taps in
+    order: the next tap of a kernel column belongs to an output row further up.
     """
     module = kernels.module(dx.dtype)
     flat = dy.reshape(g.N, g.K, 1, g.OH * g.OW)

@@ -17,23 +17,23 @@ from fastconv.models.running import Allowance, Operation, Program, Stage, whole
 
 __all__ = ["InferenceFit"]
 
-# For comparing ways that keep within a limit alone.
+# These serve only to compare ways that keep within a limit.
 PACKED_BYTES_PER_SECOND = 8e9
 GATHERED_BYTES_PER_SECOND = 1e10
 SECONDS_A_CALL = 8e-6
-#: Places at which a network is cut, and cuts at one time.
+#: How many places to cut at are tried, and the most cuts at one time.
 PLACES, CUTS = 6, 2
-#: Ways that a network remembers.
+#: How many ways a network remembers.
 WAYS = 64
 
 
 class InferenceFit:
     """Looks for the program of inference that takes the least estimated time.
 
-    Which algorithms are taken is decided for one row, so that it depends on the limit and not
-    on how many rows there are.  Where to cut, and which layers pack for each call, is looked for
-    once for numbers of rows that differ by less than a quarter; how many rows are computed at a
-    time, and the workspaces, are found for each.
+    The algorithms are chosen for one row, so that they depend on the limit and not on how many
+    rows there are.  The search for where to cut, and for the layers that pack for each call, is
+    done once for all numbers of rows that differ by less than a quarter.  How many rows are
+    computed at a time, and the workspaces, are found for each number.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class InferenceFit:
         self._like([False] * len(self.operations))
 
     def _like(self, free: list[bool]) -> None:
-        """Let the operations that are `free` have the algorithm they would like."""
+        """Give the operations that are `free` the algorithm that they prefer."""
         self.free = free
         # The search asks the same of the same operations again and again.
         self._packed: dict[frozenset[str], tuple[int, dict[str, int]]] = {}
@@ -92,8 +92,10 @@ class InferenceFit:
         return way
 
     def _way(self, anyhow: bool) -> Way | None:
-        """Return the fastest way; None if there is none, or, but for `anyhow`, if the results
-        of all rows leave some operation another algorithm than those of one.
+        """Return the fastest way, or None if none fits.
+
+        Unless `anyhow`, also return None where the full result array would force another algorithm
+        on some operation than a single row would.
         """
         self._like(self._liked(0))
         if not self._fits(self._stages((), [1]), frozenset(self.prices.released)):
@@ -126,7 +128,7 @@ class InferenceFit:
         return Fitted(program, tuple(costs))
 
     def _least(self) -> int:
-        """Return the smallest limit with which there is a program: row by row, all lent."""
+        """Return the smallest limit that can be kept: row by row, weights packed for each call."""
         live = self.prices.live(self._stages((), [1]), self.results)
         most = 0
         for at, op in enumerate(self.operations):
@@ -135,7 +137,7 @@ class InferenceFit:
         return most
 
     def _liked(self, split: int) -> list[bool]:
-        """For each operation whether one row leaves it the workspace it would like to have."""
+        """Return for each operation whether its preferred algorithm fits when one row is run."""
         prices = self.prices
         live = prices.live(self._stages((), [1]), 1)
         found = []
@@ -146,7 +148,7 @@ class InferenceFit:
         return found
 
     def _others(self, op: Operation, kept: Collection[str]) -> int:
-        """Bytes of the packed weights of the layers `kept` that stay beside those of `op`."""
+        """Return the bytes of packed weights of the layers `kept` that stay while `op` runs."""
         key = frozenset(kept)
         if key not in self._packed:
             own: dict[str, int] = {}
@@ -161,13 +163,13 @@ class InferenceFit:
         return total if op.name in self.prices.released else total - own.get(op.name, 0)
 
     def _beside(self, at: int, rows: int) -> int:
-        """Bytes that a call packs beside its workspace limit."""
+        """Return the bytes that a call packs and its workspace limit does not count."""
         if self.operations[at].name in self.prices.released:
             return 0
         return beside(self.prices.cost(at, rows, 0))
 
     def _rooms(self, stages: Sequence[Stage], kept: Collection[str]) -> list[int]:
-        """For each operation the workspace limit that it could be given."""
+        """Return the workspace limit that each operation has room for."""
         live, rows = self.prices.live(stages, self.results), _rows(stages)
         return [
             self.limit - live[at] - self._others(op, kept) - self._beside(at, rows[at])
@@ -182,7 +184,7 @@ class InferenceFit:
         )
 
     def _most_of(self, kept: frozenset[str], rows: int, begin: int, end: int) -> int:
-        """The most that one of some operations takes besides what is there throughout."""
+        """Return the most that an operation of a stage takes beside what lives throughout."""
         key = kept, rows, begin, end
         if key not in self._most:
             if key[:2] not in self._own:
@@ -197,7 +199,7 @@ class InferenceFit:
         return self._most[key]
 
     def _choices_of_lent(self) -> list[frozenset[str]]:
-        """Sets of layers that pack for each call: none, the largest, the two largest, …"""
+        """Return sets of layers that pack for each call: none, the largest, the two largest, …"""
         sizes: dict[str, int] = {}
         for at, op in enumerate(self.operations):
             cost = self.prices.cost(at, 1, None if self.free[at] else 0)
@@ -208,7 +210,7 @@ class InferenceFit:
         return [frozenset(names[:count]) for count in sorted({0, len(names)} | counts)]
 
     def _choices_of_cuts(self) -> Iterator[tuple[int, ...]]:
-        """Sets of operations before which the network may be cut, where little crosses."""
+        """Yield sets of operations before which the network may be cut: where little crosses."""
         tally = self.prices.tally(1)
         chosen: dict[tuple[int, ...], tuple[int, int]] = {}
         for at in range(1, len(self.operations)):
@@ -232,7 +234,7 @@ class InferenceFit:
     def _most_rows(
         self, cuts: tuple[int, ...], kept: frozenset[str]
     ) -> tuple[float, tuple[Stage, ...]] | None:
-        """Return (seconds, stages): doubling rows where that saves most, as far as they fit."""
+        """Return (seconds, stages): rows are doubled where that saves most, while they fit."""
         rows = [1] * (len(cuts) + 1)
         stages = self._stages(cuts, rows)
         if not self._fits(stages, kept):
@@ -265,7 +267,7 @@ class InferenceFit:
         return total
 
     def _lent_bytes(self, kept: frozenset[str], begin: int, end: int) -> int:
-        """The bytes that some operations pack for each call."""
+        """Return the bytes that the operations of a stage pack for each call."""
         key = kept, begin, end
         if key not in self._lent:
             self._lent[key] = sum(
@@ -277,18 +279,18 @@ class InferenceFit:
 
 
 def _rounded(rows: int) -> int:
-    """Round up to a number of three binary digits and zeros, at most a quarter more."""
+    """Round up to three significant binary digits, so by at most a quarter."""
     unit = 1 << max(0, rows.bit_length() - 3)
     return -(-rows // unit) * unit
 
 
 def _rows(stages: Sequence[Stage]) -> list[int]:
-    """For each operation the rows of its stage."""
+    """Return for each operation the rows of its stage."""
     return [stage.rows for stage in stages for _ in range(stage.begin, stage.end)]
 
 
 def _balanced(batch: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Share the rows out evenly, in as many runs."""
+    """Return the stages with their rows shared out evenly, in no more runs."""
     found: list[Stage] = []
     for stage in reversed(stages):
         rows = math.ceil(batch / math.ceil(batch / stage.rows))

@@ -44,8 +44,10 @@ class TrainingFit:
         raise LeastBytes(min(least))
 
     def _attempt(self, limit: int, liked: bool, kept: frozenset[str]) -> Fitted | int:
-        """Return a program, or the least bytes of one, with the algorithms that are liked best
-        or those of the smallest workspace, and the packed weights of the layers `kept`.
+        """Return a program that fits, or the least bytes that one would take.
+
+        Its operations have their preferred algorithms if `liked`, else those of the smallest
+        workspace.  The layers `kept` keep their packed weights.
         """
         batch, count = self.prices.batch, len(self.operations)
         lends = [op.name not in kept for op in self.operations]
@@ -85,7 +87,7 @@ class TrainingFit:
         always: int,
         liked: bool,
     ) -> Fitted:
-        """Give each operation the workspace that its moment leaves room for."""
+        """Give each operation the workspace that there is room for while it runs."""
         found = trace_step(self.prices.tally(self.prices.batch), costs, segments)
         allowances = []
         for at, (forward, backward) in enumerate(limits):

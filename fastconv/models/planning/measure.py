@@ -1,4 +1,4 @@
-"""Runs what a plan is of, on random numbers, and says how many bytes it held at one time."""
+"""Runs what was planned, on random numbers, and measures the most bytes held at one time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ __all__ = ["measure"]
 def measure(net: Any, plan: Plan) -> int:
     """Return the most bytes held at one time by two runs of what `plan` is of.
 
-    Two, so that what the first keeps for the next is in it.  Of Python's allocator, in which
-    NumPy counts its arrays: Python's own objects, some ten kilobytes, are in it as well.
-    Training runs both ways and leaves the weights as they are; statistics move.
+    There are two, so that what the first keeps for the next is counted.  The bytes are those of
+    Python's allocator, where NumPy counts its arrays too; Python's own objects take some ten
+    kilobytes of them.  A run of training goes forward and backward.  It changes no weight, but it
+    does change statistics.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from fastconv.models.text import table
 
 __all__ = ["Plan", "PlannedNode"]
 
-# What stands in the column of that name, and so in the peak, the largest of it.
+# What the column "alive" counts, and so the peak, which is its largest number.
 _ALIVE = "the activations that are still needed, {}, and packed weights that are kept"
 _ALIVE_TRAINING = (
     "the activations and gradients that are still needed, what was saved, and\n"
@@ -34,20 +34,20 @@ class PlannedNode:
     id, layer : str
         The node and the class of its layer; of merged nodes both, joined by ``+``.
     algorithm, why : str
-        What is taken where there is a choice, and the reason.
+        The algorithm, where there is a choice, and the reason for it.
     multiply_adds : int
         Of the forward pass of the whole batch.
     parameters : int
-        How many numbers the layer learns; 0 for the further uses of a shared layer.
+        How many numbers the layer learns; 0 where a shared layer is used again.
     activations : int
         Bytes of the output; 0 where it is a view of the input.
     rows : int
-        How many examples that is.
+        How many examples are computed at a time.
     workspace, packed : int
         Temporary memory of the call, and packed weights beside the plain ones; in training the
         larger of both passes.
     lent : bool
-        Whether the packed weights serve one call, and are not kept for the next.
+        Whether weights are packed for each call, and not kept for the next.
     saved : int
         What training keeps for the backward pass besides inputs and outputs.
     live : int

@@ -19,12 +19,12 @@ Costs = dict[tuple[int, int, int | None], LayerCosts]
 
 @dataclass(frozen=True)
 class Way:
-    """How inference keeps within a limit, but for numbers of rows.
+    """How inference keeps within a limit, whatever the number of rows.
 
     Attributes
     ----------
     free : tuple of bool
-        For each operation whether it has the algorithm it would like.
+        For each operation whether it has the algorithm that it prefers.
     cuts : tuple of int
         The operations before which the network is cut.
     kept : frozenset of str
@@ -79,12 +79,12 @@ def packing_bytes(
 
 
 def beside(cost: PassCosts) -> int:
-    """What a call takes that its ``workspace_limit`` does not count: weights packed plainly."""
+    """Return the bytes of a call that its ``workspace_limit`` does not count: packed weights."""
     return cost.temporary - cost.lowest_limit
 
 
 class Prices:
-    """Asks layers for their costs, and remembers; for one schedule and batch.
+    """Asks layers for their costs, and remembers them, for one schedule and batch.
 
     Parameters
     ----------

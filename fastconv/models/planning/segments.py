@@ -27,7 +27,7 @@ Segments = tuple[Segment, ...]
 
 
 class Segmenter:
-    """Finds segments for one batch, given what each call takes for a while.
+    """Finds segments for one batch, given the temporary memory of each call.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Segmenter:
         return best, self.peak(best)
 
     def within(self, limit: int) -> Segments | None:
-        """Return segments that keep within `limit` and compute little again, or None."""
+        """Return segments that keep within `limit` and compute little again, or None if none do."""
         everything = whole(self.schedule)
         if self.peak(everything) <= limit:
             return everything
@@ -202,7 +202,7 @@ class Segmenter:
             self._backward_peaks[begin, at + 1] = backward
 
     def _may_begin(self, at: int) -> bool:
-        """Whether what crosses here stays as it is: no later operation writes over it."""
+        """Return whether no later operation writes over what crosses here."""
         tally = self.tally
         return not any(
             op.in_place and tally.owner[op.sources[0]] in self._crossing[at]
@@ -220,7 +220,7 @@ class Segmenter:
         return found
 
     def _search(self, limit: int) -> tuple[int, Segments | None]:
-        """Return segments that `limit` leaves room for, and the most that they need."""
+        """Return segments that `limit` has room for, and the most bytes that they need."""
         count, size = self.count, self.tally.sizes.__getitem__
         held = {0: sum(map(size, self._crossing[0]))}  # of places that can be reached
         before = {}
@@ -249,7 +249,7 @@ class Segmenter:
         return needed, tuple(reversed(found))
 
     def _gained(self, begin: int, end: int) -> int:
-        """The bytes held at `end` that were not yet held at `begin`."""
+        """Return the bytes held at `end` that were not yet held at `begin`."""
         key = begin, end
         if key not in self._gains:
             new = self._crossing[end] - self._crossing[begin]

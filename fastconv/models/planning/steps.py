@@ -14,7 +14,7 @@ __all__ = ["Traced", "trace_step"]
 
 @dataclass(frozen=True)
 class Traced:
-    """Bytes alive while each operation runs, its temporary memory left out.
+    """Bytes alive while each operation runs, without its temporary memory.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ def trace_step(
 
 
 class _Alive:
-    """Arrays that are referred to, by owner, and the bytes of all."""
+    """The arrays that something refers to, by owner, and the bytes of all of them."""
 
     def __init__(self, tally: Tally) -> None:
         self._owner, self._sizes = tally.owner, tally.sizes
@@ -63,7 +63,7 @@ class _Alive:
 
 
 class _Gradients:
-    """Gradients of values: which are one array, and which nobody else reads."""
+    """The gradients of values: which of them are one array, and which nobody else reads."""
 
     def __init__(self, tally: Tally) -> None:
         self._sizes = tally.sizes
@@ -90,7 +90,7 @@ class _Gradients:
             self._total -= self._nbytes[array]
 
     def add(self, value: int, array: int, owned: bool) -> int:
-        """Add; return the bytes of a sum that is made beside both."""
+        """Add a gradient; return the bytes of a sum that is made beside both summands."""
         before = self._arrays.get(value)
         if before is None:
             self._put(value, array, owned)
@@ -108,7 +108,7 @@ class _Gradients:
         return found
 
     def bytes_with(self, arrays: Collection[int]) -> int:
-        """Return the bytes of all, and of `arrays` beside them."""
+        """Return the bytes of all arrays, and of those of `arrays` that are not among them."""
         besides = (self._nbytes[a] for a in set(arrays) if not self._held.get(a))
         return self._total + sum(besides)
 
@@ -193,7 +193,7 @@ class _Step:
     def _gradients_of_inputs(
         self, op: Operation, dy: int, owned: bool
     ) -> list[tuple[int, int, bool]]:
-        """For each input that needs one: its value, the array, and whether it is ours."""
+        """Return (value, array, whether it is ours) of the gradients that inputs need."""
         layer = op.layer
         passed = layer.passes_gradient or op.target in self.tally.idle
         if passed or (layer.overwrites_input and owned):
@@ -207,7 +207,7 @@ class _Step:
         return [part for part in found if self.tally.needs[part[0]]]
 
     def _learn(self, op: Operation) -> int:
-        """Count the gradients of the layer; return what a second use makes for a moment."""
+        """Count the gradients of the layer; return what a second use takes for a moment."""
         nbytes = self.tally.gradients.get(op.name, 0)
         if op.name in self.learned:
             return 2 * nbytes

@@ -1,4 +1,4 @@
-"""Counts the bytes that are alive while a schedule runs: the run without the arrays."""
+"""Counts the bytes that are alive while a schedule runs: a run without arrays."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Tally:
             self.needs[op.target] = training and learns and op.has_gradient
 
     def bytes_of(self, values: Iterable[int]) -> int:
-        """Return the bytes of `values`, memory that several of them share counted once."""
+        """Return the bytes of `values`; memory that several of them share counts once."""
         return sum(self.sizes[owner] for owner in {self.owner[value] for value in values})
 
     def inference(self) -> list[int]:
-        """Return for each operation the bytes alive while it runs, temporary memory left out."""
+        """Return for each operation the bytes alive while it runs, without temporary memory."""
         last = len(self.schedule.operations)
         until: dict[int, int] = {}  # owner -> the last operation that needs it
         for at, op in enumerate(self.schedule.operations):
@@ -97,7 +97,7 @@ class Tally:
         return values + ([op.target] if "output" in cost.keeps else [])
 
     def saved(self, at: int, cost: LayerCosts) -> int:
-        """Return the bytes that it keeps besides."""
+        """Return the bytes that the context of operation `at` keeps besides these values."""
         return cost.saved if self.needs[self.schedule.operations[at].target] else 0
 
     def crossing(self, at: int) -> set[int]:
