@@ -1,9 +1,9 @@
 """How often `auto` takes the fastest algorithm: each layer of well-known networks, timed.
 
-Every algorithm that can compute a layer is timed on one thread, the weights packed before, in
-rounds that interleave them; what counts is the least time of a round.  `auto` is right where
-what it takes is within 5 % of the best that the precision allows.  The two gradients of a backward
-pass are timed one by one and added; minimal filtering may serve one of them alone.
+Every algorithm that can compute a layer is timed on one thread, on packed weights.  Rounds
+interleave the algorithms, and the least time of all rounds counts.  `auto` is right where the
+algorithm it takes is within 5 % of the fastest that the precision allows.  The two gradients of a
+backward pass are timed one by one and added, for minimal filtering may serve only one of them.
 
     python benchmarks/choices.py                        # or: make choices
     python benchmarks/choices.py --direction backward
@@ -11,8 +11,8 @@ pass are timed one by one and added; minimal filtering may serve one of them alo
     python benchmarks/choices.py --save times.json      # to judge later: --load times.json
     python benchmarks/choices.py --fit                  # the constants that fit these times
 
-Times are those of the thread, so that other work on the machine disturbs little; layers that
-come out near 5 % may still change sides from run to run.
+The times are processor time of the thread, so that other work on the machine disturbs little.
+Layers near 5 % may still be right in one run and wrong in the next.
 """
 
 from __future__ import annotations

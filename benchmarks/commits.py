@@ -1,4 +1,4 @@
-"""Say what is wrong with a range of commits before asv, which would end in a traceback, meets it.
+"""Say what is wrong with a range of commits, before asv would end in a traceback.
 
     python commits.py WHO RANGE ...
 

@@ -1,4 +1,4 @@
-"""The bytes of commits, measured as on every other machine, into results/exact.
+"""Measure the bytes of commits, which are the same on every machine, into results/exact.
 
     python exact.py [RANGE] [options of asv run]
 

@@ -2,9 +2,9 @@
 
     python gate.py
 
-Both commits are built and measured as `exact.py` does, by ``asv continuous``; the suite is that
-of the working tree.  Of a merge the parent is the first one.  More bytes, or a benchmark that
-fails, such as a stated workspace that is not the measured one, end in exit code 1.  Fewer bytes
+``asv continuous`` builds and measures both commits as `exact.py` does, with the suite of the
+working tree.  The parent of a merge is its first parent.  More bytes end in exit code 1.  So does a
+benchmark that fails, such as one whose stated workspace is not the measured one.  Fewer bytes
 pass, and so do new benchmarks, and those that the newest commit skips.
 
 What is meant to take more is declared in intended.json, a list of

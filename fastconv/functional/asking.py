@@ -1,4 +1,4 @@
-"""Which engine of the table a convolution runs in; asked of the kernels, without running them."""
+"""Asks the kernels which engine a convolution would run in, without running it."""
 
 from __future__ import annotations
 

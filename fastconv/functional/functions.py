@@ -1,13 +1,14 @@
 """Functions of one number: exp, log, the logistic function, tanh, erf, and two gradients.
 
-They are kernels of our own, so that their bits hang neither on NumPy's version nor on the
-C library.  An element's bits depend on no other element, and on the instruction set alone.
+They are kernels of our own, so that their bits depend neither on NumPy's version nor on the C
+library.  The bits of an element depend on its argument and on the instruction set, and on no other
+element.
 
-Errors are stated in units in the last place (ulp) of the exact result, subnormal results
-included; those of float32 are the largest over all 2**32 arguments, those of float64 the largest
-that was found for some millions.  Each polynomial is a minimax fit of our own, made for this
-purpose (``kernels/polynomials.h``); the reductions of the argument are the usual ones (Muller,
-"Elementary Functions", 3rd edition, chapters 3 and 11).
+Errors are stated in units in the last place (ulp) of the exact result, also where that is
+subnormal.  Those of float32 are the largest over all 2**32 arguments; those of float64 are the
+largest that was found for some millions of arguments.  Each polynomial is a minimax fit of our own,
+made for this purpose (``kernels/simd/polynomials.h``); the reductions of the argument are the usual
+ones (Muller, "Elementary Functions", 3rd edition, chapters 3 and 11).
 """
 
 from __future__ import annotations

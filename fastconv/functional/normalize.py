@@ -1,4 +1,4 @@
-"""Batch normalisation: statistics and values of a channel in one go, from the cache."""
+"""Batch normalisation: statistics and values of a channel at once, while it is in the cache."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ..geometry import Window2D
 
 __all__ = ["Pool", "make_pool"]
 
-#: What a tap of a window costs, in multiply-adds: it has no register tile to fill.
+#: The time of a tap of a window, counted in multiply-adds; pooling has no register tile.
 TAP = 8
 
 
@@ -44,9 +44,10 @@ class Pool:
             self._check_windows_see_the_map(axis)
 
     def _check_windows_see_the_map(self, axis: int) -> None:
-        """The first and the last window, and with them all, must reach an element of the map.
+        """Raise ArgumentError unless every window reaches an element of the map.
 
-        With dilation a window may step over a small map; then each is looked at.
+        The first and the last window tell for all others.  Only where a dilated window may step
+        over a small map, each window is looked at.
         """
         size, taps, before = self.size[axis], self.window.kernel[axis], self.pads[axis][0]
         stride, dilation = self.window.stride[axis], self.window.dilation[axis]
@@ -79,7 +80,7 @@ def make_pool(
     dilation: Any = 1, ceil_mode: Any = False,
 ) -> Pool:  # fmt: skip
     """Return the pooling, checked once for each set of arguments."""
-    # numbers and words are looked up as they are, pairs once they are checked
+    # numbers and words are looked up as they are; pairs are checked first
     if type(padding) is not int and type(padding) is not str:
         padding = as_padding(operation, padding)
     if type(pool_size) is not int:

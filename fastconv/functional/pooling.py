@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 
-#: Outputs whose flat indices are made at a time: they stay in the cache, Ctrl-C is heard, and
-#: what NumPy takes for them on the way is too little to count.
+#: How many flat indices are made at a time.  So few stay in the cache, let Ctrl-C be heard, and
+#: need too little temporary memory of NumPy to count.
 INDICES_AT_ONCE = 2**12
 
 
@@ -104,7 +104,7 @@ def _max(
 
 
 def _flat_indices(pool: Pool, argmax: np.ndarray) -> np.ndarray:
-    """Positions in the window to flat positions in the map."""
+    """Return flat positions in the map for positions in the window."""
     window = pool.window
     taps = np.arange(window.taps)
     rows, columns = taps // window.kernel[1], taps % window.kernel[1]

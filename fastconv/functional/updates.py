@@ -1,8 +1,8 @@
 """The steps of optimizers: one pass over parameter, gradient and state, in place.
 
-All arrays are one-dimensional, contiguous, not empty and of one length and dtype; the caller,
-`fastconv.training.Optimizer`, has seen to it.  No temporary bytes.  Every element is computed
-for itself, so that the bits are the same for every number of threads.
+All arrays are one-dimensional, contiguous, not empty, and of one length and dtype: the caller,
+`fastconv.training.Optimizer`, makes sure of it.  There are no temporary bytes.  Each element is
+computed by itself, so that the bits are the same for every number of threads.
 """
 
 from __future__ import annotations
