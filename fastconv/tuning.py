@@ -19,6 +19,7 @@ from .costs import Table
 from .functional import choosing
 from .functional.algorithms import backward, forward
 from .geometry import Conv2DGeometry
+from .options import ConvOptions
 
 __all__ = ["Sample", "contenders", "fit", "measure", "tune"]
 
@@ -48,7 +49,7 @@ class Sample(NamedTuple):
 
 def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, costs.AlgorithmCost]:
     """The costs of each algorithm, with "F(2x2)" and "F(4x4)" in place of "winograd"."""
-    found = costs.convolution_costs(g, on, direction, None, "standard", 1)
+    found = costs.convolution_costs(g, on, direction, ConvOptions(), 1)
     if found.pop("winograd", None) is not None:
         for m in (2, 4):
             tiles = (0, m) if direction == "weight" else (m, 0)
@@ -71,10 +72,11 @@ def contenders(g: Conv2DGeometry, direction: str) -> Calls:
 
     def call(label: str, cost: costs.AlgorithmCost) -> Callable[[], None]:
         name = "winograd" if label[0] == "F" else label
+        decision = choosing.Decision(g, name, cost, packed.plain)
         if direction == "forward":
-            return lambda: forward(g, name, cost, x, packed, None, y, False)
+            return lambda: forward(decision, x, packed, None, y, False)
         wanted = (dx, None) if direction == "input" else (None, dweight)
-        return lambda: backward(g, name, cost, y, x, weight, *wanted)
+        return lambda: backward(decision, y, x, weight, *wanted)
 
     priced = _priced(g, direction, choosing.target(x.dtype))
     return {label: call(label, cost) for label, cost in priced.items()}

@@ -17,6 +17,7 @@ from fastconv.costs import SHIPPED, Table, local
 from fastconv.errors import ArgumentError, CostTableWarning
 from fastconv.functional import choosing
 from fastconv.geometry import SLAB_BYTES, Conv2DGeometry
+from fastconv.options import ConvOptions
 
 ISA = fastconv.active_isa()
 
@@ -28,7 +29,7 @@ def fresh(monkeypatch, tmp_path):
     def forget() -> None:
         local.source.cache_clear()
         local._warn.cache_clear()
-        choosing._decide.cache_clear()
+        choosing.decide.cache_clear()
 
     monkeypatch.delenv("FASTCONV_COSTS", raising=False)
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
@@ -123,7 +124,7 @@ def test_another_table_is_another_choice(fresh, normal):
     assert fastconv.conv2d_costs(x.shape, weight.shape).choice == "winograd"
     slow = replace(SHIPPED[ISA], input2=1e3)
     local.save(slow, ISA)
-    choosing._decide.cache_clear()
+    choosing.decide.cache_clear()
     assert fastconv.conv2d_costs(x.shape, weight.shape).choice == "direct"
     assert fastconv.conv2d(x, weight).tobytes() == strict.tobytes()
     unfolds = replace(slow, rate=0.1, unfold=1e6, few=1e-3, fold=1e6)
@@ -213,7 +214,8 @@ def test_seconds_grow_with_the_work():
     for direction in ("forward", "input", "backward"):
         small, large = (
             costs.convolution_costs(
-                geometry((n, 16, 20, 20), (32, 16, 3, 3)), on, direction, None, "fast", 1
+                geometry((n, 16, 20, 20), (32, 16, 3, 3)), on, direction,
+                ConvOptions(precision="fast"), 1,
             )
             for n in (1, 3)
         )

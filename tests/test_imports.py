@@ -15,7 +15,7 @@ import fastconv
 
 PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
-    "errors concurrency floating arguments geometry step_memory arena memory batches threads "
+    "errors concurrency floating arguments geometry options step_memory arena memory batches threads "
     "kernels reference engines costs functional tuning registry initializers layers training "
     "models zoo data plot explain compat sklearn testing cli"
 ).split()

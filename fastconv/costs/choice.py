@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..memory import format_bytes
+from ..options import ConvOptions
 from .model import AlgorithmCost
 
 __all__ = ["ConvolutionCosts", "choose"]
@@ -39,14 +40,15 @@ class ConvolutionCosts(Mapping):
 
 
 def choose(
-    costs: dict[str, AlgorithmCost], limit: int | None, itemsize: int, precision: str
+    costs: dict[str, AlgorithmCost], options: ConvOptions, itemsize: int
 ) -> tuple[str, str]:
-    """Return (algorithm, reason): the fastest that keeps within `limit` bytes and `precision`.
+    """Return (algorithm, reason): the fastest within the limit and the precision of `options`.
 
     It never takes ``im2col``, for ``im2col_tiled`` does the same in less memory, and no slower.
     The seconds that it compares are those of one image on one thread, so that neither the batch
     nor the number of threads decides about bits.
     """
+    limit, precision = options.workspace_limit, options.precision
     allowed = {
         name: cost
         for name, cost in costs.items()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from .. import geometry
 from ..engines import folds
 from ..geometry import Conv2DGeometry
+from ..options import ConvOptions
 from . import seconds
 from .target import Target
 
@@ -97,13 +98,14 @@ def _packed(g: Conv2DGeometry, on: Target, direction: str) -> int:
 
 
 def convolution_costs(
-    g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
+    g: Conv2DGeometry, on: Target, direction: str, options: ConvOptions, threads: int
 ) -> dict[str, AlgorithmCost]:
-    """Return the cost of every algorithm that can compute `g`.
+    """Return the cost of every algorithm that can compute `g`, within the limit of `options`.
 
     `direction` is "forward", "backward", or the half of it that makes the gradient of the
     "input" or the "weight" alone.
     """
+    limit = options.workspace_limit
     size, shared, packed = on.itemsize, _shared(g, on, direction), _packed(g, on, direction)
     found = {
         "direct": AlgorithmCost(
@@ -129,7 +131,7 @@ def convolution_costs(
             unfolded + max(packed, shared.sums), slab=slab,
         )  # fmt: skip
     if g.suits_winograd:
-        found["winograd"] = _best_winograd(g, on, direction, limit, precision, threads)
+        found["winograd"] = _best_winograd(g, on, direction, options, threads)
     if g.N == 0:  # nothing runs
         nothing = {"workspace": 0, "packed": 0, "least": 0, "together": 0}
         return {name: replace(cost, **nothing) for name, cost in found.items()}  # type: ignore[arg-type]
@@ -137,15 +139,16 @@ def convolution_costs(
 
 
 def _best_winograd(
-    g: Conv2DGeometry, on: Target, direction: str, limit: int | None, precision: str, threads: int
+    g: Conv2DGeometry, on: Target, direction: str, options: ConvOptions, threads: int
 ) -> AlgorithmCost:
     """Return the cost of the tiles that are fastest within the limit.
 
     Seconds are compared for one image, so that the batch does not decide.
     """
+    limit = options.workspace_limit
     found = [
         winograd_cost(g, *tiles, on, direction, limit, threads)
-        for tiles in _tiles(direction, 4 if precision == "fast" else 2)
+        for tiles in _tiles(direction, 4 if options.precision == "fast" else 2)
     ]
     least = min(cost.least for cost in found)
     fitting = [cost for cost in found if limit is None or cost.least <= max(least, limit)]

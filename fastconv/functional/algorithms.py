@@ -11,6 +11,7 @@ import numpy as np
 from .. import costs, engines, kernels, memory, threads
 from ..floating import is_finite
 from ..geometry import SUM_LENGTH, Conv2DGeometry
+from .choosing import Decision
 from .packing import (
     PackedWeight,
     few_filters,
@@ -43,10 +44,11 @@ def direct_forward(
 
 
 def forward(
-    g: Conv2DGeometry, algorithm: str, cost: costs.AlgorithmCost, x: np.ndarray,
-    weight: PackedWeight, bias: np.ndarray | None, y: np.ndarray, relu: bool,
+    decision: Decision, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None, y: np.ndarray,
+    relu: bool,
 ) -> None:  # fmt: skip
     """Convolve by the algorithm that was chosen."""
+    g, algorithm, cost, _ = decision
     if algorithm == "winograd":
         winograd_forward(g, cost, x, weight, bias, y, relu)
         return
@@ -59,10 +61,11 @@ def forward(
 
 
 def backward(
-    g: Conv2DGeometry, algorithm: str, cost: costs.AlgorithmCost, dy: np.ndarray, x: np.ndarray,
-    weight: np.ndarray, dx: np.ndarray | None, dweight: np.ndarray | None,
+    decision: Decision, dy: np.ndarray, x: np.ndarray, weight: np.ndarray, dx: np.ndarray | None,
+    dweight: np.ndarray | None,
 ) -> None:  # fmt: skip
     """Write the gradients that are not None by the algorithm that was chosen."""
+    g, algorithm, cost, _ = decision
     if algorithm in ("im2col", "im2col_tiled"):
         # few filters have no panels to multiply by; an infinite dy times a padded zero is NaN
         directly = few_filters(weight, g.groups) or (g.padded and not is_finite(dy))

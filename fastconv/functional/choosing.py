@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import costs, engines, kernels
-from ..arguments import as_choice, as_int, as_padding, as_pair, as_shape, parse_bytes
+from ..arguments import as_choice, as_int, as_shape
 from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, from_signal
 from ..geometry import Conv2DGeometry
+from ..options import ConvOptions, as_options
 from ..threads import get_num_threads
-from .packing import ALGORITHMS, PRECISIONS
 
 __all__ = ["Decision", "conv2d_costs", "decide"]
 
@@ -29,52 +29,25 @@ class Decision(NamedTuple):
     plain: bool  # whether weights stay plain, since groups have too few filters to pack
 
 
+@lru_cache(maxsize=1024)
 def decide(
-    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
-    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
+    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype,
+    options: ConvOptions, count: int,
 ) -> Decision:  # fmt: skip
-    """Check the arguments of a call, choose its algorithm within the limit, and return both.
+    """Return the geometry of a call and its algorithm, chosen within the limit.
 
-    `direction` is "forward", "backward", or "input" for the gradient of the input alone.  The last
-    thousand sets of arguments are remembered with their decisions.
+    `direction` is "forward", "backward", or "input" for the gradient of the input alone.  `x` and
+    `weight` are shapes, and `count` is the number of threads.  The last thousand sets of arguments
+    are remembered with their decisions.
 
     Raises
     ------
-    ArgumentError, ShapeError, ArgumentTypeError, MemoryLimitError
+    ArgumentError, ShapeError, MemoryLimitError
         Naming `operation`, the parameter, the rule and the value.
     """
-    # Numbers and words are looked up by value and type.  Pairs are checked first, for a pair with
-    # True in it would be found as one with 1.
-    if type(stride) is not int:
-        stride = as_pair(operation, "stride", stride, 1)
-    if type(padding) is not int and type(padding) is not str:
-        padding = as_padding(operation, padding)
-    if type(dilation) is not int:
-        dilation = as_pair(operation, "dilation", dilation, 1)
-    try:
-        return _decide(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
-                     algorithm, workspace_limit, precision,
-                     get_num_threads())  # fmt: skip
-    except TypeError as error:
-        if isinstance(error, ArgumentTypeError):
-            raise
-        anew = _decide.__wrapped__  # something cannot be looked up: say what is wrong with it
-        return anew(operation, direction, x, weight, dtype, stride, padding, dilation, groups,
-                      algorithm, workspace_limit, precision,
-                      get_num_threads())  # fmt: skip
-
-
-@lru_cache(maxsize=1024, typed=True)
-def _decide(
-    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype, stride: Any,
-    padding: Any, dilation: Any, groups: Any, algorithm: Any, workspace_limit: Any, precision: Any,
-    count: int,
-) -> Decision:  # fmt: skip
-    g = Conv2DGeometry.make(operation, x, weight, stride, padding, dilation, groups)
-    as_choice(operation, "algorithm", algorithm, ALGORITHMS)
-    as_choice(operation, "precision", precision, PRECISIONS)
-    limit = parse_bytes(operation, "workspace_limit", workspace_limit)
-    table = price(g, dtype, direction, limit, precision, count)
+    g = options.geometry(operation, x, weight)
+    table = price(g, dtype, direction, options, count)
+    algorithm, limit = options.algorithm, options.workspace_limit
     chosen = table.choice if algorithm == "auto" else algorithm
     if chosen not in table:
         raise ArgumentError(
@@ -82,7 +55,7 @@ def _decide(
             "must not be 'winograd' but for a 3x3 kernel with stride, dilation and groups of 1",
             chosen, "use 'auto'", shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
         )  # fmt: skip
-    if algorithm == "winograd" and precision == "strict":
+    if algorithm == "winograd" and options.precision == "strict":
         raise ArgumentError(
             operation, "algorithm",
             "must not be 'winograd' where precision is 'strict', for it rounds otherwise",
@@ -129,16 +102,15 @@ def target(dtype: np.dtype) -> costs.Target:
 
 
 def price(
-    g: Conv2DGeometry, dtype: np.dtype, direction: str, limit: int | None, precision: str,
-    count: int,
-) -> costs.ConvolutionCosts:  # fmt: skip
+    g: Conv2DGeometry, dtype: np.dtype, direction: str, options: ConvOptions, count: int
+) -> costs.ConvolutionCosts:
     """Return the costs of every algorithm on the active instruction set."""
     on = target(dtype)
-    table = costs.convolution_costs(g, on, direction, limit, precision, count)
-    one = costs.convolution_costs(replace(g, N=1), on, direction, limit, precision, 1)
+    table = costs.convolution_costs(g, on, direction, options, count)
+    one = costs.convolution_costs(replace(g, N=1), on, direction, options, 1)
     for name, cost in table.items():  # the limit is for the batch
         one[name] = replace(one[name], least=cost.least)
-    choice, why = costs.choose(one, limit, on.itemsize, precision)
+    choice, why = costs.choose(one, options, on.itemsize)
     return costs.ConvolutionCosts(table, choice, why)
 
 
@@ -205,7 +177,9 @@ def conv2d_costs(
     x_shape = as_shape(operation, "x_shape", x_shape, "NCHW")
     weight_shape = as_shape(operation, "weight_shape", weight_shape, "KCRS")
     as_choice(operation, "direction", direction, DIRECTIONS)
-    as_choice(operation, "precision", precision, PRECISIONS)
+    options = as_options(
+        operation, stride, padding, dilation, groups, "auto", workspace_limit, precision
+    )
     count = None if threads is None else as_int(operation, "threads", threads, 1)
     try:
         kind = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
@@ -215,6 +189,5 @@ def conv2d_costs(
         kind = None
     if kind not in (np.float32, np.float64):
         raise ArgumentTypeError(operation, "dtype", "must be float32 or float64", dtype)
-    g = Conv2DGeometry.make(operation, x_shape, weight_shape, stride, padding, dilation, groups)
-    limit = parse_bytes(operation, "workspace_limit", workspace_limit)
-    return price(g, kind, direction, limit, precision, count or get_num_threads())
+    g = options.geometry(operation, x_shape, weight_shape)
+    return price(g, kind, direction, options, count or get_num_threads())

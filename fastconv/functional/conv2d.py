@@ -10,6 +10,7 @@ import numpy as np
 from .. import kernels, memory, threads
 from ..arguments import as_choice
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from ..options import as_options
 from . import checks
 from .algorithms import backward, forward
 from .choosing import decide
@@ -104,10 +105,13 @@ def conv2d(
         raise ArgumentError(
             operation, "groups", f"must be {weight.groups}, for which weight was prepared", groups
         )
-    g, chosen, cost, plain = decide(
-        operation, "forward", x.shape, weight.shape, x.dtype, stride, padding, dilation, groups,
-        algorithm, workspace_limit, precision,
-    )  # fmt: skip
+    options = as_options(
+        operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
+    )
+    decided = decide(
+        operation, "forward", x.shape, weight.shape, x.dtype, options, threads.get_num_threads()
+    )
+    g = decided.geometry
     if bias is not None:
         bias = as_bias(operation, bias, g.K)
     if activation is not None:
@@ -121,11 +125,11 @@ def conv2d(
     x = checks.readable(x)
     relu = activation is not None
     if packed:
-        forward(g, chosen, cost, x, weight, bias, y, relu)
+        forward(decided, x, weight, bias, y, relu)
         return y
     with memory.Lent() as lent:
-        weight = PackedWeight(weight, groups, plain, lent)
-        forward(g, chosen, cost, x, weight, bias, y, relu)
+        weight = PackedWeight(weight, g.groups, decided.plain, lent)
+        forward(decided, x, weight, bias, y, relu)
     return y
 
 
@@ -203,10 +207,14 @@ def conv2d_backward(
     if not checks.are_of_one_dtype(x, weight, dy):
         x, weight, dy = checks.of_one_dtype(operation, x=x, weight=weight, dy=dy)
     wanted = check_needs(operation, needs)
-    g, chosen, cost, _ = decide(
+    options = as_options(
+        operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
+    )
+    decided = decide(
         operation, "backward" if "weight" in wanted else "input", x.shape, weight.shape, x.dtype,
-        stride, padding, dilation, groups, algorithm, workspace_limit, precision,
+        options, threads.get_num_threads(),
     )  # fmt: skip
+    g = decided.geometry
     if dy.shape != g.output_shape:
         raise ShapeError(
             operation, "dy", f"must have the shape of the output, {g.output_shape}", dy.shape
@@ -225,7 +233,7 @@ def conv2d_backward(
             dy.reshape(g.N, g.K, g.OH * g.OW), dbias,
             threads.get_num_threads() if dy.size > threads.SMALL_WORK else 1,
         )  # fmt: skip
-    backward(g, chosen, cost, dy, x, weight, dx, dweight)
+    backward(decided, dy, x, weight, dx, dweight)
     return dx, dweight, dbias
 
 

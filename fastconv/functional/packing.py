@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import engines, kernels, memory, threads
-from ..arguments import as_choice, as_int, as_padding, as_pair, check_axes
+from ..arguments import check_axes
 from ..errors import ShapeError
 from ..floating import is_finite
+from ..options import as_options
 from . import checks
 
 __all__ = ["PackedWeight", "as_operands", "prepare_conv2d", "prepare_dense"]
 
-ALGORITHMS = ("auto", "direct", "im2col", "im2col_tiled", "winograd")
-PRECISIONS = ("strict", "standard", "fast")
 ACTIVATIONS = (None, "relu")
 
 
@@ -240,16 +239,12 @@ def prepare_conv2d(
     operation = "prepare_conv2d"
     array = checks.as_array(operation, "weight", weight)
     check_axes(operation, "weight", array.shape, "KCRS")
-    as_pair(operation, "stride", stride, 1)
-    as_pair(operation, "dilation", dilation, 1)
-    as_padding(operation, padding)
-    groups = as_int(operation, "groups", groups, 1)
+    options = as_options(operation, stride, padding, dilation, groups, algorithm, None, precision)
+    groups = options.groups
     if array.shape[0] % groups:
         raise ShapeError(
             operation, "groups", f"must divide the filters (= {array.shape[0]})", groups
         )
-    as_choice(operation, "algorithm", algorithm, ALGORITHMS)
-    as_choice(operation, "precision", precision, PRECISIONS)
     return PackedWeight(array, groups, few_filters(array, groups))
 
 

@@ -10,13 +10,14 @@ from fastconv import functional, initializers
 from fastconv.arguments import as_bool, as_choice, as_int, briefly
 from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentError, ShapeError
-from fastconv.functional.packing import ACTIVATIONS, ALGORITHMS, PRECISIONS
+from fastconv.functional.packing import ACTIVATIONS
 from fastconv.geometry import Window2D
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.fusing import fold, is_affine, with_activation
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
+from fastconv.options import as_options
 
 __all__ = ["Conv2D"]
 
@@ -88,15 +89,19 @@ class Conv2D(Layer):
         initializer: Any = "he",
     ) -> None:
         self.filters = as_int("Conv2D", "filters", filters, 1)
-        self.groups = as_int("Conv2D", "groups", groups, 1)
+        options = as_options(
+            "Conv2D", stride, padding, dilation, groups, algorithm, None, precision
+        )
+        self.groups, self.algorithm = options.groups, options.algorithm
+        self.precision = options.precision
         if self.filters % self.groups:
             rule = f"must divide the filters (= {self.filters})"
             raise ArgumentError("Conv2D", "groups", rule, self.groups)
-        self.window = Window2D.make("Conv2D", kernel_size, stride, padding, dilation)
+        self.window = Window2D.make(
+            "Conv2D", kernel_size, options.stride, options.padding, options.dilation
+        )
         self.bias = as_bool("Conv2D", "bias", bias)
         self.activation = as_choice("Conv2D", "activation", activation, ACTIVATIONS)
-        self.algorithm = as_choice("Conv2D", "algorithm", algorithm, ALGORITHMS)
-        self.precision = as_choice("Conv2D", "precision", precision, PRECISIONS)
         self.initializer = initializers.resolve(initializer, "Conv2D")
 
     def infer(self, *specs: Spec) -> Spec:

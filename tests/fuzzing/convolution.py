@@ -12,6 +12,8 @@ import fastconv
 from fastconv import costs, memory, reference
 from fastconv.functional.choosing import decide
 from fastconv.geometry import Conv2DGeometry
+from fastconv.options import as_options
+from fastconv.threads import get_num_threads
 
 from .case import Case, plain
 from .compare import close, same
@@ -78,10 +80,11 @@ class _Direction:
         }  # fmt: skip
 
         def cost() -> costs.AlgorithmCost:
-            dtype = np.dtype(case.dtype)
+            options = as_options(self.operation, **chosen)
             return case.call(
-                decide, self.operation, direction, x_shape, self.weight_shape, dtype, **chosen
-            ).cost
+                decide, self.operation, direction, x_shape, self.weight_shape,
+                np.dtype(case.dtype), options, get_num_threads(),
+            ).cost  # fmt: skip
 
         if case.chance(0.2):
             chosen["workspace_limit"] = cost().least

@@ -9,9 +9,9 @@ import pytest
 
 import fastconv
 from fastconv import registry
-from fastconv.functional.packing import ALGORITHMS, PRECISIONS
 from fastconv.layers import Conv2D, Layer
 from fastconv.layers.description import documented
+from fastconv.options import ALGORITHMS, PRECISIONS
 
 BUILT_IN = [name for name in registry.layers.names() if "." not in name]
 
