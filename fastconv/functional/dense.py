@@ -64,16 +64,10 @@ def dense(
     if not packed:
         check_axes(operation, "weight", weight.shape, "UI")
     elif weight.shape[2:] != (1, 1) or weight.groups != 1:
-        raise ShapeError(
-            operation, "weight", "must have shape (U, I), or be what prepare_dense returned",
-            weight.shape, "functional.prepare_dense prepares weights of dense layers",
-        )  # fmt: skip
+        raise _not_for_dense(operation, weight)
     units, inputs = weight.shape[:2]
     if inputs != x.shape[1]:
-        raise ShapeError(
-            operation, "weight", f"must be for the {x.shape[1]} features of x, {x.shape}", inputs,
-            shown=f"{inputs} (shape {weight.shape[:2]})",
-        )  # fmt: skip
+        raise _not_for_features(operation, weight, x)
     if bias is not None:
         bias = as_bias(operation, bias, units)
     if activation is not None:
@@ -98,6 +92,18 @@ def dense(
             work=work,
         )  # fmt: skip
     return y
+
+
+def _not_for_dense(operation: str, weight: PackedWeight) -> ShapeError:
+    rule = "must have shape (U, I), or be what prepare_dense returned"
+    remedy = "functional.prepare_dense prepares weights of dense layers"
+    return ShapeError(operation, "weight", rule, weight.shape, remedy)
+
+
+def _not_for_features(operation: str, weight: Any, x: np.ndarray) -> ShapeError:
+    rule, inputs = f"must be for the {x.shape[1]} features of x, {x.shape}", weight.shape[1]
+    shown = f"{inputs} (shape {weight.shape[:2]})"
+    return ShapeError(operation, "weight", rule, inputs, shown=shown)
 
 
 def dense_backward(

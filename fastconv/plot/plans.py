@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import Any
 
 from fastconv.errors import ArgumentTypeError
 from fastconv.memory import format_bytes
@@ -48,19 +49,7 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     figure = new_figure("plan_png", (9.0, 1.9 + 0.3 * len(nodes)))
     axis = figure.subplots()
     for at, node in enumerate(nodes):
-        live, workspace = node.live / factor, min(node.workspace, node.live) / factor
-        axis.barh(at, live - workspace, color=BLUE, height=0.62)
-        axis.barh(at, workspace, left=live - workspace, color=ORANGE, height=0.62)
-        beyond = _im2col_beyond(node) / factor
-        if beyond:
-            axis.barh(
-                at, beyond, left=live, height=0.62, fill=False, edgecolor=GREY, linestyle="--"
-            )
-        text = f" {live:.3g}" + (f", im2col {live + beyond:.3g}" if beyond else "")
-        axis.text(
-            live + beyond, at, text, va="center", fontsize="small",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-        )  # fmt: skip
+        _draw_node(axis, at, node, factor)
     axis.plot([plan.peak / factor] * 2, [-0.55, len(nodes) - 0.4], "k:", linewidth=0.8, zorder=0)
     axis.text(
         plan.peak / factor, -0.6, f"peak {plan.peak / factor:.3g} {unit}", ha="center", va="bottom"
@@ -71,26 +60,51 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     axis.set_xlabel(f"{unit} alive while the node runs")
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-    mode = "training" if plan.training else "inference"
-    title = f"Memory of {mode} on a batch of {plan.batch_size}"
-    counts = dict.fromkeys(node.rows for node in nodes)
-    if list(counts) not in ([], [plan.batch_size]):
-        title += f", {', then '.join(map(str, counts))} at a time"
-    if plan.memory_limit is not None:
-        title += f", within {format_bytes(plan.memory_limit)}"
-    figure.suptitle(title)
+    figure.suptitle(_title(plan))
+    _draw_legend(axis, len(nodes))
+    if any(node.recomputed for node in nodes):
+        figure.supxlabel("+ computed again in the backward pass", fontsize="small")
+    figure.savefig(found, format="png", dpi=120)
+
+
+def _draw_node(axis: Any, at: int, node: PlannedNode, factor: int) -> None:
+    """Draw the bar of a node in row `at`, in units of `factor` bytes, with what it says beside."""
+    live, workspace = node.live / factor, min(node.workspace, node.live) / factor
+    axis.barh(at, live - workspace, color=BLUE, height=0.62)
+    axis.barh(at, workspace, left=live - workspace, color=ORANGE, height=0.62)
+    beyond = _im2col_beyond(node) / factor
+    if beyond:
+        axis.barh(at, beyond, left=live, height=0.62, fill=False, edgecolor=GREY, linestyle="--")
+    text = f" {live:.3g}" + (f", im2col {live + beyond:.3g}" if beyond else "")
+    axis.text(
+        live + beyond, at, text, va="center", fontsize="small",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    )  # fmt: skip
+
+
+def _draw_legend(axis: Any, rows: int) -> None:
+    """Draw what the colours mean, below a picture of some rows."""
     axis.legend(
         handles=[
             axis.barh(0, 0, color=BLUE, label="activations, packed weights"),
             axis.barh(0, 0, color=ORANGE, label="workspace"),
             axis.barh(0, 0, fill=False, edgecolor=GREY, linestyle="--", label="with im2col"),
         ],
-        loc="upper center", bbox_to_anchor=(0.5, -0.55 / (1.9 + 0.3 * len(nodes))), ncols=3,
+        loc="upper center", bbox_to_anchor=(0.5, -0.55 / (1.9 + 0.3 * rows)), ncols=3,
         frameon=False, fontsize="small",
     )  # fmt: skip
-    if any(node.recomputed for node in nodes):
-        figure.supxlabel("+ computed again in the backward pass", fontsize="small")
-    figure.savefig(found, format="png", dpi=120)
+
+
+def _title(plan: Plan) -> str:
+    """Return what was planned: the mode, the batch, the rows at a time, the limit."""
+    mode = "training" if plan.training else "inference"
+    title = f"Memory of {mode} on a batch of {plan.batch_size}"
+    counts = dict.fromkeys(node.rows for node in plan.nodes)
+    if list(counts) not in ([], [plan.batch_size]):
+        title += f", {', then '.join(map(str, counts))} at a time"
+    if plan.memory_limit is not None:
+        title += f", within {format_bytes(plan.memory_limit)}"
+    return title
 
 
 def _im2col_beyond(node: PlannedNode) -> int:

@@ -101,11 +101,7 @@ def fit(
     _, batches, _ = course.plan()  # what it refuses, it refuses now
     size = min(course.batch_size, course.rows)
     if validation_data is not None:
-        x_val, y_val = as_pair(validation_data)
-        held_inputs, _ = as_data("fit", model, compiled, x_val, y_val)
-        if limit is not None:  # found out now, and not after an epoch
-            count = min(size, count_rows(held_inputs, model.layout))
-            model.program("fit", limit, count, held_inputs, held=held(x_val, held_inputs))
+        validation_data = _held_out(model, compiled, validation_data, size, limit)
     warn_of_scale(model, course.inputs)
     run = Run(model, compiled.optimizer, epochs, batches)
     model.history = history
@@ -117,14 +113,28 @@ def fit(
                 if validation_data is not None:
                     if limit is not None:
                         model.gradients = {}
-                    held_out = evaluate(model, x_val, y_val, batch_size=size, memory_limit=limit)
-                    figures.update({f"val_{name}": figure for name, figure in held_out.items()})
+                    measured = evaluate(
+                        model, *validation_data, batch_size=size, memory_limit=limit
+                    )
+                    figures.update({f"val_{name}": figure for name, figure in measured.items()})
                 told.epoch_end(epoch, figures)
                 if run.stop:
                     break
     finally:
         memory.release()  # what steps keep for the next one
     return history
+
+
+def _held_out(
+    model: Trainable, compiled: Compiled, data: Any, size: int, limit: int | None
+) -> tuple[Any, Any]:
+    """Return (x, y) that `evaluate` will take within the limit: found out before an epoch."""
+    x, y = as_pair(data)
+    inputs, _ = as_data("fit", model, compiled, x, y)
+    if limit is not None:
+        count = min(size, count_rows(inputs, model.layout))
+        model.program("fit", limit, count, inputs, held=held(x, inputs))
+    return x, y
 
 
 @dataclass
