@@ -10,6 +10,8 @@ import pytest
 
 import fastconv
 from fastconv.errors import ArgumentTypeError
+from fastconv.functional import choosing
+from fastconv.options import as_options
 
 RANDOM_SHAPES = """
 import resource, sys
@@ -70,3 +72,22 @@ def test_pairs_and_numbers_that_mean_the_same_give_the_same():
     one = fastconv.conv2d(x, w, stride=2, padding=1, dilation=1)
     two = fastconv.conv2d(x, w, stride=[2, 2], padding=((1, 1), [1, 1]), dilation=np.int64(1))
     assert np.array_equal(one, two)
+
+
+def test_options_that_mean_the_same_are_one_decision():
+    x, w = np.ones((1, 1, 7, 7)), np.ones((1, 1, 3, 3))
+    choosing.decide.cache_clear()
+    for options in ({}, {"stride": (1, 1), "padding": "valid"}, {"dilation": [1, 1], "groups": 1}):
+        fastconv.conv2d(x, w, **options)
+    fastconv.conv2d(x, w, workspace_limit="1 KiB")
+    fastconv.conv2d(x, w, workspace_limit=1024)
+    assert choosing.decide.cache_info().misses == 2
+
+
+def test_nobody_changes_options():
+    options = as_options("conv2d", 1, 0, 1, 1, "auto", None, "strict")
+    assert options == as_options("conv2d", (1, 1), ((0, 0), (0, 0)), 1, 1, "auto", None, "strict")
+    with pytest.raises(AttributeError):
+        options.groups = 2
+    with pytest.raises(ArgumentTypeError, match="conv2d: groups must be an integer"):
+        as_options("conv2d", 1, 0, 1, [1], "auto", None, "strict")  # which has no hash
