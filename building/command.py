@@ -13,9 +13,9 @@ from pathlib import Path
 
 from setuptools.command.build_ext import build_ext
 
-from . import flags, processor, store, switches, targets
-from .modules import KERNELS, PARTS, Module
-from .translation import translate
+from building import flags, processor, store, switches, targets
+from building.modules import KERNELS, PARTS, Module
+from building.translation import translate
 
 VECTOR_TYPES = "typedef float v __attribute__((vector_size(16))); v f(v a) { return a + a; }"
 

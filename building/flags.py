@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 
-from . import switches
+from building import switches
 
 # Each tried alone and left out where the compiler refuses it: without the first three GCC
 # keeps the accumulators in memory, with predictive commoning it carries weights over the

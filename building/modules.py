@@ -12,7 +12,7 @@ from pathlib import Path
 
 from setuptools import Extension
 
-from . import flags, switches, targets
+from building import flags, switches, targets
 
 KERNELS = Path("fastconv") / "kernels"
 PACKAGE = ".".join(KERNELS.parts)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import modules, store
+from building import modules, store
 
 DIRECTIVES = (
     "boundscheck=False",

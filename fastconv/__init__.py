@@ -23,8 +23,8 @@ bounded before anything runs, and a registry and files that last.
 import importlib
 from typing import Any
 
-from . import data, errors, functional, layers, memory, registry, training
-from .errors import (
+from fastconv import data, errors, functional, layers, memory, registry, training
+from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
     ConfigError,
@@ -40,7 +40,7 @@ from .errors import (
     TrainingError,
     UnknownNameError,
 )
-from .functional import (
+from fastconv.functional import (
     PackedWeight,
     avg_pool2d,
     avg_pool2d_backward,
@@ -53,9 +53,9 @@ from .functional import (
     max_pool2d_backward,
     prepare_conv2d,
 )
-from .kernels import active_isa, available_isas
-from .layers import Layer, Spec, create_layer, describe_layer, list_layers, register_layer
-from .models import (
+from fastconv.kernels import active_isa, available_isas
+from fastconv.layers import Layer, Spec, create_layer, describe_layer, list_layers, register_layer
+from fastconv.models import (
     InferenceModel,
     Input,
     Model,
@@ -66,8 +66,8 @@ from .models import (
     load,
     register_model,
 )
-from .threads import get_num_threads, set_num_threads
-from .threads import introduce as _introduce
+from fastconv.threads import get_num_threads, set_num_threads
+from fastconv.threads import introduce as _introduce
 
 __version__ = "0.8.0"
 _introduce()

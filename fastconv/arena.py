@@ -13,7 +13,7 @@ import weakref
 
 import numpy as np
 
-from .step_memory import ALIGNMENT, aligned
+from fastconv.step_memory import ALIGNMENT, aligned
 
 __all__ = ["Arena", "Block"]
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .geometry import SUM_LENGTH, Conv2DGeometry
+from fastconv.geometry import SUM_LENGTH, Conv2DGeometry
 
 __all__ = ["FORWARD", "INPUT", "TABLE", "WEIGHT", "Engine", "few", "folds"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from .arguments import (
+from fastconv.arguments import (
     CHANNELS_FIRST,
     LARGEST,
     Padding,
@@ -22,8 +22,8 @@ from .arguments import (
     as_pair,
     check_axes,
 )
-from .concurrency import computed_once
-from .errors import ShapeError
+from fastconv.concurrency import computed_once
+from fastconv.errors import ShapeError
 
 __all__ = ["Conv2DGeometry", "GradientBlocks", "Window2D", "nbytes"]
 

@@ -23,9 +23,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from .arena import Arena, Block
-from .arguments import as_real, parse_bytes
-from .step_memory import StepMemory, aligned, allocate
+from fastconv.arena import Arena, Block
+from fastconv.arguments import as_real, parse_bytes
+from fastconv.step_memory import StepMemory, aligned, allocate
 
 __all__ = ["Usage", "format_bytes", "parse_bytes", "release", "track"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .arguments import Padding, as_choice, as_int, as_padding, as_pair, parse_bytes
-from .errors import ArgumentTypeError
-from .geometry import Conv2DGeometry
+from fastconv.arguments import Padding, as_choice, as_int, as_padding, as_pair, parse_bytes
+from fastconv.errors import ArgumentTypeError
+from fastconv.geometry import Conv2DGeometry
 
 __all__ = ["ALGORITHMS", "PRECISIONS", "ConvOptions", "as_options"]
 

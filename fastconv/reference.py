@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from .floating import quietly
-from .geometry import Window2D
+from fastconv.floating import quietly
+from fastconv.geometry import Window2D
 
 __all__ = [
     "avg_pool2d",

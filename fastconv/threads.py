@@ -19,8 +19,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from .arguments import LARGEST, as_int, parse_int
-from .errors import ArgumentError
+from fastconv.arguments import LARGEST, as_int, parse_int
+from fastconv.errors import ArgumentError
 
 __all__ = ["get_num_threads", "introduce", "run", "set_num_threads", "usable_cpus"]
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import costs, functional, kernels, threads
-from .costs import Table
-from .functional import choosing
-from .functional.algorithms import backward, forward
-from .geometry import Conv2DGeometry
-from .options import ConvOptions
+from fastconv import costs, functional, kernels, threads
+from fastconv.costs import Table
+from fastconv.functional import choosing
+from fastconv.functional.algorithms import backward, forward
+from fastconv.geometry import Conv2DGeometry
+from fastconv.options import ConvOptions
 
 __all__ = ["Sample", "contenders", "fit", "measure", "tune"]
 

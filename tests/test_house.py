@@ -6,6 +6,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def source(file: str) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
+
+
+@cache
+def parsed(file: str) -> ast.Module:
+    return ast.parse(source(file))
 
 
 def functions(node: ast.AST, within: str = "") -> Iterator[tuple[str, Function]]:
@@ -85,7 +91,7 @@ def test_functions_take_few_parameters():
     found = {
         (file, name)
         for file in FILES
-        for name, function in functions(ast.parse(source(file)))
+        for name, function in functions(parsed(file))
         if parameters(function) > MOST_PARAMETERS
     }
     assert found == set(PUBLIC), "pass what belongs together as one object"
@@ -94,13 +100,33 @@ def test_functions_take_few_parameters():
 def test_functions_are_short():
     found = []
     for file in FILES:
-        text = source(file)
-        code = lines_of_code(text)
-        for name, function in functions(ast.parse(text)):
+        code = lines_of_code(source(file))
+        for name, function in functions(parsed(file)):
             count = length(function, code)
             if count > MOST_LINES:
                 found.append(f"{file}:{function.lineno} {name} has {count} lines of code")
     assert not found, "\n".join(found)
+
+
+def relative(tree: ast.AST) -> list[int]:
+    """Return the lines of imports whose name begins with a dot."""
+    return [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
+
+
+def test_modules_are_imported_by_their_full_names():
+    """One style: the name that the map of docs/design.md has, wherever it is imported from."""
+    beside = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("tests", "docs")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    found = [f"{file}:{line}" for file in FILES + beside for line in relative(parsed(file))]
+    assert not found, f"write the name of the module in full: {', '.join(found)}"
+
+
+def test_relative_imports_are_seen():
+    text = "from fastconv import a\nimport b\nfrom . import c\nif x:\n    from ..d import e"
+    assert relative(ast.parse(text)) == [3, 5]
 
 
 def test_the_counts_are_right():

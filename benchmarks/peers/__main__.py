@@ -27,11 +27,10 @@ from pathlib import Path
 import numpy as np
 
 import fastconv
-
-from . import machine, older, report
-from .cases import TABLES, select
-from .settings import LAYERS, PEERS, Settings, installed
-from .tables import ALL
+from peers import machine, older, report
+from peers.cases import TABLES, select
+from peers.settings import LAYERS, PEERS, Settings, installed
+from peers.tables import ALL
 
 REPORTS = Path(__file__).parents[2] / "docs" / "peers"
 
@@ -114,7 +113,7 @@ def pin_threads(settings: Settings) -> None:
         os.environ[variable] = str(settings.threads)
     fastconv.set_num_threads(settings.threads)
     if "torch" in settings.peers:
-        from .libraries import pytorch
+        from peers.libraries import pytorch
 
         pytorch.prepare(settings.threads)
 

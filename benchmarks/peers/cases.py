@@ -18,7 +18,7 @@ from suite.shapes import (
     Pool,
 )
 
-from .others import OTHERS, WIDE_POOLS, Oblong, pair
+from peers.others import OTHERS, WIDE_POOLS, Oblong, pair
 
 __all__ = ["DENSE", "POOL_CASES", "TABLES", "UNFOLDS", "WIDE_POOLS", "Case", "Layer", "Pool",
            "gigaflops", "is_winograd", "may_tile", "pair", "select"]  # fmt: skip

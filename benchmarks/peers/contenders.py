@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .timing import Call, Pace, Times, race
+from peers.timing import Call, Pace, Times, race
 
 __all__ = ["Contender", "WrongResult", "check", "compare"]
 

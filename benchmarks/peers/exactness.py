@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .contenders import Contender
+from peers.contenders import Contender
 
 __all__ = ["LIMITS", "errors", "shown"]
 

@@ -10,8 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import fastconv
-
-from .settings import Settings
+from peers.settings import Settings
 
 __all__ = ["Others", "describe"]
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .exactness import LIMITS, shown
-from .table import Ratio, Table, summary
-from .timing import Times
+from peers.exactness import LIMITS, shown
+from peers.table import Ratio, Table, summary
+from peers.timing import Times
 
 __all__ = ["classes", "markdown", "summaries"]
 

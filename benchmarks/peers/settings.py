@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from .timing import Pace
+from peers.timing import Pace
 
 __all__ = ["LAYERS", "PEERS", "Settings", "installed"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .timing import Times
+from peers.timing import Times
 
 __all__ = ["Ratio", "Row", "Table", "summary"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .contenders import Contender, check
-from .timing import Pace, Times
+from peers.contenders import Contender, check
+from peers.timing import Pace, Times
 
 __all__ = ["Lacking", "Version", "compare"]
 

@@ -19,11 +19,10 @@ import numpy as np
 from suite.shapes import normal
 
 import fastconv
-
-from .cases import POOL_CASES, TABLES, WIDE_POOLS
-from .contenders import as_arrays
-from .networks import IMAGES, trained
-from .timing import Call, estimate, turn
+from peers.cases import POOL_CASES, TABLES, WIDE_POOLS
+from peers.contenders import as_arrays
+from peers.networks import IMAGES, trained
+from peers.timing import Call, estimate, turn
 
 __all__ = ["KINDS"]
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
-from .shapes import Layer
+from suite.shapes import Layer
 
 
 def needs(*names: str) -> ModuleType:

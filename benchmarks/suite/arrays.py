@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import Timing, needs
-from .shapes import DENSE, MAPS, normal
+from suite import Timing, needs
+from suite.shapes import DENSE, MAPS, normal
 
 
 class Elementwise(Timing):

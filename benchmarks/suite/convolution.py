@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import Timing, needs, stated
-from .shapes import ALGORITHMS, LAYERS, normal
+from suite import Timing, needs, stated
+from suite.shapes import ALGORITHMS, LAYERS, normal
 
 
 class Convolution(Timing):

@@ -9,7 +9,7 @@ from types import FrameType
 
 import numpy as np
 
-from . import needs
+from suite import needs
 
 
 class Interrupt:

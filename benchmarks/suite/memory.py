@@ -8,8 +8,8 @@ vectors of the instruction set.  `asv.exact.conf.json` pins all of these.
 
 from __future__ import annotations
 
-from . import needs, stated
-from .shapes import ALGORITHMS, DIRECTIONS, LAYERS, normal
+from suite import needs, stated
+from suite.shapes import ALGORITHMS, DIRECTIONS, LAYERS, normal
 
 
 class Memory:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import Timing, needs
-from .networks import GRAPHS, IMAGES, ROWS, make
-from .shapes import normal
+from suite import Timing, needs
+from suite.networks import GRAPHS, IMAGES, ROWS, make
+from suite.shapes import normal
 
 
 class Peak:

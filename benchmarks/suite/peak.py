@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from . import needs, stated
-from .networks import IMAGES, make
-from .shapes import ALGORITHMS, DIRECTIONS, LAYERS, normal
+from suite import needs, stated
+from suite.networks import IMAGES, make
+from suite.shapes import ALGORITHMS, DIRECTIONS, LAYERS, normal
 
 
 class Convolution:

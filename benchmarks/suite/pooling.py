@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import Timing, needs
-from .shapes import POOLS, normal
+from suite import Timing, needs
+from suite.shapes import POOLS, normal
 
 
 class Max(Timing):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import Timing, needs
-from .shapes import UNFOLDS, normal
+from suite import Timing, needs
+from suite.shapes import UNFOLDS, normal
 
 
 class Unfold(Timing):

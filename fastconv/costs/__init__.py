@@ -12,11 +12,11 @@
     choice     the fastest that keeps within the limit and the precision, and why
 """
 
-from .choice import ConvolutionCosts, choose
-from .local import active
-from .model import AlgorithmCost, convolution_costs, winograd_cost
-from .table import SHIPPED, Table
-from .target import Target
+from fastconv.costs.choice import ConvolutionCosts, choose
+from fastconv.costs.local import active
+from fastconv.costs.model import AlgorithmCost, convolution_costs, winograd_cost
+from fastconv.costs.table import SHIPPED, Table
+from fastconv.costs.target import Target
 
 __all__ = [
     "SHIPPED",

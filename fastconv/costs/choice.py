@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..memory import format_bytes
-from ..options import ConvOptions
-from .model import AlgorithmCost
+from fastconv.costs.model import AlgorithmCost
+from fastconv.memory import format_bytes
+from fastconv.options import ConvOptions
 
 __all__ = ["ConvolutionCosts", "choose"]
 

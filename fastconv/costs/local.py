@@ -17,9 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..arguments import as_path, home
-from ..errors import ArgumentError, CostTableWarning, FormatError
-from .table import SHIPPED, Table
+from fastconv.arguments import as_path, home
+from fastconv.costs.table import SHIPPED, Table
+from fastconv.errors import ArgumentError, CostTableWarning, FormatError
 
 __all__ = ["Source", "active", "cache_path", "processor", "save", "source"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
-from .. import geometry
-from ..engines import folds
-from ..geometry import Conv2DGeometry
-from ..options import ConvOptions
-from . import seconds
-from .target import Target
+from fastconv import geometry
+from fastconv.costs import seconds
+from fastconv.costs.target import Target
+from fastconv.engines import folds
+from fastconv.geometry import Conv2DGeometry
+from fastconv.options import ConvOptions
 
 __all__ = ["AlgorithmCost", "convolution_costs", "winograd_cost"]
 

@@ -5,9 +5,9 @@ The estimates serve to compare algorithms, so they leave out what all algorithms
 
 from __future__ import annotations
 
-from ..engines import folds
-from ..geometry import SLAB_BYTES, Conv2DGeometry
-from .target import Target
+from fastconv.costs.target import Target
+from fastconv.engines import folds
+from fastconv.geometry import SLAB_BYTES, Conv2DGeometry
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 

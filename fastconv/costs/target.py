@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import engines
-from ..geometry import Conv2DGeometry, GradientBlocks
-from .table import Table
+from fastconv import engines
+from fastconv.costs.table import Table
+from fastconv.geometry import Conv2DGeometry, GradientBlocks
 
 __all__ = ["Target"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .texts import did_you_mean, from_signal, in_one_line, nearest, shorten, text_of
+from fastconv.errors.texts import did_you_mean, from_signal, in_one_line, nearest, shorten, text_of
 
 __all__ = [
     "ArgumentError",

@@ -1,11 +1,11 @@
 """Operations on arrays, without state: check, choose, take memory, call the kernel."""
 
-from .average_pooling import avg_pool2d, avg_pool2d_backward
-from .choosing import conv2d_costs
-from .conv2d import conv2d, conv2d_backward
-from .dense import dense, dense_backward
-from .elementwise import dropout, relu, relu_backward
-from .functions import (
+from fastconv.functional.average_pooling import avg_pool2d, avg_pool2d_backward
+from fastconv.functional.choosing import conv2d_costs
+from fastconv.functional.conv2d import conv2d, conv2d_backward
+from fastconv.functional.dense import dense, dense_backward
+from fastconv.functional.elementwise import dropout, relu, relu_backward
+from fastconv.functional.functions import (
     erf,
     exp,
     expm1,
@@ -16,16 +16,16 @@ from .functions import (
     tanh,
     tanh_backward,
 )
-from .normalize import batch_norm, batch_norm_backward
-from .packing import PackedWeight, prepare_conv2d, prepare_dense
-from .pooling import (
+from fastconv.functional.normalize import batch_norm, batch_norm_backward
+from fastconv.functional.packing import PackedWeight, prepare_conv2d, prepare_dense
+from fastconv.functional.pooling import (
     max_pool2d,
     max_pool2d_argmax,
     max_pool2d_argmax_backward,
     max_pool2d_backward,
 )
-from .softmax import log_softmax, softmax, softmax_backward
-from .unfold import col2im, im2col
+from fastconv.functional.softmax import log_softmax, softmax, softmax_backward
+from fastconv.functional.unfold import col2im, im2col
 
 __all__ = [
     "PackedWeight",

@@ -8,18 +8,18 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import costs, engines, kernels, memory, threads
-from ..floating import is_finite
-from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .choosing import Decision
-from .packing import (
+from fastconv import costs, engines, kernels, memory, threads
+from fastconv.floating import is_finite
+from fastconv.functional.choosing import Decision
+from fastconv.functional.packing import (
     PackedWeight,
     few_filters,
     pack_panels_backward,
     room_backward,
     transform,
 )
-from .unfolded import unfolded_backward, unfolded_forward
+from fastconv.functional.unfolded import unfolded_backward, unfolded_forward
+from fastconv.geometry import SUM_LENGTH, Conv2DGeometry
 
 #: Runs a kernel on some work: `threads.run`, or `threads.ask` to be told what would run.
 Run = Callable[..., int]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import memory
-from ..engines import TABLE, Engine
-from ..geometry import Conv2DGeometry
-from ..threads import ask
-from .algorithms import direct_forward, direct_input, direct_weight
-from .packing import PackedWeight, few_filters
+from fastconv import memory
+from fastconv.engines import TABLE, Engine
+from fastconv.functional.algorithms import direct_forward, direct_input, direct_weight
+from fastconv.functional.packing import PackedWeight, few_filters
+from fastconv.geometry import Conv2DGeometry
+from fastconv.threads import ask
 
 __all__ = ["engine_of"]
 

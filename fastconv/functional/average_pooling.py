@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import as_bool, as_shape
-from . import checks
-from .pool_window import make_pool
+from fastconv import kernels, memory, threads
+from fastconv.arguments import as_bool, as_shape
+from fastconv.functional import checks
+from fastconv.functional.pool_window import make_pool
 
 __all__ = ["avg_pool2d", "avg_pool2d_backward"]
 

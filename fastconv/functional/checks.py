@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import memory
-from ..arguments import as_plain_array, check_exact, is_masked
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv import memory
+from fastconv.arguments import as_plain_array, check_exact, is_masked
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 
 __all__ = [
     "are_of_one_dtype",

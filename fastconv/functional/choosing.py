@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import costs, engines, kernels
-from ..arguments import as_choice, as_int, as_shape
-from ..errors import ArgumentError, ArgumentTypeError, MemoryLimitError, from_signal
-from ..geometry import Conv2DGeometry
-from ..options import ConvOptions, as_options
-from ..threads import get_num_threads
+from fastconv import costs, engines, kernels
+from fastconv.arguments import as_choice, as_int, as_shape
+from fastconv.errors import ArgumentError, ArgumentTypeError, MemoryLimitError, from_signal
+from fastconv.geometry import Conv2DGeometry
+from fastconv.options import ConvOptions, as_options
+from fastconv.threads import get_num_threads
 
 __all__ = ["Decision", "conv2d_costs", "decide"]
 

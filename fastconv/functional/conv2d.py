@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import as_choice
-from ..errors import ArgumentError, ArgumentTypeError, ShapeError
-from ..options import as_options
-from . import checks
-from .algorithms import backward, forward
-from .choosing import decide
-from .packing import ACTIVATIONS, PackedWeight, as_operands
+from fastconv import kernels, memory, threads
+from fastconv.arguments import as_choice
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.functional import checks
+from fastconv.functional.algorithms import backward, forward
+from fastconv.functional.choosing import decide
+from fastconv.functional.packing import ACTIVATIONS, PackedWeight, as_operands
+from fastconv.options import as_options
 
 __all__ = ["conv2d", "conv2d_backward"]
 

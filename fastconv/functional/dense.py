@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import as_choice, check_axes
-from ..errors import ShapeError
-from ..geometry import SUM_LENGTH
-from . import checks
-from .conv2d import as_bias, check_needs
-from .packing import ACTIVATIONS, PackedWeight, as_operands
+from fastconv import kernels, memory, threads
+from fastconv.arguments import as_choice, check_axes
+from fastconv.errors import ShapeError
+from fastconv.functional import checks
+from fastconv.functional.conv2d import as_bias, check_needs
+from fastconv.functional.packing import ACTIVATIONS, PackedWeight, as_operands
+from fastconv.geometry import SUM_LENGTH
 
 __all__ = ["dense", "dense_backward"]
 

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 
-from .. import kernels, threads
-from ..arguments import as_plain_array, as_real, check_rounding
-from . import checks
+from fastconv import kernels, threads
+from fastconv.arguments import as_plain_array, as_real, check_rounding
+from fastconv.functional import checks
 
 __all__ = ["dropout", "relu", "relu_backward", "run_elements"]
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import memory
-from . import checks
-from .elementwise import run_elements
+from fastconv import memory
+from fastconv.functional import checks
+from fastconv.functional.elementwise import run_elements
 
 __all__ = [
     "erf",

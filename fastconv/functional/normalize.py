@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import as_bool, as_real, check_rounding
-from ..errors import ArgumentTypeError, ShapeError
-from ..floating import quietly
-from . import checks
+from fastconv import kernels, memory, threads
+from fastconv.arguments import as_bool, as_real, check_rounding
+from fastconv.errors import ArgumentTypeError, ShapeError
+from fastconv.floating import quietly
+from fastconv.functional import checks
 
 __all__ = ["batch_norm", "batch_norm_backward"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import engines, kernels, memory, threads
-from ..arguments import check_axes
-from ..errors import ShapeError
-from ..floating import is_finite
-from ..options import as_options
-from . import checks
+from fastconv import engines, kernels, memory, threads
+from fastconv.arguments import check_axes
+from fastconv.errors import ShapeError
+from fastconv.floating import is_finite
+from fastconv.functional import checks
+from fastconv.options import as_options
 
 __all__ = ["PackedWeight", "as_operands", "prepare_conv2d", "prepare_dense"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import threads
-from ..arguments import as_padding, as_pair, check_axes
-from ..errors import ArgumentError, ShapeError
-from ..geometry import Window2D
+from fastconv import threads
+from fastconv.arguments import as_padding, as_pair, check_axes
+from fastconv.errors import ArgumentError, ShapeError
+from fastconv.geometry import Window2D
 
 __all__ = ["Pool", "make_pool"]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import as_bool, as_choice, as_plain_array, as_shape, check_axes
-from ..errors import ArgumentError, ShapeError
-from . import checks
-from .packing import ACTIVATIONS
-from .pool_window import Pool, make_pool
+from fastconv import kernels, memory, threads
+from fastconv.arguments import as_bool, as_choice, as_plain_array, as_shape, check_axes
+from fastconv.errors import ArgumentError, ShapeError
+from fastconv.functional import checks
+from fastconv.functional.packing import ACTIVATIONS
+from fastconv.functional.pool_window import Pool, make_pool
 
 __all__ = [
     "max_pool2d",

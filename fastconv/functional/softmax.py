@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import LARGEST, as_int
-from ..errors import ShapeError
-from . import checks
+from fastconv import kernels, memory, threads
+from fastconv.arguments import LARGEST, as_int
+from fastconv.errors import ShapeError
+from fastconv.functional import checks
 
 __all__ = ["log_softmax", "softmax", "softmax_backward"]
 

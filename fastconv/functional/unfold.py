@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..arguments import as_int, as_pair, as_shape, check_axes
-from ..errors import ShapeError
-from ..geometry import Window2D
-from . import checks
+from fastconv import kernels, memory, threads
+from fastconv.arguments import as_int, as_pair, as_shape, check_axes
+from fastconv.errors import ShapeError
+from fastconv.functional import checks
+from fastconv.geometry import Window2D
 
 __all__ = ["col2im", "im2col"]
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import kernels, memory, threads
-from ..geometry import SUM_LENGTH, Conv2DGeometry
-from .packing import PackedWeight, pack_backward
+from fastconv import kernels, memory, threads
+from fastconv.functional.packing import PackedWeight, pack_backward
+from fastconv.geometry import SUM_LENGTH, Conv2DGeometry
 
 ONES, ZEROS = (1, 1), (0, 0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import kernels, threads
+from fastconv import kernels, threads
 
 __all__ = ["adam", "by_squares", "momentum", "sgd"]
 

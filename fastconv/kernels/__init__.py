@@ -16,15 +16,15 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import threads
-from ..errors import InstructionSetError, InstructionSetWarning
-from .missing import not_compiled
+from fastconv import threads
+from fastconv.errors import InstructionSetError, InstructionSetWarning
+from fastconv.kernels.missing import not_compiled
 
 try:
-    from . import _cpu, _pool
+    from fastconv.kernels import _cpu, _pool
 except ImportError as error:
     raise not_compiled(error) from None
-from .built import (
+from fastconv.kernels.built import (
     KNOWN,
     available_isas,
     better_isa,

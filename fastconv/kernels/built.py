@@ -6,8 +6,8 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from . import _cpu
-from .missing import not_compiled
+from fastconv.kernels import _cpu
+from fastconv.kernels.missing import not_compiled
 
 #: From the slowest to the fastest of one kind of machine.
 KNOWN = ("baseline", "avx2", "avx512", "neon")

@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from ..errors import NotCompiledError, describe
+from fastconv.errors import NotCompiledError, describe
 
 __all__ = ["not_compiled"]
 

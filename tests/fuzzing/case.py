@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import arena, memory, threads
-
-from .geometries import picker
-from .guard import UNTOUCHED, Memory
+from fuzzing.geometries import picker
+from fuzzing.guard import UNTOUCHED, Memory
 
 RUN = threads.run
 #: Numbers that are not finite, and the zero that is not the other.

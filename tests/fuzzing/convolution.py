@@ -14,10 +14,9 @@ from fastconv.functional.choosing import decide
 from fastconv.geometry import Conv2DGeometry
 from fastconv.options import as_options
 from fastconv.threads import get_num_threads
-
-from .case import Case, plain
-from .compare import close, same
-from .geometries import draw_convolution, draw_limit
+from fuzzing.case import Case, plain
+from fuzzing.compare import close, same
+from fuzzing.geometries import draw_convolution, draw_limit
 
 EXACT = ("direct", "im2col", "im2col_tiled")
 #: Those that are tried in a direction of a case, at most.

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-
-from .case import Case
-from .compare import same
-from .geometries import AROUND_LANES
+from fuzzing.case import Case
+from fuzzing.compare import same
+from fuzzing.geometries import AROUND_LANES
 
 
 def draw_shape(case: Case) -> tuple[int, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import convolution, dense, elementwise, normalize, pooling, smooth, unfolding, updates
-from .case import Case
-from .guard import Memory
+from fuzzing import convolution, dense, elementwise, normalize, pooling, smooth, unfolding, updates
+from fuzzing.case import Case
+from fuzzing.guard import Memory
 
 #: The check and its share of all cases.
 KINDS: dict[str, tuple[Callable[[Case], None], int]] = {

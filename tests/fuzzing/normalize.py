@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastconv import functional
-
-from .case import Case, plain
-from .compare import close, same
-from .geometries import AROUND_LANES
+from fuzzing.case import Case, plain
+from fuzzing.compare import close, same
+from fuzzing.geometries import AROUND_LANES
 
 
 def check(case: Case) -> None:

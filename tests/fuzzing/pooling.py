@@ -10,10 +10,9 @@ import numpy as np
 import fastconv
 from fastconv import functional, reference
 from fastconv.geometry import Window2D
-
-from .case import Case, plain
-from .compare import close, same
-from .geometries import draw_pooling
+from fuzzing.case import Case, plain
+from fuzzing.compare import close, same
+from fuzzing.geometries import draw_pooling
 
 #: The largest whole number up to which float32 holds every other.
 WHOLE = 2**24

@@ -29,8 +29,8 @@ START_SECONDS = 600.0
 
 def work(first: int, end: int, progress: Path) -> None:
     """Run the cases from `first` to before `end` and print what is wrong."""
-    from . import kinds
-    from .guard import Memory
+    from fuzzing import kinds
+    from fuzzing.guard import Memory
 
     faulthandler.enable()
     warnings.simplefilter("error")

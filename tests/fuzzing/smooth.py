@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-
-from .case import Case
-from .compare import close
-from .elementwise import draw_shape
+from fuzzing.case import Case
+from fuzzing.compare import close
+from fuzzing.elementwise import draw_shape
 
 Wide = np.longdouble
 

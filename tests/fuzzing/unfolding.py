@@ -6,10 +6,9 @@ import numpy as np
 
 import fastconv
 from fastconv import reference
-
-from .case import Case, plain
-from .compare import close, same
-from .geometries import AROUND_LANES
+from fuzzing.case import Case, plain
+from fuzzing.compare import close, same
+from fuzzing.geometries import AROUND_LANES
 
 
 def check(case: Case) -> None:

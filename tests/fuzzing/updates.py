@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastconv.functional import updates
-
-from .case import Case
-from .compare import close, same
-from .geometries import AROUND_LANES
+from fuzzing.case import Case
+from fuzzing.compare import close, same
+from fuzzing.geometries import AROUND_LANES
 
 Wide = np.longdouble
 Arrays = tuple[np.ndarray, ...]

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ..contenders import TOLERANCE, Contender
-from .quiet import quiet
+from peers.contenders import TOLERANCE, Contender
+from peers.libraries.quiet import quiet
 
 __all__ = ["DIRECT", "NAME", "SMALL_TILES", "contenders"]
 

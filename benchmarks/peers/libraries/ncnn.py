@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..cases import Case, pair
-from ..contenders import Contender
+from peers.cases import Case, pair
+from peers.contenders import Contender
 
 __all__ = ["DIRECT", "NAME", "convolution"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..cases import Case, Pool, pair
-from ..networks import nodes_of
+from peers.cases import Case, Pool, pair
+from peers.networks import nodes_of
 
 __all__ = ["convolution", "network", "pool"]
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 import fastconv
-
-from ..cases import Case
-from ..contenders import Contender
-from ..settings import Settings
+from peers.cases import Case
+from peers.contenders import Contender
+from peers.settings import Settings
 
 __all__ = ["ARRAYS", "ONE_THREAD", "choice", "column", "convolutions"]
 

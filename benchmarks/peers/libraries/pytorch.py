@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..cases import Case, Pool, pair
-from ..contenders import Contender
+from peers.cases import Case, Pool, pair
+from peers.contenders import Contender
 
 __all__ = ["LAYOUTS", "LAST", "PLAIN", "average_pool", "average_pool_backward", "backward",
            "convolution", "dense", "dense_input", "dense_weight", "fold", "max_pool",

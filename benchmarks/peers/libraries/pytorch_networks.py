@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..contenders import Contender
-from ..networks import nodes_of
-from .pytorch import LAST, LAYOUTS, PLAIN
+from peers.contenders import Contender
+from peers.libraries.pytorch import LAST, LAYOUTS, PLAIN
+from peers.networks import nodes_of
 
 __all__ = ["FUSED", "inference", "training"]
 

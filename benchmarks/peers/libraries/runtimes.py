@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from ..contenders import Contender
-from ..settings import Settings
-from ..timing import fastest
-from . import mnn
+from peers.contenders import Contender
+from peers.libraries import mnn
+from peers.settings import Settings
+from peers.timing import fastest
 
 __all__ = ["NAMES", "contenders", "networks"]
 

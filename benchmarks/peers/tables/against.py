@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from .. import older
-from ..cases import POOL_CASES, WIDE_POOLS, select
-from ..libraries import ours
-from ..networks import TRAINED
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from ..versions import Lacking, Version, compare
-from . import progress
+from peers import older
+from peers.cases import POOL_CASES, WIDE_POOLS, select
+from peers.libraries import ours
+from peers.networks import TRAINED
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.versions import Lacking, Version, compare
 
 NOW, BEFORE = "present", "older"
 

@@ -7,14 +7,13 @@ from functools import partial
 from suite.shapes import normal
 
 import fastconv
-
-from ..cases import Case, select
-from ..contenders import Contender, compare
-from ..libraries import ours
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
-from .forward import PYTORCH
+from peers.cases import Case, select
+from peers.contenders import Contender, compare
+from peers.libraries import ours
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.tables.forward import PYTORCH
 
 #: By the table of layers, at the precision "standard": geometric mean, largest.
 AIMS = {"first": (0.45, 1.0), "others": (0.55, 1.05)}
@@ -48,7 +47,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def _row(name: str, layer: Case, settings: Settings) -> Row:
-    from ..libraries import pytorch
+    from peers.libraries import pytorch
 
     x, weight = normal(layer.x_shape), normal(layer.weight_shape, 1)
     dy = normal(fastconv.conv2d(x, weight, **layer.options).shape, 3)

@@ -12,10 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from ..timing import Times
-from . import progress
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.timing import Times
 
 QUIET, BUSY = "quiet, one thread", "busy, two threads"
 FOLDER = Path(__file__).parents[2]

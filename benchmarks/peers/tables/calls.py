@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from suite.shapes import Layer, normal
 
-from ..contenders import compare
-from ..libraries import ours
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
-from .forward import PYTORCH, peers
+from peers.contenders import compare
+from peers.libraries import ours
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.tables.forward import PYTORCH, peers
 
 LAYER = Layer(1, 8, 1, 3)
 NAME = "(1,1,8,8), 3x3"

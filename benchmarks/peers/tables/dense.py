@@ -7,12 +7,11 @@ from functools import partial
 from suite.shapes import normal
 
 from fastconv import functional
-
-from ..cases import DENSE
-from ..contenders import Contender, compare
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
+from peers.cases import DENSE
+from peers.contenders import Contender, compare
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
 
 OURS = "fastconv"
 CASES = {"book": 0.95, "rn.fc": None}  # each with its aim
@@ -22,7 +21,7 @@ def run(settings: Settings) -> list[Table]:
     """Return the table of dense layers; none without PyTorch."""
     if "torch" not in settings.peers:
         return []
-    from ..libraries.pytorch import PLAIN
+    from peers.libraries.pytorch import PLAIN
 
     table = Table(
         "Dense layers",
@@ -50,7 +49,7 @@ def run(settings: Settings) -> list[Table]:
 
 def _contenders(samples: int, features: int, units: int) -> dict[str, list[Contender]]:
     """Return the contenders by what they compute."""
-    from ..libraries import pytorch
+    from peers.libraries import pytorch
 
     x, weight = normal((samples, features)), normal((units, features), 1)
     bias, dy = normal((units,), 2), normal((samples, units), 3)

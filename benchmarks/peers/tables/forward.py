@@ -8,15 +8,14 @@ import numpy as np
 from suite.shapes import normal
 
 import fastconv
-
-from ..cases import Case, gigaflops, is_winograd, may_tile, select
-from ..contenders import Contender, compare
-from ..exactness import LIMITS, errors
-from ..libraries import mnn, ncnn, ours
-from ..libraries.runtimes import NAMES, networks
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
+from peers.cases import Case, gigaflops, is_winograd, may_tile, select
+from peers.contenders import Contender, compare
+from peers.exactness import LIMITS, errors
+from peers.libraries import mnn, ncnn, ours
+from peers.libraries.runtimes import NAMES, networks
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
 
 PYTORCH = ("PyTorch", "PyTorch channels_last")
 EVERYONE = (*PYTORCH, *NAMES.values(), mnn.NAME, mnn.SMALL_TILES, mnn.DIRECT, ncnn.NAME,
@@ -101,11 +100,11 @@ def peers(
     direct = tiles and bool(settings.direct_algorithms)
     found = []
     if "torch" in settings.peers:
-        from ..libraries import pytorch
+        from peers.libraries import pytorch
 
         found += pytorch.convolution(layer, x, weight, bias)
     if {*NAMES, "mnn"} & set(settings.peers):
-        from ..libraries import onnx_files
+        from peers.libraries import onnx_files
 
         file = onnx_files.convolution(layer, weight, bias)
         names = [mnn.NAME, *[mnn.SMALL_TILES] * tiles, *[mnn.DIRECT] * direct]

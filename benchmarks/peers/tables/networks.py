@@ -6,15 +6,15 @@ from functools import partial
 
 from suite.shapes import normal
 
-from ..contenders import Contender, compare
-from ..exactness import LIMITS, errors
-from ..libraries import ours
-from ..libraries.runtimes import NAMES, networks
-from ..networks import resnet50
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
-from .forward import EVERYONE
+from peers.contenders import Contender, compare
+from peers.exactness import LIMITS, errors
+from peers.libraries import ours
+from peers.libraries.runtimes import NAMES, networks
+from peers.networks import resnet50
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.tables.forward import EVERYONE
 
 FROZEN, PLAIN = "for_inference()", "net(x)"
 
@@ -46,11 +46,11 @@ def run(settings: Settings) -> list[Table]:
     ]
     racing.append(Contender(PLAIN, partial(net, x)))
     if "torch" in settings.peers:
-        from ..libraries import pytorch_networks
+        from peers.libraries import pytorch_networks
 
         racing += pytorch_networks.inference(net, x)
     if {*NAMES, "mnn"} & set(settings.peers):
-        from ..libraries import onnx_files
+        from peers.libraries import onnx_files
 
         racing += networks(onnx_files.network(net, x.shape), x, settings)
     times = compare("ResNet-50", racing, settings.pace)

@@ -9,14 +9,13 @@ import numpy as np
 from suite.shapes import normal
 
 from fastconv import functional
-
-from ..cases import POOL_CASES, WIDE_POOLS, Pool
-from ..contenders import Contender, compare
-from ..libraries.runtimes import NAMES, contenders
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
-from .forward import PYTORCH
+from peers.cases import POOL_CASES, WIDE_POOLS, Pool
+from peers.contenders import Contender, compare
+from peers.libraries.runtimes import NAMES, contenders
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.tables.forward import PYTORCH
 
 OURS, TRAINING = "fastconv", "fastconv, with argmax"
 EVERYONE = (*PYTORCH, *NAMES.values())
@@ -96,14 +95,14 @@ def _max_forward(pool: Pool, settings: Settings) -> list[Contender]:
     train = partial(functional.max_pool2d_argmax, x, pool.R, **pool.options)
     racing = [Contender(OURS, infer), Contender(TRAINING, train, lambda both: [both[0]])]
     if "torch" in settings.peers:
-        from ..libraries import pytorch
+        from peers.libraries import pytorch
 
         racing += pytorch.max_pool(pool, x)
     return racing + _runtimes(pool, "MaxPool", x, settings)
 
 
 def _max_backward(pool: Pool) -> list[Contender]:
-    from ..libraries import pytorch
+    from peers.libraries import pytorch
 
     x = normal(pool.x_shape)
     y, argmax = functional.max_pool2d_argmax(x, pool.R, **pool.options)
@@ -118,14 +117,14 @@ def _average_forward(pool: Pool, settings: Settings) -> list[Contender]:
     x = normal(pool.x_shape)
     racing = [Contender(OURS, partial(functional.avg_pool2d, x, pool.R, **pool.options))]
     if "torch" in settings.peers:
-        from ..libraries import pytorch
+        from peers.libraries import pytorch
 
         racing += pytorch.average_pool(pool, x)
     return racing + _runtimes(pool, "AveragePool", x, settings)
 
 
 def _average_backward(pool: Pool) -> list[Contender]:
-    from ..libraries import pytorch
+    from peers.libraries import pytorch
 
     x = normal(pool.x_shape)
     dy = normal(functional.avg_pool2d(x, pool.R, **pool.options).shape, 3)
@@ -136,6 +135,6 @@ def _average_backward(pool: Pool) -> list[Contender]:
 def _runtimes(pool: Pool, operator: str, x: np.ndarray, settings: Settings) -> list[Contender]:
     if not set(NAMES) & set(settings.peers):
         return []
-    from ..libraries import onnx_files
+    from peers.libraries import onnx_files
 
     return contenders(onnx_files.pool(pool, operator), x, settings)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from suite.shapes import normal
 
-from ..contenders import Contender, check
-from ..networks import IMAGES, TRAINED, trained
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from ..timing import race
-from . import progress
+from peers.contenders import Contender, check
+from peers.networks import IMAGES, TRAINED, trained
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
+from peers.timing import race
 
 BATCH = 100
 AIMS = {"SimpleConvNet": 0.35, "DeepConvNet": 0.75, "conv 128, pool, dense": 0.20}
@@ -20,7 +20,7 @@ def run(settings: Settings) -> list[Table]:
     """Return the table of steps of training."""
     if "torch" not in settings.peers:
         return []
-    from ..libraries.pytorch_networks import FUSED
+    from peers.libraries.pytorch_networks import FUSED
 
     peers = ("PyTorch", FUSED)
     table = Table(
@@ -48,7 +48,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def _contenders(name: str, dropout: float) -> list[Contender]:
-    from ..libraries import pytorch_networks
+    from peers.libraries import pytorch_networks
 
     x, y = normal((BATCH, *IMAGES)), np.arange(BATCH) % 10
     net = trained(name, dropout)

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..settings import Settings
-from ..table import Table
-from . import progress
+from peers.settings import Settings
+from peers.table import Table
+from peers.tables import progress
 
 FOLDER = Path(__file__).parents[2]
 THREADS = 2

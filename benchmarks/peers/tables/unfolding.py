@@ -8,12 +8,11 @@ import numpy as np
 from suite.shapes import normal
 
 import fastconv
-
-from ..cases import UNFOLDS
-from ..contenders import Contender, compare
-from ..settings import Settings
-from ..table import Ratio, Row, Table
-from . import progress
+from peers.cases import UNFOLDS
+from peers.contenders import Contender, compare
+from peers.settings import Settings
+from peers.table import Ratio, Row, Table
+from peers.tables import progress
 
 COPY = "copy of the columns"
 
@@ -50,7 +49,7 @@ def run(settings: Settings) -> list[Table]:
         unfold = [Contender("im2col", partial(fastconv.im2col, x, *window))]
         fold = [Contender("col2im", partial(fastconv.col2im, columns, x.shape, *window))]
         if "torch" in settings.peers:
-            from ..libraries import pytorch
+            from peers.libraries import pytorch
 
             unfold.append(pytorch.unfold(pool, x))
             fold.append(pytorch.fold(pool, columns))
