@@ -67,8 +67,9 @@ class Spec:
             raise ArgumentTypeError("Spec", "dtype", DTYPES_RULE, self.dtype)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", str(dtype))
-        if self.batch_axis is not None and (self.batch_axis != 0 or type(self.batch_axis) is bool):
-            axis = as_int("Spec", "batch_axis", self.batch_axis, 0)
+        axis = self.batch_axis
+        if axis is not None and (axis or type(axis) is not int):  # 0 is right, as most are
+            axis = as_int("Spec", "batch_axis", axis, 0)
             if axis > len(shape):
                 rule = f"must be at most {len(shape)} for shape {shape}, or None"
                 raise ShapeError("Spec", "batch_axis", rule, axis)

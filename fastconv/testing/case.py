@@ -13,7 +13,7 @@ import numpy as np
 
 from fastconv.layers.base import Layer
 from fastconv.layers.context import Context
-from fastconv.layers.spec import Spec
+from fastconv.layers.spec import FLOATS, Spec
 from fastconv.testing.arrays import assert_bits_equal, assert_close, require
 
 __all__ = ["Case"]
@@ -27,31 +27,36 @@ _SAMPLES = 24  # elements of an array whose derivative is taken numerically
 class Case:
     """A layer that is built, and inputs for it."""
 
-    def __init__(self, layer: Layer, shapes: list[tuple[int, ...]], dtype: str, seed: int) -> None:
+    def __init__(
+        self, layer: Layer, shapes: list[tuple[int, ...]], dtypes: Sequence[str], seed: int
+    ) -> None:
         self.layer = layer
-        self.dtype = dtype
         self.random = np.random.default_rng(seed)
-        self.specs = [Spec(shape[1:], dtype) for shape in shapes]
+        self.specs = [
+            Spec(shape[1:], dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
+        ]
         self.output = layer.infer(*self.specs)
         layer.ensure_built(self.random, *self.specs)
         for parameter in layer.parameters.values():
             # Away from zeros and ones, where a wrong gradient may look right.
             parameter.assign(parameter.value + self.random.uniform(0.1, 0.3, parameter.shape))
-        self.xs = [self._distinct(shape) for shape in shapes]
+        self.xs = [
+            self._distinct(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
+        ]
 
-    def _distinct(self, shape: tuple[int, ...]) -> np.ndarray:
+    def _distinct(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         """Return a read-only array without equal elements or zeros, so that maxima are clear."""
-        if not np.issubdtype(np.dtype(self.dtype), np.floating):
+        if dtype not in FLOATS:
             # numbers that every table has rows for, and every dtype
-            return _read_only(self.random.integers(0, 2, shape).astype(self.dtype))
+            return _read_only(self.random.integers(0, 2, shape).astype(dtype))
         size = int(np.prod(shape))
         values = (np.arange(size) - size // 2 + 1 / 3) * (4 / max(size, 1))
-        return _read_only(self.random.permutation(values).reshape(shape).astype(self.dtype))
+        return _read_only(self.random.permutation(values).reshape(shape).astype(dtype))
 
     @property
-    def has_dx(self) -> bool:
-        """Whether the inputs have gradients: integers have none, nor what they are made of."""
-        return self.specs[0].is_float and self.output.is_float
+    def has_dx(self) -> list[bool]:
+        """Whether each input has a gradient: integers have none, nor what they are made of."""
+        return [spec.is_float and self.output.is_float for spec in self.specs]
 
     @property
     def owner(self) -> str:
@@ -68,9 +73,10 @@ class Case:
     ) -> Context:
         """Return the surroundings of a call; `inputs` and `parameters` are of another layer."""
         names = self.layer.parameters if parameters is None else parameters
+        needs = [has and asked for has in self.has_dx] if inputs is None else [asked] * inputs
         return Context(
             training,
-            needs=[asked and self.specs[0].is_float] * (len(self.xs) if inputs is None else inputs),
+            needs=needs,
             needs_params=frozenset(names) if asked and not frozen else (),
             rng_key=(7, 1, 2),
         )
@@ -105,8 +111,9 @@ class Case:
         return y, dy, _tuple(backward), ctx.grads
 
     def check_calls(self) -> None:
-        what = f"{type(self.layer).__name__} in {self.dtype}"
-        empty = [_read_only(np.empty((0, *x.shape[1:]), self.dtype)) for x in self.xs]
+        dtypes = dict.fromkeys(spec.dtype for spec in self.specs)
+        what = f"{type(self.layer).__name__} in {' and '.join(dtypes)}"
+        empty = [_read_only(np.empty((0, *x.shape[1:]), x.dtype)) for x in self.xs]
         for training in (False, True):
             for xs in (self.xs, empty):
                 before = [x.copy() for x in xs]
@@ -117,8 +124,8 @@ class Case:
                 require(y.shape == expected, f"{what}: y is {y.shape}, infer says {expected}")
                 require(y.dtype == self.output.dtype, f"{what}: y is {y.dtype}")
                 require(len(dxs) == len(xs), f"{what}: {len(dxs)} gradients of {len(xs)} inputs")
-                for dx, x in zip(dxs, xs, strict=True):
-                    if not self.has_dx:
+                for dx, x, has_dx in zip(dxs, xs, self.has_dx, strict=True):
+                    if not has_dx:
                         continue
                     require(dx is not None, f"{what}: no gradient of an input that needs one")
                     require(
@@ -156,8 +163,8 @@ class Case:
         again, _, again_dxs, again_grads = self.run(self.layer, xs, training)
         assert_bits_equal(again, kept)
         assert_bits_equal(y, kept)
-        for dx, other in zip(dxs, again_dxs, strict=True):
-            if self.has_dx:
+        for dx, other, has_dx in zip(dxs, again_dxs, self.has_dx, strict=True):
+            if has_dx:
                 assert_bits_equal(other, dx)
         for name, gradient in grads.items():
             assert_bits_equal(again_grads[name], gradient)
@@ -200,7 +207,9 @@ class Case:
             y = self.layer.forward(self.context(training), *xs)
             return float(np.sum(y.astype(np.longdouble) * dy))
 
-        for i, x in enumerate(self.xs if self.has_dx else ()):
+        for i, x in enumerate(self.xs):
+            if not self.has_dx[i]:
+                continue
 
             def along(value: np.ndarray, i: int = i) -> float:
                 return loss([*self.xs[:i], value, *self.xs[i + 1 :]])

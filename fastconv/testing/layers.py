@@ -13,6 +13,7 @@ from fastconv.arguments import as_choice, as_int, is_sequence
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
+from fastconv.layers.spec import DTYPES
 from fastconv.testing.arrays import TOLERANCES, require
 from fastconv.testing.case import Case
 from fastconv.testing.inputs import check_batch_axes, check_takes
@@ -25,7 +26,7 @@ def check_layer(
     layer: str | Layer,
     *input_shapes: Sequence[int],
     rng: int = 0,
-    dtype: str = "float64",
+    dtype: str | Sequence[str] = "float64",
     **config: Any,
 ) -> None:
     """Assert that a layer keeps what `fastconv.Layer` promises.
@@ -44,8 +45,10 @@ def check_layer(
         The shape of each input, the batch first. Small ones will do: (2, 3, 5, 5).
     rng : int
         The seed of starting values and data.
-    dtype : str
+    dtype : str, or sequence of str
         ``"float64"``, or ``"float32"`` to leave the gradients out; for layers that take floats.
+        A sequence has one for each input, for layers that take integers beside floats; then no
+        others are tried.
     **config
         The settings of the layer that is named.
 
@@ -75,27 +78,35 @@ def check_layer(
             operation, "settings", "must come with the name of a layer", list(config),
             "give them to the layer", shown=f"{', '.join(config)} with a layer that has its own",
         )  # fmt: skip
-    as_choice(operation, "dtype", dtype, tuple(TOLERANCES))
+    several = is_sequence(dtype)
+    for name in dtype if several else [dtype]:
+        as_choice(operation, "dtype", name, DTYPES if several else tuple(TOLERANCES))
     rng = as_int(operation, "rng", rng, 0, 2**64 - 1)
     shapes = _shapes(operation, input_shapes)
     layer = create_layer(layer, **config) if isinstance(layer, str) else layer
     _check_signatures(layer)
     _check_json(layer)
     takes_floats, others = check_takes(layer)
+    if several:
+        if len(dtype) != len(shapes):
+            rule = f"must have one for each of {len(shapes)} inputs"
+            raise ArgumentTypeError(operation, "dtype", rule, dtype)
+        _check_some(Case(layer, shapes, dtype, rng))
+        return
     for other in others:
-        _check_without_dx(Case(copy.deepcopy(layer), shapes, other, rng))
+        _check_some(Case(copy.deepcopy(layer), shapes, [other] * len(shapes), rng))
     if not takes_floats:
         return
     for other in {"float32", "float64"} - {dtype}:
-        case = Case(copy.deepcopy(layer), shapes, other, rng)
-        if not case.has_dx:
-            _check_without_dx(case)
+        case = Case(copy.deepcopy(layer), shapes, [other] * len(shapes), rng)
+        if not all(case.has_dx):
+            _check_some(case)
             continue
         case.check_calls()
         check_traits(case)
-    case = Case(layer, shapes, dtype, rng)
-    if not case.has_dx:
-        _check_without_dx(case)
+    case = Case(layer, shapes, [str(dtype)] * len(shapes), rng)
+    if not all(case.has_dx):
+        _check_some(case)
         return
     case.check_calls()
     check_traits(case)
@@ -106,8 +117,8 @@ def check_layer(
         case.check_frozen()
 
 
-def _check_without_dx(case: Case) -> None:
-    """Hold a layer of integers against what is asked of one: its parameters may learn."""
+def _check_some(case: Case) -> None:
+    """Hold a layer against what is asked of one where some of the inputs have no gradient."""
     case.check_calls()
     check_forms(case)
     check_batch_axes(case)

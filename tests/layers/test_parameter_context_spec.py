@@ -260,6 +260,8 @@ def test_specs_that_were_pickled_without_a_batch_axis_have_it_first():
         ((3,), True, ArgumentTypeError, "batch_axis must be an integer, got True"),
         ((3,), False, ArgumentTypeError, "batch_axis must be an integer, got False"),
         ((3,), "0", ArgumentTypeError, "batch_axis must be an integer, got '0'"),
+        ((3,), 0.5, ArgumentTypeError, "batch_axis must be an integer, got 0.5"),
+        ((3,), (), ArgumentTypeError, "batch_axis must be an integer, got"),
     ],
 )
 def test_the_batch_axis_of_specs_is_checked(shape, axis, error, text):

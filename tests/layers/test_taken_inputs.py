@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import fastconv
@@ -126,6 +127,45 @@ def test_sums_are_of_arrays_with_the_batch_at_one_place():
     a, b = Spec((3, 3)), Spec((3, 3), batch_axis=1)
     with pytest.raises(ShapeError, match=r"Add: inputs .* \(N, 3, 3\) and \(3, N, 3\)"):
         fastconv.create_layer("Add").infer(a, b)
+
+
+class Pick(Layer):
+    """Of each row of floats the element whose number is given."""
+
+    takes = (*FLOATS, "int64")
+
+    def infer(self, *specs):
+        return Spec(specs[1].shape, specs[0].dtype)
+
+    def forward(self, ctx, x, numbers):
+        ctx.save(x.shape, numbers)
+        return np.take_along_axis(x, numbers, 1)
+
+    def backward(self, ctx, dy):
+        shape, numbers = ctx.saved
+        dx = np.zeros(shape, dy.dtype)
+        for (row, place), number in np.ndenumerate(numbers):
+            dx[row, number] += dy[row, place]
+        return dx, None
+
+
+class WrongPick(Pick):
+    takes = (*FLOATS, "int64")
+
+    def backward(self, ctx, dy):
+        dx, nothing = super().backward(ctx, dy)
+        return 1.01 * dx, nothing
+
+
+def test_check_layer_takes_a_dtype_for_each_input():
+    with registry.isolated():
+        for cls in (Pick, WrongPick):
+            fastconv.register_layer(f"acme.{cls.__name__}.v1")(cls)
+        check_layer(Pick(), (3, 4), (3, 5), dtype=("float64", "int64"))
+        with pytest.raises(AssertionError, match="WrongPick in training: dx of input 0"):
+            check_layer(WrongPick(), (3, 4), (3, 5), dtype=("float64", "int64"))
+        with pytest.raises(ArgumentTypeError, match="dtype must have one for each of 2 inputs"):
+            check_layer(Pick(), (3, 4), (3, 5), dtype=("float64",))
 
 
 def test_check_layer_holds_layers_against_it():

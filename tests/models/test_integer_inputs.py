@@ -192,6 +192,20 @@ def test_files_and_configurations_have_the_dtype(rng, tmp_path):
     ]  # fmt: skip
 
 
+def test_what_was_written_stays_right():
+    text = """{"format": "fastconv/1", "dtype": "float64",
+        "inputs": [{"id": "a", "shape": [2], "dtype": "int64"},
+                   {"id": "b", "shape": [3], "dtype": "bool", "batch_axis": 1},
+                   {"id": "c", "shape": [], "batch_axis": null}, {"id": "d", "shape": [1]}],
+        "nodes": [{"id": "flat", "layer": "fastconv.Flatten.v1", "config": {}, "from": ["a"]}],
+        "outputs": ["flat", "b", "c", "d"]}"""
+    net = fastconv.from_config(text)
+    assert net.to_config() == json.loads(text)
+    found = net([[1, 2]], [[1], [0], [1]], 0.5, [[7]])
+    assert [y.dtype.name for y in found] == ["int64", "bool", "float64", "float64"]
+    assert [y.shape for y in found] == [(1, 2), (3, 1), (), (1, 1)]
+
+
 def test_the_form_written_by_hand_has_the_dtype_too(rng):
     config = {"input_shape": [5], "dtype": "int64", "layers": ["acme.Table", "Flatten"]}
     assert fastconv.from_config(config)(numbers(rng)).shape == (12, 20)
