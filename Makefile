@@ -19,7 +19,7 @@ PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 # The frozen program is built beside an installed fastconv, in an environment of its own.
 FROZEN := .venv-frozen
 
-.PHONY: always demo test test-slow test-frozen fuzz sanitize lint peers choices resident gallery clean help
+.PHONY: always demo test test-slow test-frozen fuzz sanitize lint format peers choices resident gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -51,9 +51,14 @@ sanitize: $(VENV)/.dev  ## the tests under the sanitizers of addresses, undefine
 	$(BIN)/python tests/sanitize.py address
 	$(BIN)/python tests/sanitize.py thread
 
-lint: $(VENV)/.dev  ## ruff and mypy
+lint: $(VENV)/.dev  ## ruff, its formatter, and mypy
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet . || { echo "not formatted: make format"; exit 1; }
 	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## lay out all Python files as lint wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 # asv looks for virtualenv beside its own interpreter.
 ASV = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/asv

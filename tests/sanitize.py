@@ -46,32 +46,33 @@ TESTS = {
     ),
 }
 FUNCTIONAL = "tests/functional/test_"
+GEOMETRIES = f"{FUNCTIONAL}geometries.py::test_all_algorithms_agree_on_generated_geometries"
+PROCESSES = f"{FUNCTIONAL}processes.py::"
 NETWORKS = "tests/models/test_concurrency_of_networks.py::test_"
 FREED = "what is freed is kept for a while, to find who still reads it, and is resident"
 FORKS = "another thread may hold locks of the sanitizer, for which the child then waits for ever"
+DRAWN = "sixteen of the sixty blocks are run, and the fuzzer draws geometries, too"
+AGAIN = "most of these tests once more on each other set, on all of which the fuzzer runs"
+LARGE = "minutes of large batches; the same networks run in test_limits.py"
+IMAGE = "an image of such a call takes minutes; signals come in a test of networks, too"
+ON_PURPOSE = "another thread changes on purpose what is read: a race that must do no harm"
+UNLOCKED = "weights are packed without a lock; what was packed while they changed is let go"
 #: Tests that cannot hold there, or take long and bring nothing new, each with the reason.  A name
 #: stands for all that begin with it.
 LEFT_OUT = {
     "address": {
         f"{FUNCTIONAL}calls.py::test_resident_memory_stays_flat_over_random_shapes": FREED,
         f"{FUNCTIONAL}memory.py::test_nothing_is_leaked_over_many_shapes": FREED,
-        **{f"{FUNCTIONAL}geometries.py::test_all_algorithms_agree_on_generated_geometries[{n}":
-               "sixteen of the sixty blocks are run, and the fuzzer draws geometries, too"
-           for n in (2, 3, 4, 5)},
-        f"{FUNCTIONAL}instruction_sets.py::test_kernels_agree_with_the_reference":
-            "most of these tests once more on each other set, on all of which the fuzzer runs",
-        "tests/models/test_measure.py":
-            "minutes of large batches; the same networks run in test_limits.py",
+        **{f"{GEOMETRIES}[{n}": DRAWN for n in (2, 3, 4, 5)},
+        f"{FUNCTIONAL}instruction_sets.py::test_kernels_agree_with_the_reference": AGAIN,
+        "tests/models/test_measure.py": LARGE,
     },
     "thread": {
-        f"{FUNCTIONAL}processes.py::test_ctrl_c_is_heard_long_before_the_end":
-            "an image of such a call takes minutes; signals come in a test of networks, too",
-        f"{FUNCTIONAL}processes.py::test_fork_after_a_parallel_call": FORKS,
+        f"{PROCESSES}test_ctrl_c_is_heard_long_before_the_end": IMAGE,
+        f"{PROCESSES}test_fork_after_a_parallel_call": FORKS,
         f"{NETWORKS}children_of_fork_beside_working_threads_answer": FORKS,
-        f"{FUNCTIONAL}processes.py::test_an_array_that_changes_during_the_call_is_no_fault":
-            "another thread changes on purpose what is read: a race that must do no harm",
-        f"{NETWORKS}a_network_for_inference_beside_changes_is_of_one_time":
-            "weights are packed without a lock; what was packed while they changed is let go",
+        f"{PROCESSES}test_an_array_that_changes_during_the_call_is_no_fault": ON_PURPOSE,
+        f"{NETWORKS}a_network_for_inference_beside_changes_is_of_one_time": UNLOCKED,
     },
 }  # fmt: skip
 CASES = {"address": 5000, "thread": 5000}

@@ -19,6 +19,16 @@ ERRORS = (
 )
 
 
+_ABOUT = (
+    "By the instruction set that fastconv runs, one machine each; written by `make peers` from "
+    "the reports that the heads of the columns lead to, which have every case. A figure is "
+    "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold "
+    "where it misses) and the largest: below 1, fastconv is faster. Of a convolution the peers "
+    "count whose error is within that of the precision; the reports have every error. Figures "
+    "of different columns are of different machines, and often of different versions."
+)
+
+
 def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, isa: str) -> str:
     """Return the whole report of an instruction set."""
     parts = [
@@ -60,12 +70,7 @@ def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
     links = [f"[{isa}](peers/{isa}.md)" for isa in found]
     return "\n\n".join([
         "# fastconv beside its peers",
-        "By the instruction set that fastconv runs, one machine each; written by `make peers` from "
-        "the reports that the heads of the columns lead to, which have every case. A figure is "
-        "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold "
-        "where it misses) and the largest: below 1, fastconv is faster. Of a convolution the peers "
-        "count whose error is within that of the precision; the reports have every error. Figures "
-        "of different columns are of different machines, and often of different versions.",
+        _ABOUT,
         _lines(["", *links], about),
         "## Summary",
         _lines(["table: ratio", *links],

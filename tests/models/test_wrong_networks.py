@@ -32,7 +32,8 @@ CALLS = [
     (lambda: fastconv.Sequential((n for n in ["ReLU"]), (3,)), ConfigError, "write list(...)"),
     (lambda: fastconv.Sequential(None, (3,)), ConfigError, "layers, got None"),
     (lambda: fastconv.Sequential([X, "Flatten"], (3,)), ConfigError,
-     "layers[0]: must be a name or [\"name\", {...}], got <Node Input (N, 1, 8, 8) float32>; leave "
+     "layers[0]: must be a name or [\"name\", {...}], got <Node Input (N, 1, 8, 8) "
+     "float32>; leave "
      "it out, and give its shape as input_shape=(1, 8, 8)"),
     (lambda: fastconv.Sequential([fastconv.layers.ReLU], (3,)), ConfigError,
      "call it: ReLU(...)"),
