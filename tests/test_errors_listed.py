@@ -6,12 +6,15 @@ import ast
 import re
 
 import pytest
-from errors_listed import OR, Listed, every_error, listed, raised_raw
+from errors_listed import OR, Listed, every_error, listed, pairs, raised_raw, sources, texts
 
 #: A rule says what must hold; of what is there or not, that it is or is not.
 FORM = re.compile(r"(must|may|is no|is missing|is nested) ?.*[^.]", re.DOTALL)
-#: Rules that are handed over: those who hand them over are in the list, with the texts.
-HANDED_OVER = re.compile(r"\{(rule|rule or '.*'|error\.rule|what|str\(error\)|describe\(error\))\}")
+#: Rules that are handed over: those who hand them over are in the list, with the texts. Those with
+#: a name of their own are looked at below.
+HANDED_OVER = re.compile(
+    r"\{(rule|rule or '.*'|error\.rule|what|str\(error\)|describe\(error\)|[A-Z_]+_RULE)\}"
+)
 #: Rules of another form, each with its reason.
 OTHERWISE = {
     "{'; '.join(filter(None, (first.rule, first.remedy if others else '', *others)))}": "several",
@@ -63,6 +66,20 @@ def test_every_error_says_what_must_hold():
         print(f"{error.file}:{error.line}: {error.kind}\n    {error}")
     wrong = {f"{e.file}:{e.line}": lacking(e) for e in errors if lacking(e)}
     assert wrong == {}
+
+
+def test_rules_with_a_name_are_of_the_form():
+    named = {
+        target.id: texts(value, ast.Call(target, [], []), ())[0]
+        for _, tree in sources()
+        for node in tree.body
+        for target, value in pairs(node)
+        if isinstance(target, ast.Name) and target.id.endswith("_RULE")
+    }
+    used = {rule[1:-1] for error in every_error() for rule in error["rule"].split(OR)
+            if rule.endswith("_RULE}")}  # fmt: skip
+    assert used <= set(named)
+    assert [rule for rule in named.values() if not FORM.fullmatch(rule)] == []
 
 
 def test_nothing_else_is_raised_but_for_a_reason():
