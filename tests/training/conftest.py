@@ -15,6 +15,8 @@ from fastconv.training import Answer
 class Linear:
     """y = x @ weight + bias with `heads` outputs that are all the same array."""
 
+    layout = None  # rows are on axis 0
+
     def __init__(self, inputs=4, units=3, *, heads=1, last="fastconv.Dense.v1"):
         rng = np.random.default_rng(5)
         self.parameters = {
