@@ -51,9 +51,8 @@ def layers() -> dict[str, Layer]:
 def taken(layer: Layer, direction: str, precision: str) -> str:
     """Return the label of what `auto` takes."""
     costs = fastconv.conv2d_costs(
-        layer.x_shape, layer.weight_shape, **layer.options, direction=direction,
-        precision=precision,
-    )  # fmt: skip
+        layer.x_shape, layer.weight_shape, **layer.options, direction=direction, precision=precision
+    )
     if costs.choice != "winograd":
         return costs.choice
     cost = costs[costs.choice]

@@ -23,8 +23,14 @@ HERE = Path(__file__).parent
 CONFIGURATION = HERE / "asv.exact.conf.json"
 RESULTS = HERE / "results" / "exact"
 #: What asv knows of the machine, and writes into every file.
-MACHINE = {"machine": "exact", "os": "any", "arch": "any", "cpu": "any", "num_cpu": "1",
-           "ram": "any"}  # fmt: skip
+MACHINE = {
+    "machine": "exact",
+    "os": "any",
+    "arch": "any",
+    "cpu": "any",
+    "num_cpu": "1",
+    "ram": "any",
+}
 #: The benchmarks whose values are exact.
 EXACT = r"\.track_\w+_(bytes|ratio)\b"
 COLUMNS = ["result", "params", "version"]
@@ -34,10 +40,18 @@ def asv(command: str, *arguments: str, configuration: Path = CONFIGURATION) -> i
     """Run a command of asv on the exact machine, with what it prints; return its exit code."""
     base = [sys.executable, "-m", "asv"]
     known = [text for key, value in MACHINE.items() for text in (f"--{key}", value)]
-    subprocess.run([*base, "machine", *known, "--config", configuration], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
-    options = ["--config", configuration, "--machine", MACHINE["machine"], "--bench", EXACT,
-               "--show-stderr"]  # fmt: skip
+    subprocess.run(
+        [*base, "machine", *known, "--config", configuration], check=True, stdout=subprocess.DEVNULL
+    )
+    options = [
+        "--config",
+        configuration,
+        "--machine",
+        MACHINE["machine"],
+        "--bench",
+        EXACT,
+        "--show-stderr",
+    ]
     with subprocess.Popen(
         [*base, command, *options, *arguments],
         stdout=subprocess.PIPE,
@@ -89,8 +103,11 @@ def strip(data: dict[str, Any]) -> dict[str, Any]:
 def text_of(data: dict[str, Any]) -> str:
     """Return stripped results as JSON, a line for each benchmark."""
     rows = [f"  {json.dumps(key)}: {json.dumps(row)}" for key, row in data["results"].items()]
-    head = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items()
-            if key != "results"]  # fmt: skip
+    head = [
+        f" {json.dumps(key)}: {json.dumps(value)}"
+        for key, value in data.items()
+        if key != "results"
+    ]
     results = ' "results": {\n' + ",\n".join(rows) + "\n }"
     return "{\n" + ",\n".join([*head, results]) + "\n}\n"
 

@@ -71,8 +71,10 @@ def parent_of_head() -> str:
     if not git(*find) and "\nparent " in git("cat-file", "-p", "HEAD").partition("\n\n")[0]:
         git("fetch", "--quiet", "--deepen=1")
         if not git(*find):
-            sys.exit("bench-gate: this shallow clone lacks the parent of HEAD, and could not fetch "
-                     "it; clone with a depth of 2 or more")  # fmt: skip
+            sys.exit(
+                "bench-gate: this shallow clone lacks the parent of HEAD, and could not fetch "
+                "it; clone with a depth of 2 or more"
+            )
     return git(*find)
 
 
@@ -155,8 +157,10 @@ def main() -> int:
     if not values.get(parent):
         print("bench-gate: the parent of HEAD could not be measured: failures of HEAD alone count")
     subjects = git("log", "--format=%s", f"{parent}..{head}").splitlines()
-    changes = [(change, reason_for(change, entries, subjects))
-               for change in worse(values.get(parent, {}), values[head])]  # fmt: skip
+    changes = [
+        (change, reason_for(change, entries, subjects))
+        for change in worse(values.get(parent, {}), values[head])
+    ]
     refused = [change for change, reason in changes if not reason]
     for change, reason in changes:
         if reason:
@@ -164,12 +168,16 @@ def main() -> int:
     for change in refused[:SHOWN]:
         print(f"WORSE     {change}")
     if refused:
-        print(f"bench-gate: {len(refused)} of {len(values[head])} values are worse than in the "
-              f"parent{', the first of them above' if len(refused) > SHOWN else ''}. If that is "
-              f"meant, declare it in benchmarks/{INTENDED.name}.")  # fmt: skip
+        print(
+            f"bench-gate: {len(refused)} of {len(values[head])} values are worse than in the "
+            f"parent{', the first of them above' if len(refused) > SHOWN else ''}. If that is "
+            f"meant, declare it in benchmarks/{INTENDED.name}."
+        )
         return 1
-    print(f"bench-gate: none of {len(values[head])} values is worse than in the parent, "
-          "or it is declared")  # fmt: skip
+    print(
+        f"bench-gate: none of {len(values[head])} values is worse than in the parent, "
+        "or it is declared"
+    )
     return 0
 
 

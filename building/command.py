@@ -75,12 +75,15 @@ class BuildKernels(build_ext):
         except ValueError as error:
             sys.exit(f"setup.py: {error}")
         if "baseline" not in selection.built:
-            sys.exit(f"setup.py: the compiler cannot build for the target "
-                     f"{sysconfig.get_platform()}: {selection.refused['baseline']}")  # fmt: skip
+            sys.exit(
+                f"setup.py: the compiler cannot build for the target "
+                f"{sysconfig.get_platform()}: {selection.refused['baseline']}"
+            )
         print(f"fastconv: building the kernels of {', '.join(selection.built)}")
         for name in selection.not_asked_for:
-            print(f"fastconv: {name} is left out: not asked for by "
-                  f"{switches.ISAS}={switches.ASKED}")  # fmt: skip
+            print(
+                f"fastconv: {name} is left out: not asked for by {switches.ISAS}={switches.ASKED}"
+            )
         for name, reason in selection.refused.items():
             print(f"fastconv: {name} is left out: {reason}")
         return selection
@@ -92,8 +95,10 @@ class BuildKernels(build_ext):
         else:
             runs, why = processor.runs(self.compiler.compiler)
         if why:
-            print(f"fastconv: which instruction sets are native is not known ({why}): all are "
-                  f"built; {switches.ISAS}=baseline,... chooses")  # fmt: skip
+            print(
+                f"fastconv: which instruction sets are native is not known ({why}): all are "
+                f"built; {switches.ISAS}=baseline,... chooses"
+            )
             return None
         return runs
 

@@ -65,10 +65,7 @@ class Selection:
 
 
 def select(
-    asked: str,
-    known: Sequence[str],
-    refused: Mapping[str, str],
-    runs: Collection[str] | None,
+    asked: str, known: Sequence[str], refused: Mapping[str, str], runs: Collection[str] | None
 ) -> Selection:
     """Return what ``FASTCONV_BUILD_ISAS=asked`` builds.
 

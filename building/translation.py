@@ -34,9 +34,17 @@ def command(source: Path, to: Path) -> list[str]:
         return [*words, f"--generate-shared={to}"]
     package = ".".join(source.parent.parts)
     return [
-        *words, "--shared", f"{modules.PACKAGE}.{modules.SHARED}", "-I", str(modules.KERNELS),
-        "--module-name", f"{package}.{source.stem}", str(source), "-o", str(to),
-    ]  # fmt: skip
+        *words,
+        "--shared",
+        f"{modules.PACKAGE}.{modules.SHARED}",
+        "-I",
+        str(modules.KERNELS),
+        "--module-name",
+        f"{package}.{source.stem}",
+        str(source),
+        "-o",
+        str(to),
+    ]
 
 
 def translate(

@@ -15,9 +15,22 @@ from fastconv.arguments import as_int, as_plain_array, check_range, parse_bytes
 from fastconv.errors import ShapeError
 
 __all__ = [
-    "Layout", "Runnable", "as_array", "as_inputs", "as_tuple", "cast", "count_rows", "empty_like",
-    "following", "held", "predict", "rows_at_a_time", "rows_of", "slices", "take",
-]  # fmt: skip
+    "Layout",
+    "Runnable",
+    "as_array",
+    "as_inputs",
+    "as_tuple",
+    "cast",
+    "count_rows",
+    "empty_like",
+    "following",
+    "held",
+    "predict",
+    "rows_at_a_time",
+    "rows_of",
+    "slices",
+    "take",
+]
 
 Array = np.ndarray[Any, Any]
 

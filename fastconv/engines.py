@@ -48,136 +48,174 @@ class Engine(NamedTuple):
 
 FORWARD = (
     Engine(
-        "lines", "plain", "several channels a group, and no stride in a row",
+        "lines",
+        "plain",
+        "several channels a group, and no stride in a row",
         "forward/lines.pxi",
         "pixels fill the lanes, of which so few filters would leave most empty",
     ),
     Engine(
-        "columns", "plain",
+        "columns",
+        "plain",
         "one channel a group, 3x3 or 5x5 of stride 1 or 2, no registers of masks",
         "depthwise/depth_columns.pxi",
         "loads that give zeros beyond the sides, where a mask costs three operations: 0.67 of the "
         "time",
     ),
     Engine(
-        "bands", "plain",
+        "bands",
+        "plain",
         "one channel a group, any other window of up to 121 taps and stride 1 or 2 in a row, no "
         "registers of masks",
         "depthwise/depth_bands.pxi",
         "zeros around a band, laid out once, in place of a mask for each tap",
     ),
     Engine(
-        "windows", "plain", "one channel a group, 3x3 or 5x5 of stride 1 or 2",
+        "windows",
+        "plain",
+        "one channel a group, 3x3 or 5x5 of stride 1 or 2",
         "depthwise/depthwise.pxi",
         "the weights stay in registers, and a row is loaded once for all outputs that see it",
     ),
     Engine(
-        "planes", "plain", "always", "depthwise/planes.pxi",
+        "planes",
+        "plain",
+        "always",
+        "depthwise/planes.pxi",
         "any strides, any window, any layout, also for weights that are not finite",
     ),
     Engine(
-        "points", "panels",
+        "points",
+        "panels",
         "1x1 unpadded, 64 pixels and more, unless few filters read them in place; vector targets "
         "of 16 registers",
         "forward/points.pxi",
         "channels lie a page or more apart: side by side they take 0.72 to 0.89 of the time",
     ),
     Engine(
-        "strips", "panels",
+        "strips",
+        "panels",
         "sums of up to 128 products, 1x1 in place or up to 4 channels, stride 1 or 2, no dilation",
         "forward/strips.pxi",
         "storing so short a sum costs as much as making it: whole vectors go straight to y, in "
         "0.5 to 0.8 of the time",
     ),
     Engine(
-        "flat", "panels",
+        "flat",
+        "panels",
         "rows that do not fill tiles, strides, 1x1 of small maps; no dilation; targets of 16 "
         "registers",
         "forward/flat.pxi",
         "tiles of pixels from anywhere in a strip are full: 512, 7x7 takes 0.86 of the time",
     ),
     Engine(
-        "rows", "panels", "rows that fill tiles, of which two outputs at an end may miss a tap",
+        "rows",
+        "panels",
+        "rows that fill tiles, of which two outputs at an end may miss a tap",
         "forward/rows.pxi",
         "columns at the edge need no tiles of their own, which took 5 to 15 % of these layers",
     ),
     Engine(
-        "rectangles", "panels", "always", "convolution.pxi",
+        "rectangles",
+        "panels",
+        "always",
+        "convolution.pxi",
         "outputs that see the same taps are done at once, so no padding is multiplied",
     ),
-)  # fmt: skip
+)
 
 INPUT = (
     Engine(
-        "folded", "plain", "channels for at most half of the lanes, several filters and taps",
+        "folded",
+        "plain",
+        "channels for at most half of the lanes, several filters and taps",
         "input_gradient/folded.pxi",
         "im2col's product folded in the cache has taps in the tile, so no lane is empty",
     ),
     Engine(
-        "pixel panels", "plain",
+        "pixel panels",
+        "plain",
         "stride 1, or 1x1 of any, and few pixels under many weights, on targets of 16 registers",
         "input_gradient/pixel_panels.pxi",
         "packing took half of the time: 512, 7x7 takes 0.5 to 0.6 with panels turned where they "
         "are used",
     ),
     Engine(
-        "spread", "plain", "one filter a group, 3x3 or 5x5 of stride 2",
+        "spread",
+        "plain",
+        "one filter a group, 3x3 or 5x5 of stride 2",
         "depthwise/spread.pxi",
         "every element is written once, in whole vectors, and not phase by phase",
     ),
     Engine(
-        "pixel strips", "panels",
+        "pixel strips",
+        "panels",
         "stride 1, or 1x1 of any, at least 48 filters, rows that do not fill tiles, many filters, "
         "or planes that share sets of the cache, on targets of 16 registers",
         "input_gradient/pixel_strips.pxi",
         "dy by pixels gives full tiles and whole lines of the L1: 0.56 to 0.8 of the time",
     ),
     Engine(
-        "whole rows", "panels", "strides 1 and 2, rows that fill tiles, not 1x1 of stride 1",
+        "whole rows",
+        "panels",
+        "strides 1 and 2, rows that fill tiles, not 1x1 of stride 1",
         "input_gradient/input_gradient.pxi",
         "edges need no tiles of their own, phases are stored together: 0.82 to 0.95 of the time",
     ),
-)  # fmt: skip
+)
 
 WEIGHT = (
     Engine(
-        "bands", "none", "4 to 121 taps whose maps fit a band, no registers of masks",
+        "bands",
+        "none",
+        "4 to 121 taps whose maps fit a band, no registers of masks",
         "depthwise/bands_gradient.pxi",
         "a plane is one run without edges, and 9 taps share a vector of dy: 0.33 to 0.47 of the "
         "time for 5x5",
     ),
     Engine(
-        "windows", "none", "3x3 and 5x5 of stride 1 or 2, beside bands for maps that fit a vector",
+        "windows",
+        "none",
+        "3x3 and 5x5 of stride 1 or 2, beside bands for maps that fit a vector",
         "depthwise/planes_gradient.pxi",
         "the sums of all taps are in registers",
     ),
     Engine(
-        "planes", "none", "always", "depthwise/planes_gradient.pxi",
+        "planes",
+        "none",
+        "always",
+        "depthwise/planes_gradient.pxi",
         "any strides, any window, any layout: a tap at a time",
     ),
     Engine(
-        "points", "sums",
+        "points",
+        "sums",
         "1x1 without padding, whose channels fill as many lanes as its filters",
         "weight_gradient/points_gradient.pxi",
         "sums are added where they belong and dy is not turned: 0.7 to 0.9 of the time",
     ),
     Engine(
-        "taps", "sums",
+        "taps",
+        "sums",
         "up to 4 channels and several taps, panels enough for all threads; targets of 16 registers",
         "weight_gradient/taps_gradient.pxi",
         "few channels are few rows of a tile, and their taps are many: 0.76 of the time",
     ),
     Engine(
-        "columns", "sums",
+        "columns",
+        "sums",
         "up to 4 channels and several taps, where `taps` may not and no tile is half full",
         "weight_gradient/columns_gradient.pxi",
         "taps fill the lanes where a tile has no registers for their places",
     ),
     Engine(
-        "tile", "sums", "always", "weight_gradient/gradient.pxi",
+        "tile",
+        "sums",
+        "always",
+        "weight_gradient/gradient.pxi",
         "filters fill the lanes, and a chunk of dy is turned once for all channels and taps",
     ),
-)  # fmt: skip
+)
 
 #: By direction.  What no row of the gradient of the input may do is a forward pass of dy for each
 #: phase of the stride, by the rows of the forward pass that read the same weights.

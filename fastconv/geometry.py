@@ -128,11 +128,13 @@ class Window2D:
             if room < 0:
                 padded = tuple(n + sum(sides) for n, sides in zip(size, padding, strict=True))
                 raise ShapeError(
-                    operation, "the padded input",
+                    operation,
+                    "the padded input",
                     f"must be at least as large as the window, {self.extent[0]}x{self.extent[1]}",
-                    padded, "use a smaller kernel or dilation, or more padding",
+                    padded,
+                    "use a smaller kernel or dilation, or more padding",
                     shown=f"{padded[0]}x{padded[1]}",
-                )  # fmt: skip
+                )
             windows = room // stride + 1
             # The extra window must start inside the map or the padding before it, as PyTorch
             # has it; a window larger than the padded map is an error also with ceil_mode.
@@ -140,9 +142,12 @@ class Window2D:
                 windows += 1
             if windows > LARGEST:
                 raise ShapeError(
-                    operation, "padding", f"must lead to an output at most {LARGEST} long", windows,
+                    operation,
+                    "padding",
+                    f"must lead to an output at most {LARGEST} long",
+                    windows,
                     "take a larger stride, or less padding",
-                )  # fmt: skip
+                )
             output.append(windows)
         return output[0], output[1]
 
@@ -162,10 +167,14 @@ class Window2D:
                 raise
             batch = shape[:-3]
             raise ShapeError(
-                operation, error.parameter, error.rule, error.value,
+                operation,
+                error.parameter,
+                error.rule,
+                error.value,
                 f"if the last of {tuple(shape)} are channels, the shape must be "
-                f"{(*batch, width, channels, height)}; {CHANNELS_FIRST}", shown=error.shown,
-            ) from None  # fmt: skip
+                f"{(*batch, width, channels, height)}; {CHANNELS_FIRST}",
+                shown=error.shown,
+            ) from None
 
 
 class GradientBlocks(NamedTuple):
@@ -205,9 +214,15 @@ class Conv2DGeometry:
 
     @classmethod
     def make(
-        cls, operation: str, x_shape: Sequence[int], weight_shape: Sequence[int],
-        stride: Any, padding: Any, dilation: Any, groups: Any,
-    ) -> Conv2DGeometry:  # fmt: skip
+        cls,
+        operation: str,
+        x_shape: Sequence[int],
+        weight_shape: Sequence[int],
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: Any,
+    ) -> Conv2DGeometry:
         """Check shapes (N, C, H, W) and (K, C/groups, R, S) and resolve all sizes.
 
         Raises
@@ -222,24 +237,41 @@ class Conv2DGeometry:
         groups = as_int(operation, "groups", groups, 1)
         if c % groups or k % groups:
             raise ShapeError(
-                operation, "groups", f"must divide the channels (= {c}) and the filters (= {k})",
+                operation,
+                "groups",
+                f"must divide the channels (= {c}) and the filters (= {k})",
                 groups,
-            )  # fmt: skip
+            )
         if c_group * groups != c:
             of = "" if groups == 1 else f" x {groups} groups"
             last = w == c_group * groups
             raise ShapeError(
-                operation, "weight", f"must be for the {c} channels of x, {tuple(x_shape)}",
-                c_group, CHANNELS_FIRST if last else "",
+                operation,
+                "weight",
+                f"must be for the {c} channels of x, {tuple(x_shape)}",
+                c_group,
+                CHANNELS_FIRST if last else "",
                 shown=f"{c_group}{of}",
-            )  # fmt: skip
+            )
         window = Window2D.make(operation, (r, s), stride, padding, dilation)
         oh, ow = window.output_map(operation, x_shape)
         (top, bottom), (left, right) = window.resolve((h, w))
         return cls(
-            n, c, h, w, k, r, s, oh, ow, window.stride, (top, left), window.dilation, groups,
+            n,
+            c,
+            h,
+            w,
+            k,
+            r,
+            s,
+            oh,
+            ow,
+            window.stride,
+            (top, left),
+            window.dilation,
+            groups,
             bool(top or bottom or left or right),
-        )  # fmt: skip
+        )
 
     @computed_once
     def output_shape(self) -> tuple[int, int, int, int]:
@@ -276,9 +308,14 @@ class Conv2DGeometry:
         if max(self.R, self.S) > 100:
             return share
         for size, taps, outputs, stride, pad, dilation in zip(
-            (self.H, self.W), (self.R, self.S), (self.OH, self.OW), self.stride, self.pad,
-            self.dilation, strict=True,
-        ):  # fmt: skip
+            (self.H, self.W),
+            (self.R, self.S),
+            (self.OH, self.OW),
+            self.stride,
+            self.pad,
+            self.dilation,
+            strict=True,
+        ):
             seen = 0
             for tap in range(taps):  # outputs from `first` to before `end` see it
                 at = pad - tap * dilation
@@ -378,9 +415,16 @@ class Conv2DGeometry:
         (top, left), (dh, dw) = self.pad, self.dilation
         top, left = dh * (self.R - 1) - top, dw * (self.S - 1) - left
         return replace(
-            self, C=self.K, K=self.C, H=self.OH, W=self.OW, OH=self.H, OW=self.W,
-            pad=(top, left), padded=True,
-        )  # fmt: skip
+            self,
+            C=self.K,
+            K=self.C,
+            H=self.OH,
+            W=self.OW,
+            OH=self.H,
+            OW=self.W,
+            pad=(top, left),
+            padded=True,
+        )
 
     def partial_sums(self, lanes: int) -> int:
         """Return the number of partial sums of the gradient of the weights.

@@ -36,9 +36,11 @@ def resolve(spec: object, operation: str) -> Initializer:
     initializer = registry.resolve(registry.initializers, spec, operation)
     if not callable(initializer):
         raise ArgumentTypeError(
-            operation, "initializer",
-            "must be a name, (name, {...}) or a callable of (rng, shape, fan_in, dtype)", spec,
-        )  # fmt: skip
+            operation,
+            "initializer",
+            "must be a name, (name, {...}) or a callable of (rng, shape, fan_in, dtype)",
+            spec,
+        )
     return initializer
 
 

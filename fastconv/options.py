@@ -54,9 +54,15 @@ class ConvOptions(NamedTuple):
 
 
 def as_options(
-    operation: str, stride: Any, padding: Any, dilation: Any, groups: Any, algorithm: Any,
-    workspace_limit: Any, precision: Any,
-) -> ConvOptions:  # fmt: skip
+    operation: str,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    algorithm: Any,
+    workspace_limit: Any,
+    precision: Any,
+) -> ConvOptions:
     """Return the options that a user gave, checked once for each set of them.
 
     The last thousand sets are remembered, so that a call that is made again checks nothing again.
@@ -95,9 +101,15 @@ def as_options(
 
 @lru_cache(maxsize=1024, typed=True)
 def _remembered(
-    operation: str, stride: Any, padding: Any, dilation: Any, groups: Any, algorithm: Any,
-    workspace_limit: Any, precision: Any,
-) -> ConvOptions:  # fmt: skip
+    operation: str,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    algorithm: Any,
+    workspace_limit: Any,
+    precision: Any,
+) -> ConvOptions:
     return ConvOptions(
         as_pair(operation, "stride", stride, 1),
         as_padding(operation, padding),

@@ -77,9 +77,12 @@ def _from_environment() -> int | None:
             if not 1 <= number <= LARGEST:
                 rule = f"must be at most {LARGEST}" if number > 0 else "must be at least 1"
                 raise ArgumentError(
-                    "fastconv", f"the environment variable {variable}", rule, text,
+                    "fastconv",
+                    f"the environment variable {variable}",
+                    rule,
+                    text,
                     "unset it, or set it to a number of threads",
-                )  # fmt: skip
+                )
             return min(number, MOST_THREADS)
     return None
 
@@ -125,9 +128,7 @@ def set_num_threads(n: int | None) -> None:
     _chosen = None if n is None else as_int("set_num_threads", "n", n, 1, MOST_THREADS)
 
 
-def run(
-    kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS
-) -> Any:
+def run(kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS) -> Any:
     """Call ``kernel(*args, part, parts, threads)`` for each part of some `work`.
 
     No call uses more than `most` threads.  Returns what the last one returns.
@@ -145,9 +146,7 @@ def run(
     return kernel(*args, parts - 1, parts, threads)
 
 
-def ask(
-    kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS
-) -> Any:
+def ask(kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS) -> Any:
     """Return which engine a kernel of convolution would take if it were `run`; compute nothing."""
     return kernel(*args, 0, 0, 1 if work <= SMALL_WORK else min(get_num_threads(), most))
 

@@ -126,10 +126,12 @@ def texts(value: ast.expr, call: ast.Call, inside: tuple[Function, ...]) -> list
     if isinstance(value, ast.Constant):
         return [str(value.value)]
     if isinstance(value, ast.JoinedStr):
-        return ["".join(
-            part.value if isinstance(part, ast.Constant) else f"{{{ast.unparse(part.value)}}}"
-            for part in value.values
-        )]  # fmt: skip
+        return [
+            "".join(
+                part.value if isinstance(part, ast.Constant) else f"{{{ast.unparse(part.value)}}}"
+                for part in value.values
+            )
+        ]
     if isinstance(value, ast.IfExp):
         return texts(value.body, call, inside) + texts(value.orelse, call, inside)
     if isinstance(value, ast.Name) and (given := assigned(value.id, call, inside)):

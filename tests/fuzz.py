@@ -25,20 +25,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--isa", default="all", help="an instruction set, or all that run here")
     parser.add_argument("--jobs", type=int, default=runner.usable_jobs(), metavar="N")
     parser.add_argument("--most", type=int, default=20, metavar="N", help="failures to end after")
-    parser.add_argument("--patience", type=float, default=300.0, metavar="SECONDS",
-                        help="after which a case hangs")  # fmt: skip
+    parser.add_argument(
+        "--patience", type=float, default=300.0, metavar="SECONDS", help="after which a case hangs"
+    )
     given = parser.parse_args(arguments)
     isas = fastconv.available_isas() if given.isa == "all" else [given.isa]
     failed = 0
     for isa in isas:
         begun = time.monotonic()
         done, wrong = runner.run(
-            WORKER, given.first, given.cases, jobs=given.jobs, most=given.most,
-            patience=given.patience, environment=runner.environment(isa),
-        )  # fmt: skip
+            WORKER,
+            given.first,
+            given.cases,
+            jobs=given.jobs,
+            most=given.most,
+            patience=given.patience,
+            environment=runner.environment(isa),
+        )
         seconds = time.monotonic() - begun
-        print(f"{isa}: {done} cases, {wrong} failures, {seconds:.0f} s, "
-              f"{done / seconds:.0f} cases a second")  # fmt: skip
+        print(
+            f"{isa}: {done} cases, {wrong} failures, {seconds:.0f} s, "
+            f"{done / seconds:.0f} cases a second"
+        )
         failed += wrong
     return int(failed > 0)
 

@@ -26,9 +26,17 @@ from fastconv import (
 Call = tuple[Callable[..., Any], dict[str, Any]]
 
 MODULES = {
-    "": fastconv, "data": data, "functional": functional, "layers": layers, "memory": memory,
-    "models": models, "plot": plot, "registry": registry, "testing": testing, "training": training,
-}  # fmt: skip
+    "": fastconv,
+    "data": data,
+    "functional": functional,
+    "layers": layers,
+    "memory": memory,
+    "models": models,
+    "plot": plot,
+    "registry": registry,
+    "testing": testing,
+    "training": training,
+}
 
 
 def ones(*shape: int) -> np.ndarray:
@@ -90,9 +98,13 @@ class Given:
 
 
 CONVOLUTION = {
-    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "algorithm": "auto",
+    "stride": 1,
+    "padding": 0,
+    "dilation": 1,
+    "groups": 1,
+    "algorithm": "auto",
     "precision": "standard",
-}  # fmt: skip
+}
 POOLING = {"pool_size": 2, "stride": None, "padding": 0, "ceil_mode": False}
 
 
@@ -140,31 +152,67 @@ def functions(g: Given) -> dict[str, Call]:
     indices = fastconv.max_pool2d(g.x, 2, return_indices=True)[1]
     options = {k: v for k, v in CONVOLUTION.items() if k != "algorithm"}
     return {
-        "conv2d": (fastconv.conv2d,
-                   {"x": g.x, "weight": g.weight, "bias": ones(2), **CONVOLUTION, **free}),
-        "conv2d_backward": (fastconv.conv2d_backward,
-                            {"dy": dy, "x": g.x, "weight": g.weight, "needs": ("x", "bias"),
-                             "workspace_limit": None, **CONVOLUTION}),
-        "conv2d_costs": (fastconv.conv2d_costs,
-                         {"x_shape": g.x.shape, "weight_shape": g.weight.shape, "dtype": "float32",
-                          "direction": "forward", "workspace_limit": None, "threads": None,
-                          **options}),
+        "conv2d": (
+            fastconv.conv2d,
+            {"x": g.x, "weight": g.weight, "bias": ones(2), **CONVOLUTION, **free},
+        ),
+        "conv2d_backward": (
+            fastconv.conv2d_backward,
+            {
+                "dy": dy,
+                "x": g.x,
+                "weight": g.weight,
+                "needs": ("x", "bias"),
+                "workspace_limit": None,
+                **CONVOLUTION,
+            },
+        ),
+        "conv2d_costs": (
+            fastconv.conv2d_costs,
+            {
+                "x_shape": g.x.shape,
+                "weight_shape": g.weight.shape,
+                "dtype": "float32",
+                "direction": "forward",
+                "workspace_limit": None,
+                "threads": None,
+                **options,
+            },
+        ),
         "prepare_conv2d": (fastconv.prepare_conv2d, {"weight": g.weight, **CONVOLUTION}),
-        "im2col": (fastconv.im2col, {"input_data": g.x, "filter_h": 3, "filter_w": 3, "stride": 1,
-                                     "pad": 0}),
-        "col2im": (fastconv.col2im, {"col": ones(72, 9), "input_shape": g.x.shape, "filter_h": 3,
-                                     "filter_w": 3, "stride": 1, "pad": 0}),
-        "max_pool2d": (fastconv.max_pool2d, {"x": g.x, "dilation": 1, "return_indices": False,
-                                             "out": None, **POOLING}),
-        "max_pool2d_backward": (fastconv.max_pool2d_backward,
-                                {"dy": pooled, "indices": indices, "input_shape": g.x.shape}),
-        "avg_pool2d": (fastconv.avg_pool2d, {"x": g.x, "count_include_pad": False, "out": None,
-                                             **POOLING}),
-        "avg_pool2d_backward": (fastconv.avg_pool2d_backward,
-                                {"dy": pooled, "input_shape": g.x.shape,
-                                 "count_include_pad": False, **POOLING}),
+        "im2col": (
+            fastconv.im2col,
+            {"input_data": g.x, "filter_h": 3, "filter_w": 3, "stride": 1, "pad": 0},
+        ),
+        "col2im": (
+            fastconv.col2im,
+            {
+                "col": ones(72, 9),
+                "input_shape": g.x.shape,
+                "filter_h": 3,
+                "filter_w": 3,
+                "stride": 1,
+                "pad": 0,
+            },
+        ),
+        "max_pool2d": (
+            fastconv.max_pool2d,
+            {"x": g.x, "dilation": 1, "return_indices": False, "out": None, **POOLING},
+        ),
+        "max_pool2d_backward": (
+            fastconv.max_pool2d_backward,
+            {"dy": pooled, "indices": indices, "input_shape": g.x.shape},
+        ),
+        "avg_pool2d": (
+            fastconv.avg_pool2d,
+            {"x": g.x, "count_include_pad": False, "out": None, **POOLING},
+        ),
+        "avg_pool2d_backward": (
+            fastconv.avg_pool2d_backward,
+            {"dy": pooled, "input_shape": g.x.shape, "count_include_pad": False, **POOLING},
+        ),
         "set_num_threads": (fastconv.set_num_threads, {"n": None}),
-    }  # fmt: skip
+    }
 
 
 def of_functional(g: Given) -> dict[str, Call]:
@@ -176,20 +224,40 @@ def of_functional(g: Given) -> dict[str, Call]:
         "dense": (f.dense, {"x": a, "weight": w, "bias": ones(4), "activation": None, "out": None}),
         "dense_backward": (f.dense_backward, {"dy": ones(2, 4), "x": a, "weight": w, "needs": "x"}),
         "prepare_dense": (f.prepare_dense, {"weight": w}),
-        "batch_norm": (f.batch_norm, {"x": x, "weight": ones(1), "bias": ones(1), "epsilon": 1e-5,
-                                      "running": None}),
-        "batch_norm_backward": (f.batch_norm_backward,
-                                {"dy": y, "x": x, "weight": ones(1), "mean": mean,
-                                 "inverse": inverse, "batch": True, "needs_x": True}),
-        "max_pool2d_argmax": (f.max_pool2d_argmax, {"x": x, "dilation": 1, "activation": None,
-                                                    **POOLING}),
-        "max_pool2d_argmax_backward": (f.max_pool2d_argmax_backward,
-                                       {"dy": ones(2, 1, 4, 4), "argmax": argmax, "dilation": 1,
-                                        "input_shape": x.shape, **POOLING}),
+        "batch_norm": (
+            f.batch_norm,
+            {"x": x, "weight": ones(1), "bias": ones(1), "epsilon": 1e-5, "running": None},
+        ),
+        "batch_norm_backward": (
+            f.batch_norm_backward,
+            {
+                "dy": y,
+                "x": x,
+                "weight": ones(1),
+                "mean": mean,
+                "inverse": inverse,
+                "batch": True,
+                "needs_x": True,
+            },
+        ),
+        "max_pool2d_argmax": (
+            f.max_pool2d_argmax,
+            {"x": x, "dilation": 1, "activation": None, **POOLING},
+        ),
+        "max_pool2d_argmax_backward": (
+            f.max_pool2d_argmax_backward,
+            {
+                "dy": ones(2, 1, 4, 4),
+                "argmax": argmax,
+                "dilation": 1,
+                "input_shape": x.shape,
+                **POOLING,
+            },
+        ),
         "relu": (f.relu, {"x": x, "out": None}),
         "relu_backward": (f.relu_backward, {"dy": x, "y": x, "out": None}),
         "dropout": (f.dropout, {"x": x, "kept": np.ones(x.shape, bool), "scale": 2.0, "out": None}),
-    }  # fmt: skip
+    }
     for name in ("erf", "exp", "expm1", "log", "log1p", "sigmoid", "tanh"):
         found[name] = getattr(f, name), {"x": x}
     for name in ("sigmoid", "tanh"):
@@ -224,27 +292,36 @@ def of_layers(g: Given) -> dict[str, Call]:
         "Spec": (fastconv.Spec, {"shape": (1, 8, 8), "dtype": "float32"}),
         "Layer": (fastconv.Layer, {"name": "one"}),
         "Layer.__call__": (lambda node: relu(node), {"node": g.node}),
-        "Layer.add_param": (in_build("add_param"),
-                            {"name": "a", "shape": (2,), "initializer": "he", "fan_in": 2,
-                             "dtype": "float32"}),
+        "Layer.add_param": (
+            in_build("add_param"),
+            {"name": "a", "shape": (2,), "initializer": "he", "fan_in": 2, "dtype": "float32"},
+        ),
         "Layer.add_state": (in_build("add_state"), {"name": "a", "shape": (2,), "value": 0.0}),
-        "Layer.ensure_built": (lambda rng, spec: layers.Dense(2).ensure_built(rng, spec),
-                               {"rng": 0, "spec": spec}),
+        "Layer.ensure_built": (
+            lambda rng, spec: layers.Dense(2).ensure_built(rng, spec),
+            {"rng": 0, "spec": spec},
+        ),
         "Layer.infer": (lambda spec: dense.infer(spec), {"spec": spec}),
         "Layer.one_input": (dense.one_input, {"specs": (spec,)}),
         "Layer.param": (dense.param, {"name": "weight"}),
         "Layer.set_params": (dense.set_params, {"weight": ones(3, 4), "bias": ones(3)}),
-        "layers.Parameter": (layers.Parameter,
-                             {"value": ones(2), "name": "one", "trainable": True}),
+        "layers.Parameter": (
+            layers.Parameter,
+            {"value": ones(2), "name": "one", "trainable": True},
+        ),
         "layers.Parameter.assign": (dense.param("bias").assign, {"array": ones(3)}),
-        "layers.Parameter.checked": (lambda array: dense.param("bias").checked(array, "f"),
-                                     {"array": ones(3)}),
-        "create_layer": (lambda layer, name: fastconv.create_layer(layer, name=name),
-                         {"layer": "ReLU", "name": "one"}),
+        "layers.Parameter.checked": (
+            lambda array: dense.param("bias").checked(array, "f"),
+            {"array": ones(3)},
+        ),
+        "create_layer": (
+            lambda layer, name: fastconv.create_layer(layer, name=name),
+            {"layer": "ReLU", "name": "one"},
+        ),
         "describe_layer": (fastconv.describe_layer, {"layer": "ReLU"}),
         "list_layers": (fastconv.list_layers, {"pattern": "*"}),
         "register_layer": (registered, {"name": "acme.Own.v1", "override": True, "cls": Own}),
-    }  # fmt: skip
+    }
 
 
 def of_models(g: Given) -> dict[str, Call]:
@@ -252,20 +329,41 @@ def of_models(g: Given) -> dict[str, Call]:
     weights = {"path": "weights.safetensors", "only": "*", "strict": True, "mapping": None}
     limits = {"batch_size": 1, "workspace_limit": None, "memory_limit": None}
     run = {"x": x, "batch_size": 2, "memory_limit": None}
-    fit = {"y": g.labels, "epochs": 1, "validation_data": None, "shuffle": True, "seed": 0,
-           "verbose": 0, "callbacks": ()}  # fmt: skip
+    fit = {
+        "y": g.labels,
+        "epochs": 1,
+        "validation_data": None,
+        "shuffle": True,
+        "seed": 0,
+        "verbose": 0,
+        "callbacks": (),
+    }
     arrays = {"dense_1/bias": ones(3)}
     found: dict[str, Call] = {
-        "Model": (fastconv.Model, {"inputs": g.node, "outputs": layers.ReLU()(g.node),
-                                   "name": "title", "seed": 0}),
-        "Sequential": (fastconv.Sequential, {"layers": ["ReLU"], "input_shape": (3,),
-                                             "dtype": "float32", "seed": 0, "name": "title"}),
-        "Model.compile": (net.compile, {"optimizer": "sgd", "loss": "softmax_cross_entropy",
-                                        "metrics": ["accuracy"]}),
+        "Model": (
+            fastconv.Model,
+            {"inputs": g.node, "outputs": layers.ReLU()(g.node), "name": "title", "seed": 0},
+        ),
+        "Sequential": (
+            fastconv.Sequential,
+            {
+                "layers": ["ReLU"],
+                "input_shape": (3,),
+                "dtype": "float32",
+                "seed": 0,
+                "name": "title",
+            },
+        ),
+        "Model.compile": (
+            net.compile,
+            {"optimizer": "sgd", "loss": "softmax_cross_entropy", "metrics": ["accuracy"]},
+        ),
         "Model.fit": (lambda **k: g.network().fit(**k), {**run, **fit}),
         "Model.evaluate": (g.network().evaluate, {"y": g.labels, **run}),
-        "Model.train_on_batch": (g.network().train_on_batch,
-                                 {"x": x, "y": g.labels, "memory_limit": None}),
+        "Model.train_on_batch": (
+            g.network().train_on_batch,
+            {"x": x, "y": g.labels, "memory_limit": None},
+        ),
         "Model.plan": (net.plan, {"training": False, **limits}),
         "Model.measure": (net.measure, {"batch_size": 1, "memory_limit": None}),
         "Model.__getitem__": (net.__getitem__, {"name": "dense_1"}),
@@ -275,21 +373,27 @@ def of_models(g: Given) -> dict[str, Call]:
         "Model.save": (net.save, {"path": "other.safetensors"}),
         "Model.save_weights": (net.save_weights, {"path": "other.safetensors"}),
         "Model.load_weights": (net.load_weights, weights),
-        "Model.set_weights": (lambda arrays, value: net.set_weights(
-            arrays if value is arrays else {"dense_1/bias": value}),
-            {"arrays": arrays, "value": arrays}),
+        "Model.set_weights": (
+            lambda arrays, value: net.set_weights(
+                arrays if value is arrays else {"dense_1/bias": value}
+            ),
+            {"arrays": arrays, "value": arrays},
+        ),
         "InferenceModel.plan": (g.frozen.plan, {"training": False, **limits}),
         "InferenceModel.measure": (g.frozen.measure, {"batch_size": 1, "memory_limit": None}),
         "Input": (fastconv.Input, {"shape": (1, 8, 8), "dtype": "float32"}),
         "load": (fastconv.load, {"path": "net.safetensors", "for_inference": False}),
         "from_config": (fastconv.from_config, {"config": net.to_config(), "seed": 0}),
-        "create_model": (lambda model, name: fastconv.create_model(model, name=name),
-                         {"model": "acme.Net", "name": "title"}),
+        "create_model": (
+            lambda model, name: fastconv.create_model(model, name=name),
+            {"model": "acme.Net", "name": "title"},
+        ),
         "list_models": (fastconv.list_models, {"pattern": "*"}),
-        "register_model": (lambda name, override, make: fastconv.register_model(
-            name, override=override)(make),
-            {"name": "acme.Net.v1", "override": True, "make": lambda: net}),
-    }  # fmt: skip
+        "register_model": (
+            lambda name, override, make: fastconv.register_model(name, override=override)(make),
+            {"name": "acme.Net.v1", "override": True, "make": lambda: net},
+        ),
+    }
     for owner, network in (("Model", net), ("InferenceModel", g.frozen)):
         found[f"{owner}.__call__"] = (lambda x, network=network: network(x)), {"x": x}
         found[f"{owner}.predict"] = network.predict, run
@@ -302,19 +406,26 @@ def of_training(g: Given) -> dict[str, Call]:
     t, y = training, ones(2, 3) / np.float32(3)
     found: dict[str, Call] = {}
     settings = {
-        "SGD": {}, "Momentum": {"momentum": 0.9}, "Nesterov": {"momentum": 0.9},
-        "AdaGrad": {"epsilon": 1e-8}, "RMSProp": {"decay": 0.9, "epsilon": 1e-8},
+        "SGD": {},
+        "Momentum": {"momentum": 0.9},
+        "Nesterov": {"momentum": 0.9},
+        "AdaGrad": {"epsilon": 1e-8},
+        "RMSProp": {"decay": 0.9, "epsilon": 1e-8},
         "Adam": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8},
-    }  # fmt: skip
+    }
     for name, given in settings.items():
         found[name] = getattr(t, name), {"learning_rate": 0.1, **given}
-    for name, targets in (("SoftmaxCrossEntropy", g.labels), ("CrossEntropy", g.labels),
-                          ("MeanSquaredError", y)):  # fmt: skip
+    for name, targets in (
+        ("SoftmaxCrossEntropy", g.labels),
+        ("CrossEntropy", g.labels),
+        ("MeanSquaredError", y),
+    ):
         loss = getattr(t, name)()
         found[f"{name}.__call__"] = loss, {"outputs": y, "targets": targets}
         found[f"{name}.value_and_gradient"] = (
-            loss.value_and_gradient, {"outputs": y, "targets": targets}
-        )  # fmt: skip
+            loss.value_and_gradient,
+            {"outputs": y, "targets": targets},
+        )
         found[f"{name}.check_outputs"] = loss.check_outputs, {"shape": (3,)}
         found[f"{name}.check_targets"] = loss.check_targets, {"shape": (2, 3), "targets": targets}
     for name, targets in (("Accuracy", g.labels), ("MeanAbsoluteError", y)):
@@ -337,13 +448,19 @@ def of_registry(g: Given) -> dict[str, Call]:
         "registry.Registry.get": (where.get, {"name": "ReLU"}),
         "registry.Registry.canonical": (where.canonical, {"name": "ReLU"}),
         "registry.Registry.names": (where.names, {"pattern": "*"}),
-        "registry.Registry.register": (where.register, {"name": "acme.Own.v1", "obj": Own,
-                                                        "override": True}),
-        "registry.create": (lambda name, config: registry.create(where, name, config, "f"),
-                            {"name": "ReLU", "config": {}}),
-        "registry.resolve": (lambda spec: registry.resolve(registry.losses, spec, "f"),
-                             {"spec": "mean_squared_error"}),
-    }  # fmt: skip
+        "registry.Registry.register": (
+            where.register,
+            {"name": "acme.Own.v1", "obj": Own, "override": True},
+        ),
+        "registry.create": (
+            lambda name, config: registry.create(where, name, config, "f"),
+            {"name": "ReLU", "config": {}},
+        ),
+        "registry.resolve": (
+            lambda spec: registry.resolve(registry.losses, spec, "f"),
+            {"spec": "mean_squared_error"},
+        ),
+    }
 
 
 def of_the_rest(g: Given) -> dict[str, Call]:
@@ -351,8 +468,10 @@ def of_the_rest(g: Given) -> dict[str, Call]:
     return {
         "data.mnist": (data.mnist, {"folder": "mnist"}),
         "data.read_idx": (data.read_idx, {"path": "one"}),
-        "data.stratified_split": (data.stratified_split, {"y": [0, 0, 1, 1], "test_fraction": 0.5,
-                                                          "seed": 0}),
+        "data.stratified_split": (
+            data.stratified_split,
+            {"y": [0, 0, 1, 1], "test_fraction": 0.5, "seed": 0},
+        ),
         "memory.format_bytes": (memory.format_bytes, {"nbytes": 3}),
         "memory.parse_bytes": (lambda value: memory.parse_bytes("f", "x", value), {"value": 3}),
         "plot.draws_blocks": (plot.draws_blocks, {"stream": None}),
@@ -360,10 +479,15 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         "plot.filters_png": (plot.filters_png, {"weights": filters, "path": "a.png", "title": ""}),
         "plot.plan_png": (plot.plan_png, {"plan": g.net.plan(1), "path": "a.png"}),
         "testing.assert_bits_equal": (testing.assert_bits_equal, {"actual": g.x, "expected": g.x}),
-        "testing.assert_close": (testing.assert_close, {"actual": g.x, "expected": g.x,
-                                                        "factor": 1.0}),
-        "testing.check_layer": (lambda layer, shape, rng, dtype: testing.check_layer(
-            layer, shape, rng=rng, dtype=dtype),
-            {"layer": "ReLU", "shape": (2, 3), "rng": 0, "dtype": "float32"}),
+        "testing.assert_close": (
+            testing.assert_close,
+            {"actual": g.x, "expected": g.x, "factor": 1.0},
+        ),
+        "testing.check_layer": (
+            lambda layer, shape, rng, dtype: testing.check_layer(
+                layer, shape, rng=rng, dtype=dtype
+            ),
+            {"layer": "ReLU", "shape": (2, 3), "rng": 0, "dtype": "float32"},
+        ),
         "testing.tolerance": (testing.tolerance, {"dtype": "float32"}),
-    }  # fmt: skip
+    }

@@ -74,7 +74,7 @@ LEFT_OUT = {
         f"{PROCESSES}test_an_array_that_changes_during_the_call_is_no_fault": ON_PURPOSE,
         f"{NETWORKS}a_network_for_inference_beside_changes_is_of_one_time": UNLOCKED,
     },
-}  # fmt: skip
+}
 CASES = {"address": 5000, "thread": 5000}
 #: A fault of each kind, made on purpose in a kernel: what does not see it would see no other.
 FAULTS = {
@@ -99,8 +99,16 @@ def build(kind: str) -> Path:
     library = FOLDER / kind / "lib"
     for path in library.rglob("*.py"):  # one that is gone from the sources would stay
         path.unlink()
-    command = [sys.executable, "setup.py", "-q", "build", "--build-base", str(FOLDER / kind),
-               "--build-lib", str(library)]  # fmt: skip
+    command = [
+        sys.executable,
+        "setup.py",
+        "-q",
+        "build",
+        "--build-base",
+        str(FOLDER / kind),
+        "--build-lib",
+        str(library),
+    ]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "FASTCONV_SANITIZE": kind}, check=True)
     return library
 
@@ -133,9 +141,20 @@ def stress_pool(kind: str) -> None:
     for flags, words in ([FLAGS[kind]], ["no-fork"]), ([], []):
         program = FOLDER / kind / "-".join(["pool_stress", *words])
         program.parent.mkdir(parents=True, exist_ok=True)
-        command = [os.environ.get("CC", "cc"), "-g", "-O1", "-Wall", "-Wno-unused-function",
-                   *flags, "-pthread", "-I", str(ROOT / "fastconv" / "kernels"),
-                   str(HERE / "pool_stress.c"), "-o", str(program)]  # fmt: skip
+        command = [
+            os.environ.get("CC", "cc"),
+            "-g",
+            "-O1",
+            "-Wall",
+            "-Wno-unused-function",
+            *flags,
+            "-pthread",
+            "-I",
+            str(ROOT / "fastconv" / "kernels"),
+            str(HERE / "pool_stress.c"),
+            "-o",
+            str(program),
+        ]
         subprocess.run(command, check=True)
         run = [str(program), "10", *words]
         subprocess.run(run, env={**os.environ, **OPTIONS[kind]}, check=True)

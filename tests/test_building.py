@@ -287,9 +287,12 @@ def test_native_is_the_baseline_and_the_best(tree, building):
     report = tree.build(RUNS=" ".join(known))
     assert set(report.pop("parts")) == PARTS
     assert report == {
-        "asked": "native", "built": [known[0], known[-1]], "spare": known[:1],
-        "not_asked_for": known[1:-1], "refused": {},
-    }  # fmt: skip
+        "asked": "native",
+        "built": [known[0], known[-1]],
+        "spare": known[:1],
+        "not_asked_for": known[1:-1],
+        "refused": {},
+    }
     assert tree.modules() == names(known[0], known[-1])
     report = tree.build(RUNS=" ".join(known[:-1]))
     assert report["built"] == list(dict.fromkeys([known[0], known[-2]]))
@@ -446,12 +449,17 @@ def test_a_changed_file_is_built_into_what_includes_it(built, changed, compiled)
 @pytest.mark.parametrize(
     "variable, value, all_of_them",
     [
-        ("CFLAGS", "-g", True), ("CPPFLAGS", "-DX", True), ("FASTCONV_VECTORS", "0", True),
-        ("FASTCONV_THREADS", "0", False), ("LDFLAGS", "-s", True),
-        ("FASTCONV_SANITIZE", "address", True), ("FASTCONV_SANITIZE", "thread", True),
-        ("FASTCONV_BUILD_OPTIMIZE", "0", True), ("MAX_JOBS", "1", None),
+        ("CFLAGS", "-g", True),
+        ("CPPFLAGS", "-DX", True),
+        ("FASTCONV_VECTORS", "0", True),
+        ("FASTCONV_THREADS", "0", False),
+        ("LDFLAGS", "-s", True),
+        ("FASTCONV_SANITIZE", "address", True),
+        ("FASTCONV_SANITIZE", "thread", True),
+        ("FASTCONV_BUILD_OPTIMIZE", "0", True),
+        ("MAX_JOBS", "1", None),
     ],
-)  # fmt: skip
+)
 def test_a_changed_variable_builds_anew(built, variable, value, all_of_them):
     built.build(FASTCONV_BUILD_ISAS="baseline", **{variable: value})
     compiled = {True: names("baseline"), False: {"_cpu", "_pool"}, None: set()}[all_of_them]

@@ -199,9 +199,10 @@ def test_auto_is_the_fastest_that_fits(direction):
                     (1, *x_shape[1:]), weight_shape, workspace_limit=limit, threads=1, **given
                 )
                 fitting = [
-                    name for name in found
+                    name
+                    for name in found
                     if name == "direct" or (name != "im2col" and found[name].least <= limit)
-                ]  # fmt: skip
+                ]
                 fastest = min(fitting, key=lambda name: one[name].seconds)
                 assert one[found.choice].seconds == one[fastest].seconds
                 if found[found.choice].least <= limit:
@@ -214,8 +215,11 @@ def test_seconds_grow_with_the_work():
     for direction in ("forward", "input", "backward"):
         small, large = (
             costs.convolution_costs(
-                geometry((n, 16, 20, 20), (32, 16, 3, 3)), on, direction,
-                ConvOptions(precision="fast"), 1,
+                geometry((n, 16, 20, 20), (32, 16, 3, 3)),
+                on,
+                direction,
+                ConvOptions(precision="fast"),
+                1,
             )
             for n in (1, 3)
         )

@@ -79,13 +79,17 @@ BROKEN = [
     ("{}", "its format must be 'fastconv-costs/2', got None"),
     (json.dumps({"format": local.FORMAT, "isa": "sse9"}), "its instruction set must be"),
     (json.dumps({"format": local.FORMAT, "isa": ISA}), "its table must have the constants rate"),
-    (json.dumps({"format": local.FORMAT, "isa": ISA, "table": {**RIGHT, "rate": 0}}),
-     "rate must be a number from 1e-09 to 1e[+]09, got 0"),
-    (json.dumps({"format": local.FORMAT, "isa": ISA, "table": {**RIGHT, "rate": True}}),
-     "rate must be a number from 1e-09 to 1e[+]09, got True"),
+    (
+        json.dumps({"format": local.FORMAT, "isa": ISA, "table": {**RIGHT, "rate": 0}}),
+        "rate must be a number from 1e-09 to 1e[+]09, got 0",
+    ),
+    (
+        json.dumps({"format": local.FORMAT, "isa": ISA, "table": {**RIGHT, "rate": True}}),
+        "rate must be a number from 1e-09 to 1e[+]09, got True",
+    ),
     ('{"format": ' + "9" * 5000 + "}", "is no table of costs for"),
     ("[" * 100_000, "is no table of costs for"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "words"), BROKEN)

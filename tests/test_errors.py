@@ -51,8 +51,10 @@ def test_parts_may_be_left_out():
 def test_a_text_alone_is_the_message():
     error = ShapeError("my layer wants squares")
     assert (str(error), error.operation, error.rule) == (
-        "my layer wants squares", "", "my layer wants squares",
-    )  # fmt: skip
+        "my layer wants squares",
+        "",
+        "my layer wants squares",
+    )
 
 
 def test_a_long_value_is_shown_shortened():
@@ -165,14 +167,17 @@ def test_a_configuration_error_is_said_of_a_place():
     first = Problem("nodes[2].config.filters", "", "must be at least 1", 0)
     error = ConfigError([first, "plain text"]).within("net.json")
     assert error.problems == [
-        "net.json: nodes[2].config.filters: must be at least 1, got 0", "net.json: plain text",
-    ]  # fmt: skip
+        "net.json: nodes[2].config.filters: must be at least 1, got 0",
+        "net.json: plain text",
+    ]
     assert error.problems[0].value == 0
     unknown = errors.UnknownNameError("", "layer", "must be registered", "Cov").within("load")
     assert type(unknown) is errors.UnknownNameError
     assert (str(unknown), unknown.operation, unknown.parameter) == (
-        "load: layer must be registered, got 'Cov'", "load", "layer",
-    )  # fmt: skip
+        "load: layer must be registered, got 'Cov'",
+        "load",
+        "layer",
+    )
 
 
 def test_what_is_said_without_the_operation():

@@ -76,8 +76,12 @@ def test_rules_with_a_name_are_of_the_form():
         for target, value in pairs(node)
         if isinstance(target, ast.Name) and target.id.endswith("_RULE")
     }
-    used = {rule[1:-1] for error in every_error() for rule in error["rule"].split(OR)
-            if rule.endswith("_RULE}")}  # fmt: skip
+    used = {
+        rule[1:-1]
+        for error in every_error()
+        for rule in error["rule"].split(OR)
+        if rule.endswith("_RULE}")
+    }
     assert used <= set(named)
     assert [rule for rule in named.values() if not FORM.fullmatch(rule)] == []
 

@@ -19,9 +19,21 @@ from fastconv.training import Callback
 
 HARD = {
     "float32": [3e38, -3e38, 1e-40, -1e-45, 1e-20, 1e20, np.inf, -np.inf, np.nan, 0.0, 88.0, -104],
-    "float64": [1.7e308, -1.7e308, 1e-310, 5e-324, 1e-200, 1e200, np.inf, -np.inf, np.nan, 0.0,
-                710.0, -745.0],
-}  # fmt: skip
+    "float64": [
+        1.7e308,
+        -1.7e308,
+        1e-310,
+        5e-324,
+        1e-200,
+        1e200,
+        np.inf,
+        -np.inf,
+        np.nan,
+        0.0,
+        710.0,
+        -745.0,
+    ],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +102,16 @@ def test_optimizers(name):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "spec",
-    [("gaussian", {"std": 1e-39}), ("gaussian", {"std": 1e38}), ("constant", {"value": 1e-41}),
-     "he", "xavier", "ones", "zeros"],
-)  # fmt: skip
+    [
+        ("gaussian", {"std": 1e-39}),
+        ("gaussian", {"std": 1e38}),
+        ("constant", {"value": 1e-41}),
+        "he",
+        "xavier",
+        "ones",
+        "zeros",
+    ],
+)
 def test_initializers(spec, dtype):
     start = initializers.resolve(spec, "test")
     start(np.random.default_rng(0), (30, 40), 4, dtype)
@@ -103,15 +122,19 @@ FUNCTIONS: dict[str, Callable] = {
     "conv2d": lambda x, w, b, a: fastconv.conv2d(x, w, b, algorithm=a, **PADDED),
     "relu": lambda x, w, b, a: fastconv.conv2d(x, w, b, algorithm=a, activation="relu", **PADDED),
     "conv2d_backward": lambda x, w, b, a: fastconv.conv2d_backward(
-        hard((2, 5, 8, 8), x.dtype.name, 3), x, w, algorithm=a, **PADDED),
+        hard((2, 5, 8, 8), x.dtype.name, 3), x, w, algorithm=a, **PADDED
+    ),
     "prepare_conv2d": lambda x, w, b, a: fastconv.conv2d(x, fastconv.prepare_conv2d(w)),
     "max_pool2d": lambda x, w, b, a: fastconv.max_pool2d_backward(
-        hard((2, 4, 4, 4), x.dtype.name, 3), fastconv.max_pool2d(x, 2, return_indices=True)[1],
-        x.shape),
+        hard((2, 4, 4, 4), x.dtype.name, 3),
+        fastconv.max_pool2d(x, 2, return_indices=True)[1],
+        x.shape,
+    ),
     "avg_pool2d": lambda x, w, b, a: fastconv.avg_pool2d_backward(
-        fastconv.avg_pool2d(x, 2), x.shape, 2),
+        fastconv.avg_pool2d(x, 2), x.shape, 2
+    ),
     "im2col": lambda x, w, b, a: fastconv.col2im(fastconv.im2col(x, 3, 3), x.shape, 3, 3),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -133,15 +156,25 @@ TWINS: dict[str, Callable] = {
     "dense_backward": lambda x, w, b, dy: reference.dense_backward(x[0, 0], x[0, 1], x[1, 0]),
     **{
         f"{name}_backward": lambda x, w, b, dy, f=f"{name}_backward": getattr(reference, f)(
-            x[0, 0], x[1, 0])
+            x[0, 0], x[1, 0]
+        )
         for name in ("sigmoid", "tanh", "softmax")
     },
     **{
         name: lambda x, w, b, dy, name=name: getattr(reference, name)(x[0, 0])
-        for name in ("exp", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softmax",
-                     "log_softmax")
+        for name in (
+            "exp",
+            "expm1",
+            "log",
+            "log1p",
+            "tanh",
+            "erf",
+            "sigmoid",
+            "softmax",
+            "log_softmax",
+        )
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -153,11 +186,19 @@ def test_the_specification(name, dtype):
 
 def network() -> fastconv.Sequential:
     layers = [
-        ("Conv2D", {"filters": 4, "kernel_size": 3}), "BatchNorm", "ReLU",
-        ("MaxPool2D", {"pool_size": 2}), "Flatten", ("Dropout", {"rate": 0.3}),
-        ("Dense", {"units": 5}), "Sigmoid", ("Dense", {"units": 5}), "Tanh",
-        ("Dense", {"units": 3}), "Softmax",
-    ]  # fmt: skip
+        ("Conv2D", {"filters": 4, "kernel_size": 3}),
+        "BatchNorm",
+        "ReLU",
+        ("MaxPool2D", {"pool_size": 2}),
+        "Flatten",
+        ("Dropout", {"rate": 0.3}),
+        ("Dense", {"units": 5}),
+        "Sigmoid",
+        ("Dense", {"units": 5}),
+        "Tanh",
+        ("Dense", {"units": 3}),
+        "Softmax",
+    ]
     net = fastconv.Sequential(layers, (2, 8, 8), seed=0)
     net.compile("adam", "cross_entropy", "accuracy")
     return net
@@ -195,8 +236,9 @@ def test_a_training_that_is_stopped():
 
 def test_a_batch_norm_is_folded():
     net = network()
-    net.set_weights({"batch_norm_1/running_var": np.full(4, 1e-38),
-                     "batch_norm_1/weight": np.full(4, 3e38)})  # fmt: skip
+    net.set_weights(
+        {"batch_norm_1/running_var": np.full(4, 1e-38), "batch_norm_1/weight": np.full(4, 3e38)}
+    )
     net.for_inference()
 
 

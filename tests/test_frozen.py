@@ -57,5 +57,3 @@ def test_the_program_that_is_frozen_runs(capsys):
     program = runpy.run_path(str(Path(__file__).parent / "frozen" / "program.py"))
     program["train"]()
     assert "saved, loaded, equal" in capsys.readouterr().out
-
-

@@ -99,6 +99,7 @@ def test_a_worker_ends_with_its_parent(tmp_path):
 
 def test_a_number_is_a_case():
     """The same number draws the same, whatever ran before."""
+
     def drawn(number: int) -> list[bytes]:
         case = Case(number, Memory())
         return [kinds.kind_of(case).encode(), *(case.array((3, 5)).tobytes() for _ in range(4))]
@@ -215,25 +216,31 @@ def test_every_kernel_is_reached(monkeypatch):
     raise AssertionError(f"no case calls {missing}")
 
 
-@pytest.mark.parametrize(("actual", "expected"), [
-    (np.float32([1, 2]), np.float64([1, 2])),
-    (np.float32([1, 2]), np.float32([1])),
-    (np.float32([0.0]), np.float32([-0.0])),
-    (np.float32([np.nan]), np.float32([1])),
-    (None, np.float32([1])),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        (np.float32([1, 2]), np.float64([1, 2])),
+        (np.float32([1, 2]), np.float32([1])),
+        (np.float32([0.0]), np.float32([-0.0])),
+        (np.float32([np.nan]), np.float32([1])),
+        (None, np.float32([1])),
+    ],
+)
 def test_what_is_not_the_same(actual, expected):
     with pytest.raises(AssertionError, match="^y: "):
         compare.same("y", actual, expected)
 
 
-@pytest.mark.parametrize(("actual", "expected"), [
-    (np.float32([1.2]), np.float64([1])),
-    (np.float32([np.nan]), np.float64([1])),
-    (np.float32([1]), np.float64([np.nan])),
-    (np.float32([1]), np.float64([np.inf])),
-    (np.float32([-np.inf]), np.float64([np.inf])),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        (np.float32([1.2]), np.float64([1])),
+        (np.float32([np.nan]), np.float64([1])),
+        (np.float32([1]), np.float64([np.nan])),
+        (np.float32([1]), np.float64([np.inf])),
+        (np.float32([-np.inf]), np.float64([np.inf])),
+    ],
+)
 def test_what_is_not_close(actual, expected):
     with pytest.raises(AssertionError, match="^y: 1 of 1 elements"):
         compare.close("y", actual, expected, 0.1, np.float32)

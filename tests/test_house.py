@@ -28,9 +28,13 @@ PUBLIC = {
 }
 #: What no line of code is made of.
 NO_CODE = {
-    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
     tokenize.ENDMARKER,
-}  # fmt: skip
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -145,8 +149,15 @@ class Layer:
     found = dict(functions(ast.parse(text)))
     code = lines_of_code(text)
     assert {name: parameters(f) for name, f in found.items()} == {
-        "Layer.call": 5, "Layer.call.inner": 1,
-    }  # fmt: skip
+        "Layer.call": 5,
+        "Layer.call.inner": 1,
+    }
     assert {name: length(f, code) for name, f in found.items()} == {
-        "Layer.call": 5, "Layer.call.inner": 1,
-    }  # fmt: skip
+        "Layer.call": 5,
+        "Layer.call.inner": 1,
+    }
+
+
+def test_the_formatter_is_told_to_look_away_nowhere():
+    marker = "fmt" + ":"
+    assert not [file for file in FILES if marker in source(file)]

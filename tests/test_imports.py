@@ -62,8 +62,13 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
 def looked_up(node: ast.Call | ast.Subscript) -> Iterator[str]:
     """Yield the module of the package that is imported or found without an import statement."""
     by = ast.unparse(node.func if isinstance(node, ast.Call) else node.value)
-    if by in ("importlib.import_module", "import_module", "__import__", "sys.modules.get",
-              "sys.modules"):  # fmt: skip
+    if by in (
+        "importlib.import_module",
+        "import_module",
+        "__import__",
+        "sys.modules.get",
+        "sys.modules",
+    ):
         names = node.args[:1] if isinstance(node, ast.Call) else [node.slice]
         for name in names:
             text = name.value if isinstance(name, ast.Constant) else None
@@ -165,10 +170,12 @@ def test_hooks_are_seen(source, name):
 @pytest.mark.parametrize(
     "source",
     [
-        "importlib.import_module('fastconv.models')", "__import__('fastconv.models')",
-        "sys.modules['fastconv.models']", "sys.modules.get('fastconv.models')",
+        "importlib.import_module('fastconv.models')",
+        "__import__('fastconv.models')",
+        "sys.modules['fastconv.models']",
+        "sys.modules.get('fastconv.models')",
     ],
-)  # fmt: skip
+)
 def test_imports_without_a_statement_are_seen(source):
     (call,) = (n for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.Call, ast.Subscript)))
     assert list(looked_up(call)) == ["fastconv.models"]
@@ -207,9 +214,19 @@ def test_importing_fastconv_loads_nothing_slow(environment):
     code += "print(*(set(sys.modules) - before))"
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    slow = {"difflib", "gzip", "importlib.metadata", "importlib.resources", "numpy.ma",
-            "numpy.random", "shutil", "tempfile", "fastconv.plot", "fastconv.testing",
-            "fastconv.cli"}  # fmt: skip
+    slow = {
+        "difflib",
+        "gzip",
+        "importlib.metadata",
+        "importlib.resources",
+        "numpy.ma",
+        "numpy.random",
+        "shutil",
+        "tempfile",
+        "fastconv.plot",
+        "fastconv.testing",
+        "fastconv.cli",
+    }
     assert not slow & set(run.stdout.split())
 
 

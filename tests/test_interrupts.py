@@ -243,9 +243,7 @@ def passes(alarm: Callable[[], None], call: Callable[[], Any], step: int) -> boo
 
 @pytest.mark.parametrize("name", ["load", "load_weights", "make", "make later", "compile", "fit"])
 def test_an_error_of_a_handler_is_neither_lost_nor_taken_for_one_of_a_layer(name, scene, alarm):
-    compiles = {
-        "compile": lambda s: s.net.compile("adam", "softmax_cross_entropy", ["accuracy"]),
-    }
+    compiles = {"compile": lambda s: s.net.compile("adam", "softmax_cross_entropy", ["accuracy"])}
     operation = {**CHANGES, **READS, **compiles}[name]
     scene.start()
     operation(scene)

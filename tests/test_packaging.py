@@ -153,8 +153,11 @@ def modules_of(*isas: str, parts: Iterable[str] = ()) -> set[str]:
 
 
 def test_installed_modules_are_those_of_the_report():
-    found = {path.name.partition(".")[0] for path in INSTALLED.iterdir()
-             if path.name.endswith(EXTENSION_SUFFIXES[0])}  # fmt: skip
+    found = {
+        path.name.partition(".")[0]
+        for path in INSTALLED.iterdir()
+        if path.name.endswith(EXTENSION_SUFFIXES[0])
+    }
     assert found == modules_of(*kernels.built_isas()) | COMMON
     assert not PARTS or set(built.parts()) == PARTS
 
@@ -240,8 +243,20 @@ def test_build_without_vector_types(copy, tmp_path):
     assert said["built"] == ["baseline"]
     assert said["lanes"] == 2  # a "vector" is one number
     tests = ROOT / "tests" / "functional" / "test_tiles.py"
-    run(sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests,
-        cwd=tmp_path, PYTHONPATH=str(copy), FASTCONV_ISA="baseline")
+    run(
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        tests,
+        cwd=tmp_path,
+        PYTHONPATH=str(copy),
+        FASTCONV_ISA="baseline",
+    )
 
 
 @pytest.mark.slow
@@ -325,9 +340,11 @@ def test_register_tile_stays_in_registers(objdump, isa, dtype, suffix, part):
     register, accumulators = ACCUMULATORS[isa]
     whole, largest = 0, 0
     for body in inner_loops(objdump(module_file(INSTALLED, f"_{isa}_{dtype}_{part}"))):
-        fmas = [rest for _, operation, rest, _ in body
-                if re.fullmatch(rf"vfn?m(add|sub)\d+{suffix}", operation)
-                and f"%{register}" in rest]  # fmt: skip
+        fmas = [
+            rest
+            for _, operation, rest, _ in body
+            if re.fullmatch(rf"vfn?m(add|sub)\d+{suffix}", operation) and f"%{register}" in rest
+        ]
         stores = [rest for _, _, rest, _ in body if re.search(r"%[xyz]mm\d+,.*\(%", rest)]
         largest = max(largest, len(fmas))
         whole += bool(fmas) and len(fmas) % accumulators == 0 and not stores  # or unrolled
@@ -352,10 +369,14 @@ def spilled(body: list[Instruction], register: str) -> set[str]:
     if len(fused) < 4:
         return set()
     sums = {re.findall(r"%\w+", rest)[-1] for rest in fused}
-    stored = {match[2] for _, _, rest, _ in body
-              if (match := re.fullmatch(rf"(%{register}\d+),({place})", rest)) and match[1] in sums}
-    return {match[1] for _, _, rest, _ in body
-            if (match := re.match(rf"({place}),.*%{register}", rest))} & stored  # fmt: skip
+    stored = {
+        match[2]
+        for _, _, rest, _ in body
+        if (match := re.fullmatch(rf"(%{register}\d+),({place})", rest)) and match[1] in sums
+    }
+    return {
+        match[1] for _, _, rest, _ in body if (match := re.match(rf"({place}),.*%{register}", rest))
+    } & stored
 
 
 @pytest.mark.parametrize("part", sorted(PARTS - {"elementwise"}))  # polynomials, no sums
@@ -368,8 +389,11 @@ def test_no_sum_lives_on_the_stack(objdump, isa, dtype, part):
     for body in inner_loops(objdump(module_file(INSTALLED, f"_{isa}_{dtype}_{part}"))):
         if places := spilled(body, register):
             found.setdefault(body[0].function, set()).update(places)
-    unknown = {name: places for name, places in found.items()
-               if not any(re.search(rf"_{known}(\.\w+)*$", name) for known in SPILLS)}  # fmt: skip
+    unknown = {
+        name: places
+        for name, places in found.items()
+        if not any(re.search(rf"_{known}(\.\w+)*$", name) for known in SPILLS)
+    }
     assert not unknown
 
 
@@ -398,8 +422,11 @@ def check_no_wide_registers(objdump, folder: Path) -> None:
     """Assert that modules which must run on any processor use 128-bit registers alone."""
     for name in modules_of("baseline") | COMMON:
         code = objdump(module_file(folder, name))
-        wide = [line for line in code
-                if WIDE_REGISTER.search(line.operands) or line.operation.startswith("v")]
+        wide = [
+            line
+            for line in code
+            if WIDE_REGISTER.search(line.operands) or line.operation.startswith("v")
+        ]
         assert not wide, f"{name} needs AVX: {len(wide)} instructions, the first {wide[0]}"
 
 

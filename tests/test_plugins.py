@@ -133,12 +133,15 @@ def test_import_loads_no_plugin(tmp_path):
         None,
     ],
     ids=["import", "exit", "syntax", "zero", "number", "class", "built-in", "stale"],
-)  # fmt: skip
+)
 def test_a_broken_plugin_is_named_once_and_breaks_nothing_else(install, source):
     modules = {} if source is None else {"broken_layers": source}
     install("broken-layers", {"acme.Same.v1": "broken_layers:Same"}, **modules)
-    install("good-layers", {"good.Same.v1": "good_layers:Same"},
-            good_layers=SOUND.format(name="good.Same.v1"))  # fmt: skip
+    install(
+        "good-layers",
+        {"good.Same.v1": "good_layers:Same"},
+        good_layers=SOUND.format(name="good.Same.v1"),
+    )
     with pytest.warns(PluginWarning, match="'broken-layers'.*'acme.Same.v1'") as caught:
         for name in ("acme.Same", "acme.Same.v1", "acme.Same"):
             with pytest.raises(UnknownNameError, match="'broken-layers'"):
@@ -168,16 +171,22 @@ def test_a_malformed_name_is_left_out_with_a_warning(install):
 
 def test_one_name_from_two_distributions_is_an_error_when_used(install):
     for number in ("one", "two"):
-        install(f"acme-{number}", {"acme.Same.v1": f"acme_{number}:Same"},
-                **{f"acme_{number}": SOUND.format(name="acme.Same.v1")})  # fmt: skip
+        install(
+            f"acme-{number}",
+            {"acme.Same.v1": f"acme_{number}:Same"},
+            **{f"acme_{number}": SOUND.format(name="acme.Same.v1")},
+        )
     assert "acme.Same" in fastconv.list_layers()
     with pytest.raises(ConfigError, match="'acme-one' and 'acme-two'"):
         registry.layers.get("acme.Same")
 
 
 def test_the_newest_version_is_found_where_an_older_one_is_imported(install):
-    install("acme", {f"acme.Same.v{n}": f"acme_v{n}:Same" for n in (2, 10)},
-            **{f"acme_v{n}": SOUND.format(name=f"acme.Same.v{n}") for n in (2, 10)})  # fmt: skip
+    install(
+        "acme",
+        {f"acme.Same.v{n}": f"acme_v{n}:Same" for n in (2, 10)},
+        **{f"acme_v{n}": SOUND.format(name=f"acme.Same.v{n}") for n in (2, 10)},
+    )
     assert registry.layers.get("acme.Same.v2").__module__ == "acme_v2"
     assert registry.layers.canonical("acme.Same") == "acme.Same.v10"
 
@@ -208,11 +217,17 @@ def test_a_list_of_packages_that_breaks_off_is_a_warning(install, monkeypatch):
 )
 def test_a_damaged_list_of_entry_points_hides_no_other(install, tmp_path, text):
     install("damaged-layers", {})
-    install("good-layers", {"good.Same.v1": "good_layers:Same"},
-            good_layers=SOUND.format(name="good.Same.v1"))  # fmt: skip
+    install(
+        "good-layers",
+        {"good.Same.v1": "good_layers:Same"},
+        good_layers=SOUND.format(name="good.Same.v1"),
+    )
     (tmp_path / "damaged_layers-1.0.dist-info" / "entry_points.txt").write_bytes(text)
-    with pytest.warns(PluginWarning, match="'damaged-layers' offers no layer that is known: its "
-                                           "entry_points.txt could not be read") as caught:
+    with pytest.warns(
+        PluginWarning,
+        match="'damaged-layers' offers no layer that is known: its "
+        "entry_points.txt could not be read",
+    ) as caught:
         assert "good.Same" in fastconv.list_layers()
     assert len(caught) == 1
     assert registry.layers.get("good.Same").__module__ == "good_layers"
@@ -253,14 +268,25 @@ RAISING = """
 
 @pytest.mark.parametrize(
     "statement",
-    ["raise Mute", "raise Quiet", "raise GeneratorExit", "raise SystemExit", "raise BaseException",
-     "raise ImportError('a' * 10**7)", "raise ImportError('a\\n' * 100)", "raise Exception(Mute())",
-     "class Same(metaclass=type('M', (type,), dict(__subclasscheck__=lambda *_: 1 / 0))): pass",
-     "Same = type('Odd', (), dict(__class__=property(lambda self: 1 / 0)))()"],
-)  # fmt: skip
+    [
+        "raise Mute",
+        "raise Quiet",
+        "raise GeneratorExit",
+        "raise SystemExit",
+        "raise BaseException",
+        "raise ImportError('a' * 10**7)",
+        "raise ImportError('a\\n' * 100)",
+        "raise Exception(Mute())",
+        "class Same(metaclass=type('M', (type,), dict(__subclasscheck__=lambda *_: 1 / 0))): pass",
+        "Same = type('Odd', (), dict(__class__=property(lambda self: 1 / 0)))()",
+    ],
+)
 def test_whatever_a_plugin_raises_is_one_short_line(install, statement):
-    install("broken-layers", {"acme.Same.v1": "broken_layers:Same"},
-            broken_layers=textwrap.dedent(RAISING).format(statement=statement))  # fmt: skip
+    install(
+        "broken-layers",
+        {"acme.Same.v1": "broken_layers:Same"},
+        broken_layers=textwrap.dedent(RAISING).format(statement=statement),
+    )
     with pytest.warns(PluginWarning, match="'broken-layers'.*'acme.Same.v1'") as caught:
         with pytest.raises(UnknownNameError, match="'broken-layers', which offers") as raised:
             registry.layers.get("acme.Same")
@@ -271,8 +297,9 @@ def test_whatever_a_plugin_raises_is_one_short_line(install, statement):
 
 
 def test_ctrl_c_stops_the_import_of_a_plugin_and_leaves_it_untried(install, tmp_path):
-    install("slow-layers", {"acme.Same.v1": "slow_layers:Same"},
-            slow_layers="raise KeyboardInterrupt")  # fmt: skip
+    install(
+        "slow-layers", {"acme.Same.v1": "slow_layers:Same"}, slow_layers="raise KeyboardInterrupt"
+    )
     with pytest.raises(KeyboardInterrupt):
         registry.layers.get("acme.Same")
     (tmp_path / "slow_layers.py").write_text(textwrap.dedent(SOUND.format(name="acme.Same.v1")))
@@ -283,7 +310,9 @@ def test_ctrl_c_stops_the_import_of_a_plugin_and_leaves_it_untried(install, tmp_
 
 def test_no_lock_is_held_while_a_plugin_is_imported_or_a_warning_shown(install, monkeypatch):
     """A thread that the plugin waits for may use the registry, and so may what shows warnings."""
-    waiting = SOUND.format(name="acme.Same.v1") + """
+    waiting = (
+        SOUND.format(name="acme.Same.v1")
+        + """
     import threading
     found = []
     thread = threading.Thread(target=lambda: found.append(fastconv.list_layers("acme.*")))
@@ -291,6 +320,7 @@ def test_no_lock_is_held_while_a_plugin_is_imported_or_a_warning_shown(install, 
     thread.join(30)
     assert found
     """
+    )
     install("waiting-layers", {"acme.Same.v1": "waiting_layers:Same"}, waiting_layers=waiting)
     install("odd-layers", {"Mish": "odd_layers:Same"})
     shown = []

@@ -92,9 +92,13 @@ def test_what_the_page_for_readers_of_the_book_says_of_numbers():
     assert f"RMSprop's, {rms.learning_rate:g} with a decay of {rms.decay:g};" in page
     assert float(re.search(r"Adam adds its epsilon, (\S+), after", page)[1]) == adam.epsilon
     assert float(re.search(r"added to the variance is (\S+), the book's", page)[1]) == norm.epsilon
-    for optimizer, rate in ((training.SGD(), 0.01), (training.Momentum(), 0.01),
-                            (training.Nesterov(), 0.01), (training.AdaGrad(), 0.01),
-                            (adam, 0.001)):  # fmt: skip
+    for optimizer, rate in (
+        (training.SGD(), 0.01),
+        (training.Momentum(), 0.01),
+        (training.Nesterov(), 0.01),
+        (training.AdaGrad(), 0.01),
+        (adam, 0.001),
+    ):
         assert optimizer.learning_rate == rate, "the page says that it is the book's"
     images = np.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2)
     assert fastconv.im2col(images, 2, 2).dtype == np.float64  # of integers

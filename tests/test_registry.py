@@ -40,9 +40,24 @@ def test_the_short_name_is_the_newest_version_by_number():
 
 @pytest.mark.parametrize(
     "name",
-    ["Mish", "acme.Mish", "acme.Mish.1", "acme.Mish.v0", "acme.Mish.v01", "acme.a.Mish.v1",
-     "Acme.Mish.v1", "acme.Mish.v1 ", "acme.Mi-sh.v1", ".Mish.v1", "", "acme..v1", 3, None, ["a"]],
-)  # fmt: skip
+    [
+        "Mish",
+        "acme.Mish",
+        "acme.Mish.1",
+        "acme.Mish.v0",
+        "acme.Mish.v01",
+        "acme.a.Mish.v1",
+        "Acme.Mish.v1",
+        "acme.Mish.v1 ",
+        "acme.Mi-sh.v1",
+        ".Mish.v1",
+        "",
+        "acme..v1",
+        3,
+        None,
+        ["a"],
+    ],
+)
 def test_malformed_names_are_refused(name):
     with pytest.raises(ArgumentError, match=r"register_layer: name must have the form 'acme.Mish"):
         registry.layers.register(name, layer_of("acme.layers"))
@@ -108,16 +123,31 @@ def test_lists_are_sorted_and_matched_without_case():
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("conv2d", "Conv2D"), ("Conv2d", "Conv2D"), ("nn.Conv2d", "Conv2D"),
-        ("torch.nn.Conv2d", "Conv2D"), ("keras.layers.Conv2D", "Conv2D"),
-        ("Convolution", "Conv2D"), ("Convolution2D", "Conv2D"), ("fastconv.Conv2d.v1", "Conv2D"),
-        ("Affine", "Dense"), ("nn.Linear", "Dense"), ("dense", "Dense"), ("Relu", "ReLU"),
-        ("Pooling", "MaxPool2D"), ("MaxPooling2D", "MaxPool2D"), ("nn.MaxPool2d", "MaxPool2D"),
-        ("AveragePooling2D", "AvgPool2D"), ("GlobalAveragePooling2D", "GlobalAvgPool2D"),
-        ("BatchNormalization", "BatchNorm"), ("nn.BatchNorm2d", "BatchNorm"), ("flaten", "Flatten"),
-        ("SoftmaxWithLoss", "Softmax"), ("Concat", "Concatenate"), ("droput", "Dropout"),
+        ("conv2d", "Conv2D"),
+        ("Conv2d", "Conv2D"),
+        ("nn.Conv2d", "Conv2D"),
+        ("torch.nn.Conv2d", "Conv2D"),
+        ("keras.layers.Conv2D", "Conv2D"),
+        ("Convolution", "Conv2D"),
+        ("Convolution2D", "Conv2D"),
+        ("fastconv.Conv2d.v1", "Conv2D"),
+        ("Affine", "Dense"),
+        ("nn.Linear", "Dense"),
+        ("dense", "Dense"),
+        ("Relu", "ReLU"),
+        ("Pooling", "MaxPool2D"),
+        ("MaxPooling2D", "MaxPool2D"),
+        ("nn.MaxPool2d", "MaxPool2D"),
+        ("AveragePooling2D", "AvgPool2D"),
+        ("GlobalAveragePooling2D", "GlobalAvgPool2D"),
+        ("BatchNormalization", "BatchNorm"),
+        ("nn.BatchNorm2d", "BatchNorm"),
+        ("flaten", "Flatten"),
+        ("SoftmaxWithLoss", "Softmax"),
+        ("Concat", "Concatenate"),
+        ("droput", "Dropout"),
     ],
-)  # fmt: skip
+)
 def test_other_spellings_get_a_hint(name, meant):
     with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
         registry.layers.get(name)
@@ -125,10 +155,27 @@ def test_other_spellings_get_a_hint(name, meant):
 
 @pytest.mark.parametrize(
     "name",
-    ["os.system", "a.b:C", "__class__", "", "Conv2D\0", "fastconv.", ".", "v1", "x" * 10**6,
-     ["Conv2D"], None, 3, True, {"Conv2D": 1}, ("Conv2D",), b"Conv2D", object],
+    [
+        "os.system",
+        "a.b:C",
+        "__class__",
+        "",
+        "Conv2D\0",
+        "fastconv.",
+        ".",
+        "v1",
+        "x" * 10**6,
+        ["Conv2D"],
+        None,
+        3,
+        True,
+        {"Conv2D": 1},
+        ("Conv2D",),
+        b"Conv2D",
+        object,
+    ],
     ids=lambda name: repr(name)[:20],
-)  # fmt: skip
+)
 def test_what_is_no_name_is_an_error_that_stays_short(name):
     with pytest.raises(UnknownNameError, match="layer must be a registered name, got") as caught:
         registry.layers.get(name)
@@ -140,10 +187,12 @@ def test_what_is_no_name_is_an_error_that_stays_short(name):
 @pytest.mark.parametrize(
     ("where", "name", "meant"),
     [
-        ("initializers", "he_normal", "he"), ("initializers", "glorot_uniform", "xavier"),
-        ("initializers", "Gaussian", "gaussian"), ("initializers", "zero", "zeros"),
+        ("initializers", "he_normal", "he"),
+        ("initializers", "glorot_uniform", "xavier"),
+        ("initializers", "Gaussian", "gaussian"),
+        ("initializers", "zero", "zeros"),
     ],
-)  # fmt: skip
+)
 def test_lower_snake_names_get_hints_too(where, name, meant):
     with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
         getattr(registry, where).get(name)
@@ -162,22 +211,34 @@ def sample(size: int, *, stride: int = 1, padding: int = 0) -> int:
     ("config", "problems"),
     [
         ({"size": 1, "stride": 2}, []),
-        ({"size": 1, "strides": 2},
-         ["p.strides: unknown, sample has no such setting; did you mean 'stride'?"]),
-        ({"size": 1, "pad": 2},
-         ["p.pad: unknown, sample has no such setting; did you mean 'padding'?"]),
-        ({"size": 1, "in_channels": 2},
-         ["p.in_channels: unknown, sample has no such setting; it follows from the input, "
-          "leave it out"]),
-        ({"zzz": 2, 3: 4},
-         ["p.zzz: unknown, sample has no such setting; it has size, stride, padding",
-          "p.3: unknown, sample has no such setting; it has size, stride, padding",
-          "p.size: missing, sample needs size"]),
+        (
+            {"size": 1, "strides": 2},
+            ["p.strides: unknown, sample has no such setting; did you mean 'stride'?"],
+        ),
+        (
+            {"size": 1, "pad": 2},
+            ["p.pad: unknown, sample has no such setting; did you mean 'padding'?"],
+        ),
+        (
+            {"size": 1, "in_channels": 2},
+            [
+                "p.in_channels: unknown, sample has no such setting; it follows from the input, "
+                "leave it out"
+            ],
+        ),
+        (
+            {"zzz": 2, 3: 4},
+            [
+                "p.zzz: unknown, sample has no such setting; it has size, stride, padding",
+                "p.3: unknown, sample has no such setting; it has size, stride, padding",
+                "p.size: missing, sample needs size",
+            ],
+        ),
         ([], ["p: must be an object of settings, got []"]),
         (None, ["p: must be an object of settings, got None"]),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_settings_are_checked_all_at_once(config, problems):
     assert registry.check_config(sample, config, "p") == problems
 

@@ -167,13 +167,19 @@ class ReturnsNothing(Good):
         (lambda: check_layer(Good(), (3, 4), start=2), TypeError, "settings must come with"),
         (lambda: check_layer(Good()), ValueError, r"batch first, such as \(2, 3, 5, 5\), got none"),
         (lambda: check_layer(Good(), 3), ValueError, "got 3"),
-        (lambda: check_layer(NoContext(), (3, 4)), AssertionError,
-         r"NoContext: forward must take the context first, \(self, ctx, \*xs\), got \(self, x\)"),
+        (
+            lambda: check_layer(NoContext(), (3, 4)),
+            AssertionError,
+            r"NoContext: forward must take the context first, \(self, ctx, \*xs\), got \(self, x\)",
+        ),
         (lambda: check_layer(ReturnsNothing(), (3, 4)), AssertionError, "return y, got NoneType"),
-        (lambda: check_layer(type("Unknown", (Good,), {})(), (3, 4)), AssertionError,
-         "Unknown is not registered; decorate the class"),
+        (
+            lambda: check_layer(type("Unknown", (Good,), {})(), (3, 4)),
+            AssertionError,
+            "Unknown is not registered; decorate the class",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_call_is_told(call, error, text):
     with pytest.raises(error, match=text):
         call()

@@ -84,13 +84,19 @@ def test_doctor_says_it(environment):
         ({"cpu.max": "150000 0\n"}, None),
         ({"cpu.max": f"{'9' * 5000} 100000\n"}, "huge"),
         ({"cpu.max": "\N{SUPERSCRIPT TWO} 100000\n"}, None),
-        ({"cpu.max": "100000\n", "cpu/cpu.cfs_quota_us": "200000\n",
-          "cpu/cpu.cfs_period_us": "100000\n"}, 2.0),
+        (
+            {
+                "cpu.max": "100000\n",
+                "cpu/cpu.cfs_quota_us": "200000\n",
+                "cpu/cpu.cfs_period_us": "100000\n",
+            },
+            2.0,
+        ),
         ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
         ({"cpu/cpu.cfs_quota_us": "5\n"}, None),
         ({}, None),
     ],
-)  # fmt: skip
+)
 def test_the_quota_of_the_group(tmp_path, files, cpus):
     for name, text in files.items():
         path = tmp_path / name
@@ -108,9 +114,15 @@ def test_no_more_threads_than_the_quota(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("value", "error"), [(0, ArgumentError), (257, ArgumentError), (True, ArgumentTypeError),
-                         ("2", ArgumentTypeError), (1.0, ArgumentTypeError)],
-)  # fmt: skip
+    ("value", "error"),
+    [
+        (0, ArgumentError),
+        (257, ArgumentError),
+        (True, ArgumentTypeError),
+        ("2", ArgumentTypeError),
+        (1.0, ArgumentTypeError),
+    ],
+)
 def test_a_wrong_number_is_refused(value, error):
     before = fastconv.get_num_threads()
     with pytest.raises(error, match="set_num_threads: n must be"):

@@ -75,14 +75,47 @@ class Hostile:
 def wrong() -> list:
     """What hardly any argument may be; anew each time, for some can be used up."""
     return [
-        None, True, -1, 1.5, 10**40, float("nan"), "no such", "", "\ud800", b"x", 3j,
-        [], {}, {1: 2}, {"a": None}, [[1, 2], [3]], (1, 2, 3, 4, 5), [None], set(), range(3),
-        (i for i in range(3)), object(), Hostile(), int, lambda *args: None, io.BytesIO(b"x"),
-        np.zeros((2, 1, 8, 8), complex), np.ma.zeros((2, 1, 8, 8)), np.zeros((2, 3), object),
-        np.zeros((2, 1, 8, 8), bool), np.zeros((2, 1, 8, 8), "f2"), np.array("a"), np.float32(2),
-        np.zeros((2, 3), "M8[s]"), ones(), ones(3), ones(0, 1, 8, 8), ones(1, 1, 1, 1, 1),
-        np.full((2, 3), np.nan, np.float32), np.ones((2, 1, 8, 8)),
-    ]  # fmt: skip
+        None,
+        True,
+        -1,
+        1.5,
+        10**40,
+        float("nan"),
+        "no such",
+        "",
+        "\ud800",
+        b"x",
+        3j,
+        [],
+        {},
+        {1: 2},
+        {"a": None},
+        [[1, 2], [3]],
+        (1, 2, 3, 4, 5),
+        [None],
+        set(),
+        range(3),
+        (i for i in range(3)),
+        object(),
+        Hostile(),
+        int,
+        lambda *args: None,
+        io.BytesIO(b"x"),
+        np.zeros((2, 1, 8, 8), complex),
+        np.ma.zeros((2, 1, 8, 8)),
+        np.zeros((2, 3), object),
+        np.zeros((2, 1, 8, 8), bool),
+        np.zeros((2, 1, 8, 8), "f2"),
+        np.array("a"),
+        np.float32(2),
+        np.zeros((2, 3), "M8[s]"),
+        ones(),
+        ones(3),
+        ones(0, 1, 8, 8),
+        ones(1, 1, 1, 1, 1),
+        np.full((2, 3), np.nan, np.float32),
+        np.ones((2, 1, 8, 8)),
+    ]
 
 
 @pytest.fixture
@@ -110,8 +143,11 @@ TRIED = [
     name for name, thing in NAMES.items() if not elsewhere(name) and not nothing_to_give(thing)
 ]
 #: Layers without settings take a name, as all do.
-TRIED += [n for n in NAMES if n.startswith("layers.") and n not in TRIED and not elsewhere(n)
-          and nothing_to_give(NAMES[n])]  # fmt: skip
+TRIED += [
+    n
+    for n in NAMES
+    if n.startswith("layers.") and n not in TRIED and not elsewhere(n) and nothing_to_give(NAMES[n])
+]
 
 
 def lacking(name: str, error: FastconvError) -> list[str]:
@@ -201,8 +237,10 @@ REMEDIES = [
     (lambda g: conv(algorithm="im2col", workspace_limit=1), "or use 'direct'"),
     (lambda g: conv(out=np.zeros((2, 2, 6, 6))), r"np.empty\(\(2, 2, 6, 6\), np.float32\)"),
     (lambda g: fastconv.max_pool2d(ones(1, 1, 4, 4), 2, padding=((0, 0), (0, 4))), "less padding"),
-    (lambda g: fastconv.max_pool2d_backward(ones(1, 1, 1, 1), np.array([[[[9]]]]), (1, 1, 2, 2)),
-     "max_pool2d returned"),
+    (
+        lambda g: fastconv.max_pool2d_backward(ones(1, 1, 1, 1), np.array([[[[9]]]]), (1, 1, 2, 2)),
+        "max_pool2d returned",
+    ),
     (lambda g: fastconv.create_layer("nn.Conv2d"), "did you mean 'Conv2D'"),
     (lambda g: fastconv.create_layer("Conv2D", filters=1, kernel_size=3, strides=2), "'stride'"),
     (lambda g: fastconv.layers.Conv2D(1, 3, out_channels=2), "'filters'"),

@@ -38,29 +38,52 @@ REPORTS = Path(__file__).parents[2] / "docs" / "peers"
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     found = argparse.ArgumentParser(
-        prog="python -m peers", description=__doc__,
+        prog="python -m peers",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add = found.add_argument
     add("--threads", type=int, default=1, help="threads of every library (1)")
-    add("--tables", nargs="+", choices=ALL,
-        help="which tables (all; with --against that one alone)")  # fmt: skip
-    add("--layers", nargs="+", default=LAYERS, metavar="NAME",
+    add(
+        "--tables", nargs="+", choices=ALL, help="which tables (all; with --against that one alone)"
+    )
+    add(
+        "--layers",
+        nargs="+",
+        default=LAYERS,
+        metavar="NAME",
         help=f"of {', '.join(TABLES)}, all, or layers and patterns of them ({' '.join(LAYERS)})",
-    )  # fmt: skip
+    )
     add("--peers", nargs="+", choices=PEERS, default=PEERS, help="which peers (all)")
-    add("--algorithms", nargs="+", default=("direct", "auto"), metavar="NAME",
-        help="columns of fastconv in the forward table (direct auto)")  # fmt: skip
-    add("--precision", nargs="+", default=("standard",), choices=("strict", "standard", "fast"),
-        help="of the algorithm auto, a column each (standard)")  # fmt: skip
+    add(
+        "--algorithms",
+        nargs="+",
+        default=("direct", "auto"),
+        metavar="NAME",
+        help="columns of fastconv in the forward table (direct auto)",
+    )
+    add(
+        "--precision",
+        nargs="+",
+        default=("standard",),
+        choices=("strict", "standard", "fast"),
+        help="of the algorithm auto, a column each (standard)",
+    )
     add("--keep-output", action="store_true", help="let fastconv write into kept memory too")
     add("--quick", action="store_true", help="fewer and shorter rounds")
-    add("--against", metavar="COMMIT",
-        help="measure the present fastconv beside that of a commit, which is built in build/older/")
-    add("--output", type=Path, metavar="FILE",
+    add(
+        "--against",
+        metavar="COMMIT",
+        help="measure the present fastconv beside that of a commit, which is built in build/older/",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
         help="the report, relative to benchmarks/, JSON beside it (docs/peers/ and the name of the "
         "instruction set, and the page of all of them, docs/peers.md, is written anew; with "
-        "--against build/older/ and the commit)")  # fmt: skip
+        "--against build/older/ and the commit)",
+    )
     return found
 
 

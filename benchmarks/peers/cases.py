@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from suite.shapes import (
-    DENSE,
-    MEC,
-    NETWORKS,
-    POOLS,
-    UNFOLDS,
-    WHOLE_NETWORKS,
-    Layer,
-    Pool,
-)
+from suite.shapes import DENSE, MEC, NETWORKS, POOLS, UNFOLDS, WHOLE_NETWORKS, Layer, Pool
 
 from peers.others import OTHERS, WIDE_POOLS, Oblong, pair
 
-__all__ = ["DENSE", "POOL_CASES", "TABLES", "UNFOLDS", "WIDE_POOLS", "Case", "Layer", "Pool",
-           "gigaflops", "is_winograd", "may_tile", "pair", "select"]  # fmt: skip
+__all__ = [
+    "DENSE",
+    "POOL_CASES",
+    "TABLES",
+    "UNFOLDS",
+    "WIDE_POOLS",
+    "Case",
+    "Layer",
+    "Pool",
+    "gigaflops",
+    "is_winograd",
+    "may_tile",
+    "pair",
+    "select",
+]
 
 Case = Layer | Oblong
 

@@ -14,8 +14,13 @@ from peers.settings import Settings
 
 __all__ = ["Others", "describe"]
 
-DISTRIBUTIONS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO",
-                 "mnn": "MNN", "ncnn": "ncnn"}  # fmt: skip
+DISTRIBUTIONS = {
+    "torch": "PyTorch",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "mnn": "MNN",
+    "ncnn": "ncnn",
+}
 
 
 def describe(settings: Settings) -> dict[str, str]:
@@ -28,13 +33,19 @@ def describe(settings: Settings) -> dict[str, str]:
         "threads": f"{settings.threads} in every library",
         "instruction set": f"fastconv runs {fastconv.active_isa()}; the peers choose theirs",
         "layout": "NCHW, float32; PyTorch also in channels_last where it says so",
-        "versions": ", ".join([
-            f"fastconv {fastconv.__version__}", *peers, f"NumPy {metadata.version('numpy')}",
-            f"Python {platform.python_version()}",
-        ]),
-        "left out, since not installed":
-            ", ".join(DISTRIBUTIONS[name] for name in settings.left_out) or "none",
-    }  # fmt: skip
+        "versions": ", ".join(
+            [
+                f"fastconv {fastconv.__version__}",
+                *peers,
+                f"NumPy {metadata.version('numpy')}",
+                f"Python {platform.python_version()}",
+            ]
+        ),
+        "left out, since not installed": ", ".join(
+            DISTRIBUTIONS[name] for name in settings.left_out
+        )
+        or "none",
+    }
 
 
 def _processor() -> str:

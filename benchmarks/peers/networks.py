@@ -53,11 +53,22 @@ def _simple(dropout: float) -> list[Any]:
 def _deep(dropout: float) -> list[Any]:
     drop = ("Dropout", {"rate": dropout})
     return [
-        *_conv(16, 3, 1), *_conv(16, 3, 1), POOL,
-        *_conv(32, 3, 1), *_conv(32, 3, 2), POOL,
-        *_conv(64, 3, 1), *_conv(64, 3, 1), POOL,
-        "Flatten", _dense(50), "ReLU", drop, _dense(10), drop,
-    ]  # fmt: skip
+        *_conv(16, 3, 1),
+        *_conv(16, 3, 1),
+        POOL,
+        *_conv(32, 3, 1),
+        *_conv(32, 3, 2),
+        POOL,
+        *_conv(64, 3, 1),
+        *_conv(64, 3, 1),
+        POOL,
+        "Flatten",
+        _dense(50),
+        "ReLU",
+        drop,
+        _dense(10),
+        drop,
+    ]
 
 
 def _wide(dropout: float) -> list[Any]:
@@ -105,9 +116,14 @@ def _normed(
 ) -> Any:
     """Convolution without bias, BatchNorm and, if asked, ReLU."""
     node = fastconv.create_layer(
-        "Conv2D", filters=filters, kernel_size=size, stride=stride, padding=size // 2, bias=False,
+        "Conv2D",
+        filters=filters,
+        kernel_size=size,
+        stride=stride,
+        padding=size // 2,
+        bias=False,
         precision=precision,
-    )(node)  # fmt: skip
+    )(node)
     node = fastconv.create_layer("BatchNorm")(node)
     return fastconv.create_layer("ReLU")(node) if relu else node
 
@@ -115,11 +131,20 @@ def _normed(
 def _set_statistics(net: Any) -> None:
     """Give BatchNorm statistics that are not the trivial ones, so that the check sees them."""
     random = np.random.default_rng(1)
-    ranges = {"weight": (0.5, 1.0), "bias": (-0.1, 0.1), "running_mean": (-0.1, 0.1),
-              "running_var": (0.5, 1.5)}  # fmt: skip
+    ranges = {
+        "weight": (0.5, 1.0),
+        "bias": (-0.1, 0.1),
+        "running_mean": (-0.1, 0.1),
+        "running_var": (0.5, 1.5),
+    }
     weights = net.weights()
     norms = {key.split("/")[0] for key in weights if key.endswith("/running_var")}
-    net.set_weights({
-        f"{name}/{key}": random.uniform(*ranges[key], weights[f"{name}/{key}"].shape)
-        .astype(weights[f"{name}/{key}"].dtype) for name in sorted(norms) for key in ranges
-    })  # fmt: skip
+    net.set_weights(
+        {
+            f"{name}/{key}": random.uniform(*ranges[key], weights[f"{name}/{key}"].shape).astype(
+                weights[f"{name}/{key}"].dtype
+            )
+            for name in sorted(norms)
+            for key in ranges
+        }
+    )

@@ -67,9 +67,19 @@ def install(sources: Path, package: Path) -> None:
     """Build by the sources' own setup.py, with what they name for it, and for this Python."""
     print("peers: building the older fastconv, which takes a minute or two", file=sys.stderr)
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(package),
-         str(sources)], check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(package),
+            str(sources),
+        ],
+        check=True,
+    )
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:

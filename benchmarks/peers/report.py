@@ -52,10 +52,18 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
 def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
     """Return what a report has of each ratio: geometric mean, largest, where, and the aims."""
     return [
-        {"table": table.title, "ratio": ratio.label, "cases": len(values), **summary(values),
-         "aim": ratio.aim, "most": ratio.most}
-        for table in tables for ratio in table.ratios if (values := table.values(ratio))
-    ]  # fmt: skip
+        {
+            "table": table.title,
+            "ratio": ratio.label,
+            "cases": len(values),
+            **summary(values),
+            "aim": ratio.aim,
+            "most": ratio.most,
+        }
+        for table in tables
+        for ratio in table.ratios
+        if (values := table.values(ratio))
+    ]
 
 
 def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
@@ -68,26 +76,38 @@ def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
     facts = ("date", "processor", "versions", "run", "quiet")
     about = [[fact, *(data["facts"].get(fact, "") for data in found.values())] for fact in facts]
     links = [f"[{isa}](peers/{isa}.md)" for isa in found]
-    return "\n\n".join([
-        "# fastconv beside its peers",
-        _ABOUT,
-        _lines(["", *links], about),
-        "## Summary",
-        _lines(["table: ratio", *links],
-               [[f"{table}: {ratio}", *(cells.get(isa, "") for isa in found)]
-                for (table, ratio), cells in rows.items()]),
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n\n".join(
+            [
+                "# fastconv beside its peers",
+                _ABOUT,
+                _lines(["", *links], about),
+                "## Summary",
+                _lines(
+                    ["table: ratio", *links],
+                    [
+                        [f"{table}: {ratio}", *(cells.get(isa, "") for isa in found)]
+                        for (table, ratio), cells in rows.items()
+                    ],
+                ),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _summary(found: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
-            one["table"], one["ratio"], str(one["cases"]),
-            _against(one["geometric_mean"], one["aim"]), _against(one["worst"], one["most"]),
+            one["table"],
+            one["ratio"],
+            str(one["cases"]),
+            _against(one["geometric_mean"], one["aim"]),
+            _against(one["worst"], one["most"]),
             one["worst_at"],
         ]
         for one in found
-    ]  # fmt: skip
+    ]
     head = ["table", "ratio", "cases", "geometric mean (aim)", "largest (aim)", "at"]
     return _lines(head, rows)
 

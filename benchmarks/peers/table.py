@@ -146,11 +146,13 @@ class Table:
             Row(
                 row["name"],
                 {name: Times(**times) for name, times in row["seconds"].items()},
-                row["facts"], frozenset(row["tags"]), row["errors"],
+                row["facts"],
+                frozenset(row["tags"]),
+                row["errors"],
                 frozenset(row["indirect"]),
             )
             for row in data["rows"]
-        ]  # fmt: skip
+        ]
         return cls(data["title"], data["notes"], ratios, rows)
 
 

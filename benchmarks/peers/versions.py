@@ -54,15 +54,19 @@ class Version:
         paths = [str(package)] if package else []
         paths += filter(None, [os.environ.get("PYTHONPATH", "")])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "peers.worker", str(threads)], cwd=FOLDER, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "peers.worker", str(threads)],
+            cwd=FOLDER,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )  # fmt: skip
+        )
         self.about = self._hear()
         if package and package not in Path(self.about["file"]).parents:
             self.close()
-            raise RuntimeError(f"the older fastconv was imported from {self.about['file']}, "
-                               f"not from {package}")  # fmt: skip
+            raise RuntimeError(
+                f"the older fastconv was imported from {self.about['file']}, not from {package}"
+            )
 
     def make(self, kind: str, name: str, variant: str, save: Path | None) -> None:
         """Make a call, and save its first result.
@@ -112,8 +116,9 @@ def compare(
         If one of them has no such function.
     """
     with TemporaryDirectory() as folder:
-        files = [None if kind in RANDOM else Path(folder) / f"{i}.npy"
-                 for i in range(len(versions))]  # fmt: skip
+        files = [
+            None if kind in RANDOM else Path(folder) / f"{i}.npy" for i in range(len(versions))
+        ]
         results = []
         for version, file in zip(versions, files, strict=True):
             version.make(kind, name, variant, file)

@@ -74,8 +74,11 @@ def training(name: str, variant: str) -> Call:
 
 
 KINDS: dict[str, Callable[[str, str], Call]] = {
-    "forward": forward, "backward": backward, "pooling": pooling, "training": training,
-}  # fmt: skip
+    "forward": forward,
+    "backward": backward,
+    "pooling": pooling,
+    "training": training,
+}
 
 
 def serve() -> None:

@@ -15,8 +15,15 @@ class Elementwise(Timing):
     param_names = ["maps"]
 
     def setup(self, maps: str) -> None:
-        names = ("dropout", "relu", "relu_backward", "sigmoid", "sigmoid_backward", "tanh",
-                 "tanh_backward")  # fmt: skip
+        names = (
+            "dropout",
+            "relu",
+            "relu_backward",
+            "sigmoid",
+            "sigmoid_backward",
+            "tanh",
+            "tanh_backward",
+        )
         self.f = needs(*(f"functional.{name}" for name in names)).functional
         self.x, self.dy = normal(MAPS[maps]), normal(MAPS[maps], 1)
         self.y = self.f.sigmoid(self.x)

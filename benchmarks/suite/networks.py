@@ -24,18 +24,36 @@ def _dense(units: int) -> tuple[str, dict[str, Any]]:
 ROWS: dict[str, list[Any]] = {
     "SimpleConvNet": [*_conv(30, 5), POOL, "Flatten", _dense(100), "ReLU", _dense(10)],
     "DeepConvNet": [
-        *_conv(16, 3, 1), *_conv(16, 3, 1), POOL,
-        *_conv(32, 3, 1), *_conv(32, 3, 2), POOL,
-        *_conv(64, 3, 1), *_conv(64, 3, 1), POOL,
-        "Flatten", _dense(50), "ReLU", ("Dropout", {"rate": 0.5}),
-        _dense(10), ("Dropout", {"rate": 0.5}),
+        *_conv(16, 3, 1),
+        *_conv(16, 3, 1),
+        POOL,
+        *_conv(32, 3, 1),
+        *_conv(32, 3, 2),
+        POOL,
+        *_conv(64, 3, 1),
+        *_conv(64, 3, 1),
+        POOL,
+        "Flatten",
+        _dense(50),
+        "ReLU",
+        ("Dropout", {"rate": 0.5}),
+        _dense(10),
+        ("Dropout", {"rate": 0.5}),
     ],
     "conv128": [*_conv(128, 3), POOL, "Flatten", _dense(10)],
     "LeNet-5": [
-        *_conv(6, 5, 2), POOL, *_conv(16, 5), POOL,
-        "Flatten", _dense(120), "ReLU", _dense(84), "ReLU", _dense(10),
+        *_conv(6, 5, 2),
+        POOL,
+        *_conv(16, 5),
+        POOL,
+        "Flatten",
+        _dense(120),
+        "ReLU",
+        _dense(84),
+        "ReLU",
+        _dense(10),
     ],
-}  # fmt: skip
+}
 
 
 def make(fastconv: ModuleType, name: str) -> Any:

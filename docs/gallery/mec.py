@@ -27,8 +27,11 @@ def draw() -> Figure:
     figure = new(9.5, 6.0)
     axes = plain(figure.subplots(), grid="x")
     rows = range(len(MEC))
-    series = {"im2col": workspace("im2col"), "MEC": list(PUBLISHED_MEC),
-              "im2col_tiled": workspace("im2col_tiled")}  # fmt: skip
+    series = {
+        "im2col": workspace("im2col"),
+        "MEC": list(PUBLISHED_MEC),
+        "im2col_tiled": workspace("im2col_tiled"),
+    }
     series = {name: values for name, values in series.items() if values is not None}
     axes.set_xscale("log")
     zero = 0.045  # a place for nothing, which a logarithm has not
@@ -38,13 +41,28 @@ def draw() -> Figure:
         axes.scatter(values, rows, s=size, color=COLOURS[name], zorder=3, clip_on=False)
     axes.scatter([zero] * len(MEC), rows, s=46, color=COLOURS["direct"], zorder=3, clip_on=False)
     for row, value in zip(rows, series["im2col"], strict=True):
-        axes.annotate(f"{value:.3g}", (value, row), xytext=(9, 0), textcoords="offset points",
-                      va="center", size=9, color=COLOURS["im2col"])  # fmt: skip
+        axes.annotate(
+            f"{value:.3g}",
+            (value, row),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            size=9,
+            color=COLOURS["im2col"],
+        )
     heads = {"direct": zero} | {name: values[0] for name, values in series.items()}
     for name, at in heads.items():
         text, side = ("direct: none", "left") if name == "direct" else (name, "center")
-        axes.annotate(text, (at, 0), xytext=(0, 13), textcoords="offset points", ha=side,
-                      weight="bold", color=COLOURS[name], annotation_clip=False)  # fmt: skip
+        axes.annotate(
+            text,
+            (at, 0),
+            xytext=(0, 13),
+            textcoords="offset points",
+            ha=side,
+            weight="bold",
+            color=COLOURS[name],
+            annotation_clip=False,
+        )
     labels = [f"{key.split('.')[1]}   {shape_of(layer)}" for key, layer in MEC.items()]
     axes.set_yticks(rows, labels)
     axes.set(ylim=(len(MEC) - 0.4, -0.9), xlim=(zero, 300), xlabel="workspace, MB, one image")
@@ -52,8 +70,13 @@ def draw() -> Figure:
     axes.minorticks_off()
     axes.tick_params(axis="y", pad=12)
     axes.spines["left"].set_visible(False)
-    figure.suptitle("Layers of the paper on MEC: memory beside input, weights and output",
-                    x=0.012, ha="left", weight="bold", size=12.5)  # fmt: skip
+    figure.suptitle(
+        "Layers of the paper on MEC: memory beside input, weights and output",
+        x=0.012,
+        ha="left",
+        weight="bold",
+        size=12.5,
+    )
     return figure
 
 

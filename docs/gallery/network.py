@@ -9,8 +9,26 @@ from style import COLOURS, MB, QUIET, new, plain, save
 import fastconv
 
 #: VGG-16's convolutions: filters, and "pool".
-ROWS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool",
-        512, 512, 512, "pool")  # fmt: skip
+ROWS = (
+    64,
+    64,
+    "pool",
+    128,
+    128,
+    "pool",
+    256,
+    256,
+    256,
+    "pool",
+    512,
+    512,
+    512,
+    "pool",
+    512,
+    512,
+    512,
+    "pool",
+)
 BATCH = 8
 
 
@@ -31,8 +49,10 @@ def draw() -> Figure:
     figure = new(10.5, 4.4)
     axes = plain(figure.subplots())
     # within a limit, however large, the workspace of a step is gone when the step is done
-    plans = {name: vgg(name).plan(batch_size=BATCH, memory_limit="1000 GB")
-             for name in ("im2col", "direct")}  # fmt: skip
+    plans = {
+        name: vgg(name).plan(batch_size=BATCH, memory_limit="1000 GB")
+        for name in ("im2col", "direct")
+    }
     steps = range(len(plans["direct"].nodes))
     for name, plan in plans.items():
         live = [node.live / MB for node in plan.nodes]
@@ -41,19 +61,37 @@ def draw() -> Figure:
         axes.fill_between(ends, live, step="post", color=COLOURS[name], alpha=0.25, lw=0)
         axes.step(ends, live, where="post", color=COLOURS[name])
         top = max(steps, key=live.__getitem__)
-        axes.annotate(f"{name}: at most {plan.peak / MB:,.0f} MB", (top + 1, live[top]),
-                      xytext=(6, -10 if name == "im2col" else 4), textcoords="offset points",
-                      color=COLOURS[name], weight="bold",
-                      path_effects=[withStroke(linewidth=3, foreground="white")])  # fmt: skip
+        axes.annotate(
+            f"{name}: at most {plan.peak / MB:,.0f} MB",
+            (top + 1, live[top]),
+            xytext=(6, -10 if name == "im2col" else 4),
+            textcoords="offset points",
+            color=COLOURS[name],
+            weight="bold",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
     nodes = plans["direct"].nodes
-    labels = [node.id.split("+")[0].replace("max_pool2d", "pool").replace("conv2d", "conv")
-              .replace("_", " ") for node in nodes]  # fmt: skip
+    labels = [
+        node.id.split("+")[0]
+        .replace("max_pool2d", "pool")
+        .replace("conv2d", "conv")
+        .replace("_", " ")
+        for node in nodes
+    ]
     axes.set_xticks([step + 0.5 for step in steps], labels, rotation=90, size=8.5)
     axes.set(xlim=(0, len(steps)), ylim=(0, None), ylabel="MB alive")
-    figure.suptitle(f"VGG-16's convolutions, {BATCH} images: what is alive, step by step",
-                    x=0.008, ha="left", weight="bold", size=12.5)  # fmt: skip
-    axes.set_xlabel("activations still needed, workspace and packed weights; parameters and the "
-                    "images apart", color=QUIET, size=9)  # fmt: skip
+    figure.suptitle(
+        f"VGG-16's convolutions, {BATCH} images: what is alive, step by step",
+        x=0.008,
+        ha="left",
+        weight="bold",
+        size=12.5,
+    )
+    axes.set_xlabel(
+        "activations still needed, workspace and packed weights; parameters and the images apart",
+        color=QUIET,
+        size=9,
+    )
     return figure
 
 

@@ -22,16 +22,25 @@ def panel(axes: Axes, name: str, layers: list[Layer]) -> None:
     plain(axes, grid="x")
     arrays = [layer.nbytes / MB for layer in layers]
     unfolded = [
-        fastconv.conv2d_costs(layer.x_shape, layer.weight_shape, **layer.options)["im2col"]
-        .workspace / MB for layer in layers
-    ]  # fmt: skip
+        fastconv.conv2d_costs(layer.x_shape, layer.weight_shape, **layer.options)[
+            "im2col"
+        ].workspace
+        / MB
+        for layer in layers
+    ]
     rows = range(len(layers))
     axes.barh(rows, arrays, color=COLOURS["arrays"], height=0.72)
     axes.barh(rows, unfolded, left=arrays, color=COLOURS["im2col"], height=0.72)
     for row, (own, added) in enumerate(zip(arrays, unfolded, strict=True)):
-        axes.annotate(f"+{added:.1f}" if added < 10 else f"+{added:.0f}", (own + added, row),
-                      xytext=(5, 0), textcoords="offset points", va="center", size=8,
-                      color=COLOURS["im2col"])  # fmt: skip
+        axes.annotate(
+            f"+{added:.1f}" if added < 10 else f"+{added:.0f}",
+            (own + added, row),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            size=8,
+            color=COLOURS["im2col"],
+        )
     axes.set_yticks(rows, [shape_of(layer) for layer in layers], size=8.5)
     largest = max(own + added for own, added in zip(arrays, unfolded, strict=True))
     axes.set(ylim=(len(layers) - 0.4, -0.6), xlim=(0, 1.13 * largest))
@@ -46,10 +55,19 @@ def explain(axes: Axes) -> None:
     """Write what the two colours are."""
     axes.set_axis_off()
     axes.barh([1, 0], [0.06, 0.06], color=[COLOURS["arrays"], COLOURS["im2col"]], height=0.6)
-    for row, text in ((1, "input, weights and output:\nall that direct holds"),
-                      (0, "the matrix that im2col\nholds beside them")):  # fmt: skip
-        axes.annotate(text, (0.06, row), xytext=(8, 0), textcoords="offset points", va="center",
-                      weight="bold", color=COLOURS["im2col"] if row == 0 else QUIET)  # fmt: skip
+    for row, text in (
+        (1, "input, weights and output:\nall that direct holds"),
+        (0, "the matrix that im2col\nholds beside them"),
+    ):
+        axes.annotate(
+            text,
+            (0.06, row),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            weight="bold",
+            color=COLOURS["im2col"] if row == 0 else QUIET,
+        )
     axes.set(xlim=(0, 1), ylim=(-1.2, 2.2))
 
 
@@ -64,8 +82,9 @@ def draw() -> Figure:
         for axes, name, layers in zip(panels, names, tables):  # noqa: B905  the key is left
             panel(axes, name, layers)
     explain(panels[-1])
-    figure.suptitle("What one convolution holds, layer by layer", x=0.008, ha="left",
-                    weight="bold", size=13)  # fmt: skip
+    figure.suptitle(
+        "What one convolution holds, layer by layer", x=0.008, ha="left", weight="bold", size=13
+    )
     return figure
 
 

@@ -19,9 +19,19 @@ from peers.cases import TABLES  # noqa: E402
 from suite.shapes import MEC, NETWORKS, Layer  # noqa: E402
 
 __all__ = [
-    "COLOURS", "INK", "MB", "MEC", "NETWORKS", "QUIET", "TABLES", "Layer", "new", "plain", "save",
+    "COLOURS",
+    "INK",
+    "MB",
+    "MEC",
+    "NETWORKS",
+    "QUIET",
+    "TABLES",
+    "Layer",
+    "new",
+    "plain",
+    "save",
     "shape_of",
-]  # fmt: skip
+]
 
 MB = 1e6  # as the papers count; the library prints MiB
 INK, QUIET = "#222222", "#6b6b6b"

@@ -56,8 +56,15 @@ def panel(axes: Axes, sweep: Sweep) -> None:
         for name in algorithms()
     }
     for name, values in lines.items():
-        axes.plot(sweep.values, values, color=COLOURS[name], marker="o", markersize=4.5,
-                  solid_capstyle="round", zorder=2 + (name == "direct"))  # fmt: skip
+        axes.plot(
+            sweep.values,
+            values,
+            color=COLOURS[name],
+            marker="o",
+            markersize=4.5,
+            solid_capstyle="round",
+            zorder=2 + (name == "direct"),
+        )
     direct, unfolded = lines["direct"], lines["im2col"]
     axes.fill_between(sweep.values, direct, unfolded, color=COLOURS["im2col"], alpha=0.10, lw=0)
     axes.set(xlabel=sweep.label, ylim=(0, 1.14 * max(unfolded)))
@@ -68,20 +75,30 @@ def panel(axes: Axes, sweep: Sweep) -> None:
     at = 0 if sweep.field == "stride" else -1
     axes.annotate(
         f"{unfolded[at] / direct[at]:.1f}\N{MULTIPLICATION SIGN} direct",
-        (sweep.values[at], unfolded[at]), xytext=(-9 if at else 9, 4), textcoords="offset points",
-        ha="right" if at else "left", color=COLOURS["im2col"],
-    )  # fmt: skip
+        (sweep.values[at], unfolded[at]),
+        xytext=(-9 if at else 9, 4),
+        textcoords="offset points",
+        ha="right" if at else "left",
+        color=COLOURS["im2col"],
+    )
 
 
 def name_lines(axes: Axes, sweep: Sweep) -> None:
     """Write the algorithms' names beside their lines, where these are furthest apart."""
     for name, stride, right, up in (
-        ("im2col", 1, 44, -70), ("im2col_tiled", 1, 2, 5), ("direct", 2, 4, -17),
-    ):  # fmt: skip
+        ("im2col", 1, 44, -70),
+        ("im2col_tiled", 1, 2, 5),
+        ("direct", 2, 4, -17),
+    ):
         if name in algorithms():
-            axes.annotate(name, (stride, total(layer_at(sweep, stride), name) / MB),
-                          xytext=(right, up), textcoords="offset points",
-                          color=COLOURS[name], weight="bold")  # fmt: skip
+            axes.annotate(
+                name,
+                (stride, total(layer_at(sweep, stride), name) / MB),
+                xytext=(right, up),
+                textcoords="offset points",
+                color=COLOURS[name],
+                weight="bold",
+            )
 
 
 def draw() -> Figure:
@@ -94,8 +111,12 @@ def draw() -> Figure:
     panels[0].set_ylabel("MB of input, weights,\noutput and workspace")
     figure.suptitle(
         "64 channels of 56\N{MULTIPLICATION SIGN}56 to 64 filters of 3\N{MULTIPLICATION SIGN}3: "
-        "what a convolution holds", x=0.008, ha="left", weight="bold", size=12.5,
-    )  # fmt: skip
+        "what a convolution holds",
+        x=0.008,
+        ha="left",
+        weight="bold",
+        size=12.5,
+    )
     return figure
 
 

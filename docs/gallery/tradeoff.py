@@ -54,8 +54,10 @@ def points_of(layer: Layer) -> list[Point]:
         ("winograd", "F(4\N{MULTIPLICATION SIGN}4)", {"precision": "fast"}),
     ]
     whole = price(layer, {})["im2col"].workspace
-    ways += [("im2col_tiled", "im2col_tiled", {"workspace_limit": int(share * whole)})
-             for share in SHARES]  # fmt: skip
+    ways += [
+        ("im2col_tiled", "im2col_tiled", {"workspace_limit": int(share * whole)})
+        for share in SHARES
+    ]
     for algorithm, name, options in ways:
         costs = price(layer, options)
         limit = options.get("workspace_limit", whole * 99)
@@ -89,10 +91,13 @@ def race(layer: Layer) -> list[Timed]:
                 taken.append(time.thread_time() - start)
     choice = price(layer, {}).choice
     return [
-        Timed(point, min(taken) * 1e3, point.name != "F(4\N{MULTIPLICATION SIGN}4)"
-              and point.algorithm == choice)
+        Timed(
+            point,
+            min(taken) * 1e3,
+            point.name != "F(4\N{MULTIPLICATION SIGN}4)" and point.algorithm == choice,
+        )
         for point, taken in zip(points, seconds, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def frontier(timed: list[Timed]) -> list[tuple[float, float]]:
@@ -115,8 +120,11 @@ def panel(axes: Axes, layer: Layer, timed: list[Timed]) -> None:
     highest = max(one.milliseconds for one in timed)
     xs, ys = zip(*edge, strict=True)
     axes.step([*xs, right], [*ys, ys[-1]], where="post", color=COLOURS["arrays"], lw=1.4, zorder=1)
-    tiled = sorted((one.point.nbytes / MB, one.milliseconds) for one in timed
-                   if one.point.algorithm == "im2col_tiled")  # fmt: skip
+    tiled = sorted(
+        (one.point.nbytes / MB, one.milliseconds)
+        for one in timed
+        if one.point.algorithm == "im2col_tiled"
+    )
     if tiled:
         axes.plot(*zip(*tiled, strict=True), color=COLOURS["im2col_tiled"], lw=1.4, zorder=2)
     for one in timed:
@@ -143,8 +151,17 @@ def name_point(axes: Axes, algorithm: str, name: str, at: tuple[float, float]) -
     place = dict(PLACES[algorithm])
     if name.startswith("F("):  # the two may be near each other
         place["xytext"] = place["xytext"][0], 4 if "2" in name else -11
-    axes.annotate(name, at, textcoords="offset points", color=COLOURS[algorithm], weight="bold",
-                  size=9, path_effects=edge, zorder=6, **place)  # fmt: skip
+    axes.annotate(
+        name,
+        at,
+        textcoords="offset points",
+        color=COLOURS[algorithm],
+        weight="bold",
+        size=9,
+        path_effects=edge,
+        zorder=6,
+        **place,
+    )
 
 
 def draw() -> Figure:
@@ -162,11 +179,18 @@ def draw() -> Figure:
         axes.set_xlabel("MB of workspace and packed weights")
     figure.suptitle(
         f"Time against memory: left and low is good ({fastconv.active_isa()}, float32; "
-        "the ring is what auto takes)", x=0.008, ha="left", weight="bold", size=12.5,
-    )  # fmt: skip
-    figure.supxlabel("Grey: the least time for so many bytes.  F(2\N{MULTIPLICATION SIGN}2), "
-                     "F(4\N{MULTIPLICATION SIGN}4): Winograd; the latter by precision=\"fast\".",
-                     size=9, color=QUIET)  # fmt: skip
+        "the ring is what auto takes)",
+        x=0.008,
+        ha="left",
+        weight="bold",
+        size=12.5,
+    )
+    figure.supxlabel(
+        "Grey: the least time for so many bytes.  F(2\N{MULTIPLICATION SIGN}2), "
+        'F(4\N{MULTIPLICATION SIGN}4): Winograd; the latter by precision="fast".',
+        size=9,
+        color=QUIET,
+    )
     return figure
 
 

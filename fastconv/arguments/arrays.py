@@ -80,9 +80,13 @@ def as_plain_array(
     masked = is_masked(type(value))
     if masked or any(map(is_masked, leaves)):
         raise ArgumentTypeError(
-            operation, parameter, f"must {'be a plain array' if masked else 'hold plain arrays'}",
-            type(value), "use .filled(value)", shown="a masked one",
-        )  # fmt: skip
+            operation,
+            parameter,
+            f"must {'be a plain array' if masked else 'hold plain arrays'}",
+            type(value),
+            "use .filled(value)",
+            shown="a masked one",
+        )
     array = np.asarray(array)  # a subclass becomes a plain array
     name = type(value).__name__
     if array.ndim == 0 and not _is_number(array.dtype.type, REAL):  # None, a text, a mapping
@@ -145,9 +149,8 @@ def _cast(
     if cast is not array and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
         largest = shorten(float(np.abs(array[np.isfinite(array)]).max()))
         raise ArgumentTypeError(
-            operation, parameter, f"must fit {dtype.name}", largest,
-            shown=f"values up to {largest}",
-        )  # fmt: skip
+            operation, parameter, f"must fit {dtype.name}", largest, shown=f"values up to {largest}"
+        )
     return cast
 
 
@@ -169,9 +172,12 @@ def check_exact(
         if not same.all():
             wrong = int(part[~same][0])
             raise ArgumentError(
-                operation, parameter, f"must hold integers that {dtype.name} has exactly", wrong,
+                operation,
+                parameter,
+                f"must hold integers that {dtype.name} has exactly",
+                wrong,
                 f"round them, for example {parameter}.astype(np.{dtype.name})",
-            )  # fmt: skip
+            )
 
 
 def _parts(array: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
@@ -198,8 +204,9 @@ def as_sizes(
         rule = rule or "must be a tuple of integers"
         raise ArgumentTypeError(operation, parameter, rule, shape)
     if len(given) > most:
-        raise ShapeError(operation, parameter, f"must have at most {most} sizes", "more",
-                         shown="more")  # fmt: skip
+        raise ShapeError(
+            operation, parameter, f"must have at most {most} sizes", "more", shown="more"
+        )
     return tuple(
         as_int(operation, f"{parameter}[{i}]", size, minimum) for i, size in enumerate(given)
     )
@@ -233,12 +240,19 @@ def check_axes(operation: str, parameter: str, shape: Sequence[int], axes: str) 
             h, w = shape
             remedy = f"for one image of one channel use reshape(1, 1, {h}, {w})"
         raise ShapeError(
-            operation, parameter, f"must have {len(axes)} dimensions ({', '.join(axes)})",
-            tuple(shape), remedy, shown=f"shape {tuple(shape)}",
-        )  # fmt: skip
+            operation,
+            parameter,
+            f"must have {len(axes)} dimensions ({', '.join(axes)})",
+            tuple(shape),
+            remedy,
+            shown=f"shape {tuple(shape)}",
+        )
     for axis, size in zip(axes, shape, strict=True):
         if size < 1 and axis != "N":
             raise ShapeError(
-                operation, parameter, f"must have at least one element along {axis}",
-                tuple(shape), shown=f"shape {tuple(shape)}",
-            )  # fmt: skip
+                operation,
+                parameter,
+                f"must have at least one element along {axis}",
+                tuple(shape),
+                shown=f"shape {tuple(shape)}",
+            )

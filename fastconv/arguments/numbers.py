@@ -29,8 +29,16 @@ __all__ = [
 
 LARGEST = 2**31 - 1
 
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
-         "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
+UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
 
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
@@ -53,9 +61,12 @@ def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: in
             value = operator.index(value)
         except TypeError:
             raise ArgumentTypeError(
-                operation, parameter, "must be an integer", value,
+                operation,
+                parameter,
+                "must be an integer",
+                value,
                 shown=f"{shorten(value)} ({name})",
-            ) from None  # fmt: skip
+            ) from None
     if value < minimum:
         raise ArgumentError(operation, parameter, f"must be at least {minimum}", value)
     if value > maximum:
@@ -112,9 +123,12 @@ def check_rounding(operation: str, parameter: str, value: float, dtype: Any) -> 
     if value and not 0 < abs(rounded) < math.inf:
         limits = np.finfo(kind)
         raise ArgumentError(
-            operation, parameter, f"must not round to {rounded:g} in {np.dtype(dtype).name}",
-            value, f"take {limits.smallest_subnormal:.2g} to {limits.max:.2g}, or float64",
-        )  # fmt: skip
+            operation,
+            parameter,
+            f"must not round to {rounded:g} in {np.dtype(dtype).name}",
+            value,
+            f"take {limits.smallest_subnormal:.2g} to {limits.max:.2g}, or float64",
+        )
 
 
 def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int | None:
@@ -132,10 +146,11 @@ def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int 
         if match and match[2].lower() in UNITS:
             return int(float(match[1]) * UNITS[match[2].lower()])
         raise ArgumentError(
-            operation, parameter,
-            "must be a number of bytes, such as 8388608 or '8 MiB' "
-            "(B, kB, MB, GB, KiB, MiB, GiB)", value,
-        )  # fmt: skip
+            operation,
+            parameter,
+            "must be a number of bytes, such as 8388608 or '8 MiB' (B, kB, MB, GB, KiB, MiB, GiB)",
+            value,
+        )
     return as_int(operation, parameter, value, 0, 2**63 - 1)
 
 
@@ -160,9 +175,12 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
         return number, number
     if len(value) != 2:
         raise ArgumentError(
-            operation, parameter, "must be an integer or two of them", value,
+            operation,
+            parameter,
+            "must be an integer or two of them",
+            value,
             shown=f"{len(value)}: {shorten(value)}",
-        )  # fmt: skip
+        )
     first, second = value
     return (
         as_int(operation, parameter, first, minimum),
@@ -194,9 +212,12 @@ def as_padding(operation: str, value: Any) -> Padding:
             return "same"
         close = nearest(value, ("same", "valid"), 1)
         raise ArgumentError(
-            operation, "padding", "must be an integer, a pair, two pairs, 'same' or 'valid'",
-            value, f"did you mean {close[0]!r}?" if close else "",
-        )  # fmt: skip
+            operation,
+            "padding",
+            "must be an integer, a pair, two pairs, 'same' or 'valid'",
+            value,
+            f"did you mean {close[0]!r}?" if close else "",
+        )
     if is_sequence(value) and len(value) == 2:
         vertical, horizontal = value
         if is_sequence(vertical) and is_sequence(horizontal):

@@ -56,9 +56,11 @@ def check_regular(
     if stat.S_ISREG(mode):
         return mode
     kinds = {
-        "a directory": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK,
+        "a directory": stat.S_ISDIR,
+        "a pipe": stat.S_ISFIFO,
+        "a socket": stat.S_ISSOCK,
         "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
-    }  # fmt: skip
+    }
     what = next((name for name, applies in kinds.items() if applies(mode)), "something else")
     raise ArgumentError(operation, parameter, rule, path, shown=f"{path!r}, which is {what}")
 

@@ -71,10 +71,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png:
         if not drawn:
             raise MissingExtraError(
-                "demo", "matplotlib", "must be installed for --png", None,
+                "demo",
+                "matplotlib",
+                "must be installed for --png",
+                None,
                 'pip install "fastconv[plot]"',
                 shown="none",
-            )  # fmt: skip
+            )
         check_picture("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)

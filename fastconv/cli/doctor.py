@@ -98,9 +98,13 @@ def _check_cache(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     except OSError as error:
         raise ArgumentError(
-            "doctor", "--tune", "must be able to write its table", str(path),
-            "--json prints it instead", shown=f"{error.strerror}: {path}",
-        ) from error  # fmt: skip
+            "doctor",
+            "--tune",
+            "must be able to write its table",
+            str(path),
+            "--json prints it instead",
+            shown=f"{error.strerror}: {path}",
+        ) from error
 
 
 def _report() -> None:

@@ -69,9 +69,13 @@ def import_modules(names: list[str]) -> None:
                 raise
             remedy = f"write --import {name[:-3]}" if name.endswith(".py") else ""
             raise ArgumentError(
-                "", "--import", "must name a module that can be imported", name, remedy,
+                "",
+                "--import",
+                "must name a module that can be imported",
+                name,
+                remedy,
                 shown=f"{shorten(name)[1:-1]}, {describe(error)}",
-            ) from error  # fmt: skip
+            ) from error
 
 
 def read_network(file: str, seed: int | None = None) -> models.Model:

@@ -145,9 +145,12 @@ def _npz(path: str) -> list[np.ndarray[Any, Any]]:
     if not head.startswith((b"PK", b"\x93NUMPY")):  # NumPy would take it for a pickle
         kind = formats.tell(head)
         raise FormatError(
-            "train", path, "must be an .npz of plain arrays", remedy=_WRITTEN,
+            "train",
+            path,
+            "must be an .npz of plain arrays",
+            remedy=_WRITTEN,
             shown=kind.name if kind else f"a file that begins with {head[:8]!r}",
-        )  # fmt: skip
+        )
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):

@@ -39,9 +39,7 @@ class ConvolutionCosts(Mapping):
         return "\n".join([*rows, f"auto takes {self.choice}: {self.why}"])
 
 
-def choose(
-    costs: dict[str, AlgorithmCost], options: ConvOptions, itemsize: int
-) -> tuple[str, str]:
+def choose(costs: dict[str, AlgorithmCost], options: ConvOptions, itemsize: int) -> tuple[str, str]:
     """Return (algorithm, reason): the fastest within the limit and the precision of `options`.
 
     It never takes ``im2col``, for ``im2col_tiled`` does the same in less memory, and no slower.

@@ -64,10 +64,12 @@ def source(isa: str) -> Source:
         if not named:  # never tuned, or no home to have a cache in
             return Source(SHIPPED[isa], None)
         raise ArgumentError(
-            "fastconv", f"the environment variable {VARIABLE}",
-            "must be 'shipped' or a file written by `fastconv doctor --tune`", named,
+            "fastconv",
+            f"the environment variable {VARIABLE}",
+            "must be 'shipped' or a file written by `fastconv doctor --tune`",
+            named,
             shown=f"{named!r}: {getattr(error, 'strerror', error)}",
-        ) from None  # fmt: skip
+        ) from None
     try:
         return Source(parse(content.decode(), isa), path)
     except (ValueError, OverflowError, RecursionError) as error:
@@ -169,9 +171,12 @@ def _home(variable: str) -> Path:
     if found is None:  # no folder is to be called "~"
         remedy = f"set it, or {variable}" if variable != "HOME" else "set it"
         raise ArgumentError(
-            "fastconv", "the environment variable HOME", "must name your folder",
-            os.environ.get("HOME"), remedy,
-        )  # fmt: skip
+            "fastconv",
+            "the environment variable HOME",
+            "must name your folder",
+            os.environ.get("HOME"),
+            remedy,
+        )
     return found
 
 

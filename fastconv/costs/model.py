@@ -109,10 +109,15 @@ def convolution_costs(
     size, shared, packed = on.itemsize, _shared(g, on, direction), _packed(g, on, direction)
     found = {
         "direct": AlgorithmCost(
-            shared.sums, packed, shared.output, shared.multiply_adds,
-            shared.direct + shared.weight, shared.sums, max(packed, shared.sums),
+            shared.sums,
+            packed,
+            shared.output,
+            shared.multiply_adds,
+            shared.direct + shared.weight,
+            shared.sums,
+            max(packed, shared.sums),
         )
-    }  # fmt: skip
+    }
     if direction in ("input", "backward") and not on.few(g.taps):
         packed = -(-g.taps // on.lanes) * on.lanes * g.K * size
     elif direction != "forward":
@@ -125,11 +130,15 @@ def convolution_costs(
     ):
         unfolded = g.unfolded_bytes(*slab, size)
         found[name] = AlgorithmCost(
-            shared.sums + unfolded, packed, shared.output, shared.multiply_adds,
+            shared.sums + unfolded,
+            packed,
+            shared.output,
+            shared.multiply_adds,
             seconds.unfolded(g, on, direction, name == "im2col"),
             shared.sums + g.unfolded_bytes(*least, size),
-            unfolded + max(packed, shared.sums), slab=slab,
-        )  # fmt: skip
+            unfolded + max(packed, shared.sums),
+            slab=slab,
+        )
     if g.suits_winograd:
         found["winograd"] = _best_winograd(g, on, direction, options, threads)
     if g.N == 0:  # nothing runs
@@ -173,9 +182,14 @@ def _tiles(direction: str, largest: int) -> Iterator[tuple[int, int]]:
 
 
 def winograd_cost(
-    g: Conv2DGeometry, m: int, weight_m: int, on: Target, direction: str, limit: int | None,
+    g: Conv2DGeometry,
+    m: int,
+    weight_m: int,
+    on: Target,
+    direction: str,
+    limit: int | None,
     threads: int,
-) -> AlgorithmCost:  # fmt: skip
+) -> AlgorithmCost:
     """Return the cost of minimal filtering with tiles of `m` and `weight_m`; 0 is the direct sum.
 
     F(m x m, 3x3) computes the convolution `g`, or backward the gradient of its input;
@@ -207,6 +221,15 @@ def winograd_cost(
     sums = max(shared.sums, on.gradient_blocks(g, weight_m).nbytes if weight_m else 0)
     took += seconds.winograd_weight_gradient(g, weight_m, on) if weight_m else shared.weight
     return AlgorithmCost(
-        max(slots * slot, sums), packed, shared.output, shared.multiply_adds, took,
-        max(least, sums), max(slots * slot + given_back, sums), m, weight_m, slots, length,
-    )  # fmt: skip
+        max(slots * slot, sums),
+        packed,
+        shared.output,
+        shared.multiply_adds,
+        took,
+        max(least, sums),
+        max(slots * slot + given_back, sums),
+        m,
+        weight_m,
+        slots,
+        length,
+    )

@@ -74,8 +74,7 @@ def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
     )
     sums = squares * g.C * filters * on.itemsize  # each block reads and writes all of them
     moved = 2 * blocks.blocks * sums if sums > SLAB_BYTES else 0
-    return (products + transforms * on.itemsize / 4 + moved / table.sums
-            + _written(g, on)) * 1e-9  # fmt: skip
+    return (products + transforms * on.itemsize / 4 + moved / table.sums + _written(g, on)) * 1e-9
 
 
 def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:

@@ -10,6 +10,7 @@ from fastconv.geometry import Conv2DGeometry, GradientBlocks
 
 __all__ = ["Target"]
 
+
 @dataclass(frozen=True)
 class Target:
     """The active kernels for one dtype.

@@ -138,6 +138,10 @@ def _find(folder: Path, stem: str, kind: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise ArgumentError(
-        "mnist", "folder", f"must hold {names[0]} or {names[1]}", str(folder),
-        "download the four files of MNIST into it", shown=f"{str(folder)!r} without it",
-    )  # fmt: skip
+        "mnist",
+        "folder",
+        f"must hold {names[0]} or {names[1]}",
+        str(folder),
+        "download the four files of MNIST into it",
+        shown=f"{str(folder)!r} without it",
+    )

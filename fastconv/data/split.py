@@ -51,10 +51,13 @@ def stratified_split(y: Any, test_fraction: float = 0.25, seed: int = 0) -> tupl
         raise ShapeError(operation, "y", "must be one class per row, (N,)", y.shape, remedy)
     if y.dtype.kind == "O":
         raise ArgumentTypeError(
-            operation, "y", "must hold numbers or texts", y.dtype,
+            operation,
+            "y",
+            "must hold numbers or texts",
+            y.dtype,
             "np.unique(y.astype(str), return_inverse=True)[1] numbers the classes",
             shown="Python objects",
-        )  # fmt: skip
+        )
     test_fraction = as_real(
         operation, "test_fraction", test_fraction, "above 0 and below 1", math.ulp(0.0), 1.0
     )

@@ -26,9 +26,14 @@ Run = Callable[..., int]
 
 
 def direct_forward(
-    g: Conv2DGeometry, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None,
-    y: np.ndarray, relu: bool, run: Run | None = None,
-) -> int:  # fmt: skip
+    g: Conv2DGeometry,
+    x: np.ndarray,
+    weight: PackedWeight,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+    run: Run | None = None,
+) -> int:
     """Convolve in place, without workspace; return the engine's place in `forward_engines`."""
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded and x.flags.c_contiguous:
         # a matrix product: the map is one long row, cut without regard to its rows
@@ -38,15 +43,32 @@ def direct_forward(
     if weight.plain:  # few products for each element: moving it takes longer
         work = max(work, threads.MOVE * x.size)
     return (run or threads.run)(
-        kernels.module(x.dtype).conv2d, x, weight.data, bias, y, g.R, g.S, g.stride, g.pad,
-        g.dilation, g.groups, g.channels_per_sum, relu, not weight.plain, work=work,
-    )  # fmt: skip
+        kernels.module(x.dtype).conv2d,
+        x,
+        weight.data,
+        bias,
+        y,
+        g.R,
+        g.S,
+        g.stride,
+        g.pad,
+        g.dilation,
+        g.groups,
+        g.channels_per_sum,
+        relu,
+        not weight.plain,
+        work=work,
+    )
 
 
 def forward(
-    decision: Decision, x: np.ndarray, weight: PackedWeight, bias: np.ndarray | None, y: np.ndarray,
+    decision: Decision,
+    x: np.ndarray,
+    weight: PackedWeight,
+    bias: np.ndarray | None,
+    y: np.ndarray,
     relu: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Convolve by the algorithm that was chosen."""
     g, algorithm, cost, _ = decision
     if algorithm == "winograd":
@@ -61,9 +83,13 @@ def forward(
 
 
 def backward(
-    decision: Decision, dy: np.ndarray, x: np.ndarray, weight: np.ndarray, dx: np.ndarray | None,
+    decision: Decision,
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    dx: np.ndarray | None,
     dweight: np.ndarray | None,
-) -> None:  # fmt: skip
+) -> None:
     """Write the gradients that are not None by the algorithm that was chosen."""
     g, algorithm, cost, _ = decision
     if algorithm in ("im2col", "im2col_tiled"):
@@ -82,9 +108,14 @@ def backward(
 
 
 def winograd_forward(
-    g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, weight: PackedWeight,
-    bias: np.ndarray | None, y: np.ndarray, relu: bool,
-) -> None:  # fmt: skip
+    g: Conv2DGeometry,
+    cost: costs.AlgorithmCost,
+    x: np.ndarray,
+    weight: PackedWeight,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+) -> None:
     """Convolve by minimal filtering.
 
     Images with a result that is not finite are computed again directly.  So infinities, NaN and
@@ -96,9 +127,14 @@ def winograd_forward(
 
 
 def winograd(
-    g: Conv2DGeometry, cost: costs.AlgorithmCost, x: np.ndarray, u: np.ndarray,
-    bias: np.ndarray | None, y: np.ndarray, relu: bool,
-) -> np.ndarray:  # fmt: skip
+    g: Conv2DGeometry,
+    cost: costs.AlgorithmCost,
+    x: np.ndarray,
+    u: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+) -> np.ndarray:
     """Run the blocks of tiles; return the images with a result that is not finite."""
     module, m = kernels.module(x.dtype), cost.tile
     slot = g.winograd_slot_bytes(m, cost.length, x.itemsize, module.lanes)
@@ -108,16 +144,27 @@ def winograd(
     broken = np.zeros(g.N, np.uint8)
     with memory.workspace(cost.slots * slot) as block:
         threads.run(
-            module.winograd, x, u, bias, y, block.view(x.dtype), slot // x.itemsize, broken, m,
-            length, g.pad, relu, work=g.multiply_adds, most=cost.slots,
-        )  # fmt: skip
+            module.winograd,
+            x,
+            u,
+            bias,
+            y,
+            block.view(x.dtype),
+            slot // x.itemsize,
+            broken,
+            m,
+            length,
+            g.pad,
+            relu,
+            work=g.multiply_adds,
+            most=cost.slots,
+        )
     return np.flatnonzero(broken)
 
 
 def winograd_input(
-    g: Conv2DGeometry, cost: costs.AlgorithmCost, dy: np.ndarray, weight: np.ndarray,
-    dx: np.ndarray,
-) -> None:  # fmt: skip
+    g: Conv2DGeometry, cost: costs.AlgorithmCost, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray
+) -> None:
     """Compute dx: dy convolved with mirrored weights whose filters and channels are exchanged."""
     with memory.Lent() as lent:
         u = transform(weight, cost.tile, True, lent.packed)
@@ -138,9 +185,19 @@ def direct_input(
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
     if engines.folds(g, module):
         return run(
-            module.conv2d_backward_input_folded, dy, weight.reshape(-1), dx, g.R, g.S, g.stride,
-            g.pad, g.dilation, g.groups, SUM_LENGTH, work=g.multiply_adds,
-        )  # fmt: skip
+            module.conv2d_backward_input_folded,
+            dy,
+            weight.reshape(-1),
+            dx,
+            g.R,
+            g.S,
+            g.stride,
+            g.pad,
+            g.dilation,
+            g.groups,
+            SUM_LENGTH,
+            work=g.multiply_adds,
+        )
     if points and g.stride != (1, 1):  # the pixels that windows see; the others have no gradient
         dx[...] = 0
         dx = dx[:, :, :: g.stride[0], :: g.stride[1]]
@@ -153,15 +210,31 @@ def direct_input(
                 return engine
             pack_panels_backward(weight, g.groups, data)
         return run(
-            module.conv2d_backward_input, dy, data, dx, g.R, g.S, g.stride,
-            g.pad, g.dilation, g.groups, SUM_LENGTH, packed, work=g.multiply_adds,
-        )  # fmt: skip
+            module.conv2d_backward_input,
+            dy,
+            data,
+            dx,
+            g.R,
+            g.S,
+            g.stride,
+            g.pad,
+            g.dilation,
+            g.groups,
+            SUM_LENGTH,
+            packed,
+            work=g.multiply_adds,
+        )
 
 
 def small_input(
-    module: ModuleType, g: Conv2DGeometry, dy: np.ndarray, weight: np.ndarray, room: np.ndarray,
-    dx: np.ndarray, run: Run,
-) -> int:  # fmt: skip
+    module: ModuleType,
+    g: Conv2DGeometry,
+    dy: np.ndarray,
+    weight: np.ndarray,
+    room: np.ndarray,
+    dx: np.ndarray,
+    run: Run,
+) -> int:
     """Compute dx of small maps with plain weights; return -1 if it was not computed so.
 
     Where dx has few pixels, packing all weights takes as long as multiplying by them.  So each
@@ -169,16 +242,36 @@ def small_input(
     """
     count = threads.get_num_threads() if g.multiply_adds > threads.SMALL_WORK else 1
     slot = module.input_slot(
-        g.N, g.K // g.groups, g.C // g.groups, g.R, g.S, (g.H, g.W), g.stride, g.dilation,
-        SUM_LENGTH, room.size, count,
-    )  # fmt: skip
+        g.N,
+        g.K // g.groups,
+        g.C // g.groups,
+        g.R,
+        g.S,
+        (g.H, g.W),
+        g.stride,
+        g.dilation,
+        SUM_LENGTH,
+        room.size,
+        count,
+    )
     if not slot[0]:
         return -1
     return run(
-        module.conv2d_backward_input_plain, dy, weight, room, slot, np.full(count, -1, np.int64),
-        np.zeros(g.N, np.uint8), dx, g.pad, g.dilation, g.groups, SUM_LENGTH,
-        work=g.multiply_adds, most=count,
-    )  # fmt: skip
+        module.conv2d_backward_input_plain,
+        dy,
+        weight,
+        room,
+        slot,
+        np.full(count, -1, np.int64),
+        np.zeros(g.N, np.uint8),
+        dx,
+        g.pad,
+        g.dilation,
+        g.groups,
+        SUM_LENGTH,
+        work=g.multiply_adds,
+        most=count,
+    )
 
 
 def winograd_weight(
@@ -191,9 +284,19 @@ def winograd_weight(
     # at least what the direct sum needs, so that a run takes the workspace that is stated
     with memory.workspace(max(blocks.nbytes, partial_bytes(module, g, x.itemsize))) as block:
         threads.run(
-            module.winograd_backward_weight, x, dy, block.view(x.dtype), dweight, m,
-            blocks.length, blocks.v_plane, blocks.d_plane, g.pad, broken, work=g.multiply_adds,
-        )  # fmt: skip
+            module.winograd_backward_weight,
+            x,
+            dy,
+            block.view(x.dtype),
+            dweight,
+            m,
+            blocks.length,
+            blocks.v_plane,
+            blocks.d_plane,
+            g.pad,
+            broken,
+            work=g.multiply_adds,
+        )
     if broken[0]:
         direct_weight(g, dy, x, dweight)
 
@@ -207,9 +310,19 @@ def direct_weight(
     with memory.workspace(partial_bytes(module, g, x.itemsize)) as block:
         for exact in (False, True):  # the exact way only if a zero of the padding gave NaN
             engine = (run or threads.run)(
-                module.conv2d_backward_weight, x, dy, block.view(x.dtype), dweight, g.stride,
-                g.pad, g.dilation, g.groups, sums, exact, work=g.multiply_adds,
-            )  # fmt: skip
+                module.conv2d_backward_weight,
+                x,
+                dy,
+                block.view(x.dtype),
+                dweight,
+                g.stride,
+                g.pad,
+                g.dilation,
+                g.groups,
+                sums,
+                exact,
+                work=g.multiply_adds,
+            )
             if engine >= 0:
                 break
     return engine

@@ -62,10 +62,15 @@ def avg_pool2d(
     y = checks.as_output(operation, out, pool.shape, x.dtype, x)
     if y.size:
         threads.run(
-            kernels.module(x.dtype).avg_pool2d, checks.contiguous(x).reshape(pool.maps),
-            y.reshape(pool.outputs), pool.window.kernel, pool.window.stride, pool.pads,
-            count_include_pad, work=pool.work,
-        )  # fmt: skip
+            kernels.module(x.dtype).avg_pool2d,
+            checks.contiguous(x).reshape(pool.maps),
+            y.reshape(pool.outputs),
+            pool.window.kernel,
+            pool.window.stride,
+            pool.pads,
+            count_include_pad,
+            work=pool.work,
+        )
     return y
 
 
@@ -113,7 +118,12 @@ def avg_pool2d_backward(
     if dx.size:
         threads.run(
             kernels.module(dy.dtype).avg_pool2d_backward,
-            checks.contiguous(dy).reshape(pool.outputs), dx.reshape(pool.maps),
-            pool.window.kernel, pool.window.stride, pool.pads, count_include_pad, work=pool.work,
-        )  # fmt: skip
+            checks.contiguous(dy).reshape(pool.outputs),
+            dx.reshape(pool.maps),
+            pool.window.kernel,
+            pool.window.stride,
+            pool.pads,
+            count_include_pad,
+            work=pool.work,
+        )
     return dx

@@ -60,10 +60,13 @@ def _plain(operation: str, parameter: str, value: Any, integers: bool) -> np.nda
     lists = isinstance(value, (list, tuple))
     rule = "must be an array of numbers" if lists else "must be an array of float32 or float64"
     array = as_plain_array(
-        operation, parameter, value, NUMBERS if integers else FLOATS,
+        operation,
+        parameter,
+        value,
+        NUMBERS if integers else FLOATS,
         rule=rule if lists or not integers else "must be an array of float32, float64 or integers",
         remedy=f"cast it, for example with {parameter}.astype(np.float32)",
-    )  # fmt: skip
+    )
     if array.dtype.kind != "f":
         return array
     if lists:
@@ -119,14 +122,19 @@ def of_one_dtype(operation: str, **arrays: Any) -> list[Any]:
     for name, other in floats[1:]:
         if other != dtype:
             raise ArgumentTypeError(
-                operation, name, f"must have the dtype of {first}, {dtype}", other,
-                f"cast one of them, for example {name}.astype(np.{dtype})", shown=str(other),
-            )  # fmt: skip
+                operation,
+                name,
+                f"must have the dtype of {first}, {dtype}",
+                other,
+                f"cast one of them, for example {name}.astype(np.{dtype})",
+                shown=str(other),
+            )
     return [
-        array if array is None or array.dtype.kind == "f"
+        array
+        if array is None or array.dtype.kind == "f"
         else as_float(operation, name, array, dtype)
         for name, array in arrays.items()
-    ]  # fmt: skip
+    ]
 
 
 def as_gradient(operation: str, dy: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -170,9 +178,13 @@ def _address(array: np.ndarray) -> int:
 
 
 def as_output(
-    operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any,
+    operation: str,
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    *inputs: Any,
     over: bool = False,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Return `out` checked, or a new array where it is None.
 
     With `over` it may lie over a whole input, element on element.
@@ -186,29 +198,44 @@ def as_output(
         return memory.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or is_masked(type(out)):
         raise ArgumentTypeError(
-            operation, "out", "must be a NumPy array", type(out),
-            f"take np.empty({shape}, np.{dtype})", shown=type(out).__name__,
-        )  # fmt: skip
+            operation,
+            "out",
+            "must be a NumPy array",
+            type(out),
+            f"take np.empty({shape}, np.{dtype})",
+            shown=type(out).__name__,
+        )
     if out.shape != shape:
         remedy = f"take np.empty({shape}, np.{dtype})"
         raise ShapeError(operation, "out", f"must have shape {shape}", out.shape, remedy)
     if out.dtype != dtype or not out.dtype.isnative:
         raise ArgumentError(
-            operation, "out", f"must be {dtype}", out.dtype, f"take np.empty({shape}, np.{dtype})",
+            operation,
+            "out",
+            f"must be {dtype}",
+            out.dtype,
+            f"take np.empty({shape}, np.{dtype})",
             shown=str(out.dtype),
-        )  # fmt: skip
+        )
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ArgumentError(
-            operation, "out", "must be C-contiguous, aligned and writeable", out.strides,
+            operation,
+            "out",
+            "must be C-contiguous, aligned and writeable",
+            out.strides,
             f"take np.empty({shape}, np.{dtype})",
             shown=f"strides {out.strides}, writeable={out.flags.writeable}",
-        )  # fmt: skip
+        )
     for array in inputs:
         if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
             if over and _address(out) == _address(array) and out.strides == array.strides:
                 continue
             raise ArgumentError(
-                operation, "out", "must not overlap an input", out.shape,
-                f"take np.empty({shape}, np.{dtype})", shown="an array that does",
-            )  # fmt: skip
+                operation,
+                "out",
+                "must not overlap an input",
+                out.shape,
+                f"take np.empty({shape}, np.{dtype})",
+                shown="an array that does",
+            )
     return out

@@ -31,9 +31,14 @@ class Decision(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def decide(
-    operation: str, direction: str, x: tuple, weight: tuple, dtype: np.dtype,
-    options: ConvOptions, count: int,
-) -> Decision:  # fmt: skip
+    operation: str,
+    direction: str,
+    x: tuple,
+    weight: tuple,
+    dtype: np.dtype,
+    options: ConvOptions,
+    count: int,
+) -> Decision:
     """Return the geometry of a call and its algorithm, chosen within the limit.
 
     `direction` is "forward", "backward", or "input" for the gradient of the input alone.  `x` and
@@ -51,23 +56,31 @@ def decide(
     chosen = table.choice if algorithm == "auto" else algorithm
     if chosen not in table:
         raise ArgumentError(
-            operation, "algorithm",
+            operation,
+            "algorithm",
             "must not be 'winograd' but for a 3x3 kernel with stride, dilation and groups of 1",
-            chosen, "use 'auto'", shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
-        )  # fmt: skip
+            chosen,
+            "use 'auto'",
+            shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
+        )
     if algorithm == "winograd" and options.precision == "strict":
         raise ArgumentError(
-            operation, "algorithm",
+            operation,
+            "algorithm",
             "must not be 'winograd' where precision is 'strict', for it rounds otherwise",
-            algorithm, "use precision 'standard' or 'fast'",
-        )  # fmt: skip
+            algorithm,
+            "use precision 'standard' or 'fast'",
+        )
     if limit is not None and table[chosen].least > limit:
         raise MemoryLimitError(
-            operation, "workspace_limit",
+            operation,
+            "workspace_limit",
             f"must be at least {table[chosen].least} bytes with algorithm {algorithm!r}"
-            f"{_purpose(table, chosen)}", limit,
-            f"raise the limit{_remedy(table, algorithm, limit)}", least=table[chosen].least,
-        )  # fmt: skip
+            f"{_purpose(table, chosen)}",
+            limit,
+            f"raise the limit{_remedy(table, algorithm, limit)}",
+            least=table[chosen].least,
+        )
     plain = engines.few(g.K // g.groups, kernels.lanes(dtype))
     return Decision(g, chosen, table[chosen], plain)
 
@@ -96,9 +109,13 @@ def target(dtype: np.dtype) -> costs.Target:
     module = kernels.module(dtype)
     table = costs.active(kernels.active_isa())
     return costs.Target(
-        table, dtype.itemsize, module.lanes, module.tile_pixels, module.folded_taps,
+        table,
+        dtype.itemsize,
+        module.lanes,
+        module.tile_pixels,
+        module.folded_taps,
         module.folded_width,
-    )  # fmt: skip
+    )
 
 
 def price(

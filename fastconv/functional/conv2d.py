@@ -211,9 +211,14 @@ def conv2d_backward(
         operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
     )
     decided = decide(
-        operation, "backward" if "weight" in wanted else "input", x.shape, weight.shape, x.dtype,
-        options, threads.get_num_threads(),
-    )  # fmt: skip
+        operation,
+        "backward" if "weight" in wanted else "input",
+        x.shape,
+        weight.shape,
+        x.dtype,
+        options,
+        threads.get_num_threads(),
+    )
     g = decided.geometry
     if dy.shape != g.output_shape:
         raise ShapeError(
@@ -230,9 +235,10 @@ def conv2d_backward(
     dy, x, weight = checks.contiguous(dy), checks.readable(x), checks.contiguous(weight)
     if dbias is not None:
         kernels.module(x.dtype).channel_sums(
-            dy.reshape(g.N, g.K, g.OH * g.OW), dbias,
+            dy.reshape(g.N, g.K, g.OH * g.OW),
+            dbias,
             threads.get_num_threads() if dy.size > threads.SMALL_WORK else 1,
-        )  # fmt: skip
+        )
     backward(decided, dy, x, weight, dx, dweight)
     return dx, dweight, dbias
 

@@ -83,14 +83,33 @@ def dense(
     x, relu, work = checks.readable(x), activation is not None, y.size * inputs
     if packed:
         threads.run(
-            module.conv2d, as_pixels(x), weight.data, bias, as_pixels(y), 1, 1, ONES, ZEROS, ONES,
-            1, SUM_LENGTH, relu, True, work=work,
-        )  # fmt: skip
+            module.conv2d,
+            as_pixels(x),
+            weight.data,
+            bias,
+            as_pixels(y),
+            1,
+            1,
+            ONES,
+            ZEROS,
+            ONES,
+            1,
+            SUM_LENGTH,
+            relu,
+            True,
+            work=work,
+        )
     else:
         threads.run(
-            module.matrix_product, x, checks.readable(weight).T, bias, y, SUM_LENGTH, relu,
+            module.matrix_product,
+            x,
+            checks.readable(weight).T,
+            bias,
+            y,
+            SUM_LENGTH,
+            relu,
             work=work,
-        )  # fmt: skip
+        )
     return y
 
 
@@ -152,10 +171,12 @@ def dense_backward(
     (units, inputs), samples = weight.shape, x.shape[0]
     if x.shape[1] != inputs or dy.shape != (samples, units):
         raise ShapeError(
-            operation, "dy, x and weight", "must have shapes (N, U), (N, I) and (U, I)",
+            operation,
+            "dy, x and weight",
+            "must have shapes (N, U), (N, I) and (U, I)",
             (dy.shape, x.shape, weight.shape),
             shown=f"{dy.shape}, {x.shape} and {weight.shape}",
-        )  # fmt: skip
+        )
     dx = memory.empty(x.shape, x.dtype) if "x" in wanted else None
     dweight = memory.empty(weight.shape, x.dtype) if "weight" in wanted else None
     dbias = memory.empty(units, x.dtype) if "bias" in wanted else None

@@ -17,8 +17,9 @@ __all__ = ["dropout", "relu", "relu_backward", "run_elements"]
 def run_elements(kernel: str, out: np.ndarray, *arrays: object) -> None:
     """Run a kernel over arrays in a row; `arrays` come first, then what is written to."""
     if out.size:
-        rows = [checks.contiguous(a).reshape(-1) if isinstance(a, np.ndarray) else a
-                for a in arrays]  # fmt: skip
+        rows = [
+            checks.contiguous(a).reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays
+        ]
         module = kernels.module(out.dtype)
         threads.run(getattr(module, kernel), *rows, work=threads.MOVE * out.size)
 

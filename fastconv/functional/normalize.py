@@ -53,9 +53,12 @@ def _pair(operation: str, running: Any) -> list[tuple[str, Any]]:
 
 @quietly
 def batch_norm(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilon: float,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    epsilon: float,
     running: Statistics | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Normalise each channel by its mean and variance, or by those of `running`.
 
     Parameters
@@ -107,17 +110,31 @@ def batch_norm(
         inverse = 1.0 / np.sqrt(variance + epsilon)
     y = memory.empty(x.shape, x.dtype)
     threads.run(
-        kernels.module(x.dtype).batch_norm, _planes(checks.contiguous(x)), _planes(y), weight,
-        bias, mean, inverse, variance, epsilon, running is None, work=threads.MOVE * x.size,
-    )  # fmt: skip
+        kernels.module(x.dtype).batch_norm,
+        _planes(checks.contiguous(x)),
+        _planes(y),
+        weight,
+        bias,
+        mean,
+        inverse,
+        variance,
+        epsilon,
+        running is None,
+        work=threads.MOVE * x.size,
+    )
     return y, mean, variance, inverse
 
 
 @quietly
 def batch_norm_backward(
-    dy: np.ndarray, x: np.ndarray, weight: np.ndarray, mean: np.ndarray, inverse: np.ndarray,
-    batch: bool, needs_x: bool = True,
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:  # fmt: skip
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    mean: np.ndarray,
+    inverse: np.ndarray,
+    batch: bool,
+    needs_x: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Return (dx, dweight, dbias) of `batch_norm`; `batch` says whose statistics it took.
 
     Returns
@@ -145,9 +162,16 @@ def batch_norm_backward(
     dx = memory.empty(x.shape, x.dtype) if needs_x else None
     sums = np.empty((2, x.shape[1]))
     threads.run(
-        kernels.module(x.dtype).batch_norm_backward, _planes(checks.contiguous(dy)),
-        _planes(checks.contiguous(x)), None if dx is None else _planes(dx), weight, mean,
-        inverse, sums, batch, work=threads.MOVE * x.size,
-    )  # fmt: skip
+        kernels.module(x.dtype).batch_norm_backward,
+        _planes(checks.contiguous(dy)),
+        _planes(checks.contiguous(x)),
+        None if dx is None else _planes(dx),
+        weight,
+        mean,
+        inverse,
+        sums,
+        batch,
+        work=threads.MOVE * x.size,
+    )
     dbias, dweight = sums.astype(x.dtype)
     return dx, dweight, dbias

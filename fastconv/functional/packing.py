@@ -33,8 +33,16 @@ class PackedWeight:
     """
 
     __slots__ = (
-        "_data", "_take", "_transformed", "dtype", "finite", "groups", "plain", "shape", "weight",
-    )  # fmt: skip
+        "_data",
+        "_take",
+        "_transformed",
+        "dtype",
+        "finite",
+        "groups",
+        "plain",
+        "shape",
+        "weight",
+    )
 
     def __init__(
         self, weight: np.ndarray, groups: int, plain: bool, lent: memory.Lent | None = None
@@ -80,9 +88,13 @@ class PackedWeight:
             return transform(self.weight, m, False, self._take)
         u = self._take(self.data.nbytes // 9 * (m + 2) ** 2, self.dtype)
         threads.run(
-            kernels.module(self.dtype).winograd_panels, self.data, u, self.shape[1], m,
+            kernels.module(self.dtype).winograd_panels,
+            self.data,
+            u,
+            self.shape[1],
+            m,
             work=threads.MOVE * u.size,
-        )  # fmt: skip
+        )
         return u
 
     def unpacked(self) -> np.ndarray:
@@ -114,9 +126,12 @@ def _repack(weight: np.ndarray, groups: int, plain: bool) -> PackedWeight:
 
 
 def as_operands(
-    operation: str, x: Any, weight: Any, bias: Any,
+    operation: str,
+    x: Any,
+    weight: Any,
+    bias: Any,
     check: Callable[[str, str, Any], np.ndarray] = checks.as_numbers,
-) -> tuple[np.ndarray, Any, Any]:  # fmt: skip
+) -> tuple[np.ndarray, Any, Any]:
     """Return `x`, `weight`, which may be packed, and `bias`, which may be None, of one dtype."""
     if type(x) is np.ndarray and (bias is None or type(bias) is np.ndarray):
         if type(weight) is PackedWeight or type(weight) is np.ndarray:
@@ -147,9 +162,12 @@ def pack(weight: np.ndarray, groups: int, take: Take = memory.packed) -> np.ndar
     nbytes = groups * panels * lanes * weight[0].size * weight.itemsize
     data = take(nbytes, weight.dtype)
     threads.run(
-        kernels.module(weight.dtype).pack_weight, weight, data, groups,
+        kernels.module(weight.dtype).pack_weight,
+        weight,
+        data,
+        groups,
         work=threads.MOVE * data.size,
-    )  # fmt: skip
+    )
     return data
 
 
@@ -164,9 +182,13 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
     nbytes = -(-outputs // lanes) * lanes * channels * (m + 2) ** 2 * weight.itemsize
     u = take(nbytes, weight.dtype)
     threads.run(
-        kernels.module(weight.dtype).winograd_weight, weight, u, m, turned,
+        kernels.module(weight.dtype).winograd_weight,
+        weight,
+        u,
+        m,
+        turned,
         work=threads.MOVE * u.size,
-    )  # fmt: skip
+    )
     return u
 
 
@@ -189,9 +211,7 @@ def pack_panels_backward(weight: np.ndarray, groups: int, data: np.ndarray) -> N
     threads.run(module.pack_weight_backward, weight, data, groups, work=threads.MOVE * data.size)
 
 
-def pack_backward(
-    weight: np.ndarray, groups: int, lent: memory.Lent
-) -> tuple[np.ndarray, bool]:
+def pack_backward(weight: np.ndarray, groups: int, lent: memory.Lent) -> tuple[np.ndarray, bool]:
     """Return `weight` for the gradient of the input, packed where `room_backward` has it so."""
     data, packed = room_backward(weight, lent)
     if packed:

@@ -23,9 +23,15 @@ class Pool:
     """One checked pooling: the window, the resolved padding, the output, and its work."""
 
     def __init__(
-        self, operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
-        dilation: Any = 1, ceil_mode: bool = False,
-    ):  # fmt: skip
+        self,
+        operation: str,
+        shape: tuple,
+        pool_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+    ):
         check_axes(operation, "x", shape, "NCHW")
         self.operation = operation
         self.window = window = Window2D.make(
@@ -58,12 +64,14 @@ class Pool:
             first = max(0, -(start // dilation)) if start < 0 else 0  # first tap at or after 0
             if first >= taps or start + first * dilation >= size:
                 raise ArgumentError(
-                    self.operation, "padding",
-                    "must leave an element of the input in every window", self.pads,
+                    self.operation,
+                    "padding",
+                    "must leave an element of the input in every window",
+                    self.pads,
                     "take less padding, or a larger window",
                     shown=f"padding {self.pads} for pool_size {self.window.kernel} on a map of "
                     f"{self.size[0]}x{self.size[1]}",
-                )  # fmt: skip
+                )
 
     def check_gradient(self, dy: np.ndarray) -> None:
         """Raise a ShapeError if `dy` has not the shape of the output."""
@@ -76,9 +84,14 @@ _remembered = lru_cache(maxsize=1024, typed=True)(Pool)
 
 
 def make_pool(
-    operation: str, shape: tuple, pool_size: Any, stride: Any, padding: Any,
-    dilation: Any = 1, ceil_mode: Any = False,
-) -> Pool:  # fmt: skip
+    operation: str,
+    shape: tuple,
+    pool_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any = 1,
+    ceil_mode: Any = False,
+) -> Pool:
     """Return the pooling, checked once for each set of arguments."""
     # numbers and words are looked up as they are; pairs are checked first
     if type(padding) is not int and type(padding) is not str:

@@ -13,12 +13,7 @@ from fastconv.functional import checks
 from fastconv.functional.packing import ACTIVATIONS
 from fastconv.functional.pool_window import Pool, make_pool
 
-__all__ = [
-    "max_pool2d",
-    "max_pool2d_argmax",
-    "max_pool2d_argmax_backward",
-    "max_pool2d_backward",
-]
+__all__ = ["max_pool2d", "max_pool2d_argmax", "max_pool2d_argmax_backward", "max_pool2d_backward"]
 
 
 #: How many flat indices are made at a time.  So few stay in the cache, let Ctrl-C be heard, and
@@ -96,10 +91,17 @@ def _max(
     if y.size:
         window = pool.window
         threads.run(
-            kernels.module(x.dtype).max_pool2d, checks.contiguous(x).reshape(pool.maps),
-            y.reshape(pool.outputs), None if argmax is None else argmax.reshape(pool.outputs),
-            window.kernel, window.stride, pool.pad, window.dilation, relu, work=pool.work,
-        )  # fmt: skip
+            kernels.module(x.dtype).max_pool2d,
+            checks.contiguous(x).reshape(pool.maps),
+            y.reshape(pool.outputs),
+            None if argmax is None else argmax.reshape(pool.outputs),
+            window.kernel,
+            window.stride,
+            pool.pad,
+            window.dilation,
+            relu,
+            work=pool.work,
+        )
     return argmax
 
 
@@ -157,30 +159,42 @@ def max_pool2d_backward(dy: Any, indices: Any, input_shape: Any) -> np.ndarray:
     check_axes(operation, "dy", dy.shape, "NCHW")
     n, c, h, w = as_shape(operation, "input_shape", input_shape, "NCHW")
     indices = as_plain_array(
-        operation, "indices", indices, (np.int64,), rule="must be an array of int64",
+        operation,
+        "indices",
+        indices,
+        (np.int64,),
+        rule="must be an array of int64",
         remedy="give those that max_pool2d returned",
-    )  # fmt: skip
+    )
     if indices.shape != dy.shape or dy.shape[:2] != (n, c):
         raise ShapeError(
-            operation, "dy, indices and input_shape",
+            operation,
+            "dy, indices and input_shape",
             "must be (N, C, OH, OW), the same, and (N, C, H, W), of one N and C",
             (dy.shape, indices.shape, (n, c, h, w)),
             shown=f"{dy.shape}, {indices.shape} and {(n, c, h, w)}",
-        )  # fmt: skip
+        )
     if indices.size and not (0 <= indices.min() and indices.max() < h * w):
         ends = int(indices.min()), int(indices.max())
         raise ArgumentError(
-            operation, "indices", f"must lie between 0 and H * W - 1 (= {h * w - 1})", ends,
-            "give those that max_pool2d returned", shown=f"{ends[0]} to {ends[1]}",
-        )  # fmt: skip
+            operation,
+            "indices",
+            f"must lie between 0 and H * W - 1 (= {h * w - 1})",
+            ends,
+            "give those that max_pool2d returned",
+            shown=f"{ends[0]} to {ends[1]}",
+        )
     dx = memory.empty((n, c, h, w), dy.dtype)
     if dx.size:
         indices = _native(indices)
         flat = (n * c, *dy.shape[2:])
         threads.run(
-            kernels.module(dy.dtype).scatter, checks.contiguous(dy).reshape(flat),
-            indices.reshape(flat), dx.reshape(n * c, h, w), work=threads.MOVE * dx.size,
-        )  # fmt: skip
+            kernels.module(dy.dtype).scatter,
+            checks.contiguous(dy).reshape(flat),
+            indices.reshape(flat),
+            dx.reshape(n * c, h, w),
+            work=threads.MOVE * dx.size,
+        )
     return dx
 
 
@@ -190,9 +204,15 @@ def _native(indices: np.ndarray) -> np.ndarray:
 
 
 def max_pool2d_argmax(
-    x: Any, pool_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, activation: str | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    x: Any,
+    pool_size: Any,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    activation: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return maxima and, for training, where in its window each was.
 
     Parameters
@@ -225,9 +245,16 @@ def max_pool2d_argmax(
 
 
 def max_pool2d_argmax_backward(
-    dy: Any, argmax: np.ndarray, input_shape: Any, pool_size: Any, *, stride: Any = None,
-    padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-) -> np.ndarray:  # fmt: skip
+    dy: Any,
+    argmax: np.ndarray,
+    input_shape: Any,
+    pool_size: Any,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> np.ndarray:
     """Return dx (N, C, H, W) from the argmax that `max_pool2d_argmax` returned.
 
     Raises
@@ -241,17 +268,26 @@ def max_pool2d_argmax_backward(
     pool = make_pool(operation, shape, pool_size, stride, padding, dilation, ceil_mode)
     pool.check_gradient(dy)
     argmax = as_plain_array(
-        operation, "argmax", argmax, (np.uint8, np.int32),
+        operation,
+        "argmax",
+        argmax,
+        (np.uint8, np.int32),
         rule="must be an array of uint8 or int32",
-        remedy="give that which max_pool2d_argmax returned", shape=pool.shape,
-    )  # fmt: skip
+        remedy="give that which max_pool2d_argmax returned",
+        shape=pool.shape,
+    )
     dx = memory.empty(shape, dy.dtype)
     if dx.size:
         window = pool.window
         threads.run(
             kernels.module(dy.dtype).max_pool2d_backward,
-            checks.contiguous(dy).reshape(pool.outputs), _native(argmax).reshape(pool.outputs),
-            dx.reshape(pool.maps), window.kernel, window.stride, pool.pad, window.dilation,
+            checks.contiguous(dy).reshape(pool.outputs),
+            _native(argmax).reshape(pool.outputs),
+            dx.reshape(pool.maps),
+            window.kernel,
+            window.stride,
+            pool.pad,
+            window.dilation,
             work=pool.work,
-        )  # fmt: skip
+        )
     return dx

@@ -23,10 +23,13 @@ def _run(operation: str, axis: Any, *arrays: np.ndarray) -> np.ndarray:
         last = arrays[-1]
         row = ndim == 1 and axis == 1
         raise ShapeError(
-            operation, "x" if len(arrays) == 1 else "y", f"must have an axis {axis}", last.shape,
+            operation,
+            "x" if len(arrays) == 1 else "y",
+            f"must have an axis {axis}",
+            last.shape,
             "for a single row take axis=0" if row else f"it has the axes {-ndim} to {ndim - 1}",
             shown=f"shape {last.shape}",
-        )  # fmt: skip
+        )
     axis %= ndim
     out = memory.empty(shape, arrays[0].dtype)
     if out.size:

@@ -77,9 +77,18 @@ def im2col(
     col = memory.empty((n * oh * ow, c * window.taps), x.dtype)
     if col.size:
         threads.run(
-            kernels.module(x.dtype).unfold, checks.readable(x), col.reshape(-1), window.kernel,
-            window.stride, pads, window.dilation, oh, ow, True, work=threads.MOVE * col.size,
-        )  # fmt: skip
+            kernels.module(x.dtype).unfold,
+            checks.readable(x),
+            col.reshape(-1),
+            window.kernel,
+            window.stride,
+            pads,
+            window.dilation,
+            oh,
+            ow,
+            True,
+            work=threads.MOVE * col.size,
+        )
     return col
 
 
@@ -120,13 +129,24 @@ def col2im(
     expected = (n * oh * ow, c * window.taps)
     if col.shape != expected:
         raise ShapeError(
-            operation, "col", f"must have shape {expected} for input_shape {(n, c, h, w)}",
+            operation,
+            "col",
+            f"must have shape {expected} for input_shape {(n, c, h, w)}",
             col.shape,
-        )  # fmt: skip
+        )
     dx = memory.empty((n, c, h, w), col.dtype)
     if dx.size:
         threads.run(
-            kernels.module(col.dtype).fold, checks.contiguous(col).reshape(-1), dx, window.kernel,
-            window.stride, pads, window.dilation, oh, ow, True, work=threads.MOVE * col.size,
-        )  # fmt: skip
+            kernels.module(col.dtype).fold,
+            checks.contiguous(col).reshape(-1),
+            dx,
+            window.kernel,
+            window.stride,
+            pads,
+            window.dilation,
+            oh,
+            ow,
+            True,
+            work=threads.MOVE * col.size,
+        )
     return dx

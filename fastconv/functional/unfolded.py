@@ -49,10 +49,18 @@ def _columns(g: Conv2DGeometry, at: Slab, block: np.ndarray, dtype: np.dtype) ->
 def _unfold(g: Conv2DGeometry, at: Slab, x: np.ndarray, block: np.ndarray) -> np.ndarray:
     col = _columns(g, at, block, x.dtype)
     threads.run(
-        kernels.module(x.dtype).unfold, x[at.first : at.last], col.reshape(-1), (g.R, g.S),
-        g.stride, _pad(g, at), g.dilation, at.bottom - at.top, g.OW, False,
+        kernels.module(x.dtype).unfold,
+        x[at.first : at.last],
+        col.reshape(-1),
+        (g.R, g.S),
+        g.stride,
+        _pad(g, at),
+        g.dilation,
+        at.bottom - at.top,
+        g.OW,
+        False,
         work=threads.MOVE * col.size,
-    )  # fmt: skip
+    )
     return col
 
 
@@ -67,9 +75,14 @@ def _share(g: Conv2DGeometry, at: Slab) -> int:
 
 
 def unfolded_forward(
-    g: Conv2DGeometry, size: tuple[int, int], x: np.ndarray, weight: PackedWeight,
-    bias: np.ndarray | None, y: np.ndarray, relu: bool,
-) -> None:  # fmt: skip
+    g: Conv2DGeometry,
+    size: tuple[int, int],
+    x: np.ndarray,
+    weight: PackedWeight,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+) -> None:
     """Unfold and multiply, slab by slab: a 1x1 convolution with C R S channels."""
     module = kernels.module(x.dtype)
     flat = y.reshape(g.N, g.K, 1, g.OH * g.OW)
@@ -78,17 +91,33 @@ def unfolded_forward(
             col = _unfold(g, at, x, block)
             pixels = (at.bottom - at.top) * g.OW
             threads.run(
-                module.conv2d, col.reshape(*col.shape[:2], 1, pixels), weight.data, bias,
-                flat[at.first : at.last, :, :, at.top * g.OW : at.bottom * g.OW], 1, 1, ONES,
-                ZEROS, ONES, g.groups, g.channels_per_sum * g.R * g.S, relu, not weight.plain,
+                module.conv2d,
+                col.reshape(*col.shape[:2], 1, pixels),
+                weight.data,
+                bias,
+                flat[at.first : at.last, :, :, at.top * g.OW : at.bottom * g.OW],
+                1,
+                1,
+                ONES,
+                ZEROS,
+                ONES,
+                g.groups,
+                g.channels_per_sum * g.R * g.S,
+                relu,
+                not weight.plain,
                 work=_share(g, at),
-            )  # fmt: skip
+            )
 
 
 def unfolded_backward(
-    g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
-    dx: np.ndarray | None, dweight: np.ndarray | None,
-) -> None:  # fmt: skip
+    g: Conv2DGeometry,
+    size: tuple[int, int],
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    dx: np.ndarray | None,
+    dweight: np.ndarray | None,
+) -> None:
     """Compute both gradients, one after the other, in one block of workspace."""
     with memory.workspace(g.unfolded_bytes(*size, x.itemsize)) as block:
         if dweight is not None:
@@ -98,9 +127,13 @@ def unfolded_backward(
 
 
 def _weight_gradient(
-    g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, x: np.ndarray, dweight: np.ndarray,
+    g: Conv2DGeometry,
+    size: tuple[int, int],
+    dy: np.ndarray,
+    x: np.ndarray,
+    dweight: np.ndarray,
     block: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     """Compute dweight, dy times the unfolded matrix, by the partial sums of all algorithms."""
     module = kernels.module(x.dtype)
     chunks = g.gradient_chunks(g.N, g.OH)
@@ -108,17 +141,29 @@ def _weight_gradient(
         for at in slabs(g, size, 0, g.N):
             first = g.gradient_chunks(at.first, g.OH) + g.gradient_chunks(1, at.top)
             threads.run(
-                module.add_slab, _unfold(g, at, x, block),
-                dy[at.first : at.last, :, at.top : at.bottom], held.view(x.dtype),
-                dweight.reshape(g.K, g.taps), g.groups, g.partial_sums(module.lanes),
-                g.chunk_rows, first, chunks, g.N * g.OH * g.OW, work=_share(g, at),
-            )  # fmt: skip
+                module.add_slab,
+                _unfold(g, at, x, block),
+                dy[at.first : at.last, :, at.top : at.bottom],
+                held.view(x.dtype),
+                dweight.reshape(g.K, g.taps),
+                g.groups,
+                g.partial_sums(module.lanes),
+                g.chunk_rows,
+                first,
+                chunks,
+                g.N * g.OH * g.OW,
+                work=_share(g, at),
+            )
 
 
 def _input_gradient(
-    g: Conv2DGeometry, size: tuple[int, int], dy: np.ndarray, weight: np.ndarray, dx: np.ndarray,
+    g: Conv2DGeometry,
+    size: tuple[int, int],
+    dy: np.ndarray,
+    weight: np.ndarray,
+    dx: np.ndarray,
     block: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     """Compute dx: for each block of filters, fold the product of the turned weights and dy.
 
     Slabs are folded from the last row to the first, so that each element of dx gets its taps in
@@ -144,13 +189,30 @@ def _input_gradient(
                 pixels = slice(at.top * g.OW, at.bottom * g.OW)
                 for rows, channels, data, packed in shares:
                     threads.run(
-                        module.conv2d_backward_input, flat[at.first : at.last, rows, :, pixels],
-                        data, col.reshape(*col.shape[:2], 1, -1)[:, channels], 1, 1, ONES, ZEROS,
-                        ONES, together, SUM_LENGTH, packed,
+                        module.conv2d_backward_input,
+                        flat[at.first : at.last, rows, :, pixels],
+                        data,
+                        col.reshape(*col.shape[:2], 1, -1)[:, channels],
+                        1,
+                        1,
+                        ONES,
+                        ZEROS,
+                        ONES,
+                        together,
+                        SUM_LENGTH,
+                        packed,
                         work=_share(g, at) * (rows.stop - rows.start) // g.K,
-                    )  # fmt: skip
+                    )
                 threads.run(
-                    module.fold, col.reshape(-1), dx[at.first : at.last], (g.R, g.S), g.stride,
-                    _pad(g, at), g.dilation, at.bottom - at.top, g.OW, False,
+                    module.fold,
+                    col.reshape(-1),
+                    dx[at.first : at.last],
+                    (g.R, g.S),
+                    g.stride,
+                    _pad(g, at),
+                    g.dilation,
+                    at.bottom - at.top,
+                    g.OW,
+                    False,
                     work=threads.MOVE * col.size,
-                )  # fmt: skip
+                )

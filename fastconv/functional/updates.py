@@ -34,25 +34,40 @@ def sgd(value: np.ndarray, gradient: np.ndarray, rate: float) -> None:
 
 
 def momentum(
-    value: np.ndarray, gradient: np.ndarray, velocity: np.ndarray, rate: float, decay: float,
+    value: np.ndarray,
+    gradient: np.ndarray,
+    velocity: np.ndarray,
+    rate: float,
+    decay: float,
     nesterov: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     """``v = decay v - rate g``; ``w += v``, or with `nesterov` ``w += decay v - rate g``."""
     _run("momentum", value, gradient, velocity, rate, decay, nesterov)
 
 
 def by_squares(
-    value: np.ndarray, gradient: np.ndarray, squares: np.ndarray, rate: float, decay: float,
-    fresh: float, epsilon: float,
-) -> None:  # fmt: skip
+    value: np.ndarray,
+    gradient: np.ndarray,
+    squares: np.ndarray,
+    rate: float,
+    decay: float,
+    fresh: float,
+    epsilon: float,
+) -> None:
     """``h = decay h + fresh g**2``; ``w -= rate g / (sqrt(h) + epsilon)``."""
     _run("by_squares", value, gradient, squares, rate, decay, fresh, epsilon)
 
 
 def adam(
-    value: np.ndarray, gradient: np.ndarray, mean: np.ndarray, squares: np.ndarray, rate: float,
-    decay: float, decay_squares: float, epsilon: float,
-) -> None:  # fmt: skip
+    value: np.ndarray,
+    gradient: np.ndarray,
+    mean: np.ndarray,
+    squares: np.ndarray,
+    rate: float,
+    decay: float,
+    decay_squares: float,
+    epsilon: float,
+) -> None:
     """``m = decay m + (1 - decay) g``; ``h = decay_squares h + (1 - decay_squares) g**2``;
     ``w -= rate m / (sqrt(h) + epsilon)``.
     """

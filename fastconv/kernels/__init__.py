@@ -83,9 +83,12 @@ def load(isa: str) -> dict[np.dtype, ModuleType]:
         known = isa in left_out()
         reason = left_out()[isa] if known else "not an instruction set of this kind of machine"
         raise InstructionSetError(
-            *named, f"must name kernels that this installation has, {', '.join(built_isas())}",
-            isa, remedy(isa) if known else UNSET, shown=f"{isa!r} ({reason})",
-        )  # fmt: skip
+            *named,
+            f"must name kernels that this installation has, {', '.join(built_isas())}",
+            isa,
+            remedy(isa) if known else UNSET,
+            shown=f"{isa!r} ({reason})",
+        )
     if not _cpu.supports(isa):
         rule = f"must name what this processor can run, {', '.join(available_isas())}"
         raise InstructionSetError(*named, rule, isa, UNSET)

@@ -27,9 +27,13 @@ def not_compiled(error: Exception, folder: Path = FOLDER) -> NotCompiledError:
     if not folder.is_dir():
         archive = next((str(path) for path in folder.parents if path.is_file()), str(folder))
         return NotCompiledError(
-            "fastconv", "compiled modules", "must be files, which Python loads from a folder",
-            archive, "unpack it, or install it with pip", shown=f"an archive, {archive}",
-        )  # fmt: skip
+            "fastconv",
+            "compiled modules",
+            "must be files, which Python loads from a folder",
+            archive,
+            "unpack it, or install it with pip",
+            shown=f"an archive, {archive}",
+        )
     built = [path.name for path in folder.glob("_cpu.*") if path.suffix in (".so", ".pyd")]
     fitting = [name for name in built if name.removeprefix("_cpu") in EXTENSION_SUFFIXES]
     if not built:
@@ -44,7 +48,10 @@ def not_compiled(error: Exception, folder: Path = FOLDER) -> NotCompiledError:
     if (root / "setup.py").is_file():
         command = f"pip install --editable {shlex.quote(str(root))}"
     return NotCompiledError(
-        "fastconv", "the kernels", rule, value,
+        "fastconv",
+        "the kernels",
+        rule,
+        value,
         f"{shlex.quote(sys.executable)} -m {command} compiles them",
         shown=f"{value} in {folder}" if not fitting else value,
-    )  # fmt: skip
+    )

@@ -10,12 +10,7 @@ import numpy as np
 
 from fastconv import registry
 from fastconv.arguments import is_sequence
-from fastconv.errors import (
-    ArgumentTypeError,
-    ConfigError,
-    ShapeError,
-    UnknownAttributeError,
-)
+from fastconv.errors import ArgumentTypeError, ConfigError, ShapeError, UnknownAttributeError
 from fastconv.layers.context import Context
 from fastconv.layers.nodes import Node, connect
 from fastconv.layers.owner import Owner
@@ -108,9 +103,11 @@ class Layer(Traits, Owner):
         name = registry.layers.name_of(type(self))
         if name is None:
             raise ConfigError(
-                type(self).__name__, "the class", "must be registered to be written",
+                type(self).__name__,
+                "the class",
+                "must be registered to be written",
                 remedy="decorate it with @fastconv.register_layer('your_package.Name.v1')",
-            )  # fmt: skip
+            )
         return name
 
     def to_config(self) -> dict[str, Any]:

@@ -130,9 +130,12 @@ class BatchNorm(Layer):
         (spec,) = specs
         if spec.numpy_dtype.type(self.momentum) >= 1:
             raise ArgumentError(
-                "BatchNorm", "momentum", f"must be below 1 in {spec.dtype}", self.momentum,
+                "BatchNorm",
+                "momentum",
+                f"must be below 1 in {spec.dtype}",
+                self.momentum,
                 "the running statistics would never move; take 0.999 or less",
-            )  # fmt: skip
+            )
         return 2 if spec.size == spec.shape[0] else 1
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:

@@ -243,10 +243,13 @@ class Builder:
             if (known.shape, known.dtype.name) != (shape, dtype):
                 inputs = ", ".join(f"{s.shape} {s.dtype}" for s in specs)
                 raise ShapeError(
-                    owner, name, f"must be {shape} {dtype} for inputs {inputs}",
-                    (known.shape, known.dtype.name), "a shared layer takes inputs of one kind",
+                    owner,
+                    name,
+                    f"must be {shape} {dtype} for inputs {inputs}",
+                    (known.shape, known.dtype.name),
+                    "a shared layer takes inputs of one kind",
                     shown=f"{known.shape} {known.dtype.name}",
-                )  # fmt: skip
+                )
             return
         start = building.initializer or initializers.resolve(initializer, owner)
         value = start(building.rng, shape, inputs_of_one, dtype)

@@ -49,9 +49,12 @@ class Concatenate(Merge):
             alike = (*spec.shape[:place], first.shape[place], *spec.shape[self.axis :])
             if alike != first.shape:
                 raise ShapeError(
-                    "Concatenate", "inputs", f"must agree on all axes but {self.axis}",
-                    (first.shape, spec.shape), shown=f"{first.shape} and {spec.shape}",
-                )  # fmt: skip
+                    "Concatenate",
+                    "inputs",
+                    f"must agree on all axes but {self.axis}",
+                    (first.shape, spec.shape),
+                    shown=f"{first.shape} and {spec.shape}",
+                )
         total = sum(spec.shape[place] for spec in specs)
         return Spec((*first.shape[:place], total, *first.shape[self.axis :]), first.dtype)
 

@@ -52,8 +52,11 @@ def documented(docstring: str) -> dict[str, tuple[str, str]]:
         r"(?:^|\n\n)Parameters\n-+\n(.*?)(?=\n\n[A-Z]\w+\n---|\Z)", docstring, re.DOTALL
     )
     found: dict[str, tuple[str, str]] = {}
-    entries = re.finditer(r"^(\S[^:\n]*)(?: : (.*))?\n((?:[ \t]+\S.*\n?|\n)*)",
-                          f"{section[1]}\n" if section else "", re.MULTILINE)  # fmt: skip
+    entries = re.finditer(
+        r"^(\S[^:\n]*)(?: : (.*))?\n((?:[ \t]+\S.*\n?|\n)*)",
+        f"{section[1]}\n" if section else "",
+        re.MULTILINE,
+    )
     for entry in entries:
         choices = re.sub(r"^\{(.*)\}$", r"\1", entry[2] or "").strip()
         for name in entry[1].split(","):

@@ -35,7 +35,11 @@ class Merge(Layer):
                 if spec.batch_axis != first.batch_axis:
                     shown = f"{first.letters} and {spec.letters}"
                 raise ShapeError(
-                    type(self).__name__, "inputs", "must have one shape",
-                    (first.shape, spec.shape), "nothing is broadcast", shown=shown,
-                )  # fmt: skip
+                    type(self).__name__,
+                    "inputs",
+                    "must have one shape",
+                    (first.shape, spec.shape),
+                    "nothing is broadcast",
+                    shown=shown,
+                )
         return first

@@ -39,13 +39,7 @@ class Node:
 
     __slots__ = ("depth", "layer", "name", "number", "parents", "spec")
 
-    def __init__(
-        self,
-        layer: Any,
-        parents: tuple[Node, ...],
-        spec: Spec,
-        name: str | None = None,
-    ):
+    def __init__(self, layer: Any, parents: tuple[Node, ...], spec: Spec, name: str | None = None):
         self.layer = layer
         self.parents = parents
         self.spec = spec
@@ -157,15 +151,22 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
     if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):
         given = type(nodes[0]).__name__
         raise ArgumentTypeError(
-            kind, "several nodes", "must be given one by one", given,
-            f"write {kind}(...)(a, b) or {kind}(...)(*nodes)", shown=f"a {given}",
-        )  # fmt: skip
+            kind,
+            "several nodes",
+            "must be given one by one",
+            given,
+            f"write {kind}(...)(a, b) or {kind}(...)(*nodes)",
+            shown=f"a {given}",
+        )
     for node in nodes:
         if not isinstance(node, Node):
             raise ArgumentTypeError(
-                kind, "a layer", "must be called on nodes", type(node).__name__,
+                kind,
+                "a layer",
+                "must be called on nodes",
+                type(node).__name__,
                 "start from fastconv.Input, or put the layer in a model and call that on arrays",
-            )  # fmt: skip
+            )
     specs = tuple([node.spec for node in nodes])
     for given in specs:
         if given.dtype not in layer.takes or given.batch_axis != 0:
@@ -175,9 +176,13 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
         owner = kind if layer.name is None else f"{kind} {layer.name!r}"
         got = type(spec).__name__
         raise ArgumentTypeError(
-            owner, "infer", "must return a Spec", got,
-            "return Spec(shape, dtype), or the Spec of an input", shown=got,
-        )  # fmt: skip
+            owner,
+            "infer",
+            "must return a Spec",
+            got,
+            "return Spec(shape, dtype), or the Spec of an input",
+            shown=got,
+        )
     if spec.batch_axis != 0 or layer.any_batch_axis:
         batched = any(source.batch_axis is not None for source in specs)
         if batched != (spec.batch_axis is not None):

@@ -61,10 +61,12 @@ class Owner(Builder):
         if self.built:
             raise self._unknown(name, [*self.parameters, *self.states])
         raise FastconvError(
-            type(self).__name__, "the layer", "must be built before it is used",
+            type(self).__name__,
+            "the layer",
+            "must be built before it is used",
             remedy="make a model of it, or call ensure_built(rng, Spec(shape, dtype))",
             shown="one that is not",
-        )  # fmt: skip
+        )
 
     @property
     def params(self) -> Mapping[str, np.ndarray]:

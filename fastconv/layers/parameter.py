@@ -146,9 +146,11 @@ class Parameter:
         """The owned array, to be read; see `writable`."""
         if self._value is None:
             raise FastconvError(
-                self.name, "the plain value", "must be kept to be read, and was dropped when it "
-                "was packed for inference", remedy="use the network it was made from",
-            )  # fmt: skip
+                self.name,
+                "the plain value",
+                "must be kept to be read, and was dropped when it was packed for inference",
+                remedy="use the network it was made from",
+            )
         return self._value
 
     @property
@@ -201,9 +203,14 @@ class Parameter:
         if type(array) is np.ndarray and (array.shape, array.dtype) == (self.shape, self.dtype):
             return array  # the usual case, quickly
         return as_plain_array(
-            operation, parameter or self.name, array, (np.integer, np.floating), shape=self.shape,
-            dtype=self.dtype, remedy=f"use .astype({self.dtype.name!r})",
-        )  # fmt: skip
+            operation,
+            parameter or self.name,
+            array,
+            (np.integer, np.floating),
+            shape=self.shape,
+            dtype=self.dtype,
+            remedy=f"use .astype({self.dtype.name!r})",
+        )
 
     def assign(self, array: object, operation: str = "assign") -> None:
         """Copy `array` into the value; errors as `checked`."""
@@ -220,9 +227,11 @@ class Parameter:
         place, value = _mutex.mine(), self.value
         if place is None:
             raise FastconvError(
-                self.name, "the value", "must be written to by a function that exclusively runs",
+                self.name,
+                "the value",
+                "must be written to by a function that exclusively runs",
                 remedy="call exclusively(function), or assign(array)",
-            )  # fmt: skip
+            )
         self._forms = _Forms(self._forms.version + 1, place)
         return value
 
@@ -323,4 +332,3 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, {self.shape}, {self.dtype}, version {self.version})"
-

@@ -31,9 +31,12 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
     unnamed = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY}
     if "name" in parameters or not unnamed.isdisjoint(list(kinds.values())[1:]):
         raise ArgumentTypeError(
-            init.__qualname__, "settings", "must be named, and 'name' belongs to the base class",
-            str(signature), shown=str(signature),
-        )  # fmt: skip
+            init.__qualname__,
+            "settings",
+            "must be named, and 'name' belongs to the base class",
+            str(signature),
+            shown=str(signature),
+        )
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -69,10 +72,13 @@ def unrecorded(cls: type, operation: str) -> ArgumentTypeError | None:
         return None
     made = "@dataclass makes it" if hasattr(cls, "__dataclass_fields__") else "it was replaced"
     return ArgumentTypeError(
-        operation, "__init__",
+        operation,
+        "__init__",
         "must be written in the class, where its arguments are recorded as the layer's settings",
-        made, "write it by hand", shown=f"one that is not: {made} afterwards",
-    )  # fmt: skip
+        made,
+        "write it by hand",
+        shown=f"one that is not: {made} afterwards",
+    )
 
 
 class missing:  # noqa: N801
@@ -104,9 +110,8 @@ def _positions(
     first = f"{' and '.join(allowed)} alone" if allowed else "no setting"
     rest = f"write {', '.join(f'{key}=...' for key in named)}" if named else ""
     return ArgumentTypeError(
-        owner, first, "may come without a name", given, rest,
-        shown=f"{given} positional arguments",
-    )  # fmt: skip
+        owner, first, "may come without a name", given, rest, shown=f"{given} positional arguments"
+    )
 
 
 def taking_limit(costs: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,9 +154,12 @@ def written(value: Any, owner: str, key: str) -> Any:
     if name is not None:
         return [name, written(dict(vars(value)), owner, key)] if vars(value) else name
     raise ConfigError(
-        owner, key, "must be a name, number, list or mapping to be written", value,
+        owner,
+        key,
+        "must be a name, number, list or mapping to be written",
+        value,
         "register it and give its name",
-    )  # fmt: skip
+    )
 
 
 def _has_utf8(text: str) -> bool:

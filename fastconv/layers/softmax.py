@@ -39,8 +39,11 @@ class Softmax(Activation):
         (spec,) = specs
         if spec.shape[0] < 2:
             raise ShapeError(
-                type(self).__name__, "input", "must have at least 2 classes on axis 1 to learn",
-                spec.shape, "leave the layer out: one share alone is always 1",
+                type(self).__name__,
+                "input",
+                "must have at least 2 classes on axis 1 to learn",
+                spec.shape,
+                "leave the layer out: one share alone is always 1",
                 shown=f"shape (N, {', '.join(map(str, spec.shape))})",
-            )  # fmt: skip
+            )
         return 1

@@ -14,9 +14,7 @@ from fastconv.errors import ArgumentTypeError, ShapeError
 
 __all__ = ["DTYPES", "DTYPES_RULE", "FLOATS", "LayerCosts", "PassCosts", "Spec"]
 
-_ITEMSIZE = {
-    "float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1,
-}  # fmt: skip
+_ITEMSIZE = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
 #: What arrays of a network may be of, and those that have gradients.
 DTYPES, FLOATS = tuple(_ITEMSIZE), ("float32", "float64")
 DTYPES_RULE = f"must be {', '.join(map(repr, DTYPES[:-1]))} or {DTYPES[-1]!r}"

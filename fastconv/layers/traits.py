@@ -137,8 +137,19 @@ class Traits:
 
 #: What a subclass does not inherit.
 _OWN = (
-    "takes", "any_batch_axis",
-    "gives", "output_is_view", "output_may_be_overwritten", "overwrites_input", "passes_gradient",
-    "acts_as", "commutes_with", "channel_affine", "folds_affine", "idle", "with_activation",
-    "affine", "folded",
-)  # fmt: skip
+    "takes",
+    "any_batch_axis",
+    "gives",
+    "output_is_view",
+    "output_may_be_overwritten",
+    "overwrites_input",
+    "passes_gradient",
+    "acts_as",
+    "commutes_with",
+    "channel_affine",
+    "folds_affine",
+    "idle",
+    "with_activation",
+    "affine",
+    "folded",
+)

@@ -20,13 +20,7 @@ and above them what users hold, each on those before::
 import sys
 
 from fastconv.models import graph, planning, running
-from fastconv.models.catalogue import (
-    create_model,
-    from_config,
-    list_models,
-    load,
-    register_model,
-)
+from fastconv.models.catalogue import create_model, from_config, list_models, load, register_model
 from fastconv.models.graph import Input, Node
 from fastconv.models.inference import InferenceModel
 from fastconv.models.model import Model, Sequential

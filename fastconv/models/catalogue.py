@@ -88,9 +88,12 @@ def load(
         config = file.metadata.get(CONFIG)
         if config is None:
             raise FormatError(
-                "load", file.path, "must hold a network",
-                remedy="make the network and call its load_weights", shown="weights alone",
-            )  # fmt: skip
+                "load",
+                file.path,
+                "must hold a network",
+                remedy="make the network and call its load_weights",
+                shown="weights alone",
+            )
         try:
             model = from_config(config, seed=seed)
         except ConfigError as error:
@@ -147,9 +150,13 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def create_model(
-    model: str | Mapping[str, Any], /, *, name: str | None = None, seed: int | None = None,
+    model: str | Mapping[str, Any],
+    /,
+    *,
+    name: str | None = None,
+    seed: int | None = None,
     **config: Any,
-) -> Model:  # fmt: skip
+) -> Model:
     """Return a network by name.
 
     Parameters
@@ -178,9 +185,13 @@ def create_model(
         made = registry.create(registry.models, model, config, "create_model")
         if seed is not None and isinstance(made, Model):
             raise ArgumentError(
-                "create_model", "seed", f"must be left out for {shorten(model)}, which returns a "
-                "network that has its weights", seed, "let it return a configuration",
-            )  # fmt: skip
+                "create_model",
+                "seed",
+                f"must be left out for {shorten(model)}, which returns a "
+                "network that has its weights",
+                seed,
+                "let it return a configuration",
+            )
     if name is not None:
         as_text("create_model", "name", name)
     try:

@@ -139,10 +139,8 @@ class Network:
         """Return how batches are run within `memory_limit`, as `fastconv.batches` asks for it."""
         self._prepare()
         made = inputs.bytes_made(arrays, self._graph, gathered)
-        asked = Asked(
-            batch_size, training, batch_size if results is None else results, made,
-            memory_limit=memory_limit, held=held,
-        )  # fmt: skip
+        rows = batch_size if results is None else results
+        asked = Asked(batch_size, training, rows, made, memory_limit=memory_limit, held=held)
         program = self._plan(operation, asked).program
         give_back_packed(self._schedule(self._graph.outputs, training=training), program)
         return program
@@ -185,10 +183,10 @@ class Network:
     def _predict(
         self, operation: str, x: Any, batch_size: int | None, memory_limit: int | str | None
     ) -> Any:
+        arrays = tuple(inputs.split(x, self._graph))
         return batches.predict(
-            self, tuple(inputs.split(x, self._graph)), batch_size=batch_size,
-            memory_limit=memory_limit, operation=operation,
-        )  # fmt: skip
+            self, arrays, batch_size=batch_size, memory_limit=memory_limit, operation=operation
+        )
 
     def intermediate(self, x: Any, ids: str | Sequence[str]) -> Any:
         """Return what one node, or a tuple of what several, make of a batch.
@@ -238,15 +236,18 @@ class Network:
         batch_size = as_int("plan", "batch_size", batch_size, 1)
         training = as_bool("plan", "training", training)
         if training and not self._learns:
-            raise ArgumentError(
-                "plan", "training", "must be False for a network made for inference", True,
-                "plan the network it was made from",
-            )  # fmt: skip
+            rule = "must be False for a network made for inference"
+            remedy = "plan the network it was made from"
+            raise ArgumentError("plan", "training", rule, True, remedy)
+        gathered = inputs.bytes_gathered(self._graph, training)
         asked = Asked(
-            batch_size, training, batch_size, inputs.bytes_gathered(self._graph, training),
+            batch_size,
+            training,
+            batch_size,
+            gathered,
             workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
             memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
-        )  # fmt: skip
+        )
         return self._plan("plan", asked)
 
     def _plan(self, operation: str, asked: Asked) -> Plan:
@@ -262,11 +263,7 @@ class Network:
         return self._cache.found(("plan", *mode, asked), make)
 
     def measure(
-        self,
-        batch_size: int = 1,
-        *,
-        training: bool = False,
-        memory_limit: int | str | None = None,
+        self, batch_size: int = 1, *, training: bool = False, memory_limit: int | str | None = None
     ) -> int:
         """Run what `plan` is of twice, on random numbers; return the most bytes held at one time.
 

@@ -61,9 +61,7 @@ class TrainableNetwork(Network):
         self._prepare()
         self.gradients = {}  # the last step's would only add to the peak
         steps = self._schedule(self._graph.outputs, training=True)
-        run = partial(
-            differentiate, training=True, rng_key=(self.seed, step), accept=accept
-        )
+        run = partial(differentiate, training=True, rng_key=(self.seed, step), accept=accept)
         if program is None:
             outputs, losses, found = memory.recycling(run, steps, list(xs), dloss)
         else:
@@ -257,12 +255,7 @@ class TrainableNetwork(Network):
 
     @explained
     def train_on_batch(
-        self,
-        x: Any,
-        y: Any,
-        *,
-        stop_on_nan: bool = True,
-        memory_limit: int | str | None = None,
+        self, x: Any, y: Any, *, stop_on_nan: bool = True, memory_limit: int | str | None = None
     ) -> dict[str, float]:
         """Take one step of the optimizer; return loss and metrics of the batch before it.
 

@@ -41,7 +41,11 @@ def new_figure(operation: str, size: tuple[float, float]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
-            operation, "matplotlib", "must be installed", None, 'pip install "fastconv[plot]"',
+            operation,
+            "matplotlib",
+            "must be installed",
+            None,
+            'pip install "fastconv[plot]"',
             shown="none",
-        ) from error  # fmt: skip
+        ) from error
     return Figure(figsize=size, layout="constrained")

@@ -160,14 +160,16 @@ def filters_png(
 @quietly
 def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Each entry as float64 (K, R, S), the mean over channels, checked."""
-    as_mapping(
-        operation, "weights", weights, "labels to filters", 'give it {"filters": weight}'
-    )
+    as_mapping(operation, "weights", weights, "labels to filters", 'give it {"filters": weight}')
     if not weights:
         raise ArgumentError(
-            operation, "weights", "must hold at least one entry", {},
-            'give it {"filters": weight}', shown="none",
-        )  # fmt: skip
+            operation,
+            "weights",
+            "must hold at least one entry",
+            {},
+            'give it {"filters": weight}',
+            shown="none",
+        )
     maps = {}
     for label, weight in weights.items():
         label = as_text(operation, "labels", label)
@@ -175,14 +177,21 @@ def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
         weight = as_plain_array(operation, parameter, weight)
         if weight.ndim != 4 or not weight.size:
             raise ShapeError(
-                operation, parameter, "must have shape (K, C, R, S)", weight.shape,
+                operation,
+                parameter,
+                "must have shape (K, C, R, S)",
+                weight.shape,
                 shown=f"shape {weight.shape}",
-            )  # fmt: skip
+            )
         if not np.isfinite(weight).all():
             raise ArgumentError(
-                operation, parameter, "must be finite", "infinity or NaN",
-                "np.nan_to_num makes it so", shown="infinity or NaN",
-            )  # fmt: skip
+                operation,
+                parameter,
+                "must be finite",
+                "infinity or NaN",
+                "np.nan_to_num makes it so",
+                shown="infinity or NaN",
+            )
         largest = float(np.abs(weight.astype(np.float64)).max())
         scale = largest if largest > 1e300 else 1.0  # whose sums and differences would be infinite
         maps[label] = (weight / scale).mean(axis=1, dtype=np.float64)

@@ -39,9 +39,13 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
     """
     if not isinstance(plan, Plan):
         raise ArgumentTypeError(
-            "plan_png", "plan", "must be what net.plan() returns", type(plan),
-            "give it net.plan(batch_size=100)", shown=type(plan).__name__,
-        )  # fmt: skip
+            "plan_png",
+            "plan",
+            "must be what net.plan() returns",
+            type(plan),
+            "give it net.plan(batch_size=100)",
+            shown=type(plan).__name__,
+        )
     found = check_path("plan_png", "path", path)
     nodes = plan.nodes
     largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
@@ -77,9 +81,13 @@ def _draw_node(axis: Any, at: int, node: PlannedNode, factor: int) -> None:
         axis.barh(at, beyond, left=live, height=0.62, fill=False, edgecolor=GREY, linestyle="--")
     text = f" {live:.3g}" + (f", im2col {live + beyond:.3g}" if beyond else "")
     axis.text(
-        live + beyond, at, text, va="center", fontsize="small",
+        live + beyond,
+        at,
+        text,
+        va="center",
+        fontsize="small",
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-    )  # fmt: skip
+    )
 
 
 def _draw_legend(axis: Any, rows: int) -> None:
@@ -90,9 +98,12 @@ def _draw_legend(axis: Any, rows: int) -> None:
             axis.barh(0, 0, color=ORANGE, label="workspace"),
             axis.barh(0, 0, fill=False, edgecolor=GREY, linestyle="--", label="with im2col"),
         ],
-        loc="upper center", bbox_to_anchor=(0.5, -0.55 / (1.9 + 0.3 * rows)), ncols=3,
-        frameon=False, fontsize="small",
-    )  # fmt: skip
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.55 / (1.9 + 0.3 * rows)),
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+    )
 
 
 def _title(plan: Plan) -> str:

@@ -106,10 +106,13 @@ class Registry(Generic[T]):
         if taken is not None and not override and _origin(taken) != _origin(obj):
             owner = ".".join(map(str, _origin(taken)))
             raise ArgumentError(
-                operation, "name", "must be new", name,
+                operation,
+                "name",
+                "must be new",
+                name,
                 "take another name or version, or pass override=True",
                 shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
-            )  # fmt: skip
+            )
         # Copied, so that who is iterating in another thread is not disturbed.
         self._set({**self._entries, name: obj})
 

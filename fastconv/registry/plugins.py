@@ -103,11 +103,12 @@ class Plugins:
             owners = sorted({_distribution(point.dist) for point in points})
             once = len(owners) == 1
             raise ConfigError(
-                "", f"{self.kind} {name!r}",
+                "",
+                f"{self.kind} {name!r}",
                 f"must {'be offered once' if once else 'come from one distribution'}",
                 remedy="its entry_points.txt is to be mended" if once else "uninstall all but one",
                 shown=f"{len(points)} offers of {owners[0]}" if once else " and ".join(owners),
-            )  # fmt: skip
+            )
         try:
             return points[0].load()
         except BaseException as error:  # SystemExit, GeneratorExit, what others derive
@@ -119,9 +120,10 @@ class Plugins:
         """Note that the plugin for `name` is of no use, and return the error to raise."""
         owner = _distribution((self._points or {})[name][0].dist)
         reason = Problem(
-            "", f"distribution {owner}, which offers {self.kind} {name!r},",
+            "",
+            f"distribution {owner}, which offers {self.kind} {name!r},",
             f"could not be loaded: {describe(error)}",
-        )  # fmt: skip
+        )
         if self._failures.setdefault(name, reason) is reason:  # the first to fail says so
             _warn(reason)
         return UnknownNameError([reason])

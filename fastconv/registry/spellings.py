@@ -66,13 +66,39 @@ _NAMES: dict[str, dict[str, str | tuple[str, ...]]] = {
 # What others have and fastconv has not: a name that merely looks alike is no offer.
 _ABSENT = {
     "layer": {
-        "celu", "conv1d", "conv2dtranspose", "conv3d", "convtranspose", "convtranspose2d", "elu",
-        "embedding", "gelu", "groupnorm", "groupnormalization", "gru", "hardsigmoid", "hardswish",
-        "instancenorm2d", "layernorm", "layernormalization", "leakyrelu", "lstm", "maxpool1d",
-        "maxpool3d", "mish", "prelu", "relu6", "rnn", "selu", "silu", "softplus", "swish",
-        "upsample", "upsampling2d",
-    },
-}  # fmt: skip
+        "celu",
+        "conv1d",
+        "conv2dtranspose",
+        "conv3d",
+        "convtranspose",
+        "convtranspose2d",
+        "elu",
+        "embedding",
+        "gelu",
+        "groupnorm",
+        "groupnormalization",
+        "gru",
+        "hardsigmoid",
+        "hardswish",
+        "instancenorm2d",
+        "layernorm",
+        "layernormalization",
+        "leakyrelu",
+        "lstm",
+        "maxpool1d",
+        "maxpool3d",
+        "mish",
+        "prelu",
+        "relu6",
+        "rnn",
+        "selu",
+        "silu",
+        "softplus",
+        "swish",
+        "upsample",
+        "upsampling2d",
+    }
+}
 
 _SETTINGS = {
     "dilation_rate": "dilation",

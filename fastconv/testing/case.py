@@ -32,9 +32,7 @@ class Case:
     ) -> None:
         self.layer = layer
         self.random = np.random.default_rng(seed)
-        self.specs = [
-            Spec(shape[1:], dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
-        ]
+        self.specs = [Spec(shape[1:], dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
         self.output = layer.infer(*self.specs)
         layer.ensure_built(self.random, *self.specs)
         for parameter in layer.parameters.values():
@@ -97,16 +95,13 @@ class Case:
         owner = type(layer).__name__
         y = _writing_nowhere(f"{owner}: forward", lambda *xs: layer.forward(ctx, *xs), xs)
         require(
-            isinstance(y, np.ndarray),
-            f"{owner}: forward must return y, got {type(y).__name__}",
+            isinstance(y, np.ndarray), f"{owner}: forward must return y, got {type(y).__name__}"
         )
         dy = self.gradient(y.shape)
         if not (self.output.is_float and ctx.differentiated):
             return y, dy, (None,) * len(xs), {}
         ramp = dy.copy()
-        backward = _writing_nowhere(
-            f"{owner}: backward", lambda dy: layer.backward(ctx, dy), [dy]
-        )
+        backward = _writing_nowhere(f"{owner}: backward", lambda dy: layer.backward(ctx, dy), [dy])
         require(dy.tobytes() == ramp.tobytes(), f"{owner}: backward writes to the gradient dy")
         return y, dy, _tuple(backward), ctx.grads
 
@@ -247,9 +242,7 @@ class Case:
             )
 
 
-def _writing_nowhere(
-    method: str, call: Callable[..., Any], arrays: Sequence[np.ndarray]
-) -> Any:
+def _writing_nowhere(method: str, call: Callable[..., Any], arrays: Sequence[np.ndarray]) -> Any:
     """Return what `call` makes of `arrays`, which it cannot write to; say so where it tries."""
     try:
         return call(*arrays)

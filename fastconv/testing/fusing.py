@@ -16,9 +16,13 @@ from fastconv.testing.case import Case
 from fastconv.testing.passes import Pass, require_equal, run_both_ways
 
 __all__ = [
-    "activations", "check_acts_as", "check_affine", "check_commutes", "check_folded",
+    "activations",
+    "check_acts_as",
+    "check_affine",
+    "check_commutes",
+    "check_folded",
     "check_fused",
-]  # fmt: skip
+]
 
 
 def activations() -> dict[str, list[Layer]]:
@@ -46,14 +50,13 @@ def check_acts_as(case: Case, training: bool) -> None:
         for array in (case.xs[0], case.gradient(due.y.shape), due.y, due.dxs[0])
     )
     found = run_both_ways(case, layer, [x], training, dy)
-    require_equal(
-        f"{said} it is no function of each element alone:", found, Pass(y, (dx,), {})
-    )
+    require_equal(f"{said} it is no function of each element alone:", found, Pass(y, (dx,), {}))
     for other in activations().get(name, ()):
         require_equal(
             f"{said} {type(other).__name__}, which acts so too, computes something else:",
-            due, run_both_ways(case, other, case.xs, training),
-        )  # fmt: skip
+            due,
+            run_both_ways(case, other, case.xs, training),
+        )
 
 
 def check_commutes(case: Case, training: bool) -> None:
@@ -79,11 +82,15 @@ def check_fused(case: Case, training: bool) -> None:
         due = _chain(case, [case.layer, activation], training)
         require_equal(
             f"{said} is not the layer and then {type(activation).__name__}:",
-            run_both_ways(case, fused, case.xs, training), due,
-        )  # fmt: skip
+            run_both_ways(case, fused, case.xs, training),
+            due,
+        )
         y = fused.forward(case.context(training, asked=False), *case.xs)
-        require_equal(f"{said} is another where no gradient is asked for:",
-                       Pass(y, (), {}), Pass(due.y, (), {}))  # fmt: skip
+        require_equal(
+            f"{said} is another where no gradient is asked for:",
+            Pass(y, (), {}),
+            Pass(due.y, (), {}),
+        )
 
 
 def _fused(case: Case) -> Iterator[tuple[str, Layer, Any]]:
@@ -100,12 +107,8 @@ def _chain(case: Case, layers: list[Layer], training: bool) -> Pass:
         contexts.reverse()
     middle = layers[0].forward(contexts[0], *case.xs)
     y = layers[1].forward(contexts[1], middle)
-    dxs = layers[0].backward(
-        contexts[0], layers[1].backward(contexts[1], case.gradient(y.shape))
-    )
-    return Pass(
-        y, dxs if isinstance(dxs, tuple) else (dxs,), contexts[0].grads | contexts[1].grads
-    )
+    dxs = layers[0].backward(contexts[0], layers[1].backward(contexts[1], case.gradient(y.shape)))
+    return Pass(y, dxs if isinstance(dxs, tuple) else (dxs,), contexts[0].grads | contexts[1].grads)
 
 
 def check_affine(case: Case) -> None:
@@ -137,8 +140,9 @@ def check_folded(case: Case) -> None:
         )
     _require_close(
         f"{said} is not the layer and then the affine:",
-        folded.forward(case.context(False), *case.xs), _applied(affine, plain),
-    )  # fmt: skip
+        folded.forward(case.context(False), *case.xs),
+        _applied(affine, plain),
+    )
     again = layer.forward(case.context(False), *case.xs)
     require_equal(f"{said} changes the layer:", Pass(again, (), {}), Pass(plain, (), {}))
 

@@ -64,20 +64,7 @@ def check_layer(
     >>> check_layer("Conv2D", (2, 3, 5, 5), filters=4, kernel_size=3)
     """
     operation = "check_layer"
-    if isinstance(layer, type):
-        raise ArgumentTypeError(
-            operation, "layer", "must be a registered name or a layer", layer.__name__,
-            f"call it: {layer.__name__}(...)", shown=f"the class {layer.__name__}",
-        )  # fmt: skip
-    if not isinstance(layer, (str, Layer)):
-        raise ArgumentTypeError(
-            operation, "layer", "must be a registered name or a layer", layer
-        )
-    if config and not isinstance(layer, str):
-        raise ArgumentTypeError(
-            operation, "settings", "must come with the name of a layer", list(config),
-            "give them to the layer", shown=f"{', '.join(config)} with a layer that has its own",
-        )  # fmt: skip
+    _check_kind(operation, layer, config)
     several = is_sequence(dtype)
     for name in dtype if several else [dtype]:
         as_choice(operation, "dtype", name, DTYPES if several else tuple(TOLERANCES))
@@ -117,6 +104,30 @@ def check_layer(
         case.check_frozen()
 
 
+def _check_kind(operation: str, layer: Any, config: dict[str, Any]) -> None:
+    """Raise unless `layer` is a name with settings, or a layer that has its own."""
+    if isinstance(layer, type):
+        raise ArgumentTypeError(
+            operation,
+            "layer",
+            "must be a registered name or a layer",
+            layer.__name__,
+            f"call it: {layer.__name__}(...)",
+            shown=f"the class {layer.__name__}",
+        )
+    if not isinstance(layer, (str, Layer)):
+        raise ArgumentTypeError(operation, "layer", "must be a registered name or a layer", layer)
+    if config and not isinstance(layer, str):
+        raise ArgumentTypeError(
+            operation,
+            "settings",
+            "must come with the name of a layer",
+            list(config),
+            "give them to the layer",
+            shown=f"{', '.join(config)} with a layer that has its own",
+        )
+
+
 def _check_some(case: Case) -> None:
     """Hold a layer against what is asked of one where some of the inputs have no gradient."""
     case.check_calls()
@@ -132,21 +143,26 @@ def _shapes(operation: str, input_shapes: Sequence[Any]) -> list[tuple[int, ...]
     if not input_shapes or not all(is_sequence(s) and len(s) for s in input_shapes):
         given = ", ".join(map(shorten, input_shapes)) or "none"
         raise ShapeError(
-            operation, "the shape of each input",
-            "must be given, the batch first, such as (2, 3, 5, 5)", given, shown=given,
-        )  # fmt: skip
+            operation,
+            "the shape of each input",
+            "must be given, the batch first, such as (2, 3, 5, 5)",
+            given,
+            shown=given,
+        )
     shapes = []
     for shape in input_shapes:
         if type(shape[0]) is int and shape[0] == 0:
             raise ShapeError(
-                operation, "the batch", "must hold at least one row", 0,
-                "an empty batch is tried too", shown=shorten(shape),
-            )  # fmt: skip
+                operation,
+                "the batch",
+                "must hold at least one row",
+                0,
+                "an empty batch is tried too",
+                shown=shorten(shape),
+            )
         shapes.append(tuple(as_int(operation, "the shapes of inputs", n, 1) for n in shape))
     if len({shape[0] for shape in shapes}) > 1:
-        raise ShapeError(
-            operation, "the shapes of inputs", "must have one batch", tuple(shapes)
-        )
+        raise ShapeError(operation, "the shapes of inputs", "must have one batch", tuple(shapes))
     return shapes
 
 
@@ -155,9 +171,10 @@ def _check_signatures(layer: Layer) -> None:
     cls = type(layer)
     for method, wanted in (("forward", "(self, ctx, *xs)"), ("backward", "(self, ctx, dy)")):
         positional = [
-            p for p in inspect.signature(getattr(layer, method)).parameters.values()
+            p
+            for p in inspect.signature(getattr(layer, method)).parameters.values()
             if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-        ]  # fmt: skip
+        ]
         several = any(p.kind is p.VAR_POSITIONAL for p in positional)
         require(
             several or len(positional) >= 2,

@@ -26,10 +26,16 @@ _BOUNDS = {"probabilities": (0, 1), "chances": (0, 1), "bounded": (-1, 1)}
 #: What inputs that are brought to a usual scale come to at most.
 _USUAL = 32.0
 _SWITCHES = (
-    "any_batch_axis", "normalizes", "output_is_view", "output_may_be_overwritten",
+    "any_batch_axis",
+    "normalizes",
+    "output_is_view",
+    "output_may_be_overwritten",
     "overwrites_input",
-    "new_gradients", "passes_gradient", "channel_affine", "folds_affine",
-)  # fmt: skip
+    "new_gradients",
+    "passes_gradient",
+    "channel_affine",
+    "folds_affine",
+)
 
 
 def check_traits(case: Case) -> None:
@@ -37,9 +43,16 @@ def check_traits(case: Case) -> None:
     check_forms(case)
     for training in (False, True):
         for check in (
-            _check_gives, _check_view, _check_idle, _check_overwritten, _check_overwrites,
-            _check_gradients, check_acts_as, check_commutes, check_fused,
-        ):  # fmt: skip
+            _check_gives,
+            _check_view,
+            _check_idle,
+            _check_overwritten,
+            _check_overwrites,
+            _check_gradients,
+            check_acts_as,
+            check_commutes,
+            check_fused,
+        ):
             check(case, training)
     _check_packs(case)
     check_batch_axes(case)
@@ -135,8 +148,11 @@ def _check_overwritten(case: Case, training: bool) -> None:
     due = run_both_ways(case, layer, case.xs, training)
     ctx = case.context(training)
     y = layer.forward(ctx, *case.xs)
-    others = [*case.xs, due.y, *(p.value for p in (*layer.parameters.values(),
-                                                  *layer.states.values()))]  # fmt: skip
+    others = [
+        *case.xs,
+        due.y,
+        *(p.value for p in (*layer.parameters.values(), *layer.states.values())),
+    ]
     for other in others:
         require(not np.may_share_memory(y, other), f"{said} it lies in memory that others read")
     require(y.flags.writeable, f"{said} it cannot be written to")

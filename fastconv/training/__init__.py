@@ -5,14 +5,7 @@ from fastconv.training.compiled import Compiled
 from fastconv.training.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from fastconv.training.metrics import Accuracy, MeanAbsoluteError
 from fastconv.training.optimizer import Optimizer
-from fastconv.training.optimizers import (
-    SGD,
-    AdaGrad,
-    Adam,
-    Momentum,
-    Nesterov,
-    RMSProp,
-)
+from fastconv.training.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
 from fastconv.training.trainable import Answer, Trainable
 
 __all__ = [

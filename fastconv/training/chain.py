@@ -40,9 +40,11 @@ class Chain:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         first = self._ended(error)
         if first is not None and first is not error:
             raise first
@@ -135,9 +137,12 @@ def _as_callback(spec: Any) -> Callback:
         inspect.signature(found).bind(None, 0, {})
     except TypeError:
         raise ArgumentTypeError(
-            "fit", "callback", "must take (run, epoch, figures)", type(found),
+            "fit",
+            "callback",
+            "must take (run, epoch, figures)",
+            type(found),
             shown=f"{shorten(found)} of {inspect.signature(found)}",
-        ) from None  # fmt: skip
+        ) from None
     except ValueError:  # some functions written in C do not tell what they take
         pass
     return _AtEpochEnd(found)

@@ -106,15 +106,22 @@ def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:
         raise ArgumentTypeError(name, "the loss", "must be one number", value)
     if not isinstance(gradient, np.ndarray) or gradient.shape != outputs.shape:
         raise ShapeError(
-            name, "the gradient", f"must be an array of shape {outputs.shape}, as the outputs are",
-            shown=f"shape {gradient.shape}" if isinstance(gradient, np.ndarray)
+            name,
+            "the gradient",
+            f"must be an array of shape {outputs.shape}, as the outputs are",
+            shown=f"shape {gradient.shape}"
+            if isinstance(gradient, np.ndarray)
             else type(gradient).__name__,
-        )  # fmt: skip
+        )
     if gradient.dtype != outputs.dtype:
         raise ArgumentTypeError(
-            name, "the gradient", f"must be {outputs.dtype}, as the outputs are", gradient.dtype,
-            "return gradient.astype(outputs.dtype)", shown=f"dtype {gradient.dtype}",
-        )  # fmt: skip
+            name,
+            "the gradient",
+            f"must be {outputs.dtype}, as the outputs are",
+            gradient.dtype,
+            "return gradient.astype(outputs.dtype)",
+            shown=f"dtype {gradient.dtype}",
+        )
     return figure, gradient
 
 
@@ -127,9 +134,13 @@ def _total(metric: Any, given: Any, rows: int) -> tuple[float, int]:
     if figures.shape[:1] != (rows,):
         remedy = "" if figures.ndim else "return the figures themselves, fit takes their mean"
         raise ShapeError(
-            metric_name(metric), "a metric", rule, figures.shape, remedy,
+            metric_name(metric),
+            "a metric",
+            rule,
+            figures.shape,
+            remedy,
             shown=f"shape {figures.shape}",
-        )  # fmt: skip
+        )
     if figures.dtype.kind == "b":
         return float(np.count_nonzero(figures)), figures.size
     return _sum(figures), figures.size
@@ -155,10 +166,13 @@ def _figure_names(labels: Sequence[str], metrics: Sequence[Sequence[Any]]) -> li
             own = metric_name(metric)
             if own == "loss" or own.startswith("val_"):
                 raise ArgumentError(
-                    "compile", "metrics", "must not be called 'loss' or 'val_...', as the loss "
-                    "and the figures of validation are", own,
+                    "compile",
+                    "metrics",
+                    "must not be called 'loss' or 'val_...', as the loss "
+                    "and the figures of validation are",
+                    own,
                     "give the function another name, or an attribute `name`",
-                )  # fmt: skip
+                )
             number, name = 1, label + own
             while name in taken:
                 number += 1

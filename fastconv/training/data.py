@@ -47,9 +47,13 @@ def as_data(
     for target, part in zip(targets, given, strict=True):
         if target.ndim == 0 or len(target) != rows:
             raise ShapeError(
-                operation, "y", f"must have as many rows as x, {rows}", target.shape,
-                remedies.of_rows(part, target, rows), shown=f"shape {target.shape}",
-            )  # fmt: skip
+                operation,
+                "y",
+                f"must have as many rows as x, {rows}",
+                target.shape,
+                remedies.of_rows(part, target, rows),
+                shown=f"shape {target.shape}",
+            )
     if rows == 0:
         shown = f"shape {inputs[0].shape}"
         raise ShapeError(operation, "x", "must hold at least one row", inputs[0].shape, shown=shown)
@@ -88,9 +92,12 @@ def as_pair(validation_data: Any) -> tuple[Any, Any]:
     """Return `validation_data` as the pair (x, y) that it must be."""
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
         raise ArgumentTypeError(
-            "fit", "validation_data", "must be a pair (x, y)", type(validation_data),
+            "fit",
+            "validation_data",
+            "must be a pair (x, y)",
+            type(validation_data),
             shown=type(validation_data).__name__,
-        )  # fmt: skip
+        )
     return validation_data[0], validation_data[1]
 
 
@@ -101,9 +108,12 @@ def check_rows(operation: str, parameter: str, model: Trainable, rows: int) -> i
         what = "be" if parameter == "batch_size" else "hold"
         unit = "" if parameter == "batch_size" else " rows"
         raise ArgumentError(
-            operation, parameter, f"must {what} at least {least}{unit} for {layer} to learn", rows,
+            operation,
+            parameter,
+            f"must {what} at least {least}{unit} for {layer} to learn",
+            rows,
             f"take more rows at a time, or net.freeze({layer!r})",
-        )  # fmt: skip
+        )
     return least
 
 

@@ -62,12 +62,7 @@ class Batch:
 
 
 def guarded_step(
-    operation: str,
-    model: Trainable,
-    batch: Batch,
-    dloss: LossFunction,
-    step: int,
-    program: Any,
+    operation: str, model: Trainable, batch: Batch, dloss: LossFunction, step: int, program: Any
 ) -> tuple[tuple[Array, ...], dict[str, float]]:
     """Run ``model.forward_backward``; raise TrainingError if it comes to numbers not finite.
 
@@ -130,9 +125,15 @@ def _explained(
         remedy = "divide y by a number of its size"
     place = batch.place if row is None else f" in row {row}{batch.place}"
     return TrainingError(
-        operation, name, rule, value, f"the weights are those before this batch; {remedy}",
-        shown=f"{value:g}{place}", epoch=batch.epoch, batch=batch.number,
-    )  # fmt: skip
+        operation,
+        name,
+        rule,
+        value,
+        f"the weights are those before this batch; {remedy}",
+        shown=f"{value:g}{place}",
+        epoch=batch.epoch,
+        batch=batch.number,
+    )
 
 
 def _first_of_data(
@@ -155,9 +156,7 @@ def _first_of_data(
     return None
 
 
-def _first_too_large(
-    batch: Batch, outputs: Sequence[Spec]
-) -> tuple[str, str, int, float] | None:
+def _first_too_large(batch: Batch, outputs: Sequence[Spec]) -> tuple[str, str, int, float] | None:
     """Return what `_first_of_data` does, of targets that a loss casts to the outputs' dtypes."""
     for number, (array, spec) in enumerate(zip(batch.targets, outputs, strict=True)):
         if array.dtype.kind == "f":

@@ -12,9 +12,14 @@ from fastconv.floating import quietly
 from fastconv.training import remedies
 
 __all__ = [
-    "are_labels", "as_outputs", "at_labels", "check_classes", "check_values", "class_targets",
+    "are_labels",
+    "as_outputs",
+    "at_labels",
+    "check_classes",
+    "check_values",
+    "class_targets",
     "plain",
-]  # fmt: skip
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -42,9 +47,13 @@ def as_outputs(operation: str, outputs: Any) -> Array:
     if array.dtype.itemsize not in (4, 8):
         remedy = "cast with .astype(np.float32)"
         raise ArgumentTypeError(
-            operation, "outputs", "must be float32 or float64", array.dtype, remedy,
+            operation,
+            "outputs",
+            "must be float32 or float64",
+            array.dtype,
+            remedy,
             shown=f"dtype {array.dtype}",
-        )  # fmt: skip
+        )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -87,19 +96,29 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
     expected, classes = shape[:1] + shape[2:], shape[1]
     if targets.shape != expected:
         raise ShapeError(
-            operation, "targets", f"must be labels of shape {expected} or shares of shape {shape}",
-            targets.shape, remedies.of_labels(given, targets, expected, classes),
-        )  # fmt: skip
+            operation,
+            "targets",
+            f"must be labels of shape {expected} or shares of shape {shape}",
+            targets.shape,
+            remedies.of_labels(given, targets, expected, classes),
+        )
     if targets.dtype.kind not in "iu":
         raise ArgumentTypeError(
-            operation, "labels", "must be integers", targets.dtype,
-            remedies.of_labels(given, targets, expected, classes), shown=f"dtype {targets.dtype}",
-        )  # fmt: skip
+            operation,
+            "labels",
+            "must be integers",
+            targets.dtype,
+            remedies.of_labels(given, targets, expected, classes),
+            shown=f"dtype {targets.dtype}",
+        )
     wrong = int(targets.min() if targets.min() < 0 else targets.max())
     raise ArgumentError(
-        operation, "labels", f"must be 0 to {classes - 1} for {classes} outputs", wrong,
+        operation,
+        "labels",
+        f"must be 0 to {classes - 1} for {classes} outputs",
+        wrong,
         remedies.of_labels(given, targets, expected, classes),
-    )  # fmt: skip
+    )
 
 
 def _are_within(labels: Array, classes: int) -> bool:
@@ -158,18 +177,25 @@ def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
         _check_numbers(operation, targets, given, shape)
     if targets.shape != shape:
         raise ShapeError(
-            operation, "targets", f"must have the shape of the outputs, {shape}", targets.shape,
+            operation,
+            "targets",
+            f"must have the shape of the outputs, {shape}",
+            targets.shape,
             remedies.of_values(given, targets, shape),
-        )  # fmt: skip
+        )
     return targets
 
 
 def _check_numbers(operation: str, targets: Array, given: Any, shape: tuple[int, ...]) -> None:
     if targets.dtype.kind not in "fiub":
         raise ArgumentTypeError(
-            operation, "targets", "must be numbers", targets.dtype,
-            remedies.of_texts(given, targets, shape), shown=f"dtype {targets.dtype}",
-        )  # fmt: skip
+            operation,
+            "targets",
+            "must be numbers",
+            targets.dtype,
+            remedies.of_texts(given, targets, shape),
+            shown=f"dtype {targets.dtype}",
+        )
 
 
 @quietly
@@ -179,6 +205,9 @@ def _check_shares(operation: str, targets: Array, given: Any) -> None:
     if targets.size and not (targets.min() >= 0 and targets.max() < np.inf):
         wrong = targets[~((targets >= 0) & (targets < np.inf))].flat[0]
         raise ArgumentError(
-            operation, "targets", "must be shares that are finite and at least 0", wrong.item(),
+            operation,
+            "targets",
+            "must be shares that are finite and at least 0",
+            wrong.item(),
             'for numbers that are no shares take loss="mean_squared_error"',
-        )  # fmt: skip
+        )

@@ -94,10 +94,16 @@ def fit(
     callbacks = [history, *printer(verbose), *as_callbacks(callbacks)]
     limit = parse_bytes("fit", "memory_limit", memory_limit)
     course = _Course(
-        model, compiled, x, y, as_int("fit", "batch_size", batch_size, 1),
-        as_bool("fit", "shuffle", shuffle), as_int("fit", "seed", seed, 0, 2**64 - 1),
-        as_bool("fit", "stop_on_nan", stop_on_nan), limit,
-    )  # fmt: skip
+        model,
+        compiled,
+        x,
+        y,
+        as_int("fit", "batch_size", batch_size, 1),
+        as_bool("fit", "shuffle", shuffle),
+        as_int("fit", "seed", seed, 0, 2**64 - 1),
+        as_bool("fit", "stop_on_nan", stop_on_nan),
+        limit,
+    )
     _, batches, _ = course.plan()  # what it refuses, it refuses now
     size = min(course.batch_size, course.rows)
     if validation_data is not None:
@@ -167,9 +173,14 @@ class _Course:
         if self.limit is None:
             return least, batches, None
         program = self.model.program(
-            "fit", self.limit, largest, self.inputs, training=True, gathered=self.shuffle,
+            "fit",
+            self.limit,
+            largest,
+            self.inputs,
+            training=True,
+            gathered=self.shuffle,
             held=self.held,
-        )  # fmt: skip
+        )
         return least, batches, program
 
     def epoch(self, epoch: int, run: Run, told: Chain) -> dict[str, float]:
@@ -181,13 +192,20 @@ class _Course:
         totals = Totals()
         for number, chosen in enumerate(slices(rows, self.batch_size, order, least=least)):
             _step(
-                "fit", self.model, self.compiled,
+                "fit",
+                self.model,
+                self.compiled,
                 Batch(
                     take(self.inputs, chosen, self.model.layout),
-                    tuple(a[chosen] for a in self.targets), chosen, epoch, number,
+                    tuple(a[chosen] for a in self.targets),
+                    chosen,
+                    epoch,
+                    number,
                 ),
-                totals, program, self.stop_on_nan,
-            )  # fmt: skip
+                totals,
+                program,
+                self.stop_on_nan,
+            )
             told.batch_end(number, totals.means())
         self.compiled.epoch += 1
         return totals.means()
@@ -275,7 +293,9 @@ def _step(
 def _compiled(operation: str, model: Trainable) -> Compiled:
     if model.compiled is None:
         raise ArgumentError(
-            operation, "model", "must be compiled first",
+            operation,
+            "model",
+            "must be compiled first",
             remedy='call net.compile(optimizer="adam", loss="softmax_cross_entropy")',
-        )  # fmt: skip
+        )
     return model.compiled

@@ -166,15 +166,22 @@ class CrossEntropy(Loss):
         targets, labels = class_targets(self.name, outputs, targets)
         if outputs.size and outputs.min() < 0:
             raise ArgumentError(
-                self.name, "probabilities", "must not be negative", float(outputs.min()),
+                self.name,
+                "probabilities",
+                "must not be negative",
+                float(outputs.min()),
                 'for logits take loss="softmax_cross_entropy"',
                 shown=f"{outputs.min():.6g}",
-            )  # fmt: skip
+            )
         if outputs.size and MOST < outputs.max() < np.inf:
             raise ArgumentError(
-                self.name, "probabilities", "must be at most 1", float(outputs.max()),
-                'for logits take loss="softmax_cross_entropy"', shown=f"{outputs.max():.6g}",
-            )  # fmt: skip
+                self.name,
+                "probabilities",
+                "must be at most 1",
+                float(outputs.max()),
+                'for logits take loss="softmax_cross_entropy"',
+                shown=f"{outputs.max():.6g}",
+            )
         answers = _answers(outputs)
         floor = np.finfo(outputs.dtype).tiny
         if labels:

@@ -11,14 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastconv.arguments import (
-    as_int,
-    as_mapping,
-    as_plain_array,
-    as_real,
-    as_text,
-    check_rounding,
-)
+from fastconv.arguments import as_int, as_mapping, as_plain_array, as_real, as_text, check_rounding
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -113,10 +106,13 @@ class Optimizer(ABC):
             gc.collect()  # a network that nobody has, but its own parts, is none
         if self._belongs_elsewhere(owner, instead_of):
             raise ArgumentError(
-                "compile", "optimizer", "must not belong to another network", type(self).__name__,
+                "compile",
+                "optimizer",
+                "must not belong to another network",
+                type(self).__name__,
                 "give each network its own: copy.deepcopy(optimizer), or a name with settings",
                 shown=shorten(self),
-            )  # fmt: skip
+            )
         self._owner = weakref.ref(owner)
         self._dtypes = tuple(dtypes)
         self.reset()
@@ -183,10 +179,13 @@ class Optimizer(ABC):
                 gradient = as_plain_array(self.name, f"gradients[{key!r}]", gradient, kinds)
             steps.append((key, parameter, gradient))
         values = {id(parameter.value) for _, parameter, _ in steps}
-        exclusively(self._step, [
-            (key, parameter, gradient.copy() if _owner(gradient) in values else gradient)
-            for key, parameter, gradient in steps
-        ])  # fmt: skip
+        exclusively(
+            self._step,
+            [
+                (key, parameter, gradient.copy() if _owner(gradient) in values else gradient)
+                for key, parameter, gradient in steps
+            ],
+        )
 
     def _step(self, steps: Iterable[tuple[str, Parameter, Array]]) -> None:
         # state is made here too, for other threads copy it
@@ -202,18 +201,18 @@ class Optimizer(ABC):
                     arrays = tuple(array.reshape(-1) for array in arrays)
                 self.apply(t, *arrays)
 
-    def _checked_slots(
-        self, key: str, parameter: Parameter, gradient: Array
-    ) -> tuple[Array, ...]:
+    def _checked_slots(self, key: str, parameter: Parameter, gradient: Array) -> tuple[Array, ...]:
         """Return the state of a parameter; raise where it or the gradient does not fit."""
         slots = self._slots_for(key, parameter)
         for array in (gradient, *slots):
             if array.shape != parameter.shape:
                 raise ShapeError(
-                    self.name, f"state and gradient of {key!r}",
-                    f"must have shape {parameter.shape}", array.shape,
+                    self.name,
+                    f"state and gradient of {key!r}",
+                    f"must have shape {parameter.shape}",
+                    array.shape,
                     "a model needs its own optimizer",
-                )  # fmt: skip
+                )
         if any(slot.dtype != parameter.dtype for slot in slots):
             rule = f"must be {parameter.dtype}, as the parameter is"
             shown = str(slots[0].dtype)
@@ -256,9 +255,12 @@ class Optimizer(ABC):
         wanted = {f"{slot}/{key}" for key in keys for slot in ("steps", *self.slot_names)}
         if wrong := sorted(wanted.symmetric_difference(state)):
             raise ArgumentError(
-                self.name, "state", f"must hold steps and {self.slot_names} of every parameter",
-                wrong[0], shown=f"a missing or unknown entry {wrong[0]!r}",
-            )  # fmt: skip
+                self.name,
+                "state",
+                f"must hold steps and {self.slot_names} of every parameter",
+                wrong[0],
+                shown=f"a missing or unknown entry {wrong[0]!r}",
+            )
         steps = {
             key: as_int(self.name, f"state['steps/{key}']", state[f"steps/{key}"], 0, 2**63 - 1)
             for key in keys

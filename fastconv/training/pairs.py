@@ -24,10 +24,11 @@ _CLASHES: dict[tuple[str, str], tuple[str, str]] = {
     ("logits", "bounded"): ("not take logits", f"{_CLASSES}; {_NUMBERS}"),
     ("probabilities", "values"): ("take logits", f"{_LOGITS}, or end in Softmax"),
     ("probabilities", "chances"): (
-        "not take probabilities that sum to 1 over the classes", f"{_CLASSES}; {_NUMBERS}",
+        "not take probabilities that sum to 1 over the classes",
+        f"{_CLASSES}; {_NUMBERS}",
     ),
     ("probabilities", "bounded"): ("not take probabilities", f"{_CLASSES}; {_NUMBERS}"),
-}  # fmt: skip
+}
 
 
 def check_pair(loss: Any, answer: Answer) -> None:
@@ -39,6 +40,9 @@ def check_pair(loss: Any, answer: Answer) -> None:
     if clash is not None:
         rule, remedy = clash
         raise ArgumentError(
-            "compile", "loss", f"must {rule} after a {answer.layer} layer", loss.name,
+            "compile",
+            "loss",
+            f"must {rule} after a {answer.layer} layer",
+            loss.name,
             remedy.format(layer=answer.layer),
-        )  # fmt: skip
+        )

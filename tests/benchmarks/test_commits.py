@@ -36,9 +36,19 @@ def commits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    "chosen", ["ALL", "NEW", "EXISTING", "HASHFILE:some", "HEAD", "HEAD^!", "HEAD~1..HEAD", "main",
-               "HEAD --max-count=1"],
-)  # fmt: skip
+    "chosen",
+    [
+        "ALL",
+        "NEW",
+        "EXISTING",
+        "HASHFILE:some",
+        "HEAD",
+        "HEAD^!",
+        "HEAD~1..HEAD",
+        "main",
+        "HEAD --max-count=1",
+    ],
+)
 def test_ranges_of_commits_are_right(commits, chosen):
     assert commits.problem(chosen) == ""
 
@@ -51,7 +61,7 @@ def test_ranges_of_commits_are_right(commits, chosen):
         ("TAGS", "got 'TAGS'; it has no tags; write HEAD~3..HEAD, HEAD^! or ALL"),
         ("HEAD..HEAD", "must hold a commit, got 'HEAD..HEAD', which holds none"),
         ("", "must "),
-        ("'", "must be commits as git names them, got \"'\" (No closing quotation)"),
+        ("'", 'must be commits as git names them, got "\'" (No closing quotation)'),
     ],
 )
 def test_what_is_no_range_is_told(commits, chosen, words):

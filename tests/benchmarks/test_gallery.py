@@ -29,9 +29,11 @@ def outside(figure) -> list[str]:
         texts += [axes.title, axes.xaxis.label, axes.yaxis.label]
     boxes = {text.get_text(): text.get_window_extent() for text in texts}
     return [
-        text for text, box in boxes.items() if text.strip()
+        text
+        for text, box in boxes.items()
+        if text.strip()
         and (box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("name", EXACT)

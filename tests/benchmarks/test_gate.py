@@ -50,10 +50,19 @@ def results(commit_hash: str, **machine: object) -> dict:
     rows = [[10, math.nan, None, 40], [["'a'", "'b'"], ["1", "2"]], "1", 1234, 5.6]
     found = {PEAK: [[7], [], "1", 1234, 5.6], TRACK: rows, "x.Y.track_c_bytes": [None, [], "1"]}
     return {
-        "commit_hash": commit_hash, "date": 99, "version": 2, "env_name": "virtualenv-py3.11",
-        "params": {"cpu": "a"}, "python": "3.11", "requirements": {"numpy": ""}, "env_vars": {},
-        "result_columns": COLUMNS, "results": found, "durations": {"<build>": 3.2}, **machine,
-    }  # fmt: skip
+        "commit_hash": commit_hash,
+        "date": 99,
+        "version": 2,
+        "env_name": "virtualenv-py3.11",
+        "params": {"cpu": "a"},
+        "python": "3.11",
+        "requirements": {"numpy": ""},
+        "env_vars": {},
+        "result_columns": COLUMNS,
+        "results": found,
+        "durations": {"<build>": 3.2},
+        **machine,
+    }
 
 
 def judge(gate: ModuleType, monkeypatch: pytest.MonkeyPatch, before: dict, now: dict) -> int:
@@ -108,8 +117,12 @@ def test_more_bytes_and_failures_are_refused(gate, monkeypatch, capsys, before, 
     ],
 )
 def test_what_is_declared_passes(gate, monkeypatch, capsys, entry, code):
-    declared = {"commit": "second", "benchmark": "Memory.track_workspace_bytes",
-                "params": "*, im2col, *", "reason": "it is faster"} | entry  # fmt: skip
+    declared = {
+        "commit": "second",
+        "benchmark": "Memory.track_workspace_bytes",
+        "params": "*, im2col, *",
+        "reason": "it is faster",
+    } | entry
     gate.INTENDED.write_text(json.dumps([declared]))
     commit(gate.HERE, "first")
     commit(gate.HERE, "second")
@@ -118,8 +131,10 @@ def test_what_is_declared_passes(gate, monkeypatch, capsys, entry, code):
     assert judge(gate, monkeypatch, {A: 5}, {A: None}) == 1  # no failure is meant
 
 
-@pytest.mark.parametrize("entry", [{}, {"commit": "second"}, {"commit": "", "benchmark": "b",
-                                   "params": "*", "reason": "r"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "entry",
+    [{}, {"commit": "second"}, {"commit": "", "benchmark": "b", "params": "*", "reason": "r"}],
+)
 def test_half_a_declaration_is_refused(gate, entry):
     gate.INTENDED.write_text(json.dumps([entry]))
     with pytest.raises(SystemExit, match="an entry has benchmark, commit, params, reason"):
@@ -144,8 +159,12 @@ def test_the_parent_of_a_merge_is_the_first(gate, monkeypatch):
     git(gate.HERE, "checkout", "--quiet", "main")
     git(gate.HERE, "merge", "--quiet", "--no-ff", "side", "-m", "merge")
     assert gate.parent_of_head() == first
-    entry = {"commit": "on the side", "benchmark": "Memory.track_workspace_bytes", "params": "*",
-             "reason": "a commit that the merge brings"}  # fmt: skip
+    entry = {
+        "commit": "on the side",
+        "benchmark": "Memory.track_workspace_bytes",
+        "params": "*",
+        "reason": "a commit that the merge brings",
+    }
     gate.INTENDED.write_text(json.dumps([entry]))
     assert judge(gate, monkeypatch, {A: 5}, {A: 6}) == 0
 

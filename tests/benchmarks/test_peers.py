@@ -54,12 +54,16 @@ def test_beside_direct_sums_only_direct_sums_count(row):
     ratio = table.Ratio("r", "ours", ("wild", "fast", "exact"), within=2e-5, direct=True)
     assert ratio.of(row) == pytest.approx(4 / 3)
     words = ["--algorithms", "direct", "winograd", "auto", "--precision", "strict", "fast"]
-    direct = {one.label: one.direct for one in forward._ratios(settings_of(*words), {})
-              if one.tag is None}  # fmt: skip
+    direct = {
+        one.label: one.direct for one in forward._ratios(settings_of(*words), {}) if one.tag is None
+    }
     assert direct == {
-        "direct / best peer": True, "winograd / best peer": False, "auto strict / best peer": True,
-        "auto fast / best peer": False, "on arrays / best of PyTorch": False,
-    }  # fmt: skip
+        "direct / best peer": True,
+        "winograd / best peer": False,
+        "auto strict / best peer": True,
+        "auto fast / best peer": False,
+        "on arrays / best of PyTorch": False,
+    }
 
 
 def test_a_ratio_is_none_where_no_peer_is_exact_enough(row):
@@ -94,8 +98,16 @@ def test_the_report_shows_the_errors_under_their_table(row):
 
 def test_a_table_comes_back_from_json(row):
     table = peers("table")
-    rows = [row, table.Row("b", {"ours": times(1.0)}, {"fact": "f"}, frozenset({"tag"}),
-                           indirect=frozenset({"wild"}))]  # fmt: skip
+    rows = [
+        row,
+        table.Row(
+            "b",
+            {"ours": times(1.0)},
+            {"fact": "f"},
+            frozenset({"tag"}),
+            indirect=frozenset({"wild"}),
+        ),
+    ]
     ratios = [table.Ratio("r", "ours", ("wild", "exact"), 0.5, 1.0, within=5e-6)]
     given = table.Table("Title", ["note"], ratios, rows)
     back = table.Table.from_json(json.loads(json.dumps(given.to_json())))
@@ -109,7 +121,9 @@ def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnx" else name)
     settings = settings_of()
     assert (settings.peers, settings.left_out) == (
-        ("torch", "ncnn"), ("onnxruntime", "openvino", "mnn"))  # fmt: skip
+        ("torch", "ncnn"),
+        ("onnxruntime", "openvino", "mnn"),
+    )
     monkeypatch.setattr(peers("machine").metadata, "version", lambda name: "1.0")
     facts = peers("machine").describe(settings)
     assert facts["left out, since not installed"] == "ONNX Runtime, OpenVINO, MNN"
@@ -139,9 +153,17 @@ def test_operations_in_the_padding_are_not_counted():
 
 @pytest.mark.parametrize(
     ("name", "may"),
-    [("vgg5", True), ("alex2", True), ("rn3.s2", False), ("rn4.1x1", False), ("mb.dw7", False),
-     ("book", True), ("rx5.groups", True), ("speech.wave", False)],
-)  # fmt: skip
+    [
+        ("vgg5", True),
+        ("alex2", True),
+        ("rn3.s2", False),
+        ("rn4.1x1", False),
+        ("mb.dw7", False),
+        ("book", True),
+        ("rx5.groups", True),
+        ("speech.wave", False),
+    ],
+)
 def test_tiles_may_be_chosen_for_windows_of_stride_1(name, may):
     cases = peers("cases")
     ((layer,),) = (table.values() for table in cases.select((name,)).values())
@@ -153,7 +175,8 @@ def test_ncnn_gets_rows_and_columns_under_their_numbers():
     layer = cases.select(("speech.2",))["others"]["speech.2"]
     text = ncnn._described(layer, np.empty(layer.weight_shape, np.float32))
     assert text.splitlines()[-1] == (
-        "Convolution y 1 1 x y 0=32 1=11 11=21 3=1 13=2 4=5 14=10 5=1 6=236544")
+        "Convolution y 1 1 x y 0=32 1=11 11=21 3=1 13=2 4=5 14=10 5=1 6=236544"
+    )
     groups = cases.select(("rx2.groups",))["others"]["rx2.groups"]
     text = ncnn._described(groups, np.empty(groups.weight_shape, np.float32))
     assert text.splitlines()[-1].startswith("ConvolutionDepthWise y") and text.endswith(" 7=32\n")

@@ -77,7 +77,8 @@ def test_a_wrong_commit_ends_the_command_in_one_line(older, monkeypatch, capsys)
     with pytest.raises(SystemExit):
         peers("__main__").main()
     assert "error: against must name a commit of this repository, got 'v9'" in (
-        capsys.readouterr().err)  # fmt: skip
+        capsys.readouterr().err
+    )
 
 
 def test_the_older_one_is_made_of_its_commit(older):
@@ -127,8 +128,11 @@ def against(older, monkeypatch) -> ModuleType:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(older, "install", copy)
     module = peers("tables.against")
-    cases = [("pooling", "512x28.2x2", "max"), ("forward", "mec.cv12", "direct"),
-             ("training", "SimpleConvNet", "")]  # fmt: skip
+    cases = [
+        ("pooling", "512x28.2x2", "max"),
+        ("forward", "mec.cv12", "direct"),
+        ("training", "SimpleConvNet", ""),
+    ]
     monkeypatch.setattr(module, "_cases", lambda settings: {"some": cases})
     return module
 
@@ -171,7 +175,12 @@ def test_every_call_of_the_comparison_can_be_made():
     main = peers("__main__")
     words = ["--layers", "mec.cv12", "rx5.groups", "--precision", "standard", "fast"]
     cases = against._cases(main.settings_from(main.parser().parse_args(words)))
-    assert list(cases)[:5] == ["forward, direct", "forward, auto", "forward, auto fast",
-                               "backward, gradients", "backward, gradients fast"]  # fmt: skip
+    assert list(cases)[:5] == [
+        "forward, direct",
+        "forward, auto",
+        "forward, auto fast",
+        "backward, gradients",
+        "backward, gradients fast",
+    ]
     for kind, name, variant in (case for table in cases.values() for case in table):
         assert module.KINDS[kind](name, variant)() is not None

@@ -153,7 +153,11 @@ def test_both_configurations_build_alike():
     differing = {key for key in usual.keys() | exact.keys() if usual.get(key) != exact.get(key)}
     assert differing == {"matrix", "build_cache_size", "regressions_thresholds"}
     assert exact["matrix"]["env"] == {
-        "FASTCONV_BUILD_ISAS": ["baseline"], "FASTCONV_BUILD_OPTIMIZE": ["0"]}  # fmt: skip
+        "FASTCONV_BUILD_ISAS": ["baseline"],
+        "FASTCONV_BUILD_OPTIMIZE": ["0"],
+    }
     pinned = exact["matrix"]["env_nobuild"]
     assert {name: pinned[name] for name in ("FASTCONV_ISA", "FASTCONV_NUM_THREADS")} == {
-        "FASTCONV_ISA": ["baseline"], "FASTCONV_NUM_THREADS": ["1"]}  # fmt: skip
+        "FASTCONV_ISA": ["baseline"],
+        "FASTCONV_NUM_THREADS": ["1"],
+    }

@@ -441,9 +441,16 @@ def test_a_configuration_with_the_mark_of_windows_editors(capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("summry", "summary"), ("desribe", "describe"), ("Train", "train"), ("layer", "layers"),
-     ("--mnist=x", None), ("xyz", None), ("", None)],
-)  # fmt: skip
+    [
+        ("summry", "summary"),
+        ("desribe", "describe"),
+        ("Train", "train"),
+        ("layer", "layers"),
+        ("--mnist=x", None),
+        ("xyz", None),
+        ("", None),
+    ],
+)
 def test_a_mistyped_command_is_told_the_nearest(capsys, typed, meant):
     if typed.startswith("-"):
         with pytest.raises(SystemExit) as end:
@@ -460,9 +467,7 @@ def test_a_mistyped_command_is_told_the_nearest(capsys, typed, meant):
 def test_layers_without_a_star_are_those_that_contain_the_word(capsys):
     assert run(capsys, "layers", "conv")[1].split() == run(capsys, "layers", "*conv*")[1].split()
     assert "Conv2D" in run(capsys, "layers", "conv")[1].split()
-    assert run(capsys, "layers", "pool")[1].split() == [
-        "AvgPool2D", "GlobalAvgPool2D", "MaxPool2D",
-    ]  # fmt: skip
+    assert run(capsys, "layers", "pool")[1].split() == ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D"]
     assert run(capsys, "layers", "relu?")[0] == 2
 
 
@@ -539,9 +544,7 @@ def damaged_npz(path, kind):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(
-    "kind", ["one array", "pickle", "method", "encrypted", "data", "header"]
-)  # fmt: skip
+@pytest.mark.parametrize("kind", ["one array", "pickle", "method", "encrypted", "data", "header"])
 def test_a_damaged_npz_is_an_error_of_ours(capsys, small, tmp_path, kind):
     path = tmp_path / "images.npz"
     damaged_npz(path, kind)

@@ -16,11 +16,8 @@ from fastconv.errors import ArgumentError, ArgumentTypeError, MissingExtraError,
 def test_one_edge_in_blocks():
     edge = np.array([[[[0.0, 0.5, 1.0]]]])
     assert plot.filters_text({"edge": edge}) == (
-        "edge  ┌──────┐\n"
-        "      │  ▒▒██│\n"
-        "      └──────┘\n"
-        "         1"
-    )  # fmt: skip
+        "edge  ┌──────┐\n      │  ▒▒██│\n      └──────┘\n         1"
+    )
 
 
 @pytest.mark.parametrize("width", [1, 30, 80, 200])

@@ -20,8 +20,9 @@ def train() -> None:
     x, y = fastconv.data.digits()
     net = fastconv.Sequential(
         [("Conv2D", {"filters": 8, "kernel_size": 3}), "ReLU", "Flatten", ("Dense", {"units": 10})],
-        input_shape=(1, 8, 8), seed=0,
-    )  # fmt: skip
+        input_shape=(1, 8, 8),
+        seed=0,
+    )
     net.compile(optimizer="adam", loss="softmax_cross_entropy", metrics=["accuracy"])
     key = "conv2d_1/weight"
     before = net.weights()[key]

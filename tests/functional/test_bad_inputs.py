@@ -303,16 +303,25 @@ DTYPES = [
 ]
 # What is 0 or infinite in the dtype of the arrays.
 ROUNDED = [
-    (lambda: functional.batch_norm(X, f32(1), f32(1), 1e-60), ValueError,
-     "batch_norm: epsilon must not round to 0 in float32, got 1e-60; take"),
-    (lambda: functional.batch_norm(X, f32(1), f32(1), 1e60), ValueError,
-     "batch_norm: epsilon must not round to inf in float32"),
+    (
+        lambda: functional.batch_norm(X, f32(1), f32(1), 1e-60),
+        ValueError,
+        "batch_norm: epsilon must not round to 0 in float32, got 1e-60; take",
+    ),
+    (
+        lambda: functional.batch_norm(X, f32(1), f32(1), 1e60),
+        ValueError,
+        "batch_norm: epsilon must not round to inf in float32",
+    ),
     *[
-        (lambda scale=scale: functional.dropout(X, X > 0, scale), ValueError,
-         "dropout: scale must not round to (0|inf) in float32")
+        (
+            lambda scale=scale: functional.dropout(X, X > 0, scale),
+            ValueError,
+            "dropout: scale must not round to (0|inf) in float32",
+        )
         for scale in (1e-60, 1e60)
     ],
-]  # fmt: skip
+]
 LINE = f32(65)
 SQUARE = f32(8, 8)
 OUTS = [
@@ -325,8 +334,11 @@ OUTS = [
     (lambda: fastconv.conv2d(X, f32(1, 1, 1, 1), out=X), ValueError, "conv2d: out .*overlap"),
     (lambda: fastconv.max_pool2d(X, 1, out=X), ValueError, "max_pool2d: out .*overlap"),
     (lambda: fastconv.avg_pool2d(X, 1, out=X), ValueError, "avg_pool2d: out .*overlap"),
-    (lambda: fastconv.conv2d(X, f32(1, 1, 1, 1), LINE[:1], out=LINE[:64].reshape(X.shape)),
-     ValueError, "conv2d: out .*overlap"),
+    (
+        lambda: fastconv.conv2d(X, f32(1, 1, 1, 1), LINE[:1], out=LINE[:64].reshape(X.shape)),
+        ValueError,
+        "conv2d: out .*overlap",
+    ),
     *[
         (lambda given=given: functional.dense(*given, out=SQUARE), ValueError, "dense: out .*over")
         for given in ([SQUARE, X[0, 0]], [X[0, 0], SQUARE], [X[0, 0], X[0, 0], SQUARE[3]])
@@ -404,13 +416,15 @@ VAST = np.broadcast_to(np.float32(0), (1, 1, 2**20, 2**20))
         lambda: fastconv.avg_pool2d(VAST, 2, stride=1),
         lambda: fastconv.conv2d(X, W, padding=10**9),
         lambda: fastconv.im2col(X, 3, 3, 1, 10**9),
-        lambda: fastconv.conv2d_backward(np.broadcast_to(np.float32(0), VAST.shape), VAST, W,
-                                         padding=1),
-        lambda: fastconv.col2im(np.broadcast_to(np.float32(0), ((2**20 - 2) ** 2, 9)),
-                                VAST.shape, 3, 3),
+        lambda: fastconv.conv2d_backward(
+            np.broadcast_to(np.float32(0), VAST.shape), VAST, W, padding=1
+        ),
+        lambda: fastconv.col2im(
+            np.broadcast_to(np.float32(0), ((2**20 - 2) ** 2, 9)), VAST.shape, 3, 3
+        ),
         lambda: fastconv.prepare_conv2d(np.broadcast_to(np.float32(0), (2**20, 2**20, 3, 3))),
     ],
-)  # fmt: skip
+)
 def test_the_impossible_takes_no_memory(call):
     before = resident()
     with pytest.raises((FastconvError, MemoryError)) as caught:

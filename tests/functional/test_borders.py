@@ -19,9 +19,7 @@ def check(x: np.ndarray, weight: np.ndarray, **options: Any) -> None:
     assert np.array_equal(fastconv.conv2d(x, weight, algorithm="direct", **options), expected)
     dy = np.where(np.arange(expected.size).reshape(expected.shape) % 3, 1, -2).astype(x.dtype)
     found = fastconv.conv2d_backward(dy, x, weight, algorithm="direct", **options)
-    for one, other in zip(
-        found, reference.conv2d_backward(dy, x, weight, **options), strict=True
-    ):
+    for one, other in zip(found, reference.conv2d_backward(dy, x, weight, **options), strict=True):
         assert np.array_equal(one, other)
 
 
@@ -49,9 +47,12 @@ def test_wide_depthwise_windows_of_stride_2(width, dtype, integers):
     """A window of five columns reaches further beyond the shortest vectors than they have lanes."""
     for padding in ((1, 2), (2, 4), (0, 0)):
         check(
-            integers((1, 3, 9, width), dtype), integers((3, 1, 5, 5), dtype),
-            stride=2, padding=((1, 1), padding), groups=3,
-        )  # fmt: skip
+            integers((1, 3, 9, width), dtype),
+            integers((3, 1, 5, 5), dtype),
+            stride=2,
+            padding=((1, 1), padding),
+            groups=3,
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

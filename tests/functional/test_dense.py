@@ -40,9 +40,17 @@ def test_every_tail_equals_the_reference(size, dtype, integers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "shape",
-    [(100, 4320, 100), (1, 1000, 257), (7, 2049, 1), (300, 129, 130), (20, 300, 1030),
-     (1, 2501, 530), (2, 1030, 600), (4, 1025, 33)],
-)  # fmt: skip
+    [
+        (100, 4320, 100),
+        (1, 1000, 257),
+        (7, 2049, 1),
+        (300, 129, 130),
+        (20, 300, 1030),
+        (1, 2501, 530),
+        (2, 1030, 600),
+        (4, 1025, 33),
+    ],
+)
 def test_large_products_equal_the_reference(shape, dtype, integers):
     check(*shape, dtype, integers)
 

@@ -15,8 +15,17 @@ WINDOWS = [(3, 1), (3, 2), (5, 1), (5, 2)]
 
 def widths(dtype):
     vector = kernels.lanes(np.dtype(dtype)) // 2
-    return sorted({1, 2, 3, *range(vector - 1, vector + 3), *range(2 * vector - 1, 2 * vector + 4),
-                   4 * vector, 4 * vector + 3})  # fmt: skip
+    return sorted(
+        {
+            1,
+            2,
+            3,
+            *range(vector - 1, vector + 3),
+            *range(2 * vector - 1, 2 * vector + 4),
+            4 * vector,
+            4 * vector + 3,
+        }
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -79,13 +79,21 @@ LIMITS = {
     "most taps": ("forward", {"bands"}, 121, (32, 8, 200, 0, 1, 121), (32, 8, 200, 0, 1, 122)),
     "filters": ("input", {"pixel strips"}, 48, (64, 60, 9, 48, 3, 3), (64, 60, 9, 47, 3, 3)),
     "few channels": (
-        "weight", {"taps", "columns"}, 4, (4, 30, 30, -2, 3, 3), (5, 30, 30, -2, 3, 3)
+        "weight",
+        {"taps", "columns"},
+        4,
+        (4, 30, 30, -2, 3, 3),
+        (5, 30, 30, -2, 3, 3),
     ),
     "least taps": ("weight", {"bands"}, 4, (32, 30, 30, 0, 1, 4), (32, 30, 30, 0, 1, 3)),
     "most taps, gradient": (
-        "weight", {"bands"}, 121, (32, 8, 200, 0, 1, 121), (32, 8, 200, 0, 1, 122)
+        "weight",
+        {"bands"},
+        121,
+        (32, 8, 200, 0, 1, 121),
+        (32, 8, 200, 0, 1, 122),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -111,17 +119,21 @@ def test_numbers_in_the_table_are_those_of_the_kernels(case, dtype):
     assert taken == [here, False]
 
 
-@pytest.mark.parametrize("layer", [
-    ((2, 3, 20, 22), (20, 3, 3, 3), {"padding": 1}),
-    ((1, 40, 7, 7), (50, 40, 3, 3), {"padding": 1}),
-    ((2, 16, 12, 12), (16, 1, 3, 3), {"padding": 1, "groups": 16}),
-    ((2, 16, 12, 12), (16, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 16}),
-    ((1, 70, 20, 20), (90, 70, 1, 1), {}),
-    ((1, 70, 20, 20), (90, 70, 1, 1), {"stride": 2}),
-    ((1, 64, 20, 20), (2, 64, 3, 3), {"padding": 1}),
-    ((1, 24, 30, 30), (40, 24, 5, 5), {"padding": 2}),
-    ((1, 24, 30, 30), (40, 24, 3, 3), {"dilation": 2, "stride": 3}),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ((2, 3, 20, 22), (20, 3, 3, 3), {"padding": 1}),
+        ((1, 40, 7, 7), (50, 40, 3, 3), {"padding": 1}),
+        ((2, 16, 12, 12), (16, 1, 3, 3), {"padding": 1, "groups": 16}),
+        ((2, 16, 12, 12), (16, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 16}),
+        ((1, 70, 20, 20), (90, 70, 1, 1), {}),
+        ((1, 70, 20, 20), (90, 70, 1, 1), {"stride": 2}),
+        ((1, 64, 20, 20), (2, 64, 3, 3), {"padding": 1}),
+        ((1, 24, 30, 30), (40, 24, 5, 5), {"padding": 2}),
+        ((1, 24, 30, 30), (40, 24, 3, 3), {"dilation": 2, "stride": 3}),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_what_is_asked_is_what_runs(layer, dtype, normal):
     shape, kernel, options = layer
@@ -167,6 +179,8 @@ def test_every_kernel_is_a_file_and_stands_in_the_pages():
     for rows in DIRECTIONS.values():
         for row in rows:
             assert (SOURCES / "convolution" / row.kernel).is_file()
-        lines = [f"| {row.name} | {row.reads} | {row.when} | `{row.kernel}` | {row.why} |"
-                 for row in rows]  # fmt: skip
+        lines = [
+            f"| {row.name} | {row.reads} | {row.when} | `{row.kernel}` | {row.why} |"
+            for row in rows
+        ]
         assert "\n".join(lines) in readme, "the table is to be:\n" + "\n".join(lines)

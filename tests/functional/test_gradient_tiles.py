@@ -119,8 +119,12 @@ FEW = {
 def test_weights_of_few_channels_equal_the_reference(case, dtype, integers):
     (height, width), kernel, options = FEW[case]
     lanes = kernels.lanes(np.dtype(dtype))
-    for channels, filters, groups in ((1, lanes, 1), (3, lanes + 3, 1), (4, 2 * lanes + 1, 1),
-                                      (4, 2 * lanes, 2)):  # fmt: skip
+    for channels, filters, groups in (
+        (1, lanes, 1),
+        (3, lanes + 3, 1),
+        (4, 2 * lanes + 1, 1),
+        (4, 2 * lanes, 2),
+    ):
         x = integers((2, channels, height, width), dtype)
         weight = integers((filters, channels // groups, *kernel), dtype)
         backward(x, weight, options | {"groups": groups})
@@ -198,7 +202,7 @@ BANDS = {
     "several bands, stride 2": ((130, 91), (5, 5), {"padding": 2, "stride": 2}),
     "rows too long for a band": ((4, 3100), (3, 3), {"padding": 1}),
     "one pixel": ((1, 1), (3, 3), {"padding": 1}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -216,8 +220,9 @@ def test_weights_of_planes_of_any_layout_have_the_same_bits(normal):
     for height, width, options in ((20, 44, {}), (21, 43, {"stride": 2}), (7, 7, {})):
         x = normal((2, 3, height, width))
         options = options | {"padding": 1, "groups": 3, "needs": ("weight",)}
-        dy = normal(fastconv.conv2d(x, w, groups=3, padding=1,
-                                    stride=options.get("stride", 1)).shape)  # fmt: skip
+        dy = normal(
+            fastconv.conv2d(x, w, groups=3, padding=1, stride=options.get("stride", 1)).shape
+        )
         right = fastconv.conv2d_backward(dy, x, w, **options)[1]
         wide = np.zeros((2, 3, 2 * height, 2 * width), np.float32)
         wide[:, :, ::2, ::2] = x
@@ -233,8 +238,12 @@ def test_what_is_not_finite_beside_the_padding_of_planes(stride, value, integers
     options = {"padding": 1, "stride": stride, "groups": 3}
     x, weight = integers((2, 3, 20, 31)), integers((3, 1, 3, 3))
     shape = reference.conv2d(x, weight, **options).shape
-    for which, at in (("dy", (1, 2, 0, 0)), ("dy", (0, 1, -1, -1)), ("x", (0, 0, 0, 30)),
-                      ("x", (1, 1, 19, 0))):  # fmt: skip
+    for which, at in (
+        ("dy", (1, 2, 0, 0)),
+        ("dy", (0, 1, -1, -1)),
+        ("x", (0, 0, 0, 30)),
+        ("x", (1, 1, 19, 0)),
+    ):
         given = {"x": x.copy(), "dy": integers(shape)}
         given[which][at] = value
         found = fastconv.conv2d_backward(given["dy"], given["x"], weight, **options)[1]

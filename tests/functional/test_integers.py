@@ -35,7 +35,7 @@ CALLS = {
         lambda dy: fastconv.avg_pool2d_backward(dy, X.shape, 2),
         (np.arange(8).reshape(1, 2, 2, 2),),
     ),
-}  # fmt: skip
+}
 
 
 def parts(value):

@@ -140,10 +140,17 @@ def test_slabs_fill_the_limit(normal):
     options = {"padding": 1, "algorithm": "im2col_tiled"}
     right = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
     for limit, workspace in (
-        (row, row), (2 * row - 1, row), (5 * row, 4 * row), (6 * row + 5, 6 * row),
-        (12 * row, 12 * row), (23 * row, 12 * row), (24 * row, 24 * row), (35 * row, 24 * row),
-        (36 * row, 36 * row), (10**9, 36 * row),
-    ):  # fmt: skip
+        (row, row),
+        (2 * row - 1, row),
+        (5 * row, 4 * row),
+        (6 * row + 5, 6 * row),
+        (12 * row, 12 * row),
+        (23 * row, 12 * row),
+        (24 * row, 24 * row),
+        (35 * row, 24 * row),
+        (36 * row, 36 * row),
+        (10**9, 36 * row),
+    ):
         with memory.track() as used:
             y = fastconv.conv2d(x, weight, workspace_limit=limit, **options)
         assert used.workspace_peak == workspace <= limit

@@ -117,9 +117,14 @@ def test_weights_are_turned_in_the_memory_of_packed_ones(case, monkeypatch):
     # a tile of so many pixels as with AVX-512 has no registers for their places
     assert taken == [module.tile_pixels < 12]
     g = Conv2DGeometry.make(
-        "conv2d", x_shape, weight_shape, options.get("stride", 1), options.get("padding", 0),
-        options.get("dilation", 1), options.get("groups", 1),
-    )  # fmt: skip
+        "conv2d",
+        x_shape,
+        weight_shape,
+        options.get("stride", 1),
+        options.get("padding", 0),
+        options.get("dilation", 1),
+        options.get("groups", 1),
+    )
     assert used.packed == g.packed_backward_bytes(4, module.lanes) and not used.workspace_peak
 
 

@@ -100,10 +100,12 @@ def test_many_images_are_as_a_few(options, normal):
         y, argmax = functional.max_pool2d_argmax(x, size, **options)
         mean = fastconv.avg_pool2d(x, size, **options)
         results = [
-            y, argmax, mean,
+            y,
+            argmax,
+            mean,
             functional.max_pool2d_argmax_backward(y, argmax, x.shape, size, **options),
             fastconv.avg_pool2d_backward(y, x.shape, size, **options),
-        ]  # fmt: skip
+        ]
         for few in (slice(0, 7), slice(250, 253), slice(491, 500)):
             part, dy = x[few], y[few]
             right = [

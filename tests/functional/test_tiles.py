@@ -80,9 +80,10 @@ def test_a_weight_that_is_not_finite_misses_the_padding(case, value, integers):
     np.testing.assert_array_equal(y, right)
 
 
-@pytest.mark.parametrize("kernel, padding, stride", [
-    (3, 1, 1), (3, 1, 2), (5, 2, 1), (5, 2, 2), (5, (2, 1), 1), (7, 3, 2), (7, 3, 1), (4, 2, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kernel, padding, stride",
+    [(3, 1, 1), (3, 1, 2), (5, 2, 1), (5, 2, 2), (5, (2, 1), 1), (7, 3, 2), (7, 3, 1), (4, 2, 1)],
+)
 def test_every_width_with_edges(kernel, padding, stride, integers, normal):
     """Rows from narrower than the kernel to several tiles, equal to im2col on any data."""
     options = {"padding": padding, "stride": stride}

@@ -42,9 +42,13 @@ def test_agrees_with_the_reference(case, precision, dtype):
     x, weight, bias, padding = case
     exact = reference.conv2d(x, weight, bias, padding=padding)
     y = fastconv.conv2d(
-        x.astype(dtype), weight.astype(dtype), bias.astype(dtype), padding=padding,
-        algorithm="winograd", precision=precision,
-    )  # fmt: skip
+        x.astype(dtype),
+        weight.astype(dtype),
+        bias.astype(dtype),
+        padding=padding,
+        algorithm="winograd",
+        precision=precision,
+    )
     unit = np.finfo(dtype).eps / 2
     assert largest_error(y, exact) <= (60 if precision == "standard" else 600) * unit
 

@@ -166,7 +166,9 @@ def test_the_batch_does_not_choose():
 def test_nothing_comes_of_an_empty_batch():
     for algorithm in ("auto", "winograd"):
         found = fastconv.conv2d_backward(
-            np.zeros((0, 64, 6, 6)), np.zeros((0, 32, 8, 8)), np.ones((64, 32, 3, 3)),
+            np.zeros((0, 64, 6, 6)),
+            np.zeros((0, 32, 8, 8)),
+            np.ones((64, 32, 3, 3)),
             algorithm=algorithm,
-        )  # fmt: skip
+        )
         assert not found[1].any() and found[1].shape == (64, 32, 3, 3)

@@ -70,20 +70,33 @@ class _Direction:
         if algorithm == "winograd" and precision == "strict":
             precision = "fast"
         limit = draw_limit(
-            case.rng, algorithm, x_shape, self.weight_shape, case.dtype, self.options,
+            case.rng,
+            algorithm,
+            x_shape,
+            self.weight_shape,
+            case.dtype,
+            self.options,
             "forward" if direction == "forward" else "backward",
-        )  # fmt: skip
+        )
         chosen = {
-            **self.options, "algorithm": algorithm, "precision": precision,
+            **self.options,
+            "algorithm": algorithm,
+            "precision": precision,
             "workspace_limit": limit,
-        }  # fmt: skip
+        }
 
         def cost() -> costs.AlgorithmCost:
             options = as_options(self.operation, **chosen)
             return case.call(
-                decide, self.operation, direction, x_shape, self.weight_shape,
-                np.dtype(case.dtype), options, get_num_threads(),
-            ).cost  # fmt: skip
+                decide,
+                self.operation,
+                direction,
+                x_shape,
+                self.weight_shape,
+                np.dtype(case.dtype),
+                options,
+                get_num_threads(),
+            ).cost
 
         if case.chance(0.2):
             chosen["workspace_limit"] = cost().least

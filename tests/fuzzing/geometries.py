@@ -88,9 +88,14 @@ def _draw_convolution(rng: np.random.Generator) -> tuple[Shape, Shape, dict[str,
 
 
 def draw_limit(
-    rng: np.random.Generator, algorithm: str, x_shape: Shape, weight_shape: Shape, dtype: str,
-    options: dict[str, Any], direction: str,
-) -> int | None:  # fmt: skip
+    rng: np.random.Generator,
+    algorithm: str,
+    x_shape: Shape,
+    weight_shape: Shape,
+    dtype: str,
+    options: dict[str, Any],
+    direction: str,
+) -> int | None:
     """Return a workspace limit that the algorithm can keep: any, the least one, or none."""
     if algorithm != "im2col_tiled":
         return None
@@ -135,6 +140,4 @@ def _every_window_sees(
     starts = itertools.count(-pads[0], stride)
     beyond = last - pads[0] + (stride - 1 if ceil_mode else 0)
     inside = itertools.takewhile(lambda start: start <= beyond and start < size, starts)
-    return all(
-        any(0 <= start + tap * dilation < size for tap in range(taps)) for start in inside
-    )
+    return all(any(0 <= start + tap * dilation < size for tap in range(taps)) for start in inside)

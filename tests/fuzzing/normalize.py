@@ -26,9 +26,7 @@ def check(case: Case) -> None:
         running = case.numbers(shape[1:2]), np.abs(case.numbers(shape[1:2]))
     x, dy = _laid(case, shape), _laid(case, shape)
     weight, bias = (case.writable(case.numbers(shape[1:2])) for _ in range(2))
-    y, mean, variance, inverse = case.call(
-        functional.batch_norm, x, weight, bias, epsilon, running
-    )
+    y, mean, variance, inverse = case.call(functional.batch_norm, x, weight, bias, epsilon, running)
     twin = _Twin(plain(x), plain(dy), weight, bias, epsilon, running)
     unit = case.unit
     if running is None:
@@ -62,8 +60,9 @@ class _Twin:
     """The formulas of Ioffe and Szegedy 2015, in float64."""
 
     def __init__(self, x, dy, weight, bias, epsilon, running):
-        self.x, self.dy, self.weight, self.bias = (a.astype(np.float64) for a in
-                                                   (x, dy, weight, bias))  # fmt: skip
+        self.x, self.dy, self.weight, self.bias = (
+            a.astype(np.float64) for a in (x, dy, weight, bias)
+        )
         self.axes = (0, *range(2, x.ndim))
         self.batch = running is None
         with np.errstate(all="ignore"):

@@ -52,9 +52,13 @@ class Worker:
     """A process that works through a range of numbers."""
 
     def __init__(
-        self, command: Sequence[str], first: int, end: int, progress: Path,
+        self,
+        command: Sequence[str],
+        first: int,
+        end: int,
+        progress: Path,
         environment: dict[str, str] | None,
-    ):  # fmt: skip
+    ):
         self.command, self.end, self.progress = command, end, progress
         self.environment = environment
         np.zeros(4, np.int64).tofile(progress)
@@ -102,9 +106,15 @@ def _name(code: int) -> str:
 
 
 def run(
-    command: Sequence[str], first: int, cases: int, *, jobs: int = 1, most: int = 20,
-    patience: float = 300.0, environment: dict[str, str] | None = None,
-) -> tuple[int, int]:  # fmt: skip
+    command: Sequence[str],
+    first: int,
+    cases: int,
+    *,
+    jobs: int = 1,
+    most: int = 20,
+    patience: float = 300.0,
+    environment: dict[str, str] | None = None,
+) -> tuple[int, int]:
     """Run cases in `jobs` processes, each `command` with a range and a file as arguments.
 
     Returns the number of cases that were run and of those that failed; after `most` failures

@@ -33,9 +33,17 @@ def _by_squares(
 
 
 def _adam(
-    value: Any, g: Any, m: Any, h: Any, rate: Any, decay: Any, fresh: Any, decay_squares: Any,
-    fresh_squares: Any, epsilon: Any,
-) -> Arrays:  # fmt: skip
+    value: Any,
+    g: Any,
+    m: Any,
+    h: Any,
+    rate: Any,
+    decay: Any,
+    fresh: Any,
+    decay_squares: Any,
+    fresh_squares: Any,
+    epsilon: Any,
+) -> Arrays:
     m = decay * m + fresh * g
     h = decay_squares * h + fresh_squares * g * g
     return value - rate * m / (np.sqrt(h) + epsilon), m, h
@@ -60,9 +68,15 @@ def check(case: Case) -> None:
 
 
 def _check(
-    case: Case, function: Callable[..., None], formula: Callable[..., Arrays], size: int,
-    slots: int, settings: tuple[Any, ...], exact: bool, numbers: tuple[Any, ...] = (),
-) -> None:  # fmt: skip
+    case: Case,
+    function: Callable[..., None],
+    formula: Callable[..., Arrays],
+    size: int,
+    slots: int,
+    settings: tuple[Any, ...],
+    exact: bool,
+    numbers: tuple[Any, ...] = (),
+) -> None:
     """Call `function` with `settings`, and `formula` with them or what is made of them."""
     given = [case.numbers((size,)) for _ in range(2 + slots)]
     if not exact and slots:

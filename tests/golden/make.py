@@ -38,9 +38,19 @@ def row() -> fastconv.Model:
         ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": [[1, 0], [0, 1]], "groups": 2}),
         "BatchNorm",
         "ReLU",
-        ("Conv2D", {"filters": 6, "kernel_size": [3, 2], "stride": 2, "dilation": [1, 2],
-                    "padding": "same", "activation": "relu", "bias": False,
-                    "initializer": ["gaussian", {"std": 0.1}]}),
+        (
+            "Conv2D",
+            {
+                "filters": 6,
+                "kernel_size": [3, 2],
+                "stride": 2,
+                "dilation": [1, 2],
+                "padding": "same",
+                "activation": "relu",
+                "bias": False,
+                "initializer": ["gaussian", {"std": 0.1}],
+            },
+        ),
         ("MaxPool2D", {"pool_size": 2, "stride": 1, "padding": 1}),
         ("AvgPool2D", {"pool_size": 2, "stride": 1, "count_include_pad": True}),
         "Tanh",
@@ -51,7 +61,7 @@ def row() -> fastconv.Model:
         ("Dense", {"units": 3, "activation": "relu"}),
         ("BatchNorm", {"momentum": 0.5, "epsilon": 0.001}),
         "Softmax",
-    ]  # fmt: skip
+    ]
     return fastconv.Sequential(layers, input_shape=(2, 8, 8), seed=1, name="row")
 
 
@@ -94,8 +104,10 @@ def write(name: str, net: fastconv.Model) -> None:
 def run(net: fastconv.Model, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration of a network, and arrays in and out by name."""
     config = net.to_config()
-    xs = {item["id"]: rng.normal(0, 2, (2, *item["shape"])).astype(config["dtype"])
-          for item in config["inputs"]}  # fmt: skip
+    xs = {
+        item["id"]: rng.normal(0, 2, (2, *item["shape"])).astype(config["dtype"])
+        for item in config["inputs"]
+    }
     ys = net(*xs.values())
     ys = ys if isinstance(ys, tuple) else (ys,)
     assert all(abs(y[0] - y[1]).max() > 0.05 for y in ys), "an output should depend on its input"
@@ -104,8 +116,9 @@ def run(net: fastconv.Model, rng: np.random.Generator) -> tuple[dict[str, Any], 
 
 def names_held() -> set[str]:
     """Return the versioned names of the layers that golden files hold."""
-    configs = [json.loads(path.with_suffix(".json").read_text())
-               for path in HERE.glob("*.safetensors")]  # fmt: skip
+    configs = [
+        json.loads(path.with_suffix(".json").read_text()) for path in HERE.glob("*.safetensors")
+    ]
     for path in HERE.glob("layer_*.npz"):
         with np.load(path) as arrays:
             configs.append(json.loads(arrays["config"].item()))
@@ -116,8 +129,9 @@ def versioned_names() -> set[str]:
     """Return the versioned names of our layers."""
     return {
         fastconv.registry.layers.canonical(name)
-        for name in fastconv.list_layers() if "." not in name
-    }  # fmt: skip
+        for name in fastconv.list_layers()
+        if "." not in name
+    }
 
 
 def write_layer(name: str) -> None:
@@ -136,9 +150,14 @@ def write_layer(name: str) -> None:
 def pickled() -> dict[str, Any]:
     """What users may have pickled: networks that were trained and run, plans, and their parts."""
     layers: list[Any] = [
-        ("Conv2D", {"filters": 2, "kernel_size": 3}), "ReLU", ("MaxPool2D", {"pool_size": 2}),
-        "Flatten", ("Dense", {"units": 3}), "BatchNorm", ("Dropout", {"rate": 0.25}),
-    ]  # fmt: skip
+        ("Conv2D", {"filters": 2, "kernel_size": 3}),
+        "ReLU",
+        ("MaxPool2D", {"pool_size": 2}),
+        "Flatten",
+        ("Dense", {"units": 3}),
+        "BatchNorm",
+        ("Dropout", {"rate": 0.25}),
+    ]
     net = fastconv.Sequential(layers, input_shape=(1, 6, 6), seed=1)
     x = np.linspace(-1, 1, 4 * 36, dtype="float32").reshape(4, 1, 6, 6)
     net.compile("adam", "softmax_cross_entropy", "accuracy")
@@ -149,12 +168,20 @@ def pickled() -> dict[str, Any]:
     start = fastconv.Input((4,))
     node = create("Dense", units=4)(start)
     return {
-        "sequential": net, "model": fastconv.Model(start, create("Add")(node, start), seed=2),
-        "inference": net.for_inference(), "plan": net.plan(2, training=True),
-        "limited": net.plan(100, memory_limit=net.plan(100).peak // 2), "history": history,
-        "node": node, "layer": net["conv2d_1"], "compiled": net.compiled,
-        "spec": fastconv.Spec((3, 2)), "x": x, "y": y, "weights": net.weights(),
-    }  # fmt: skip
+        "sequential": net,
+        "model": fastconv.Model(start, create("Add")(node, start), seed=2),
+        "inference": net.for_inference(),
+        "plan": net.plan(2, training=True),
+        "limited": net.plan(100, memory_limit=net.plan(100).peak // 2),
+        "history": history,
+        "node": node,
+        "layer": net["conv2d_1"],
+        "compiled": net.compiled,
+        "spec": fastconv.Spec((3, 2)),
+        "x": x,
+        "y": y,
+        "weights": net.weights(),
+    }
 
 
 def main() -> None:

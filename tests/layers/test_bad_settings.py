@@ -22,8 +22,10 @@ CONV = {"filters": 4, "kernel_size": 3}
         *(("Conv2D", CONV | {"kernel_size": v}) for v in (0, -1, (0, 3), 2**62, (), (1, 1, 1))),
         *(("Conv2D", CONV | {"stride": v}) for v in (0, (0, 1), -1, [], (1, 1, 1), HUGE)),
         *(("Conv2D", CONV | {"dilation": v}) for v in (0, -1, (1,))),
-        *(("Conv2D", CONV | {"padding": v}) for v in (-1, [], 2**62, "Same", "full",
-                                                      ((1, 1), (1, -1)), ((1, 1), (1,)))),
+        *(
+            ("Conv2D", CONV | {"padding": v})
+            for v in (-1, [], 2**62, "Same", "full", ((1, 1), (1, -1)), ((1, 1), (1,)))
+        ),
         *(("Conv2D", CONV | {"groups": v}) for v in (0, -1, 3)),
         *(("Conv2D", CONV | {"activation": v}) for v in ("Relu", "gelu", "")),
         *(("Conv2D", CONV | {"algorithm": v}) for v in ("Direct", "fft", "")),
@@ -42,7 +44,7 @@ CONV = {"filters": 4, "kernel_size": 3}
         *(("Concatenate", {"axis": v}) for v in (0, -1, HUGE)),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_wrong_values_are_value_errors(layer, settings):
     with pytest.raises(ArgumentError) as caught:
         fastconv.create_layer(layer, **settings)

@@ -12,13 +12,7 @@ import pytest
 
 import fastconv
 from fastconv import registry
-from fastconv.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    ConfigError,
-    FastconvError,
-    ShapeError,
-)
+from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, FastconvError, ShapeError
 from fastconv.initializers import Gaussian
 from fastconv.layers import BatchNorm, Context, Conv2D, Dense, Flatten, Layer, ReLU, Spec
 from fastconv.testing import assert_bits_equal
@@ -53,10 +47,18 @@ def test_settings_are_recorded_with_defaults():
     assert layer.config["kernel_size"] == (2, 1)
     assert layer.config["padding"] == ((1, 0), (0, 1))
     assert layer.to_config() == {
-        "filters": 3, "kernel_size": [2, 1], "stride": 2, "padding": [[1, 0], [0, 1]],
-        "dilation": 1, "groups": 1, "bias": True, "activation": None, "algorithm": "auto",
-        "precision": "standard", "initializer": "he",
-    }  # fmt: skip
+        "filters": 3,
+        "kernel_size": [2, 1],
+        "stride": 2,
+        "padding": [[1, 0], [0, 1]],
+        "dilation": 1,
+        "groups": 1,
+        "bias": True,
+        "activation": None,
+        "algorithm": "auto",
+        "precision": "standard",
+        "initializer": "he",
+    }
 
 
 def test_settings_cannot_be_changed_from_outside():

@@ -17,22 +17,57 @@ CASES = [
     ("Add", {}, [(2, 3, 2, 2)] * 3),
     ("AvgPool2D", {"pool_size": 2}, [(2, 3, 4, 4)]),
     ("AvgPool2D", {"pool_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}, [(2, 3, 6, 5)]),
-    ("AvgPool2D", {"pool_size": (2, 3), "stride": 1, "padding": "same",
-                   "count_include_pad": True}, [(2, 3, 4, 5)]),
+    (
+        "AvgPool2D",
+        {"pool_size": (2, 3), "stride": 1, "padding": "same", "count_include_pad": True},
+        [(2, 3, 4, 5)],
+    ),
     ("BatchNorm", {}, [(4, 3, 3, 2)]),
     ("BatchNorm", {"momentum": 0.5, "epsilon": 0.1}, [(5, 3)]),
     ("Concatenate", {}, [(2, 3, 2, 2), (2, 1, 2, 2), (2, 2, 2, 2)]),
     ("Concatenate", {"axis": 3}, [(2, 3, 2, 2), (2, 3, 2, 1)]),
     ("Conv2D", {"filters": 4, "kernel_size": 3}, [(2, 3, 5, 5)]),
     ("Conv2D", {"filters": 1, "kernel_size": 1}, [(2, 3, 3, 3)]),
-    ("Conv2D", {"filters": 4, "kernel_size": (3, 2), "stride": (2, 1), "padding": "same",
-                "activation": "relu"}, [(2, 3, 6, 5)]),
-    ("Conv2D", {"filters": 6, "kernel_size": 3, "padding": ((1, 0), (2, 1)), "dilation": (2, 1),
-                "groups": 3, "bias": False}, [(2, 3, 6, 5)]),
-    ("Conv2D", {"filters": 4, "kernel_size": 3, "groups": 4, "algorithm": "im2col",
-                "precision": "strict", "initializer": ["gaussian", {"std": 0.3}]}, [(2, 4, 5, 5)]),
-    ("Conv2D", {"filters": 17, "kernel_size": 2, "algorithm": "direct",
-                "initializer": "xavier"}, [(3, 5, 4, 4)]),
+    (
+        "Conv2D",
+        {
+            "filters": 4,
+            "kernel_size": (3, 2),
+            "stride": (2, 1),
+            "padding": "same",
+            "activation": "relu",
+        },
+        [(2, 3, 6, 5)],
+    ),
+    (
+        "Conv2D",
+        {
+            "filters": 6,
+            "kernel_size": 3,
+            "padding": ((1, 0), (2, 1)),
+            "dilation": (2, 1),
+            "groups": 3,
+            "bias": False,
+        },
+        [(2, 3, 6, 5)],
+    ),
+    (
+        "Conv2D",
+        {
+            "filters": 4,
+            "kernel_size": 3,
+            "groups": 4,
+            "algorithm": "im2col",
+            "precision": "strict",
+            "initializer": ["gaussian", {"std": 0.3}],
+        },
+        [(2, 4, 5, 5)],
+    ),
+    (
+        "Conv2D",
+        {"filters": 17, "kernel_size": 2, "algorithm": "direct", "initializer": "xavier"},
+        [(3, 5, 4, 4)],
+    ),
     ("Dense", {"units": 4}, [(3, 5)]),
     ("Dense", {"units": 1, "bias": False}, [(1, 1)]),
     ("Dense", {"units": 18, "activation": "relu"}, [(7, 9)]),
@@ -48,7 +83,7 @@ CASES = [
     ("Multiply", {}, [(2, 3, 2, 2)] * 3),
     ("Softmax", {}, [(2, 5)]),
     ("Softmax", {}, [(2, 3, 2, 2)]),
-]  # fmt: skip
+]
 OURS = [name for name in registry.layers if "." not in name]
 # A layer without a case is tried with its own example, on a batch of two.
 for name in sorted(set(OURS) - {name for name, _, _ in CASES}):
@@ -104,8 +139,10 @@ def test_what_is_saved_is_what_costs_say(case, rng):
     saved = [thing for thing in ctx.saved if isinstance(thing, np.ndarray)]
     others = [a for a in saved if not any(np.shares_memory(a, b) for b in (*xs, y) if a.size)]
     assert sum(a.nbytes for a in others) == costs.saved
-    kept = {"inputs": any(np.shares_memory(a, x) for a in saved for x in xs),
-            "output": any(np.shares_memory(a, y) for a in saved)}  # fmt: skip
+    kept = {
+        "inputs": any(np.shares_memory(a, x) for a in saved for x in xs),
+        "output": any(np.shares_memory(a, y) for a in saved),
+    }
     assert {name for name, is_kept in kept.items() if is_kept} == set(costs.keeps)
 
 

@@ -146,8 +146,11 @@ def test_a_context_keeps_nothing_unless_backward_will_follow():
     for ctx in (Context(), Context(True), Context(True, needs=[False, False])):
         ctx.save(1, 2)
         assert ctx.saved == ()
-    for ctx in (Context(needs=[False, True]), Context(needs_params={"bias"}),
-                Context(needs_params=lambda name: name == "bias")):  # fmt: skip
+    for ctx in (
+        Context(needs=[False, True]),
+        Context(needs_params={"bias"}),
+        Context(needs_params=lambda name: name == "bias"),
+    ):
         ctx.save(1, 2)
         assert ctx.saved == (1, 2)
 
@@ -214,9 +217,18 @@ def test_specs_are_plain():
 
 @pytest.mark.parametrize(
     ("dtype", "itemsize"),
-    [("int64", 8), ("int32", 4), ("uint8", 1), ("int8", 1), ("bool", 1), (bool, 1), (np.bool_, 1),
-     (np.uint8, 1), (np.dtype("int32"), 4)],
-)  # fmt: skip
+    [
+        ("int64", 8),
+        ("int32", 4),
+        ("uint8", 1),
+        ("int8", 1),
+        ("bool", 1),
+        (bool, 1),
+        (np.bool_, 1),
+        (np.uint8, 1),
+        (np.dtype("int32"), 4),
+    ],
+)
 def test_specs_of_integers(dtype, itemsize):
     spec = Spec((3, 4), dtype)
     assert spec.nbytes == 12 * itemsize and spec.numpy_dtype == np.dtype(dtype)
@@ -225,15 +237,24 @@ def test_specs_of_integers(dtype, itemsize):
 
 
 def test_the_batch_of_a_spec():
-    spec, shared, scalar = Spec((7, 5), batch_axis=1), Spec((7, 5), batch_axis=None), Spec(
-        (), "int8", None
+    spec, shared, scalar = (
+        Spec((7, 5), batch_axis=1),
+        Spec((7, 5), batch_axis=None),
+        Spec((), "int8", None),
     )
     assert [s.whole_shape(3) for s in (Spec((7, 5)), spec, shared, scalar)] == [
-        (3, 7, 5), (7, 3, 5), (7, 5), (),
-    ]  # fmt: skip
+        (3, 7, 5),
+        (7, 3, 5),
+        (7, 5),
+        (),
+    ]
     assert [s.letters for s in (Spec((7,)), Spec((7,), batch_axis=1), spec, shared, scalar)] == [
-        "(N, 7)", "(7, N)", "(7, N, 5)", "(7, 5)", "()",
-    ]  # fmt: skip
+        "(N, 7)",
+        "(7, N)",
+        "(7, N, 5)",
+        "(7, 5)",
+        "()",
+    ]
     assert Spec((3,), batch_axis=None).letters == "(3,)" and scalar.nbytes == 1
     assert len({spec, shared, Spec((7, 5)), Spec((7, 5), "float32", 1)}) == 3
     assert repr(shared) == "Spec(shape=(7, 5), dtype='float32', batch_axis=None)"
@@ -246,8 +267,10 @@ def test_the_batch_of_a_spec():
 def test_specs_that_were_pickled_without_a_batch_axis_have_it_first():
     old = object.__new__(Spec)
     vars(old).update(shape=(3,), dtype="float64")
-    assert old == Spec((3,), "float64") and old.batch_axis == 0 and hash(old) == hash(
-        Spec((3,), "float64")
+    assert (
+        old == Spec((3,), "float64")
+        and old.batch_axis == 0
+        and hash(old) == hash(Spec((3,), "float64"))
     )
 
 

@@ -141,7 +141,7 @@ FALSE = [
     (Double, {"folds_affine": True, "folded": lambda self, a: self}, "is not the layer and then"),
     (Double, {"packs": ("weight",)}, "packs must be a tuple of names of parameters"),
     (Double, {"normalizes": True}, "normalizes is True, and of pixels to 255 it makes numbers to"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("base", "said", "text"), FALSE)
@@ -193,9 +193,21 @@ def test_what_packs_must_name_every_parameter_that_is_packed():
 @pytest.mark.parametrize("base", [BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, ReLU])
 def test_a_subclass_promises_nothing_that_it_does_not_say_itself(base):
     cls = type("Heir", (base,), {})
-    for trait in ("output_is_view", "output_may_be_overwritten", "overwrites_input", "acts_as",
-                  "passes_gradient", "commutes_with", "channel_affine", "folds_affine",
-                  "idle", "with_activation", "affine", "folded", "gives"):  # fmt: skip
+    for trait in (
+        "output_is_view",
+        "output_may_be_overwritten",
+        "overwrites_input",
+        "acts_as",
+        "passes_gradient",
+        "commutes_with",
+        "channel_affine",
+        "folds_affine",
+        "idle",
+        "with_activation",
+        "affine",
+        "folded",
+        "gives",
+    ):
         assert vars(cls)[trait] == vars(Traits)[trait]
     assert cls.new_gradients and cls.packs == base.packs  # these are inherited
 

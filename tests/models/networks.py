@@ -11,9 +11,14 @@ from typing import Any
 import fastconv
 
 BOOK = [
-    ("Conv2D", {"filters": 30, "kernel_size": 5}), "ReLU", ("MaxPool2D", {"pool_size": 2}),
-    "Flatten", ("Dense", {"units": 100}), "ReLU", ("Dense", {"units": 10}),
-]  # fmt: skip
+    ("Conv2D", {"filters": 30, "kernel_size": 5}),
+    "ReLU",
+    ("MaxPool2D", {"pool_size": 2}),
+    "Flatten",
+    ("Dense", {"units": 100}),
+    "ReLU",
+    ("Dense", {"units": 10}),
+]
 
 
 def book(seed: int = 0) -> fastconv.Sequential:
@@ -24,10 +29,16 @@ def book(seed: int = 0) -> fastconv.Sequential:
 def small(dtype: str = "float32", seed: int = 0) -> fastconv.Sequential:
     """A little of everything in a row, on (2, 8, 8)."""
     layers = [
-        ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": 1}), "BatchNorm", "ReLU",
-        ("MaxPool2D", {"pool_size": 2}), ("Conv2D", {"filters": 4, "kernel_size": 3}), "ReLU",
-        "Flatten", ("Dropout", {"rate": 0.25}), ("Dense", {"units": 3}),
-    ]  # fmt: skip
+        ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": 1}),
+        "BatchNorm",
+        "ReLU",
+        ("MaxPool2D", {"pool_size": 2}),
+        ("Conv2D", {"filters": 4, "kernel_size": 3}),
+        "ReLU",
+        "Flatten",
+        ("Dropout", {"rate": 0.25}),
+        ("Dense", {"units": 3}),
+    ]
     return fastconv.Sequential(layers, input_shape=(2, 8, 8), dtype=dtype, seed=seed)
 
 

@@ -36,8 +36,13 @@ def data(rng, rows=11, units=U, size=C):
 def test_shapes_are_inferred():
     net = steps(outputs="all")
     found = {step.id: step.spec.letters for step in net._graph.steps}
-    assert found == {"tanh_1": "(6, N, 5)", "sigmoid_1": "(5, 4)", "over_time_1": "(N, 5)",
-                     "project_1": "(N, 4)", "dense_1": "(N, 3)"}  # fmt: skip
+    assert found == {
+        "tanh_1": "(6, N, 5)",
+        "sigmoid_1": "(5, 4)",
+        "over_time_1": "(N, 5)",
+        "project_1": "(N, 4)",
+        "dense_1": "(N, 3)",
+    }
     assert repr(Input((6, 5), batch_axis=1)) == "<Node Input (6, N, 5) float32>"
     assert repr(Input((), batch_axis=None)) == "<Node Input () float32>"
     for text in ("steps        Input     (6, N, 5)", "shared       Input     (5, 4)"):
@@ -61,8 +66,11 @@ def test_batches_are_cut_where_the_rows_are(rng, batch_size, frozen):
     net, x = steps(outputs="all"), data(rng)
     due = net(*x)
     runs = net.for_inference() if frozen else net
-    for found in (runs.predict(x, batch_size), runs(*x),
-                  runs.predict({"steps": x[0], "shared": x[1]}, batch_size)):  # fmt: skip
+    for found in (
+        runs.predict(x, batch_size),
+        runs(*x),
+        runs.predict({"steps": x[0], "shared": x[1]}, batch_size),
+    ):
         for part, other in zip(found, due, strict=True):
             assert_bits_equal(part, other)
     none = runs.predict((x[0][:, :0], x[1]), batch_size)
@@ -131,8 +139,15 @@ def test_training_takes_rows_where_they_are(rng):
         net = steps()
         net.compile(("adam", {"learning_rate": 0.03}), "softmax_cross_entropy")
         before = net.evaluate((x, shared), y)["loss"]
-        net.fit((x, shared), y, epochs=20, batch_size=8, verbose=0, memory_limit=limit,
-                validation_data=((x[:, :7], shared), y[:7]))  # fmt: skip
+        net.fit(
+            (x, shared),
+            y,
+            epochs=20,
+            batch_size=8,
+            verbose=0,
+            memory_limit=limit,
+            validation_data=((x[:, :7], shared), y[:7]),
+        )
         found.append(net.weights())
         assert net.evaluate((x, shared), y, batch_size=7)["loss"] < 0.6 * before
     for key, value in found[0].items():
@@ -182,9 +197,12 @@ def test_files_have_the_axis(rng, tmp_path):
         {"id": "shared", "shape": [5, 4], "batch_axis": None},
     ]
     net.save(tmp_path / "net.safetensors")
-    for other in (fastconv.load(tmp_path / "net.safetensors"), pickle.loads(pickle.dumps(net)),
-                  fastconv.load(tmp_path / "net.safetensors", for_inference=True),
-                  copy.deepcopy(net)):  # fmt: skip
+    for other in (
+        fastconv.load(tmp_path / "net.safetensors"),
+        pickle.loads(pickle.dumps(net)),
+        fastconv.load(tmp_path / "net.safetensors", for_inference=True),
+        copy.deepcopy(net),
+    ):
         for found, due in zip(as_tuple(other.predict(x, 4)), net(*x), strict=True):
             assert_bits_equal(found, due)
 

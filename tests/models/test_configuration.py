@@ -38,8 +38,10 @@ def test_writers_emit_versions_and_every_default():
 
 
 def test_both_forms_and_texts_give_one_network():
-    by_hand = {"input_shape": [1, 28, 28], "layers": [list(s) if isinstance(s, tuple) else s
-                                                      for s in BOOK]}  # fmt: skip
+    by_hand = {
+        "input_shape": [1, 28, 28],
+        "layers": [list(s) if isinstance(s, tuple) else s for s in BOOK],
+    }
     expected = book().to_config()
     assert fastconv.from_config(by_hand).to_config() == expected
     assert fastconv.from_config(json.dumps(by_hand)).to_config() == expected
@@ -48,15 +50,22 @@ def test_both_forms_and_texts_give_one_network():
 
 def test_an_omitted_from_is_the_node_before_and_use_may_come_first():
     config = {
-        "format": "fastconv/1", "dtype": "float64",
+        "format": "fastconv/1",
+        "dtype": "float64",
         "inputs": [{"id": "x", "shape": [1, 5, 5]}],
-        "nodes": [{"id": "again", "use": "conv", "from": ["x"]},
-                  {"id": "relu", "layer": "ReLU"},
-                  {"id": "sum", "layer": "Add", "from": ["relu", "conv"]},
-                  {"id": "conv", "layer": "Conv2D", "config": {"filters": 2, "kernel_size": 3},
-                   "from": ["x"]}],
+        "nodes": [
+            {"id": "again", "use": "conv", "from": ["x"]},
+            {"id": "relu", "layer": "ReLU"},
+            {"id": "sum", "layer": "Add", "from": ["relu", "conv"]},
+            {
+                "id": "conv",
+                "layer": "Conv2D",
+                "config": {"filters": 2, "kernel_size": 3},
+                "from": ["x"],
+            },
+        ],
         "outputs": ["sum"],
-    }  # fmt: skip
+    }
     net = fastconv.from_config(config, seed=0)
     written = {node["id"]: node for node in net.to_config()["nodes"]}
     assert written["again"] == {"id": "again", "use": "conv", "from": ["x"]}
@@ -78,8 +87,13 @@ def chain(*layers: Any) -> dict[str, Any]:
 
 def full(*nodes: Any, outputs: Any = ("x",), **more: Any) -> dict[str, Any]:
     inputs = [{"id": "x", "shape": [1, 8, 8]}]
-    return {"format": "fastconv/1", "inputs": inputs, "nodes": list(nodes),
-            "outputs": list(outputs), **more}  # fmt: skip
+    return {
+        "format": "fastconv/1",
+        "inputs": inputs,
+        "nodes": list(nodes),
+        "outputs": list(outputs),
+        **more,
+    }
 
 
 WRONG = [
@@ -97,20 +111,28 @@ WRONG = [
     (chain("Convolution"), "did you mean 'Conv2D'"),
     (chain("Affine"), "did you mean 'Dense'"),
     (chain("MaxPooling2D"), "did you mean 'MaxPool2D'"),
-    (chain(["Conv2D", {"out_channels": 3, "kernel_size": 3}]),
-     r"layers\[0\]\[1\].out_channels: .*did you mean 'filters'"),
+    (
+        chain(["Conv2D", {"out_channels": 3, "kernel_size": 3}]),
+        r"layers\[0\]\[1\].out_channels: .*did you mean 'filters'",
+    ),
     (chain(["Conv2D", {"filters": 3, "kernel_size": 3, "strides": 2}]), "did you mean 'stride'"),
-    (chain(["Conv2D", {"filters": 3, "kernel_size": 3, "in_channels": 1}]),
-     "follows from the input"),
+    (
+        chain(["Conv2D", {"filters": 3, "kernel_size": 3, "in_channels": 1}]),
+        "follows from the input",
+    ),
     (chain(["Conv2D", {"filters": 3}]), r"layers\[0\]\[1\].kernel_size: missing"),
-    (chain(["Conv2D", {"filters": 3, "kernel_size": 3, "stride": True}]),
-     r"layers\[0\]\[1\].stride: must be an integer, got True"),
+    (
+        chain(["Conv2D", {"filters": 3, "kernel_size": 3, "stride": True}]),
+        r"layers\[0\]\[1\].stride: must be an integer, got True",
+    ),
     (chain(["Conv2D", {"filters": 3, "kernel_size": 1e30}]), "kernel_size: must be an integer"),
     (chain(["Conv2D", {"filters": 10**15, "kernel_size": 3}]), "filters: must be at most"),
     (chain(["Conv2D", {"filters": float("nan"), "kernel_size": 3}]), "filters: must be an integer"),
     (chain(["Conv2D", {"filters": 3, "kernel_size": 3, 5: 5}]), r"layers\[0\]\[1\].5: unknown"),
-    (chain(["Conv2D", {"filters": 3, "kernel_size": 3, "initializer": "hee"}]),
-     r"initializer: .*'he'"),
+    (
+        chain(["Conv2D", {"filters": 3, "kernel_size": 3, "initializer": "hee"}]),
+        r"initializer: .*'he'",
+    ),
     (chain(["Conv2D", {"filters": 3, "kernel_size": 9}]), r"layers\[0\]: Conv2D: .*9x9"),
     (chain({"layer": "ReLU", "confg": {}}), r"layers\[0\].confg: unknown key; .* 'config'"),
     (chain(*["ReLU"] * 10**6), "layers: must be a list of 1 to 100000 layers, got 1000000"),
@@ -132,32 +154,46 @@ WRONG = [
     (full({"id": "a", "class_name": "ReLU"}), r"nodes\[0\].class_name: .*did you mean 'layer'"),
     (full({"id": "a"}), r'nodes\[0\]: must have either "layer" or "use"'),
     (full({"id": "a", "layer": "ReLU", "use": "a"}), 'either "layer" or "use"'),
-    (full({"id": "a", "layer": "ReLU"}, {"id": "b", "use": "a", "config": {}}),
-     r"nodes\[1\].config: goes with"),
+    (
+        full({"id": "a", "layer": "ReLU"}, {"id": "b", "use": "a", "config": {}}),
+        r"nodes\[1\].config: goes with",
+    ),
     (full({"id": "a", "use": "x"}), r"nodes\[0\].use: 'x' is no node with a layer"),
     (full({"id": "a", "layer": "ReLU"}, {"id": "b", "use": "aa"}), r"nodes\[1\].use: .*mean 'a'"),
     (full({"layer": "ReLU"}), r"nodes\[0\].id: must be 1 to 100 characters"),
     (full({"id": "a/b", "layer": "ReLU"}), r"nodes\[0\].id: must be 1 to 100 characters"),
-    (full({"id": "a", "layer": "ReLU"}, {"id": "a", "layer": "ReLU"}),
-     r"nodes\[1\].id: 'a' is already the id of nodes\[0\]"),
+    (
+        full({"id": "a", "layer": "ReLU"}, {"id": "a", "layer": "ReLU"}),
+        r"nodes\[1\].id: 'a' is already the id of nodes\[0\]",
+    ),
     (full({"id": "x", "layer": "ReLU"}), r"nodes\[0\].id: 'x' is already the id of inputs\[0\]"),
-    (full({"id": "conv", "layer": "ReLU"}, {"id": "b", "layer": "ReLU", "from": ["con"]}),
-     r"nodes\[1\].from\[0\]: no input or node has the id 'con'; did you mean 'conv'"),
+    (
+        full({"id": "conv", "layer": "ReLU"}, {"id": "b", "layer": "ReLU", "from": ["con"]}),
+        r"nodes\[1\].from\[0\]: no input or node has the id 'con'; did you mean 'conv'",
+    ),
     (full({"id": "a", "layer": "ReLU", "from": "x"}), r"nodes\[0\].from: must be a list of ids"),
     (full({"id": "a", "layer": "ReLU", "from": []}), r"nodes\[0\].from: must be a list of ids"),
     (full({"id": "a", "layer": "ReLU", "from": [["x"]]}), r"nodes\[0\].from\[0\]: no input"),
-    (full({"id": "a", "layer": "ReLU", "from": ["b"]}, {"id": "b", "layer": "ReLU"}),
-     r"from: is part of a cycle: a -> b -> a"),
+    (
+        full({"id": "a", "layer": "ReLU", "from": ["b"]}, {"id": "b", "layer": "ReLU"}),
+        r"from: is part of a cycle: a -> b -> a",
+    ),
     (full({"id": "a", "layer": "ReLU", "from": ["a"]}), r"nodes\[0\].from: .*cycle: a -> a"),
     (full({"id": "a", "layer": "ReLU"}, outputs=["z"]), r"outputs\[0\]: no input or node"),
     (full({"id": "a", "layer": "ReLU"}, outputs=[None]), r"outputs\[0\]: no input or node"),
     (full({"id": "a", "layer": "Add", "from": ["x"]}), r"nodes\[0\]: Add"),
-    (full({"id": "a", "layer": "Flatten"}, {"id": "b", "layer": "Add", "from": ["a", "x"]}),
-     r"nodes\[1\]: Add"),
-    (full({"id": "a", "layer": "ReLU"}, inputs=[{"id": "x", "shape": [1]},
-                                                {"id": "y", "shape": [1]}]),
-     r"nodes\[0\].from: must be given where there are several inputs"),
-]  # fmt: skip
+    (
+        full({"id": "a", "layer": "Flatten"}, {"id": "b", "layer": "Add", "from": ["a", "x"]}),
+        r"nodes\[1\]: Add",
+    ),
+    (
+        full(
+            {"id": "a", "layer": "ReLU"},
+            inputs=[{"id": "x", "shape": [1]}, {"id": "y", "shape": [1]}],
+        ),
+        r"nodes\[0\].from: must be given where there are several inputs",
+    ),
+]
 
 
 @pytest.mark.parametrize(("config", "text"), WRONG, ids=[text[:50] for _, text in WRONG])
@@ -188,36 +224,49 @@ def test_all_problems_are_found_in_one_pass():
     with pytest.raises(ConfigError) as caught:
         fastconv.from_config(config)
     paths = [problem.partition(": ")[0] for problem in caught.value.problems]
-    assert sorted(paths) == sorted([
-        "dtype", "nodes[1].id", "nodes[0].config.strides", "nodes[0].config.filters",
-        "nodes[0].config.kernel_size", "nodes[0].config.stride", "nodes[1].layer",
-        "nodes[2].from", "nodes[4]", "outputs[0]",
-    ])  # fmt: skip
+    assert sorted(paths) == sorted(
+        [
+            "dtype",
+            "nodes[1].id",
+            "nodes[0].config.strides",
+            "nodes[0].config.filters",
+            "nodes[0].config.kernel_size",
+            "nodes[0].config.stride",
+            "nodes[1].layer",
+            "nodes[2].from",
+            "nodes[4]",
+            "outputs[0]",
+        ]
+    )
 
 
 def test_a_shared_layer_on_inputs_of_two_kinds_has_its_path():
-    nodes = [{"id": "c", "layer": "Conv2D", "config": {"filters": 2, "kernel_size": 3}},
-             {"id": "d", "use": "c"}]  # fmt: skip
+    nodes = [
+        {"id": "c", "layer": "Conv2D", "config": {"filters": 2, "kernel_size": 3}},
+        {"id": "d", "use": "c"},
+    ]
     with pytest.raises(ConfigError, match=r"nodes\[1\]: d: .*parameters of c fit"):
         fastconv.from_config(full(*nodes, outputs=["d"]))
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [('{"layers": [], "layers": []}', "keys must be unique, 'layers' is given twice"),
-     ('{"input_shape": [NaN]}', "NaN is no JSON number"),
-     ('{"input_shape": [-Infinity]}', "-Infinity is no JSON number"),
-     ('{"input_shape": [1e999]}', "finite"),
-     ("[" * 100_000, "nested too deeply"),
-     ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
-     ('{"input_shape": [' + "9" * 5000 + "]}", "at most 19 digits, got one of 5000"),
-     ("[" + "1," * 10**6 + "1]", "at most 250000 values"),
-     (" " * 10**7, "at most 8388608 bytes"),
-     ('{"input_shape": [1, 8', "delimiter"),
-     ("", "Expecting value"),
-     (b"\xff\xfe", "utf-8")],
+    [
+        ('{"layers": [], "layers": []}', "keys must be unique, 'layers' is given twice"),
+        ('{"input_shape": [NaN]}', "NaN is no JSON number"),
+        ('{"input_shape": [-Infinity]}', "-Infinity is no JSON number"),
+        ('{"input_shape": [1e999]}', "finite"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ('{"input_shape": [' + "9" * 5000 + "]}", "at most 19 digits, got one of 5000"),
+        ("[" + "1," * 10**6 + "1]", "at most 250000 values"),
+        (" " * 10**7, "at most 8388608 bytes"),
+        ('{"input_shape": [1, 8', "delimiter"),
+        ("", "Expecting value"),
+        (b"\xff\xfe", "utf-8"),
+    ],
     ids=lambda value: str(value[:24]) if isinstance(value, (str, bytes)) else None,
-)  # fmt: skip
+)
 def test_hostile_json(text, problem):
     begun = time.process_time()
     with pytest.raises(ConfigError, match=problem):

@@ -289,8 +289,11 @@ def test_a_layer_that_keeps_gradients_back(how, text):
 def test_a_cast_copy_goes_when_it_was_read(rng):
     """What the network makes of uint8 images does not stay beside what comes later."""
     config = {"filters": 1, "kernel_size": 1}
-    layers = [("Conv2D", config), ("MaxPool2D", {"pool_size": 2}), ("Conv2D", {"filters": 64,
-              "kernel_size": 1})]  # fmt: skip
+    layers = [
+        ("Conv2D", config),
+        ("MaxPool2D", {"pool_size": 2}),
+        ("Conv2D", {"filters": 64, "kernel_size": 1}),
+    ]
     net = fastconv.Sequential(layers, (16, 64, 64), seed=0)
     x = rng.integers(0, 256, (8, 16, 64, 64)).astype(np.uint8)
     net(x)

@@ -20,13 +20,7 @@ from networks import as_tuple, book, branches, random_like, small
 
 import fastconv
 from fastconv import registry
-from fastconv.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    ConfigError,
-    FormatError,
-    ShapeError,
-)
+from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, FormatError, ShapeError
 from fastconv.models.saving import WeightFile, target_of, write_weights
 from fastconv.testing import assert_bits_equal
 
@@ -192,9 +186,11 @@ def test_load_weights_of_some_layers(tmp_path):
 
 def test_load_weights_of_another_library(tmp_path):
     net = fastconv.Sequential(["Flatten", ("Dense", {"units": 2})], (1, 2, 2), seed=0)
-    arrays = {"fc.weight": np.arange(8, dtype="float64").reshape(2, 4),
-              "fc.bias": np.ones(2, "float16"),
-              "steps": np.zeros((), "int64")}  # fmt: skip
+    arrays = {
+        "fc.weight": np.arange(8, dtype="float64").reshape(2, 4),
+        "fc.bias": np.ones(2, "float16"),
+        "steps": np.zeros((), "int64"),
+    }
     write_weights(target_of("save", tmp_path / "w.safetensors"), arrays)
     names = {"fc.weight": "dense_1/weight", "fc.bias": "dense_1/bias"}
     with pytest.raises(ConfigError, match="steps: no layer has 'steps'"):
@@ -290,31 +286,62 @@ HOSTILE = [
     ("one offset", file({"a": entry(offsets=[0])}, TWO), "begin and end"),
     ("an end before the begin", file({"a": entry(offsets=[8, 0])}, TWO), "must fill its bytes"),
     ("a gap", file({"a": entry(offsets=[4, 12])}, b"\0" * 12), "must begin at 0"),
-    ("an overlap", file({"a": entry(), "b": entry(offsets=[4, 12])}, b"\0" * 12),
-     "must begin at 8, where 'a' ends"),
+    (
+        "an overlap",
+        file({"a": entry(), "b": entry(offsets=[4, 12])}, b"\0" * 12),
+        "must begin at 8, where 'a' ends",
+    ),
     ("a range beyond the file", file({"a": entry([4], [0, 16])}, TWO), "must fill the 8 bytes"),
     ("bytes that are nobody's", file({"a": entry()}, TWO + b"\0"), "must fill the 9 bytes"),
     ("metadata that is no JSON", file({"__metadata__": {"fastconv": "{"}}), "configuration"),
-    ("a network that imports",
-     file({"__metadata__": {"fastconv": '{"input_shape": [1], "layers": ["os.system"]}'}}),
-     "registered name, got 'os.system'"),
-    ("a network larger than its file",
-     file({"__metadata__": {"fastconv": '{"input_shape": [9999999], "layers": [["Dense", '
-                                        '{"units": 99999999}]]}'}}),
-     "dense_1/weight is missing"),
-    ("another network's arrays",
-     file({"__metadata__": {"fastconv": '{"input_shape": [2], "layers": ["ReLU"]}'},
-           "a": entry()}, TWO), "a belongs to no layer"),
-    ("another dtype",
-     file({"__metadata__": {"fastconv": '{"input_shape": [1], "layers": [["Dense", {"units": 1, '
-                                        '"bias": false}]]}'},
-           "dense_1/weight": entry([1, 1], dtype="F64")}, TWO),
-     r"dense_1/weight must be \(1, 1\) float32, got \(1, 1\) F64"),
-]  # fmt: skip
+    (
+        "a network that imports",
+        file({"__metadata__": {"fastconv": '{"input_shape": [1], "layers": ["os.system"]}'}}),
+        "registered name, got 'os.system'",
+    ),
+    (
+        "a network larger than its file",
+        file(
+            {
+                "__metadata__": {
+                    "fastconv": '{"input_shape": [9999999], "layers": [["Dense", '
+                    '{"units": 99999999}]]}'
+                }
+            }
+        ),
+        "dense_1/weight is missing",
+    ),
+    (
+        "another network's arrays",
+        file(
+            {
+                "__metadata__": {"fastconv": '{"input_shape": [2], "layers": ["ReLU"]}'},
+                "a": entry(),
+            },
+            TWO,
+        ),
+        "a belongs to no layer",
+    ),
+    (
+        "another dtype",
+        file(
+            {
+                "__metadata__": {
+                    "fastconv": '{"input_shape": [1], "layers": [["Dense", {"units": 1, '
+                    '"bias": false}]]}'
+                },
+                "dense_1/weight": entry([1, 1], dtype="F64"),
+            },
+            TWO,
+        ),
+        r"dense_1/weight must be \(1, 1\) float32, got \(1, 1\) F64",
+    ),
+]
 
 
-@pytest.mark.parametrize(("content", "text"), [row[1:] for row in HOSTILE],
-                         ids=[row[0] for row in HOSTILE])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "text"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE]
+)
 def test_hostile_files(content, text, tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(content)
@@ -391,8 +418,9 @@ def test_there_are_golden_files_of_every_layer():
     for path in GOLDEN_LAYERS:
         with np.load(path) as arrays:
             texts.append(arrays["config"].item())
-    names = {node["layer"] for text in texts for node in json.loads(text)["nodes"]
-             if "layer" in node}  # fmt: skip
+    names = {
+        node["layer"] for text in texts for node in json.loads(text)["nodes"] if "layer" in node
+    }
     ours = {registry.layers.canonical(name) for name in fastconv.list_layers() if "." not in name}
     assert ours <= names, "python tests/golden/make.py makes what is missing"
 
@@ -454,9 +482,10 @@ def test_the_golden_file_of_a_frozen_network():
 
 
 @pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parent.parent / "golden").glob("by_hand*.json")),
+    "path",
+    sorted((Path(__file__).parent.parent / "golden").glob("by_hand*.json")),
     ids=lambda path: path.stem,
-)  # fmt: skip
+)
 def test_golden_files_written_by_hand(path):
     net = fastconv.from_config(path.read_bytes())
     assert net.to_config() == json.loads(path.with_name(f"full_{path.name}").read_text())

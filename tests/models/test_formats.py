@@ -48,7 +48,9 @@ FILES = {
     "Keras": (zipped("metadata.json", "config.json"), "a model of Keras", "set_weights"),
     "PyTorch": (zipped("archive/data.pkl", "archive/version"), "a file of PyTorch", "save_file"),
     "old PyTorch": (
-        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "a file of PyTorch", "torch"
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.",
+        "a file of PyTorch",
+        "torch",
     ),
     "npz": (npz(a=np.ones(3)), "an .npz archive of NumPy", "set_weights"),
     "npy": (npy(np.ones(3)), "an .npy array of NumPy", "numpy.load"),
@@ -64,13 +66,15 @@ FILES = {
     "gzip": (gzip.compress(REST), "a compressed file", "decompress"),
     "xz": (b"\xfd7zXZ\x00" + REST, "a compressed file", "decompress"),
     "LFS": (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "a pointer of Git LFS", "pull"
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:12",
+        "a pointer of Git LFS",
+        "pull",
     ),
     "HTML": (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a page of HTML", "download"),
     "GGUF": (b"GGUF\x03\x00\x00\x00" + REST, "a GGUF file", "safetensors"),
     "JSON": (b'{"input_shape": [4], "layers": ["ReLU"]}', "JSON text", "from_config"),
     "JSON of Windows": (b'\xef\xbb\xbf[{"a": 1}]' + b" " * 99, "JSON text", "from_config"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILES)

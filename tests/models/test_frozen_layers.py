@@ -58,8 +58,9 @@ def test_training_takes_the_running_statistics_of_a_frozen_batch_norm(rng):
     net.set_weights(before)
     net.unfreeze("batch_norm_1")
     assert net.train_on_batch(x, y)["loss"] == batch_loss
-    assert not np.array_equal(net.weights()["batch_norm_1/running_mean"],
-                              before["batch_norm_1/running_mean"])  # fmt: skip
+    assert not np.array_equal(
+        net.weights()["batch_norm_1/running_mean"], before["batch_norm_1/running_mean"]
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -78,9 +79,13 @@ def test_its_gradient_is_that_of_an_affine_map(shape, dtype, rng):
     scale = layer.param("weight").value / np.sqrt(variance + 1e-5)
     np.testing.assert_allclose(dx, dy * scale.reshape(-1, *[1] * (x.ndim - 2)), rtol=1e-6)
     full, _, _ = functional.batch_norm_backward(
-        dy, x, layer.param("weight").value, mean.astype(float),
-        1 / np.sqrt(variance.astype(float) + 1e-5), False,
-    )  # fmt: skip
+        dy,
+        x,
+        layer.param("weight").value,
+        mean.astype(float),
+        1 / np.sqrt(variance.astype(float) + 1e-5),
+        False,
+    )
     assert_bits_equal(dx, full)
 
 

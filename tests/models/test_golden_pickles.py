@@ -23,9 +23,18 @@ def old() -> dict[str, Any]:
 
 
 def test_they_are_what_they_were(old):
-    kinds = {"sequential": Sequential, "model": Model, "inference": InferenceModel, "plan": Plan,
-             "limited": Plan, "history": History, "node": Node, "layer": fastconv.layers.Conv2D,
-             "compiled": Compiled, "spec": fastconv.Spec}  # fmt: skip
+    kinds = {
+        "sequential": Sequential,
+        "model": Model,
+        "inference": InferenceModel,
+        "plan": Plan,
+        "limited": Plan,
+        "history": History,
+        "node": Node,
+        "layer": fastconv.layers.Conv2D,
+        "compiled": Compiled,
+        "spec": fastconv.Spec,
+    }
     assert {name: type(old[name]) for name in kinds} == kinds
 
 

@@ -16,9 +16,14 @@ create = fastconv.create_layer
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("Conv2D", "conv2d"), ("MaxPool2D", "max_pool2d"), ("ReLU", "relu"),
-     ("GlobalAvgPool2D", "global_avg_pool2d"), ("BatchNorm", "batch_norm")],
-)  # fmt: skip
+    [
+        ("Conv2D", "conv2d"),
+        ("MaxPool2D", "max_pool2d"),
+        ("ReLU", "relu"),
+        ("GlobalAvgPool2D", "global_avg_pool2d"),
+        ("BatchNorm", "batch_norm"),
+    ],
+)
 def test_automatic_names_are_the_class_in_lower_snake(kind: str, name: str):
     assert snake_case(kind) == name
 
@@ -119,22 +124,45 @@ def test_outputs_are_never_views_of_what_was_given_or_of_each_other():
 
 x = fastconv.Input((4,))
 REFUSED = [
-    ("an input that is missing", lambda: fastconv.Model(x, create("Add")(x, fastconv.Input((4,)))),
-     ConfigError, "missing <Node Input"),
+    (
+        "an input that is missing",
+        lambda: fastconv.Model(x, create("Add")(x, fastconv.Input((4,)))),
+        ConfigError,
+        "missing <Node Input",
+    ),
     ("no outputs", lambda: fastconv.Model(x, []), ConfigError, "outputs must hold at least one"),
     ("an array for a node", lambda: fastconv.Model(x, np.ones(3)), ArgumentTypeError, "nodes"),
     ("an input twice", lambda: fastconv.Model([x, x], x), ConfigError, "given twice"),
-    ("a made node for an input", lambda: fastconv.Model(create("ReLU")(x), x), ConfigError,
-     "must come from fastconv.Input"),
-    ("two dtypes", lambda: fastconv.Model([x, fastconv.Input((4,), "float64")], x), ConfigError,
-     "one dtype"),
-    ("two inputs of one name",
-     lambda: fastconv.Model(two := [fastconv.Input((1,), name="x") for _ in range(2)], two),
-     ConfigError, "'x' twice"),
-    ("a layer on an array", lambda: create("ReLU")(np.ones((1, 4))), ArgumentTypeError,
-     "called on nodes, got"),
-    ("a layer on a shape it cannot take", lambda: create("Conv2D", filters=1, kernel_size=1)(x),
-     ShapeError, "Conv2D"),
+    (
+        "a made node for an input",
+        lambda: fastconv.Model(create("ReLU")(x), x),
+        ConfigError,
+        "must come from fastconv.Input",
+    ),
+    (
+        "two dtypes",
+        lambda: fastconv.Model([x, fastconv.Input((4,), "float64")], x),
+        ConfigError,
+        "one dtype",
+    ),
+    (
+        "two inputs of one name",
+        lambda: fastconv.Model(two := [fastconv.Input((1,), name="x") for _ in range(2)], two),
+        ConfigError,
+        "'x' twice",
+    ),
+    (
+        "a layer on an array",
+        lambda: create("ReLU")(np.ones((1, 4))),
+        ArgumentTypeError,
+        "called on nodes, got",
+    ),
+    (
+        "a layer on a shape it cannot take",
+        lambda: create("Conv2D", filters=1, kernel_size=1)(x),
+        ShapeError,
+        "Conv2D",
+    ),
     ("shape ()", lambda: fastconv.Input(()), ShapeError, "1 to 8 sizes"),
     ("shape with 0", lambda: fastconv.Input((0, 3)), ArgumentError, "at least 1"),
     ("shape 5", lambda: fastconv.Input(5), ArgumentTypeError, "sequence of integers"),
@@ -142,14 +170,19 @@ REFUSED = [
     ("shape with True", lambda: fastconv.Input((True,)), ArgumentTypeError, "integer"),
     ("float16", lambda: fastconv.Input((3,), "float16"), ArgumentError, "float32"),
     ("a name with a slash", lambda: fastconv.Input((3,), name="a/b"), ArgumentError, "name must"),
-    ("a layer's name with a star", lambda: fastconv.Model(x, create("ReLU", name="a*")(x)),
-     ArgumentError, "ReLU: name must"),
+    (
+        "a layer's name with a star",
+        lambda: fastconv.Model(x, create("ReLU", name="a*")(x)),
+        ArgumentError,
+        "ReLU: name must",
+    ),
     ("a negative seed", lambda: fastconv.Model(x, x, seed=-1), ArgumentError, "seed must"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("make", "error", "text"), [row[1:] for row in REFUSED],
-                         ids=[row[0] for row in REFUSED])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "error", "text"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
 def test_refused(make, error, text):
     with pytest.raises(error, match=text):
         make()

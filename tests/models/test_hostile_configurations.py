@@ -16,18 +16,62 @@ from fastconv.errors import ConfigError
 CHAIN = {
     "input_shape": [1, 8, 8],
     "layers": [
-        ["Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same",
-                    "initializer": ["gaussian", {"std": 0.1}]}],
-        "ReLU", ["MaxPool2D", {"pool_size": 2}], ["Dropout", {"rate": 0.5}], "BatchNorm",
-        {"layer": "Flatten", "id": "flat"}, ["Dense", {"units": 3, "name": "head"}], "Softmax",
+        [
+            "Conv2D",
+            {
+                "filters": 4,
+                "kernel_size": 3,
+                "padding": "same",
+                "initializer": ["gaussian", {"std": 0.1}],
+            },
+        ],
+        "ReLU",
+        ["MaxPool2D", {"pool_size": 2}],
+        ["Dropout", {"rate": 0.5}],
+        "BatchNorm",
+        {"layer": "Flatten", "id": "flat"},
+        ["Dense", {"units": 3, "name": "head"}],
+        "Softmax",
     ],
-}  # fmt: skip
+}
 VALUES = [
-    None, True, 0, 1, -1, 2**31, 2**63, 1.5, -0.0, 3e-320, 1e308, float("nan"), float("inf"), "",
-    "x", "same", "relu", "ReLU", "\ud800", "a" * 200, [], [[]], {}, {"a": 1}, [1, 2, 3], [0],
-    [None] * 3, [[1, 1], [1, 1]], "fastconv.ReLU.v1", "fastconv.ReLU.v2", "os.system", "conv2d_1",
-    ["x"], ["he"], ["constant", {"value": [1]}], [1] * 50,
-]  # fmt: skip
+    None,
+    True,
+    0,
+    1,
+    -1,
+    2**31,
+    2**63,
+    1.5,
+    -0.0,
+    3e-320,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "same",
+    "relu",
+    "ReLU",
+    "\ud800",
+    "a" * 200,
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    [1, 2, 3],
+    [0],
+    [None] * 3,
+    [[1, 1], [1, 1]],
+    "fastconv.ReLU.v1",
+    "fastconv.ReLU.v2",
+    "os.system",
+    "conv2d_1",
+    ["x"],
+    ["he"],
+    ["constant", {"value": [1]}],
+    [1] * 50,
+]
 KEYS = ["id", "layer", "config", "from", "use", "filters", "units", "name", "strides", "", 5, None]
 
 
@@ -109,8 +153,11 @@ def use(given: Any) -> bool:
 @pytest.mark.parametrize("form", ["values", "text", "bytes"])
 @pytest.mark.parametrize("start", ["chain", "full", "branching"])
 def test_a_changed_configuration_is_a_network_or_an_error_of_ours(start, form):
-    config = {"chain": lambda: CHAIN, "full": lambda: fastconv.from_config(CHAIN).to_config(),
-              "branching": branching}[start]()  # fmt: skip
+    config = {
+        "chain": lambda: CHAIN,
+        "full": lambda: fastconv.from_config(CHAIN).to_config(),
+        "branching": branching,
+    }[start]()
     rng = random.Random(f"{start} {form}")
     networks = 0
     for _ in range(150):

@@ -34,8 +34,14 @@ def test_batch_norm_is_folded_and_dropout_gone(rng):
     net = moved(small("float64"), rng)
     frozen = net.for_inference()
     assert [step.name for step in frozen._graph.steps] == [
-        "conv2d_1", "relu_1", "max_pool2d_1", "conv2d_2", "relu_2", "flatten_1", "dense_1"
-    ]  # fmt: skip
+        "conv2d_1",
+        "relu_1",
+        "max_pool2d_1",
+        "conv2d_2",
+        "relu_2",
+        "flatten_1",
+        "dense_1",
+    ]
     x = random_like(net, rng)
     assert_close(frozen(x), net(x))
     assert_close(frozen.predict(x, batch_size=2), net(x))

@@ -21,15 +21,23 @@ create, Input = fastconv.create_layer, fastconv.Input
 
 def words(dtype="int64", entries=8, units=4, length=5):
     """A network on numbers of rows of a table."""
-    layers = [("acme.Table", {"entries": entries, "units": units}), "Flatten",
-              ("Dense", {"units": 3})]  # fmt: skip
+    layers = [
+        ("acme.Table", {"entries": entries, "units": units}),
+        "Flatten",
+        ("Dense", {"units": 3}),
+    ]
     return fastconv.Sequential(layers, (length,), dtype, seed=0)
 
 
 def pixels():
     """A network on images of bytes."""
-    layers = ["acme.Pixels", ("Conv2D", {"filters": 3, "kernel_size": 3}), "ReLU", "Flatten",
-              ("Dense", {"units": 2})]  # fmt: skip
+    layers = [
+        "acme.Pixels",
+        ("Conv2D", {"filters": 3, "kernel_size": 3}),
+        "ReLU",
+        "Flatten",
+        ("Dense", {"units": 2}),
+    ]
     return fastconv.Sequential(layers, (1, 6, 6), "uint8", seed=0)
 
 
@@ -59,8 +67,15 @@ def test_a_table_is_inferred_and_runs(rng, dtype):
     assert table.dtype == "float32"
     y = net(x)
     np.testing.assert_allclose(y, due, rtol=1e-5, atol=1e-6)
-    for found in (net.predict(x, 5), net.for_inference()(x), net(x.tolist()), net(x.astype("i1")),
-                  net(x.astype(">i8")), net(np.asfortranarray(x)), net.predict(x, 5)):  # fmt: skip
+    for found in (
+        net.predict(x, 5),
+        net.for_inference()(x),
+        net(x.tolist()),
+        net(x.astype("i1")),
+        net(x.astype(">i8")),
+        net(np.asfortranarray(x)),
+        net.predict(x, 5),
+    ):
         assert_bits_equal(found, y)
     assert net(x[:0]).shape == net.predict(x[:0]).shape == (0, 3)
     assert_bits_equal(net.intermediate(x, "table_1"), table[x])
@@ -181,15 +196,20 @@ def test_files_and_configurations_have_the_dtype(rng, tmp_path):
         net.save(tmp_path / "net.safetensors")
         loaded = fastconv.load(tmp_path / "net.safetensors")
         assert loaded.to_config() == net.to_config()
-        for other in (loaded, pickle.loads(pickle.dumps(net)), copy.deepcopy(net),
-                      fastconv.load(tmp_path / "net.safetensors", for_inference=True)):
+        for other in (
+            loaded,
+            pickle.loads(pickle.dumps(net)),
+            copy.deepcopy(net),
+            fastconv.load(tmp_path / "net.safetensors", for_inference=True),
+        ):
             for found, due in zip(as_tuple(other(*x)), as_tuple(net(*x)), strict=True):
                 assert_bits_equal(found, due)
     assert words("uint8").to_config()["dtype"] == "float32"
     assert words("uint8").to_config()["inputs"] == [{"id": "x", "shape": [5], "dtype": "uint8"}]
     assert both().to_config()["inputs"] == [
-        {"id": "numbers", "shape": [5], "dtype": "int32"}, {"id": "values", "shape": [20]},
-    ]  # fmt: skip
+        {"id": "numbers", "shape": [5], "dtype": "int32"},
+        {"id": "values", "shape": [20]},
+    ]
 
 
 def test_what_was_written_stays_right():

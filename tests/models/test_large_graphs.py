@@ -115,10 +115,13 @@ def test_a_network_of_thousands_of_nodes_does_all_that_a_small_one_does(make):
 
 @pytest.mark.parametrize(
     "twice",
-    [copy.deepcopy, *(lambda v, p=p: pickle.loads(pickle.dumps(v, p)) for p in (0, 2, 5)),
-     lambda v: pickle.loads(pickle._dumps(v))],
+    [
+        copy.deepcopy,
+        *(lambda v, p=p: pickle.loads(pickle.dumps(v, p)) for p in (0, 2, 5)),
+        lambda v: pickle.loads(pickle._dumps(v)),
+    ],
     ids=["deepcopy", "pickle 0", "pickle 2", "pickle 5", "pickle of Python"],
-)  # fmt: skip
+)
 def test_nodes_are_copied_with_what_leads_to_them_however_deep(twice):
     x = node = fastconv.Input((4,), name="first")
     relu = create("ReLU", name="again")

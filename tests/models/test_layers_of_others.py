@@ -13,10 +13,21 @@ from fastconv.models.running import differentiate
 from fastconv.testing import assert_bits_equal, assert_close, check_layer
 
 LAYERS = [
-    "acme.Tint", "BatchNorm", "ReLU", "acme.Noise", "acme.Tint", "acme.Size",
-    "acme.Tint", "acme.Noise", "ReLU", "acme.Rows", "acme.Tint", "ReLU", "Flatten",
+    "acme.Tint",
+    "BatchNorm",
+    "ReLU",
+    "acme.Noise",
+    "acme.Tint",
+    "acme.Size",
+    "acme.Tint",
+    "acme.Noise",
+    "ReLU",
+    "acme.Rows",
+    "acme.Tint",
+    "ReLU",
+    "Flatten",
     ("Dense", {"units": 3}),
-]  # fmt: skip
+]
 
 
 pytestmark = pytest.mark.usefixtures("plugins")
@@ -42,8 +53,21 @@ def test_they_are_what_they_say(name, config, shape):
 
 def test_what_they_can_compute_too_is_fused():
     net = network()
-    ids = ["tint_1", "batch_norm_1", "relu_1", "noise_1", "tint_2", "size_1", "tint_3", "noise_2",
-           "relu_2", "rows_1", "tint_4+relu_3", "flatten_1", "dense_1"]  # fmt: skip
+    ids = [
+        "tint_1",
+        "batch_norm_1",
+        "relu_1",
+        "noise_1",
+        "tint_2",
+        "size_1",
+        "tint_3",
+        "noise_2",
+        "relu_2",
+        "rows_1",
+        "tint_4+relu_3",
+        "flatten_1",
+        "dense_1",
+    ]
     for training in (False, True):
         assert [node.id for node in net.plan(2, training=training).nodes] == ids
     operations = {op.name: op for op in net._schedule(net._graph.outputs).operations}
@@ -61,8 +85,10 @@ def test_the_bits_are_those_of_the_layers_one_by_one(rng):
     assert_bits_equal(net(x), apart[-1])
     dy = rng.standard_normal((5, 3)).astype("float32")
     found = []
-    for schedule in (net._schedule(net._graph.outputs, merge=False),
-                     net._schedule(net._graph.outputs, training=True)):  # fmt: skip
+    for schedule in (
+        net._schedule(net._graph.outputs, merge=False),
+        net._schedule(net._graph.outputs, training=True),
+    ):
         run = partial(differentiate, training=True, rng_key=(1, 2), needs=("inputs", "params"))
         found.append(memory.recycling(run, schedule, [x], lambda ys: ({}, [dy])))
     (outputs, _, plain), (fused_outputs, _, fused) = found
@@ -98,8 +124,19 @@ def test_a_network_for_inference_folds_and_leaves_out(rng, tmp_path):
     x = rng.standard_normal((50, 3, 6, 6)).astype("float32")
     net.compile("sgd", "mean_squared_error")
     net.fit(x, np.zeros((50, 3)), epochs=1, verbose=0)  # statistics that are not those of before
-    ids = ["tint_1", "relu_1", "tint_2", "size_1", "tint_3", "relu_2", "rows_1", "tint_4",
-           "relu_3", "flatten_1", "dense_1"]  # fmt: skip
+    ids = [
+        "tint_1",
+        "relu_1",
+        "tint_2",
+        "size_1",
+        "tint_3",
+        "relu_2",
+        "rows_1",
+        "tint_4",
+        "relu_3",
+        "flatten_1",
+        "dense_1",
+    ]
     net.save(tmp_path / "net.safetensors")
     loaded = fastconv.load(tmp_path / "net.safetensors", for_inference=True)
     for frozen in (net.for_inference(), loaded):

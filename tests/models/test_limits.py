@@ -207,8 +207,9 @@ def test_workspace_and_memory_limits_together():
     plan = net.plan(8, memory_limit="40 MB", workspace_limit=0)
     assert {node.workspace for node in plan.nodes} == {0}
     assert {node.algorithm for node in net.plan(8).nodes if node.algorithm} == {
-        "direct", "winograd",
-    }  # fmt: skip
+        "direct",
+        "winograd",
+    }
 
 
 # Training
@@ -294,8 +295,7 @@ def test_fit_with_validation_keeps_within_its_limit(rng):
     limit = int(1.1 * least(lambda **k: net.plan(8, training=True, **k)))
 
     def run():
-        net.fit(x, y, batch_size=8, epochs=2, verbose=0, validation_data=(x, y),
-                memory_limit=limit)  # fmt: skip
+        net.fit(x, y, batch_size=8, epochs=2, verbose=0, validation_data=(x, y), memory_limit=limit)
 
     run()
     forget_packed(net)

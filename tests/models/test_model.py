@@ -66,10 +66,18 @@ def test_a_wrong_shape_is_an_error_that_says_how_to_reshape(shape, text):
 
 @pytest.mark.parametrize(
     "x",
-    [None, "abc", [[1, 2], [3]], np.zeros((1, 3), complex), np.zeros((1, 3), object),
-     np.zeros((1, 3), "M8[s]"), np.ma.masked_array(np.zeros((1, 3)), mask=True), {"y": 1}],
+    [
+        None,
+        "abc",
+        [[1, 2], [3]],
+        np.zeros((1, 3), complex),
+        np.zeros((1, 3), object),
+        np.zeros((1, 3), "M8[s]"),
+        np.ma.masked_array(np.zeros((1, 3)), mask=True),
+        {"y": 1},
+    ],
     ids=["None", "text", "ragged", "complex", "object", "dates", "masked", "unknown id"],
-)  # fmt: skip
+)
 def test_what_is_not_made_of_real_numbers_is_refused(x):
     with pytest.raises(ArgumentTypeError, match="^Model: x must"):
         fastconv.Sequential(["ReLU"], (3,))(x)

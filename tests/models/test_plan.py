@@ -178,8 +178,13 @@ def test_the_peak_of_a_plan_is_what_training_takes(make, rng):
 
 
 def test_a_network_is_planned_before_its_weights_are_there_and_runs_after():
-    layers = [["Conv2D", {"filters": 2, "kernel_size": 3}], "ReLU", "Flatten",
-              ["Dense", {"units": 2}], "ReLU"]  # fmt: skip
+    layers = [
+        ["Conv2D", {"filters": 2, "kernel_size": 3}],
+        "ReLU",
+        "Flatten",
+        ["Dense", {"units": 2}],
+        "ReLU",
+    ]
     net = fastconv.from_config({"input_shape": [1, 5, 5], "layers": layers}, seed=0)
     plan = net.plan(3)
     x = np.ones((3, 1, 5, 5), "float32")

@@ -17,16 +17,18 @@ BIAS = np.ones(4, "float32")
 #: Layers that keep the shape of their input, and the functions that they call.
 LAYERS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "Conv2D": (
-        ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": 1}), (4, 6, 6),
+        ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": 1}),
+        (4, 6, 6),
         lambda x: functional.conv2d(x, WEIGHT, BIAS, padding=1),
     ),
     "MaxPool2D": (
-        ("MaxPool2D", {"pool_size": 3, "stride": 1, "padding": 1}), (4, 6, 6),
+        ("MaxPool2D", {"pool_size": 3, "stride": 1, "padding": 1}),
+        (4, 6, 6),
         lambda x: functional.max_pool2d(x, 3, stride=1, padding=1),
     ),
     "Dense": (("Dense", {"units": 4}), (4,), lambda x: functional.dense(x, MATRIX, BIAS)),
     "Sigmoid": ("Sigmoid", (4,), functional.sigmoid),
-}  # fmt: skip
+}
 
 
 def counted(function: Any, x: np.ndarray) -> int:

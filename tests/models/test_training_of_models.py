@@ -45,8 +45,12 @@ def test_a_network_learns():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 1, 6, 6))
     y = (x[:, 0, 2:4, 2:4].sum(axis=(1, 2)) > 0).astype(int)
-    layers = [("Conv2D", {"filters": 8, "kernel_size": 3}), "ReLU", "Flatten",
-              ("Dense", {"units": 2})]  # fmt: skip
+    layers = [
+        ("Conv2D", {"filters": 8, "kernel_size": 3}),
+        "ReLU",
+        "Flatten",
+        ("Dense", {"units": 2}),
+    ]
     net = fastconv.Sequential(layers, (1, 6, 6), seed=0)
     net.compile(("adam", {"learning_rate": 0.01}), "softmax_cross_entropy", metrics=["accuracy"])
     net.fit(x, y, batch_size=20, epochs=15, validation_data=(x, y), verbose=0)
@@ -74,9 +78,7 @@ def test_frozen_layers_and_their_statistics_stay():
     rng = np.random.default_rng(1)
     net.train_on_batch(random_like(net, rng, 8), np.arange(8) % 3)
     changed = {k for k, v in net.weights().items() if not np.array_equal(v, before[k])}
-    assert changed == {
-        "conv2d_2/weight", "conv2d_2/bias", "dense_1/weight", "dense_1/bias"
-    }  # fmt: skip
+    assert changed == {"conv2d_2/weight", "conv2d_2/bias", "dense_1/weight", "dense_1/bias"}
 
 
 def test_statistics_are_learned_in_training_and_left_in_inference():

@@ -125,10 +125,11 @@ def gone_round(source: str) -> Iterator[str]:
     """
     tree = ast.parse(source)
     copying = [
-        node for node in ast.walk(tree)
+        node
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
         and node.name in ("__copy__", "__deepcopy__", "__getstate__", "__setstate__")
-    ]  # fmt: skip
+    ]
     allowed = {id(part) for function in copying for part in ast.walk(function)}
     for node in ast.walk(tree):
         if id(node) in allowed:

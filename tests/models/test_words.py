@@ -83,8 +83,10 @@ def test_words_given_to_other_methods(method, word, remedy, net):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda net: net.fit(X, Y, 32, 10), "only x and y may come without a name, got 4 arg.*"
-                                            "write batch_size=..., epochs=..."),
+        (
+            lambda net: net.fit(X, Y, 32, 10),
+            "only x and y may come without a name, got 4 arg.*write batch_size=..., epochs=...",
+        ),
         (lambda net: net.fit(X), "fit: missing a required argument: 'y'"),
         (lambda net: net.fit(y=Y), "fit: missing a required argument: 'x'"),
         (lambda net: net.evaluate(), "evaluate: missing a required argument: 'x'"),
@@ -94,7 +96,7 @@ def test_words_given_to_other_methods(method, word, remedy, net):
         (lambda net: net.predict(X, 1, 2), "only x and batch_size may come without a name"),
         (lambda net: net.fit(X, Y, x=X), "fit: multiple values for argument 'x'"),
     ],
-)  # fmt: skip
+)
 def test_arguments_that_do_not_fit(call, words, net):
     with pytest.raises(ArgumentTypeError, match=words):
         call(net)
@@ -201,8 +203,11 @@ def test_what_a_metric_gives(given, words, net):
 
     net.compile("sgd", "softmax_cross_entropy", metric)
     before = net.weights()
-    for call in (lambda: net.fit(X, Y, verbose=0), lambda: net.evaluate(X, Y),
-                 lambda: net.train_on_batch(X, Y)):  # fmt: skip
+    for call in (
+        lambda: net.fit(X, Y, verbose=0),
+        lambda: net.evaluate(X, Y),
+        lambda: net.train_on_batch(X, Y),
+    ):
         with pytest.raises(FastconvError, match=words):
             call()
     for key, weight in net.weights().items():

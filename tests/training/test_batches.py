@@ -158,10 +158,13 @@ def test_a_layer_that_is_unfrozen_within_an_epoch_stops_before_a_row_alone():
         (["BatchNorm"], (4, 1, 1), 2),
         (["BatchNorm"], (4, 1, 2), 1),
         ([("Conv2D", {"filters": 2, "kernel_size": 1}), "BatchNorm"], (2, 3, 3), 1),
-        ([("Conv2D", {"filters": 2, "kernel_size": 1}), "GlobalAvgPool2D", "BatchNorm"],
-         (2, 3, 3), 2),
+        (
+            [("Conv2D", {"filters": 2, "kernel_size": 1}), "GlobalAvgPool2D", "BatchNorm"],
+            (2, 3, 3),
+            2,
+        ),
     ],
-)  # fmt: skip
+)
 def test_how_many_rows_there_must_be(layers, shape, least):
     assert fastconv.Sequential(layers, shape).least_rows()[0] == least
 

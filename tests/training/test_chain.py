@@ -65,15 +65,20 @@ def test_only_those_that_began_are_ended(fit):
 def test_all_are_ended_and_the_first_error_is_raised(fit):
     log = []
     errors = [KeyError("a"), ValueError("b"), IndexError("d")]
-    chain = [Seen(log, "a", end=errors[0]), Seen(log, "b", end=errors[1]), Seen(log, "c"),
-             Seen(log, "d", end=errors[2])]  # fmt: skip
+    chain = [
+        Seen(log, "a", end=errors[0]),
+        Seen(log, "b", end=errors[1]),
+        Seen(log, "c"),
+        Seen(log, "d", end=errors[2]),
+    ]
     with pytest.raises(KeyError) as caught:
         fit(chain)
     assert caught.value is errors[0]
     assert log[-4:] == ["a end", "b end", "c end", "d end"]
     assert caught.value.__notes__ == [
-        "Seen.on_fit_end failed too: ValueError: b", "Seen.on_fit_end failed too: IndexError: d"
-    ]  # fmt: skip
+        "Seen.on_fit_end failed too: ValueError: b",
+        "Seen.on_fit_end failed too: IndexError: d",
+    ]
 
 
 @pytest.mark.parametrize("where", ["epoch", "batch", "epoch end"])
@@ -134,11 +139,16 @@ def test_functions_are_called_after_every_epoch(fit):
     def with_more(run, epoch, figures, name="partial"):
         seen.append((name, epoch))
 
-    functions = [lambda run, epoch, figures: seen.append((sorted(figures), epoch)), Object(),
-                 functools.partial(with_more, name="part"), with_more]  # fmt: skip
+    functions = [
+        lambda run, epoch, figures: seen.append((sorted(figures), epoch)),
+        Object(),
+        functools.partial(with_more, name="part"),
+        with_more,
+    ]
     model = fit(functions, epochs=2)
-    expected = [(name, epoch) for epoch in (0, 1) for name in (["loss"], "object", "part",
-                                                              "partial")]  # fmt: skip
+    expected = [
+        (name, epoch) for epoch in (0, 1) for name in (["loss"], "object", "part", "partial")
+    ]
     assert seen == expected
     fit(lambda run, epoch, figures: setattr(run, "stop", True), epochs=5)
     stopped = fit(lambda run, epoch, figures: setattr(run, "stop", True), epochs=5)

@@ -97,8 +97,15 @@ def test_prefixes_of_outputs_make_no_two_names_equal():
     net.compile("sgd", "softmax_cross_entropy", metrics)
     x, y = data()
     figures = net.train_on_batch(x, (y, y))
-    assert list(figures) == ["loss", "a_loss", "a_b_loss", "a_b_loss_2", "a_b_m", "a_b_m_2",
-                             "a_b_m_3"]  # fmt: skip
+    assert list(figures) == [
+        "loss",
+        "a_loss",
+        "a_b_loss",
+        "a_b_loss_2",
+        "a_b_m",
+        "a_b_m_2",
+        "a_b_m_3",
+    ]
     assert figures["loss"] == pytest.approx(figures["a_loss"] + figures["a_b_loss"])
     with pytest.raises(ArgumentError, match="must not be called 'loss'"):
         net.compile("sgd", "softmax_cross_entropy", [[named("loss")], []])
@@ -135,8 +142,11 @@ PAIRS = [
 
 def listed(pairs):
     losses = ("softmax_cross_entropy", "cross_entropy")
-    return [(layers, loss, said) for layers, *both in pairs
-            for loss, said in zip(losses, both, strict=True)]  # fmt: skip
+    return [
+        (layers, loss, said)
+        for layers, *both in pairs
+        for loss, said in zip(losses, both, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(("layers", "loss", "said"), listed(PAIRS))
@@ -159,13 +169,19 @@ MAPS = [
     ([CONV, "Softmax", "GlobalAvgPool2D"], "leave the Softmax out", RIGHT),
     # classes are no longer on axis 1, or no longer sum to 1
     ([CONV, "Softmax", "Flatten"], "leave the Softmax out", "leave the Softmax out"),
-    ([CONV, "Softmax", ("MaxPool2D", {"pool_size": 2})],
-        "leave the Softmax out", "leave the Softmax out"),
+    (
+        [CONV, "Softmax", ("MaxPool2D", {"pool_size": 2})],
+        "leave the Softmax out",
+        "leave the Softmax out",
+    ),
     ([CONV, "GlobalAvgPool2D"], RIGHT, "or end in Softmax"),
-    ([CONV, "Sigmoid", ("MaxPool2D", {"pool_size": 2})],
-        "leave the Sigmoid out", "leave the Sigmoid out"),
+    (
+        [CONV, "Sigmoid", ("MaxPool2D", {"pool_size": 2})],
+        "leave the Sigmoid out",
+        "leave the Sigmoid out",
+    ),
     ([CONV, "ReLU", "GlobalAvgPool2D", "Softmax", "Flatten"], "leave the Softmax out", RIGHT),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("layers", "loss", "said"), listed(MAPS))

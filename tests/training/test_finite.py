@@ -11,9 +11,12 @@ from fastconv.testing import assert_bits_equal
 from fastconv.training import Loss, loop
 
 LAYERS = [
-    ("Conv2D", {"filters": 4, "kernel_size": 3}), "BatchNorm", "ReLU", "Flatten",
+    ("Conv2D", {"filters": 4, "kernel_size": 3}),
+    "BatchNorm",
+    "ReLU",
+    "Flatten",
     ("Dense", {"units": 3}),
-]  # fmt: skip
+]
 
 
 def network(layers=LAYERS, shape=(1, 6, 6), loss="softmax_cross_entropy", dtype="float32"):

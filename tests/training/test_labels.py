@@ -34,14 +34,22 @@ CLASSES = {
     "a list of floats": (LABELS.astype(float).tolist(), "take np.asarray(y).astype(int)"),
     "a column of floats": (LABELS[:, None].astype("f4"), "take y.ravel().astype(int)"),
     "True and False": (LABELS > 0, "take y.astype(int)"),
-    "texts": (np.array(["cat", "dog", "eel"])[LABELS],
-              "number them: names, y = np.unique(y, return_inverse=True)"),
-    "a list of texts": (np.array(["cat", "dog", "eel"])[LABELS].tolist(),
-                        "number them: names, y = np.unique(np.asarray(y), return_inverse=True)"),
-    "a column of texts": (np.array(["cat", "dog", "eel"])[LABELS][:, None],
-                          "number them: names, y = np.unique(y.ravel(), return_inverse=True)"),
-    "objects": (np.array(["cat", "dog"], object)[LABELS % 2],
-                "number them: names, y = np.unique(y, return_inverse=True)"),
+    "texts": (
+        np.array(["cat", "dog", "eel"])[LABELS],
+        "number them: names, y = np.unique(y, return_inverse=True)",
+    ),
+    "a list of texts": (
+        np.array(["cat", "dog", "eel"])[LABELS].tolist(),
+        "number them: names, y = np.unique(np.asarray(y), return_inverse=True)",
+    ),
+    "a column of texts": (
+        np.array(["cat", "dog", "eel"])[LABELS][:, None],
+        "number them: names, y = np.unique(y.ravel(), return_inverse=True)",
+    ),
+    "objects": (
+        np.array(["cat", "dog"], object)[LABELS % 2],
+        "number them: names, y = np.unique(y, return_inverse=True)",
+    ),
     "numbers as texts": (LABELS.astype(str), "take y.astype(int)"),
     "floats as texts": (LABELS.astype(float).astype(str), "take y.astype(float).astype(int)"),
     "numbers as objects": (LABELS.astype(object), "take y.astype(int)"),
@@ -50,11 +58,13 @@ CLASSES = {
     "from 1 in a column": ((LABELS + 1)[:, None], "take y.ravel() - 1"),
     "from 1 in bytes": ((LABELS + 1).astype("u1"), "take y - 1"),
     "minus 1, 0 and 1": (LABELS - 1, "number them: names, y = np.unique(y, return_inverse=True)"),
-    "minus 1 for none": (np.arange(N) % 4 - 1,
-                         "leave the rows without a class out: x, y = x[y >= 0], y[y >= 0]"),
+    "minus 1 for none": (
+        np.arange(N) % 4 - 1,
+        "leave the rows without a class out: x, y = x[y >= 0], y[y >= 0]",
+    ),
     "far apart": (LABELS * 10, "number them: names, y = np.unique(y, return_inverse=True)"),
     "one-hot behind an axis": (ONE_HOT[:, None], None),
-}  # fmt: skip
+}
 
 
 def wrong(case):
@@ -167,7 +177,8 @@ VALUES = np.linspace(0, 1, N)
         (VALUES.astype(object), (1,), "take y.astype(float)[:, None]"),
         (VALUES.astype(str).tolist(), (1,), "take np.asarray(y).astype(float)[:, None]"),
         (
-            tuple(LABELS.tolist()), (3,),
+            tuple(LABELS.tolist()),
+            (3,),
             "labels must be made one-hot first: y = np.eye(3)[np.asarray(y)]",
         ),
     ],
@@ -190,10 +201,13 @@ def test_each_remedy_of_values_works(y, shape, remedy, how):
 def test_values_that_fit_in_no_way():
     none = np.array([None, *range(N - 1)])  # which would become NaN
     for y, error in (
-        (np.zeros((N, 7)), ShapeError), (np.full((N, 1), "a"), ArgumentTypeError),
-        (np.full(N, "a"), ArgumentTypeError), (none, ArgumentTypeError),
-        (np.full((N, 7), "1"), ArgumentTypeError), (LABELS.astype("M8[D]"), ArgumentTypeError),
-    ):  # fmt: skip
+        (np.zeros((N, 7)), ShapeError),
+        (np.full((N, 1), "a"), ArgumentTypeError),
+        (np.full(N, "a"), ArgumentTypeError),
+        (none, ArgumentTypeError),
+        (np.full((N, 7), "1"), ArgumentTypeError),
+        (LABELS.astype("M8[D]"), ArgumentTypeError),
+    ):
         with pytest.raises(error) as caught:
             check_values("loss", (N, 1), y)
         assert not caught.value.remedy

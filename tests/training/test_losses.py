@@ -146,8 +146,9 @@ def test_long_sums_are_exact(name):
     loss = registry.resolve(registry.losses, name, "test")
     outputs = np.empty((count, 2), np.float32)
     outputs[:] = 0.1, 0.9
-    value = loss(outputs, np.zeros((count, 2)) if name == "mean_squared_error" else
-                 np.zeros(count, np.int64))  # fmt: skip
+    value = loss(
+        outputs, np.zeros((count, 2)) if name == "mean_squared_error" else np.zeros(count, np.int64)
+    )
     first, second = np.float64(outputs[0])
     right = {
         "softmax_cross_entropy": np.log1p(np.exp(second - first)),

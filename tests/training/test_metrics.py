@@ -87,9 +87,11 @@ def test_totals_of_many_batches_are_exact():
 def test_half_precision_and_whole_numbers_are_summed_in_double_precision(linear):
     model = linear()
     loop.compile(
-        model, "sgd", "mean_squared_error",
+        model,
+        "sgd",
+        "mean_squared_error",
         [lambda y, t: np.full(len(y), 1, np.float16), lambda y, t: np.full(len(y), 127, np.int8)],
-    )  # fmt: skip
+    )
     totals = Totals()
     rows = np.zeros((100_000, 3))
     model.compiled.measure(totals, {}, (rows,), (rows,))

@@ -49,11 +49,20 @@ def _loaded(file: bytes, x: np.ndarray, threads: int, level: int) -> tuple:
         with TemporaryDirectory() as folder:
             given, made = Path(folder) / "case.onnx", Path(folder) / "case.mnn"
             given.write_bytes(file)
-            _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(given),
-                               "--MNNModel", str(made), "--bizCode", "peers"])  # fmt: skip
-            module = MNN.nn.load_module_from_file(
-                str(made), ["x"], ["y"], runtime_manager=manager
+            _tools.mnnconvert(
+                [
+                    "mnnconvert",
+                    "-f",
+                    "ONNX",
+                    "--modelFile",
+                    str(given),
+                    "--MNNModel",
+                    str(made),
+                    "--bizCode",
+                    "peers",
+                ]
             )
+            module = MNN.nn.load_module_from_file(str(made), ["x"], ["y"], runtime_manager=manager)
         image = MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)
         module.forward(image)
     # the manager has to live as long as the module

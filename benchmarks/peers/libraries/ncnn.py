@@ -24,13 +24,23 @@ DIRECT = f"{NAME}, direct"
 MAGIC = 7767517  # the first line of every file of layers
 PLAIN = bytes(4)  # before weights that are float32
 #: Narrower numbers, which some processors would take by default.
-NARROW = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed",
-          "use_bf16_storage", "use_int8_inference")  # fmt: skip
+NARROW = (
+    "use_fp16_packed",
+    "use_fp16_storage",
+    "use_fp16_arithmetic",
+    "use_bf16_packed",
+    "use_bf16_storage",
+    "use_int8_inference",
+)
 OPTIONS_OFF = {NAME: NARROW, DIRECT: (*NARROW, "use_winograd_convolution")}
 
 
 def convolution(
-    layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int,
+    layer: Case,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    threads: int,
     names: Sequence[str],
 ) -> list[Contender]:
     """Return ncnn as it comes, or without Winograd's algorithm, as `names` ask."""
@@ -63,8 +73,17 @@ def _described(layer: Case, weight: np.ndarray) -> str:
     """Return the layers as ncnn writes them: parameters have numbers, those of y and x apart."""
     filters, _, rows, columns = weight.shape
     (down, right), (top, left) = pair(layer.stride), pair(layer.padding)
-    numbers = {0: filters, 1: columns, 11: rows, 3: right, 13: down, 4: left, 14: top, 5: 1,
-               6: weight.size}  # fmt: skip
+    numbers = {
+        0: filters,
+        1: columns,
+        11: rows,
+        3: right,
+        13: down,
+        4: left,
+        14: top,
+        5: 1,
+        6: weight.size,
+    }
     kind = "Convolution"
     if layer.groups > 1:
         kind, numbers[7] = "ConvolutionDepthWise", layer.groups

@@ -76,8 +76,12 @@ def _operator(kind: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]
         return "BatchNormalization", {"epsilon": config["epsilon"]}
     if kind == "Dense":
         return "Gemm", {"transB": 1}
-    return {"ReLU": "Relu", "Add": "Add", "Flatten": "Flatten",
-            "GlobalAvgPool2D": "GlobalAveragePool"}[kind], {}  # fmt: skip
+    return {
+        "ReLU": "Relu",
+        "Add": "Add",
+        "Flatten": "Flatten",
+        "GlobalAvgPool2D": "GlobalAveragePool",
+    }[kind], {}
 
 
 def _parameters(name: str, weights: Mapping[str, np.ndarray]) -> list[str]:

@@ -17,9 +17,23 @@ import torch.nn.functional as F
 from peers.cases import Case, Pool, pair
 from peers.contenders import Contender
 
-__all__ = ["LAYOUTS", "LAST", "PLAIN", "average_pool", "average_pool_backward", "backward",
-           "convolution", "dense", "dense_input", "dense_weight", "fold", "max_pool",
-           "max_pool_backward", "prepare", "unfold"]  # fmt: skip
+__all__ = [
+    "LAYOUTS",
+    "LAST",
+    "PLAIN",
+    "average_pool",
+    "average_pool_backward",
+    "backward",
+    "convolution",
+    "dense",
+    "dense_input",
+    "dense_weight",
+    "fold",
+    "max_pool",
+    "max_pool_backward",
+    "prepare",
+    "unfold",
+]
 
 PLAIN, LAST = "PyTorch", "PyTorch channels_last"
 LAYOUTS = {PLAIN: torch.contiguous_format, LAST: torch.channels_last}
@@ -50,8 +64,16 @@ def convolution(
 
 def backward(layer: Case, dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> list[Contender]:
     """Return all three gradients in each layout, by the operator itself, without autograd."""
-    rest = ([layer.K], pair(layer.stride), pair(layer.padding), [1, 1], False, [0, 0],
-            layer.groups, [True] * 3)  # fmt: skip
+    rest = (
+        [layer.K],
+        pair(layer.stride),
+        pair(layer.padding),
+        [1, 1],
+        False,
+        [0, 0],
+        layer.groups,
+        [True] * 3,
+    )
     gradients = torch.ops.aten.convolution_backward
     return [
         Contender(name, partial(gradients, *tensors, *rest))
@@ -79,9 +101,14 @@ def max_pool_backward(pool: Pool, dy: np.ndarray, x: np.ndarray) -> list[Contend
         arguments = _pool_arguments(pool)
         _, indices = operators.max_pool2d_with_indices(image, *arguments)
         call = partial(
-            operators.max_pool2d_with_indices_backward, slope, image, *arguments, [1, 1], False,
+            operators.max_pool2d_with_indices_backward,
+            slope,
+            image,
+            *arguments,
+            [1, 1],
+            False,
             indices,
-        )  # fmt: skip
+        )
         found.append(Contender(name, call))
     return found
 

@@ -75,9 +75,14 @@ def _module(kind: str, config: Mapping[str, Any], own: Mapping[str, torch.Tensor
     if kind == "Conv2D":
         filters, channels = own["weight"].shape[:2]
         return nn.Conv2d(
-            channels * config["groups"], filters, config["kernel_size"], config["stride"],
-            config["padding"], groups=config["groups"], bias=config["bias"],
-        )  # fmt: skip
+            channels * config["groups"],
+            filters,
+            config["kernel_size"],
+            config["stride"],
+            config["padding"],
+            groups=config["groups"],
+            bias=config["bias"],
+        )
     if kind == "Dense":
         units, inputs = own["weight"].shape
         return nn.Linear(inputs, units)

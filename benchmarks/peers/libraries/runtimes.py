@@ -26,7 +26,9 @@ def contenders(file: bytes, x: np.ndarray, settings: Settings) -> list[Contender
 
 
 def networks(
-    file: bytes, x: np.ndarray, settings: Settings,
+    file: bytes,
+    x: np.ndarray,
+    settings: Settings,
     variants: Sequence[str] = (mnn.NAME, mnn.SMALL_TILES),
 ) -> list[Contender]:
     """Return the same for what holds convolutions, which `variants` of MNN take part in too."""

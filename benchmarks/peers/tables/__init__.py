@@ -5,8 +5,19 @@ from __future__ import annotations
 import sys
 
 #: Modules of this package, in the order of the report.
-ALL = ("forward", "two_threads", "backward", "pooling", "dense", "unfolding", "training",
-       "networks", "calls", "busy", "against")  # fmt: skip
+ALL = (
+    "forward",
+    "two_threads",
+    "backward",
+    "pooling",
+    "dense",
+    "unfolding",
+    "training",
+    "networks",
+    "calls",
+    "busy",
+    "against",
+)
 
 
 def progress(table: str, case: str) -> None:

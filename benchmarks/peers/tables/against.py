@@ -42,20 +42,25 @@ def _cases(settings: Settings) -> dict[str, list[tuple[str, str, str]]]:
         for algorithm in settings.algorithms
         for precision in (settings.precisions if algorithm == "auto" else ("standard",))
     ]
-    gradients = {ours.column("gradients", p): "" if p == "standard" else p
-                 for p in settings.precisions}  # fmt: skip
+    gradients = {
+        ours.column("gradients", p): "" if p == "standard" else p for p in settings.precisions
+    }
     pooling = ("max", "argmax", "argmax backward", "average", "average backward")
     return {
         **{f"forward, {one}": [("forward", name, one) for name in layers] for one in forward},
-        **{f"backward, {title}": [("backward", name, one) for name in layers]
-           for title, one in gradients.items()},
+        **{
+            f"backward, {title}": [("backward", name, one) for name in layers]
+            for title, one in gradients.items()
+        },
         **{f"pooling, {one}": [("pooling", name, one) for name in pools] for one in pooling},
         "a step of training": [("training", name, "") for name in TRAINED],
-    }  # fmt: skip
+    }
 
 
 def _table(
-    title: str, cases: list[tuple[str, str, str]], versions: tuple[Version, Version],
+    title: str,
+    cases: list[tuple[str, str, str]],
+    versions: tuple[Version, Version],
     settings: Settings,
 ) -> Table:
     now, before = (version.about for version in versions)
@@ -65,10 +70,10 @@ def _table(
             f"Present: {now['version']}, {now['isa']}. Older: {before['version']}, "
             f"{before['isa']}, built from the commit {settings.against[:12]}. A process each, in "
             "turns; weights of forward convolutions are packed ahead. Results were held against "
-            "each other first, but those of training.",
+            "each other first, but those of training."
         ],
         [Ratio("present / older", NOW, (BEFORE,))],
-    )  # fmt: skip
+    )
     lacking = dict(_measured(table, cases, versions, settings))
     if lacking:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in lacking.items())
@@ -77,7 +82,9 @@ def _table(
 
 
 def _measured(
-    table: Table, cases: list[tuple[str, str, str]], versions: tuple[Version, Version],
+    table: Table,
+    cases: list[tuple[str, str, str]],
+    versions: tuple[Version, Version],
     settings: Settings,
 ) -> Iterator[tuple[str, str]]:
     """Add a row for each case; yield those that the older version lacks, with the reason."""

@@ -30,7 +30,7 @@ def run(settings: Settings) -> list[Table]:
             [
                 "Gradients of input, weight and bias. fastconv's `conv2d_backward` on plain "
                 "arrays, what it packs is in the call; PyTorch's operator "
-                "`convolution_backward`, without autograd. New arrays and tensors each call.",
+                "`convolution_backward`, without autograd. New arrays and tensors each call."
             ],
             [
                 Ratio(f"{column} / best of PyTorch", column, PYTORCH, *aims)

@@ -27,7 +27,7 @@ def run(settings: Settings) -> list[Table]:
         "Dense layers",
         [
             "Samples x features -> units, on plain arrays: what is packed is in the call. PyTorch: "
-            "`linear` and, for the gradients, the products that autograd computes.",
+            "`linear` and, for the gradients, the products that autograd computes."
         ],
         [
             Ratio("fastconv / PyTorch", OURS, (PLAIN,)),

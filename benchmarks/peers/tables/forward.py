@@ -18,17 +18,26 @@ from peers.table import Ratio, Row, Table
 from peers.tables import progress
 
 PYTORCH = ("PyTorch", "PyTorch channels_last")
-EVERYONE = (*PYTORCH, *NAMES.values(), mnn.NAME, mnn.SMALL_TILES, mnn.DIRECT, ncnn.NAME,
-            ncnn.DIRECT)  # fmt: skip
+EVERYONE = (
+    *PYTORCH,
+    *NAMES.values(),
+    mnn.NAME,
+    mnn.SMALL_TILES,
+    mnn.DIRECT,
+    ncnn.NAME,
+    ncnn.DIRECT,
+)
 INDIRECT = frozenset({mnn.NAME, mnn.SMALL_TILES, ncnn.NAME})  # where tiles may be chosen
 #: By the table of layers and the column: geometric mean, largest, the mean where Winograd pays.
 AIMS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
     "first": {
-        "direct": (0.90, 1.05, None), "auto": (0.80, None, 0.65), "auto fast": (0.75, None, 0.50),
+        "direct": (0.90, 1.05, None),
+        "auto": (0.80, None, 0.65),
+        "auto fast": (0.75, None, 0.50),
         ours.ARRAYS: (0.60, None, None),
     },
     "others": {"auto": (0.82, 1.05, None)},
-}  # fmt: skip
+}
 UNKNOWN = (None, None, None)
 
 
@@ -78,8 +87,10 @@ def _ratios(settings: Settings, aims: dict[str, tuple]) -> list[Ratio]:
         direct = precision == "strict"
         ratios.append(_over_everyone(column, every, most, within=precision, direct=direct))
         narrower: dict[str, Any] = {
-            "tag": "winograd", "where": ", 3x3 stride 1, C, K >= 64, maps >= 14", "direct": direct,
-        }  # fmt: skip
+            "tag": "winograd",
+            "where": ", 3x3 stride 1, C, K >= 64, maps >= 14",
+            "direct": direct,
+        }
         ratios.append(_over_everyone(column, winograd, within=precision, **narrower))
     arrays = aims.get(ours.ARRAYS, UNKNOWN)
     ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH, *arrays[:2]))
@@ -116,8 +127,14 @@ def peers(
 
 
 def _over_everyone(
-    column: str, aim: float | None = None, most: float | None = None, *,
-    within: str = "standard", direct: bool = False, tag: str | None = None, where: str = "",
+    column: str,
+    aim: float | None = None,
+    most: float | None = None,
+    *,
+    within: str = "standard",
+    direct: bool = False,
+    tag: str | None = None,
+    where: str = "",
 ) -> Ratio:
     """Compare a column with the best peer that is as exact as the precision `within` asks."""
     label = f"{column} / best peer{where}"

@@ -26,17 +26,21 @@ def run(settings: Settings) -> list[Table]:
         "Whole networks, inference, batch 1",
         [
             "ResNet-50, 3x224x224, the same made-up weights everywhere; BatchNorm is folded into "
-            f"the convolutions by all but `{PLAIN}`. Weights are packed ahead but in PyTorch.",
+            f"the convolutions by all but `{PLAIN}`. Weights are packed ahead but in PyTorch."
         ],
         [
             *(
-                Ratio(ours.column("frozen", precision) + " / best peer", name, EVERYONE,
-                      within=LIMITS[precision])
+                Ratio(
+                    ours.column("frozen", precision) + " / best peer",
+                    name,
+                    EVERYONE,
+                    within=LIMITS[precision],
+                )
                 for name, precision in frozen.items()
             ),
             Ratio("net(x) / best peer", PLAIN, EVERYONE, within=LIMITS["standard"]),
         ],
-    )  # fmt: skip
+    )
     progress(table.title, "ResNet-50")
     net = resnet50()
     x = normal((1, 3, 224, 224))

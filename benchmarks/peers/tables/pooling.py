@@ -39,7 +39,7 @@ def _maxima(
         f"Max pooling{which}, forward",
         [
             "PyTorch always notes where the maxima were (int64); fastconv does in training "
-            "(uint8) and not in inference. fastconv and PyTorch write into new memory.",
+            "(uint8) and not in inference. fastconv and PyTorch write into new memory."
         ],
         [
             Ratio("fastconv / best peer", OURS, EVERYONE, aim),
@@ -54,9 +54,7 @@ def _maxima(
     return _filled(forward, backward, cases, settings, _max_forward, _max_backward)
 
 
-def _averages(
-    which: str, cases: Mapping[str, Pool], settings: Settings, aim: float
-) -> list[Table]:
+def _averages(which: str, cases: Mapping[str, Pool], settings: Settings, aim: float) -> list[Table]:
     forward = Table(
         f"Average pooling{which}, forward",
         ["What is padded does not count. fastconv and PyTorch write into new memory."],
@@ -71,10 +69,13 @@ def _averages(
 
 
 def _filled(
-    forward: Table, backward: Table, cases: Mapping[str, Pool], settings: Settings,
+    forward: Table,
+    backward: Table,
+    cases: Mapping[str, Pool],
+    settings: Settings,
     racing: Callable[[Pool, Settings], list[Contender]],
     racing_back: Callable[[Pool], list[Contender]],
-) -> list[Table]:  # fmt: skip
+) -> list[Table]:
     """Measure each case both ways, and return the tables that have rows."""
     for name, pool in cases.items():
         progress(forward.title, name)

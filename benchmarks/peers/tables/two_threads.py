@@ -30,18 +30,30 @@ def run(settings: Settings) -> list[Table]:
         return []
     with TemporaryDirectory() as folder:
         report = Path(folder) / "two.md"
-        subprocess.run(
-            command(settings, report), cwd=FOLDER, stdout=subprocess.DEVNULL, check=True
-        )
+        subprocess.run(command(settings, report), cwd=FOLDER, stdout=subprocess.DEVNULL, check=True)
         data = json.loads(report.with_suffix(".json").read_text())
     return [Table.from_json(table) for table in data["tables"]]
 
 
 def command(settings: Settings, report: Path) -> list[str]:
     """Return the run of two threads: the same peers and precisions, `auto` alone."""
-    words = [sys.executable, "-m", "peers", "--threads", str(THREADS), "--tables", "forward",
-             "--layers", "first", "--algorithms", "auto", "--precision", *settings.precisions,
-             "--output", str(report)]  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "peers",
+        "--threads",
+        str(THREADS),
+        "--tables",
+        "forward",
+        "--layers",
+        "first",
+        "--algorithms",
+        "auto",
+        "--precision",
+        *settings.precisions,
+        "--output",
+        str(report),
+    ]
     words += ["--peers", *settings.peers] if settings.peers else []
     words += ["--keep-output"] if settings.keep_output else []
     return words + (["--quick"] if settings.quick else [])

@@ -17,9 +17,20 @@ from fastconv.models.graph.names import check_id
 from fastconv.models.graph.weights import Slot
 
 __all__ = [
-    "Graph", "Input", "Node", "Slot", "Step", "as_nodes", "check_id", "connect",
-    "inputs", "learning", "reshaped", "trace", "weights",
-]  # fmt: skip
+    "Graph",
+    "Input",
+    "Node",
+    "Slot",
+    "Step",
+    "as_nodes",
+    "check_id",
+    "connect",
+    "inputs",
+    "learning",
+    "reshaped",
+    "trace",
+    "weights",
+]
 
 # Pickles name what they are made of by module, and those of before name it here.
 _PICKLED = _node, _Parents

@@ -69,10 +69,13 @@ def cast(x: Any, graph: Graph) -> list[Array]:
         _check_shape(name, array.shape, spec)
         if not spec.is_float and array.dtype.kind not in "iub":
             raise ArgumentTypeError(
-                "Model", name, f"must be of integers, as an Input of {spec.dtype} takes",
-                array.dtype, f"if they are whole numbers, {name}.astype({spec.dtype!r}) casts them",
+                "Model",
+                name,
+                f"must be of integers, as an Input of {spec.dtype} takes",
+                array.dtype,
+                f"if they are whole numbers, {name}.astype({spec.dtype!r}) casts them",
                 shown=str(array.dtype),
-            )  # fmt: skip
+            )
         arrays.append(array)
     counts = [
         str(array.shape[spec.batch_axis])
@@ -133,8 +136,7 @@ def bytes_made(arrays: Sequence[Array], graph: Graph, gathered: bool) -> tuple[i
 def bytes_gathered(graph: Graph, gathered: bool) -> tuple[int, ...]:
     """Return what `bytes_made` does of arrays that need no cast."""
     return tuple(
-        spec.nbytes if gathered and spec.batch_axis is not None else 0
-        for spec in graph.input_specs
+        spec.nbytes if gathered and spec.batch_axis is not None else 0 for spec in graph.input_specs
     )
 
 

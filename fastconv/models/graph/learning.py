@@ -104,6 +104,10 @@ def least_rows(graph: Graph, steps: Iterable[tuple[Step, bool]]) -> tuple[int, s
 def _check_learns_nothing(step: Step) -> None:
     if any(parameter.trainable for parameter in step.layer.parameters.values()):
         raise ArgumentError(
-            step.name, "the output", "must lead to a loss by floats alone for the layer to learn",
-            step.spec.dtype, f"net.freeze({step.name!r})", shown="integers, which have no gradient",
-        )  # fmt: skip
+            step.name,
+            "the output",
+            "must lead to a loss by floats alone for the layer to learn",
+            step.spec.dtype,
+            f"net.freeze({step.name!r})",
+            shown="integers, which have no gradient",
+        )

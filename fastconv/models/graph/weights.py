@@ -23,9 +23,17 @@ from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.graph.graph import Graph
 
 __all__ = [
-    "Slot", "assign", "build", "copies", "hand_out", "matching", "mismatch", "named",
-    "set_trainable", "slots",
-]  # fmt: skip
+    "Slot",
+    "assign",
+    "build",
+    "copies",
+    "hand_out",
+    "matching",
+    "mismatch",
+    "named",
+    "set_trainable",
+    "slots",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -55,9 +63,12 @@ def mismatch(
     key = next(key for key in {**first, **here} if first.get(key) != here.get(key))
     shapes = [slots[key].shape if key in slots else "none" for slots in (first, here)]
     return ShapeError(
-        user, "inputs", f"must be such that the parameters of {name} fit, {key} is {shapes[0]} "
-        f"and would be {shapes[1]} here", remedy="a shared layer takes inputs of one kind",
-    )  # fmt: skip
+        user,
+        "inputs",
+        f"must be such that the parameters of {name} fit, {key} is {shapes[0]} "
+        f"and would be {shapes[1]} here",
+        remedy="a shared layer takes inputs of one kind",
+    )
 
 
 def build(graph: Graph, seed: int) -> None:
@@ -122,22 +133,24 @@ def assign(graph: Graph, arrays: Mapping[str, Any]) -> None:
     ]
     if problems:
         raise ConfigError(problems)
-    assign_all([(parameters[k], parameters[k].checked(a, "set_weights", k))
-                for k, a in arrays.items()])  # fmt: skip
+    assign_all(
+        [(parameters[k], parameters[k].checked(a, "set_weights", k)) for k, a in arrays.items()]
+    )
 
 
 def set_trainable(operation: str, graph: Graph, pattern: object, trainable: bool) -> None:
     """Let what `pattern` matches learn, or stay as it is; `operation` is what errors name."""
     parameters, found = named(graph), matching(pattern, graph, operation)
-    statistics = {
-        f"{name}/{key}" for name, layer in graph.layers.items() for key in layer.states
-    }
+    statistics = {f"{name}/{key}" for name, layer in graph.layers.items() for key in layer.states}
     learned = [key for key in found if key not in statistics]
     if found and not learned and "/" in str(pattern):  # statistics alone
         layer = found[0].partition("/")[0]
         raise ArgumentError(
-            operation, "pattern", "must match what learns, and statistics do not", pattern,
+            operation,
+            "pattern",
+            "must match what learns, and statistics do not",
+            pattern,
             f"they stay as they are in a layer that is frozen: net.freeze({layer!r})",
-        )  # fmt: skip
+        )
     for key in learned:
         parameters[key].trainable = trainable

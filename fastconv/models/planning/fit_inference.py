@@ -189,12 +189,12 @@ class InferenceFit:
         if key not in self._most:
             if key[:2] not in self._own:
                 self._own[key[:2]] = [
-                    nbytes + self._others(op, kept) + self._beside(at, rows)
+                    sum((nbytes, self._others(op, kept), self._beside(at, rows)))
                     + self.prices.cost(at, rows, None if self.free[at] else 0).lowest_limit
                     for at, (op, nbytes) in enumerate(
                         zip(self.operations, self.prices.alive(rows), strict=True)
                     )
-                ]  # fmt: skip
+                ]
             self._most[key] = max(self._own[key[:2]][begin:end], default=0)
         return self._most[key]
 

@@ -34,8 +34,12 @@ class TrainingFit:
         """
         prices = self.prices
         least = []
-        for kept in dict.fromkeys((frozenset(prices.constant) & prices.packing_names,
-                                   frozenset(prices.released) & prices.packing_names)):  # fmt: skip
+        for kept in dict.fromkeys(
+            (
+                frozenset(prices.constant) & prices.packing_names,
+                frozenset(prices.released) & prices.packing_names,
+            )
+        ):
             for liked in (True, False):
                 found = self._attempt(limit, liked, kept)
                 if isinstance(found, Fitted):
@@ -60,11 +64,12 @@ class TrainingFit:
         tally = self.prices.tally(batch)
         always = packing_bytes(self.operations, costs, kept)
         segmenter = Segmenter(
-            tally, costs,
+            tally,
+            costs,
             [_taken(cost, lent) for cost, lent in zip(costs, lends, strict=True)],
             [(cost.backward or cost).temporary for cost in costs],
             always,
-        )  # fmt: skip
+        )
         segments = segmenter.within(limit)
         if segments is None:
             return segmenter.least()[1]

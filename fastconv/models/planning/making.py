@@ -16,9 +16,7 @@ from fastconv.models.running import Schedule, Stage
 __all__ = ["make_plan"]
 
 
-def make_plan(
-    subject: Subject, asked: Asked, shared: Shared, operation: str = "plan"
-) -> Plan:
+def make_plan(subject: Subject, asked: Asked, shared: Shared, operation: str = "plan") -> Plan:
     """Return the plan of running a network on a batch.
 
     Parameters

@@ -142,8 +142,17 @@ class Plan:
             title.append(f"{', then '.join(map(str, counts))} at a time")
         if self.memory_limit is not None:
             title.append(f"within {format_bytes(self.memory_limit)}")
-        head = ["node", "algorithm", "multiply-adds", "parameters", "activations", "workspace",
-                "packed", "alive", "why"]  # fmt: skip
+        head = [
+            "node",
+            "algorithm",
+            "multiply-adds",
+            "parameters",
+            "activations",
+            "workspace",
+            "packed",
+            "alive",
+            "why",
+        ]
         rows = [
             [
                 node.id + "+" * node.recomputed + "*" * node.estimated,

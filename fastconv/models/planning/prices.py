@@ -142,9 +142,13 @@ class Prices:
         """Return the counter of what lives in a run of so many rows."""
         if rows not in self._tallies:
             self._tallies[rows] = Tally(
-                self.schedule, self.specs, rows,
-                training=self.training, gradients=self.gradients, input_bytes=self.input_bytes,
-            )  # fmt: skip
+                self.schedule,
+                self.specs,
+                rows,
+                training=self.training,
+                gradients=self.gradients,
+                input_bytes=self.input_bytes,
+            )
         return self._tallies[rows]
 
     def free(self) -> Fitted:

@@ -132,8 +132,7 @@ class Segmenter:
         for begin in self._places:
             self._measure_from(begin)
         self._segment_peaks = np.maximum(
-            np.maximum(self._forward_peaks, self._again_peaks + self._resumed),
-            self._backward_peaks,
+            np.maximum(self._forward_peaks, self._again_peaks + self._resumed), self._backward_peaks
         )
 
     def _survey(self) -> None:
@@ -157,9 +156,7 @@ class Segmenter:
         # of each operation: the arrays it reads and writes, those its context keeps, what that
         # keeps besides, and the bytes of gradients while it runs backward
         self._touched = [{owner[value] for value in (*op.sources, op.target)} for op in operations]
-        self._kept_by = [
-            {owner[v] for v in tally.kept(at, self.costs[at])} for at in range(count)
-        ]
+        self._kept_by = [{owner[v] for v in tally.kept(at, self.costs[at])} for at in range(count)]
         self._saves = [tally.saved(at, self.costs[at]) for at in range(count)]
         self._gradients = []
         for at, op in enumerate(operations):

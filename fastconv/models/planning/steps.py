@@ -31,9 +31,7 @@ class Traced:
     loss: int
 
 
-def trace_step(
-    tally: Tally, costs: Sequence[LayerCosts], segments: Sequence[Segment]
-) -> Traced:
+def trace_step(tally: Tally, costs: Sequence[LayerCosts], segments: Sequence[Segment]) -> Traced:
     """Return what lives in a step of training that computes some segments again."""
     return _Step(tally, costs, segments).run()
 

@@ -16,6 +16,18 @@ from fastconv.models.running.program import Allowance, Program, Segment, Stage, 
 from fastconv.models.running.schedule import Operation, Schedule, schedule
 
 __all__ = [
-    "Allowance", "Operation", "Program", "Schedule", "Segment", "Stage", "differentiate",
-    "first_not_finite", "give_back_packed", "infer", "overlap", "schedule", "segment", "whole",
-]  # fmt: skip
+    "Allowance",
+    "Operation",
+    "Program",
+    "Schedule",
+    "Segment",
+    "Stage",
+    "differentiate",
+    "first_not_finite",
+    "give_back_packed",
+    "infer",
+    "overlap",
+    "schedule",
+    "segment",
+    "whole",
+]

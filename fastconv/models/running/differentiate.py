@@ -239,10 +239,13 @@ class _Run:
             sources = tuple(self.needs[source] for source in op.sources)
             learns = self._learns(op)
         ctx = Context(
-            self.training and not op.layer.frozen, needs=sources, needs_params=learns,
-            rng_key=(*self.rng_key, op.number), workspace_limit=allowed.forward,
+            self.training and not op.layer.frozen,
+            needs=sources,
+            needs_params=learns,
+            rng_key=(*self.rng_key, op.number),
+            workspace_limit=allowed.forward,
             lends=allowed.lends and self.allowances is not None,
-        )  # fmt: skip
+        )
         ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
         values[op.target] = calls.forward(op, ctx, values)
         self.needs[op.target] = ctx.differentiated

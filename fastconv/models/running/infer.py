@@ -19,9 +19,7 @@ __all__ = ["give_back_packed", "infer"]
 Array = np.ndarray[Any, Any]
 
 
-def infer(
-    schedule: Schedule, xs: list[Array], program: Program | None = None
-) -> tuple[Array, ...]:
+def infer(schedule: Schedule, xs: list[Array], program: Program | None = None) -> tuple[Array, ...]:
     """Return the outputs for the inputs `xs`, each array let go after its last reader.
 
     Parameters
@@ -54,9 +52,13 @@ def infer(
 
 
 def _infer(
-    schedule: Schedule, begin: int, end: int, values: list[Any], lent: set[int],
+    schedule: Schedule,
+    begin: int,
+    end: int,
+    values: list[Any],
+    lent: set[int],
     program: Program | None,
-) -> None:  # fmt: skip
+) -> None:
     """Compute operations into `values`, and drop what nobody reads later."""
     shared = Context()  # our own layers leave nothing in it
     for at in range(begin, end):
@@ -75,9 +77,14 @@ def _infer(
 
 
 def _rows_of_stages(
-    schedule: Schedule, xs: Sequence[Array], lent: set[int], program: Any, count: int,
-    begin: int, end: int,
-) -> list[Any]:  # fmt: skip
+    schedule: Schedule,
+    xs: Sequence[Array],
+    lent: set[int],
+    program: Any,
+    count: int,
+    begin: int,
+    end: int,
+) -> list[Any]:
     """Return the values of rows `begin` to `end` after the first `count` stages.
 
     The earlier stages run on fewer rows at a time, which are gathered.

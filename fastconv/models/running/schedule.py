@@ -167,9 +167,13 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
         for at, (layer, done, sources, target) in enumerate(calls)
     )
     return Schedule(
-        operations, first, first + len(graph.steps), tuple(outputs), axes,
+        operations,
+        first,
+        first + len(graph.steps),
+        tuple(outputs),
+        axes,
         frozenset(i for i, spec in enumerate(graph.input_specs) if not spec.is_float),
-    )  # fmt: skip
+    )
 
 
 def _rows(
@@ -201,9 +205,7 @@ def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
             steps[target] = replace(before, sources=(between,), spec=step.spec)
 
 
-def _merges(
-    steps: dict[int, Step], readers: dict[int, int]
-) -> dict[int, tuple[int, Layer]]:
+def _merges(steps: dict[int, Step], readers: dict[int, int]) -> dict[int, tuple[int, Layer]]:
     """Map the value of each activation that the layer before it computes to that and the layer."""
     merged: dict[int, tuple[int, Layer]] = {}
     for target, step in steps.items():

@@ -16,6 +16,14 @@ from fastconv.models.saving.files import CONFIG, WeightFile, head_of
 from fastconv.models.saving.writing import target_of, write_network, write_weights
 
 __all__ = [
-    "CONFIG", "WeightFile", "configuration", "formats", "head_of", "loading",
-    "strict_json", "target_of", "write_network", "write_weights",
-]  # fmt: skip
+    "CONFIG",
+    "WeightFile",
+    "configuration",
+    "formats",
+    "head_of",
+    "loading",
+    "strict_json",
+    "target_of",
+    "write_network",
+    "write_weights",
+]

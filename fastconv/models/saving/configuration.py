@@ -144,13 +144,19 @@ def _refuse_a_path(config: Any) -> None:
     elif not isinstance(config, os.PathLike):
         return
     name = str(config)
-    read = "fastconv.load(path)" if name.endswith(".safetensors") else (
-        "fastconv.from_config(open(path).read())"
+    read = (
+        "fastconv.load(path)"
+        if name.endswith(".safetensors")
+        else ("fastconv.from_config(open(path).read())")
     )
     raise ConfigError(
-        "from_config", "config", "must be a mapping or JSON text", name, f"read it with {read}",
+        "from_config",
+        "config",
+        "must be a mapping or JSON text",
+        name,
+        f"read it with {read}",
         shown=f"the name of a file, {shorten(name)}",
-    )  # fmt: skip
+    )
 
 
 def chain(layers: Any, input_shape: Any, dtype: str) -> Ends:

@@ -30,9 +30,22 @@ Array = np.ndarray[Any, Any]
 #: Keys of the metadata: the configuration of the network, and a list of weights that are frozen.
 CONFIG, FROZEN = "fastconv", "fastconv.frozen"
 _ITEMSIZE = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
-    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
-}  # fmt: skip
+    "BOOL": 1,
+    "U8": 1,
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "I16": 2,
+    "U16": 2,
+    "F16": 2,
+    "BF16": 2,
+    "I32": 4,
+    "U32": 4,
+    "F32": 4,
+    "I64": 8,
+    "U64": 8,
+    "F64": 8,
+}
 _READABLE = ("BF16", "F16", "F32", "F64")
 _PLAIN: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _MAX_HEADER = strict_json.MAX_BYTES
@@ -110,22 +123,33 @@ class WeightFile:
             found = formats.tell(head)
             if found is not None:
                 raise FormatError(
-                    operation, "the file", "must be a safetensors file", found.name, found.remedy,
+                    operation,
+                    "the file",
+                    "must be a safetensors file",
+                    found.name,
+                    found.remedy,
                     shown=f"{found.name} in {name}",
-                )  # fmt: skip
+                )
         if len(head) < 8:
             shown = f"{size} in {name}"
             raise FormatError(operation, "a file", "must have at least 8 bytes", size, shown=shown)
         if length > size - 8:
             raise FormatError(
-                operation, f"a header of {length} bytes", "must fit the file", size,
-                "it is cut off or no safetensors file", shown=f"{size} bytes in {name}",
-            )  # fmt: skip
+                operation,
+                f"a header of {length} bytes",
+                "must fit the file",
+                size,
+                "it is cut off or no safetensors file",
+                shown=f"{size} bytes in {name}",
+            )
         if length > _MAX_HEADER:
             raise FormatError(
-                operation, "the header", f"must have at most {_MAX_HEADER} bytes", length,
+                operation,
+                "the header",
+                f"must have at most {_MAX_HEADER} bytes",
+                length,
                 shown=f"{length} in {name}",
-            )  # fmt: skip
+            )
         self._file.seek(8)
         try:
             header = strict_json.parse(self._file.read(length), "header")

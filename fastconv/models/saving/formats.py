@@ -22,9 +22,7 @@ class Format(NamedTuple):
 
 
 _TO_SET = "give its arrays to net.set_weights"
-JSON = Format(
-    "JSON text", "read a configuration with fastconv.from_config(open(path).read())"
-)
+JSON = Format("JSON text", "read a configuration with fastconv.from_config(open(path).read())")
 _KERAS = Format("a model of Keras", f"load it with Keras, and {_TO_SET}")
 _TORCH = Format(
     "a file of PyTorch",
@@ -44,18 +42,32 @@ _NPZ = Format(
 
 _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
     (b"\x89HDF\r\n\x1a\n", Format("an HDF5 file", f"read it with h5py, and {_TO_SET}")),
-    (b"\x93NUMPY", Format(
-        "an .npy array of NumPy", "net.set_weights({'layer/parameter': numpy.load(path)}) takes it"
-    )),
+    (
+        b"\x93NUMPY",
+        Format(
+            "an .npy array of NumPy",
+            "net.set_weights({'layer/parameter': numpy.load(path)}) takes it",
+        ),
+    ),
     (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", _TORCH),  # before PyTorch 1.6
-    (b"\x80\x02", _PICKLE), (b"\x80\x03", _PICKLE), (b"\x80\x04", _PICKLE), (b"\x80\x05", _PICKLE),
-    (b"\x89PNG\r\n\x1a\n", _PICTURE), (b"\xff\xd8\xff", _PICTURE), (b"GIF8", _PICTURE),
-    (b"\x1f\x8b", _PACKED), (b"BZh", _PACKED), (b"\xfd7zXZ\x00", _PACKED),
-    (b"\x28\xb5\x2f\xfd", _PACKED), (b"7z\xbc\xaf\x27\x1c", _PACKED),
+    (b"\x80\x02", _PICKLE),
+    (b"\x80\x03", _PICKLE),
+    (b"\x80\x04", _PICKLE),
+    (b"\x80\x05", _PICKLE),
+    (b"\x89PNG\r\n\x1a\n", _PICTURE),
+    (b"\xff\xd8\xff", _PICTURE),
+    (b"GIF8", _PICTURE),
+    (b"\x1f\x8b", _PACKED),
+    (b"BZh", _PACKED),
+    (b"\xfd7zXZ\x00", _PACKED),
+    (b"\x28\xb5\x2f\xfd", _PACKED),
+    (b"7z\xbc\xaf\x27\x1c", _PACKED),
     (b"version https://git-lfs", Format("a pointer of Git LFS", "fetch the file: git lfs pull")),
-    (b"<!DOCTYPE html", _PAGE), (b"<!doctype html", _PAGE), (b"<html", _PAGE),
+    (b"<!DOCTYPE html", _PAGE),
+    (b"<!doctype html", _PAGE),
+    (b"<html", _PAGE),
     (b"GGUF", Format("a GGUF file", "save its arrays as safetensors")),
-)  # fmt: skip
+)
 
 
 def tell(head: bytes) -> Format | None:
@@ -96,10 +108,14 @@ def _zipped(head: bytes) -> Format:
 
 #: Suffixes that say another format, and the call that writes it, where there is one.
 _SUFFIXES = {
-    ".h5": "", ".keras": "", ".onnx": "", ".pt": "", ".pth": "",
+    ".h5": "",
+    ".keras": "",
+    ".onnx": "",
+    ".pt": "",
+    ".pth": "",
     ".npz": "numpy.savez(path, **net.weights()) writes the weights",
     ".pkl": "pickle.dump(net, file) writes one",
-}  # fmt: skip
+}
 
 
 def refuse_suffix(operation: str, path: str) -> None:
@@ -114,6 +130,9 @@ def refuse_suffix(operation: str, path: str) -> None:
     if call is not None:
         ours = f"write {os.path.basename(stem) + '.safetensors'!r}"
         raise ArgumentError(
-            operation, "path", f"must not end in {suffix.lower()}, which is another format",
-            path, f"{ours}, or {call}" if call else ours,
-        )  # fmt: skip
+            operation,
+            "path",
+            f"must not end in {suffix.lower()}, which is another format",
+            path,
+            f"{ours}, or {call}" if call else ours,
+        )

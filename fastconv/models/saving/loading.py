@@ -46,9 +46,7 @@ def check_file(graph: Graph, file: WeightFile) -> None:
     problems = [f"{key} is missing" for key in wanted if key not in entries]
     problems += [f"{key} belongs to no layer" for key in entries if key not in wanted]
     for key, slot in wanted.items():
-        if key in entries and not (
-            slot.shape == entries[key].shape and file.fits(key, slot.dtype)
-        ):
+        if key in entries and not (slot.shape == entries[key].shape and file.fits(key, slot.dtype)):
             got = f"{entries[key].shape} {entries[key].dtype}"
             problems.append(f"{key} must be {slot.shape} {slot.dtype}, got {got}")
     if problems:
@@ -126,15 +124,22 @@ def _load_into(
     if problems:
         raise ConfigError(problems)
     # all are read and checked before one changes
-    assign_all([(parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
-                for key, name in sources.items()])  # fmt: skip
+    assign_all(
+        [
+            (parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
+            for key, name in sources.items()
+        ]
+    )
     return [key for key in parameters if key in sources]
 
 
 def _sources(
-    parameters: Mapping[str, Parameter], chosen: set[str], file: WeightFile, strict: bool,
+    parameters: Mapping[str, Parameter],
+    chosen: set[str],
+    file: WeightFile,
+    strict: bool,
     mapping: Names,
-) -> tuple[dict[str, str], list[Problem]]:  # fmt: skip
+) -> tuple[dict[str, str], list[Problem]]:
     """Return the array of the file for each key, and what is wrong with names."""
     sources: dict[str, str] = {}
     problems: list[Problem] = []
@@ -151,11 +156,15 @@ def _sources(
             problems.append(Problem(where, "", f"no layer has {shorten(key)}", remedy=remedy))
     if isinstance(mapping, Mapping):
         rule = "must be of names in the file"
-        problems += [Problem("load_weights", "mapping", rule, n) for n in mapping
-                     if n not in file.entries]  # fmt: skip
+        problems += [
+            Problem("load_weights", "mapping", rule, n) for n in mapping if n not in file.entries
+        ]
     if strict:
-        problems += [Problem("load_weights", key, "is missing in the file") for key in parameters
-                     if key in chosen and key not in sources]  # fmt: skip
+        problems += [
+            Problem("load_weights", key, "is missing in the file")
+            for key in parameters
+            if key in chosen and key not in sources
+        ]
     return sources, problems
 
 
@@ -167,12 +176,18 @@ def _mapped(mapping: Names, name: str) -> str | None:
         if from_signal(error):
             raise
         raise ArgumentTypeError(
-            "load_weights", "mapping", "must be a function of names in the file", mapping,
+            "load_weights",
+            "mapping",
+            "must be a function of names in the file",
+            mapping,
             shown=f"one that fails for {name!r}, {describe(error)}",
-        ) from error  # fmt: skip
+        ) from error
     if key is not None and not isinstance(key, str):
         raise ArgumentTypeError(
-            "load_weights", "mapping", "must give 'layer/parameter' or None", key,
+            "load_weights",
+            "mapping",
+            "must give 'layer/parameter' or None",
+            key,
             shown=f"{shorten(key)} for {name!r}",
-        )  # fmt: skip
+        )
     return key

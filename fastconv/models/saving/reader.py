@@ -169,7 +169,7 @@ class Reader:
                 walk.append(at)
                 at = next(s for s in self.sources[at] if s in stuck)  # type: ignore[assignment]
             if at in walk:
-                names = [shorten(self.items[1][i].get("id"))[1:-1] for i in walk[walk.index(at):]]
+                names = [shorten(self.items[1][i].get("id"))[1:-1] for i in walk[walk.index(at) :]]
                 listed = " -> ".join(reversed([*names[:8], names[0]]))
                 self.problems.add(f"nodes[{at}].from", f"is part of a cycle: {listed}")
 

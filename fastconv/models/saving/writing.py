@@ -27,10 +27,19 @@ Array = np.ndarray[Any, Any]
 
 #: safetensors' name of each dtype, in the order in which it writes them.
 _DTYPES = {
-    "uint64": "U64", "int64": "I64", "float64": "F64", "float32": "F32", "uint32": "U32",
-    "int32": "I32", "float16": "F16", "uint16": "U16", "int16": "I16", "int8": "I8",
-    "uint8": "U8", "bool": "BOOL",
-}  # fmt: skip
+    "uint64": "U64",
+    "int64": "I64",
+    "float64": "F64",
+    "float32": "F32",
+    "uint32": "U32",
+    "int32": "I32",
+    "float16": "F16",
+    "uint16": "U16",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 #: Of files that are being written. If the writer is killed, the next one clears them away.
 _PREFIX, _SUFFIX = ".fastconv-", ".part"
 
@@ -173,9 +182,10 @@ def _clear_away(folder: str) -> None:
             left = [
                 entry.path
                 for entry in entries
-                if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)
+                if entry.name.startswith(_PREFIX)
+                and entry.name.endswith(_SUFFIX)
                 and entry.is_file(follow_symlinks=False)
-            ]  # fmt: skip
+            ]
     except OSError as error:
         if error.errno is None:
             raise
