@@ -289,7 +289,7 @@ def of_layers(g: Given) -> dict[str, Call]:
 
     return {
         **every_layer(),
-        "Spec": (fastconv.Spec, {"shape": (1, 8, 8), "dtype": "float32"}),
+        "Spec": (fastconv.Spec, {"shape": (1, 8, 8), "dtype": "float32", "batch_axis": 0}),
         "Layer": (fastconv.Layer, {"name": "one"}),
         "Layer.__call__": (lambda node: relu(node), {"node": g.node}),
         "Layer.add_param": (
@@ -381,7 +381,7 @@ def of_models(g: Given) -> dict[str, Call]:
         ),
         "InferenceModel.plan": (g.frozen.plan, {"training": False, **limits}),
         "InferenceModel.measure": (g.frozen.measure, {"batch_size": 1, "memory_limit": None}),
-        "Input": (fastconv.Input, {"shape": (1, 8, 8), "dtype": "float32"}),
+        "Input": (fastconv.Input, {"shape": (1, 8, 8), "dtype": "float32", "batch_axis": 0}),
         "load": (fastconv.load, {"path": "net.safetensors", "for_inference": False}),
         "from_config": (fastconv.from_config, {"config": net.to_config(), "seed": 0}),
         "create_model": (

@@ -34,6 +34,8 @@ ELSEWHERE = {
     "Layer.folded": "likewise",
     "Layer.outline": "models ask for it, with the Specs of inputs",
     "layers.Affine": "layers make it, of what they know",
+    "Layer.check_inputs": "nodes ask it, with the Specs of what a layer is called on",
+    "Spec.whole_shape": "models ask it, with a number of rows",
     "*.predict_batch": "training asks a model for it, with what cast_inputs gave",
     "*.program": "likewise",
     "Model.forward_backward": "likewise",

@@ -66,7 +66,7 @@ class Spec:
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", str(dtype))
         axis = self.batch_axis
-        if axis is not None and (axis or type(axis) is not int):  # 0 is right, as most are
+        if axis is not None and (type(axis) is not int or axis != 0):  # most are 0
             axis = as_int("Spec", "batch_axis", axis, 0)
             if axis > len(shape):
                 rule = f"must be at most {len(shape)} for shape {shape}, or None"
