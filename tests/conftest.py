@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fastconv
+from fastconv import registry
 
 Make = Callable[..., np.ndarray]
 ROOT = Path(__file__).parents[1]
@@ -79,3 +80,16 @@ def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         file = getattr(sys.modules[name], "__file__", None)
         if file and any(folder in Path(file).parents for folder in folders):
             del sys.modules[name]
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Register the layers of the plugin package for the time of a test."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugin_package"))
+    with registry.isolated():
+        from acme_layers import fusing, inputs
+
+        assert fusing.Tint and inputs.Table
+        yield
+    for module in [name for name in sys.modules if name.startswith("acme_layers")]:
+        del sys.modules[module]
