@@ -10,6 +10,7 @@ import fastconv
 from fastconv import registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError, UnknownNameError
 from fastconv.layers import Conv2D, Layer
+from fastconv.registry.spellings import absent, name_offers
 
 
 @pytest.fixture(autouse=True)
@@ -352,3 +353,11 @@ def test_a_bare_name_of_a_layer_is_told_the_full_one():
 def test_a_pattern_is_a_text(pattern):
     with pytest.raises(ArgumentTypeError, match="list_layers: pattern must be a text, got"):
         fastconv.list_layers(pattern)
+
+
+def test_what_others_register_is_no_longer_absent():
+    """A layer that fastconv lacks goes by the names of other libraries once there is one."""
+    names = ["acme.LeakyReLU.v1", "fastconv.ReLU.v1"]
+    assert absent("layer", "nn.LeakyReLU", names[1:])
+    assert not absent("layer", "leaky_relu", names)
+    assert name_offers("layer", "nn.leaky_relu", ["LeakyReLU", "ReLU"]) == ["LeakyReLU"]

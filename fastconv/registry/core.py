@@ -237,7 +237,7 @@ class Registry(Generic[T]):
             pass
         elif offers:
             remedy = f"did you mean {either(offers)}?"
-        elif absent(self.kind, name):
+        elif absent(self.kind, name, names):
             remedy = "fastconv has none; write your own, help(fastconv.register_layer) shows how"
         elif len(names) <= 8 or self.kind not in LISTED:
             remedy = f"known are {', '.join(names)}" if names else "none is registered"

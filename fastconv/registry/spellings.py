@@ -134,7 +134,7 @@ _INFERRED = {"in_channels", "in_features", "input_dim", "input_shape", "input_si
 
 def name_offers(kind: str, name: object, names: Collection[str]) -> list[str]:
     """Return the names among `names` that `name`, of a layer or another `kind`, may mean."""
-    if not isinstance(name, str) or absent(kind, name):
+    if not isinstance(name, str) or absent(kind, name, names):
         return []
     name = short(name)
     last = name[-80:].rpartition(".")[2]
@@ -142,12 +142,16 @@ def name_offers(kind: str, name: object, names: Collection[str]) -> list[str]:
     offers = (elsewhere,) if isinstance(elsewhere, str) else elsewhere
     if found := [offer for offer in offers if offer in names]:
         return found
-    return nearest(name, names) or nearest(last, names)
+    same = [known for known in names if _folded(short(known)) == _folded(name)]
+    return same or nearest(name, names) or nearest(last, names)
 
 
-def absent(kind: str, name: object) -> bool:
-    """Return whether `name` is something that other libraries have and fastconv has not."""
-    return isinstance(name, str) and _folded(short(name)) in _ABSENT.get(kind, ())
+def absent(kind: str, name: object, names: Collection[str]) -> bool:
+    """Return whether `name` is something that other libraries have and none of `names` is."""
+    if not isinstance(name, str):
+        return False
+    asked = _folded(short(name))
+    return asked in _ABSENT.get(kind, ()) and asked not in {_folded(short(n)) for n in names}
 
 
 def _folded(name: str) -> str:
