@@ -17,7 +17,7 @@ from fastconv.threads import get_num_threads
 
 __all__ = ["Decision", "conv2d_costs", "decide"]
 
-DIRECTIONS = ("forward", "backward")
+DIRECTIONS = ("forward", "backward", "input")
 
 
 class Decision(NamedTuple):
@@ -154,8 +154,8 @@ def conv2d_costs(
     stride, padding, dilation, groups, workspace_limit, precision
         As in `conv2d`.
     dtype : "float32" or "float64"
-    direction : "forward" or "backward"
-        The latter covers all three gradients.
+    direction : "forward", "backward" or "input"
+        ``"backward"`` covers all three gradients, ``"input"`` that of the input alone.
     threads : int, optional
         The threads that run, for each of which `winograd` takes a slot of workspace; by default
         as many as `get_num_threads` says.

@@ -239,7 +239,8 @@ def conv2d_backward(
             dbias,
             threads.get_num_threads() if dy.size > threads.SMALL_WORK else 1,
         )
-    backward(decided, dy, x, weight, dx, dweight)
+    if dx is not None or dweight is not None:
+        backward(decided, dy, x, weight, dx, dweight)
     return dx, dweight, dbias
 
 

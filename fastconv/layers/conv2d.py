@@ -174,7 +174,10 @@ class Conv2D(Layer):
         cost = table[choice]
         found, backward = table, None
         if training:
-            found = functional.conv2d_costs(*shapes, direction="backward", **options)
+            weight = self.parameters.get("weight")
+            learns = weight is None or weight.trainable
+            direction = "backward" if learns else "input"  # as `backward` asks for them
+            found = functional.conv2d_costs(*shapes, direction=direction, **options)
             taken = found.choice if algorithm == "auto" else algorithm
             back = found[taken]
             backward = PassCosts(back.workspace, back.packed, back.together, back.least)

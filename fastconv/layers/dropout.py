@@ -15,6 +15,8 @@ from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Dropout"]
 
+RUN = 4096  # numbers of which a mask is made at a time
+
 
 @register_layer("fastconv.Dropout.v1")
 class Dropout(Layer):
@@ -54,11 +56,17 @@ class Dropout(Layer):
         (x,) = xs
         if not ctx.training or self.rate == 0.0:
             return x
-        kept = ctx.empty(x.shape, np.bool_)
+        rate = np.float32(self.rate)
+        kept = ctx.empty(x.shape, np.bool_) if ctx.needs(0) else None
         with ctx.workspace(4 * x.size) as raw:
-            chance = raw.view(np.float32).reshape(x.shape)
+            chance = raw.view(np.float32)
             ctx.rng.random(out=chance, dtype=np.float32)
-            np.greater_equal(chance, np.float32(self.rate), out=kept)
+            if kept is None:  # nobody reads the mask again: it lies over what it is made of
+                mask = raw[: x.size].view(np.bool_)
+                for first in range(0, x.size, RUN):
+                    mask[first : first + RUN] = chance[first : first + RUN] >= rate
+                return self._drop(x, mask.reshape(x.shape))
+            np.greater_equal(chance.reshape(x.shape), rate, out=kept)
         y = self._drop(x, kept)
         ctx.save(kept)
         return y

@@ -130,7 +130,7 @@ def warn_of_scale(model: Trainable, inputs: Sequence[Array]) -> None:
     for array, normalized in zip(inputs, model.normalized_inputs(), strict=True):
         if array.dtype.kind not in "iu" or normalized:
             continue
-        part = array[:LOOKED_AT]
+        part = array[:LOOKED_AT] if array.ndim else array
         largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
         if largest > USUAL:
             divisor = 255 if largest <= 255 else largest

@@ -319,3 +319,14 @@ def test_no_hidden_memory_in_direct(normal):
     before = high_water()
     fastconv.conv2d(x, packed, padding=1, algorithm="direct", out=out)
     assert high_water() - before < 2**20  # im2col would take 115 MB
+
+
+@pytest.mark.parametrize("needs", [("bias",), ("x",), ("x", "bias")])
+def test_gradients_that_are_not_asked_for_take_nothing(needs):
+    x, weight = np.ones((8, 16, 28, 28), np.float32), np.ones((32, 8, 1, 1), np.float32)
+    options = {"stride": 2, "groups": 2}
+    dy = np.ones((8, 32, 14, 14), np.float32)
+    costs = fastconv.conv2d_costs(x.shape, weight.shape, direction="input", **options)
+    with fastconv.memory.track() as used:
+        fastconv.conv2d_backward(dy, x, weight, needs=needs, **options)
+    assert used.workspace_peak == (costs[costs.choice].workspace if "x" in needs else 0)

@@ -202,3 +202,22 @@ def test_check_layer_holds_layers_against_it():
             globals()[cls.__name__] = cls  # so that it can be pickled
             with pytest.raises(AssertionError, match=text):
                 check_layer(cls(), (2, 4))
+
+
+class Abs(Layer):
+    """The absolute value of whole numbers."""
+
+    takes = ("int64", "int32")
+    any_batch_axis = True
+
+    def infer(self, *specs):
+        return specs[0]
+
+    def forward(self, ctx, x):
+        return np.abs(x)
+
+
+def test_check_layer_compares_integers_on_any_axis():
+    with registry.isolated():
+        fastconv.register_layer("acme.Abs.v1")(Abs)
+        check_layer("acme.Abs", (2, 3, 4))

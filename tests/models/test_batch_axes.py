@@ -271,3 +271,64 @@ def test_a_network_is_put_behind_other_nodes(rng):
     assert_bits_equal(again(*x), net(*x))
     with pytest.raises(ShapeError, match="OverTime|Project"):
         net(Input((T, C)), Input((C, U)))
+
+
+def test_layers_that_move_the_batch_do_not_change_places_with_activations(rng):
+    """What lies between the two has its batch where it was before the change."""
+
+    class Act(fastconv.Layer):
+        any_batch_axis = True
+        acts_as = "acme.act"
+
+        def infer(self, *specs):
+            return specs[0]
+
+        def forward(self, ctx, x):
+            return x * 2
+
+        def backward(self, ctx, dy):
+            return dy * 2
+
+    class Last(fastconv.Layer):
+        any_batch_axis = True
+        commutes_with = frozenset({"acme.act"})
+
+        def infer(self, *specs):
+            return fastconv.Spec(specs[0].shape[1:], specs[0].dtype)
+
+        def forward(self, ctx, x):
+            ctx.save(x.shape)
+            return x[-1].copy()
+
+        def backward(self, ctx, dy):
+            dx = np.zeros(ctx.saved[0], dy.dtype)
+            dx[-1] = dy
+            return dx
+
+    x = Input((6, 5), batch_axis=1)
+    net = fastconv.Model(x, fastconv.create_layer("Dense", units=3)(Last()(Act()(x))), seed=0)
+    net.compile("sgd", "softmax_cross_entropy")
+    data, labels = rng.standard_normal((6, 9, 5)).astype(np.float32), np.arange(9) % 3
+    assert np.isfinite(net.train_on_batch(data, labels)["loss"])
+
+
+@pytest.mark.parametrize("shared", [5, np.array(5)])
+def test_integers_for_a_single_number_of_floats_are_cast(shared, rng):
+    class Scaled(fastconv.Layer):
+        any_batch_axis = True
+
+        def infer(self, *specs):
+            return specs[0]
+
+        def forward(self, ctx, x, s):
+            return x * s
+
+        def backward(self, ctx, dy):
+            return (dy * 5 if ctx.needs(0) else None), None
+
+    x, s = Input((4,)), Input((), batch_axis=None)
+    net = fastconv.Model((x, s), fastconv.create_layer("Dense", units=2)(Scaled()(x, s)), seed=0)
+    net.compile("sgd", "softmax_cross_entropy")
+    data = rng.standard_normal((6, 4)).astype(np.float32)
+    net.fit((data, shared), np.arange(6) % 2, epochs=1, verbose=0)
+    assert np.isfinite(net.evaluate((data, shared), np.arange(6) % 2)["loss"])

@@ -350,3 +350,43 @@ def test_segments_cover_the_network():
     assert segments[0].begin == 0 and segments[-1].end == len(plan.nodes)
     assert [a.end for a in segments[:-1]] == [b.begin for b in segments[1:]]
     assert segments[-1] == Segment(segments[-1].begin, len(plan.nodes))
+
+
+def strided() -> fastconv.Sequential:
+    """A convolution whose gradient of the input alone takes another algorithm than all three."""
+    second = {"filters": 32, "kernel_size": 3, "stride": 3, "groups": 2, "padding": 1}
+    layers = [("Conv2D", {"filters": 16, "kernel_size": 1}), ("Conv2D", second)]
+    return fastconv.Sequential([*layers, "Flatten", ("Dense", {"units": 2})], (2, 14, 14), seed=0)
+
+
+@pytest.mark.parametrize("frozen", [(), ("conv2d_2",), ("conv2d_2/weight",)])
+def test_training_with_frozen_weights_takes_what_is_planned(frozen):
+    net = strided()
+    for key in frozen:
+        net.freeze(key)
+    plan = net.plan(256, training=True)
+    assert 0.97 * plan.peak < net.measure(256, training=True) <= plan.peak + SLACK
+    assert net.measure(256, training=True, memory_limit=plan.peak) <= plan.peak + SLACK
+
+
+@pytest.mark.parametrize("before", [[], ["ReLU"], [("Dense", {"units": 500}), "ReLU"]])
+def test_masks_that_no_gradient_needs_are_not_kept(before):
+    layers = [*before, ("Dropout", {"rate": 0.5}), "Tanh", ("Dense", {"units": 3})]
+    net = fastconv.Sequential(layers, (500,), seed=0)
+    if len(before) > 1:
+        net.freeze("dense_1")
+    plan = net.plan(2000, training=True)
+    assert 0.97 * plan.peak < net.measure(2000, training=True) <= plan.peak + SLACK
+
+
+def test_masks_are_the_same_where_nobody_keeps_them(rng):
+    """What is drawn does not hang on whether a gradient passes."""
+    layer = create("Dropout", rate=0.3)
+    x = rng.standard_normal((7, 3001)).astype(np.float32)
+    layer.ensure_built(0, fastconv.Spec((3001,)))
+    kept, let_go = (
+        layer.forward(fastconv.layers.Context(True, needs=(needed,), rng_key=(1, 2, 3)), x)
+        for needed in (True, False)
+    )
+    np.testing.assert_array_equal(kept, let_go)
+    assert 0.2 < (kept == 0).mean() < 0.4

@@ -199,6 +199,8 @@ def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
             before is not None
             and before.layer.acts_as in step.layer.commutes_with
             and readers[between] == len(step.sources) == 1
+            and (before.spec.dtype, before.spec.batch_axis)
+            == (step.spec.dtype, step.spec.batch_axis)
             and not (before.layer.patched or step.layer.patched)
         ):
             steps[between] = replace(step, sources=before.sources)
