@@ -97,9 +97,12 @@ class Traits:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        mixed = [c for base in cls.__bases__ if not issubclass(base, Traits) for c in base.__mro__]
         for trait in _OWN:
             if trait not in cls.__dict__:
-                setattr(cls, trait, vars(Traits)[trait])
+                # what a class that is no layer brings along is said of this one
+                said = next((vars(c)[trait] for c in mixed if trait in vars(c)), None)
+                setattr(cls, trait, vars(Traits)[trait] if said is None else said)
 
     def idle(self, training: bool) -> bool:
         """Return whether the output is the input itself, and `backward` returns `dy` itself.

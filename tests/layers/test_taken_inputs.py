@@ -221,3 +221,17 @@ def test_check_layer_compares_integers_on_any_axis():
     with registry.isolated():
         fastconv.register_layer("acme.Abs.v1")(Abs)
         check_layer("acme.Abs", (2, 3, 4))
+
+
+def test_a_class_that_is_no_layer_brings_its_traits_along():
+    class Whole:
+        takes = ("int64",)
+
+    class Mixed(Whole, Layer):
+        pass
+
+    class Sub(Mixed):
+        pass
+
+    assert Mixed.takes == ("int64",)
+    assert Sub.takes == FLOATS  # a subclass says them anew
