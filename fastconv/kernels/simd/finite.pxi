@@ -1,4 +1,5 @@
-# Whether numbers are infinite or NaN: a product of theirs with 0 is NaN, and stays so in a sum.
+# Whether all numbers are finite.  The product of 0 with an infinity or a NaN is NaN, and so is
+# every sum with such a product in it.
 
 cdef bint all_finite(const real* numbers, Py_ssize_t count) noexcept nogil:
     cdef vreal zeros = vzero()

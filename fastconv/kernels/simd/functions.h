@@ -1,11 +1,11 @@
 /* exp, log, the logistic function, tanh and erf of vectors; one source for every dtype and set.
  *
- * Nothing here calls the C library, so the bits are those of the instruction set alone.  All of
+ * Nothing here calls the C library, so the bits depend on the instruction set alone.  All of
  * it is straight-line code: each lane is computed for itself, whatever its neighbours are, and
- * by the same operations in the last vector of an array.  What must hold for that: no operation
- * of these may be left to the compiler to fuse in one place and not in another, so products
- * that are added are written with vmadd.  The sums that rounding to whole numbers and
- * compensation rest on may not be rearranged: -ffast-math is never used.
+ * by the same operations in the last vector of an array.  That holds only if the compiler cannot
+ * fuse an operation in one place and not in another, so products that are added are written with
+ * vmadd.  Rounding to whole numbers and compensation rest on sums that the compiler may not
+ * rearrange, so -ffast-math is never used.
  *
  *     x = n ln 2 + r                     n whole, |r| <= ln 2 / 2
  *     exp(x)     = 2^n (1 + q)           q = exp(r) - 1 = r + r^2 P(r)
@@ -23,8 +23,8 @@
 #include "vec_bits.h"
 #include "polynomials.h"
 
-/* What is left of exp(x + rest) when the power of two is taken out. `whole` is n + ROUNDING,
- * whose last bits are n; |n| < 2^21. */
+/* exp(x + rest) = 2^n (1 + q), with |n| < 2^21.  `whole` is n + ROUNDING: the last bits of its
+ * fraction are n. */
 typedef struct { vreal whole, n, q; } exp_parts;
 
 FC_INLINE exp_parts vexp_parts(vreal x, vreal rest) {
@@ -42,9 +42,10 @@ FC_INLINE vreal vpower_of_two(vbits n) {
 }
 FC_INLINE vreal vpower_of_whole(vreal whole) { return vpower_of_two(vbits_of(whole)); }
 
-/* exp(x + rest) for x <= EXP_MOST. The power is two factors: one alone could not be subnormal,
- * and the first product is never, so that the result is rounded once more.  What rounds to 0 is
- * not computed, since a product that underflows takes many times as long as any other. */
+/* exp(x + rest) for x <= EXP_MOST.  2^n is two factors, since a power made from its exponent alone
+ * cannot be subnormal.  The first product never is subnormal, so the result is rounded only once
+ * more, in the second.  What rounds to 0 is not computed: a product that underflows takes many
+ * times as long as any other. */
 FC_INLINE vreal vexp_sum(vreal x, vreal rest) {
     vmask gone = vless(x, vset1(EXP_LEAST));
     exp_parts e = vexp_parts(vunless(gone, x), vunless(gone, rest));
@@ -54,12 +55,12 @@ FC_INLINE vreal vexp_sum(vreal x, vreal rest) {
     return vunless(gone, (vset1(1) + e.q) * first * second);
 }
 FC_INLINE vreal vexp(vreal x) { return vexp_sum(vsmaller(vset1(EXP_MOST), x), vzero()); }
-/* exp(x - most), x <= most, as if the difference were not rounded; NaN where it is none. */
+/* exp(x - most) for x <= most, as if the difference were not rounded; NaN where it is NaN. */
 FC_INLINE vreal vexp_below(vreal x, vreal most) {
     vreal d = x - most, back = d - x;
     return vexp_sum(d, (x - (d - back)) - (most + back));
 }
-/* exp(x) - 1. Twice that of n - 1 where 2^n alone would overflow. */
+/* exp(x) - 1.  For x > 1 it is made with 2^(n - 1), then doubled: 2^n alone could overflow. */
 FC_INLINE vreal vexpm1(vreal x) {
     vreal within = vsmaller(vset1(EXP_MOST), vlarger(vset1(EXPM1_LEAST), x));
     exp_parts e = vexp_parts(within, vzero());
@@ -116,7 +117,7 @@ FC_INLINE vreal vlog_of(vreal x, vreal result) {
     return vchoose(vless(vzero(), x) & vless(x, vset1((real)INFINITY)), result, other);
 }
 FC_INLINE vreal vlog(vreal x) { return vlog_of(x, vlog_within(x, vzero())); }
-/* log(1 + x): that of the sum as it is rounded, and what the rounding lost. */
+/* log(1 + x): the logarithm of the rounded sum, corrected by what the rounding lost. */
 FC_INLINE vreal vlog1p(vreal x) {
     vreal sum = vset1(1) + x;
     vreal lost = (x - (sum - vset1(1))) / sum;

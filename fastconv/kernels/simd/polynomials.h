@@ -1,10 +1,10 @@
 /* Polynomials and constants of functions.h, for float32 and for float64.
  *
- * Each polynomial is a minimax fit of our own: Remez exchange in 80 and more decimal digits, with
- * the error weighted so that it counts in units in the last place of the function that is made of
- * it; then each coefficient is rounded to the dtype, from the constant term on, and those above it
- * are fitted again.  The error beside each is the largest on its interval, in units of 2^-24
- * (float32) or 2^-53 (float64) relative to the function.
+ * Each polynomial is a minimax fit of our own, by Remez exchange in 80 and more decimal digits.
+ * The weights of the fit make its error count in units in the last place of the function that
+ * uses the polynomial.  Then each coefficient is rounded to the dtype, from the constant term on,
+ * and those above it are fitted again.  The number beside each polynomial is its largest error on
+ * its interval, in units of 2^-24 (float32) or 2^-53 (float64) relative to the function.
  */
 #ifndef FASTCONV_POLYNOMIALS_H
 #define FASTCONV_POLYNOMIALS_H
@@ -80,8 +80,9 @@ static const real ERF_TERMS[] = {
 };
 #endif
 
-/* The polynomial of these terms, the constant one first.  A long one is that of its even terms
- * plus x times that of its odd ones: two chains, where one would take longer than all the rest. */
+/* The value of the polynomial with these terms, the constant one first.  A long polynomial is split
+ * into its even terms and x times its odd ones: a single chain would take longer than all the rest
+ * of a function. */
 #define VPOLYNOMIAL(terms, x) vpolynomial(terms, (int)(sizeof(terms) / sizeof *(terms)), x)
 FC_INLINE vreal vhorner(const real *terms, int count, int step, vreal x) {
     int k = (count - 1) / step * step;

@@ -35,8 +35,9 @@ enum { VL = 1 };
  * panels: the same number of accumulators for maps that are only a few pixels wide. */
 enum { NV = 2, LANES = NV * VL, TILE = FC_TILE, NARROW = FC_TILE / 2 };
 
-/* FC_APART is for what goes lane by lane beside no sums: at every place where it is used, unrolled, it
- * would take the compiler longer than all the rest. */
+/* FC_APART is for functions that go lane by lane and are used where no sums are in registers.  If
+ * they were inlined and unrolled at every call, the compiler would take longer for them than for
+ * all the rest. */
 #if defined(FC_UNOPTIMIZED) && defined(__GNUC__)
 #define FC_INLINE static inline
 #define FC_APART static __attribute__((unused))
@@ -150,7 +151,7 @@ FC_INLINE vmask fc_first(ptrdiff_t n) { return fc_lane < (ireal)n - (vmask){0}; 
 #define fc_maskz_move(n, v) ((vreal)((vmask)(v) & FC_MASK(n)))
 #endif
 
-/* The first n lanes, 0 <= n <= VL; lanes beyond are zero, memory beyond is not touched. */
+/* The first n lanes, 0 <= n <= VL.  Lanes beyond are zero, and memory beyond is not touched. */
 FC_INLINE vreal vload_n(const real *p, ptrdiff_t n) {
     if (n >= VL) return vload(p);
     if (n <= 0) return vzero();
@@ -167,7 +168,7 @@ FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
 #ifdef fc_mask_storeu
     fc_mask_storeu(p, n, v);
 #else
-    /* by halves: a masked store of AVX2 takes some processors as long as a dozen others */
+    /* by halves: a masked store of AVX2 takes some processors as long as a dozen other stores */
     real lanes[VL];
     const real *from = lanes;
     vstore(lanes, v);
@@ -184,7 +185,7 @@ FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
 #endif
 }
 
-/* The lanes first <= i < last, those before and beyond are zero and their memory not touched. */
+/* The lanes first <= i < last.  All others are zero, and their memory is not touched. */
 FC_INLINE vreal vload_range(const real *p, ptrdiff_t first, ptrdiff_t last) {
     if (first <= 0) return vload_n(p, last);
 #ifdef fc_maskz_loadu
@@ -209,8 +210,8 @@ FC_INLINE vreal vset1_n(real a, ptrdiff_t n) {
 #endif
 }
 
-/* Numbers that lie `step` apart, in the lanes first <= i < last.  Neither this nor the store below is
- * a call, across which the sums of a loop would go to the stack. */
+/* Numbers that lie `step` apart, in the lanes first <= i < last.  This and the store below are
+ * inlined: around a call the sums of a loop would go to the stack. */
 FC_INLINE vreal vload_lanes(const real *p, ptrdiff_t step, ptrdiff_t first, ptrdiff_t last) {
     real lanes[VL];
     for (int i = 0; i < VL; i++) lanes[i] = i >= first && i < last ? p[i * step] : 0;
@@ -248,8 +249,9 @@ FC_INLINE vreal vpositive(vreal y, vreal dy) {
     return y > 0 ? dy : 0;
 #endif
 }
-FC_INLINE vreal vratio(vreal a, vreal b) { return a / b; }  /* Cython casts quotients */
-/* Rounded correctly on every target; the lanes' loop would ask for errno and not be vectors. */
+FC_INLINE vreal vratio(vreal a, vreal b) { return a / b; }  /* Cython would cast a quotient */
+/* Rounded correctly on every target.  A loop over the lanes would set errno, so the compiler would
+ * not turn it into vector code. */
 FC_INLINE vreal vsqrt(vreal a) {
 #ifdef fc_sqrt
     return (vreal)fc_sqrt(a);

@@ -1,6 +1,6 @@
 # The vector type and its operations (vec.h), declared as numbers so that arithmetic reads
-# as arithmetic.  Inline functions must be inlined: a register tile that is passed through
-# a call lives in memory, and runs at a third of the speed.
+# as arithmetic.  The compiler must inline every inline function: a register tile that is passed
+# through a call lives in memory, and runs at a third of the speed.
 
 cdef extern from *:
     """
@@ -96,8 +96,8 @@ from fastconv.kernels._pool cimport parallel_for, task_t
 
 cdef inline Py_ssize_t part_start(Py_ssize_t items, Py_ssize_t part, Py_ssize_t parts,
                                   int threads) noexcept nogil:
-    """The first item of a part.  Where items are few the first parts have one for each thread, and
-    the last none: a part of fewer items would leave threads idle."""
+    """The first item of a part.  Where items are few, the first parts have one for each thread, and
+    the last parts have none: a part with fewer items than threads would leave threads idle."""
     parts = max(<Py_ssize_t> 1, min(parts, items // threads))
     return items * min(part, parts) // parts
 

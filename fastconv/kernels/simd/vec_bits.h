@@ -1,6 +1,6 @@
 /* Operations of vec.h on the bits of numbers, and by comparison.
  *
- * A number is taken for the whole number of its bits, vbits, without a sign, so that shifts and
+ * The bits of a number are read as a whole number without a sign, vbits, so that shifts and
  * overflow mean the same for every compiler.
  */
 #ifndef FASTCONV_VEC_BITS_H
@@ -34,7 +34,8 @@ FC_INLINE vreal vsigned(vreal magnitude, vreal sign) {
 
 FC_INLINE vmask vless(vreal a, vreal b) { return a < b; }
 FC_INLINE vmask vequal(vreal a, vreal b) { return a == b; }
-/* a where the mask is set, elsewhere 0; and the other way.  Said, where GCC would blend with zeros. */
+/* vwhere is a where the mask is set, elsewhere 0; vunless is the opposite.  With AVX2 they name the
+ * instruction, since GCC would blend with zeros instead. */
 FC_INLINE vreal vwhere(vmask mask, vreal a) {
 #if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
     return (vreal)_mm256_and_pd((__m256d)mask, (__m256d)a);
@@ -57,7 +58,7 @@ FC_INLINE vreal vunless(vmask mask, vreal a) {
     return mask ? 0 : a;
 #endif
 }
-/* mask ? a : b where the processor has an operation for it; the mask is that of a comparison. */
+/* mask ? a : b, in one operation where the processor has it.  The mask comes from a comparison. */
 FC_INLINE vreal vchoose(vmask mask, vreal a, vreal b) {
 #if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
     return (vreal)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)mask);
@@ -68,13 +69,13 @@ FC_INLINE vreal vchoose(vmask mask, vreal a, vreal b) {
 #endif
 }
 
-/* The first n lanes, `fill` in those beyond; `room` numbers from p on may be read. */
+/* The first n lanes, and `fill` in those beyond.  `room` numbers from p on may be read. */
 FC_INLINE vreal vload_filled(const real *p, ptrdiff_t n, ptrdiff_t room, real fill) {
     if (n >= VL) return vload(p);
     return vpick(vset1(fill), room < VL ? vload_n(p, n) : vload(p), lanes_between(0, n));
 }
-/* Store the first n lanes; `room` numbers from p on are the caller's, and may be written again as
- * they are: much faster than a lane at a time. */
+/* Store the first n lanes.  `room` numbers from p on belong to the caller: those after the first n
+ * may be written again with what they hold, which is much faster than one lane at a time. */
 FC_INLINE void vstore_within(real *p, vreal v, ptrdiff_t n, ptrdiff_t room) {
 #ifdef fc_mask_storeu
     (void)room;
@@ -87,7 +88,8 @@ FC_INLINE void vstore_within(real *p, vreal v, ptrdiff_t n, ptrdiff_t room) {
     vstore_n(p, v, n);
 }
 
-/* One more in the lanes of a mask, and counts as numbers, exact below 2^24 in float32. */
+/* vcount adds one in the lanes of a mask; vfrom_counts turns counts into numbers, exact below 2^24
+ * in float32. */
 FC_INLINE vmask vcount(vmask counts, vmask mask) {
 #if FC_BYTES
     return counts - mask;
@@ -97,7 +99,7 @@ FC_INLINE vmask vcount(vmask counts, vmask mask) {
 }
 FC_INLINE vreal vfrom_counts(vmask counts) {
 #if FC_BYTES && defined(FC_DOUBLE)
-    const double rounding = 6755399441055744.0;  /* 1.5 * 2^52, whose last bits then are counts */
+    const double rounding = 6755399441055744.0;  /* 1.5 * 2^52: the counts go to its last bits */
     return (vreal)(counts + (vmask)vset1(rounding)) - rounding;
 #elif FC_BYTES
     return __builtin_convertvector(counts, vreal);

@@ -1,7 +1,7 @@
 /* Operations of vec.h that treat lanes apart: some of them, every other one, or all into one.
  *
- * A set of lanes is a number, bit i for lane i: a mask register where the target has them,
- * elsewhere spread into a vector, which the compiler moves out of loops.
+ * A set of lanes is a number, with bit i for lane i.  Where the target has mask registers it is
+ * one of these; elsewhere it is spread into a vector, and the compiler moves that out of loops.
  */
 #ifndef FASTCONV_VEC_LANES_H
 #define FASTCONV_VEC_LANES_H
@@ -15,7 +15,7 @@ FC_INLINE lanes_t lanes_between(ptrdiff_t first, ptrdiff_t last) {
     return ((1u << last) - 1u) & ~((1u << first) - 1u);
 }
 
-/* The same lanes, in a register from here on: GCC would fetch masks from memory again and again. */
+/* The same lanes, kept in a register from here on: else GCC loads the mask again for each use. */
 FC_INLINE lanes_t vkeep(lanes_t lanes) {
 #if FC_BYTES == 64 && defined(__AVX512F__)
     __mmask16 mask = (__mmask16)lanes;
@@ -26,7 +26,7 @@ FC_INLINE lanes_t vkeep(lanes_t lanes) {
 #endif
 }
 
-/* The same vector, in a register from here on: GCC would fetch it again for each use. */
+/* The same vector, kept in a register from here on: else GCC loads it again for each use. */
 FC_INLINE vreal vheld(vreal v) {
 #if FC_BYTES == 64 && defined(__AVX512F__)
     __asm__("" : "+v"(v));
@@ -34,8 +34,8 @@ FC_INLINE vreal vheld(vreal v) {
     return v;
 }
 
-/* The same address, of which the compiler does not know what was loaded from it: it would keep
- * what one step of a tile shares with the next in registers that are not there. */
+/* The same address, but the compiler no longer knows what was loaded from it.  Else it would keep
+ * what two steps of a tile share, and there are no registers left for that. */
 FC_INLINE const real *vapart(const real *p) {
 #if defined(__GNUC__) || defined(__clang__)
     __asm__("" : "+r"(p));
@@ -43,7 +43,7 @@ FC_INLINE const real *vapart(const real *p) {
     return p;
 }
 
-/* The same number, of which the compiler does not know how it came about. */
+/* The same number, but the compiler no longer knows how it was computed. */
 FC_INLINE ptrdiff_t vapart_at(ptrdiff_t i) {
 #if defined(__GNUC__) || defined(__clang__)
     __asm__("" : "+r"(i));
@@ -76,7 +76,8 @@ FC_INLINE vmask fc_spread(lanes_t lanes) {
 FC_INLINE vmask fc_spread(lanes_t lanes) { return lanes ? -1 : 0; }
 #endif
 
-/* acc + a * b, fused where the target can: said, where the compiler might not see that it may. */
+/* acc + a * b, fused where the target can.  It names the instruction, so that fusing does not
+ * depend on what the compiler sees. */
 FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
 #ifdef FC_512
     return (vreal)FC_512(fmadd)((fc_v)a, (fc_v)b, (fc_v)acc);
@@ -96,8 +97,8 @@ FC_INLINE vreal vmadd(vreal acc, vreal a, vreal b) {
     return acc + a * b;
 #endif
 }
-/* The same into the register of the sum.  Left to choose, GCC 12 writes over a factor at times, and
- * where twelve sums leave no register to spare one of them then goes through memory. */
+/* The same, written to the register of the sum.  If GCC 12 may choose, it sometimes writes over a
+ * factor; where twelve sums leave no register to spare, one of them then goes through memory. */
 FC_INLINE vreal vadd_product(vreal acc, vreal a, vreal b) {
 #if FC_BYTES == 32 && defined(__FMA__) && defined(__GNUC__) && defined(FC_DOUBLE)
     __asm__("vfmadd231pd %2, %1, %0" : "+x"(acc) : "x"(a), "xm"(b));
@@ -116,7 +117,7 @@ FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {
 FC_INLINE void vstore_where(real *p, vreal v, lanes_t lanes) {
     FC_512(mask_storeu)(p, FC_M(lanes), (fc_v)v);
 }
-/* acc + a * b, fused as elsewhere, in some lanes; acc in the others. */
+/* acc + a * b in some lanes, fused as `vmadd` does it; acc in the others. */
 FC_INLINE vreal vmadd_where(vreal acc, vreal a, vreal b, lanes_t lanes) {
     return (vreal)FC_512(mask3_fmadd)((fc_v)a, (fc_v)b, (fc_v)acc, FC_M(lanes));
 }
@@ -134,7 +135,7 @@ FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {  /* no other lane is
     return vload(at);
 #endif
 }
-/* The lanes of half a vector, which are at most four. */
+/* Lanes of half a vector, at most four. */
 FC_INLINE void fc_store_half(real *p, const real *at, lanes_t lanes) {
     const lanes_t all = (1u << VL / 2) - 1;
     if ((lanes & all) == all) { memcpy(p, at, VL / 2 * sizeof(real)); return; }
@@ -160,7 +161,7 @@ FC_INLINE vreal vadd_where(vreal acc, vreal a, lanes_t lanes) {
 }
 #endif
 
-/* The larger and the smaller; b where they are equal or one of them is NaN. */
+/* The larger or the smaller of two numbers; b where they are equal or one of them is NaN. */
 FC_INLINE vreal vlarger(vreal a, vreal b) {
 #if defined(FC_512)
     return (vreal)FC_512(max)((fc_v)a, (fc_v)b);
@@ -201,7 +202,7 @@ FC_INLINE void vprefetch(const real *p) {
 #endif
 }
 
-/* Lane i to lane i + by, those at the end to the beginning; 0 <= by < VL. */
+/* Move lane i to lane i + by, and the lanes at the end to the beginning; 0 <= by < VL. */
 FC_INLINE vreal vrotate(vreal v, int by) {
 #if defined(FC_512) && !defined(FC_DOUBLE)
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -221,7 +222,7 @@ FC_INLINE vreal vrotate(vreal v, int by) {
 #endif
 }
 
-/* Lanes in another order: lane i takes what lay in lane (i + by) modulo VL. */
+/* The lanes in another order: lane i takes what lay in lane (i + by) modulo VL. */
 FC_INLINE vmask vturn(int by) {
 #if FC_BYTES
     return (fc_lane + (ireal)by) & (VL - 1);
@@ -270,8 +271,8 @@ FC_INLINE real vsum(vreal v) {
 #endif
 }
 
-/* The sums of the lower and of the upper half, each by the tree that `vsum` has for it alone.
- * Where both are to go to one place they are equal. */
+/* The sums of the lower and of the upper half.  Each is added in the tree of `vsum`, as if the
+ * other half were zero.  A caller that has one place for both passes two equal halves. */
 FC_INLINE void vsum_halves(vreal v, real *low, real *high) {
 #if FC_BYTES
     real lanes[VL];
@@ -285,7 +286,7 @@ FC_INLINE void vsum_halves(vreal v, real *low, real *high) {
 #endif
 }
 
-/* In some lanes another value. */
+/* `other` in some lanes, v in the others. */
 FC_INLINE vreal vpick(vreal v, vreal other, lanes_t lanes) {
 #ifdef FC_512
     return (vreal)FC_512(mask_mov)((fc_v)v, FC_M(lanes), (fc_v)other);

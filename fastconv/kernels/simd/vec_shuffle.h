@@ -65,13 +65,13 @@ FC_INLINE vreal vlow(vreal a, vreal b) { (void)b; return a; }
 FC_INLINE vreal vhigh(vreal a, vreal b) { (void)a; return b; }
 #endif
 
-/* A number, then the lanes of a but the last, as the shortest chain. */
+/* A number, then the lanes of a but the last, in the shortest chain of instructions. */
 FC_INLINE vreal vpush(vreal a, real b) {
 #if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
     const __m256d halves = _mm256_permute2f128_pd(_mm256_set1_pd(b), (__m256d)a, 0x20);
     return (vreal)_mm256_shuffle_pd(halves, (__m256d)a, 5);
 #elif FC_BYTES == 32 && defined(__AVX2__)
-    /* each half takes in the last lane of what stands before it */
+    /* each half takes in the last lane of what comes before it */
     const __m256 halves = _mm256_permute2f128_ps(_mm256_set1_ps(b), (__m256)a, 0x20);
     return (vreal)_mm256_alignr_epi8((__m256i)a, (__m256i)halves, 12);
 #elif FC_BYTES
@@ -82,7 +82,7 @@ FC_INLINE vreal vpush(vreal a, real b) {
 #endif
 }
 
-/* Lanes 0, 2, 4, ... and 1, 3, 5, ... of a and b, one after the other. */
+/* Lanes 0, 2, 4, ... (evens) or 1, 3, 5, ... (odds) of a, then those of b. */
 #if FC_BYTES == 0
 FC_INLINE vreal vevens(vreal a, vreal b) { (void)b; return a; }
 FC_INLINE vreal vodds(vreal a, vreal b) { (void)a; return b; }
@@ -104,8 +104,8 @@ FC_INLINE vreal vevens(vreal a, vreal b) { return FC_SHUFFLE(a, b, 0, 2); }
 FC_INLINE vreal vodds(vreal a, vreal b) { return FC_SHUFFLE(a, b, 1, 3); }
 #endif
 
-/* The same lanes in an order that costs one instruction, and the way back from it: what is done
- * lane by lane in between needs no order. */
+/* The same lanes in an order that costs one instruction, and the way back from that order.  What is
+ * done lane by lane in between needs no particular order. */
 #if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
 FC_INLINE vreal vevens_dealt(vreal a, vreal b) {
     return (vreal)_mm256_unpacklo_pd((__m256d)a, (__m256d)b);
@@ -223,7 +223,7 @@ FC_INLINE void vtranspose(vreal *rows) { (void)rows; }
 #endif
 
 /* Deal neighbouring numbers to tiles of m (2 or 4): lane t of line[q] is number t m + q, for
- * q < m + 2; from holds m + 1 vectors, or m + 2 where a vector is one number. */
+ * q < m + 2.  `from` holds m + 1 vectors, or m + 2 where a vector is one number. */
 FC_INLINE void vdeal(const int m, const vreal *from, vreal *line) {
 #if FC_BYTES
     if (m == 2) {

@@ -12,7 +12,7 @@ FC_INLINE vmask vtap(int tap) {
     return tap;
 #endif
 }
-/* a where the mask is set, elsewhere b; the mask is that of a comparison. */
+/* a where the mask is set, elsewhere b.  The mask comes from a comparison. */
 FC_INLINE vmask fc_either(vmask mask, vmask a, vmask b) {
 #if FC_BYTES == 32 && defined(__AVX2__)
     return (vmask)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)mask);
@@ -22,11 +22,12 @@ FC_INLINE vmask fc_either(vmask mask, vmask a, vmask b) {
     return mask ? a : b;
 #endif
 }
-/* In some lanes another tap. */
+/* `tap` in some lanes, `taken` in the others. */
 FC_INLINE vmask vpick_tap(vmask taken, int tap, lanes_t lanes) {
     return fc_either(fc_spread(lanes), vtap(tap), taken);
 }
-/* Where `value` beats `best` (it is greater, or the first NaN) it and its tap take the place. */
+/* Where `value` beats `best` (it is greater, or the first NaN), it replaces `best`, and its tap
+ * replaces `taken`. */
 FC_INLINE void vcontest(vreal *best, vmask *taken, vreal value, int tap) {
 #ifdef FC_512
     lanes_t wins = FC_CMP(mask_cmp)(FC_CMP(cmp)((fc_v)*best, (fc_v)*best, _CMP_ORD_Q),
@@ -49,8 +50,8 @@ FC_INLINE void vcontest(vreal *best, vmask *taken, vreal value, int tap) {
     *taken = fc_either(wins, vtap(tap), *taken);
 #endif
 }
-/* The same for a value that is no NaN, as the shorter chain that the processor has for it, with a
- * tap of its own in each lane. */
+/* The same for a value that is not NaN, with a tap of its own in each lane.  The processor has a
+ * shorter chain of instructions for this. */
 FC_INLINE void vcontest_taps(vreal *best, vmask *taken, vreal value, vmask taps) {
 #ifdef FC_512
     *taken = (vmask)FC_TAPS((__m512i)*taken,
@@ -64,7 +65,7 @@ FC_INLINE void vcontest_taps(vreal *best, vmask *taken, vreal value, vmask taps)
 FC_INLINE void vcontest_numbers(vreal *best, vmask *taken, vreal value, int tap) {
     vcontest_taps(best, taken, value, vtap(tap));
 }
-/* Whether any lane is set, of marks that are all ones or all zeros. */
+/* Whether any lane is set.  Each lane of `marks` is all ones or all zeros. */
 FC_INLINE int vany(vmask marks) {
 #if FC_BYTES == 32 && defined(__AVX2__)
     return _mm256_movemask_epi8((__m256i)marks) != 0;
@@ -79,7 +80,7 @@ FC_INLINE int vany(vmask marks) {
     return marks != 0;
 #endif
 }
-/* Where a is NaN, or one of a and b is: all ones in that lane. */
+/* All ones in each lane where a is NaN, or where a or b is. */
 FC_INLINE vmask vnans(vreal a) { return a != a; }
 FC_INLINE vmask vnans_of_pair(vreal a, vreal b) {
 #if FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
@@ -94,7 +95,7 @@ FC_INLINE vmask vnans_of_pair(vreal a, vreal b) {
     return (a != a) | (b != b);
 #endif
 }
-/* Which lanes hold a NaN in a or in b; other targets tell only whether there is one. */
+/* Which lanes hold a NaN in a or in b.  Targets without mask registers tell only if any does. */
 FC_INLINE lanes_t vunordered(vreal a, vreal b) {
 #ifdef FC_512
     return FC_CMP(cmp)((fc_v)a, (fc_v)b, _CMP_UNORD_Q);
@@ -102,7 +103,7 @@ FC_INLINE lanes_t vunordered(vreal a, vreal b) {
     return (lanes_t)vany(vnans_of_pair(a, b));
 #endif
 }
-/* The winner where the maximum is greater than 0, elsewhere `none` (where it is NaN too). */
+/* The winner where the maximum is greater than 0, elsewhere `none`, also where it is NaN. */
 FC_INLINE vmask vpositive_tap(vreal best, vmask taken, int none) {
 #ifdef FC_512
     return (vmask)FC_TAPS((__m512i)vtap(none), FC_M(FC_CMP(cmp)((fc_v)best, (fc_v)vzero(), _CMP_GT_OQ)),
@@ -111,7 +112,7 @@ FC_INLINE vmask vpositive_tap(vreal best, vmask taken, int none) {
     return fc_either(best > vzero(), taken, vtap(none));
 #endif
 }
-/* acc + a where the winner is `tap`, acc elsewhere; acc is never -0, so that +0 may be added to it. */
+/* acc + a where the winner is `tap`, acc elsewhere.  acc is never -0: adding +0 changes no bit. */
 FC_INLINE vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) {
 #if defined(FC_512) && !defined(FC_DOUBLE)
     return vadd_where(acc, a, _mm512_cmpeq_epi32_mask((__m512i)taken, (__m512i)vtap(tap)));
@@ -124,14 +125,14 @@ FC_INLINE vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) {
 #endif
 }
 
-/* VL bytes of taps in lanes as they are, or as vevens_dealt has them. */
+/* Store VL taps as bytes.  The lanes are in order, or where `dealt` in that of vevens_dealt. */
 FC_INLINE void fc_store_bytes(unsigned char *p, vmask taken, const int dealt) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)taken));
 #elif FC_BYTES == 64 && defined(FC_512)
     _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8((__m512i)taken));
 #elif FC_BYTES == 32 && defined(__AVX2__)
-    const int from = sizeof(real) == 8 ? 0x0800 : 0x0c080400; /* the bytes of a half to its begin */
+    const int from = sizeof(real) == 8 ? 0x0800 : 0x0c080400; /* bytes of a half to its start */
     const __m256i bytes = _mm256_shuffle_epi8((__m256i)taken, _mm256_set1_epi32(from));
     __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
     if (sizeof(real) == 8) low = dealt ? _mm_unpacklo_epi8(low, high) : _mm_unpacklo_epi16(low, high);
@@ -148,10 +149,10 @@ FC_INLINE void fc_store_bytes(unsigned char *p, vmask taken, const int dealt) {
     memcpy(at, &taken, sizeof taken);
     for (int i = 0; i < VL; i++) p[i] = (unsigned char)at[i];
 #endif
-    (void)dealt;                           /* where evens are not dealt they lie as they are */
+    (void)dealt;                           /* not needed where vevens_dealt keeps the order */
 }
 FC_INLINE void vstore_bytes_dealt(unsigned char *p, vmask taken) { fc_store_bytes(p, taken, 1); }
-/* Bytes of the lanes of half a vector, which are at most four. */
+/* Bytes of half a vector's lanes, at most four. */
 FC_INLINE void fc_half_of_bytes(unsigned char *p, const unsigned char *from, lanes_t lanes) {
     const lanes_t all = (1u << VL / 2) - 1;
     if ((lanes & all) == all) { memcpy(p, from, VL / 2); return; }
@@ -188,7 +189,7 @@ FC_APART void vstore_ints(int *p, vmask taken, ptrdiff_t n) {
     memcpy(at, &taken, sizeof taken);
     for (int i = 0; i < VL && i < n; i++) p[i] = (int)at[i];
 }
-/* Taps from bytes, in some lanes; the others are not read. */
+/* Load taps from bytes in some lanes; the bytes of the others are not read. */
 FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
     return (vmask)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)lanes, p));
@@ -225,7 +226,7 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #endif
 }
 
-/* VL bytes: the lower half of the lanes from one place, the upper from another. */
+/* Load VL bytes: the lower half of the lanes from one place, the upper from another. */
 FC_INLINE vmask vload_bytes_of_two(const unsigned char *low, const unsigned char *high) {
     unsigned char bytes[VL + 1];
     memcpy(bytes, low, VL / 2);

@@ -1,4 +1,4 @@
-/* Whole numbers that are types: a function of one is compiled once for each of them.
+/* Types that stand for whole numbers: a function of such a type is compiled once for each of them.
  *
  * Cython's fused types choose among types, not numbers; so a number is the size of a type.
  */

@@ -51,7 +51,7 @@ cdef extern from *:
     """
     enum { SLIM = TILE < 8 ? 8 : TILE < 14 ? TILE : 16 };
     """
-    enum: SLIM                             # pixels by one vector: there are registers for more
+    enum: SLIM                             # pixels of a tile of one vector: registers hold more
 
 
 ctypedef fused width:
@@ -70,7 +70,7 @@ ctypedef fused width:
     n13
     n14
 
-ctypedef fused narrow_width:               # up to NARROW
+ctypedef fused narrow_width:               # widths up to NARROW
     n1
     n2
     n3
@@ -79,7 +79,7 @@ ctypedef fused narrow_width:               # up to NARROW
     n6
     n7
 
-ctypedef fused slim_width:                 # up to SLIM
+ctypedef fused slim_width:                 # widths up to SLIM
     n1
     n2
     n3
