@@ -1,10 +1,10 @@
-# One axis of a sliding window, and the arithmetic of which taps fall inside the map.
+# One axis of a sliding window, and the arithmetic that says which taps fall inside the map.
 
 cdef extern from *:
     """
     enum { BAND = 8 };
     """
-    enum: BAND                             # rows that are walked vector by vector together
+    enum: BAND                             # rows that are walked together, vector by vector
 
 cdef struct Axis:
     # output position i and tap t meet at input position i * stride + offset + t * dilation
@@ -44,7 +44,7 @@ cdef inline void taps_inside(const Axis* axis, Py_ssize_t i, Py_ssize_t* first,
 
 cdef inline Py_ssize_t same_taps(const Axis* axis, Py_ssize_t i, Py_ssize_t end,
                                  Py_ssize_t* first, Py_ssize_t* last) noexcept nogil:
-    """Where the run of output positions from i that see the same taps ends, at most at end."""
+    """The end, at most `end`, of the run of output positions from i on that see the same taps."""
     cdef Py_ssize_t reach = (axis.taps - 1) * axis.dilation
     cdef Py_ssize_t f, l, interior
     taps_inside(axis, i, first, last)

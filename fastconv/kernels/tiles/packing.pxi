@@ -21,8 +21,8 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
     """Items are (group, panel of channels, block of 64 filters).
 
     For one filter a panel is a matrix of channels by taps, which is transposed.  The planes of
-    the taps often lie so far apart that they share a set of the cache: a few filters are put
-    together on the stack, and each plane is written in one run.
+    the taps often lie so far apart that they share a set of the cache.  So a few filters are put
+    together on the stack, and each plane is then written in one run.
     """
     cdef const Packing* g = <const Packing*> args
     cdef real planes[VL * TURNED * LANES]
@@ -61,7 +61,7 @@ cdef Packing packing(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize
 
 def pack_weight(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups,
                 Py_ssize_t part, Py_ssize_t parts, int threads):
-    """weight (K, C, R, S) to packed [group][panel][c][r][s][LANES], zeros beyond K."""
+    """Pack weight (K, C, R, S) into [group][panel][c][r][s][LANES], with zeros beyond K."""
     cdef Packing g = packing(weight, packed, groups)
     g.panels = (g.K + LANES - 1) // LANES
     with nogil:
@@ -70,7 +70,7 @@ def pack_weight(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t gr
 
 def pack_weight_backward(const real[:, :, :, ::1] weight, real[::1] packed, Py_ssize_t groups,
                          Py_ssize_t part, Py_ssize_t parts, int threads):
-    """weight (K, C, R, S) to packed [group][panel of c][r][s][k][LANES], zeros beyond C."""
+    """Pack weight (K, C, R, S) into [group][panel of c][r][s][k][LANES], with zeros beyond C."""
     cdef Packing g = packing(weight, packed, groups)
     g.panels = (g.C + LANES - 1) // LANES
     with nogil:

@@ -1,4 +1,4 @@
-# Whether padding is seen at all.
+# Whether any window sees padding.
 
 cdef bint pads(const Axis* axis) noexcept nogil:
     """Whether an output of the axis misses a tap."""

@@ -1,4 +1,4 @@
-# The tile for the last panel where it has at most a vector of channels: a second vector would
+# The tile for a last panel that has at most one vector of channels: a second vector would only
 # multiply zeros.
 
 cdef void slim_tile_of(const slim_width* _, const real* x, Py_ssize_t step, const real* w,

@@ -1,9 +1,9 @@
-# What threads share: workspace, of which each takes a slot that no other holds for as long as an
-# item lasts, and marks, which several may set at once.
+# What threads share: workspace and marks.  For as long as an item lasts, a thread holds a slot of
+# the workspace alone.  A mark may be set by several threads at once.
 
 cdef extern from *:
     """
-    /* A slot that no other thread holds; there are as many as threads. */
+    /* Take a slot that no other thread holds; there are as many slots as threads. */
     static int fc_take_slot(int *slots) {
     #if defined(__GNUC__) || defined(__clang__)
         for (int i = 0;; i++) {

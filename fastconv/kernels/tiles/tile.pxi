@@ -22,7 +22,7 @@ cdef extern from *:
 cdef struct Nest:
     Py_ssize_t n1, n2, n3      # iterations, outermost first
     Py_ssize_t x1, x2, x3      # how far the pixels move
-    Py_ssize_t w1, w2          # how far the weights move; innermost see `tile`
+    Py_ssize_t w1, w2          # how far the weights move; the innermost loop's is w3 of `tile`
     bint fresh                 # whether this block begins the total
 
 
@@ -31,14 +31,14 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
                       const Nest* nest, vreal* total) noexcept nogil:
     """Add a block of products to total[pixels][vectors].
 
-    The innermost loop moves the weights by w3.  The vectors of a pair are `gap` apart, pairs
-    `panel`.
+    The innermost loop moves the weights by w3.  The two vectors of a pair are `gap` numbers apart,
+    and pairs are `panel` apart.
 
-    Each of the three loops has at least one iteration.  So it is known that the sums are written,
-    and GCC keeps them in registers from the first to the last; else they go through memory.
+    Each of the three loops has at least one iteration.  So GCC knows that the sums are written,
+    and keeps them in registers from the first to the last; else they would go through memory.
 
-    A fresh total is 0 + the block, not the block: the sum of an underflow may be -0, and
-    zeros that im2col adds for the padding must not show.
+    A fresh total is 0 + the block, not the block itself.  A sum that underflows may be -0.  im2col
+    adds zeros for the padding, which makes it +0, and both must give the same bits.
     """
     cdef vreal acc[TILE * NV]
     cdef vreal weights[2 * NV]
@@ -120,21 +120,21 @@ cdef struct Destination:
 
 cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels, int first,
                                int pixels) noexcept nogil:
-    """Ask for the lines that the tile will write, while there is a whole sum to wait for.
+    """Prefetch the lines that the tile will write: they arrive while its sum is computed.
 
     In NCHW every channel of a tile is in a line of its own, often at the same place in its
-    page: no hardware prefetcher sees them coming.
+    page, so no hardware prefetcher foresees them.
     """
     cdef Py_ssize_t k
     if to.channel != 1 and to.pixel == 1:
         for k in range(channels):
-            if first == 0 or pixels > CACHE_LINE:  # else that line was asked for by the tile before
+            if first == 0 or pixels > CACHE_LINE:  # else the tile before has asked for that line
                 vprefetch_write(to.y + k * to.channel + first)
             vprefetch_write(to.y + k * to.channel + first + pixels - 1)
 
 
 cdef inline vreal finish(const Destination* to, vreal total, vreal bias) noexcept nogil:
-    """A result; a total is never -0, so that no bias is as good as one of 0."""
+    """A result.  A total is never -0, so adding a bias of 0 gives the same as having no bias."""
     return vrelu(total + bias) if to.relu else total + bias
 
 
@@ -153,7 +153,7 @@ cdef inline void store_vectors(const Destination* to, const vreal* total, int pi
             vstore_strided(y + p * to.pixel, to.channel, finish(to, total[p * vectors], bias),
                            channels)
     else:
-        # lanes are channels, memory wants pixels: transpose VL x VL at a time
+        # the lanes are channels, but in memory pixels are neighbours: transpose VL x VL at a time
         for first from 0 <= first < pixels by VL:
             count = min(<int> VL, pixels - first)
             if count == VL and channels >= VL:
@@ -173,7 +173,7 @@ cdef inline void store_vectors(const Destination* to, const vreal* total, int pi
 
 cdef void store_tile(const Destination* to, const vreal* total, int pixels, int vectors,
                      Py_ssize_t channels) noexcept nogil:
-    """Write total[pixels][vectors]; of its lanes only the first `channels` are channels."""
+    """Write total[pixels][vectors], whose first `channels` lanes are channels."""
     cdef Destination part = to[0]
     cdef int v
     for v in range(vectors):
@@ -184,22 +184,23 @@ cdef void store_tile(const Destination* to, const vreal* total, int pixels, int 
 
 
 cdef inline bint share_sets(Py_ssize_t plane) noexcept nogil:
-    """Whether planes begin at nearly the same place of a page, or of half of one: their lines
-    share the sets of the L1 then."""
+    """Whether planes begin at nearly the same place in a page or in half of one.  Then their lines
+    share the sets of the L1."""
     cdef Py_ssize_t bytes = plane * <Py_ssize_t> sizeof(real) % 2048
     return bytes < 64 or bytes > 2048 - 64
 
 
 cdef inline bint planes_collide(const Destination* to) noexcept nogil:
-    """Whether a tile writes to more channels than the sets that they share have ways: lines that
-    were asked for have left again when they are written."""
+    """Whether the lines that a tile writes, one for each channel, share sets of the L1.  These have
+    fewer ways than there are channels, so a prefetched line would be gone before it is written."""
     return to.pixel == 1 and share_sets(to.channel)
 
 
 cdef void store_planes(const Destination* to, vreal* total, int pixels,
                        Py_ssize_t channels) noexcept nogil:
-    """As `store_tile` for one panel and long runs, channel by channel: so the stores that wait
-    at one time are to many lines of few channels.  Whole vectors of pixels are written over."""
+    """As `store_tile` for one panel and long runs, but channel by channel, so that the stores that
+    wait at one time go to many lines of few channels.  Writes over `total`, in whole vectors of
+    pixels."""
     cdef vreal block[VL]
     cdef vreal bias
     cdef int first, v, i
@@ -211,7 +212,7 @@ cdef void store_planes(const Destination* to, vreal* total, int pixels,
             for i in range(VL):
                 block[i] = finish(to, total[(first + i) * NV + v], bias)
             vtranspose(block)
-            for i in range(VL):        # now of channel v * VL + i
+            for i in range(VL):        # block[i] is now of channel v * VL + i
                 total[(first + i) * NV + v] = block[i]
     for k in range(count):
         y = to.y + k * to.channel

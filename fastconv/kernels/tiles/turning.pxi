@@ -1,5 +1,5 @@
-# Rows of weights turned into lanes, for the panels that the register tile and Winograd's
-# transformed weights are made of.
+# Rows of weights turned into lanes: the register tile reads panels of these, and Winograd's
+# transformed weights are made from them.
 
 cdef extern from *:
     """
@@ -10,16 +10,16 @@ cdef extern from *:
     enum: LEAD                             # how far ahead of a row to ask
     enum: BESIDE                           # vectors of a row that are read one after the other
     enum: TURNED                           # filters or channels that are put together
-    enum: FILTERS_AHEAD                    # that are asked for
+    enum: FILTERS_AHEAD                    # how many filters ahead to ask
 
 
 cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t rows,
                Py_ssize_t ahead, real* to, Py_ssize_t plane) noexcept nogil:
     """to[t * plane + lane] = w[lane * step + t] for LANES rows, zeros beyond `rows`.
 
-    Rows that are far apart often share a set of the cache, and are too many streams for the
-    hardware to foresee: BESIDE vectors of a row are read before its lines are lost, and what
-    lies `ahead` of them, if anything, is asked for.
+    Rows that are far apart often share a set of the cache, so BESIDE vectors of a row are read
+    before its lines are lost.  They are also too many streams for the hardware to foresee, so
+    what lies `ahead` numbers further on is prefetched, unless `ahead` is 0.
     """
     cdef vreal block[VL]
     cdef Py_ssize_t lane, first, t, count, i
@@ -47,7 +47,7 @@ cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t ro
 
 
 cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
-    """Ask for weights that are far from those before: no hardware prefetcher sees them coming."""
+    """Prefetch weights far from those before them, which no hardware prefetcher foresees."""
     cdef Py_ssize_t i
     for i from 0 <= i < size by LINE:
         vprefetch(w + i)
@@ -59,8 +59,8 @@ cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ss
     """to[t * plane + k * LANES + lane] = w[k * step + lane * row + t] for some filters and taps,
     zeros in lanes beyond the channels.
 
-    Whole vectors of taps are transposed; one or two that are left, as the ninth of 3x3, are
-    copied number by number, which takes less than a block with room for VL of them.
+    Whole vectors of taps are transposed.  One or two taps that are left, as the ninth of 3x3, are
+    copied number by number, which takes less time than transposing a whole vector of them.
     """
     cdef vreal block[VL]
     cdef Py_ssize_t k, t, i, lane
