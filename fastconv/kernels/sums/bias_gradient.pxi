@@ -1,10 +1,10 @@
-# Sums over the pixels of a batch: the gradient of a bias.
+# The gradient of a bias: sums over the pixels of a batch.
 
 cdef extern from *:
     """
     enum { SUM_CHANNELS = 16 };
     """
-    enum: SUM_CHANNELS                     # that are summed together, image by image
+    enum: SUM_CHANNELS                     # channels that are summed together, image by image
 
 cdef struct Sums:
     const real* dy
@@ -13,7 +13,8 @@ cdef struct Sums:
 
 
 cdef inline vreal sum_run(const real* x, Py_ssize_t count) noexcept nogil:
-    """A run of up to 32 vectors: four chains, what is left goes to the first, as a short run."""
+    """The sum of up to 32 vectors, in four chains.  The vectors that do not fill all four go to the
+    first chain, and so does a run of fewer than eight vectors."""
     cdef vreal acc[4]
     cdef Py_ssize_t i
     cdef int v
@@ -37,7 +38,7 @@ cdef inline vreal sum_run(const real* x, Py_ssize_t count) noexcept nogil:
 cdef void sum_channels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are SUM_CHANNELS channels, whose planes follow each other in memory.
 
-    A block of the sum is a run of 32 vectors, or as many images as have no more together.
+    A block of the sum is a run of 32 vectors, or as many images as have at most 32 together.
     """
     cdef const Sums* g = <const Sums*> args
     cdef double totals[SUM_CHANNELS * VL]
@@ -69,7 +70,7 @@ cdef void sum_channels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
 
 
 cdef void sum_units(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The same for planes of one pixel: items are vectors of channels, a block is 32 images."""
+    """The same for planes of one pixel.  Items are vectors of channels; a block is 32 images."""
     cdef const Sums* g = <const Sums*> args
     cdef double totals[VL]
     cdef vreal block

@@ -1,4 +1,4 @@
-# A block of the sum in the gradients of weights.
+# The length of a block of the sum in the gradients of weights.
 
 cdef extern from *:
     """

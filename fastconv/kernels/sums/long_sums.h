@@ -1,7 +1,7 @@
 /* Sums of any length: their blocks are vectors, whose lanes are added up in float64.
  *
- * A chain of float32 additions rounds its total each time, and always to the same side where the
- * numbers are equal: 32 of them are off by up to 5e-7 of the sum, 56 by 9e-7, 1000 by 1e-5.
+ * A chain of float32 additions rounds its total each time, and where the numbers are equal always
+ * to the same side: 32 additions are off by up to 5e-7 of the sum, 56 by 9e-7, 1000 by 1e-5.
  */
 #ifndef FASTCONV_LONG_SUMS_H
 #define FASTCONV_LONG_SUMS_H
@@ -31,8 +31,8 @@ FC_INLINE void vadd_long(double *total, vreal v) {
     for (int i = 0; i < VL; i++) total[i] += lanes[i];
 #endif
 }
-/* The same vector, of which the compiler does not know where it comes from, so that no two
- * additions cancel before they are made. */
+/* The same vector, but the compiler no longer knows where it comes from, so it cannot cancel two
+ * additions. */
 FC_INLINE vreal vopaque(vreal v) {
 #if FC_BYTES == 64 && defined(__AVX512F__)
     __asm__("" : "+v"(v));
@@ -43,13 +43,13 @@ FC_INLINE vreal vopaque(vreal v) {
 #endif
     return v;
 }
-/* total + a, and what its rounding loses (Kahan), of which the next a begins. */
+/* total + a.  `lost` becomes what the rounding loses (Kahan): the caller adds it to the next a. */
 FC_INLINE vreal vjoin(vreal total, vreal a, vreal *lost) {
     vreal sum = vopaque(total + a);
     *lost = a - vopaque(sum - total);
     return sum;
 }
-/* What was lost, 0 where the total is infinite or NaN and so tells nothing. */
+/* What was lost, or 0 where the total is infinite or NaN: then `lost` is NaN and says nothing. */
 FC_INLINE vreal vlost(vreal lost) {
 #if FC_BYTES
     return (vreal)((vmask)lost & (vmask)(lost - lost == vzero()));

@@ -5,10 +5,12 @@
 #   in round                                 0                   |     1
 #
 # Runs of neighbouring chunks, of nearly equal length, go to the partial sums in turn.  After each
-# round but the last the partial sums are added to the total of the rounds before; what the rounding
-# of that loses begins the next round, so that a sum of any length has the error of a run.  A run has
-# at most as many chunks that its longest chains, of the steps of a stretch, of the stretches of a
-# chunk and of chunks, are not longer than LONGEST_CHAINS together.
+# round but the last, the partial sums are added to the total of the rounds before.  What this
+# addition loses by rounding begins the next round, so a sum of any length has the error of a run.
+#
+# Three chains of additions follow each other in a run: the steps of a stretch, the stretches of a
+# chunk, and the chunks.  A run has so few chunks that the longest of these three together have at
+# most LONGEST_CHAINS additions.
 
 cdef extern from *:
     """
@@ -18,10 +20,10 @@ cdef extern from *:
 
 cdef struct Rounds:
     Py_ssize_t chunks                      # of the batch
-    Py_ssize_t first, last                 # of these, what this call has: all, or a slab
-    Py_ssize_t sums, count                 # of partial sums; of rounds
-    Py_ssize_t round, begin, end           # now: of each run of a round chunks begin .. end
-    bint several                           # whether there are more pixels than a single chain may have
+    Py_ssize_t first, last                 # the chunks of this call: all, or those of a slab
+    Py_ssize_t sums, count                 # how many partial sums, and how many rounds
+    Py_ssize_t round, begin, end           # now: chunks begin .. end of each run of this round
+    bint several                           # whether a single chain may not have all pixels
 
 
 cdef inline Py_ssize_t run_start(const Rounds* g, Py_ssize_t run) noexcept nogil:
@@ -31,7 +33,7 @@ cdef inline Py_ssize_t run_start(const Rounds* g, Py_ssize_t run) noexcept nogil
 cdef inline Rounds plan_rounds(Py_ssize_t pixels, Py_ssize_t height, Py_ssize_t width,
                                Py_ssize_t chunks, Py_ssize_t sums, Py_ssize_t first,
                                Py_ssize_t last) noexcept nogil:
-    """The rounds of chunks of at most height x width pixels."""
+    """Lay out the rounds for chunks of at most height x width pixels."""
     cdef Rounds g
     cdef Steps steps = cut_steps(height, width, 0, 0, False)
     cdef Py_ssize_t longest = 0
@@ -49,7 +51,7 @@ cdef inline Rounds plan_rounds(Py_ssize_t pixels, Py_ssize_t height, Py_ssize_t 
 
 cdef inline Py_ssize_t run_of(const Rounds* g, Py_ssize_t chunk) noexcept nogil:
     """The run that a chunk belongs to."""
-    cdef Py_ssize_t run = chunk * (g.count * g.sums) // g.chunks  # nearly
+    cdef Py_ssize_t run = chunk * (g.count * g.sums) // g.chunks  # a guess, never too large
     while run_start(g, run + 1) <= chunk:
         run += 1
     return run
@@ -68,15 +70,15 @@ cdef inline Py_ssize_t chunks_now(const Rounds* g, Py_ssize_t share, Py_ssize_t*
 
 
 cdef inline bint begins_anew(const Rounds* g, Py_ssize_t run, Py_ssize_t chunk) noexcept nogil:
-    """Whether a chunk begins its partial sum from zero, not from what was lost before, which is
-    nothing where a single one became the total."""
+    """Whether a chunk begins its partial sum from zero, not from what the last addition to the
+    total lost.  The first of single partial sums becomes the total as it is, so nothing is lost."""
     return chunk == run_start(g, run) and (run == 0 or run % g.sums > 0 or g.sums == run == 1)
 
 
 cdef inline bint shares_items(const Rounds* g, Py_ssize_t items, Py_ssize_t parts,
                               int threads) noexcept nogil:
-    """Whether a part is a share of the items, each with all of its chunks, not of the chunks: so
-    there is a single partial sum, and enough items for all threads."""
+    """Whether a part is a share of the items, each with all of its chunks, and not a share of the
+    chunks.  That needs a single partial sum, and enough items for all threads."""
     return g.sums == 1 and g.first == 0 and g.last == g.chunks \
         and (parts == 1 or items >= parts * threads)
 
@@ -84,9 +86,9 @@ cdef inline bint shares_items(const Rounds* g, Py_ssize_t items, Py_ssize_t part
 cdef void add_rounds(Rounds* g, task_t add, task_t join, void* args, Py_ssize_t items,
                      Py_ssize_t joins, Py_ssize_t part, Py_ssize_t parts,
                      int threads) noexcept nogil:
-    """A part of this call's chunks: `add` for its `items` of each partial sum, and `join` after
-    each round.  With a single partial sum a pass is many rounds, and `add` joins them; if there
-    are many items a part is some of them."""
+    """Do a part of this call's chunks: run `add` over the `items` of each partial sum, and `join`
+    after each round.  With a single partial sum one pass does many rounds, and `add` joins them
+    itself; if there are many items, a part is then a share of the items."""
     cdef Py_ssize_t longest = ceil_div(g.chunks, g.count * g.sums)
     cdef Py_ssize_t first, last, at, end
     if shares_items(g, items, parts, threads):
@@ -113,7 +115,7 @@ cdef void add_rounds(Rounds* g, task_t add, task_t join, void* args, Py_ssize_t 
 
 cdef inline vreal add_sums(const real* at, Py_ssize_t size, Py_ssize_t sums,
                            Py_ssize_t lanes) noexcept nogil:
-    """The partial sums of the only round, `size` apart, in four chains."""
+    """The total of the partial sums of the only round, which lie `size` apart, in four chains."""
     cdef vreal acc[4]
     cdef Py_ssize_t share
     cdef int v

@@ -1,18 +1,19 @@
 # The register tile of long sums.
 #
-# A chain of additions loses a rounding of its total with each, always to the same side where the
-# numbers are equal.  So the steps of a chunk are cut into stretches, each a chain from zero: some
-# rows, or where rows are longer than a stretch some of their columns.  A chain that is done waits
-# in a log; to the last one the others are added in order, and their sum to the total.
+# Each addition of a chain rounds the total, and where the numbers are equal always to the same
+# side.  So the steps of a chunk are cut into stretches: some rows, or some columns of a row that is
+# longer than a stretch.  Each stretch is a chain from zero.  A chain that is done waits in a log.
+# At the end the others are added in order to the last one, and the total is added to their sum.
 #
 #   the first step of a stretch:   log[0][.] = acc[0][.]   acc[0][.]  = x[0] * w
 #                                  log[1][.] = acc[1][.]   acc[1][.]  = x[1] * w    ...
 #   the others:                                            acc[0][.] += x[0] * w    ...
 #
-# It is done pixel by pixel, since a dozen stores in a row would keep the multiply-adds waiting.
+# The first step goes pixel by pixel, since a dozen stores in a row would keep the multiply-adds
+# waiting.
 #
-# The pixels of a tile may lie anywhere where a target has registers for their places; else they
-# are a constant step apart, that of the first two.
+# Where a target has registers for the places of pixels, the pixels of a tile may lie anywhere;
+# else all of them are as far apart as the first two.
 
 cdef extern from *:
     """
@@ -27,7 +28,7 @@ cdef extern from *:
 
 cdef struct Stretch:
     Py_ssize_t top, left, bottom, right    # in the chunk
-    Py_ssize_t rows, columns, x3, w3       # as they are walked, from step to step
+    Py_ssize_t rows, columns, x3, w3       # how they are walked; x3, w3: from step to step
     Py_ssize_t x, w                        # where it begins
 
 cdef struct Steps:
@@ -53,7 +54,8 @@ cdef inline void add_stretch(Steps* steps, Py_ssize_t top, Py_ssize_t bottom, Py
 
 cdef inline Steps cut_steps(Py_ssize_t height, Py_ssize_t width, Py_ssize_t x2, Py_ssize_t x3,
                             bint whole) noexcept nogil:
-    """height x width steps of a chunk in stretches of nearly equal size, or in one."""
+    """Cut height x width steps of a chunk into stretches of nearly equal size, or into one where
+    `whole`."""
     cdef Steps steps
     cdef Py_ssize_t down = ceil_div(height, max(<Py_ssize_t> 1, STRETCH // width))
     cdef Py_ssize_t across = ceil_div(width, STRETCH)
@@ -70,7 +72,7 @@ cdef inline Steps cut_steps(Py_ssize_t height, Py_ssize_t width, Py_ssize_t x2, 
 
 cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j0,
                             Py_ssize_t j1, Steps* steps) noexcept nogil:
-    """Those in the rows i0 <= i < i1 and the columns j0 <= j < j1."""
+    """The steps that lie in the rows i0 <= i < i1 and the columns j0 <= j < j1."""
     cdef const Stretch* at
     cdef Py_ssize_t top, bottom, left, right
     cdef int k
@@ -101,10 +103,10 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
                               const Py_ssize_t* places, const real* w, const Steps* steps,
                               bint fresh, vreal* log, real* total, Py_ssize_t row) noexcept nogil:
     """Add the steps of the pixels at x + places[.] to total[pixels][vectors], whose rows are `row`
-    apart, or where they are fresh to zero.
+    apart; a `fresh` total begins at zero.
 
-    Each loop has at least one iteration, for which GCC keeps the sums in registers: no stretch is
-    a single step.
+    Each loop has at least one iteration, since no stretch is a single step.  Only so does GCC keep
+    the sums in registers.
     """
     cdef vreal acc[SLIM * NV]
     cdef vreal weights[NV]
@@ -165,7 +167,7 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
             for v in range(vectors):
                 acc[p * vectors + v] = pixel * weights[v]
         logged = logged + pixels * vectors
-    # what waits in the log, and at last the total, or zeros
+    # add what waits in the log, and at last the total, or zeros
     zeros[0] = zeros[NV - 1] = vzero()
     done, across = <const real*> log, vectors * VL
     last = False
@@ -257,8 +259,8 @@ cdef void add_single_steps(Py_ssize_t count, int vectors, const real* x,
 cdef void add_steps(Py_ssize_t count, int vectors, const real* x, const Py_ssize_t* places,
                     const real* w, const Steps* steps, bint fresh, real* total,
                     Py_ssize_t row) noexcept nogil:
-    """Add the steps of `count` pixels to total[count][vectors], whose rows are `row` apart, or
-    where they are fresh to zero."""
+    """Add the steps of `count` pixels to total[count][vectors], whose rows are `row` apart; a
+    `fresh` total begins at zero."""
     cdef vreal log[LOG]
     cdef Py_ssize_t most = SLIM if vectors == 1 else TILE
     cdef Py_ssize_t pieces, piece, first, width, wider = 0
@@ -273,7 +275,7 @@ cdef void add_steps(Py_ssize_t count, int vectors, const real* x, const Py_ssize
     pieces, width = 1, count
     if count > most:
         pieces = ceil_div(count, most)
-        width, wider = count // pieces, count % pieces  # so many are a pixel wider
+        width, wider = count // pieces, count % pieces  # the first `wider` are a pixel wider
     width += 1
     for piece in range(pieces):
         if piece == wider:
