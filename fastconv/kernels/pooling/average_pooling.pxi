@@ -1,22 +1,23 @@
 # Averages of windows, and their gradient.  A sum goes through the taps in row-major order, in
-# blocks of AVERAGE_RUN taps; a block of a whole plane is 4 AVERAGE_RUN vectors, which a fixed tree
-# adds.  Blocks are added in float64.  Windows of 2x2 and 3x3 with strides 1 and 2 are done vector
-# by vector, as depthwise.pxi and narrow.pxi do; others by runs of windows that see the same taps,
-# but for larger ones with stride 1, whose sums window_sums.pxi makes, as it does the gradients of
-# all that overlap.
+# blocks of AVERAGE_RUN taps.  A block of a whole plane is 4 AVERAGE_RUN vectors, which are added
+# in a fixed tree.  Blocks are added in float64.
+#
+# Windows of 2x2 and 3x3 with strides 1 and 2 are done vector by vector, as in depthwise.pxi and
+# narrow.pxi.  Others are done in runs of windows that see the same taps.  window_sums.pxi has the
+# sums of larger windows with stride 1, and the gradients of all windows that overlap.
 
 cdef extern from *:
     """
     enum { AVERAGE_RUN = 32, SHORT_WINDOW = 56 };
     """
     enum: AVERAGE_RUN                      # numbers that are added one after the other
-    enum: SHORT_WINDOW                     # taps that are a single block
+    enum: SHORT_WINDOW                     # the most taps that are a single block
 
 cdef struct Averages:
     const Pooling* g
     int kind                               # ASIDE, NARROW_MAP or TWO_MAPS
     Sides sides[3]                         # of the first vector of a row, the last, any other
-    real columns[3][VL]                    # that their windows count
+    real columns[3][VL]                    # how many columns the windows of these vectors count
 
 
 cdef inline void look_average(Averages* a, const int S, const int step, int side,
@@ -30,7 +31,7 @@ cdef inline void look_average(Averages* a, const int S, const int step, int side
         else:
             a.columns[side][lane] = <real> columns_counted(a.g, j + lane)
         if a.columns[side][lane] < 1:
-            a.columns[side][lane] = 1      # no window
+            a.columns[side][lane] = 1      # this lane has no window
 
 
 cdef inline vreal average_vector(const Pooling* g, const int S, const int step, const int kind,
@@ -62,7 +63,7 @@ cdef inline void average_row(const Averages* a, const int S, const int step, con
     cdef vreal mean
     cdef int side
     while j < g.columns.outputs:
-        j = min(j, last)                   # some windows once more
+        j = min(j, last)                   # the last vector does some windows once more
         if g.first_column <= j and j + VL <= g.last_column \
                 and j * step + g.columns.offset + VL * step + S - 1 <= g.W:
             if r0 == 0 and r1 == S:
@@ -87,7 +88,7 @@ cdef inline void average_row(const Averages* a, const int S, const int step, con
 cdef inline void average_narrow(const Averages* a, const int S, const int step, const int kind,
                                 const real* x, const real* other, real* y,
                                 real* other_y) noexcept nogil:
-    """A plane whose rows fit a vector, or two planes."""
+    """All averages of a plane whose rows fit a vector, or of two such planes."""
     cdef const Pooling* g = a.g
     cdef vmask turns[5]
     cdef vreal columns = vload(a.columns[0])
@@ -141,13 +142,13 @@ cdef inline void average_windows(const Pooling* g, const int S, const int step,
 
 
 cdef inline bint is_whole_plane(const Pooling* g) noexcept nogil:
-    """Whether the one window is the map, without padding."""
+    """Whether there is one window, and it is the whole map without padding."""
     return g.rows.outputs == 1 and g.columns.outputs == 1 and g.rows.taps == g.H \
         and g.columns.taps == g.W and g.rows.offset == 0 and g.columns.offset == 0
 
 
 cdef inline real sum_plane(const real* x, Py_ssize_t n) noexcept nogil:
-    """Four chains of vectors, whose lanes and sums are added in a fixed tree."""
+    """The sum of a plane: four chains of vectors, added with their lanes in a fixed tree."""
     cdef double totals[VL]
     cdef vreal acc[4]
     cdef Py_ssize_t first = 0, last
@@ -213,7 +214,8 @@ cdef inline vreal sum_windows(const real* x, Py_ssize_t width, Py_ssize_t rows,
 
 cdef inline real sum_window(const real* x, Py_ssize_t width, Py_ssize_t rows,
                             Py_ssize_t columns) noexcept nogil:
-    """The sum of one window; of many taps neighbours are in the lanes, as far as they fill them."""
+    """The sum of one window.  Where it has many taps, neighbours of a row are in the lanes, as long
+    as they fill a vector."""
     cdef double totals[VL]
     cdef vreal acc = vzero()
     cdef real one = 0
@@ -259,7 +261,7 @@ cdef void average_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
 
 
 cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Any windows."""
+    """Averages of any windows."""
     cdef Pooling* g = <Pooling*> args
     cdef Py_ssize_t item, plane, top, i, j, r0, r1, s0, s1, left, right, rows, count
     cdef bint inside
@@ -284,7 +286,7 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     + g.columns.offset + s0
                 while j < right:
                     count = min(<Py_ssize_t> VL, right - j)
-                    if step > 2 or count == 1:  # no vector that is gathered lane by lane
+                    if step > 2 or count == 1:  # a vector would be loaded lane by lane
                         one = sum_window(row + j * step, g.W, r1 - r0, s1 - s0)
                         y[j] = one / <real> (rows * g.columns.taps) if inside else one
                         j += 1
@@ -301,7 +303,8 @@ cdef void average_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef task_t average_task(const Pooling* g) noexcept nogil:
-    """Each case is a function of its own: together they would take the compiler longer."""
+    """The function for a window.  Each case has its own: in one function they would take the
+    compiler longer."""
     cdef Py_ssize_t step = g.columns.stride
     if is_whole_plane(g):
         return average_whole_planes
@@ -316,7 +319,7 @@ cdef task_t average_task(const Pooling* g) noexcept nogil:
 
 
 cdef void average_planes_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Of windows that do not overlap, and of whole planes."""
+    """The gradient of averages over windows that do not overlap, and over whole planes."""
     cdef const Pooling* g = <const Pooling*> args
     cdef Py_ssize_t item, i, j, r, r0, r1, s, s0, s1
     cdef real* row

@@ -1,13 +1,14 @@
-# Gradients of pooling with strides 1 and 2: every element of the map gathers from the windows it
-# is in.  With stride 2, two columns of elements for each of windows:
+# Gradients of pooling with strides 1 and 2: every element of the map gathers from the windows that
+# it is in.  With stride 2 there are two columns of elements for each column of windows:
 #
 #        even row    taps 8 6 2 0 | 7 1    of the windows (i-1, m-1) (i-1, m) (i, m-1) (i, m)
 #        odd row          5 3     | 4      in even columns | in odd columns, which see the
 #                                          windows of column m alone; of a 2x2 window 0 | 1, 2 | 3
 #
 # Rows and columns are those of the padded map.  A maximum gives its gradient to the tap that won,
-# an average a share to every tap; both are added window by window, in row-major order.  With stride
-# 1 only small windows of maxima are gathered: else it takes longer than to add to the winners.
+# and an average gives a share to every tap.  Both are added window by window, in row-major order.
+# With stride 1 only maxima of small windows are gathered: for larger windows gathering takes longer
+# than adding each gradient to its winner.
 
 cdef extern from *:
     """
@@ -16,7 +17,7 @@ cdef extern from *:
     enum: MOST_STEPS                       # taps of a row, with stride 1
 
 cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
-    """How many columns of the windows j, j + 1, ... the average counts; 1 where there are none."""
+    """How many columns of each of the windows j, j + 1, ... the average counts, but at least 1."""
     cdef real counts[VL]
     cdef int lane
     for lane in range(VL):
@@ -24,14 +25,15 @@ cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
     return vload(counts)
 
 
-# Shorter vectors than those of 64 bytes have no masks for bytes and for stores.  What a lane beyond
-# holds does not matter for a tap, whose gradient is 0 there, and may be written again as it is: so
-# whole vectors are loaded where all of them are the array's, and those of 8 lanes stored where they
-# are the plane's; with 4 lanes one by one take no longer.
+# Vectors shorter than 64 bytes have no masks for bytes and for stores.  So whole vectors of taps
+# are loaded where they lie inside the array: lanes beyond do not matter, since their gradient is 0.
+# Vectors of 8 lanes are stored whole where they lie inside the plane: lanes beyond are written
+# again as they are.  With 4 lanes, storing them one by one takes no longer.
 
 cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
                                const Py_ssize_t* bounds) noexcept nogil:
-    """Of some lanes; `bounds` are those of the array, from the plane's begin."""
+    """Load the taps of some lanes.  `bounds` are where the array begins and ends, counted from the
+    beginning of the plane."""
     if VL * sizeof(real) <= 32 and bounds[0] <= at and at + VL <= bounds[1]:
         lanes = lanes_between(0, VL)
     return vload_bytes(argmax + at, lanes)
@@ -39,7 +41,8 @@ cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes
 
 cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, Py_ssize_t next,
                                    lanes_t lanes, const Py_ssize_t* bounds) noexcept nogil:
-    """Of some lanes of the lower half, and the same of the plane `next` elements on in the upper."""
+    """Load the taps of some lanes into the lower half, and into the upper half those of the plane
+    that lies `next` elements further on."""
     if VL * sizeof(real) <= 32 and bounds[0] <= at and at + next + VL // 2 <= bounds[1]:
         return vload_bytes_of_two(argmax + at, argmax + at + next)
     return vload_bytes(argmax + at, lanes) \
@@ -48,7 +51,7 @@ cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, P
 
 cdef inline void store_columns(real* plane, Py_ssize_t size, Py_ssize_t at, vreal v,
                                lanes_t lanes) noexcept nogil:
-    """Some lanes to a plane."""
+    """Store some lanes to a plane."""
     if VL == 8 and sizeof(real) == 4 and lanes != lanes_between(0, VL) and 0 <= at \
             and at + VL <= size:
         vstore(plane + at, vpick(vload(plane + at), v, lanes))
@@ -61,9 +64,9 @@ cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima
                                 Py_ssize_t row, Py_ssize_t m, const lanes_t* lanes,
                                 const vreal* columns, const Py_ssize_t* bounds, vreal* d,
                                 vmask* t) noexcept nogil:
-    """The gradients of the windows of one row at columns m - 1 and m, and the taps that won.
+    """Load the gradients of a row's windows from columns m - 1 and m on, and the taps that won.
 
-    With TWO_MAPS the upper half of a vector is of the map `next` elements on.
+    With TWO_MAPS the upper half of a vector belongs to the map `next` elements further on.
     """
     cdef Py_ssize_t at, above
     cdef lanes_t upper
@@ -102,7 +105,7 @@ cdef inline void gather_column(const Pooling* g, const int S, const bint maxima,
                                const real* dy, const unsigned char* argmax, Py_ssize_t next,
                                Py_ssize_t m, const Py_ssize_t* bounds, real* dx,
                                real* other) noexcept nogil:
-    """Columns 2m .. 2m + 2 VL - 1 of a plane, or with TWO_MAPS half as many of two."""
+    """Write the columns 2m .. 2m + 2 VL - 1 of a plane, or with TWO_MAPS half as many of two."""
     cdef vreal d[4]
     cdef vmask t[4]
     cdef vreal columns[2]
@@ -171,7 +174,8 @@ cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima, 
 
 cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
                                Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Write every element of dx once; of narrow planes the even one brings the next with it."""
+    """Write every element of dx once.  Where planes are narrow, the item of an even plane also does
+    the next plane."""
     cdef Py_ssize_t item, outputs = g.rows.outputs * g.columns.outputs, size = g.H * g.W
     cdef bint two = VL >= 8 and (g.W - g.columns.offset + 1) // 2 <= VL // 2
     cdef const unsigned char* argmax = NULL
@@ -207,12 +211,13 @@ cdef void gather_averages(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         gather_planes(g, 3, False, begin, end)
 
 
-# With stride 1 tap s of window j falls on column j + s: VL elements of a row take, for each tap,
-# VL neighbouring windows of a row, the last tap of the first window first.
+# With stride 1 tap s of window j falls on column j + s.  So for each tap VL elements of a row take
+# VL neighbouring windows of a row.  They begin with the last tap, which is the first window's.
 
 cdef inline void gather_steps(const Pooling* g, const bint inside, Py_ssize_t w, const real* dy,
                               const unsigned char* argmax, real* dx) noexcept nogil:
-    """Columns w .. w + VL - 1 of a plane, inside where no window of theirs lies across a side."""
+    """Write the columns w .. w + VL - 1 of a plane.  They are `inside` if none of their windows
+    reaches over a side of the map."""
     cdef Py_ssize_t R = g.rows.taps, S = g.columns.taps, OW = g.columns.outputs
     cdef lanes_t lanes[MOST_STEPS]
     cdef lanes_t stored = vkeep(lanes_between(0, g.W - w))

@@ -1,11 +1,11 @@
-# Windows of 2x2 with stride 2 that all lie inside the map, and their gradients: no element is in two
-# of them, so that a row of windows is walked vector by vector, straight from the map.
+# Windows of 2x2 with stride 2 that all lie inside the map, and their gradients.  No element is in
+# two windows, so a row of windows is walked vector by vector, straight from the map.
 #
 #   above   a0 b0 a1 b1 ..       evens a0 a1 ..   odds b0 b1 ..      max(b, a), b where it is greater
 #   below   c0 d0 c1 d1 ..       evens c0 c1 ..   odds d0 d1 ..      max(d, c), and of the two rows
 #
-# The maximum of two numbers forgets a NaN: a block of rows that holds one is done again tap by tap.
-# Vectors of 64 bytes have masks for free, and max_lines.pxi and gather.pxi are as good there.
+# The maximum of two numbers forgets a NaN, so a block of rows that holds one is done again, tap by
+# tap.  Vectors of 64 bytes have masks for free: for them max_lines.pxi and gather.pxi are as good.
 
 cdef inline bint has_halves(const Pooling* g) noexcept nogil:
     return 1 < VL and VL * sizeof(real) <= 32 and g.rows.taps == 2 and g.columns.taps == 2 \
@@ -17,7 +17,7 @@ cdef inline bint has_halves(const Pooling* g) noexcept nogil:
 
 cdef inline vmask halves_row(const Pooling* g, const bint wants_argmax, const real* above, real* y,
                              unsigned char* argmax) noexcept nogil:
-    """A row of windows; returns where a NaN was, in any lane."""
+    """Do a row of windows; return where a NaN was, in any lane."""
     cdef const real* below = above + g.W
     cdef vmask nans = vtap(0), taken, won
     cdef Py_ssize_t j = 0, OW = g.columns.outputs
@@ -43,7 +43,7 @@ cdef inline vmask halves_row(const Pooling* g, const bint wants_argmax, const re
         vstore(y + j, vrelu(best) if g.relu else best)
         if j + VL >= OW:
             break
-        j = min(j + VL, OW - VL)           # the last vector once more
+        j = min(j + VL, OW - VL)           # the last vector does some windows once more
     return nans
 
 
@@ -77,7 +77,8 @@ cdef void halves_with_taps(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
 
 cdef inline void spread_halves(const Pooling* g, const bint maxima, Py_ssize_t begin,
                                Py_ssize_t end) noexcept nogil:
-    """Write every element of dx once: to the tap that won its gradient, or to each a share."""
+    """Write every element of dx once.  The tap that won gets the gradient of its window; of an
+    average every tap gets a share."""
     cdef Py_ssize_t item, i, j, k, OW = g.columns.outputs, outputs = g.rows.outputs * OW
     cdef const real* dy
     cdef const unsigned char* argmax = NULL

@@ -1,5 +1,5 @@
-# The gradient of the maxima for any window: to the taps that won.  Those of strides 1 and 2
-# gather (gather.pxi).
+# The gradient of the maxima for any window: each gradient is added to the tap that won.  With
+# strides 1 and 2 gather.pxi and halves.pxi know the usual windows.
 
 cdef extern from *:
     """
@@ -7,15 +7,15 @@ cdef extern from *:
     enum { MOST_PLACES = 1024 };
     """
     Py_ssize_t NOWHERE
-    enum: MOST_PLACES                      # taps that are looked up: divisions take longer
+    enum: MOST_PLACES                      # the most taps in a table, which saves divisions
 
 cdef struct Place:
-    Py_ssize_t row, column                 # of a tap, from the first of its window
+    Py_ssize_t row, column                 # of a tap, counted from the first tap of its window
 
 
 cdef inline Place place_of(const Pooling* g, Py_ssize_t tap) noexcept nogil:
     cdef Place at
-    at.row, at.column = NOWHERE, 0         # of a maximum that ReLU made zero
+    at.row, at.column = NOWHERE, 0         # for a maximum that ReLU made zero: it has no tap
     if 0 <= tap < g.rows.taps * g.columns.taps:
         at.row = tap // g.columns.taps * g.rows.dilation
         at.column = tap % g.columns.taps * g.columns.dilation
@@ -50,7 +50,7 @@ cdef inline void max_planes_backward(Pooling* g, const argmax_t* argmax, Py_ssiz
                 else:
                     at = place_of(g, tap)
                 r, s = top + at.row, left + at.column
-                # the argmax is only as good as its owner; what is below 0 is a large size
+                # a caller's argmax may point anywhere; as size_t a negative place is a large one
                 if <size_t> r < <size_t> H and <size_t> s < <size_t> W:
                     dx[r * W + s] += dy[j]
                 left += step
@@ -66,7 +66,8 @@ cdef void max_backward_int32(void* args, Py_ssize_t begin, Py_ssize_t end) noexc
 
 
 cdef void scatter_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Add each gradient to its flat position H * W, skipping positions outside the plane."""
+    """Add each gradient to its flat position in the H * W elements of its plane.  Positions outside
+    the plane are skipped."""
     cdef Pooling* g = <Pooling*> args
     cdef Py_ssize_t outputs = g.rows.outputs * g.columns.outputs
     cdef Py_ssize_t item, i

@@ -1,22 +1,24 @@
 # Maxima of the usual windows: 2x2 and 3x3 with strides 1 and 2.
 #
-#   row h      a0 b0 a1 b1 a2 ..     First the maxima of each row of the map, lane j those of
-#   row h + 1  c0 d0 c1 d1 c2 ..     window j; rows that two windows share are done once.  Then
-#   y          max(row, row + 1)     the rows of a window, in order: the first of equals wins.
+#   row h      a0 b0 a1 b1 a2 ..     First take the maxima of each row of the map, with window j
+#   row h + 1  c0 d0 c1 d1 c2 ..     in lane j; rows that two windows share are done once.  Then
+#   y          max(row, row + 1)     take the rows of a window in order: the first of equals wins.
 #
 # Vectors are those of sides.pxi: inside the map, at its sides, or whole rows of narrow maps.
-# Maxima without regard to NaN are a shorter chain; where there was one, they are done again.
+# Maxima are first taken without regard to NaN, which is a shorter chain.  Where a NaN was, they are
+# taken again.
 
 cdef struct Strip:
-    # a vector of windows of each row, and where its results go
+    # a vector of windows, the same in each row, and the lanes that see the map
     Sides sides
-    Py_ssize_t j, count                    # the first window, and how many
+    Py_ssize_t j, count                    # the first window, and how many there are
 
 
 cdef void max_with_nan(const Pooling* g, int S, int step, int kind, const real* x,
                        const real* other, const Sides* at, const vmask* turns, Py_ssize_t r0,
                        Py_ssize_t r1, vreal* best, vmask* taken) noexcept nogil:
-    """A vector of windows, tap by tap; x at tap (0, 0) of the first."""
+    """The maxima of a vector of windows, tap by tap, so that a NaN wins; x at tap (0, 0) of the
+    first."""
     cdef vreal taps[5]
     cdef vreal value
     cdef Py_ssize_t r
@@ -34,7 +36,7 @@ cdef inline lanes_t max_line(const Pooling* g, const int S, const int step, cons
                              const real* x, const real* other, const Sides* at,
                              const lanes_t* seen, const vmask* turns, vreal* best,
                              vmask* taken) noexcept nogil:
-    """The maxima of one row of the map, and their kernel columns; returns where a NaN was."""
+    """Take the maxima of one row of the map, and their kernel columns; return where a NaN was."""
     cdef vreal taps[5]
     cdef lanes_t unordered
     cdef int s
@@ -61,22 +63,22 @@ cdef inline void max_strip(const Pooling* g, const int S, const int step, const 
                            const real* x, const real* other, Py_ssize_t top, Py_ssize_t bottom,
                            real* y, real* other_y, unsigned char* argmax,
                            unsigned char* other_argmax) noexcept nogil:
-    """Rows top <= i < bottom of a strip; x at row 0 of the map and the first window's column, y
-    and argmax at the first window of row 0."""
+    """Do the rows top <= i < bottom of a strip.  x is at row 0 of the map and the first window's
+    column, y and argmax are at the first window of row 0."""
     cdef vreal lines[3]
     cdef vmask won[3]
     cdef lanes_t unordered[3]
     cdef vreal best, exact
     cdef vmask taken, first, exact_taken
     cdef lanes_t low = vkeep(lanes_between(0, strip.count)), high = low << (VL // 2)
-    cdef Sides sides = strip.sides         # of our own, which no store can change
+    cdef Sides sides = strip.sides         # a copy of our own, which no store can change
     cdef lanes_t seen[5]
     cdef Py_ssize_t i, h, row, r0, r1, at
     cdef Py_ssize_t H = g.H, W = g.W, OW = g.columns.outputs, offset = g.rows.offset
     cdef int r, s, begin = 0
     cdef bint relu = g.relu
     cdef bint masked = kind == ASIDE or kind != INSIDE and turns != NULL
-    first = vtap(0)                        # tap inside
+    first = vtap(0)                        # the first tap that lies inside the map
     if masked:
         for s in range(S - 1, -1, -1):
             first = vpick_tap(first, s, strip.sides.seen[s])
@@ -130,7 +132,7 @@ cdef inline void max_strip(const Pooling* g, const int S, const int step, const 
 cdef inline void max_block(const Pooling* g, const int S, const int step,
                            const bint wants_argmax, Strip* strips, Py_ssize_t plane,
                            Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
-    """Rows top <= i < bottom of one plane, some rows at a time, vector by vector."""
+    """Do the rows top <= i < bottom of one plane, BAND rows at a time, vector by vector."""
     cdef const real* x = g.x + plane * g.H * g.W + g.columns.offset
     cdef Py_ssize_t OW = g.columns.outputs, outputs = g.rows.outputs * OW
     cdef real* y = g.y + plane * outputs
@@ -141,7 +143,7 @@ cdef inline void max_block(const Pooling* g, const int S, const int step,
         end = min(i + BAND, bottom)
         j = 0
         while j < OW:
-            j = min(j, last)               # some windows once more
+            j = min(j, last)               # the last vector does some windows once more
             column = j * step + g.columns.offset
             strip = &strips[0 if j == 0 else 1 if j == last else 2]
             if column >= 0 and j + VL <= OW and column + VL * step + S - step <= g.W:
@@ -159,7 +161,7 @@ cdef inline void max_block(const Pooling* g, const int S, const int step,
 cdef inline void max_narrow(const Pooling* g, const int S, const int step, const int kind,
                             const bint wants_argmax, const Strip* strip, Py_ssize_t plane,
                             Py_ssize_t other) noexcept nogil:
-    """A plane whose rows fit a vector, or two planes."""
+    """All maxima of a plane whose rows fit a vector, or of two such planes."""
     cdef vmask turns[5]
     cdef Py_ssize_t size = g.H * g.W, outputs = g.rows.outputs * g.columns.outputs
     cdef unsigned char* argmax = <unsigned char*> g.argmax
@@ -185,7 +187,7 @@ cdef inline void max_narrow(const Pooling* g, const int S, const int step, const
 cdef inline void max_windows(const Pooling* g, const int S, const int step,
                              const bint wants_argmax, Py_ssize_t begin,
                              Py_ssize_t end) noexcept nogil:
-    cdef Strip strips[4]                   # of the first vector of a row, the last, others
+    cdef Strip strips[4]                   # first vector of a row, last, others at a side, inside
     cdef Py_ssize_t item, i, OW = g.columns.outputs
     cdef int kind = look_narrow(&strips[0].sides, &g.columns, 1) if g.blocks == 1 else ASIDE
     for i in range(4):

@@ -1,4 +1,5 @@
-# Maxima of windows, with the winner's tap where it is wanted; the usual windows in max_lines.pxi.
+# Maxima of windows, with the winner's tap where it is wanted.  The files included below have faster
+# loops for many windows.
 
 from libc.math cimport INFINITY
 
@@ -34,7 +35,7 @@ cdef inline void max_window(const Pooling* g, const real* x, Py_ssize_t i, Py_ss
 cdef inline void max_column(const Pooling* g, const real* x, Py_ssize_t r0, Py_ssize_t r1,
                             Py_ssize_t rows, Py_ssize_t count, real* y, argmax_t* argmax,
                             const bint wants_argmax) noexcept nogil:
-    """Up to VL windows of each of some rows, all of which see the same taps, x at tap (r0, 0)."""
+    """Do up to VL windows in each of some rows.  All see the same taps; x is at tap (r0, 0)."""
     cdef Py_ssize_t i, r, s
     cdef const real* row
     cdef vreal best
@@ -64,13 +65,13 @@ cdef inline void max_column(const Pooling* g, const real* x, Py_ssize_t r0, Py_s
 cdef inline void max_rows(const Pooling* g, const real* x, Py_ssize_t i, Py_ssize_t rows,
                           Py_ssize_t r0, Py_ssize_t r1, real* y, argmax_t* argmax,
                           const bint wants_argmax) noexcept nogil:
-    """Any window: vectors of those whose columns lie inside the map, single ones at the sides
-    and where a vector would be almost empty."""
+    """Do some rows of any windows.  Windows whose columns lie inside the map go in vectors; those
+    at the sides go one by one, and so do all where a vector would be almost empty."""
     cdef Py_ssize_t j, k, count, where
     cdef Py_ssize_t step = g.columns.stride
     cdef Py_ssize_t last = g.last_column
     if last - g.first_column < (FEW_WINDOWS if step > 2 else 2):
-        last = g.first_column              # else they would be gathered, lane by lane
+        last = g.first_column              # a vector would be loaded lane by lane
     cdef real best
     cdef const real* row = x + (i * g.rows.stride + g.rows.offset + r0 * g.rows.dilation) * g.W \
         + g.columns.offset
@@ -107,7 +108,7 @@ cdef void max_planes(Pooling* g, argmax_t* argmax, const bint wants_argmax,
 
 cdef void max_again(const Pooling* g, Py_ssize_t plane, Py_ssize_t top,
                     Py_ssize_t bottom) noexcept nogil:
-    """Rows of a plane once more, tap by tap: a NaN wins.  Taps, where wanted, are bytes."""
+    """Do rows of a plane once more, tap by tap, so that a NaN wins.  Taps, if wanted, are bytes."""
     cdef Py_ssize_t i = top, rows, r0, r1, at
     cdef bint wants_argmax = g.argmax != NULL
     while i < bottom:

@@ -6,15 +6,16 @@
 #   y[i]                  max over the lines of the rows that window i sees
 #
 # A window of R x S taps takes R + S steps in place of R S, and rows that windows share are done
-# once.  Of equals the first in row-major order stays, also of -0 and 0: in a line it is the first
-# column, whose number is kept beside it, and of lines the first.  The maximum of two numbers
-# forgets a NaN: where a band of the map holds one, it is done again tap by tap.
+# once.  Of equal numbers, -0 and 0 among them, the first in row-major order wins: in a line that
+# is the first column, whose number is kept beside the maximum, and among lines it is the first
+# line.  The maximum of two numbers forgets a NaN, so a band of the map that holds one is done
+# again, tap by tap.
 
 cdef extern from *:
     """
     enum { BAND_NUMBERS = 16384 / sizeof(real),  /* of a band of lines on the stack, half an L1 */
            BAND_VECTORS = BAND_NUMBERS / VL + 1, /* the last store may reach beyond */
-           BAND_ROWS = 8 };        /* of outputs, that a band has at least, if the map has them */
+           BAND_ROWS = 8 };        /* a band has at least so many rows of outputs, if the map has */
     """
     enum: BAND_NUMBERS
     enum: BAND_VECTORS
@@ -27,8 +28,8 @@ cdef struct Bands:
 
 
 cdef inline Py_ssize_t line_pitch(const Axis* axis, Py_ssize_t width) noexcept nogil:
-    """A line of `width` windows: what they see, and what their last vectors read beyond; whole
-    vectors, so that those of a column are aligned."""
+    """The numbers of a line of `width` windows: those that the windows see, and those that the last
+    vectors read beyond.  They are whole vectors, so that each line is aligned."""
     cdef Py_ssize_t seen = ((width + VL - 1) // VL * VL - 1) * axis.stride \
         + (axis.taps - 1) * axis.dilation
     return (seen + 3 * VL - 1) // VL * VL
@@ -39,16 +40,16 @@ cdef inline Py_ssize_t rows_seen(const Axis* axis, Py_ssize_t outputs) noexcept 
 
 
 cdef inline bint look_at_bands(const Pooling* g, Bands* bands) noexcept nogil:
-    """Whether the maxima can be taken in bands, and in which."""
+    """Whether the maxima can be taken in bands; if so, fill `bands`."""
     cdef Py_ssize_t width = g.columns.outputs, rows = min(g.rows.outputs, <Py_ssize_t> BAND_ROWS)
     if has_lines(g) and (VL * sizeof(real) > 32 or width <= VL):
-        return False                       # max_lines.pxi: whole rows in a vector, masks for free
+        return False                       # for max_lines.pxi: masks are free, or rows fit a vector
     if VL == 1 or g.columns.stride > 2 or g.rows.taps * g.columns.taps == 1 or width == 1:
         return False
     if g.columns.taps > BAND_NUMBERS or g.columns.dilation > BAND_NUMBERS \
             or g.rows.taps > BAND_NUMBERS or g.rows.dilation > BAND_NUMBERS \
             or g.rows.stride > BAND_NUMBERS:
-        return False                       # products of these stay small
+        return False                       # so the products of these stay small
     width = min(width, <Py_ssize_t> BAND_NUMBERS)
     while rows_seen(&g.rows, rows) * line_pitch(&g.columns, width) > BAND_NUMBERS:
         if width <= 4 * VL:
@@ -63,8 +64,8 @@ cdef inline bint look_at_bands(const Pooling* g, Bands* bands) noexcept nogil:
 
 cdef inline vmask lay_out_line(const Pooling* g, const real* row, Py_ssize_t column, Py_ssize_t count,
                           real* line) noexcept nogil:
-    """Copy the columns column <= w < column + count of a row of the map, minus infinity for those
-    outside, and what lies in whole vectors beyond; returns where a NaN was, in any lane."""
+    """Copy the columns column <= w < column + count of a row of the map, with minus infinity for
+    those outside it.  Whole vectors are written.  Return where a NaN was, in any lane."""
     cdef Py_ssize_t first = clamp(-column, 0, count), last = clamp(g.W - column, first, count)
     cdef Py_ssize_t i
     cdef vreal v
@@ -93,8 +94,8 @@ cdef inline vmask lay_out_line(const Pooling* g, const real* row, Py_ssize_t col
 
 cdef inline void line_maxima(const int vectors, const int taps, Py_ssize_t any_taps,
                              Py_ssize_t dilation, real* line) noexcept nogil:
-    """Replace one vector of a line by the maxima of its windows, or two, which share the loop;
-    `taps` is their number, or 0 for any."""
+    """Replace one vector of a line, or two that share the loop, by the maxima of its windows.
+    `taps` is the number of taps of a row, or 0 if only `any_taps` knows it."""
     cdef vreal best[2]
     cdef Py_ssize_t s
     cdef int v
@@ -111,7 +112,7 @@ cdef inline void line_maxima(const int vectors, const int taps, Py_ssize_t any_t
 
 cdef inline void line_maxima_by_two(const int taps, Py_ssize_t any_taps, Py_ssize_t dilation,
                                     Py_ssize_t width, real* line) noexcept nogil:
-    """A whole line whose windows begin at every other number."""
+    """Replace a whole line by the maxima of its windows, which begin at every other number."""
     cdef Py_ssize_t j, s
     cdef vreal best, low, high
     cdef real* p
@@ -132,7 +133,7 @@ cdef inline void line_maxima_by_two(const int taps, Py_ssize_t any_taps, Py_ssiz
 
 cdef inline void line_maxima_by_one(const int taps, Py_ssize_t any_taps, Py_ssize_t dilation,
                                     Py_ssize_t width, real* line) noexcept nogil:
-    """A whole line."""
+    """Replace a whole line by the maxima of its windows, which begin at every number."""
     cdef Py_ssize_t j = 0
     while j + VL < width:
         line_maxima(2, taps, any_taps, dilation, line + j)
@@ -155,7 +156,7 @@ cdef inline void usual_line(const Axis* axis, Py_ssize_t width, real* line) noex
 
 
 cdef vmask first_taps(const Axis* axis, Py_ssize_t j) noexcept nogil:
-    """The first column inside the map of the windows j, j + 1, ..."""
+    """For each of the windows j, j + 1, ... its first kernel column that lies inside the map."""
     cdef unsigned char firsts[VL]
     cdef Py_ssize_t first, last
     cdef int lane
@@ -176,7 +177,7 @@ cdef inline void line_winners(const Axis* axis, Py_ssize_t left, Py_ssize_t widt
         best, number = vset1(<real> -INFINITY), vtap(0)
         taken = number
         if (left + j) * axis.stride + axis.offset < 0:
-            taken = first_taps(axis, left + j)  # wins where all are minus infinity
+            taken = first_taps(axis, left + j)  # this tap wins where all are minus infinity
         p = line + j * axis.stride
         for s in range(axis.taps):
             value = vload(p) if axis.stride == 1 else vevens(vload(p), vload(p + VL))
@@ -190,7 +191,7 @@ cdef inline void line_winners(const Axis* axis, Py_ssize_t left, Py_ssize_t widt
 cdef inline void column_maximum(const int vectors, const real* line, Py_ssize_t apart,
                                 Py_ssize_t gap, Py_ssize_t count, bint relu,
                                 vreal* best) noexcept nogil:
-    """The maxima of the lines of some rows, one vector of them or two that lie `apart`."""
+    """The maxima over the lines of some rows: one vector of them, or two that lie `apart`."""
     cdef Py_ssize_t r
     cdef int v
     for v in range(vectors):
@@ -207,7 +208,7 @@ cdef inline void column_maximum(const int vectors, const real* line, Py_ssize_t 
 cdef inline vreal column_winner(const Pooling* g, const real* line, const unsigned char* taps,
                                 Py_ssize_t gap, Py_ssize_t r0, Py_ssize_t r1,
                                 vmask* winners) noexcept nogil:
-    """The same of one vector, with the taps that won; the line is that of row r0."""
+    """The same for one vector, with the taps that won; `line` is that of row r0."""
     cdef vreal best = vload(line)
     cdef vmask row = vtap(<int> (r0 * g.columns.taps)), won
     cdef vmask taken = vload_bytes(taps, lanes_between(0, VL)) + row
@@ -228,7 +229,7 @@ cdef inline void column_maxima(const Pooling* g, const bint wants_argmax, const 
                                const unsigned char* taps, Py_ssize_t gap, Py_ssize_t r0,
                                Py_ssize_t r1, Py_ssize_t count, real* y,
                                unsigned char* argmax) noexcept nogil:
-    """`count` maxima of the lines of some rows, the first of row r0."""
+    """Write `count` maxima over the lines of some rows, the first of which is that of row r0."""
     cdef vreal best[2]
     cdef vmask winners
     if wants_argmax:
@@ -242,8 +243,8 @@ cdef inline void column_maxima(const Pooling* g, const bint wants_argmax, const 
 cdef inline vmask max_band(const Pooling* g, const bint wants_argmax, const Bands* bands,
                            const real* x, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
                            Py_ssize_t right, real* y, unsigned char* argmax) noexcept nogil:
-    """Outputs of some rows and columns of a plane; returns where a NaN was, in any lane."""
-    cdef vreal vectors[BAND_VECTORS]       # so that they are aligned
+    """Write some rows and columns of a plane's outputs; return where a NaN was, in any lane."""
+    cdef vreal vectors[BAND_VECTORS]       # the lines, as vectors so that they are aligned
     cdef real* lines = <real*> vectors
     cdef unsigned char taps[BAND_NUMBERS + VL]
     cdef vreal best[2]
@@ -279,7 +280,7 @@ cdef inline vmask max_band(const Pooling* g, const bint wants_argmax, const Band
             continue
         j = 0
         while not wants_argmax and j + VL < width:
-            h = min(<Py_ssize_t> VL, width - VL - j)  # of the last some once more
+            h = min(<Py_ssize_t> VL, width - VL - j)  # the last vector does some once more
             column_maximum(2, line + j, h, gap, r1 - r0, g.relu, best)
             vstore(out + j, best[0])
             vstore(out + j + h, best[1])
@@ -341,5 +342,5 @@ cdef void max_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
 
 
 cdef void argmax_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The same with their taps, of windows of so many that it takes fewer steps."""
+    """The same with the taps that won, for windows with so many taps that it takes fewer steps."""
     max_separable(<const Pooling*> args, True, begin, end)

@@ -1,14 +1,15 @@
-# Pooling as Python calls it, over windows of R x S taps; the kernels are in the
-# files it includes.  Items are planes (image, channel), cut into blocks of rows.
+# Pooling as Python calls it, over windows of R x S taps.  The files that it includes have the
+# kernels.  Items are planes (image, channel), cut into blocks of rows.
 #
-# A window sees only the taps inside the map: padding is minus infinity for the maximum and
-# is no summand of the average.  The maximum is the first in row-major order, and NaN wins.
+# A window sees only the taps inside the map: padding is minus infinity for the maximum, and is not
+# added to the sum of an average.  Of equal maxima the first in row-major order wins, and NaN wins
+# over all numbers.
 
 cdef extern from *:
     """
     enum { POOL_ROWS = 64,
-           FEW_WINDOWS = VL / 4,     /* of a row, that are done one by one */
-           PLANE_AHEAD = 16384,     /* elements of a plane that is asked for, at the most */
+           FEW_WINDOWS = VL / 4,     /* fewer windows of a row are done one by one */
+           PLANE_AHEAD = 16384,     /* the most elements of a plane that is prefetched */
            FROM_MEMORY = 1 << 22 }; /* bytes of a map that the L2 does not hold */
     """
     enum: POOL_ROWS
@@ -24,9 +25,9 @@ cdef struct Pooling:
     Axis rows, columns
     Py_ssize_t top, left, bottom, right     # the padding that the average may count
     Py_ssize_t first_column, last_column    # windows whose columns all lie inside the map
-    Py_ssize_t planes, blocks               # of POOL_ROWS rows of outputs
-    bint ahead                              # whether planes are asked for ahead of time
-    bint relu                               # of the maximum; one that is not positive has no tap
+    Py_ssize_t planes, blocks               # blocks of POOL_ROWS rows of outputs in a plane
+    bint ahead                              # whether planes are prefetched
+    bint relu                               # after the maximum; if not positive, it has no tap
 
 
 cdef inline Py_ssize_t counted(const Axis* axis, Py_ssize_t i, Py_ssize_t before,
@@ -46,8 +47,8 @@ cdef inline Py_ssize_t columns_counted(const Pooling* g, Py_ssize_t j) noexcept 
 
 cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
                                  const bint backward) noexcept nogil:
-    """Ask for what the plane after next reads and writes, or of large ones the next, where it
-    comes from memory: rows that are no whole vectors keep the hardware from seeing it come."""
+    """Where planes come from memory, prefetch what the plane after next reads and writes; if planes
+    are large, the next one.  The hardware does not foresee rows that are not whole vectors."""
     cdef Py_ssize_t line = 64 // sizeof(real), i
     cdef Py_ssize_t size = g.H * g.W, outputs = g.rows.outputs * g.columns.outputs
     cdef Py_ssize_t read = outputs if backward else size
@@ -90,9 +91,9 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
 
 def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
                bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """Maxima of planes (P, H, W) into (P, OH, OW); argmax is None, uint8 or int32 like y.
+    """Write maxima of planes (P, H, W) to y (P, OH, OW); argmax is None, or uint8 or int32 like y.
 
-    With relu a maximum that is not positive has R S for its tap, which is none.
+    With relu a maximum that is not positive gets R S as its tap, which means that it has none.
     """
     cdef Pooling g = pooling(x.shape[0], x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride, pad,
                              dilation)
@@ -130,7 +131,7 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
 
 def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, kernel, stride, pad,
                         dilation, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """Gradients (P, OH, OW) to the taps that won; argmax as `max_pool2d` wrote it."""
+    """dx = the gradients dy (P, OH, OW), each at the tap that won, as `max_pool2d` wrote argmax."""
     cdef Pooling g = pooling(dx.shape[0], dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
                              pad, dilation)
     cdef const unsigned char[:, :, ::1] narrow
@@ -157,7 +158,8 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
 
 def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,
             Py_ssize_t part, Py_ssize_t parts, int threads):
-    """dx (P, H, W) = gradients (P, OH, OW) added at flat positions; others are skipped."""
+    """dx (P, H, W) = the gradients dy (P, OH, OW), each added at its flat position in its plane.
+    Positions outside the plane are skipped."""
     cdef Pooling g = pooling(dx.shape[0], dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], (1, 1), (1, 1),
                              (0, 0), (1, 1))
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
@@ -168,7 +170,7 @@ def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:
 
 def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
                bint count_padding, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """Averages of planes; pad is ((top, bottom), (left, right))."""
+    """Write averages of planes to y; pad is ((top, bottom), (left, right))."""
     cdef Pooling g = pooling(x.shape[0], x.shape[1], x.shape[2], y.shape[1], y.shape[2], kernel, stride,
                              (pad[0][0], pad[1][0]), (1, 1))
     if count_padding:
@@ -181,7 +183,7 @@ def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
 
 def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, stride, pad,
                         bint count_padding, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """Each gradient in equal shares to the taps of its window."""
+    """dx = the gradients dy, each in equal shares for the taps of its window."""
     cdef Pooling g = pooling(dx.shape[0], dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2], kernel, stride,
                              (pad[0][0], pad[1][0]), (1, 1))
     if count_padding:

@@ -4,17 +4,19 @@
 #   line i      0 0 c0 c1 c2 c3 .. 0 0      the sum of each column over these rows
 #   y[i, j]     cj + .. + cj+S-1            the sum of neighbours in the line
 #
-# A window of R x S taps takes R + S additions in place of R S.  An element of the map in a gradient
-# is the sum of a window too, of the shares of all windows that hold it; with a stride there are as
-# many kinds of elements, phases, as columns from window to window, and in each the windows are
-# neighbours.  No sum is got from the one before by a difference: it would carry NaN and infinity
-# along.  A chain is SUM_CHAIN additions long at most; longer sums are added in float64.
+# A window of R x S taps takes R + S additions in place of R S.  In a gradient, an element of the
+# map is the sum of a window too: it adds the shares of all windows that hold it.  With stride T the
+# columns of the map are of T kinds, the phases.  In each phase, the windows that hold an element
+# are neighbours of those that hold the next.
+#
+# No sum is made from the sum before it by a difference, which would carry NaN and infinity along.
+# A chain has at most SUM_CHAIN additions; longer sums are added in float64.
 
 cdef extern from *:
     """
     enum { SUM_CHAIN = 16,
            SUM_LINES = 16384 / sizeof(real),  /* numbers of the lines of a band, half an L1 */
-           SUM_VECTORS = 2 * SUM_LINES / VL, /* of lines and shares */
+           SUM_VECTORS = 2 * SUM_LINES / VL, /* vectors of the lines and of the shares */
            SUM_TAPS = SUM_LINES / 4,    /* taps of a row that are added at a time */
            SUM_WIDTH = SUM_LINES / 8,   /* results of a row that are made together */
            SUM_ROWS = 32 };
@@ -30,18 +32,18 @@ cdef struct Band:
     # rows of results that are made together
     Py_ssize_t top, bottom
     Py_ssize_t first, last                 # rows of the source that they see
-    Py_ssize_t left, right                 # and columns
-    Py_ssize_t width                       # of a row of shares
+    Py_ssize_t left, right                 # columns of the source that they see
+    Py_ssize_t width                       # numbers of a row of shares
 
 
 cdef bint has_window_sums(const Pooling* g) noexcept nogil:
-    """Whether averages are made so; a small window has few additions to spare."""
+    """Whether averages are made this way: it saves few additions where windows are small."""
     return VL > 1 and g.columns.stride == 1 and g.rows.taps > 1 and g.columns.taps > 1 \
         and g.rows.taps * g.columns.taps >= 12
 
 
 cdef vreal long_sum(const real* x, Py_ssize_t step, Py_ssize_t count, lanes_t lanes) noexcept nogil:
-    """The sum of vectors that lie `step` apart, some of their lanes."""
+    """The sum of `count` vectors that lie `step` apart, in some lanes."""
     cdef double totals[VL]
     cdef vreal acc
     cdef Py_ssize_t r, end
@@ -56,7 +58,8 @@ cdef vreal long_sum(const real* x, Py_ssize_t step, Py_ssize_t count, lanes_t la
 
 cdef inline void add_vectors(const int vectors, const bint whole, const real* x, Py_ssize_t step,
                              Py_ssize_t count, lanes_t lanes, vreal* acc) noexcept nogil:
-    """The sums of one or two neighbouring vectors that lie `step` apart."""
+    """The sum of `count` vectors that lie `step` apart, or the sums of two such columns of vectors
+    side by side."""
     cdef Py_ssize_t r
     cdef int v
     for v in range(vectors):
@@ -73,7 +76,7 @@ cdef inline void add_vectors(const int vectors, const bint whole, const real* x,
 
 cdef inline void source_rows(const Pooling* g, const bint backward, Py_ssize_t row,
                              Py_ssize_t* first, Py_ssize_t* last) noexcept nogil:
-    """The rows of the source that a row of results is made of."""
+    """The rows of the source that a row of results is made from."""
     cdef Py_ssize_t base
     if backward:
         base = row - g.rows.offset
@@ -91,7 +94,7 @@ cdef inline void source_rows(const Pooling* g, const bint backward, Py_ssize_t r
 
 cdef inline void lay_out_shares(const Pooling* g, const real* dy, const Band* at,
                                 const real* columns, real* shares) noexcept nogil:
-    """What each window gives to each of its taps."""
+    """Lay out what each window gives to each of its taps."""
     cdef Py_ssize_t i, j, OW = g.columns.outputs, count = at.right - at.left
     cdef lanes_t lanes = lanes_between(0, count)
     cdef vreal rows
@@ -112,7 +115,7 @@ cdef inline void lay_out_shares(const Pooling* g, const real* dy, const Band* at
 
 cdef vreal sum_shares(const Pooling* g, const real* dy, Py_ssize_t first, Py_ssize_t last,
                       vreal columns, lanes_t lanes) noexcept nogil:
-    """The same, added up over some rows, where they are too many to be laid out."""
+    """The sum of the shares of some rows, where there are too many shares to lay out."""
     cdef double totals[VL]
     cdef vreal acc
     cdef Py_ssize_t i, end
@@ -129,7 +132,7 @@ cdef vreal sum_shares(const Pooling* g, const real* dy, Py_ssize_t first, Py_ssi
 cdef inline void sum_columns(const Pooling* g, const bint backward, const real* source,
                              const real* shares, const Band* at, const real* columns,
                              Py_ssize_t row, real* line) noexcept nogil:
-    """A line: the sums of the columns over the rows of the source that `row` is made of."""
+    """Write a line: the sum of each column over the rows of the source that `row` is made from."""
     cdef vreal acc[2]
     cdef Py_ssize_t first, last, j = 0, count = at.right - at.left
     cdef Py_ssize_t step = at.width if shares != NULL else g.columns.outputs if backward else g.W
@@ -164,16 +167,16 @@ cdef inline void sum_columns(const Pooling* g, const bint backward, const real* 
 
 
 cdef struct Row:
-    # of results, where they go
+    # where the results of a row go
     real* out
-    Py_ssize_t column, step, width         # of the first; from one to the next; of the whole row
-    const real* columns                    # that each window counts, of an average
+    Py_ssize_t column, step, width         # first column; from one to the next; of the whole row
+    const real* columns                    # how many columns each window of an average counts
     vreal rows
 
 
 cdef inline void store_sums(const bint backward, const Row* to, Py_ssize_t k, Py_ssize_t count,
                             vreal v) noexcept nogil:
-    """Results k, k + 1, ... of a row."""
+    """Store the results k, k + 1, ... of a row."""
     cdef real lanes[VL]
     cdef Py_ssize_t w = to.column + k * to.step
     cdef int lane
@@ -191,7 +194,7 @@ cdef inline void store_sums(const bint backward, const Row* to, Py_ssize_t k, Py
 
 cdef inline void sum_row(const bint backward, const real* line, Py_ssize_t taps, Py_ssize_t width,
                          const Row* to) noexcept nogil:
-    """Sums of neighbours in a line."""
+    """Store a row of results: sums of neighbours in a line."""
     cdef vreal acc[2]
     cdef lanes_t lanes = lanes_between(0, VL)
     cdef Py_ssize_t k = 0
@@ -202,7 +205,7 @@ cdef inline void sum_row(const bint backward, const real* line, Py_ssize_t taps,
         k += 2 * VL
     while k < width:
         if width >= VL:
-            k = min(k, width - VL)         # some once more
+            k = min(k, width - VL)         # the last vector does some sums once more
         add_vectors(1, True, line + k, 1, taps, lanes, acc)
         store_sums(backward, to, k, width - k, acc[0])
         k += VL
@@ -210,7 +213,7 @@ cdef inline void sum_row(const bint backward, const real* line, Py_ssize_t taps,
 
 cdef void add_to_row(const real* line, Py_ssize_t taps, Py_ssize_t width,
                      double* totals) noexcept nogil:
-    """The same where there are too many for one line: a part of each sum."""
+    """Add a part of each sum to its total, where a line cannot hold all numbers of a sum."""
     cdef Py_ssize_t k
     for k from 0 <= k < width by VL:
         vadd_long(totals + k, long_sum(line + k, 1, taps, lanes_between(0, VL)))
@@ -218,7 +221,7 @@ cdef void add_to_row(const real* line, Py_ssize_t taps, Py_ssize_t width,
 
 cdef void look_at_band(const Pooling* g, const bint backward, Py_ssize_t base, Py_ssize_t span,
                        Band* at, real* columns) noexcept nogil:
-    """What the results of a band see: `span` columns of the source from `base` on."""
+    """Find what the results of a band see: `span` columns of the source from `base` on."""
     cdef Py_ssize_t j, unused
     cdef Py_ssize_t sources = g.columns.outputs if backward else g.W
     source_rows(g, backward, at.top, &at.first, &unused)
@@ -227,14 +230,14 @@ cdef void look_at_band(const Pooling* g, const bint backward, Py_ssize_t base, P
     at.right = clamp(base + span, at.left, sources)
     at.width = ceil_div(at.right - at.left, VL) * VL
     if backward:
-        for j in range(at.width):          # 1 where there is no window
+        for j in range(at.width):          # 1 in lanes without a window
             columns[j] = <real> max(columns_counted(g, at.left + j), <Py_ssize_t> 1)
 
 
 cdef inline void sum_band(const Pooling* g, const bint backward, const Band* at, Py_ssize_t base,
                           const real* source, real* shares, const real* columns,
                           Py_ssize_t pitch, real* lines) noexcept nogil:
-    """The lines of a band."""
+    """Make the lines of a band."""
     cdef bint laid_out = backward and (at.last - at.first) * at.width <= SUM_LINES
     cdef Py_ssize_t i
     if at.left == at.right:
@@ -249,8 +252,8 @@ cdef inline void sum_band(const Pooling* g, const bint backward, const Band* at,
 cdef inline void sum_strip(const Pooling* g, const bint backward, const real* source,
                            Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t from_,
                            Py_ssize_t width, real* out) noexcept nogil:
-    """Results of some rows of a plane, of each row and phase those from number `from_` on."""
-    cdef vreal vectors[SUM_VECTORS]        # so that they are aligned
+    """Make results in some rows of a plane: `width` of each row and phase, from `from_` on."""
+    cdef vreal vectors[SUM_VECTORS]        # lines and shares, as vectors so that they are aligned
     cdef real* lines = <real*> vectors
     cdef real* shares = lines + SUM_LINES
     cdef real columns[SUM_TAPS + SUM_WIDTH + 2 * VL]
@@ -258,13 +261,13 @@ cdef inline void sum_strip(const Pooling* g, const bint backward, const real* so
     cdef Band at
     cdef Row to
     cdef Py_ssize_t S = g.columns.taps, step = g.columns.stride if backward else 1
-    cdef Py_ssize_t n = (S - 1) // step + 1            # neighbours of a window, at the most
+    cdef Py_ssize_t n = (S - 1) // step + 1            # the most neighbours that a result adds
     cdef Py_ssize_t taps = min(n, <Py_ssize_t> SUM_TAPS), pitch = ceil_div(width + taps, VL) * VL + VL
     cdef Py_ssize_t rows = min(SUM_LINES // pitch, <Py_ssize_t> SUM_ROWS) if n == taps else 1
     cdef Py_ssize_t base, phase, missing, i, k, t
     while rows > 4 and (rows + g.rows.taps) * (width + taps + VL) > SUM_LINES:
         rows //= 2                         # the more rows, the fewer shares are made again
-    memset(lines, 0, rows * pitch * sizeof(real))      # what lies outside of the map stays so
+    memset(lines, 0, rows * pitch * sizeof(real))      # what lies outside of the map stays 0
     to.step, to.columns = step, columns
     to.width = g.W if backward else g.columns.outputs
     if not backward:
