@@ -8,14 +8,14 @@
 #   |    |    |    |                 U[panel][e][c][LANES] = transformed weights
 #                                    Z[e][t][lanes] = sum over c of U V: the register tile
 #
-# A block of `length` tiles, counted through all images, is carried from input to output while
-# V and Z stay in the cache; each thread has a slot of workspace for one V and one Z.
+# A block of `length` tiles, counted through all images, goes from input to output while its V and
+# Z stay in the cache.  Each thread has a slot of workspace for one V and one Z.
 
 cdef extern from *:
     """
     enum { AHEAD = 6, WINOGRAD_SUM = 512 };
     """
-    enum: AHEAD                            # channels of x that are asked for
+    enum: AHEAD                            # how many channels of x ahead to ask
     enum: WINOGRAD_SUM                     # channels of a block of a sum
 
 cdef struct Winograd:
@@ -23,7 +23,7 @@ cdef struct Winograd:
     const real* u
     const real* bias
     real* y
-    real* work                             # [slot][Z, V]: vectors of Z have to be aligned
+    real* work                             # [slot][Z, V]: Z first, for its vectors must be aligned
     unsigned char* broken                  # [n]: image n has a result that is not finite
     Py_ssize_t N, C, K, H, W, OH, OW
     Py_ssize_t xn, xc, xh, yn, yk, yh
@@ -46,7 +46,7 @@ cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
         v[2] = d[2] - d[1]
         v[3] = d[1] - d[3]
     else:
-        # products with 5 are rounded: it is said that they are fused, else it hangs on the compiler
+        # products with 5 are rounded: `vmadd` says whether they are fused, not the compiler
         v[0] = vmadd(four * d[0], minus_five, d[2]) + d[4]
         a = d[4] - four * d[2]
         b = d[3] - four * d[1]
@@ -102,12 +102,12 @@ cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
 cdef inline void transform_run(const Winograd* g, const int m, const bint inner, const real* x,
                                Py_ssize_t i, Py_ssize_t j, Py_ssize_t count, bint whole,
                                real* v) noexcept nogil:
-    """V of up to VL tiles of a row, all channels; x is an image, (i, j) the first input, v at
-    the first tile.
+    """Write V for up to VL tiles of a row, in all channels.  x is an image, (i, j) is the first
+    input, and v is at the first tile.
 
-    Down first, on vectors of neighbouring columns; then the columns are dealt out by their
-    place in a tile, and the lanes are tiles.  An `inner` run needs no masks; where `whole` vectors
-    are written, tiles that come later are written over.
+    The transform goes down first, on vectors of neighbouring columns.  Then the columns are dealt
+    out by their place in a tile, which puts tiles in the lanes, and it goes across.  An `inner` run
+    needs no masks.  Where `whole` vectors are written, they reach into the places of later tiles.
     """
     cdef vreal down[6 * 6]
     cdef vreal line[6]
@@ -125,7 +125,7 @@ cdef inline void transform_run(const Winograd* g, const int m, const bint inner,
     x += i * g.xh + j
     for c in range(g.C):
         for q in range(vectors):
-            for r in range(2, edge):       # the tiles above have asked for the first two rows
+            for r in range(2, edge):       # the tiles above have prefetched the first two rows
                 vprefetch(x + AHEAD * g.xc + r * g.xh + q * VL)
             for r in range(edge):
                 if inner:
@@ -151,7 +151,7 @@ cdef inline void transform_run(const Winograd* g, const int m, const bint inner,
 
 cdef inline bint is_inner(const Winograd* g, const int m, Py_ssize_t i, Py_ssize_t j,
                           Py_ssize_t count) noexcept nogil:
-    """Whether a run sees no padding, and whole vectors from its rows stay inside the channel."""
+    """Whether a run sees no padding, and loads of whole vectors stay inside the channel."""
     cdef Py_ssize_t read = (m + 1 if VL > 1 else m + 2) * VL
     return i >= 0 and i + m + 2 <= g.H and j >= 0 and j + m * count + 2 <= g.W and g.xh > 0 \
         and j + read <= g.W + (g.H - i - m - 2) * g.xh
@@ -159,7 +159,7 @@ cdef inline bint is_inner(const Winograd* g, const int m, Py_ssize_t i, Py_ssize
 
 cdef inline void prefetch_outputs(const Winograd* g, const int m, Py_ssize_t begin,
                                   Py_ssize_t end, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Ask for the lines of the filters first .. last that the tiles will write."""
+    """Prefetch the lines of the filters first .. last that the tiles will write."""
     cdef Py_ssize_t t = begin
     cdef Py_ssize_t n, row, column, count, k, q, rows
     cdef real* y
@@ -184,7 +184,7 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
                                   const real* bias, real* y) noexcept nogil:
     """Write the outputs of `count` <= max(1, VL / m) tiles for VL channels from y on.
 
-    Returns whether all are finite.
+    Return whether all of them are finite.
     """
     cdef vreal line[6]
     cdef vreal out[4]
@@ -209,7 +209,7 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
                 value = out[i] + shift
                 all = all + value
                 block[i][t * m + j] = vrelu(value) if g.relu else value
-        check = check + (all - all)        # NaN once a value is not finite
+        check = check + (all - all)        # becomes NaN where a value is not finite
     for i in range(m):
         if i < rows:
             if VL < m:
@@ -227,7 +227,7 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
 cdef inline void finish_tiles(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t first,
                               Py_ssize_t end, Py_ssize_t panel, Py_ssize_t lanes,
                               const real* z) noexcept nogil:
-    """Write the outputs of the tiles first .. end of a block from `begin` for a panel."""
+    """Write a panel's outputs for the tiles first .. end of the block that begins with `begin`."""
     cdef int group = max(1, VL // m)
     cdef Py_ssize_t t = first
     cdef Py_ssize_t n, row, column, count, lane, k
@@ -249,7 +249,7 @@ cdef inline void finish_tiles(Winograd* g, const int m, Py_ssize_t begin, Py_ssi
 
 cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
                                 real* v, real* z) noexcept nogil:
-    """The tiles begin .. end of the batch, from input to output."""
+    """Do the tiles begin .. end of the batch, from input to output."""
     cdef Nest nest
     cdef int edge = m + 2
     cdef Py_ssize_t v_plane = g.C * g.length
@@ -275,7 +275,8 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     pieces = (length + TILE - 1) // TILE
     nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
     nest.x3 = g.length
-    # piece by piece Z stays nearer, where that saves more than reading the panel again takes
+    # Done piece by piece, Z stays in a nearer cache, but every piece reads the panel again.  This
+    # pays if there are no more channels than tiles in a block.
     together = 1 if g.C <= g.length else pieces
     for panel in range(g.panels):
         lanes = VL if g.K - panel * LANES <= VL else LANES
@@ -323,7 +324,8 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
              pad, bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
     """y = 3x3 convolution of x through blocks of `length` tiles of m x m outputs.
 
-    work holds a Z and a V for each thread, `slot` numbers, whole cache lines; broken[n] becomes 1 where an output is not finite.
+    work holds a Z and a V for each thread: `slot` numbers, which are whole cache lines.  broken[n]
+    becomes 1 if image n has an output that is not finite.
     """
     cdef Winograd g
     cdef const real[::1] bias_view
@@ -351,5 +353,3 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
     blocks = (g.tiles + length - 1) // length
     with nogil:
         run_items(winograd_items, &g, blocks, part, parts, 1, threads)
-
-

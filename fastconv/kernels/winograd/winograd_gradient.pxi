@@ -1,20 +1,21 @@
 # Minimal filtering for the gradient of the weights, F(3x3, 2x2) and F(3x3, 4x4).
 #
-# The forward pass is y = A^T [(G w) (B^T x)] (winograd.pxi), so its derivative by w is
-# dw = G^T [(A dy) (B^T x)], summed over all tiles: the same transform of x, and the transposes
-# of the other two.  EDGE^2 products a tile in place of 9 M^2.
+# The forward pass is y = A^T [(G w) (B^T x)] (winograd.pxi), so the gradient of w is
+# dw = G^T [(A dy) (B^T x)], summed over all tiles.  The transform of x is the same, and the other
+# two are transposed.  A tile takes EDGE^2 products in place of 9 M^2.
 #
 #   V[piece][e][t][row]     = B^T x B, channels in the lanes    t: tiles of a block,
 #   D[panel][e][t][LANES]   = A dy A^T, filters in the lanes       counted through all images
 #   Z[e][c][LANES]         += sum over t of V D: the register tile, whose pixels are channels
 #
-# A piece is the channels that fill the lanes of as many vectors as a tile's pixels need, a row of
-# V; two tiles share it evenly, since half of a tile's accumulators still hide the latency.
-# Where there is a single block, Z stays on the stack; else it waits in the workspace.
+# A piece is a row of V: channels in whole vectors, as many vectors as hold the pixels of a register
+# tile.  Where a piece needs two register tiles, they share it evenly, since half of a tile's
+# accumulators still hide the latency.  Where there is a single block, Z stays on the stack; else it
+# waits in the workspace.
 #
-# The tiles of a block are the steps of stretches.pxi.  After a run of blocks, whose chains are no
-# longer than those of rounds.pxi, what Z gives is added to dweight, and Z begins again with what
-# gives what the rounding of that has lost.
+# The tiles of a block are the steps of stretches.pxi.  The chains of a run of blocks are no longer
+# than those of rounds.pxi.  After a run, G^T Z G is added to dweight.  Then Z begins anew, with
+# values for which G^T Z G is what this addition lost by rounding.
 
 cdef extern from *:
     """
@@ -33,12 +34,12 @@ cdef struct WinogradGradient:
     Py_ssize_t xn, xc, xh, yn, yk, yh
     Py_ssize_t top, left
     Py_ssize_t tile_rows, tile_columns, tiles, length, pieces, panels
-    Py_ssize_t strip                       # tiles side by side, before those below are counted
+    Py_ssize_t strip                       # tiles side by side; those below them are counted next
     Py_ssize_t v_plane, d_plane            # from one e to the next
     Py_ssize_t begin, end                  # the tiles of this block
-    Py_ssize_t run                         # of how many blocks
+    Py_ssize_t run                         # how many blocks are a run
     int m
-    unsigned char* broken                  # [0]: a result is not finite
+    unsigned char* broken                  # [0]: whether a result is not finite
 
 
 cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept nogil:
@@ -58,7 +59,7 @@ cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept 
 
 
 cdef inline void lift_line(const int m, const vreal* w, vreal* z) noexcept nogil:
-    """A z along one axis of which G^T z is w."""
+    """Find a z with G^T z = w, along one axis."""
     if m == 2:
         z[0], z[1], z[2], z[3] = w[0], w[1], vzero() - w[1], w[2]
     else:
@@ -69,9 +70,10 @@ cdef inline void lift_line(const int m, const vreal* w, vreal* z) noexcept nogil
 cdef inline void transform_vector(const WinogradGradient* g, const int m, bint gradient,
                                   Py_ssize_t first, Py_ssize_t channels, real* to,
                                   Py_ssize_t row) noexcept nogil:
-    """The tiles of the block for up to VL channels of x from `first`, or filters of dy.
+    """Transform the tiles of the block, for up to VL channels of x from `first` on, or as many
+    filters of dy where that is the `gradient`.
 
-    The two rows of x that a tile shares with the one below stay in the window.
+    The two rows of x that a tile shares with the tile below it stay in the window.
     """
     cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]
     cdef Py_ssize_t strip_tiles = g.tile_rows * g.strip
@@ -103,7 +105,7 @@ cdef inline void transform_vector(const WinogradGradient* g, const int m, bint g
 
 
 cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are the vectors of the rows of V, then those of D."""
+    """Make V and D of a block.  Items are the vectors in the rows of V, then those of D."""
     cdef const WinogradGradient* g = <const WinogradGradient*> args
     cdef Py_ssize_t vectors = PIECE_ROW // VL
     cdef Py_ssize_t squares = (g.m + 2) * (g.m + 2)
@@ -131,8 +133,8 @@ cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
 cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first, bint last,
                               real* z, Py_ssize_t lanes, Py_ssize_t k, Py_ssize_t channel,
                               Py_ssize_t channels) noexcept nogil:
-    """Add what z gives to dweight, for VL filters from k and some channels, and begin z again
-    unless it is the last; return whether all is finite."""
+    """Add G^T z G to dweight, for VL filters from k on and some channels.  Unless this is the last
+    time, begin z anew with what that addition lost.  Return whether all is finite."""
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef vreal down[3 * MOST_EDGE]
@@ -158,7 +160,7 @@ cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first
             weight_gradient_line(m, &down[r * MOST_EDGE], &found[c * 9 + r * 3])
             for q in range(3):
                 all = all + found[c * 9 + r * 3 + q]
-        check = check + (all - all)        # NaN once a value is not finite
+        check = check + (all - all)        # becomes NaN where a value is not finite
     for c from 0 <= c < size by VL:
         vtranspose(&found[c])
         for i in range(VL):
@@ -177,7 +179,7 @@ cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first
             vstore(row + c, lost)
     if last:
         return vsum(check) == 0
-    for i in range(min(<Py_ssize_t> VL, g.K - k), VL):  # no filter
+    for i in range(min(<Py_ssize_t> VL, g.K - k), VL):  # lanes without a filter
         memset(rows + i * (PIECE_ROW * 9 + VL), 0, (size + VL) * sizeof(real))
     for c from 0 <= c < size by VL:
         for i in range(VL):
@@ -196,7 +198,8 @@ cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first
 
 
 cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (panel, piece): all products of the block, and after the last of a run dweight."""
+    """Add all products of a block to Z, and after the last block of a run add to dweight.  Items
+    are (panel, piece)."""
     cdef WinogradGradient* g = <WinogradGradient*> args
     cdef vreal sums[MOST_EDGE * MOST_EDGE * PIECE_ROW * NV]
     cdef Steps steps = cut_steps(1, g.end - g.begin, 0, PIECE_ROW, False)
@@ -240,10 +243,11 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
                              Py_ssize_t length, Py_ssize_t v_plane, Py_ssize_t d_plane, pad,
                              unsigned char[::1] broken, Py_ssize_t part, Py_ssize_t parts,
                              int threads):
-    """dweight (K, C, 3, 3) through blocks of `length` tiles of m x m outputs.
+    """Compute dweight (K, C, 3, 3) through blocks of `length` tiles of m x m outputs.
 
-    work holds V and D, of which an e takes v_plane and d_plane numbers, and Z for several blocks.
-    A part is a share of the blocks; broken[0] becomes 1 where a result is not finite.
+    work holds V and D, in which each e takes v_plane or d_plane numbers.  If there are several
+    blocks it also holds Z.  A part is a share of the blocks.  broken[0] becomes 1 if a result is
+    not finite.
     """
     cdef WinogradGradient g
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
@@ -260,7 +264,7 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
     g.tiles = g.N * g.tile_rows * g.tile_columns
     g.strip = g.tile_columns
-    if g.strip > RUN_TILES:  # one less, so that its columns and two more fill whole vectors
+    if g.strip > RUN_TILES:  # at most RUN_TILES - 1: its columns and two more fill whole vectors
         g.strip = (RUN_TILES - 2 + g.tile_columns) // (RUN_TILES - 1)
         g.strip = (g.tile_columns + g.strip - 1) // g.strip
     g.pieces = (g.C + PIECE_ROW - 1) // PIECE_ROW
@@ -270,7 +274,7 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     g.d = g.v + g.pieces * squares * g.v_plane
     blocks = (g.tiles + length - 1) // length
     g.z = g.d + g.panels * squares * g.d_plane if blocks > 1 else NULL
-    # the steps of a stretch, the stretches of a block, and so many blocks
+    # the chains: the steps of a stretch, the stretches of a block, and so many blocks
     g.run = LONGEST_CHAINS - ceil_div(length, stretches) - stretches
     with nogil:
         for block in range(part * blocks // parts, (part + 1) * blocks // parts):

@@ -1,16 +1,16 @@
-# Tiles of minimal filtering transformed with channels in the lanes, for the gradient of the
-# weights: V of x and D of dy (winograd_gradient.pxi).
+# For the gradient of the weights, Winograd tiles are transformed with channels in the lanes: x
+# becomes V and dy becomes D (winograd_gradient.pxi).
 #
 #   x[channel][row][column]  -- transposed -->  window[row][column][VL]  -- B^T x B -->  V[e][t]
 #
-# A window is a few rows on the stack, with zeros outside of the map, so that no tile is a case of
-# its own; a pixel is put into lanes once, though four tiles see it.
+# A window is a few rows on the stack, with zeros outside of the map, so that no tile is a special
+# case.  A pixel is put into lanes once, even if four tiles see it.
 
 cdef extern from *:
     """
     enum { RUN_TILES = 16, MOST_EDGE = 6 };
     """
-    enum: RUN_TILES                        # neighbours that are transformed together
+    enum: RUN_TILES                        # neighbouring tiles that are transformed together
     enum: MOST_EDGE
 
 
@@ -37,9 +37,9 @@ cdef inline void output_gradient_line(const int m, vreal* d, vreal* z) noexcept 
 
 cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py_ssize_t count,
                            Py_ssize_t width, Py_ssize_t step, real* to) noexcept nogil:
-    """Put `count` neighbours into lanes; after each `width` of them `to` moves on by `step`.
+    """Put `count` neighbouring pixels into lanes; after each `width` of them `to` moves by `step`.
 
-    Lanes without a channel repeat the last one; nobody reads what comes of them.
+    Lanes without a channel repeat the last channel, and their results are never read.
     """
     cdef vreal block[VL]
     cdef const real* at
@@ -69,7 +69,7 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
                      Py_ssize_t H, Py_ssize_t W, Py_ssize_t below, real* to) noexcept nogil:
     """to[row][column][VL] = x[channel][top + row][left + column], zero outside of the map.
 
-    Of rows that are cut into strips it asks for those `below`, the next to be laid.
+    Where rows are cut into strips, it prefetches the rows that are laid out next, `below` these.
     """
     cdef Py_ssize_t r0 = clamp(-top, 0, rows)
     cdef Py_ssize_t r1 = clamp(H - top, r0, rows)
@@ -88,7 +88,7 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
         lay_strip(x, xc, channels, (r1 - r0) * W, W, columns * VL, to)
         return
     for r in range(r1 - r0):
-        for k in range(channels):          # pages as many as channels: no hardware sees it coming
+        for k in range(channels):          # in as many pages: no hardware prefetcher foresees them
             for q from 0 <= q < q1 - q0 by CACHE_LINE:
                 vprefetch(x + k * xc + (r + below) * xh + q)
         lay_strip(x + r * xh, xc, channels, q1 - q0, q1 - q0, 0, to + r * columns * VL)
@@ -97,8 +97,8 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
 cdef inline void transform_lanes(const int m, bint gradient, const real* window,
                                  Py_ssize_t columns, Py_ssize_t count, real* to, Py_ssize_t row,
                                  Py_ssize_t plane) noexcept nogil:
-    """to[e][t][row] = the transform of `count` tiles of VL channels; planes of e are `plane`
-    apart.  A `gradient` is one of the output."""
+    """to[e][t][row] = the transform of `count` tiles of VL channels.  The planes of e are `plane`
+    apart.  A `gradient` is that of the output, dy; else the tiles are of x."""
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef vreal down[MOST_EDGE * MOST_EDGE]

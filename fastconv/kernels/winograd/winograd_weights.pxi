@@ -1,16 +1,18 @@
 # Winograd's transformed weights: u[panel][e][c][LANES], with output channels in the lanes.
 #
-# They are made of packed panels, which are all that a prepared weight keeps, or of the weights
-# (K, C, 3, 3) as they lie: turned for the gradient of the input, whose output channels are C
-# and whose taps are mirrored.  A block of channels is put into lanes on the stack, and what
-# becomes of it too: the planes of u often lie so far apart that they share a set of the cache,
-# so each is written in one run.
+# They are made from packed panels, which are all that a prepared weight keeps, or from the weights
+# (K, C, 3, 3) as they lie.  For the gradient of the input these are turned: its output channels are
+# C, and its taps are mirrored.
+#
+# A block of channels is put into lanes on the stack, and its transform is made on the stack too.
+# The planes of u often lie so far apart that they share a set of the cache, so each plane is then
+# written in one run.
 
 cdef struct WinogradWeights:
     const real* panels                     # [panel][c][3][3][LANES], or NULL
     const real* weight                     # (K, C, 3, 3)
     real* u                                # [panel][e][c][LANES]
-    Py_ssize_t K, C                        # of the weight; lanes are C where it is turned
+    Py_ssize_t K, C                        # of the weight; the lanes are K, or C where it is turned
     Py_ssize_t blocks
     int m
     bint turned
@@ -61,7 +63,7 @@ cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexce
                 w = g.weight + ((first + c) * g.C + panel * LANES) * 9
                 prefetch_filter(w + 4 * g.C * 9, lanes * 9)
                 turn(w, 9, 9, lanes, 0, block + c * 9 * LANES, LANES)
-            from_ = block + 8 * LANES      # the last tap is the first
+            from_ = block + 8 * LANES      # mirrored: the last tap comes first
             tap = -LANES
         else:
             turn(g.weight + (panel * LANES * g.C + first) * 9, g.C * 9, count * 9, lanes, LEAD,
@@ -104,7 +106,7 @@ def winograd_weight(const real[:, :, :, ::1] weight, real[::1] u, int m, bint tu
                     Py_ssize_t part, Py_ssize_t parts, int threads):
     """Transform weight (K, C, 3, 3) to u [panel][e][c][LANES].
 
-    Where it is `turned` filters and channels are exchanged and taps mirrored.
+    Where it is `turned`, filters and channels are exchanged and taps are mirrored.
     """
     cdef WinogradWeights g
     g.panels, g.weight, g.turned = NULL, &weight[0, 0, 0, 0], turned
