@@ -12,11 +12,11 @@
 #   of x       samples     features   units
 #   of weight  units       features   samples
 #
-# Few pixels, or a single term, fill no tile: there a run of y waits in the L1 while rows of b, whole
-# and where they lie, are added to it.
+# Few pixels, or a single term, fill no tile.  There a run of y waits in the L1 while rows of b are
+# added to it, whole and where they lie.
 #
-# A block of the sum that is longer than a chunk waits in `acc` between its chunks; blocks are
-# added to y, which begins at +0, in order.  The gradient of the weights has the order of
+# If a block of the sum is longer than a chunk, its `acc` waits between the chunks.  Blocks are
+# added in order to y, which begins at +0.  The gradient of the weights has the order of
 # rounds.pxi, with the samples as the pixels of one row.
 
 cdef extern from *:
@@ -25,12 +25,12 @@ cdef extern from *:
            PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8, ROW_VECTORS = ROW_LANES / VL };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
-    enum: PRODUCT_PIXELS                   # whose sums may wait: 14 KiB, or 7
+    enum: PRODUCT_PIXELS                   # pixels whose sums may wait: 14 KiB, or 7
     enum: PRODUCT_PANELS
-    enum: FEW_PIXELS                       # that fill no tile
-    enum: ROW_LANES                        # of a run of y that waits in the L1
+    enum: FEW_PIXELS                       # so few pixels fill no tile
+    enum: ROW_LANES                        # lanes of a run of y that waits in the L1
     enum: ROW_VECTORS
-    enum: ROWS                             # of b that are added to it together
+    enum: ROWS                             # rows of b that are added to it together
 
 cdef struct Product:
     const real* a
@@ -39,22 +39,22 @@ cdef struct Product:
     real* y                                # lanes are neighbours
     Py_ssize_t pixels, lanes, terms
     Py_ssize_t ap, ak, bk, bl, yp          # strides in elements
-    Py_ssize_t block                       # terms of a block at the most
+    Py_ssize_t block                       # terms of a block, at the most
     bint relu
-    Py_ssize_t panels, pixel_blocks        # panels of an item; how the pixels are cut
+    Py_ssize_t panels, pixel_blocks        # panels of an item; blocks that pixels are cut into
 
 cdef struct Ending:
     # what becomes of a sum
-    real* y                                # NULL: it waits
+    real* y                                # where it goes; NULL if it waits
     Py_ssize_t step                        # from one pixel to the next
-    Py_ssize_t ahead                       # to what is asked for: a short sum is over too soon
+    Py_ssize_t ahead                       # from y to what is prefetched: short sums end too soon
     Py_ssize_t lanes
     const real* bias
-    bint first, last, relu                 # block of the sum
+    bint first, last, relu                 # whether it is the first block of the sum, the last
 
 
 cdef inline void end_sum(vreal total, const Ending* to, Py_ssize_t pixel, Py_ssize_t lane) noexcept nogil:
-    """Add a block of the sum to y, in the vector of lanes from `lane`."""
+    """Add a block of the sum to y, in the vector of lanes from `lane` on."""
     cdef Py_ssize_t count = to.lanes - lane
     cdef real* y = to.y + pixel * to.step + lane
     cdef vreal value = (vzero() if to.first else vload_n(y, count)) + total
@@ -105,7 +105,7 @@ ctypedef void (*product_t)(const void*, const void*, const real* a, Py_ssize_t a
                            const real* rows, Py_ssize_t terms, bint resume, vreal* waiting,
                            const Ending* to) noexcept nogil
 
-ctypedef fused vectors:                    # of a panel
+ctypedef fused vectors:                    # how many vectors of a panel
     n1
     n2
 
@@ -143,7 +143,7 @@ product_tiles[2][:] = [
 
 cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t terms,
                        Py_ssize_t lanes, real* rows) noexcept nogil:
-    """rows[k][LANES] = b[k][l], zero in those of the vectors in use that have no lane."""
+    """rows[k][LANES] = b[k][l], with zeros beyond the last lane in the vectors that are used."""
     cdef Py_ssize_t k, l
     if bk == 1:
         turn(b, bl, terms, lanes, LEAD, rows, LANES)
@@ -159,7 +159,7 @@ cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t t
 
 
 cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (panels, block of pixels), the last the faster."""
+    """Items are (some panels, block of pixels); the last varies fastest."""
     cdef const Product* g = <const Product*> args
     cdef real rows[DEPTH * LANES]
     cdef vreal waiting[PRODUCT_PIXELS * NV]
@@ -181,16 +181,16 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         k, stop, resume = 0, min(g.block, g.terms), False
         while k < g.terms:
             terms = min(stop - k, <Py_ssize_t> DEPTH)
-            for panel in range(panels):    # more than one only where a chunk is the whole sum
+            for panel in range(panels):    # more than one only if a chunk is the whole sum
                 lay_out_rows(g.b + k * g.bk + (lane + panel * LANES) * g.bl, g.bk, g.bl, terms,
                              g.lanes - lane - panel * LANES, rows + panel * terms * LANES)
             to.first, to.last = k < g.block, k + terms == g.terms
-            for piece in range(pieces):    # of nearly equal width
+            for piece in range(pieces):    # pieces of nearly equal width
                 first = piece * pixels // pieces
                 count = <int> ((piece + 1) * pixels // pieces - first)
                 a = g.a + (top + first) * g.ap + k * g.ak
                 if g.ak == 1 and g.lanes <= VL:
-                    # few products for a number of a: ask for the rows of the next tile
+                    # each number of a has few products: prefetch the rows of the next tile
                     for row in range(count):
                         for at from 0 <= at < terms by 64 // sizeof(real):
                             vprefetch(a + (count + row) * g.ap + at)
@@ -201,7 +201,7 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                     to.y = NULL
                     if k + terms == stop:
                         to.y = g.y + (top + first) * g.yp + g.lanes - to.lanes
-                    # a second vector without lanes would multiply zeros
+                    # a second vector without lanes would only multiply zeros
                     product_tiles[1 if to.lanes <= VL else NV][count](
                         NULL, NULL, a, g.ap, g.ak, panel_rows, terms, resume,
                         waiting + first * NV, &to)
@@ -212,8 +212,8 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The gradient of the weights for more samples than a single chain has; items are (panel,
-    block of units)."""
+    """The gradient of the weights, for more samples than a single chain may have.  Items are
+    (panel, block of units)."""
     cdef const Product* g = <const Product*> args
     cdef real rows[CHUNK * LANES]
     cdef vreal total[PRODUCT_PIXELS * NV]
@@ -276,7 +276,7 @@ cdef inline void add_rows(const int count, const real* a, Py_ssize_t ak, const r
 
 
 cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (run of lanes, pixel), the last the faster."""
+    """Items are (run of lanes, pixel); the last varies fastest."""
     cdef const Product* g = <const Product*> args
     cdef vreal sums[ROW_VECTORS]
     cdef Ending to
@@ -292,7 +292,7 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         to.y = g.y + pixel * g.yp + lane
         a, b = g.a + pixel * g.ap, g.b + lane
         k = 0
-        if g.terms == 1:                   # nothing to wait for
+        if g.terms == 1:                   # no sum has to wait
             to.first = to.last = True
             for i from 0 <= i < to.lanes by VL:
                 end_sum(vadd_product(vzero(), vset1(a[0]), vload_n(b + i, to.lanes - i)), &to, 0, i)
@@ -315,8 +315,8 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
                    real[:, ::1] y, Py_ssize_t block, bint relu, Py_ssize_t part, Py_ssize_t parts,
                    int threads):
-    """y (P, L) = a (P, K) b (K, L) + bias, in blocks of `block` terms; with 0 in the order of the
-    gradient of the weights."""
+    """y (P, L) = a (P, K) b (K, L) + bias, in blocks of `block` terms.  If `block` is 0, sums have
+    the order of the gradient of the weights."""
     cdef Product g
     cdef Py_ssize_t columns
     cdef bint long_sums

@@ -1,22 +1,24 @@
-# col2im of the book's layout with stride 1, by shifted sums: a sum for each kernel row walks over
-# the windows from right to left, and its lanes over the columns of the padded map.
+# col2im of the book's layout with stride 1, by shifted sums.  Each kernel row has a sum.  It walks
+# over the windows from right to left, and its lanes walk over the columns of the padded map.
 #
 #   window j + 1   | a b c d . . |     columns j + 1, j + 2, ..
 #   window j       | l a b c d . |     moved by a lane; l is what the line holds at column j,
 #                + | t t t . . . |     and the S taps of this kernel row are added
 #
-# The line then holds the vector.  From the last row of windows to the first and from right to left,
-# an element gets its taps in their order.  A row of the map is whole when the first kernel row has
-# left it; the lines of R rows go round.  Some channels are done together, so that what one of them
-# leaves of a line of cache is there for the next.  Only vectors of 32 bytes: shorter ones hold few
-# taps, longer ones transpose (unfold_tiles.pxi) as fast.
+# The sum is then stored to the line.  Windows are walked from the last row to the first and from
+# right to left, so that an element gets its taps in their order.  A row of the map is whole when
+# the first kernel row has left it.  Then its line serves another row, in a ring of R lines.
+#
+# Some channels are done together: they share lines of cache, which are still there for the next
+# channel.  This is for vectors of 32 bytes only.  Shorter ones hold few taps, and longer ones are
+# as fast when they transpose (unfold_tiles.pxi).
 
 cdef extern from *:
     """
-    enum { SHIFT_ROWS = 7,           /* of a kernel at the most: each has its sum in a register */
-           SHIFT_NUMBERS = 16384 / sizeof(real), /* of the lines of some channels, half an L1 */
+    enum { SHIFT_ROWS = 7,           /* most rows of a kernel: each has its sum in a register */
+           SHIFT_NUMBERS = 16384 / sizeof(real), /* in the lines of some channels: half an L1 */
            SHIFT_VECTORS = SHIFT_NUMBERS / VL,
-           SHIFT_TAPS = 32768 / sizeof(real) };  /* of a row of windows in these channels */
+           SHIFT_TAPS = 32768 / sizeof(real) };  /* in a row of windows of these channels */
     """
     enum: SHIFT_ROWS
     enum: SHIFT_NUMBERS
@@ -28,7 +30,7 @@ ctypedef void (*shift_t)(const void*, const real* col, Py_ssize_t size, Py_ssize
 
 
 cdef inline Py_ssize_t shift_pitch(const Unfolding* g) noexcept nogil:
-    """From line to line: all columns of the padded map, and a vector beyond."""
+    """Numbers from one line to the next: all columns of the padded map, and a vector beyond."""
     cdef Py_ssize_t columns = max(g.columns.outputs + g.columns.taps - 1, g.W - g.columns.offset)
     return ceil_div(columns, VL) * VL + VL
 
@@ -42,7 +44,8 @@ cdef bint shifts_fit(const Unfolding* g) noexcept nogil:
 
 cdef void shift_row_of(const narrow_width* _, const real* col, Py_ssize_t size, Py_ssize_t S,
                        Py_ssize_t windows, Py_ssize_t ahead, real** lines) noexcept nogil:
-    """A row of windows of one channel; col of the first, lines of the rows that they see."""
+    """Fold a row of windows of one channel.  col is at the first window, and lines are those of the
+    rows that the windows see."""
     cdef vreal acc[SHIFT_ROWS]
     cdef real* line[SHIFT_ROWS]
     cdef lanes_t lanes = lanes_between(0, S)
@@ -70,14 +73,14 @@ shift_rows[:] = [
 
 cdef inline void fold_channels(const Unfolding* g, Py_ssize_t n, Py_ssize_t first,
                                Py_ssize_t count) noexcept nogil:
-    """Some channels of an image, from the last row to the first."""
-    cdef vreal vectors[SHIFT_VECTORS]      # so that they are aligned
+    """Fold some channels of an image, from the last row to the first."""
+    cdef vreal vectors[SHIFT_VECTORS]      # the lines, as vectors so that they are aligned
     cdef real* all_lines = <real*> vectors
     cdef real* lines[SHIFT_ROWS]
     cdef real* dx = <real*> g.x + (n * g.C + first) * g.H * g.W
     cdef Py_ssize_t R = g.rows.taps, S = g.columns.taps, OW = g.columns.outputs
     cdef Py_ssize_t size = g.C * R * S, pitch = shift_pitch(g), i, c, r, h, row, ahead
-    cdef Py_ssize_t rows = g.rows.outputs + R - 1      # of the padded map, that windows see
+    cdef Py_ssize_t rows = g.rows.outputs + R - 1      # rows of the padded map that windows see
     cdef const real* col
     cdef real* line
     memset(all_lines, 0, count * R * pitch * sizeof(real))
@@ -87,10 +90,10 @@ cdef inline void fold_channels(const Unfolding* g, Py_ssize_t n, Py_ssize_t firs
                 for r in range(R):
                     lines[r] = all_lines + (c * R + (i + r) % R) * pitch
                 col = g.col + (n * g.rows.outputs + i) * OW * size + (first + c) * R * S
-                # the windows above, or of the next image the last
+                # prefetch the windows above, or those of the last row in the next image
                 ahead = -OW * size if i > 0 else (2 * g.rows.outputs - 1) * OW * size
                 shift_rows[R](NULL, col, size, S, OW, ahead, lines)
-            row = i + R - 1                # of the padded map, now whole
+            row = i + R - 1                # this row of the padded map is now whole
             h = row + g.rows.offset
             line = all_lines + (c * R + row % R) * pitch
             if 0 <= h < g.H:

@@ -4,7 +4,7 @@
 #   planes  col[n][c, r, s][i, j]    a map per tap: what the algorithm "im2col" unfolds to,
 #                                    so that its matrix product reads and writes NCHW
 #
-# Folding gathers: each input row adds up, in the order of the taps, what fell on it.
+# Folding gathers: each input row adds up what fell on it, in the order of the taps.
 
 cdef struct Unfolding:
     const real* x
@@ -12,7 +12,7 @@ cdef struct Unfolding:
     Py_ssize_t N, C, H, W
     Axis rows, columns
     Py_ssize_t xn, xc, xh, xw                # strides of the map in elements
-    Py_ssize_t channel_blocks                # of the fold through tiles
+    Py_ssize_t channel_blocks                # blocks that channels of an image are cut into
 
 
 cdef inline bint row_inside(const Unfolding* g, Py_ssize_t i, Py_ssize_t r,
@@ -95,7 +95,7 @@ cdef void unfold_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
 
 cdef inline void add_row(const Unfolding* g, const real* col, Py_ssize_t step, Py_ssize_t s,
                          real* dx) noexcept nogil:
-    """Add to one input row what tap s of an output row put there; col of output column 0."""
+    """Add to one input row what tap s of an output row puts there; col is at output column 0."""
     cdef Py_ssize_t j, j0, j1
     outputs_inside(&g.columns, s, 0, g.columns.outputs, &j0, &j1)
     dx += g.columns.offset + s * g.columns.dilation
@@ -138,7 +138,7 @@ cdef void fold_book(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
 
 
 cdef void fold_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Adds to what dx holds; items are planes (image, channel)."""
+    """Add to what dx holds; items are planes (image, channel)."""
     cdef const Unfolding* g = <const Unfolding*> args
     cdef Py_ssize_t R = g.rows.taps
     cdef Py_ssize_t S = g.columns.taps
@@ -166,8 +166,8 @@ cdef Unfolding unfolding(const real[:, :, :, :] x, const real[::1] col, kernel, 
     g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
     g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
     g.xw = x.strides[3] // <Py_ssize_t> sizeof(real)
-    # where the images are too few to share among threads, some 72 taps a block: rows of col are
-    # then read in pieces of a few cache lines
+    # Where images are too few to share among threads, channels are cut into blocks of some 72 taps:
+    # rows of col are then read in pieces of a few cache lines.
     g.channel_blocks = 1
     if g.N < 16:
         g.channel_blocks = min(g.C, (g.C * g.rows.taps * g.columns.taps + 71) // 72)
@@ -177,7 +177,7 @@ cdef Unfolding unfolding(const real[:, :, :, :] x, const real[::1] col, kernel, 
 def unfold(const real[:, :, :, :] x, real[::1] col, kernel, stride, pad, dilation,
            Py_ssize_t OH, Py_ssize_t OW, bint book, Py_ssize_t part, Py_ssize_t parts,
            int threads):
-    """im2col: x (N, C, H, W) of any strides to col in the book's layout, or in planes."""
+    """im2col: unfold x (N, C, H, W), of any strides, to col in the book's layout or in planes."""
     cdef Unfolding g = unfolding(x, col, kernel, stride, pad, dilation, OH, OW)
     with nogil:
         if book and is_transposition(&g):
@@ -195,7 +195,8 @@ def unfold(const real[:, :, :, :] x, real[::1] col, kernel, stride, pad, dilatio
 def fold(const real[::1] col, real[:, :, :, ::1] dx, kernel, stride, pad, dilation,
          Py_ssize_t OH, Py_ssize_t OW, bint book, Py_ssize_t part, Py_ssize_t parts,
          int threads):
-    """col2im: from the book's layout into dx; from planes, added to what dx holds."""
+    """col2im: fold col to dx.  From the book's layout dx is written; from planes the sums are added
+    to what dx holds."""
     cdef Unfolding g = unfolding(dx, col, kernel, stride, pad, dilation, OH, OW)
     with nogil:
         if book and is_transposition(&g):

@@ -13,8 +13,8 @@ cdef extern from *:
     """
     enum { FOLD_AHEAD = 2048 / sizeof(real), FOLD_ASKED = 4096 / sizeof(real) };
     """
-    enum: FOLD_AHEAD                       # numbers, at least, from a tile to what is asked for
-    enum: FOLD_ASKED                       # of a tile, at the most
+    enum: FOLD_AHEAD                       # numbers from a tile to what is prefetched, at least
+    enum: FOLD_ASKED                       # numbers that a tile prefetches, at the most
 
 
 cdef bint tiles_fit(const Unfolding* g) noexcept nogil:
@@ -26,8 +26,8 @@ cdef bint tiles_fit(const Unfolding* g) noexcept nogil:
 cdef inline void unfold_tile(const Unfolding* g, const int step, const Sides* at,
                              Py_ssize_t n, Py_ssize_t i, Py_ssize_t column, Py_ssize_t count,
                              real* to) noexcept nogil:
-    """`count` windows of output row i, from the one that begins at `column`; at is NULL where
-    all their columns lie inside the map."""
+    """Unfold `count` windows of output row i; the first one begins at `column`.  at is NULL if all
+    their columns lie inside the map."""
     cdef vreal block[VL]
     cdef bint inside = at == NULL
     cdef Py_ssize_t S = g.columns.taps
@@ -65,7 +65,7 @@ cdef inline void unfold_tile(const Unfolding* g, const int step, const Sides* at
             block[k] = vzero()
         vtranspose(block)
         taps = runs * S
-        if q * S + VL <= size:             # what is too much the next tile writes over
+        if q * S + VL <= size:             # the next tile writes over the lanes that are too many
             taps = VL
         for k in range(VL):
             if k < count:
@@ -90,7 +90,7 @@ cdef void unfold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     for item in range(begin, end):
         j = 0
         while j < width:
-            j = min(j, last)               # some windows once more
+            j = min(j, last)               # the last tile does some windows once more
             count = min(<Py_ssize_t> VL, width - j)
             column = j * step + g.columns.offset
             to = g.col + (item * width + j) * size
@@ -111,9 +111,9 @@ cdef void unfold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
 
 
 cdef struct Landing:
-    # where VL windows from element p of an input row fall: the lanes of the vectors at p,
-    # p + VL, p + 2 VL that lie in the map, and of taps moved by t lanes those that stay
-    # in the first VL windows' place (low) and those that fall beyond (high)
+    # where VL windows fall, the first of which begins at element p of an input row: the lanes of
+    # the vectors at p, p + VL and p + 2 VL that lie in the map; then, for taps moved by t lanes,
+    # the lanes that stay in the vector (low) and those that fall into the next one (high)
     lanes_t first, second, third
     lanes_t low[MOST_TAPS]
     lanes_t high[MOST_TAPS]
@@ -121,7 +121,8 @@ cdef struct Landing:
 
 cdef inline void add_run(const Landing* at, const int step, const vreal* taps, Py_ssize_t S,
                          real* dx) noexcept nogil:
-    """Add the S taps of one run, lane l to dx[l * step + s], by s, in registers."""
+    """Add the S taps of one run, in the order of s: lane l of tap s to dx[l * step + s].  The sums
+    stay in registers."""
     cdef vreal low[2]
     cdef vreal high[2]
     cdef vreal a, b
@@ -161,7 +162,8 @@ cdef inline void add_run(const Landing* at, const int step, const vreal* taps, P
 cdef inline void fold_tile(const Unfolding* g, const int step, Py_ssize_t n, Py_ssize_t first,
                            Py_ssize_t last, Py_ssize_t i, Py_ssize_t j,
                            Landing* at, const real* col) noexcept nogil:
-    """Windows j .. j + VL - 1 of output row i, channels first <= c < last; col of window j."""
+    """Fold the windows j .. j + VL - 1 of output row i, for channels first <= c < last; col is at
+    window j."""
     cdef vreal block[VL]
     cdef Py_ssize_t S = g.columns.taps
     cdef Py_ssize_t R = g.rows.taps
@@ -178,7 +180,7 @@ cdef inline void fold_tile(const Unfolding* g, const int step, Py_ssize_t n, Py_
         taps = VL if q * S + VL <= size else runs * S
         for k in range(VL):
             block[k] = vload_n(col + k * size + q * S, taps) if k < count else vzero()
-            vprefetch(col + (k - VL) * size + q * S)  # of the tile to come, walking backwards
+            vprefetch(col + (k - VL) * size + q * S)  # for the next tile, which lies before this
         vtranspose(block)
         for k in range(runs):
             if row_inside(g, i, r, &row):
@@ -193,7 +195,7 @@ cdef inline void fold_tile(const Unfolding* g, const int step, Py_ssize_t n, Py_
 
 cdef void fold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (image, block of channels).  Windows are walked backwards, so that what falls on
-    an element is added in the order of the taps; no processor asks for memory in that order."""
+    an element is added in the order of the taps.  No hardware prefetcher foresees this order."""
     cdef const Unfolding* g = <const Unfolding*> args
     cdef Py_ssize_t size = g.C * g.rows.taps * g.columns.taps
     cdef Py_ssize_t back = max(VL * size, <Py_ssize_t> FOLD_AHEAD)
@@ -223,7 +225,7 @@ cdef void fold_tiles(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
                     fold_tile(g, 2, n, first, last, i, j, &at, col)
 
 
-# Windows of 1x1, one for each pixel: a transposition, in blocks of VL x VL.
+# Windows of 1x1, one for each pixel, need only a transposition, in blocks of VL x VL.
 
 cdef bint is_transposition(const Unfolding* g) noexcept nogil:
     return g.rows.taps * g.columns.taps == 1 and g.rows.stride * g.columns.stride == 1 \
@@ -264,7 +266,7 @@ cdef void unfold_pixels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         x = g.x + item // pieces * g.xn + p
         col = g.col + (item // pieces * pixels + p) * g.C
         for c from 0 <= c < g.C by VL:
-            for k in range(VL):            # the lines of the next item: each channel has its own
+            for k in range(VL):            # prefetch for the next item: a line for each channel
                 vprefetch(x + (c + k) * g.xc + VL)
             transpose_block(False, x + c * g.xc, g.xc, g.C - c, pixels - p, col + c, g.C)
 
