@@ -1,10 +1,12 @@
 # One pass over arrays that lie in a row: activations, masks, and the steps of optimizers.
 #
-# Items are runs of RUN elements, so that what a run reads again is in the first cache, and
-# the same elements go through the same instructions for every number of threads.  An output
-# may be one of the inputs: each vector is read before it is written, and never again.
-# Of a difference or a sum of two products `vmadd` says which one is fused: a compiler may take
-# the one for whole vectors and the other for the last, and bits would hang on the place.
+# Items are runs of RUN elements.  So what a run reads again is in the first cache, and the same
+# elements go through the same instructions for every number of threads.  An output may be one of
+# the inputs: each vector is read before it is written, and never again.
+#
+# In a sum or a difference of two products, `vmadd` says which of the two is fused.  A compiler
+# might fuse one of them in whole vectors and the other in the last vector, and then the bits of an
+# element would depend on its place.
 #
 #     |<---- RUN ---->|<---- RUN ---->|<- rest ->|
 #     | v | v | ... v | v | v | ... v | v | .. |n|      n lanes of the last vector
@@ -13,8 +15,8 @@ cdef enum:
     RUN = 4096
 
 cdef struct Elements:
-    const real* x          # the input; a gradient where there is one
-    const real* y          # the output that a gradient belongs to
+    const real* x          # the input, or the gradient dy
+    const real* y          # the output that dy is the gradient of
     real* out
     const unsigned char* kept
     real* first            # what an optimizer remembers
@@ -32,7 +34,7 @@ cdef inline void run_elements(task_t task, Elements* e, Py_ssize_t part, Py_ssiz
 
 cdef void rectify(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Elements* e = <Elements*> args
-    cdef const real* x = e.x               # of our own, which no store can change
+    cdef const real* x = e.x               # a copy of our own, which no store can change
     cdef real* out = e.out
     cdef vreal v[4]
     cdef Py_ssize_t i = begin * RUN, last = min(end * RUN, e.size)
@@ -69,7 +71,7 @@ cdef void rectify_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
 
 
 cdef void drop(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Not a product with the mask: a dropped infinity is zero, and would be NaN."""
+    """y = scale x where kept, elsewhere 0.  It selects: a product of an infinity with 0 is NaN."""
     cdef Elements* e = <Elements*> args
     cdef Py_ssize_t i
     for i in range(begin * RUN, min(end * RUN, e.size)):
@@ -125,12 +127,12 @@ cdef void descend_squares(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         g = vload_n(e.x + i, n)
         h = vmadd(e.fresh * (g * g), vset1(e.decay), vload_n(e.first + i, n))
         vstore_n(e.first + i, h, n)
-        # lanes beyond n may be 0 / 0: they are not stored
+        # lanes beyond n may be 0 / 0, but are not stored
         vstore_n(e.out + i, descended(vload_n(e.out + i, n), e, g, h), n)
 
 
 cdef void descend_adam(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """m and h are means of g and g g that forget;  w -= rate m / (sqrt(h) + epsilon)."""
+    """m and h are decaying means of g and g g;  w -= rate m / (sqrt(h) + epsilon)."""
     cdef Elements* e = <Elements*> args
     cdef Py_ssize_t i, n, last = min(end * RUN, e.size)
     cdef vreal g, m, h
@@ -145,7 +147,7 @@ cdef void descend_adam(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
 
 
 def relu(const real[::1] x, real[::1] y, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """y = max(x, 0), NaN stays; y may be x."""
+    """y = max(x, 0), and NaN stays NaN; y may be x."""
     cdef Elements e
     e.x, e.out, e.size = &x[0], &y[0], x.shape[0]
     with nogil:
@@ -203,7 +205,7 @@ def by_squares(real[::1] value, const real[::1] gradient, real[::1] squares, dou
 def adam(real[::1] value, const real[::1] gradient, real[::1] mean, real[::1] squares,
          double rate, double decay, double decay_squares, double epsilon, Py_ssize_t part,
          Py_ssize_t parts, int threads):
-    """One step of Adam, in place; the corrections of its means are in rate and epsilon."""
+    """One step of Adam, in place; rate and epsilon include the corrections of its means."""
     cdef Elements e
     e.out, e.x, e.first, e.second = &value[0], &gradient[0], &mean[0], &squares[0]
     e.size, e.rate, e.epsilon = value.shape[0], rate, epsilon

@@ -1,7 +1,7 @@
-# Functions of one number: a pass over arrays in a row, in runs as elementwise.pxi cuts them.
+# Functions of one number: one pass over arrays that lie in a row, in the runs of elementwise.pxi.
 #
-# The functions themselves are those of functions.h.  The last vector of a run goes through the
-# same operations as any other, with zeros in the lanes that are not there.
+# functions.h has the functions themselves.  The last vector of a run goes through the same
+# operations as any other, with zeros in the lanes beyond the end.
 
 cdef extern from "simd/functions.h":
     vreal vexp(vreal) noexcept nogil

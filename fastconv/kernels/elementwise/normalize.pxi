@@ -1,10 +1,11 @@
-# Batch normalisation, a channel at a time: its sums, then its values, from the cache.
+# Batch normalisation, a channel at a time: first its sums, then its values, which are read from the
+# cache.
 #
 #     item c:  x[0, c, :] x[1, c, :] ... x[N-1, c, :]      planes of P elements
 #              read for the mean, read for the variance, read and written
 #
-# A plane is summed in runs of 32 vectors, their lanes by the tree of `vsum`, and the runs
-# in float64 in order: the same bits for every number of threads.
+# A plane is summed in runs of 32 vectors.  The lanes of a run are added in the tree of `vsum`, and
+# runs are added in order in float64, so every number of threads gives the same bits.
 
 cdef struct Normalization:
     const real* x
@@ -14,7 +15,7 @@ cdef struct Normalization:
     const real* bias
     double* mean
     double* inverse        # 1 / sqrt(variance + epsilon)
-    double* sums           # (2, C): of dy, of dy (x - mean) inverse
+    double* sums           # (2, C): sums of dy, and of dy (x - mean) inverse
     double epsilon
     bint batch             # whether the statistics are those of x
     Py_ssize_t N, C, P
@@ -34,7 +35,7 @@ cdef inline double plane_sum(const real* x, Py_ssize_t size) noexcept nogil:
 
 cdef inline double plane_product(const real* x, real a, const real* y, real b,
                                  Py_ssize_t size) noexcept nogil:
-    """Sum of (x - a) (y - b)."""
+    """The sum of (x - a) (y - b)."""
     cdef double total = 0
     cdef Py_ssize_t first, i, n
     cdef vreal acc
@@ -42,7 +43,7 @@ cdef inline double plane_product(const real* x, real a, const real* y, real b,
         acc = vzero()
         for i from first <= i < min(first + 32 * VL, size) by VL:
             n = size - i
-            # fused where the target can: left to the compiler, bits would hang on its mood
+            # fused where the target can; if the compiler chose, the bits would depend on it
             acc = vadd_product(acc, vload_n(x + i, n) - vset1_n(a, n),
                                vload_n(y + i, n) - vset1_n(b, n))
         total += vsum(acc)
@@ -101,7 +102,7 @@ cdef void normalize_channels_backward(void* args, Py_ssize_t begin,
                     vstore_n(g.out + at + i,
                              (vload_n(g.dy + at + i, g.P - i) - level
                               - (vload_n(g.x + at + i, g.P - i) - shift) * slope) * scale, g.P - i)
-                else:  # not a slope of 0: an infinite x would make it NaN
+                else:  # a slope of 0 will not do: times an infinite x it is NaN
                     vstore_n(g.out + at + i, vload_n(g.dy + at + i, g.P - i) * scale, g.P - i)
 
 
@@ -123,7 +124,7 @@ def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, dx,
                         const real[::1] weight, double[::1] mean, double[::1] inverse,
                         double[:, ::1] sums, bint batch, Py_ssize_t part, Py_ssize_t parts,
                         int threads):
-    """Writes the gradients of bias and weight to sums (2, C), and dx where it is not None."""
+    """Write the gradients of bias and weight to sums (2, C), and dx if it is not None."""
     cdef Normalization g
     cdef real[:, :, ::1] target
     g.dy, g.x, g.weight = &dy[0, 0, 0], &x[0, 0, 0], &weight[0]

@@ -6,14 +6,15 @@
 #     class 1    | p p p p | p p p p | ...           position 1   | k k k k | k k k k | k k
 #       ...        PLANE_VECTORS at a time             ...          VL positions at a time
 #
-# The order of a sum is the same in both, so that the layout changes no bit: class k is added
-# to the partial sum k mod VL, and these by a tree, the upper half to the lower.  An addition
-# keeps what it rounds away (Knuth's TwoSum), and every KEPT_ADDITIONS this is added in its turn,
-# so the sum of any number of classes is as good as rounded once.  Classes in the lanes are a matrix of positions by partial sums, which is
-# transposed: from there on both have positions in the lanes.
+# The order of a sum is the same in both, so the layout changes no bit: class k is added to the
+# partial sum k mod VL, and the partial sums are added in a tree, the upper half to the lower.  An
+# addition keeps what it rounds away (Knuth's TwoSum).  After every KEPT_ADDITIONS additions, what
+# they kept is added too, so the sum of any number of classes is as good as rounded once.  With
+# classes in the lanes there is a matrix of positions by partial sums.  It is transposed, and from
+# there on both layouts have positions in the lanes.
 #
-# The logarithm is log1p of the sum of all classes but one largest, so that it is right where
-# the others are tiny. Classes as large as the largest are counted and not summed.
+# The logarithm is log1p of the sum of all classes except one of the largest, so that it is right
+# where the others are tiny.  Classes that equal the largest are counted and not summed.
 
 cdef extern from "simd/functions.h":
     """
@@ -22,11 +23,11 @@ cdef extern from "simd/functions.h":
     enum { KEPT_ADDITIONS = 8 };
     #define MINUS_INFINITY (-(real)INFINITY)
     """
-    enum: PLANE_VECTORS                    # of positions that are summed together
-    enum: PLANE_POSITIONS                  # in them, and partial sums too: VL of each vector
-    enum: KEPT_CLASSES                     # up to which a block is laid out anew on the stack
+    enum: PLANE_VECTORS                    # vectors of positions that are summed together
+    enum: PLANE_POSITIONS                  # positions in them; as many vectors of partial sums
+    enum: KEPT_CLASSES                     # with so many, a block is still laid out on the stack
     enum: KEPT_NUMBERS
-    enum: KEPT_ADDITIONS                   # to a partial sum, whose losses are sums themselves
+    enum: KEPT_ADDITIONS                   # of a partial sum, until what they lost is added
     real MINUS_INFINITY
     vreal vexp_below(vreal x, vreal most) noexcept nogil
     vreal vunless(vmask, vreal) noexcept nogil
@@ -41,10 +42,10 @@ cdef enum:
     SOFTMAX
     LOG_SOFTMAX
     SOFTMAX_BACKWARD
-    LONG_ROW = 4096                        # classes from which a position is an item of its own
+    LONG_ROW = 4096                        # with so many classes a position is an item of its own
 
 cdef struct Shares:
-    const real* x          # the input; the output where there is a gradient
+    const real* x          # the input; for a gradient the output
     const real* dy
     real* out
     Py_ssize_t N, K, P
@@ -52,7 +53,7 @@ cdef struct Shares:
 
 
 cdef inline void add_keeping(vreal* total, vreal* lost, vreal a) noexcept nogil:
-    """total + lost + a without an error of the first addition; a may be the larger one."""
+    """Add a to total, and to lost what that addition rounds away; a may be larger than total."""
     cdef vreal before = total[0]
     cdef vreal after = before + a
     cdef vreal added = after - before
@@ -61,16 +62,16 @@ cdef inline void add_keeping(vreal* total, vreal* lost, vreal a) noexcept nogil:
 
 
 cdef inline void add_lost(vreal* total, vreal* lost, Py_ssize_t k) noexcept nogil:
-    """Add what was lost so far, if class k is the last of its turn."""
+    """Add what was lost so far to the total, if class k is the last of KEPT_ADDITIONS."""
     cdef vreal before = lost[0]
     if k // VL % KEPT_ADDITIONS == KEPT_ADDITIONS - 1:
         lost[0] = vzero()
-        # what an infinite sum has lost is no number
+        # what an infinite sum has lost is NaN
         add_keeping(total, lost, vchoose(vequal(before, before), before, vzero()))
 
 
 cdef inline void add_product_keeping(vreal* total, vreal* lost, vreal a, vreal b) noexcept nogil:
-    """The same for a b.  A product by itself might be fused in one loop and not in another."""
+    """The same for a b.  The compiler might fuse a plain product in one loop and not in another."""
     cdef vreal before = total[0]
     cdef vreal after = vmadd(before, a, b)
     cdef vreal added = after - before
@@ -80,7 +81,7 @@ cdef inline void add_product_keeping(vreal* total, vreal* lost, vreal a, vreal b
 
 cdef inline void add_slots(vreal* total, vreal* lost, Py_ssize_t apart,
                            Py_ssize_t slots) noexcept nogil:
-    """Leave the sum of the partial sums in the first; those from `slots` on are zero."""
+    """Add the partial sums, and leave their sum in the first; those from `slots` on are zero."""
     cdef Py_ssize_t i, half = VL // 2
     while half > 0:
         for i in range(min(half, slots - half)):
@@ -91,7 +92,8 @@ cdef inline void add_slots(vreal* total, vreal* lost, Py_ssize_t apart,
 
 cdef inline vreal add_class(const int kind, vreal* total, vreal* lost, vmask* ties, vreal x,
                             vreal other) noexcept nogil:
-    """Add what a class adds, and return it; `other` is the largest class, or dy."""
+    """Add a class to the sum, and return what its value is made from; `other` is the largest class,
+    or dy."""
     cdef vreal v
     cdef vmask tie
     if kind == SOFTMAX_BACKWARD:
@@ -99,7 +101,7 @@ cdef inline vreal add_class(const int kind, vreal* total, vreal* lost, vmask* ti
         return x
     v = vexp_below(x, other)
     if kind == LOG_SOFTMAX:
-        tie = vequal(x - other, vzero())   # not of infinities: then everything is NaN
+        tie = vequal(x - other, vzero())   # never if both are infinite: then everything is NaN
         ties[0] = vcount(ties[0], tie)
         v = vunless(tie, v)
     add_keeping(total, lost, v)
@@ -107,7 +109,7 @@ cdef inline vreal add_class(const int kind, vreal* total, vreal* lost, vmask* ti
 
 
 cdef inline vreal of_sum(const int kind, vreal total, vreal lost, vreal ties) noexcept nogil:
-    """What the values of a position are made with."""
+    """The number that all values of a position are made with: the sum, or its logarithm."""
     if kind == LOG_SOFTMAX:
         ties = ties - vset1(1)
         add_keeping(&ties, &lost, total)
@@ -116,7 +118,7 @@ cdef inline vreal of_sum(const int kind, vreal total, vreal lost, vreal ties) no
 
 
 cdef inline vreal share(const int kind, vreal x, vreal other, vreal of_all) noexcept nogil:
-    """A value; x is the input or, of a gradient, the output, and of a softmax exp(x - most)."""
+    """One value.  x is the input, but of a softmax exp(x - most), and of a gradient the output."""
     if kind == SOFTMAX:
         return vratio(x, of_all)
     if kind == LOG_SOFTMAX:
@@ -126,10 +128,10 @@ cdef inline vreal share(const int kind, vreal x, vreal other, vreal of_all) noex
 
 cdef inline void share_block(const int kind, const bint whole, const Shares* g,
                              Py_ssize_t origin, Py_ssize_t left) noexcept nogil:
-    """Up to PLANE_VECTORS of positions, of which the first is at `origin`.
+    """Do up to PLANE_VECTORS vectors of positions, the first of which is at `origin`.
 
-    Few classes are laid out anew on the stack: planes of 4 KiB would lie in the same few
-    places of the cache, and loads wait for stores of the same last 12 bits.
+    Few classes are laid out anew on the stack.  Where they lie, planes of 4 KiB would share a few
+    places of the cache, and a load would wait for a store whose address has the same last 12 bits.
     """
     cdef vreal total[PLANE_POSITIONS]
     cdef vreal lost[PLANE_POSITIONS]
@@ -139,7 +141,7 @@ cdef inline void share_block(const int kind, const bint whole, const Shares* g,
     cdef real kept_dy[KEPT_NUMBERS]
     cdef const real* x = g.x + origin
     cdef const real* dy = g.dy + origin if kind == SOFTMAX_BACKWARD else NULL
-    cdef real* raised = g.out + origin     # of a softmax: exp(x - most)
+    cdef real* raised = g.out + origin     # for a softmax: exp(x - most)
     cdef vreal v
     cdef Py_ssize_t k, b, slot, n, apart = g.P, room = PLANE_POSITIONS if whole else left
     cdef Py_ssize_t vectors = PLANE_VECTORS if whole else (left + VL - 1) // VL
@@ -204,7 +206,7 @@ cdef inline void share_planes(const int kind, void* args, Py_ssize_t begin,
 
 cdef inline void share_rows(const int kind, void* args, Py_ssize_t begin,
                             Py_ssize_t end) noexcept nogil:
-    """Items are up to VL positions, each a row of classes."""
+    """Items are up to VL positions, each of which is a row of classes."""
     cdef const Shares* g = <const Shares*> args
     cdef vreal total[VL]
     cdef vreal lost[VL]
@@ -215,7 +217,7 @@ cdef inline void share_rows(const int kind, void* args, Py_ssize_t begin,
     cdef vmask ties
     cdef Py_ssize_t item, r, i, at, first, last, left, whole = g.N * g.K
     for item in range(begin, end):
-        # numbers of this item: the end of a row may be written with the beginning of the next
+        # the numbers of this item: stores at the end of a row may reach into its next row
         first, last = item * g.rows * g.K, min((item + 1) * g.rows * g.K, whole)
         for r in range(VL):
             total[r] = lost[r] = counts[r] = vzero()
