@@ -23,7 +23,7 @@ class Activation(Layer):
         raise NotImplementedError(f"{type(self).__name__}: apply must be defined")
 
     def gradient(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the gradient of the input for that of the output, `dy`, and the output, `y`."""
+        """Return the gradient of the input, given the output `y` and its gradient `dy`."""
         raise NotImplementedError(f"{type(self).__name__}: gradient must be defined")
 
     def infer(self, *specs: Spec) -> Spec:

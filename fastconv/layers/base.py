@@ -27,14 +27,15 @@ class Layer(Traits, Owner):
     The arguments of a subclass's ``__init__`` are its configuration; this class records them,
     defaults included. Every layer takes ``name=``, the name it has in a model, which is no part
     of the configuration. A subclass overrides `infer`, `forward` and `backward`, and `build`
-    where it has parameters, `costs` where it can tell them. What else models want to know of it,
-    such as whether its output is a view, it declares by `Traits`.
+    where it has parameters, and `costs` where it knows them. By `Traits` it declares what else
+    models want to know, such as whether its output is a view.
 
-    A layer keeps nothing of a call: that is in the `Context`. So one layer may stand in a graph
-    several times and serve many threads at once. It writes neither to inputs nor to gradients.
+    A layer keeps nothing of a call: what belongs to a call is in the `Context`. So one layer may
+    stand in a graph several times and serve many threads at once. It writes neither to inputs nor
+    to gradients.
 
-    docs/layers.md writes one from beginning to end; `fastconv.testing.check_layer` tells whether
-    it keeps what is promised here.
+    docs/layers.md writes a layer from beginning to end; `fastconv.testing.check_layer` tells
+    whether a layer keeps what is promised here.
 
     Parameters
     ----------
@@ -68,9 +69,9 @@ class Layer(Traits, Owner):
 
     @property
     def trainable(self) -> Any:
-        """No attribute of layers, but for those that have such a setting.
+        """The setting of this name, for layers that have one; others have no such attribute.
 
-        Keras freezes by it; here it would be an attribute that nobody reads.
+        In Keras it freezes a layer; here nobody would read it.
         """
         if "trainable" in vars(self):
             return vars(self)["trainable"]
@@ -125,12 +126,12 @@ class Layer(Traits, Owner):
     # Shapes
 
     def check_inputs(self, specs: tuple[Spec, ...]) -> None:
-        """Raise unless the layer takes inputs of such dtypes, and with the batch where it is.
+        """Raise unless the layer takes inputs of these dtypes, with the batch on these axes.
 
         Raises
         ------
         ArgumentTypeError
-            If a dtype is none that the layer `takes`.
+            If a dtype is none of those that the layer `takes`.
         ShapeError
             If a batch is on another axis than 0, or missing, and the layer does not take
             `any_batch_axis`.
@@ -167,9 +168,10 @@ class Layer(Traits, Owner):
         return ShapeError(owner, "input", rule, spec.batch_axis, remedy, shown=shown)
 
     def one_input(self, specs: tuple[Spec, ...], axes: str = "") -> Spec:
-        """Return the only Spec; raise ShapeError unless there is one, with `axes` as given.
+        """Return the only Spec; raise ShapeError unless there is exactly one, with these `axes`.
 
-        `axes` has a letter per axis without the batch, ``"CHW"`` or ``"I"``; empty is any.
+        `axes` has a letter for each axis but the batch, such as ``"CHW"`` or ``"I"``. If it is
+        empty, any number of axes is right.
         """
         owner = type(self).__name__
         if not is_sequence(specs):
@@ -202,27 +204,27 @@ class Layer(Traits, Owner):
         raise NotImplementedError(f"{type(self).__name__}: forward must be defined")
 
     def backward(self, ctx: Context, dy: np.ndarray) -> Any:
-        """Return the gradient of each input, None where ``ctx.needs`` says so.
+        """Return the gradient of each input, or None for one that ``ctx.needs`` does not ask for.
 
-        One array or None for one input, a tuple for several. The gradients of parameters go
-        to ``ctx.add_grad``. `dy` is not written to; what is returned may be `dy` itself.
+        For one input that is one array or None, for several it is a tuple. The gradients of
+        parameters go to ``ctx.add_grad``. The layer does not write to `dy`, but may return it.
         """
         raise NotImplementedError(f"{type(self).__name__}: backward must be defined")
 
     def least_rows(self, *specs: Spec) -> int:
         """Return the fewest rows of a batch that the layer can learn from.
 
-        Asked before training, and not of a layer that is frozen. A layer that takes statistics
-        over the batch has none of a single value. It raises ArgumentError where it cannot be
-        trained on such inputs at all.
+        Models ask for it before training, but not of frozen layers. A layer that takes statistics
+        over the batch needs more than one value for them. A layer that cannot be trained on such
+        inputs at all raises ArgumentError.
         """
         return 1
 
     def pack(self) -> None:
-        """Put the weights in the order that inference reads them, if that is another one.
+        """Put the weights in the order in which inference reads them, if that is another one.
 
-        Called when a network is built or loaded, so that its first run takes no longer than
-        the next. Training lets go of what was packed.
+        It is called when a network is built or loaded, so that the first run takes no longer
+        than the next. Training lets go of what was packed.
         """
 
     def costs(

@@ -106,7 +106,7 @@ class BatchNorm(Layer):
         return dx
 
     def _reads_input(self, ctx: Context) -> bool:
-        """Whether the gradients hang on x; by constant statistics that of x alone does not."""
+        """Whether a gradient depends on x; if statistics are constant, that of x does not."""
         return ctx.training or ctx.needs_param("weight") or ctx.needs_param("bias")
 
     def _scaled(self, dy: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ class BatchNorm(Layer):
 
     @quietly
     def affine(self) -> Affine:
-        """Return what the running statistics, scale and shift come to."""
+        """Return the Affine that the running statistics, the scale and the shift make."""
         weight, bias, mean, variance = (
             self.param(name).value.astype(np.float64)
             for name in ("weight", "bias", "running_mean", "running_var")
@@ -126,7 +126,7 @@ class BatchNorm(Layer):
         return Affine(mean, weight / np.sqrt(variance + self.epsilon), bias)
 
     def least_rows(self, *specs: Spec) -> int:
-        """Return 2 where a row has one value a channel, else 1."""
+        """Return 2 if a row has only one value for each channel, else 1."""
         (spec,) = specs
         if spec.numpy_dtype.type(self.momentum) >= 1:
             raise ArgumentError(

@@ -47,14 +47,14 @@ class Slot(NamedTuple):
 
 @dataclass
 class Building:
-    """What `build` draws from, is built for and starts with, and what came of it so far.
+    """One run of `build`: what it draws from and is run for, and what it has asked for so far.
 
     Attributes
     ----------
     outline : dict or None
-        Takes what is asked for, in the place of parameters.
+        Where the Slots that `build` asks for go; None if parameters are to be made.
     taken : set of str
-        The names that were given.
+        The names that `build` has given so far.
     """
 
     rng: np.random.Generator
@@ -74,7 +74,7 @@ class Builder:
     _building: Building | None = missing()  # while `build` runs
 
     def infer(self, *specs: Spec) -> Spec:
-        """Return the Spec of the output for those of the inputs; raise ShapeError if none is."""
+        """Return the Spec of the output; raise ShapeError if the inputs' `specs` do not fit."""
         raise NotImplementedError(f"{type(self).__name__}: infer must be defined")
 
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:
@@ -93,16 +93,16 @@ class Builder:
     ) -> None:
         """Build for `specs`, once; with other specs later, check that the parameters fit them.
 
-        Threads may come at once: all of them have the parameters that were there first.
+        Several threads may call this at once: all of them get the parameters made first.
 
         Parameters
         ----------
         rng : Generator, int or None
             What starting values are drawn from.
         *specs : Spec
-            Of the inputs.
+            The Specs of the inputs.
         initializer : callable, optional
-            Serves in the place of all that `build` asks for.
+            Takes the place of every initializer that `build` asks for.
 
         Raises
         ------
@@ -115,8 +115,8 @@ class Builder:
         if not self.has_parameters:
             self._specs = self._specs or specs
             return
-        # What build makes goes to a twin, so that an interrupt or another thread finds none of
-        # it or all.
+        # What build makes goes to a twin, so that an interrupt or another thread finds either
+        # none of it or all of it.
         maker, before = self._twin(), dict(vars(self))
         try:
             generator = np.random.default_rng(rng)
@@ -133,7 +133,7 @@ class Builder:
             exclusively(self._take_over, made)
 
     def outline(self, *specs: Spec) -> dict[str, Slot]:
-        """Return what the layer has, or would make for `specs`, by name; nothing is allocated.
+        """Return by name what the layer has, or would make for `specs`; nothing is allocated.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Builder:
 
     def _take_over(self, made: dict[str, Any]) -> None:
         if self._specs is None:
-            # into the dicts that are there: layers that stand for this one and another share them
+            # the dicts are updated and not replaced, for twins of this layer share them
             for group in ("parameters", "states"):
                 vars(self)[group].update(made.pop(group, {}))
             vars(self).update(made)
@@ -196,15 +196,16 @@ class Builder:
         initializer : str, pair or callable
             A registered initializer, or a callable of ``(rng, shape, fan_in, dtype)``.
         dtype : str, optional
-            That of the first input of floats by default; without one that of the output.
+            By default that of the first input of floats. If no input is of floats, that of the
+            output.
         fan_in : int, optional
-            How many inputs one output has; the product of `shape` after the first axis by
-            default.
+            How many inputs one output has. By default, the product of `shape` after the first
+            axis.
         """
         self._add(self.parameters, name, shape, initializer, dtype, fan_in)
 
     def add_state(self, name: str, shape: tuple[int, ...], value: float = 0.0) -> None:
-        """Add a statistic, `value` everywhere, which no optimizer changes; called in `build`."""
+        """Add a statistic, `value` everywhere, that no optimizer changes; call it in `build`."""
         self._add(self.states, name, shape, initializers.Constant(value), None, None)
 
     def _add(
@@ -261,16 +262,16 @@ class Builder:
         group[name] = Parameter(value, name=name, trainable=trainable)
 
     def _float(self, specs: tuple[Spec, ...]) -> str:
-        """Return the dtype of parameters where the first input is of integers."""
+        """Return the dtype that parameters have if the first input is of integers."""
         for spec in (*specs, self.infer(*specs)):
             if spec.is_float:
                 return spec.dtype
         return "float32"
 
     def twin(self) -> Self:
-        """Return a layer that stands for this one: of the same settings, on the same parameters.
+        """Return a layer that stands for this one: it has the same settings and parameters.
 
-        For `with_activation` and `folded`, which then change what the twin computes.
+        `with_activation` and `folded` make a twin, and then change what it computes.
 
         Examples
         --------
@@ -286,7 +287,7 @@ class Builder:
         return twin
 
     def _twin(self) -> Self:
-        """Return a twin with dicts of parameters and statistics of its own."""
+        """Return a twin that has its own dicts of parameters and statistics."""
         twin = self.twin()
         twin.parameters, twin.states = dict(self.parameters), dict(self.states)
         return twin

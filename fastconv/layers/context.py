@@ -49,7 +49,7 @@ class Context:
 
     may_overwrite = False
     saved: tuple[Any, ...] = ()
-    #: Shape and dtype of each input, which the model holds the gradients against.
+    #: Shape and dtype of each input; the model checks that gradients have them too.
     given: Sequence[tuple[tuple[int, ...], np.dtype[Any]]] = ()
 
     def __init__(
@@ -92,7 +92,7 @@ class Context:
         return memory.empty(shape, dtype)
 
     def reusable(self, array: np.ndarray) -> np.ndarray | None:
-        """Return `array`, the input or `dy`, where a result may be written over it, else None."""
+        """Return `array`, the input or `dy`, if a result may be written over it, else None."""
         return array if self.may_overwrite and array.flags.carray else None
 
     def workspace(self, nbytes: int) -> AbstractContextManager[np.ndarray]:
@@ -100,12 +100,12 @@ class Context:
         return memory.workspace(nbytes)
 
     def save(self, *things: Any) -> None:
-        """Keep `things` for the backward pass; keeps nothing when none will follow."""
+        """Keep `things` for the backward pass; keep nothing if none will follow."""
         if self.differentiated:
             self.saved = things
 
     def add_grad(self, name: str, array: np.ndarray | None) -> None:
-        """Give the gradient of the parameter `name`; given twice, it is added."""
+        """Give the gradient of the parameter `name`; if it is given twice, both are added."""
         if array is None or not self.needs_param(name):
             return
         before = self.grads.get(name)

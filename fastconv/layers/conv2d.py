@@ -121,7 +121,7 @@ class Conv2D(Layer):
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, filters, OH, OW) for x (N, C, H, W)."""
         weight = self.param("weight")
-        # in training packed weights would serve one step only
+        # in training, packed weights would serve only one step
         plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.conv2d(
             xs[0],
@@ -163,7 +163,7 @@ class Conv2D(Layer):
         training: bool = False,
         workspace_limit: int | str | None = None,
     ) -> LayerCosts:
-        """Return the figures of `fastconv.conv2d_costs`, in training of both directions."""
+        """Return the figures of `fastconv.conv2d_costs`; in training those of both directions."""
         (spec,) = specs
         options = dict(self._options)
         algorithm = options.pop("algorithm")

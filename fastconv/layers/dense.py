@@ -79,7 +79,7 @@ class Dense(Layer):
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, units) for x (N, inputs)."""
         weight = self.param("weight")
-        # in training packed weights would serve one step only
+        # in training, packed weights would serve only one step
         plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.dense(
             xs[0],
@@ -108,9 +108,9 @@ class Dense(Layer):
         self.param("weight").packed("dense", functional.prepare_dense)
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
-        """Return the packed weight, panels of units as wide as a vector register.
+        """Return the bytes of the packed weight, whose panels hold units by whole vectors.
 
-        A call on plain weights packs none, and no gradient needs temporary memory.
+        A call on plain weights packs nothing, and the backward pass needs no temporary memory.
         """
         spec = self.one_input(specs, "I")
         batch = as_int("Dense", "batch", batch, 0)

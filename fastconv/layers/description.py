@@ -13,14 +13,14 @@ from fastconv.layers.spec import Spec
 
 __all__ = ["describe", "documented"]
 
-_WIDTH, _CHOICES = 98, 28  # characters of a line and, of it, of the choices
+_WIDTH, _CHOICES = 98, 28  # characters of a line, and of the column of choices in it
 
 
 def describe(cls: type[Layer], title: str) -> str:
     """Return the description of a class of layers; `title` is its full name.
 
-    The settings come from the signature, their choices and meaning from the section Parameters
-    of the docstring; where that is silent, the annotation serves.
+    The settings come from the signature. Their choices and meaning come from the docstring's
+    section Parameters or, if that says nothing of a setting, from the annotation.
     """
     parameters = inspect.signature(cls).parameters
     signature = str(inspect.Signature([p.replace(annotation=p.empty) for p in parameters.values()]))

@@ -1,6 +1,7 @@
-"""Traits of layers that have a weight, a bias and an activation: what they take over from behind.
+"""Traits of layers with a weight, a bias and an activation: they take over the layer behind.
 
-`Conv2D` and `Dense` take them into their own class, since no subclass inherits them.
+`Conv2D` and `Dense` take these functions into their own class, since subclasses do not inherit
+such traits.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["fold", "is_affine", "with_activation"]
 
 
 def with_activation(layer: Any, name: str) -> Any:
-    """Return a twin of `layer` that has the activation `name`, unless it has one, else None."""
+    """Return a twin of `layer` with the activation `name`; None if `layer` has one already."""
     if layer.activation or name not in ACTIVATIONS:
         return None
     twin = layer.twin()
@@ -33,14 +34,15 @@ def is_affine(layer: Any) -> bool:
 
 @quietly
 def fold(layer: Any, affine: Affine) -> Any:
-    """Return a twin of `layer` that computes `affine` after it, by other weights.
+    """Return a twin of `layer` whose own weights compute `layer` and then `affine`.
 
     Parameters
     ----------
     layer : Layer
-        With parameters ``weight`` (K, ...) and, if its setting `bias` says so, ``bias`` (K,).
+        It has the parameters ``weight`` (K, ...) and, if its setting `bias` is true, ``bias``
+        (K,).
     affine : Affine
-        Of K channels.
+        It has K channels.
 
     Notes
     -----
@@ -51,7 +53,7 @@ def fold(layer: Any, affine: Affine) -> Any:
     bias = layer.param("bias").value if layer.bias else np.zeros(len(weight))
     shift = (bias - affine.mean) * affine.scale + affine.shift
     scaled = np.empty_like(weight)
-    for row in range(len(weight)):  # one at a time, for float64 takes twice the memory
+    for row in range(len(weight)):  # one at a time, since float64 takes twice the memory
         scaled[row] = weight[row].astype(np.float64) * affine.scale[row]
     twin = layer.twin()
     twin.bias = True

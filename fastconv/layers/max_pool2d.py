@@ -51,10 +51,10 @@ class MaxPool2D(Layer):
     new_gradients = True
     gives = "elements"
     output_may_be_overwritten = True
-    # The largest of rectified numbers is the rectified largest, and a window without a positive
-    # number sends no gradient either way.
+    # The largest of rectified numbers is the rectified largest of all numbers. In either order, a
+    # window without a positive number passes no gradient back.
     commutes_with = frozenset({"relu"})
-    #: "relu" where the layer stands for itself and the ReLU behind it; no setting.
+    #: "relu" if the layer stands for itself and the ReLU behind it. This is no setting.
     activation: str | None = None
 
     def __init__(
@@ -94,7 +94,7 @@ class MaxPool2D(Layer):
         return functional.max_pool2d_argmax_backward(dy, argmax, shape, **self._options)
 
     def with_activation(self, name: str) -> MaxPool2D | None:
-        """Return a twin that has ReLU, unless this one has it."""
+        """Return a twin that applies ReLU too; None if this layer does so already."""
         if self.activation or name != "relu":
             return None
         twin = self.twin()

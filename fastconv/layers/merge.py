@@ -10,12 +10,12 @@ __all__ = ["Merge"]
 
 
 class Merge(Layer):
-    """The base of layers that make one array of at least two."""
+    """The base of layers that make one array from two or more."""
 
     example_shapes: tuple[tuple[int, ...], ...] = ((16, 8, 8), (16, 8, 8))
 
     def at_least_two(self, specs: tuple[Spec, ...]) -> Spec:
-        """Return the first Spec; raise ShapeError unless there are more, all of its dtype."""
+        """Return the first Spec; raise ShapeError unless there are others, and all of one dtype."""
         owner = type(self).__name__
         if len(specs) < 2:
             raise ShapeError(owner, "inputs", "must be at least 2", len(specs))
@@ -27,7 +27,7 @@ class Merge(Layer):
         return specs[0]
 
     def all_equal(self, specs: tuple[Spec, ...]) -> Spec:
-        """Return the first Spec; raise ShapeError unless there are more, all like it."""
+        """Return the first Spec; raise ShapeError unless there are others, and all equal it."""
         first = self.at_least_two(specs)
         for spec in specs[1:]:
             if spec != first:

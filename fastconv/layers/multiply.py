@@ -39,7 +39,7 @@ class Multiply(Merge):
 
     def backward(self, ctx: Context, dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         """Return, for each input, dy times all the others."""
-        # The others' product, not y / x: an input may be zero.
+        # The product of the others is computed anew and not as y / x: an input may be zero.
         return tuple(
             self._product(ctx, (dy, *ctx.saved[:i], *ctx.saved[i + 1 :])) if ctx.needs(i) else None
             for i in range(len(ctx.saved))

@@ -34,7 +34,7 @@ class Node:
     spec : Spec
         Shape without the batch, dtype, and place of the batch.
     name : str or None
-        The id asked for; ids are settled by the model.
+        The id that was asked for; the model settles the ids.
     """
 
     __slots__ = ("depth", "layer", "name", "number", "parents", "spec")
@@ -67,7 +67,7 @@ class Node:
 
     @property
     def dtype(self) -> str:
-        """That of the array, as `Spec` has it."""
+        """The dtype of the array, as `Spec` has it."""
         return self.spec.dtype
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ def _node(before: object, *parts: Any) -> Node:
 
 
 class _Walk(threading.local):
-    """Which `_Before` is being pickled, if it is alive: after an error it is not."""
+    """The `_Before` that this thread is pickling; after an error it is alive no longer."""
 
     current: weakref.ref[_Before] | None = None
 
@@ -94,10 +94,10 @@ _walk = _Walk()
 
 
 class _Before:
-    """Pickles as the list of what leads to a node, so that no pickle goes deeper than a few.
+    """Pickles as the list of the nodes that lead to a node, so that pickling nests only a little.
 
-    Pickle writes the items of a list one by one, and then its state: until then all nodes that
-    it comes to find their parents written.
+    Pickle writes the items of a list one by one, and then the state of the list. Every node that
+    it comes to before the state finds its parents written already.
     """
 
     def __init__(self, node: Node) -> None:
@@ -109,7 +109,7 @@ class _Before:
 
 
 class _End:
-    """The state that is written behind the last of a list of nodes."""
+    """The state of a list of nodes, which pickle writes after the last of them."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         _walk.current = None
@@ -120,7 +120,7 @@ class _Parents(list[Node]):
     """What `_Before` is when it is read."""
 
     def __setstate__(self, state: int) -> None:
-        """Take no state; that there is one has told where the list ends."""
+        """Ignore the state: it was written only to mark the end of the list."""
 
 
 def ancestry(nodes: Iterable[Node]) -> list[Node]:
@@ -144,8 +144,8 @@ def connect(layer: Any, *nodes: Node, name: str | None = None) -> Node:
         If something else than nodes is given, the layer takes no such dtype, or ``infer``
         returns no Spec.
     ShapeError
-        If the layer cannot take these shapes, or the place of the batch, or gives a batch to what
-        has none.
+        If the layer cannot take these shapes, or a batch on this axis; or if only the inputs, or
+        only the output, have a batch.
     """
     kind = type(layer).__name__
     if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):

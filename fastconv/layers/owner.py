@@ -1,4 +1,4 @@
-"""What has parameters and statistics: how they are asked for, changed and copied."""
+"""The owner of parameters and statistics: how they are asked for, changed and copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Owner"]
 
 
 class _Views(dict[str, np.ndarray]):
-    """Arrays of a layer by name; what it does not have, `Owner._unknown` says."""
+    """Arrays of a layer by name; for a name that it does not have, `Owner._unknown` is raised."""
 
     def __init__(self, owner: Owner, views: dict[str, np.ndarray]) -> None:
         super().__init__(views)
@@ -90,7 +90,7 @@ class Owner(Builder):
         return UnknownNameError(owner, "a parameter", "must exist", name, remedy)
 
     def set_params(self, **arrays: Any) -> None:
-        """Give learned parameters new values: all of those named, or on an error none.
+        """Give the named learned parameters new values: all of them, or on an error none.
 
         Raises
         ------
@@ -113,8 +113,8 @@ class Owner(Builder):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        # Parameters are pickled one by one; this makes them those of one time, unless they are
-        # pickled with a network, which has done so.
+        # Parameters are pickled one by one. Here they are all copied at one moment, unless the
+        # layer is pickled with a network, which has copied them already.
         return {**vars(self), "_handed": exclusively(self._hand_out)}
 
     def _hand_out(self) -> list[Any]:

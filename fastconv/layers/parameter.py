@@ -26,10 +26,10 @@ _mutex = Mutex()
 def exclusively(work: Callable[..., T], *args: Any) -> T:
     """Return ``work(*args)``, run while no other thread changes or copies parameters.
 
-    All that changes several parameters together, or copies what belongs together, is run so.
-    `work` should do no more than that, for other threads wait for it.  A signal handler that
-    changes or copies parameters while its own thread is inside does not wait: it sees what has
-    been written so far.
+    Whatever changes several parameters together, or copies what belongs together, must run in
+    it.  `work` should do no more than that, for other threads wait for it.  A signal handler that
+    interrupts `work` on its own thread, and changes or copies parameters, does not wait: it sees
+    what has been written so far.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def assign_all(arrays: Sequence[tuple[Parameter, Array]]) -> None:
 
 def _assign_all(arrays: Sequence[tuple[Parameter, Array]]) -> None:
     values = {id(parameter.value) for parameter, _ in arrays}
-    if len(arrays) > 1:  # one alone NumPy copies right, however it overlaps
+    if len(arrays) > 1:  # NumPy copies a single one correctly, however it overlaps
         arrays = [
             (parameter, array if array.flags.owndata and id(array) not in values else array.copy())
             for parameter, array in arrays
@@ -62,9 +62,9 @@ def _assign_all(arrays: Sequence[tuple[Parameter, Array]]) -> None:
 class _Forms:
     """The packed forms of one content of a value.
 
-    A change begins with new ones, so what is packed from an older value never comes into them.
-    While the change runs they stay empty; that it has ended is seen by the place of its thread
-    in the line, so that nothing is left to be done after the last write.
+    Every change begins with a new object, so that nothing packed from an older value comes into
+    it.  The object stays empty while the change runs.  The place of the changing thread in the
+    line tells when the change has ended, so that nothing is left to be done after the last write.
     """
 
     __slots__ = ("change", "kept", "version")
@@ -76,16 +76,16 @@ class _Forms:
 
     @property
     def settled(self) -> bool:
-        """Whether the change that these belong to has ended."""
+        """Whether the change that made this object has ended."""
         return self.change is None or self.change.left
 
 
 class Parameter:
     """A learned array (or, with ``trainable=False``, a statistic) and its packed forms.
 
-    Any number of threads may read the value and ask for packed forms; changes and copies of it
-    come one after the other.  A change that an interrupt ends leaves what had been written until
-    then, and no packed form of anything else.
+    Any number of threads may read the value and ask for packed forms.  Changes and copies come
+    one after the other.  A change that is interrupted leaves what it has written until then, and
+    no packed form of any other content.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class Parameter:
         operation : str
             What errors begin with.
         parameter : str, optional
-            What they call the array; the name by default.
+            What errors call the array; by default its name.
 
         Raises
         ------
@@ -238,7 +238,8 @@ class Parameter:
     def bump(self) -> None:
         """Say that the value was changed in place; what was packed from it is let go.
 
-        An interrupt before it leaves what was packed from the older value: `writable` is safe.
+        An interrupt that comes before this call leaves what was packed from the older value.
+        `writable` has no such gap.
         """
         if self._value is not None:  # else the packed forms are all there is
             self._forms = _Forms(self._forms.version + 1, _mutex.mine())
@@ -248,8 +249,8 @@ class Parameter:
     def packed(self, key: Hashable, make: Callable[[Array], Any]) -> Any:
         """Return ``make(value)``, kept for each `key` until a change.
 
-        No lock is held meanwhile.  Two threads that ask at once may both make it, and get the
-        same; what is made while the value changes serves one call.
+        No lock is held while `make` runs.  Two threads that ask at once may both make the form,
+        but both get the same one.  What is made while the value changes serves only one call.
         """
         forms = self._forms
         found = forms.kept.get(key)
@@ -273,7 +274,7 @@ class Parameter:
             self._forms.kept.clear()
 
     def release(self) -> None:
-        """Drop the plain value and live from the packed forms alone."""
+        """Drop the plain value; from now on only the packed forms are there."""
         self._value = None
 
     # Copies
@@ -281,8 +282,8 @@ class Parameter:
     def copied(self, *, plain: bool = True) -> Parameter:
         """Return a parameter with a copy of the value and the forms that are packed from it.
 
-        Within `exclusively`, else a change may come between.  Unless `plain`, the value is left
-        out where packed forms take bytes, as if it were released.
+        Call it within `exclusively`, or a change may come in between.  If `plain` is false and
+        packed forms take bytes, the value is left out as if it were released.
         """
         twin: Parameter = object.__new__(type(self))
         vars(twin).update(vars(self))
@@ -296,8 +297,9 @@ class Parameter:
     def hand_out(self, *, again: bool = True) -> Array | None:
         """Return a copy of the value, which pickles of this thread hold as long as it lives.
 
-        A network, or a layer, takes one of all its parameters at one time, before they are pickled
-        one by one.  None where there is no value or, unless `again`, such a copy already.
+        A network or a layer takes such copies of all its parameters at one moment, before they
+        are pickled one by one.  Return None if there is no value, or if this thread has such a
+        copy already and `again` is false.
         """
         if self._value is None:
             return None

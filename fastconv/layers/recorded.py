@@ -17,7 +17,7 @@ __all__ = ["missing", "recording", "taking_limit", "unrecorded", "written"]
 
 
 def recording(init: Callable[..., None]) -> Callable[..., None]:
-    """Return `init` that takes ``name=`` and records its arguments, unless a subclass calls it.
+    """Return `init` so that it takes ``name=`` and records what it is given first.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def recording(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def unrecorded(cls: type, operation: str) -> ArgumentTypeError | None:
-    """Return an error that says why the settings of `cls`, a Layer, are not recorded, or None."""
+    """Return the error that says why the Layer `cls` does not record its settings, or None."""
     if hasattr(cls.__init__, "_records"):  # type: ignore[misc]
         return None
     made = "@dataclass makes it" if hasattr(cls, "__dataclass_fields__") else "it was replaced"
@@ -82,9 +82,9 @@ def unrecorded(cls: type, operation: str) -> ArgumentTypeError | None:
 
 
 class missing:  # noqa: N801
-    """An attribute that the recorded ``__init__`` sets; read before, it says why it is not there.
+    """An attribute that the recorded ``__init__`` sets; if it is read before, the error says why.
 
-    A ``__getattr__`` would say it too, and slow down the reading of every attribute of a layer.
+    A ``__getattr__`` could do so too, but would slow down the reading of a layer's attributes.
     """
 
     def __new__(cls) -> Any:
@@ -101,7 +101,7 @@ class missing:  # noqa: N801
 def _positions(
     owner: str, parameters: Mapping[str, inspect.Parameter], given: int, error: TypeError
 ) -> ArgumentTypeError:
-    """Return an error that says which settings may come without their names, if too many did."""
+    """Return the error for too many arguments without names; it says which settings may be such."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     allowed = [key for key, p in list(parameters.items())[1:] if p.kind in kinds]
     named = [key for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -115,7 +115,7 @@ def _positions(
 
 
 def taking_limit(costs: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `costs` that takes ``workspace_limit=``, which layers without workspace leave out."""
+    """Return `costs` so that it takes ``workspace_limit=``, also if the layer has left that out."""
     parameters = inspect.signature(costs).parameters.values()
     if any(p.name == "workspace_limit" or p.kind is p.VAR_KEYWORD for p in parameters):
         return costs
@@ -163,7 +163,7 @@ def written(value: Any, owner: str, key: str) -> Any:
 
 
 def _has_utf8(text: str) -> bool:
-    """Whether `text` can be written; half a surrogate pair cannot."""
+    """Whether `text` can be written as UTF-8; half a surrogate pair cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -35,7 +35,7 @@ class Softmax(Activation):
         return functional.softmax_backward(dy, y)
 
     def least_rows(self, *specs: Spec) -> int:
-        """Return 1; raise ShapeError where one share alone, always 1, would pass nothing back."""
+        """Return 1; raise ShapeError for a single class, whose share is 1 and has no gradient."""
         (spec,) = specs
         if spec.shape[0] < 2:
             raise ShapeError(

@@ -15,7 +15,7 @@ from fastconv.errors import ArgumentTypeError, ShapeError
 __all__ = ["DTYPES", "DTYPES_RULE", "FLOATS", "LayerCosts", "PassCosts", "Spec"]
 
 _ITEMSIZE = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
-#: What arrays of a network may be of, and those that have gradients.
+#: The dtypes that arrays of a network may have, and those of them that have gradients.
 DTYPES, FLOATS = tuple(_ITEMSIZE), ("float32", "float64")
 DTYPES_RULE = f"must be {', '.join(map(repr, DTYPES[:-1]))} or {DTYPES[-1]!r}"
 
@@ -33,14 +33,14 @@ class Spec:
         ``"float32"`` or ``"float64"``; or ``"int64"``, ``"int32"``, ``"uint8"``, ``"int8"`` or
         ``"bool"``, which have no gradient.
     batch_axis : int or None
-        The axis of the whole array that counts the samples; None is an array without a batch,
+        The axis of the whole array that counts the samples. None means an array without a batch,
         which all samples share.
 
     Raises
     ------
     ShapeError, ArgumentTypeError, ArgumentError
-        If the shape is empty or holds anything but integers of at least 1, the dtype is another,
-        or the array has no such axis.
+        If the shape is empty though there is a batch, or holds anything but integers of at least
+        1; if the dtype is none of these; or if the array has no such axis.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class Spec:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the array is of floats, the batch first, as most are."""
+        """Whether the array is as most are: of floats, with the batch first."""
         return self.batch_axis == 0 and self.dtype in FLOATS
 
     @computed_once
@@ -126,12 +126,12 @@ class PassCosts:
     workspace : int
         Scratch memory, given back when the call ends.
     packed : int
-        Weights in the order that kernels read.
+        Weights in the order in which kernels read them.
     together : int or None
-        The most of both at one time, where the packed weights serve this call alone; None is
-        their sum.
+        The most that both take at one time, if the packed weights serve this call alone. None
+        means their sum.
     least : int or None
-        The smallest ``workspace_limit`` that the algorithm taken can do with; None is
+        The smallest ``workspace_limit`` with which the chosen algorithm can run. None means
         `workspace`.
     """
 
@@ -142,7 +142,7 @@ class PassCosts:
 
     @property
     def temporary(self) -> int:
-        """The most of workspace and packed weights at one time."""
+        """The most that workspace and packed weights take at one time."""
         return self.workspace + self.packed if self.together is None else self.together
 
     @property
@@ -155,29 +155,29 @@ class PassCosts:
 class LayerCosts(PassCosts):
     """What one call of a layer takes; every size in bytes, for the whole batch.
 
-    The figures of `PassCosts` are those of the forward pass.  There the packed weights are kept
-    beside the plain ones from call to call; in training, where the weights change with every
-    step, they are lent to one call like workspace.
+    The figures of `PassCosts` are those of the forward pass.  In inference, the packed weights
+    are kept beside the plain ones from call to call.  In training, where the weights change with
+    every step, they are lent to one call like workspace.
 
     Attributes
     ----------
     saved : int
         What a training step keeps for the backward pass besides inputs and output.
     multiply_adds : int
-        Multiplications with addition of the forward pass.
+        How many multiply-adds the forward pass does.
     algorithm, why : str
-        The algorithm taken and the reason; empty where there is no choice.
+        The chosen algorithm and the reason; empty where there is no choice.
     keeps : frozenset of str
         Which of ``"inputs"`` and ``"output"`` the backward pass reads again.
     estimated : bool
         Whether the layer gave no figures of its own.
     backward : PassCosts or None
-        Of the backward pass; None is as forward.
+        The figures of the backward pass. None means that they are those of the forward pass.
     im2col : int
-        The workspace that im2col would take, forward or in training backward; 0 where there is
-        no such choice.
+        The workspace that im2col would take: in inference in the forward pass, in training in the
+        backward pass. 0 where there is no such choice.
     dy_copied : int
-        What the backward pass takes besides for a copy of `dy`, where it may not write over it.
+        What the backward pass takes besides, for a copy of `dy`, if it may not write over `dy`.
     """
 
     saved: int = 0

@@ -1,4 +1,4 @@
-"""What a layer says of itself, so that those who connect, plan and run layers know no names."""
+"""What a layer says of itself, so that what connects, plans and runs layers knows no names."""
 
 from __future__ import annotations
 
@@ -27,33 +27,35 @@ class Affine(NamedTuple):
 class Traits:
     """What is true of a class of layers unless it says otherwise; the base of `Layer`.
 
-    Each trait is a promise. Where it is kept, networks run faster or in less memory, and no bit
-    changes but by `folded`, which serves networks made for inference alone. Where it is broken
-    results are wrong, so `fastconv.testing.check_layer` tries every trait that a layer declares.
+    Each trait is a promise. If a layer keeps it, networks run faster or in less memory. Only
+    `folded` changes bits, and it serves only networks made for inference. If a layer breaks a
+    promise, results are wrong. So `fastconv.testing.check_layer` tries every trait that a layer
+    declares.
 
-    A promise holds for the class that makes it, and not for its subclasses, which may compute
-    something else: they say it anew. `new_gradients`, `normalizes` and `packs` alone are inherited.
-    A trait that depends on the settings may be a property.
+    A promise holds for the class that makes it. Its subclasses may compute something else, so
+    they must repeat it: only `new_gradients`, `normalizes` and `packs` are inherited. A trait
+    that depends on the settings may be a property.
     """
 
     # Inputs
 
-    # The dtypes, as `Spec` has them, that inputs may be of; others are refused.
+    # The dtypes that inputs may have, as `Spec` names them; others are refused.
     takes: tuple[str, ...] = FLOATS
 
-    # Whether the batch of an input may be on any axis, or missing, as ``spec.batch_axis`` says;
-    # else it is axis 0.
+    # Whether an input may have its batch on any axis, or none; ``spec.batch_axis`` says which.
+    # Otherwise the batch is axis 0.
     any_batch_axis: bool = False
 
     # Numbers
 
     # What the numbers of the output are, which `compile` holds against the loss: "values", any
     # numbers; "probabilities", shares that axis 1 divides among classes; "chances", each from 0
-    # to 1; "bounded", each from -1 to 1; "input", what those of the only input are; "elements",
-    # the numbers of the only input, some of them or in other places. None: nothing is known.
+    # to 1; "bounded", each from -1 to 1; "input", what the numbers of the only input are;
+    # "elements", numbers of the only input, perhaps only some of them or in other places. None
+    # means that nothing is known.
     gives: str | None = None
 
-    # Whether inputs of any scale, such as pixels from 0 to 255, are brought to a usual one here.
+    # Whether the layer brings inputs of any scale, such as pixels from 0 to 255, to a usual one.
     normalizes: bool = False
 
     # Memory
@@ -61,7 +63,7 @@ class Traits:
     # Whether the output is the first input's memory in another shape.
     output_is_view: bool = False
 
-    # Whether the output is a new array that `backward` does not read: the layer behind may then
+    # Whether the output is a new array that `backward` does not read. The layer behind may then
     # write over it.
     output_may_be_overwritten: bool = False
 
@@ -69,30 +71,31 @@ class Traits:
     # `dy`, where ``ctx.may_overwrite`` allows it and ``ctx.reusable`` gives the array.
     overwrites_input: bool = False
 
-    # Whether `backward` returns one array that is new, or `dy` itself or a view of it: the layer
-    # before may then write over it. Not so where it returns what something else still reads.
+    # Whether `backward` returns one array that is new, or `dy` itself or a view of it. The layer
+    # before may then write over it. A layer that returns what something else still reads must not
+    # set this.
     new_gradients: bool = False
 
     # Whether `backward` returns `dy` itself, or a view of it, for every input.
     passes_gradient: bool = False
 
-    # The learned parameters that `pack` packs: while they learn, packed forms serve one call.
+    # The learned parameters that `pack` packs. While they learn, a packed form serves one call.
     packs: tuple[str, ...] = ()
 
     # Fusing
 
-    # The function of one element that the layer is, by the name under which other layers can
-    # compute it too (see `with_activation`); those of third parties have a dot in it.
+    # The name of the function that the layer applies to each element, by which other layers can
+    # compute it too (see `with_activation`). Names of third parties have a dot in them.
     acts_as: str | None = None
 
-    # The functions, by such names, that may be applied before the layer or after it: outputs and
-    # gradients are the same, bit for bit.
+    # Such names of functions that may be applied before the layer or after it: outputs and
+    # gradients are the same in either order, bit for bit.
     commutes_with: frozenset[str] = frozenset()
 
     # Whether the layer is an `Affine` in inference, and `affine` says which.
     channel_affine: bool = False
 
-    # Whether the layer can take over the Affine behind it, see `folded`.
+    # Whether the layer can take over the Affine behind it (see `folded`).
     folds_affine: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -107,16 +110,17 @@ class Traits:
     def idle(self, training: bool) -> bool:
         """Return whether the output is the input itself, and `backward` returns `dy` itself.
 
-        In inference, or in `training` as ``ctx.training`` has it. What is idle in inference is
-        left out of networks that are made for it.
+        `training` is what ``ctx.training`` would be. Networks that are made for inference leave
+        out what is idle in inference.
         """
         return False
 
     def with_activation(self, name: str) -> Any:
         """Return a layer that computes this one and then the function `name`, or None.
 
-        On the same parameters, with the bits of both layers one after the other: of the output
-        and of all gradients. ``self.twin()`` makes one. `name` is what another layer `acts_as`.
+        The new layer has the same parameters. Its output and all gradients have the bits that
+        both layers, one after the other, would give. ``self.twin()`` makes such a layer. `name`
+        is what another layer `acts_as`.
         """
         return None
 
@@ -127,13 +131,13 @@ class Traits:
     def folded(self, affine: Affine) -> Any:
         """Return a layer that computes this one and then `affine`, with parameters of its own.
 
-        Equal up to rounding. Asked of a layer that `folds_affine`.
+        The results are equal up to rounding. Only layers that declare `folds_affine` are asked.
         """
         raise NotImplementedError(f"{type(self).__name__}: folded must be defined")
 
     @property
     def patched(self) -> bool:
-        """Whether this one object has a `forward` or `backward` of its own: no promise holds."""
+        """Whether this object has its own `forward` or `backward`, so that no promise holds."""
         own = self.__dict__
         return "forward" in own or "backward" in own
 
