@@ -16,7 +16,7 @@ Figures = dict[str, float]
 
 @dataclass
 class Run:
-    """One call of ``fit``, as its callbacks see it; setting `stop` ends it after the epoch."""
+    """One call of ``fit``, as its callbacks see it; to set `stop` ends it after the epoch."""
 
     model: Any
     optimizer: Any
@@ -26,7 +26,7 @@ class Run:
 
 
 class Callback:
-    """Base class; override what is needed. Epochs and batches count from 0.
+    """Base class of callbacks; override what is needed. Epochs and batches count from 0.
 
     Callbacks run under the caller's own floating-point error state of NumPy.
 
@@ -38,7 +38,7 @@ class Callback:
     """
 
     def on_fit_begin(self, run: Run) -> None:
-        """Before the first epoch; one that fails here has not begun, and is not ended."""
+        """Before the first epoch; a callback that fails here has not begun, and is not ended."""
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
         """Before the first batch of an epoch."""
@@ -47,12 +47,12 @@ class Callback:
         """After a batch; `figures` are the means of the epoch so far."""
 
     def on_epoch_end(self, run: Run, epoch: int, figures: Figures) -> None:
-        """After an epoch; `figures` hold the validation's too, as ``val_…``."""
+        """After an epoch; `figures` also hold those of the validation, as ``val_…``."""
 
     def on_fit_end(self, run: Run) -> None:
         """After the last epoch, and when ``fit`` is left by an error or Ctrl-C.
 
-        All that began are ended, also where another one fails.
+        All callbacks that began are ended, even if one of them fails.
         """
 
 
@@ -70,7 +70,7 @@ class History(Callback):
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def on_fit_begin(self, run: Run) -> None:
-        self.history = {}  # one that was given to an earlier fit begins anew
+        self.history = {}  # an object that served an earlier fit begins anew
 
     def on_epoch_end(self, run: Run, epoch: int, figures: Figures) -> None:
         for name, figure in figures.items():
@@ -116,7 +116,7 @@ class ProgressBar(EpochLines):
 
             from tqdm import tqdm  # type: ignore[import-untyped]
 
-            # Asked here: tqdm takes a terminal that does not know its size for one of no size.
+            # The size is asked for here, since tqdm takes an unknown size for a size of zero.
             columns, lines = shutil.get_terminal_size()
             self._bar = tqdm(
                 total=run.batches,

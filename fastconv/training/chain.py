@@ -1,4 +1,4 @@
-"""The callbacks of one ``fit``: made of what was given, begun and ended together."""
+"""The callbacks of one ``fit``: made from what was given, and begun and ended together."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["Chain", "as_callbacks", "printer"]
 class Chain:
     """A context in which callbacks are called one after the other.
 
-    Only those that began are ended, all of them; the first error is the one raised, and later
-    ones are notes on it. An interrupt, such as Ctrl-C, is never hidden by an error.
+    All callbacks that began are ended, and no others. The first error is raised, and later ones
+    become notes on it. An error never hides an interrupt, such as Ctrl-C.
     """
 
     def __init__(self, callbacks: Iterable[Callback], run: Run) -> None:
@@ -65,7 +65,7 @@ class Chain:
             callback.on_epoch_end(self._run, epoch, figures)
 
     def _ended(self, first: BaseException | None) -> BaseException | None:
-        """End what began; return what is to be raised: `first`, or the first of their errors."""
+        """End what began; return the error to raise: `first`, or the first of the callbacks'."""
         while self._begun:
             callback = self._begun.pop(0)
             try:
@@ -89,7 +89,7 @@ def _graver(first: BaseException | None, second: BaseException, place: str) -> B
 def _said(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # an error of others that cannot say what it is
+    except Exception:  # an error of somebody else's class, which cannot say what it is
         return type(error).__name__
 
 
@@ -109,7 +109,8 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
     Parameters
     ----------
     callbacks : iterable, or one
-        Of Callback, name, (name, dict) or function of (run, epoch, figures); None is none.
+        Each is a Callback, a name, a (name, dict) or a function of (run, epoch, figures). None
+        means no callbacks.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def _as_callback(spec: Any) -> Callback:
 
 
 def printer(verbose: Any) -> Sequence[Callback]:
-    """Return what prints the figures, for ``verbose`` of 0, 1 or 2."""
+    """Return the callbacks that print the figures, for a ``verbose`` of 0, 1 or 2."""
     whole = int(verbose) if isinstance(verbose, bool) else verbose
     level = as_int("fit", "verbose", whole, 0, 2)
     kinds: list[list[Callback]] = [[], [ProgressBar()], [EpochLines()]]

@@ -26,22 +26,22 @@ def compile(
     Parameters
     ----------
     optimizer : str, (str, dict) or Optimizer
-        An object serves one network; its state is forgotten, its settings stay.
+        An object serves one network: its state is forgotten, its settings stay.
     loss : str, (str, dict) or Loss
-        For several outputs a list with one entry per output; one entry alone serves for all.
+        For several outputs a list with one entry per output. A single entry serves all outputs.
     metrics : list, or one metric
-        Names, (name, dict) pairs or callables; for several outputs a list of such lists. Where
-        two have one name the later ones are numbered: ``accuracy``, ``accuracy_2``.
+        Names, (name, dict) pairs or callables; for several outputs a list of such lists. If
+        several have the same name, the later ones are numbered: ``accuracy``, ``accuracy_2``.
 
     Raises
     ------
     ArgumentError
         The loss does not fit the last layer: ``softmax_cross_entropy`` takes logits,
-        ``cross_entropy`` probabilities; the optimizer belongs to another network; a setting
-        of it is 0 or infinite in the network's dtype; a metric is called ``loss`` or ``val_…``;
-        a layer cannot be trained on its inputs.
+        ``cross_entropy`` probabilities. Or the optimizer belongs to another network, or one of
+        its settings is 0 or infinite in the network's dtype. Or a metric is called ``loss`` or
+        ``val_…``. Or a layer cannot be trained on its inputs.
     ShapeError
-        Loss or metric is of classes, and there is one output.
+        The loss or a metric is for classes, but the outputs have only one.
     UnknownNameError, ConfigError
         A name or a setting does not exist.
     """
@@ -78,7 +78,7 @@ def compile(
 
 
 def _check_outputs(model: Trainable, compiled: Compiled) -> None:
-    """Raise where a loss or a metric cannot be that of its output."""
+    """Raise if a loss or a metric does not fit its output."""
     answers, specs = model.output_answers(), model.output_specs()
     for loss, metrics, answer, spec in zip(
         compiled.losses, compiled.metrics, answers, specs, strict=True
@@ -89,7 +89,7 @@ def _check_outputs(model: Trainable, compiled: Compiled) -> None:
             got = f"{spec.letters} {spec.dtype}"
             raise ArgumentError("compile", "the output", rule, got, remedy, shown=got)
         check_pair(loss, answer)
-        if answer.kind == "probabilities":  # one share alone is always 1
+        if answer.kind == "probabilities":  # the share of a single class is always 1
             out = f"give it 2 units, one a class, or leave the {answer.layer} out"
             check_classes("compile", spec.shape, out)
         for each in (loss, *metrics):
@@ -117,11 +117,11 @@ def _instance(where: registry.Registry[Any], spec: Any, kind: Any) -> Any:
 
 
 def _labels(layers: Sequence[Any]) -> list[str]:
-    """Return the prefixes of the figures of each output: the layers' names where they serve."""
+    """Return each output's prefix for its figures: the layer's name where names can serve."""
     if len(layers) == 1:
         return [""]
     labels = [f"{getattr(layer, 'name', None) or ''}_" for layer in layers]
-    # val_... is what figures of validation are called
+    # names that begin with val_ are those of figures of validation
     if "_" in labels or len(set(labels)) < len(labels) or any(n.startswith("val_") for n in labels):
         return [f"output_{number}_" for number in range(1, len(layers) + 1)]
     return labels

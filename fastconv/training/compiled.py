@@ -19,7 +19,7 @@ __all__ = ["Compiled", "Totals"]
 
 
 class Totals:
-    """Sums and counts by name, so that batches of any size average exactly."""
+    """Sums and counts by name, so that the mean over batches of any sizes is exact."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[float, int]] = {}
@@ -30,7 +30,7 @@ class Totals:
         self._sums[name] = before + total, counted + count
 
     def means(self, prefix: str = "") -> dict[str, float]:
-        """Return the mean of every name, `prefix` before each; what counts nothing is left out."""
+        """Return the means by `prefix` + name; a name without any figures is left out."""
         return {prefix + name: total / n for name, (total, n) in self._sums.items() if n}
 
 
@@ -38,14 +38,14 @@ class Totals:
 class Compiled:
     """Optimizer, one loss and a list of metrics per output, and how far training has come.
 
-    `step` and `epoch` count on through every ``fit``: two calls of two epochs give the bits
-    of one call of four. The optimizer belongs to this object alone.
+    `step` and `epoch` go on counting from one ``fit`` to the next: two calls of two epochs give
+    the bits of one call of four. The optimizer belongs to this object alone.
     """
 
     optimizer: Optimizer
     losses: list[Loss]
     metrics: list[list[Any]]
-    labels: list[str]  # per output, the prefix of its figures: "" where there is one output
+    labels: list[str]  # for each output the prefix of its figures; "" if there is only one output
     step: int = 0
     epoch: int = 0
     #: What the figure of each metric is called.
@@ -56,10 +56,10 @@ class Compiled:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.optimizer.belong(self)  # that of a copy is a copy, and belongs to nobody yet
+        self.optimizer.belong(self)  # a copied optimizer belongs to nobody yet
 
     def loss_function(self, targets: tuple[Array, ...]) -> LossFunction:
-        """Return outputs -> (figures by name, one gradient per output) for these targets."""
+        """Return the function from outputs to (figures by name, one gradient per output)."""
 
         def dloss(outputs: tuple[Array, ...]) -> tuple[dict[str, float], tuple[Array, ...]]:
             pairs = [
@@ -92,7 +92,7 @@ class Compiled:
 
 
 def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:
-    """Return what a loss gave for `outputs`; raise unless it is a figure and its gradient."""
+    """Return what `loss` gave for `outputs`; raise unless that is a figure and its gradient."""
     name = getattr(loss, "name", type(loss).__name__)
     if not isinstance(given, tuple) or len(given) != 2:
         rule = "must return (loss, gradient)"
@@ -126,7 +126,7 @@ def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:
 
 
 def _total(metric: Any, given: Any, rows: int) -> tuple[float, int]:
-    """Return the sum of what a metric gave for so many rows, and of how many figures it is."""
+    """Return the sum of the figures that a metric gave for `rows` rows, and their number."""
     rule = f"must give one figure per answer, an array ({rows}, ...)"
     figures = given
     if type(given) is not np.ndarray or given.dtype.char not in "?fd":  # the usual, quickly
@@ -152,12 +152,12 @@ def _sum(figures: Array) -> float:
 
 
 def metric_name(metric: Any) -> str:
-    """Return what a metric calls itself: its `name`, that of the function, or its class."""
+    """Return what a metric is called: its `name`, the function's name, or that of its class."""
     return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
 
 
 def _figure_names(labels: Sequence[str], metrics: Sequence[Sequence[Any]]) -> list[list[str]]:
-    """Return the names of the figures of all metrics, no two the same; equal ones are numbered."""
+    """Return a name for the figures of each metric; equal ones are numbered to make them differ."""
     taken = {"loss", *(f"{label}loss" for label in labels)}
     found: list[list[str]] = []
     for label, group in zip(labels, metrics, strict=True):

@@ -1,4 +1,4 @@
-"""What is given to train on, as arrays of equally many rows, and in how many batches."""
+"""The data that a model is to learn from: as arrays with equally many rows, cut into batches."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from fastconv.training.trainable import Array, Trainable
 
 __all__ = ["as_data", "as_pair", "check_rows", "count_batches", "warn_of_scale"]
 
-#: The largest whole number that inputs usually have: beyond, they are pixels or the like.
+#: The largest whole number that inputs usually have. Larger ones are pixels or the like.
 USUAL = 32
-#: Rows that are looked at for it.
+#: How many rows are searched for it.
 LOOKED_AT = 256
 
 
 def as_data(
     operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Return inputs and targets as arrays of equal length; the losses have seen the targets."""
+    """Return inputs and targets as arrays with equally many rows; the losses check the targets."""
     inputs = as_inputs(operation, model, x)
     wanted = len(compiled.losses)
     if wanted > 1 and not isinstance(y, (tuple, list)):
@@ -62,7 +62,7 @@ def as_data(
     ):
         shape = (rows, *spec.shape)
         try:
-            loss.check_targets(shape, target)  # a wrong last label, before step one
+            loss.check_targets(shape, target)  # finds even a wrong last label before the first step
         except FastconvError as error:
             found = error if part is target else _said_of(part, loss, shape, error)
             raise found if wanted == 1 else _said_of_output(number, found) from None
@@ -70,19 +70,19 @@ def as_data(
 
 
 def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvError) -> FastconvError:
-    """Return what `loss` says of `given`, the list that targets were made of, else `error`."""
+    """Return the error that `loss` raises for `given`, which became the targets, else `error`."""
     try:
         loss.check_targets(shape, given)
     except FastconvError as better:
         return better
-    except Exception as other:  # losses of others may take arrays alone
+    except Exception as other:  # somebody else's loss may take only arrays
         if from_signal(other):
             raise
     return error
 
 
 def _said_of_output(number: int, error: FastconvError) -> FastconvError:
-    """Return `error` with the place of the output that it speaks of."""
+    """Return `error` so that it also names the output that it is about."""
     place = ": ".join(filter(None, (f"y[{number}]", error.operation)))
     parts = error.parameter, error.rule, error.value, error.remedy
     return type(error)(place, *parts, shown=error.shown)
@@ -102,7 +102,7 @@ def as_pair(validation_data: Any) -> tuple[Any, Any]:
 
 
 def check_rows(operation: str, parameter: str, model: Trainable, rows: int) -> int:
-    """Return the fewest rows that `model` learns from; raise ArgumentError unless `rows` are."""
+    """Return the fewest rows that `model` learns from; raise ArgumentError if `rows` is less."""
     least, layer = model.least_rows()
     if rows < least:
         what = "be" if parameter == "batch_size" else "hold"
@@ -118,7 +118,7 @@ def check_rows(operation: str, parameter: str, model: Trainable, rows: int) -> i
 
 
 def count_batches(rows: int, batch_size: int, least: int) -> tuple[int, int]:
-    """Return how many batches `slices` makes of `rows`, and the rows of the largest."""
+    """Return how many batches `slices` makes of `rows` rows, and how many the largest has."""
     full, rest = divmod(rows, batch_size)
     if full and 0 < rest < least:
         return full, batch_size + rest
@@ -126,7 +126,7 @@ def count_batches(rows: int, batch_size: int, least: int) -> tuple[int, int]:
 
 
 def warn_of_scale(model: Trainable, inputs: Sequence[Array]) -> None:
-    """Warn of whole numbers far from 0, such as pixels to 255, that nothing scales."""
+    """Warn of whole numbers far from 0, such as pixels up to 255, that no layer scales."""
     for array, normalized in zip(inputs, model.normalized_inputs(), strict=True):
         if array.dtype.kind not in "iu" or normalized:
             continue
@@ -144,7 +144,7 @@ def warn_of_scale(model: Trainable, inputs: Sequence[Array]) -> None:
 
 
 def _outside() -> int:
-    """Return the stacklevel of the first caller that is none of fastconv's own functions."""
+    """Return the stacklevel of the first caller that is not one of fastconv's own functions."""
     level = 2
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("fastconv."):

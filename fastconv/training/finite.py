@@ -1,7 +1,7 @@
 """Stops training at numbers that are not finite, before they reach a weight.
 
-Every step looks at the loss and at the sum of each gradient, which an infinity or NaN in it never
-leaves finite.  Where such a number came from is looked for once there is one.
+Every step looks at the loss and at the sum of each gradient, which cannot be finite if any of its
+numbers is infinite or NaN.  Only then does it search for where that number came from.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Batch", "guarded_step"]
 
 
 class _NotFinite(Exception):
-    """Leaves a step before it changes anything; says what is not finite, and its value."""
+    """Raised to leave a step before it changes anything: what is not finite, and its value."""
 
 
 class Batch:
@@ -33,9 +33,9 @@ class Batch:
     inputs, targets : tuple of ndarray
         Inputs before they are cast.
     rows : slice or ndarray
-        Their numbers among all rows.
+        The numbers of these rows among all rows.
     epoch, number : int, optional
-        The place in ``fit``, counted from 0.
+        The epoch, and the number of the batch in it, both counted from 0.
     """
 
     def __init__(
@@ -51,28 +51,28 @@ class Batch:
 
     @property
     def place(self) -> str:
-        """Where the batch is, counted from 1 as epochs are printed."""
+        """Epoch and batch as text, counted from 1 as in what is printed of epochs."""
         if self.epoch is None or self.number is None:
             return ""
         return f" in epoch {self.epoch + 1}, batch {self.number + 1}"
 
     def row(self, index: int) -> int:
-        """Return the number among all rows of the row `index` of the batch."""
+        """Return the number that row `index` of the batch has among all rows."""
         return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
 
 
 def guarded_step(
     operation: str, model: Trainable, batch: Batch, dloss: LossFunction, step: int, program: Any
 ) -> tuple[tuple[Array, ...], dict[str, float]]:
-    """Run ``model.forward_backward``; raise TrainingError if it comes to numbers not finite.
+    """Run ``model.forward_backward``; raise TrainingError if a number is not finite.
 
     Parameters
     ----------
     operation : str
-        What errors name.
+        The name that errors begin with.
     batch : Batch
     dloss, step, program
-        As of ``forward_backward``.
+        As ``forward_backward`` takes them.
     """
 
     def guarded(outputs: tuple[Array, ...]) -> tuple[dict[str, float], tuple[Array, ...]]:
@@ -91,7 +91,7 @@ def guarded_step(
 
 
 def _accept(gradients: Mapping[str, Array], statistics: Mapping[str, Array]) -> None:
-    """Raise unless all that a step would take over is finite."""
+    """Raise unless all gradients and statistics that a step would use are finite."""
     if is_finite(*gradients.values(), *statistics.values()):
         return
     for what, arrays in (("the gradient of", gradients), ("the new", statistics)):
@@ -111,7 +111,7 @@ def _explained(
     name: str,
     value: float,
 ) -> TrainingError:
-    """Return the error that names what was not finite first, else what was found, `name`."""
+    """Return the error that names what was the first not to be finite, or else `name`."""
     rule, row = "must be finite", None
     remedy = "a smaller learning_rate, or inputs of smaller numbers, may help"
     data = _first_of_data(batch, xs, model.layout)
@@ -139,7 +139,7 @@ def _explained(
 def _first_of_data(
     batch: Batch, xs: tuple[Array, ...], layout: Layout | None
 ) -> tuple[str, str, int | None, float] | None:
-    """Return name, rule, row and value of the first number of the data that is not finite."""
+    """Return name, rule, row and value for the first number of the data that is not finite."""
     for letter, arrays in (("x", batch.inputs), ("y", batch.targets)):
         for number, array in enumerate(arrays):
             name = letter if len(arrays) == 1 else f"{letter}[{number}]"
@@ -151,13 +151,13 @@ def _first_of_data(
                     place = tuple(np.argwhere(~np.isfinite(looked_at))[0])
                     at = 0 if layout is None or letter == "y" else layout.inputs[number]
                     row = None if at is None else batch.row(int(place[at]))
-                    # what is not finite once it is cast is shown as it was
+                    # a number that only the cast made infinite is shown as it was before
                     return name, rule, row, float(array[place])
     return None
 
 
 def _first_too_large(batch: Batch, outputs: Sequence[Spec]) -> tuple[str, str, int, float] | None:
-    """Return what `_first_of_data` does, of targets that a loss casts to the outputs' dtypes."""
+    """Return the same as `_first_of_data` for targets that a loss casts to the outputs' dtypes."""
     for number, (array, spec) in enumerate(zip(batch.targets, outputs, strict=True)):
         if array.dtype.kind == "f":
             dtype = spec.dtype

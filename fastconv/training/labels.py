@@ -1,4 +1,4 @@
-"""What outputs are held against: classes, shares of classes, or other numbers."""
+"""What outputs are compared with: classes, shares of classes, or other numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-#: What to do with one number where classes are asked for.
+#: What to do if there is one output where classes are asked for.
 ONE_NUMBER = (
     "end in 2 units, one a class, and number the classes 0 and 1; for one number take "
     'loss="mean_squared_error" and metrics=["mean_absolute_error"]'
@@ -31,14 +31,14 @@ ONE_NUMBER = (
 
 
 def plain(operation: str, targets: Any) -> Array:
-    """Return `targets` as an array; one with a mask, which would be lost, is refused."""
+    """Return `targets` as an array; refuse a masked array, whose mask would be lost."""
     if type(targets) is np.ndarray:  # the usual case, quickly
         return targets
     return as_plain_array(operation, "targets", targets, None)
 
 
 def as_outputs(operation: str, outputs: Any) -> Array:
-    """Return outputs of a network, or what takes their place, as an array of floats."""
+    """Return outputs of a network, or what is given in their place, as an array of floats."""
     if type(outputs) is np.ndarray and outputs.dtype.char in "fd":  # the usual case, quickly
         return outputs
     array = as_plain_array(operation, "outputs", outputs)
@@ -58,7 +58,7 @@ def as_outputs(operation: str, outputs: Any) -> Array:
 
 
 def check_classes(operation: str, shape: tuple[int, ...], remedy: str = ONE_NUMBER) -> None:
-    """Raise ShapeError unless outputs of `shape`, without the batch, are of several classes."""
+    """Raise ShapeError unless outputs of `shape`, without the batch, have several classes."""
     shape = as_sizes(operation, "shape", shape, 0)
     if not shape:
         raise ShapeError(operation, "outputs", "must have shape (N, K, ...)", shape)
@@ -74,7 +74,7 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
     Parameters
     ----------
     shape : tuple of int
-        (N, K, ...) of the outputs.
+        The shape (N, K, ...) of the outputs.
     given : array-like
         As `class_targets` takes them.
 
@@ -124,14 +124,14 @@ def are_labels(operation: str, shape: tuple[int, ...], given: Any) -> bool:
 def _are_within(labels: Array, classes: int) -> bool:
     """Whether integers are from 0 to `classes` - 1."""
     if labels.dtype == np.int64 and labels.dtype.isnative:
-        labels = labels.view(np.uint64)  # where what is negative is large
+        labels = labels.view(np.uint64)  # in which negative numbers are large ones
     elif labels.min() < 0:
         return False
     return bool(labels.max() < classes)
 
 
 def class_targets(operation: str, outputs: Array, targets: Any) -> tuple[Array, bool]:
-    """Check class targets against `outputs`; say whether they are labels.
+    """Check class targets against `outputs`, and tell whether they are labels.
 
     Parameters
     ----------
@@ -149,8 +149,9 @@ def class_targets(operation: str, outputs: Array, targets: Any) -> tuple[Array, 
     Raises
     ------
     ShapeError, ArgumentTypeError, ArgumentError
-        Another shape, or outputs of one class; labels that are no integers; a label outside 0
-        to K - 1; shares that are negative, infinite or NaN; a masked array.
+        If the shape is another, or the outputs have only one class; if labels are no integers,
+        or one is outside 0 to K - 1; if shares are negative, infinite or NaN; or if an array is
+        masked.
     """
     if are_labels(operation, outputs.shape, targets):
         return np.asarray(targets, np.intp), True
@@ -163,7 +164,7 @@ def _in_dtype(targets: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def at_labels(labels: Array) -> tuple[Array, ...]:
-    """Return the index of the elements (N, ...) of outputs (N, K, ...) that `labels` name."""
+    """Return the index that takes from outputs (N, K, ...) the elements that `labels` name."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels
     grid: tuple[Array, ...] = np.indices(labels.shape, sparse=True)
@@ -171,9 +172,9 @@ def at_labels(labels: Array) -> tuple[Array, ...]:
 
 
 def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
-    """Return targets as an array; raise unless they are numbers of `shape`, that of the outputs."""
+    """Return targets as an array; raise unless they are numbers of `shape`, as the outputs are."""
     targets = plain(operation, given)
-    if targets.shape[:1] == shape[:1]:  # else their kind says nothing yet
+    if targets.shape[:1] == shape[:1]:  # a wrong number of rows is the first thing to say
         _check_numbers(operation, targets, given, shape)
     if targets.shape != shape:
         raise ShapeError(
@@ -201,7 +202,7 @@ def _check_numbers(operation: str, targets: Array, given: Any, shape: tuple[int,
 @quietly
 def _check_shares(operation: str, targets: Array, given: Any) -> None:
     _check_numbers(operation, targets, given, targets.shape)
-    # the smallest is NaN where any is
+    # the smallest is NaN if any of them is
     if targets.size and not (targets.min() >= 0 and targets.max() < np.inf):
         wrong = targets[~((targets >= 0) & (targets < np.inf))].flat[0]
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""The training loop, on the protocol `Trainable`: it drives, the model computes."""
+"""The training loop: it drives a model, which computes, by the protocol `Trainable`."""
 
 from __future__ import annotations
 
@@ -53,21 +53,22 @@ def fit(
     Parameters
     ----------
     x : array (N, ...), or a tuple of them for several inputs
-        Cast batch by batch, so uint8 images cost one byte a pixel here.
+        It is cast batch by batch, so that images of uint8 need no more than a byte a pixel.
     y : array (N, ...), or a tuple of them for several outputs
     batch_size, epochs : int
-        The last batch of an epoch may be smaller; where it has fewer rows than a layer learns
-        from (one, for a BatchNorm of vectors), it joins the one before.
+        The last batch of an epoch may be smaller. If it has fewer rows than a layer can learn
+        from (such as one row for a BatchNorm of vectors), it joins the batch before.
     validation_data : (x, y), optional
-        Evaluated after every epoch; its figures are named ``val_…``.
+        The model is evaluated on it after every epoch; these figures are named ``val_…``.
     shuffle : bool
-        A new order every epoch, from `seed` and the number of epochs trained so far.
+        Whether every epoch takes the rows in a new order, which follows from `seed` and the number
+        of epochs trained so far.
     verbose : {0, 1, 2}
-        Silent, a progress bar, a line per epoch.
+        Nothing, a progress bar, or a line per epoch.
     callbacks : iterable of Callback, name, (name, dict) or function; or one
         A function gets ``(run, epoch, figures)`` at the end of every epoch.
     stop_on_nan : bool
-        Whether loss, gradients and statistics that are not finite end training, before they reach
+        Whether training ends when loss, gradients or statistics are not finite, before they reach
         a weight.
 
     Returns
@@ -80,13 +81,13 @@ def fit(
     Raises
     ------
     TrainingError
-        Something is infinite or NaN; names epoch, batch and what: of the data, or the first layer
-        that gives such numbers.
+        If something is infinite or NaN. The error names the epoch, the batch, and what it is: part
+        of the data, or the first layer that gives such numbers.
 
     Warns
     -----
     DataWarning
-        `x` holds integers such as pixels to 255, and nothing scales them.
+        If `x` holds integers such as pixels up to 255, and nothing scales them.
     """
     compiled = _compiled("fit", model)
     epochs = as_int("fit", "epochs", epochs, 1)
@@ -104,7 +105,7 @@ def fit(
         as_bool("fit", "stop_on_nan", stop_on_nan),
         limit,
     )
-    _, batches, _ = course.plan()  # what it refuses, it refuses now
+    _, batches, _ = course.plan()  # to refuse now what cannot be done
     size = min(course.batch_size, course.rows)
     if validation_data is not None:
         validation_data = _held_out(model, compiled, validation_data, size, limit)
@@ -127,14 +128,14 @@ def fit(
                 if run.stop:
                     break
     finally:
-        memory.release()  # what steps keep for the next one
+        memory.release()  # memory that each step keeps for the next one
     return history
 
 
 def _held_out(
     model: Trainable, compiled: Compiled, data: Any, size: int, limit: int | None
 ) -> tuple[Any, Any]:
-    """Return (x, y) that `evaluate` will take within the limit: found out before an epoch."""
+    """Return (x, y); raise now if `evaluate` could not take them within the limit later."""
     x, y = as_pair(data)
     inputs, _ = as_data("fit", model, compiled, x, y)
     if limit is not None:
@@ -145,7 +146,7 @@ def _held_out(
 
 @dataclass
 class _Course:
-    """What one ``fit`` trains on, and how."""
+    """The data of one ``fit``, and how it trains on them."""
 
     model: Trainable
     compiled: Compiled
@@ -165,7 +166,8 @@ class _Course:
     def plan(self) -> tuple[int, int, Any]:
         """Return the fewest rows of a batch, the number of batches, and their program or None.
 
-        Asked before every epoch: callbacks may freeze layers, and measuring packs weights.
+        It is asked for before every epoch: callbacks may freeze layers, and validation packs
+        weights.
         """
         least = check_rows("fit", "batch_size", self.model, self.batch_size)
         check_rows("fit", "x", self.model, self.rows)
@@ -221,7 +223,7 @@ def train_on_batch(
 ) -> dict[str, float]:
     """Take one step of the optimizer on one batch; return its figures by name.
 
-    `stop_on_nan` and errors are as of `fit`.
+    `stop_on_nan` and the errors are those of `fit`.
     """
     compiled = _compiled("train_on_batch", model)
     stop_on_nan = as_bool("train_on_batch", "stop_on_nan", stop_on_nan)
@@ -246,7 +248,7 @@ def evaluate(
     batch_size: int = 100,
     memory_limit: int | str | None = None,
 ) -> dict[str, float]:
-    """Return loss and metrics over all rows, exact for a last batch that is not full."""
+    """Return loss and metrics over all rows, exact even if the last batch is not full."""
     compiled = _compiled("evaluate", model)
     batch_size = as_int("evaluate", "batch_size", batch_size, 1)
     inputs, targets = as_data("evaluate", model, compiled, x, y)

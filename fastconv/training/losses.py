@@ -29,15 +29,15 @@ __all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy", "c
 Array = np.ndarray[Any, Any]
 
 
-#: What a probability of 1 may have been rounded to, with room to spare.
+#: The most that rounding can make of a probability of 1, with room to spare.
 MOST = 1.001
 
 
 class Loss(ABC):
     """A loss: call it for the figure, or ask for the figure and its gradient at once.
 
-    `takes` says what the outputs must be; ``compile`` holds it against the layer that makes them.
-    In ``fit`` a loss runs, as layers do, with NumPy's floating-point errors ignored.
+    `takes` says what the outputs must be, and ``compile`` checks that the layer behind them gives
+    that. In ``fit``, NumPy's floating-point errors are ignored while a loss runs, as for layers.
     """
 
     name: ClassVar[str]
@@ -48,12 +48,12 @@ class Loss(ABC):
         return self.value_and_gradient(outputs, targets)[0]
 
     def check_outputs(self, shape: tuple[int, ...]) -> None:  # noqa: B027
-        """Raise if outputs of `shape`, without the batch, cannot be learned; called by compile."""
+        """Raise if the loss cannot take outputs of `shape`, without the batch; compile calls it."""
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:  # noqa: B027
-        """Raise if `targets` cannot be those of outputs of `shape`; called before training.
+        """Raise if `targets` do not fit outputs of `shape`; it is called before training.
 
-        A loss that does not define this finds out batch by batch.
+        A loss that does not define this raises only when it comes to the wrong batch.
         """
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Loss(ABC):
 
 
 def _answers(outputs: Array) -> int:
-    """How many answers the mean runs over; at least 1, so that an empty batch gives 0."""
+    """Return how many answers the mean is over; at least 1, so that an empty batch gives 0."""
     return max(1, outputs.size // max(1, outputs.shape[1]))
 
 
@@ -75,11 +75,11 @@ class SoftmaxCrossEntropy(Loss):
 
     Notes
     -----
-    Computed from the log-softmax, so that logits of any size give no overflow, and what is far
-    from 0 and 1 keeps its digits: two logits 0 and -40 with the label 0 cost 4.2e-18, and so
-    steep is the gradient. It is ``(softmax(y) * sum(t) - t) / answers``; where most of an answer
-    is one class's, its probability less 1 is taken as ``expm1(log_softmax(y))``. The figure is
-    summed in float64.
+    The figure is computed from the log-softmax. So logits of any size give no overflow, and tiny
+    figures keep their digits: for two logits 0 and -40 and the label 0 the loss is 4.2e-18, and
+    the gradient is as small. The gradient is ``(softmax(y) * sum(t) - t) / answers``. For a class
+    that has most of an answer, its probability less 1 is computed as ``expm1(log_softmax(y))``.
+    The figure is summed in float64.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class SoftmaxCrossEntropy(Loss):
             total = at_label.sum(dtype=np.float64)
             gradient[where] = functional.expm1(at_label)
         else:
-            # (N, 1, ...): in float64, so that what one class leaves to the others is exact
+            # (N, 1, ...); in float64, so that what one class leaves to the others is exact
             whole = targets.sum(axis=1, keepdims=True, dtype=np.float64)
             gradient *= whole.astype(outputs.dtype)
             gradient -= targets
@@ -122,7 +122,7 @@ class SoftmaxCrossEntropy(Loss):
             of_most = np.broadcast_to(whole, targets.shape)[most]
             less_one = functional.expm1(logs[most])
             gradient[most] = of_most * less_one + (of_most - targets[most])
-            # A share of zero counts nothing, even where the logarithm is minus infinity.
+            # A share of zero adds nothing, even if the logarithm is minus infinity.
             logs[targets == 0] = 0
             logs *= targets
             total = logs.sum(dtype=np.float64)
@@ -136,9 +136,9 @@ class CrossEntropy(Loss):
 
     Notes
     -----
-    For networks that end in Softmax. A probability below the smallest normal number of its
-    dtype counts as that number, so that figure and gradient stay finite (87.3 at most in
-    float32). Training is safer with ``softmax_cross_entropy``: a probability that has
+    This loss is for networks that end in Softmax. A probability below the smallest normal number
+    of its dtype counts as that number, so that the figure (at most 87.3 in float32) and the
+    gradient stay finite. Training is safer with ``softmax_cross_entropy``: a probability that has
     underflowed to zero carries no gradient back through Softmax.
 
     Examples
@@ -204,7 +204,7 @@ class MeanSquaredError(Loss):
 
     Notes
     -----
-    The book writes half the sum per sample; with K outputs that is K / 2 times this figure.
+    The book takes half the sum for each sample. With K outputs, that is K / 2 times this figure.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""Metrics: a callable that gives one figure per answer; the loop averages them exactly.
+"""Metrics: callables that give one figure per answer, of which the loop takes the exact mean.
 
-Because the loop adds figures and counts, a last batch that is not full weighs what it should.
-Any function ``f(outputs, targets) -> ndarray`` with one figure per answer is a metric; it runs
-under the caller's own floating-point error state of NumPy. A metric may have a `name`, and
-``check_outputs(shape)``, which `compile` asks whether it can measure outputs of that shape,
-without the batch.
+The loop adds up figures and counts them, so that a last batch that is not full weighs what it
+should. Any function ``f(outputs, targets) -> ndarray`` with one figure per answer is a metric. It
+runs under the caller's own floating-point error state of NumPy. A metric may have a `name`. It may
+also have ``check_outputs(shape)``, which raises if it cannot measure outputs of that shape,
+without the batch; `compile` calls it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Accuracy:
     name = "accuracy"
 
     def check_outputs(self, shape: tuple[int, ...]) -> None:
-        """Raise unless outputs of `shape`, without the batch, are of several classes."""
+        """Raise unless outputs of `shape`, without the batch, have several classes."""
         check_classes(self.name, shape)
 
     def __call__(self, outputs: Array, targets: Array) -> Array:
@@ -46,7 +46,7 @@ class Accuracy:
         outputs = as_outputs(self.name, outputs)
         targets, labels = class_targets(self.name, outputs, targets)
         right: Array = outputs.argmax(axis=1) == (targets if labels else targets.argmax(axis=1))
-        if outputs.size and np.isnan(np.maximum.reduce(outputs, None)):  # NaN where any is
+        if outputs.size and np.isnan(np.maximum.reduce(outputs, None)):  # NaN if any of them is
             right &= ~np.isnan(outputs).any(axis=1)
         return right
 

@@ -34,15 +34,15 @@ def _laid_out(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _owner(array: Array) -> int:
-    """Return the identity of the array whose memory `array` is a view of; its own if it is none."""
+    """Return the identity of the array that owns the memory of `array`."""
     return id(array if array.base is None else array.base)
 
 
 class Optimizer(ABC):
     """Base of the optimizers: a learning rate, and slots of state beside every parameter.
 
-    The learning rate may be set anew between steps. An optimizer belongs to the network that was
-    compiled with it last, as long as there is that network; its copies and pickles to nobody.
+    The learning rate may be changed between steps. An optimizer belongs to the network that was
+    last compiled with it, as long as that network exists. Copies and pickles belong to nobody.
     """
 
     name: ClassVar[str]
@@ -53,7 +53,7 @@ class Optimizer(ABC):
     def __init__(self, learning_rate: float):
         self.learning_rate = learning_rate
         self._slots: dict[str, tuple[Array, ...]] = {}
-        self._steps: dict[str, int] = {}  # per parameter: one unfrozen later starts at 1
+        self._steps: dict[str, int] = {}  # by parameter, since one unfrozen later starts at 1
 
     @property
     def learning_rate(self) -> float:
@@ -64,14 +64,14 @@ class Optimizer(ABC):
     def learning_rate(self, value: float) -> None:
         rule = "at least 0 and finite"
         rate = as_real(self.name, "learning_rate", value, rule, 0.0, math.inf)
-        if rate > 1:  # one that a schedule lets fade to 0 is right
+        if rate > 1:  # a rate that rounds to 0 is right: schedules let it fade
             for dtype in self._dtypes:
                 check_rounding(self.name, "learning_rate", rate, dtype)
         self._learning_rate = rate
 
     @property
     def lr(self) -> float:
-        """No name of anything here; the error says what is."""
+        """No attribute of this name exists; the error says what the right one is."""
         raise UnknownAttributeError(self.name, "lr", "is no attribute", remedy=_LR)
 
     @lr.setter
@@ -79,31 +79,31 @@ class Optimizer(ABC):
         raise UnknownAttributeError(self.name, "lr", "is no attribute", remedy=_LR)
 
     def check(self, *dtypes: str) -> None:
-        """Raise ArgumentError if a setting is 0 or infinite in one of `dtypes`, and is not so."""
+        """Raise ArgumentError if one of `dtypes` would round a setting to 0 or to infinity."""
         for dtype in dtypes:
             for key, value in vars(self).items():
                 if isinstance(value, float) and math.isfinite(value):
                     check_rounding(self.name, key.lstrip("_"), value, dtype)
 
     def start(self, owner: Any, dtypes: Iterable[str] = (), instead_of: Any = None) -> None:
-        """Begin anew, as that of `owner`; `compile` does so.
+        """Begin anew, as the optimizer of `owner`; `compile` calls this.
 
         Parameters
         ----------
         owner : object
-            What it belongs to until that is gone.
+            What the optimizer belongs to from now on, as long as that exists.
         dtypes : iterable of str
-            What `owner` computes in.
+            The dtypes in which `owner` computes.
         instead_of : object, optional
-            What it may belong to before.
+            What the optimizer may have belonged to before.
 
         Raises
         ------
         ArgumentError
-            If it belongs to something else, whose state would be lost.
+            If the optimizer belongs to something else, whose state would be lost.
         """
         if self._belongs_elsewhere(owner, instead_of):
-            gc.collect()  # a network that nobody has, but its own parts, is none
+            gc.collect()  # a network that only its own parts refer to does not count
         if self._belongs_elsewhere(owner, instead_of):
             raise ArgumentError(
                 "compile",
@@ -118,7 +118,7 @@ class Optimizer(ABC):
         self.reset()
 
     def belong(self, owner: Any) -> None:
-        """Belong to `owner` from now on, with all state, unless it belongs to something."""
+        """Belong to `owner` from now on and keep all state, unless there is an owner already."""
         if self._owner is None or self._owner() is None:
             self._owner = weakref.ref(owner)
 
@@ -127,7 +127,7 @@ class Optimizer(ABC):
         return owner is not None and all(owner is not one for one in known)
 
     def reset(self) -> None:
-        """Forget all state; settings stay, the learning rate too."""
+        """Forget all state; the settings stay, and with them the learning rate."""
         exclusively(self._become, {}, {})
 
     def _become(self, steps: dict[str, int], slots: dict[str, tuple[Array, ...]]) -> None:
@@ -137,7 +137,7 @@ class Optimizer(ABC):
         return exclusively(self._state)
 
     def _state(self) -> dict[str, Any]:
-        # lists, for the handler of a signal may take a step meanwhile
+        # a list is made first, for a signal handler may take a step meanwhile
         slots = {key: tuple(map(np.copy, group)) for key, group in list(self._slots.items())}
         state = {**vars(self), "_slots": slots, "_steps": dict(self._steps)}
         state.pop("_owner", None)
@@ -147,21 +147,21 @@ class Optimizer(ABC):
     def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
         """Update a parameter and its slots in place; `t` counts the steps from 1.
 
-        All arrays are one-dimensional, contiguous and of one length and dtype; `gradient` is
-        not to be written to. Runs under the caller's floating-point error state of NumPy.
+        All arrays are one-dimensional and contiguous, and have one length and dtype. `gradient`
+        must not be written to. It runs under the caller's floating-point error state of NumPy.
         """
 
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
-        """Take one step: every parameter changes in place by the gradient of its key.
+        """Take one step: every parameter changes in place by the gradient under its key.
 
-        Gradients may be views of the parameters' own values: those of before the step.  On an
-        error nothing changes.  An interrupt ends the step in the middle: what has been computed
-        until then stays.
+        Gradients may be views of the parameters' own values; the values before the step count.
+        After an error nothing has changed.  An interrupt ends the step in the middle: what has
+        been computed by then stays.
 
         Raises
         ------
         ShapeError
-            Gradient or kept state has another shape than the parameter.
+            If a gradient or the kept state has another shape than the parameter.
         """
         as_mapping(self.name, "parameters", parameters, "keys to parameters")
         as_mapping(self.name, "gradients", gradients, "keys to arrays")
@@ -188,7 +188,7 @@ class Optimizer(ABC):
         )
 
     def _step(self, steps: Iterable[tuple[str, Parameter, Array]]) -> None:
-        # state is made here too, for other threads copy it
+        # new state is made in here too, since other threads may copy it
         ready = [(*step, self._checked_slots(*step)) for step in steps]
         for key, parameter, gradient, slots in ready:
             value = parameter.writable()
@@ -202,7 +202,7 @@ class Optimizer(ABC):
                 self.apply(t, *arrays)
 
     def _checked_slots(self, key: str, parameter: Parameter, gradient: Array) -> tuple[Array, ...]:
-        """Return the state of a parameter; raise where it or the gradient does not fit."""
+        """Return the state of a parameter; raise if it or the gradient does not fit."""
         slots = self._slots_for(key, parameter)
         for array in (gradient, *slots):
             if array.shape != parameter.shape:
@@ -239,14 +239,14 @@ class Optimizer(ABC):
         return state
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over what `state_dict` of the same kind of optimizer returned, by copy.
+        """Copy the state that `state_dict` of the same kind of optimizer returned.
 
-        To be called after ``compile``, which forgets the state of an optimizer.
+        Call this after ``compile``, which makes an optimizer forget its state.
 
         Raises
         ------
         ArgumentError
-            A slot is missing, or there is one that this optimizer does not have.
+            If a slot is missing, or there is one that this optimizer does not have.
         """
         as_mapping(self.name, "state", state, "what state_dict() names to arrays")
         for name in state:

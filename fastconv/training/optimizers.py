@@ -1,8 +1,8 @@
 """Optimizers: they change the parameters in place.
 
-An update is some dozen element-wise operations, done in one pass over parameter, gradient and
-state and without a temporary. It has the same bits for every number of threads; between
-instruction sets the last bit may differ, for want of fused multiply-adds in some.
+An update is a dozen or so element-wise operations. They are done in one pass over parameter,
+gradient and state, without a temporary array. The bits are the same for every number of threads.
+Between instruction sets the last bit may differ, since some have no fused multiply-adds.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Nesterov(Momentum):
 
     Notes
     -----
-    ``v = momentum * v - rate * g``; ``w += momentum * v - rate * g``. The parameters are kept
-    where the next gradient is taken, one step of the velocity ahead.
+    ``v = momentum * v - rate * g``; ``w += momentum * v - rate * g``. The stored parameters are
+    one step of the velocity ahead, where the next gradient is taken.
     """
 
     name = "nesterov"
@@ -152,7 +152,7 @@ class Adam(Optimizer):
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
     def check(self, *dtypes: str) -> None:
-        """Raise ArgumentError as that of the base; the first steps take less than `epsilon`."""
+        """Raise ArgumentError as the base does, also for the smaller `epsilon` of early steps."""
         super().check(*dtypes)
         for dtype in dtypes:
             least = self.epsilon * math.sqrt(1.0 - self.beta2)

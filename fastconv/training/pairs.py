@@ -1,4 +1,4 @@
-"""Which losses fit the numbers that a network gives."""
+"""Which losses fit the numbers that a network's outputs are."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _LOGITS = 'take loss="softmax_cross_entropy"'
 _CLASSES = f"for classes leave the {{layer}} out and {_LOGITS}"
 _NUMBERS = 'to learn numbers such as it gives take loss="mean_squared_error"'
 
-#: By what a loss takes and what the numbers are that it would be given: how they are said to
-#: clash, and what to do. Every other pair is right.
+#: The keys are what a loss takes and what it would be given. For each such pair that does not fit
+#: there is the rule that it breaks, and what to do. Every other pair is right.
 _CLASHES: dict[tuple[str, str], tuple[str, str]] = {
     ("logits", "probabilities"): (
         "take probabilities",
@@ -32,9 +32,10 @@ _CLASHES: dict[tuple[str, str], tuple[str, str]] = {
 
 
 def check_pair(loss: Any, answer: Answer) -> None:
-    """Raise ArgumentError if `loss` takes other numbers than those of `answer`.
+    """Raise ArgumentError if `loss` does not take such numbers as those of `answer`.
 
-    Layers and losses that do not say what they give and take fit everything.
+    Layers that do not say what they give, and losses that do not say what they take, fit
+    everything.
     """
     clash = _CLASHES.get((loss.takes, answer.kind or ""))
     if clash is not None:

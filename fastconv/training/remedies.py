@@ -1,4 +1,4 @@
-"""How answers that do not fit become some that do: expressions of ``y``, tried before offered."""
+"""How targets that do not fit can be made to fit: expressions of ``y``, tried before offered."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Array = np.ndarray[Any, Any]
 
 
 def _name(given: Any) -> str:
-    """Return what remedies call the targets: lists have no methods of arrays, matrices others."""
+    """Return what remedies call the targets; only an ndarray has the methods that they use."""
     return "y" if type(given) is np.ndarray else "np.asarray(y)"
 
 
 @quietly
 def of_labels(given: Any, targets: Array, expected: tuple[int, ...], classes: int) -> str:
-    """Return how targets become labels of the shape `expected` in 0 to `classes` - 1.
+    """Return how targets become labels of the shape `expected`, from 0 to `classes` - 1.
 
-    Each step is taken here as it is written; what does not lead there is no remedy.
+    Each step is tried here as it is written. What does not lead to such labels is not offered.
     """
     name, labels, one_hot = _in_shape(_name(given), targets, expected)
     if labels is None or not labels.size:
@@ -64,9 +64,9 @@ def of_labels(given: Any, targets: Array, expected: tuple[int, ...], classes: in
 def _in_shape(
     name: str, targets: Array, expected: tuple[int, ...]
 ) -> tuple[str, Array | None, int]:
-    """Return how `targets` get the shape `expected`, and what they are then, or None.
+    """Return how `targets` get the shape `expected`, and what they are then; None if they cannot.
 
-    The last is how many classes they are of where they are one-hot, else 0.
+    The last is the number of classes if the targets are one-hot, else 0.
     """
     if targets.shape == expected:
         return name, targets, 0
@@ -87,7 +87,7 @@ def _in_shape(
 
 
 def _is_one_hot(targets: Array, axis: int) -> bool:
-    """Whether there is one 1 among zeros along `axis`."""
+    """Whether there is exactly one 1, and else zeros, along `axis`."""
     if targets.dtype.kind not in "fiub":
         return False
     ones = targets == 1
@@ -95,7 +95,7 @@ def _is_one_hot(targets: Array, axis: int) -> bool:
 
 
 def _as_numbers(array: Array) -> Array | None:
-    """Return texts or objects as numbers; None where they are none."""
+    """Return texts or objects as numbers, or None if they are not all numbers."""
     if array.dtype.kind not in "OSU":
         return None
     try:
@@ -117,7 +117,7 @@ def _are_whole(array: Array) -> bool:
 
 
 def of_rows(given: Any, targets: Array, rows: int) -> str:
-    """Return how targets get so many rows."""
+    """Return how targets get `rows` rows, or "" if no way is known."""
     if targets.ndim < 2 or targets.shape[1] != rows:
         return ""
     if len(targets) == 1:
@@ -127,7 +127,7 @@ def of_rows(given: Any, targets: Array, rows: int) -> str:
 
 @quietly
 def of_texts(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
-    """Return how targets that are no numbers become such, of `shape`, that of outputs."""
+    """Return how targets that are texts or objects become numbers of the outputs' `shape`."""
     numbers = _as_numbers(targets)
     if numbers is None or not np.isfinite(numbers).all():  # None becomes NaN
         return ""
@@ -136,7 +136,7 @@ def of_texts(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
 
 
 def _numbered(name: str, labels: Array, *, least: int = 1, most: int) -> str:
-    """Return how to number what `labels` hold, if it is of `least` to `most` kinds."""
+    """Return how to number the things in `labels`, if there are `least` to `most` kinds of them."""
     try:
         fits = labels.ndim == 1 and least <= len(np.unique(labels)) <= most
     except TypeError:  # things without an order
@@ -146,7 +146,7 @@ def _numbered(name: str, labels: Array, *, least: int = 1, most: int) -> str:
 
 @quietly
 def of_values(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
-    """Return how targets get `shape`, that of outputs (N, K, ...)."""
+    """Return how targets get the `shape` (N, K, ...) of the outputs."""
     if targets.ndim == 1 and len(shape) == 2 and targets.dtype.kind in "iu" and targets.size:
         if shape[:1] == targets.shape and 0 <= targets.min() and targets.max() < shape[1] > 1:
             y = "y" if isinstance(given, (np.ndarray, list)) else _name(given)
@@ -155,7 +155,7 @@ def of_values(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
 
 
 def _shaped(name: str, targets: Array, shape: tuple[int, ...]) -> str:
-    """Return how numbers called `name` get `shape`, if there is a plain way."""
+    """Return how the numbers called `name` get `shape`, or "" if there is no plain way."""
     if targets.shape[:1] != shape[:1] or len(shape) < 2:
         return ""
     if shape[1] == 1 and targets.shape == shape[:1] + shape[2:]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Accept", "Answer", "LossFunction", "Trainable"]
 
 LossFunction = Callable[[tuple[Array, ...]], tuple[dict[str, float], tuple[Array, ...]]]
-#: Is given the gradients and the new statistics of a step, by ``layer/parameter``, before they
-#: are taken over; what it raises leaves the model as it was.
+#: It is called with the gradients and the new statistics of a step, by ``layer/parameter``, before
+#: the model uses them. If it raises, the model stays as it was.
 Accept = Callable[[Mapping[str, Array], Mapping[str, Array]], None]
 
 
@@ -27,9 +27,9 @@ class Answer(NamedTuple):
     Attributes
     ----------
     kind : str or None
-        As the layers' trait ``gives`` has it; None where nothing is known.
+        One of the values of the layers' trait ``gives``; None if nothing is known.
     layer : str
-        The kind of the layer that makes them so, such as ``"Softmax"``.
+        The class of the layer that makes the numbers so, such as ``"Softmax"``.
     """
 
     kind: str | None
@@ -62,11 +62,11 @@ class Trainable(Runnable, Protocol):
         *,
         accept: Accept | None = None,
     ) -> tuple[tuple[Array, ...], dict[str, float]]:
-        """Run one batch both ways; leave its gradients in `gradients`, take over statistics.
+        """Run one batch forward and backward; set `gradients` and the new statistics.
 
-        `dloss` maps the outputs to (losses by name, one gradient an output); `step` keys what
-        is random; `program` is what the method of that name gave, or None. Returns the outputs,
-        and the losses by name.
+        `dloss` maps the outputs to (losses by name, one gradient for each output). `step` is part
+        of the key of random numbers. `program` is what the method of that name gave, or None.
+        Return the outputs, and the losses by name.
         """
 
     def first_not_finite(
@@ -74,17 +74,17 @@ class Trainable(Runnable, Protocol):
     ) -> tuple[str, float] | None:
         """Return the first weight or output of a layer that is not finite in a step, if any.
 
-        Such as ``("the output of conv2d_1", inf)``.
+        An example is ``("the output of conv2d_1", inf)``.
         """
 
     def trainable_parameters(self) -> dict[str, Parameter]:
         """Return the parameters that the optimizer changes, by ``layer/parameter``."""
 
     def normalized_inputs(self) -> Sequence[bool]:
-        """Return for each input whether the network brings any scale of it to a usual one."""
+        """Return for each input whether the network brings it from any scale to a usual one."""
 
     def output_layers(self) -> Sequence[Any]:
-        """Return the layer behind each output, None where there is none."""
+        """Return the layer that makes each output, or None if none does."""
 
     def output_answers(self) -> Sequence[Answer]:
         """Return for each output what its numbers are, and what makes them so."""
@@ -93,4 +93,4 @@ class Trainable(Runnable, Protocol):
         """Return shape and dtype of each output, without the batch."""
 
     def least_rows(self) -> tuple[int, str]:
-        """Return the fewest rows that training learns from, and the layer that says so."""
+        """Return the fewest rows that the model can learn from, and the layer that says so."""
