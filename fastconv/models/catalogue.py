@@ -30,12 +30,12 @@ def from_config(config: Mapping[str, Any] | str | bytes, *, seed: int | None = N
     config : mapping, str or bytes
         What `Model.to_config` gave, the form written by hand, or the JSON text of either.
     seed : int, optional
-        Of starting weights and of dropout.
+        The seed of starting weights and of dropout.
 
     Raises
     ------
     ConfigError
-        With every problem, each with its JSON path.
+        If anything is wrong; it lists every problem with its JSON path.
 
     Examples
     --------
@@ -60,26 +60,26 @@ def load(
 def load(
     path: str | os.PathLike[str], *, seed: int | None = None, for_inference: bool = False
 ) -> Model | InferenceModel:
-    """Return the network that `Model.save` wrote, with what was frozen frozen.
+    """Return the network that `Model.save` wrote; what was frozen is frozen again.
 
     Parameters
     ----------
     path : str or path
     seed : int, optional
-        Of dropout, should the network be trained further; by default another one each time.
+        The seed of dropout, if the network is trained further; by default another one each time.
     for_inference : bool
-        Whether to return what ``load(path).for_inference()`` would, with less memory on the
-        way: the weights are read, folded, packed and let go layer by layer.
+        Whether to return what ``load(path).for_inference()`` would. It takes less memory on the
+        way, since weights are read, folded, packed and let go layer by layer.
 
     Raises
     ------
     ArgumentError
-        If `path` is of something else than a file, such as a directory or a pipe.
+        If `path` leads to something other than a file, such as a directory or a pipe.
     FormatError
-        If the file is of another format, damaged, or holds other arrays than its network needs.
-        Arrays of float16 and bfloat16 are widened, exactly.
+        If the file has another format, is damaged, or holds other arrays than its network needs.
+        Arrays of float16 and bfloat16 are right: they are widened, which is exact.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     for_inference = as_bool("load", "for_inference", for_inference)
     if seed is not None:
@@ -121,7 +121,7 @@ def register_model(name: str, *, override: bool = False) -> Callable[[F], F]:
     name : str
         ``"namespace.Name.v1"``; third parties take a namespace of their own.
     override : bool
-        Whether a taken name may be taken over.
+        Whether a model of this name may be replaced.
 
     Examples
     --------
@@ -138,8 +138,8 @@ def register_model(name: str, *, override: bool = False) -> Callable[[F], F]:
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names of the registered models that match `pattern`, sorted.
 
-    fastconv itself registers none: models come by `register_model`, and from installed packages
-    with an entry point of the group ``fastconv.models``.
+    fastconv itself registers none. Models come by `register_model`, and from installed packages
+    that have an entry point of the group ``fastconv.models``.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def create_model(
     name : str, optional
         The network's title.
     seed : int, optional
-        Of starting weights and of dropout.
+        The seed of starting weights and of dropout.
     **config
         The arguments of the registered function.
 

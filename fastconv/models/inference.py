@@ -1,4 +1,4 @@
-"""Frozen twins of networks: layers folded or gone, packed weights instead of plain."""
+"""Twins of networks made for inference: layers folded or gone, weights packed, not plain."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["InferenceModel", "freeze_network"]
 class InferenceModel(Network):
     """A network that only runs: what `fastconv.Model.for_inference` returns.
 
-    It computes what the network it came from computed at that time. Where a normalisation was
-    folded into the weights before it, results are equal up to rounding, else bit for bit.
+    It computes what the network that it was made from computed at that time. If a normalisation
+    was folded into the weights before it, results are equal up to rounding, else bit for bit.
     """
 
     def __init__(self, graph: Graph, name: str | None):
@@ -39,22 +39,22 @@ class InferenceModel(Network):
 def freeze_network(
     graph: Graph, name: str | None, provide: Callable[[Step], None] | None = None
 ) -> InferenceModel:
-    """Return the frozen twin of a network; the network stays as it is.
+    """Return the twin of a network that is made for inference; the network stays as it is.
 
     Parameters
     ----------
     graph : Graph
     name : str or None
     provide : callable, optional
-        Makes the parameters of a step's layer, for a network that has none yet: one layer's at
-        a time are then there in plain form, and the network is left without any.
+        It makes the parameters of a step's layer, for a network that has none yet. Then only one
+        layer at a time has plain parameters, and the network is left without any.
     """
     if provide is None:
-        for step in graph.steps:  # what is packed now need not be copied
+        for step in graph.steps:  # weights that are packed first need not be copied
             step.layer.pack()
         graph, provide = exclusively(_copied, graph), _nothing
     model = InferenceModel(_folded(graph, provide), name)
-    # One run packs what is left to pack, in the order in which it will be read.
+    # One run packs what is still to be packed, in the order in which it will be read.
     model.predict_batch(
         [np.zeros(spec.whole_shape(1), spec.dtype) for spec in model._graph.input_specs]
     )
@@ -68,7 +68,7 @@ def _nothing(step: Step) -> None:
 
 
 def _copied(graph: Graph) -> Graph:
-    """Return the same network with parameters of its own, all copied at one time."""
+    """Return the same network with its own parameters, all copied at one moment."""
     first = len(graph.input_specs)
     folded = {
         graph.steps[number - first].name for pair in _foldable(graph).items() for number in pair
@@ -83,7 +83,7 @@ def _copied(graph: Graph) -> Graph:
 
 
 def _with_own_dicts(layer: Layer) -> Layer:
-    """Return a twin on the same parameters, which stay there when they leave `layer`."""
+    """Return a twin with the same parameters, which it keeps when `layer` gives them up."""
     twin = layer.twin()
     twin.parameters, twin.states = dict(layer.parameters), dict(layer.states)
     return twin
@@ -96,7 +96,7 @@ def _release_packed(layer: Layer) -> None:
 
 
 def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
-    """Return the network to run; that of `graph` is left without parameters, layer by layer."""
+    """Return the network to run; the layers of `graph` give up their parameters one by one."""
     first = len(graph.input_specs)
     norms = _foldable(graph)
     folded, last = set(norms.values()), _last_reads(graph, norms)
@@ -132,7 +132,7 @@ def _folded(graph: Graph, provide: Callable[[Step], None]) -> Graph:
 
 
 def _last_reads(graph: Graph, norms: Mapping[int, int]) -> dict[str, int]:
-    """Map each layer to the value for which its parameters are read last: a shared one's, often."""
+    """Map each layer to the value for which its parameters are read last; it may be shared."""
     first = len(graph.input_specs)
     found: dict[str, int] = {}
     folded = set(norms.values())
@@ -149,7 +149,7 @@ def _last_reads(graph: Graph, norms: Mapping[int, int]) -> dict[str, int]:
 
 
 def _foldable(graph: Graph) -> dict[int, int]:
-    """Map the value of a layer to that of the normalisation that can be folded into it."""
+    """Map the value of a layer to that of the normalisation that the layer can take over."""
     first = len(graph.input_specs)
     readers = [0] * (first + len(graph.steps))
     uses: dict[str, int] = {}

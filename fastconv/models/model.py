@@ -30,14 +30,14 @@ class Model(TrainableNetwork):
     Parameters
     ----------
     inputs : Node or sequence of Node
-        What `fastconv.Input` made. Of a configuration it is the whole graph, and then parameters
-        take memory when they are first needed.
+        What `fastconv.Input` made. For a configuration it is the whole graph, and then parameters
+        take memory only when they are first needed.
     outputs : Node or sequence of Node
-        What the network returns; nodes that they do not need are left out.
+        What the network returns. Nodes that these do not need are left out.
     name : str, optional
         A title, for summaries and files.
     seed : int, optional
-        Of starting weights and of dropout; by default another one each time.
+        The seed of starting weights and of dropout; by default another one each time.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class Model(TrainableNetwork):
             self._prepare()
 
     def _prepare(self) -> None:
-        # Threads that come at once do the same, and each layer takes over what was first.
+        # Threads that come at once all build; each layer keeps what was built first.
         if not self._ready:
             weights.build(self._graph, self.seed)
             self._pack()
@@ -88,7 +88,7 @@ class Model(TrainableNetwork):
 
     def __getstate__(self) -> dict[str, Any]:
         self._prepare()
-        # Parameters are pickled one by one; this makes it the weights of one time.
+        # Parameters are pickled one by one; here they are all copied at one moment.
         return exclusively(self._state)
 
     def _state(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Model(TrainableNetwork):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in running order, a shared one once."""
+        """The layers in running order; a shared layer comes once."""
         self._prepare()
         return list(self._graph.layers.values())
 
@@ -126,7 +126,7 @@ class Model(TrainableNetwork):
         Raises
         ------
         UnknownNameError
-            If there is none, which is a KeyError too.
+            If there is none. It is a KeyError too.
         """
         self._prepare()
         layers = self._graph.layers
@@ -150,13 +150,13 @@ class Model(TrainableNetwork):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration to one safetensors file; `fastconv.load` reads it.
 
-        The weights are of one time, whatever other threads do meanwhile, and what is frozen is
-        noted. Who reads the file sees the old one or the new, never a part.
+        The weights are those of one moment, whatever other threads do meanwhile. The file notes
+        what is frozen. Whoever reads it sees the old file or the new one, never a part.
 
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            If `path` is no path, has the suffix of another format, or is there and no file.
+            If `path` is no path, has the suffix of another format, or exists but is no file.
         ConfigError
             If a layer or setting cannot be written.
         OSError
@@ -167,7 +167,7 @@ class Model(TrainableNetwork):
         write_network(target, self.to_config(), self.weights(), frozen)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights alone to a safetensors file; errors as of `save`."""
+        """Write only the weights to a safetensors file; the errors are those of `save`."""
         write_weights(target_of("save_weights", path), self.weights())
 
     def load_weights(
@@ -180,7 +180,7 @@ class Model(TrainableNetwork):
     ) -> list[str]:
         """Read weights from a safetensors file, of this library or another.
 
-        Arrays of other dtypes are cast: float16 and bfloat16 exactly. What is frozen stays so.
+        Arrays of other dtypes are cast; float16 and bfloat16 stay exact. What is frozen stays so.
 
         Parameters
         ----------
@@ -188,10 +188,10 @@ class Model(TrainableNetwork):
         only : str
             Which layers, such as ``"conv*"``, or keys, such as ``"*/weight"``.
         strict : bool
-            Whether a weight missing in the file, and one there that no layer has, is an error.
+            Whether it is an error if the file lacks a weight, or has one that no layer has.
         mapping : mapping or callable, optional
-            From names in the file to keys ``layer/parameter``; a callable may return None for
-            what is to be left out.
+            From names in the file to keys ``layer/parameter``. A callable may return None to
+            leave an array out.
 
         Returns
         -------
@@ -206,7 +206,7 @@ class Model(TrainableNetwork):
         FormatError
             If the file is damaged or of another format.
         ConfigError
-            If names or shapes do not fit: all of them.
+            If names or shapes do not fit; it lists all that do not.
 
         After an error nothing is loaded.
         """
@@ -220,7 +220,7 @@ class Model(TrainableNetwork):
     def weights(self) -> dict[str, Array]:
         """Return copies of all weights, statistics included, by ``layer/parameter``.
 
-        All of one time: a thread that changes weights meanwhile has changed all or none.
+        They are those of one moment: a thread that changes weights has changed all or none.
         """
         self._prepare()
         return exclusively(weights.copies, self._graph)
@@ -228,13 +228,13 @@ class Model(TrainableNetwork):
     def set_weights(self, arrays: Mapping[str, Any]) -> None:
         """Give the weights of `arrays` new values: all of them, or on an error none.
 
-        Other threads that change or copy weights wait meanwhile; a run of the network does not,
-        and may use some weights of before and some of after.
+        Other threads that change or copy weights wait meanwhile. A run of the network does not
+        wait, and may use some old weights and some new ones.
 
         Parameters
         ----------
         arrays : mapping of str to array-like
-            By ``layer/parameter``; what is not named stays.
+            The values by ``layer/parameter``. Weights that are not named stay.
         """
         self._prepare()
         weights.assign(self._graph, arrays)
@@ -242,7 +242,7 @@ class Model(TrainableNetwork):
     def freeze(self, pattern: str = "*") -> None:
         """Keep layers (``"conv*"``) or weights (``"*/bias"``) as they are in training.
 
-        The statistics of a layer all of whose parameters are frozen stay too.
+        If all parameters of a layer are frozen, its statistics stay too.
         """
         self._prepare()
         weights.set_trainable("freeze", self._graph, pattern, False)
@@ -264,20 +264,20 @@ class Sequential(Model):
     Parameters
     ----------
     layers : sequence
-        Of names, ``(name, {...})`` pairs, layers, or models, which are inlined.
+        Each is a name, a pair ``(name, {...})``, a layer, or a model, which is inlined.
     input_shape : tuple of int
         Shape of one example, without the batch.
     dtype : {"float32", "float64", "int64", "int32", "uint8", "int8", "bool"}
-        That of the input; of floats the network computes in it.
+        The dtype of the input. If it is one of floats, the network computes in it.
     seed : int, optional
-        Of starting weights and of dropout.
+        The seed of starting weights and of dropout.
     name : str, optional
         A title.
 
     Raises
     ------
     ConfigError
-        With every problem of the layers, each with its place.
+        If a layer is wrong; it lists every problem with its place.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What trained and frozen networks have in common: a graph that runs and can be planned."""
+"""What networks for training and for inference share: a graph that runs and can be planned."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Network:
     layout: batches.Layout | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if hasattr(type(self), name):  # a property that failed says why
+        if hasattr(type(self), name):  # a property that failed; its own error says why
             return object.__getattribute__(self, name)
         raise unknown_attribute(self, name)
 
     @property
     def trainable(self) -> bool:
-        """Nothing here has this name; the error says what is meant by it."""
+        """No attribute of this name exists; the error says what to do instead."""
         raise unknown_attribute(self, "trainable")
 
     @trainable.setter
@@ -55,31 +55,31 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        # what an earlier version kept is no use to this one
+        # what another version of fastconv kept is of no use to this one
         self._cache = BoundedCache(partial(schedule, self._graph))
 
     def _pack(self) -> None:
-        """Do ahead of the first run what does not depend on its data."""
+        """Do before the first run what does not depend on its data."""
         for op in self._schedule(self._graph.outputs).operations:
             op.layer.pack()
 
     def _prepare(self) -> None:
-        """Make what is made on first use; called before anything runs."""
+        """Make what is made at the first use; it is called before anything runs."""
 
     def __call__(self, *xs: Any, memory_limit: int | str | None = None) -> Any:
-        """Run one batch, or put the network's nodes behind nodes of another graph.
+        """Run one batch; or, given nodes of another graph, append this network's nodes to them.
 
         Parameters
         ----------
         *xs : array-like (N, ...), or Node
-            One for each input, cast to its dtype; integers are not made of floats.
+            One for each input. Arrays are cast to its dtype, but floats never to integers.
         memory_limit : int or str, optional
-            Bytes, or such as ``"20 MB"``, that the run keeps within; see `predict`.
+            The most bytes, also as in ``"20 MB"``, that the run may take; see `predict`.
 
         Returns
         -------
         ndarray (N, ...), or a tuple of them for several outputs
-            Arrays of their own, never views of what was given.
+            New arrays, never views of what was given.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Network:
         return program
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
-        """Return one array for each input, of the input's dtype and checked shape."""
+        """Return one array for each input: its shape is checked, and it has the input's dtype."""
         return tuple(inputs.cast(x, self._graph))
 
     def predict_batch(self, xs: Sequence[Array], program: Program | None = None) -> Any:
@@ -167,11 +167,11 @@ class Network:
         ----------
         x : array-like (N, ...), or a tuple of them
         batch_size : int
-            Rows computed at a time, at most; the result does not depend on it.
+            The most rows that are computed at a time; the result does not depend on it.
         memory_limit : int or str, optional
-            Bytes, or such as ``"20 MB"``, that activations, results, workspace, packed weights
-            and cast copies of `x` keep within; fewer rows at a time, slower algorithms and
-            packing for each call are taken where needed.
+            The most bytes, also as in ``"20 MB"``, for activations, results, workspace, packed
+            weights and cast copies of `x` together. To keep within it, a run takes fewer rows at
+            a time, takes slower algorithms, and packs weights for each call.
 
         Raises
         ------
@@ -189,13 +189,13 @@ class Network:
         )
 
     def intermediate(self, x: Any, ids: str | Sequence[str]) -> Any:
-        """Return what one node, or a tuple of what several, make of a batch.
+        """Return what one node makes of a batch, or a tuple of what several nodes make.
 
         Parameters
         ----------
         x : array-like (N, ...)
         ids : str or sequence of str
-            Ids of nodes; that of a layer's first use is the layer's name.
+            Ids of nodes; the id of a layer's first use is the layer's name.
         """
         numbers = self._graph.numbers("intermediate", ids)
         values = inputs.cast(x, self._graph)
@@ -210,18 +210,18 @@ class Network:
         workspace_limit: int | str | None = None,
         memory_limit: int | str | None = None,
     ) -> Plan:
-        """Return what one batch takes, node by node, before it runs.
+        """Return what one batch will take, node by node, without running it.
 
         Parameters
         ----------
         batch_size : int
         training : bool
-            Whether of a step of `fit`, which gathers its batch in an array of its own, or of
+            Whether to plan a step of `fit`, which gathers its batch in an array of its own, or
             inference.
         workspace_limit : int or str, optional
-            Bytes, or such as ``"8 MiB"``: the most workspace a node may take.
+            The most bytes of workspace that a node may take, also as in ``"8 MiB"``.
         memory_limit : int or str, optional
-            The most bytes of all; the plan says how a run keeps within them.
+            The most bytes for everything; the plan says how a run keeps within them.
 
         Returns
         -------
@@ -265,10 +265,10 @@ class Network:
     def measure(
         self, batch_size: int = 1, *, training: bool = False, memory_limit: int | str | None = None
     ) -> int:
-        """Run what `plan` is of twice, on random numbers; return the most bytes held at one time.
+        """Run what `plan` describes twice, on random numbers; return the most bytes held at a time.
 
-        What a plan states is this figure, but for some ten kilobytes of Python's own objects,
-        which are in it too. Training runs forward and backward and changes no weight.
+        It is the peak that a plan states, and some ten kilobytes more, which are Python's own
+        objects. Training runs forward and backward, and changes no weight.
 
         Parameters
         ----------
@@ -293,5 +293,5 @@ class Network:
         return summarize(self._graph, self._slots, self._frozen(), self.name)
 
     def count_params(self) -> int:
-        """Return how many numbers the network learns, frozen or not; a shared layer counts once."""
+        """Return how many numbers the network can learn; a shared layer counts once."""
         return sum(slot.size for slot in self._slots.values() if slot.learned)

@@ -1,4 +1,4 @@
-"""Training of a network: what the loop asks of one, and the loop's functions as methods."""
+"""Networks that can be trained: what the loop asks of them, and its functions as methods."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Array = np.ndarray[Any, Any]
 
 
 class TrainableNetwork(Network):
-    """A network with gradients, that learns.
+    """A network that has gradients and learns.
 
     Attributes
     ----------
     compiled : Compiled or None
         Optimizer, loss and metrics, once `compile` has chosen them.
     gradients : mapping of str to ndarray
-        By ``layer/parameter``, of the last step.
+        The gradients of the last step, by ``layer/parameter``.
     history : History or None
-        That of the last `fit`, however it ended.
+        The history of the last `fit`, however that ended.
     """
 
     compiled: Compiled | None
@@ -57,9 +57,9 @@ class TrainableNetwork(Network):
         *,
         accept: Accept | None = None,
     ) -> tuple[tuple[Array, ...], dict[str, float]]:
-        """Run one batch both ways, as `fastconv.training.Trainable` asks for it."""
+        """Run one batch forward and backward, as `fastconv.training.Trainable` asks for it."""
         self._prepare()
-        self.gradients = {}  # the last step's would only add to the peak
+        self.gradients = {}  # those of the last step would only add to the peak
         steps = self._schedule(self._graph.outputs, training=True)
         run = partial(differentiate, training=True, rng_key=(self.seed, step), accept=accept)
         if program is None:
@@ -68,7 +68,7 @@ class TrainableNetwork(Network):
             run = partial(run, program=program)
             outputs, losses, found = memory.frugal(run, steps, list(xs), dloss)
         self.gradients = found.params
-        # A network that ends in a view, or in an idle layer, may return memory of the caller.
+        # A network that ends in a view, or in an idle layer, may return the caller's memory.
         lent = [any(overlap(y, x) for x in xs) for y in outputs]
         own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
         return tuple(own), losses
@@ -93,12 +93,12 @@ class TrainableNetwork(Network):
         Returns
         -------
         ndarray of the shape of `x`, or a tuple of them
-            None for an input of integers, where there are others.
+            None stands for an input of integers, if there are others.
 
         Raises
         ------
         ArgumentError
-            If all inputs are of integers, or an output is: those have no gradient.
+            If all inputs have integers, or an output has: those have no gradient.
         """
         self._prepare()
         graph = self._graph
@@ -132,7 +132,7 @@ class TrainableNetwork(Network):
                 dxs.append(None)
                 continue
             dx = np.zeros_like(x) if dx is None else dx
-            # A layer may hand one gradient to all its inputs; what users get they may write to.
+            # A layer may give one gradient to all its inputs, but users may write to theirs.
             taken = any(d is not None and overlap(dx, d) for d in dxs)
             dxs.append(dx.copy() if taken else dx)
         return dxs[0] if len(dxs) == 1 else tuple(dxs)
@@ -148,7 +148,7 @@ class TrainableNetwork(Network):
         }
 
     def output_layers(self) -> list[Layer | None]:
-        """Return the layer behind each output; None where an input is returned as it is."""
+        """Return the layer that makes each output; None if an input is returned as it is."""
         first = len(self._graph.input_specs)
         steps = self._graph.steps
         return [steps[o - first].layer if o >= first else None for o in self._graph.outputs]
@@ -158,11 +158,11 @@ class TrainableNetwork(Network):
         return [learning.answer(self._graph, output) for output in self._graph.outputs]
 
     def normalized_inputs(self) -> list[bool]:
-        """Return for each input whether the network brings any scale of it to a usual one."""
+        """Return for each input whether the network brings it from any scale to a usual one."""
         return learning.normalized_inputs(self._graph)
 
     def least_rows(self) -> tuple[int, str]:
-        """Return the fewest rows of a batch that training learns from, and which layer says so."""
+        """Return the fewest rows of a batch to learn from, and the layer that says so."""
         choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
         return learning.least_rows(self._graph, choosy)
 
@@ -178,14 +178,14 @@ class TrainableNetwork(Network):
         ----------
         optimizer : str, (str, dict) or Optimizer
             ``adagrad``, ``adam``, ``momentum``, ``nesterov``, ``rmsprop`` or ``sgd``, with settings
-            such as ``("adam", {"learning_rate": 0.01})``. An object serves this network alone, and
+            such as ``("adam", {"learning_rate": 0.01})``. An object serves only this network, and
             starts anew.
         loss : str, (str, dict) or Loss
             ``softmax_cross_entropy`` takes logits, ``cross_entropy`` probabilities,
-            ``mean_squared_error`` any values. With several outputs a list of one for each.
+            ``mean_squared_error`` any values. For several outputs, a list with one loss for each.
         metrics : str, or sequence of str, (str, dict) or callable
             ``accuracy``, ``mean_absolute_error``, or any function of (outputs, targets) that
-            gives one figure per answer. Of equal names the later ones are numbered.
+            gives one figure per answer. If names are equal, the later ones are numbered.
         """
         loop.compile(self, optimizer, loss, metrics)
 
@@ -212,29 +212,29 @@ class TrainableNetwork(Network):
         x : array-like (N, ...), or a tuple of them
         y : array-like (N, ...), or a tuple of them
         batch_size, epochs : int
-            A last batch of fewer rows than a layer learns from joins the one before.
+            A last batch with fewer rows than a layer can learn from joins the one before.
         validation_data : (x, y), optional
-            Measured after each epoch.
+            The network is evaluated on it after each epoch.
         shuffle : bool
-            Whether rows come in another order each epoch, which `seed` decides.
+            Whether each epoch takes the rows in another order, which `seed` decides.
         verbose : {0, 1, 2}
-            Silent, a progress bar, or a line an epoch.
+            Nothing, a progress bar, or a line for each epoch.
         callbacks : sequence of Callback, name, (name, dict) or function; or one
             A function gets ``(run, epoch, figures)`` at the end of each epoch.
         stop_on_nan : bool
-            Whether loss, gradients and statistics that are not finite raise TrainingError,
+            Whether to raise TrainingError if loss, gradients or statistics are not finite,
             before they reach a weight.
         memory_limit : int or str, optional
-            Bytes, or such as ``"20 MB"``, that activations, gradients, workspace, packed
-            weights and the gathered batch keep within; where needed, activations are computed
-            again in the backward pass. Loss and gradients are the bits that the same algorithms
-            give without a limit.
+            The most bytes, also as in ``"20 MB"``, for activations, gradients, workspace, packed
+            weights and the gathered batch together. If need be, the backward pass computes
+            activations again. Loss and gradients have the bits that the same algorithms give
+            without a limit.
 
         Returns
         -------
         History
-            ``.history`` has a list an epoch long for each figure. The network's own `history`
-            holds it too, also after an error or Ctrl-C.
+            ``.history`` has for each figure a list with one entry per epoch. The network's own
+            `history` is the same object, also after an error or Ctrl-C.
         """
         if isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
             validation_data = (self._parts(validation_data[0]), validation_data[1])
@@ -257,15 +257,15 @@ class TrainableNetwork(Network):
     def train_on_batch(
         self, x: Any, y: Any, *, stop_on_nan: bool = True, memory_limit: int | str | None = None
     ) -> dict[str, float]:
-        """Take one step of the optimizer; return loss and metrics of the batch before it.
+        """Take one step of the optimizer; return loss and metrics of the batch before the step.
 
         Parameters
         ----------
         x, y : array-like (N, ...), or a tuple of them
         stop_on_nan : bool
-            Whether what is not finite raises TrainingError before the step; see `fit`.
+            Whether numbers that are not finite raise TrainingError before the step; see `fit`.
         memory_limit : int or str, optional
-            Bytes that the step keeps within; see `fit`.
+            The most bytes that the step may take; see `fit`.
         """
         return loop.train_on_batch(
             self, self._parts(x), y, stop_on_nan=stop_on_nan, memory_limit=memory_limit
@@ -281,9 +281,9 @@ class TrainableNetwork(Network):
         ----------
         x, y : array-like (N, ...), or a tuple of them
         batch_size : int
-            Rows computed at a time, at most.
+            The most rows that are computed at a time.
         memory_limit : int or str, optional
-            Bytes that each batch keeps within; see `predict`.
+            The most bytes that each batch may take; see `predict`.
         """
         return loop.evaluate(
             self, self._parts(x), y, batch_size=batch_size, memory_limit=memory_limit

@@ -1,12 +1,12 @@
-"""Networks without arrays: nodes settled to a graph, and what a graph says before it runs.
+"""Networks without arrays: how nodes become a graph, and what a graph says before it runs.
 
 ::
 
     graph      Input, Step, Graph; trace: what leads from inputs to outputs
     names      ids of nodes, names of layers
     weights    the parameters of a network, by layer/parameter
-    inputs     what is given to a network, as arrays of its shapes and dtype
-    learning   what training asks before it runs, answered by traits of layers
+    inputs     makes what is given to a network into arrays of its shapes and dtypes
+    learning   answers, from the traits of layers, what training asks before it runs
 """
 
 from fastconv.layers.nodes import Node, _node, _Parents, connect
@@ -32,5 +32,5 @@ __all__ = [
     "weights",
 ]
 
-# Pickles name what they are made of by module, and those of before name it here.
+# Pickles name functions and classes by their module. Older pickles name these two in this one.
 _PICKLED = _node, _Parents

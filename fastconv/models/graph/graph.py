@@ -1,6 +1,6 @@
-"""Networks as graphs: `Input`, and what leads from inputs to outputs, settled.
+"""Networks as graphs: `Input`, and the settled graph that leads from inputs to outputs.
 
-The nodes themselves are what calling a layer makes (`fastconv.layers.nodes`).
+Calling a layer makes the nodes themselves (`fastconv.layers.nodes`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fastconv.models.graph import names
 
 __all__ = ["Graph", "Input", "Step", "as_nodes", "trace"]
 
-MOST_ENDS = 1_000_000  # taken of an iterator, which may have no end
+MOST_ENDS = 1_000_000  # how many nodes are taken from an iterator, which may have no end
 
 
 def Input(  # noqa: N802
@@ -46,14 +46,14 @@ def Input(  # noqa: N802
     shape : sequence of int
         Shape of one example, without the batch: (C, H, W) for images, (features,) for rows.
     dtype : {"float32", "float64", "int64", "int32", "uint8", "int8", "bool"}
-        Of floats what the network computes in; it casts what it is given. Integers are for layers
-        that take them, such as numbers of rows of a table; they have no gradient, and floats are
-        not cast to them.
+        A dtype of floats is what the network computes in; it casts what it is given. Integers are
+        for layers that take them, such as numbers of rows of a table. They have no gradient, and
+        floats are not cast to them.
     name : str, optional
         The input's id.
     batch_axis : int or None
-        The axis of the whole array that counts the examples, 1 for (T, N, C); None is an array
-        that all examples share, and which no batch cuts. `shape` may then be ().
+        The axis of the whole array that counts the examples, such as 1 for (T, N, C). None means
+        an array that all examples share and no batch cuts. `shape` may then be ().
 
     Raises
     ------
@@ -89,10 +89,10 @@ def Input(  # noqa: N802
 
 @dataclass(frozen=True)
 class Step:
-    """One node of a network that is settled: which layer makes which value of which values.
+    """One node of a settled network: which layer makes which value from which values.
 
-    Values are numbered: inputs first, then one a step. `name` is the layer's name in this
-    model; `id` is the same but for the further uses of a shared layer.
+    Values are numbered: inputs first, then one for each step. `name` is the layer's name in this
+    model. `id` is the same, except for the further uses of a shared layer.
     """
 
     id: str
@@ -118,7 +118,7 @@ class Graph:
 
     @computed_once
     def usual_input(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
-        """Shape without the batch, and dtype, where the only input is of floats, batch first."""
+        """Shape without the batch, and dtype, if the only input has floats and its batch first."""
         first, *others = self.input_specs
         return None if others or not first.is_plain else (first.shape, first.numpy_dtype)
 
@@ -138,7 +138,7 @@ class Graph:
         return [*self.input_specs, *[step.spec for step in self.steps]]
 
     def numbers(self, operation: str, ids: Any) -> tuple[int, ...]:
-        """Return the numbers of the values `ids`, one or a list, which `operation` was given."""
+        """Return the numbers of the values whose id, or list of ids, `operation` was given."""
         if not is_sequence(ids) and not isinstance(ids, str):
             rule = "must be the id of a node, or a list of them"
             raise ArgumentTypeError(operation, "ids", rule, ids)
@@ -158,7 +158,7 @@ class Graph:
 
 
 def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
-    """Return the graph that leads from `inputs` to `outputs`; what they do not need is left out.
+    """Return the graph that leads from `inputs` to `outputs`, without what these do not need.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def as_nodes(parameter: str, given: Any) -> list[Node]:
         return [given]
     if isinstance(given, (list, tuple)):
         return list(given)
-    if not isinstance(given, Iterator):  # of a mapping, a text or a network nobody knows what
+    if not isinstance(given, Iterator):  # it is not clear which part of a mapping or text is meant
         raise _no_node(parameter, given)
     return list(itertools.islice(given, MOST_ENDS))
 

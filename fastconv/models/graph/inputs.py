@@ -1,4 +1,4 @@
-"""What is given to a network, as arrays of its shapes and dtypes."""
+"""Makes what is given to a network into arrays of its shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 
 def split(x: Any, graph: Graph) -> Sequence[Any]:
-    """Return one thing for each input: `x` is one, a sequence of them or a mapping by id."""
+    """Return one thing for each input from `x`: one thing, a sequence, or a mapping by id."""
     ids = graph.input_ids
     if len(ids) == 1 and type(x) is np.ndarray:  # the usual case, quickly
         return (x,)
@@ -47,12 +47,12 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
 
 
 def cast(x: Any, graph: Graph) -> list[Array]:
-    """Return the inputs as arrays (N, ...) of the network's dtypes; no copy where none is due.
+    """Return the inputs as arrays (N, ...) of the network's dtypes, copied only if need be.
 
     Raises
     ------
     ArgumentTypeError
-        If something is not made of real numbers, or is of floats where integers are taken.
+        If something is not made of real numbers, or has floats where an input takes integers.
     ArgumentError
         If an integer is out of the range of its input.
     ShapeError
@@ -105,13 +105,13 @@ def _check_shape(name: str, shape: tuple[int, ...], spec: Spec) -> None:
     raise ShapeError("Model", name, f"must have shape {spec.letters}", shape, remedy)
 
 
-@quietly  # what float32 cannot hold is infinite, as IEEE has it
+@quietly  # numbers that float32 cannot hold become infinite, as IEEE says
 def _cast(array: Array, dtype: str) -> Array:
     return array.astype(dtype, copy=False)
 
 
 def layout(graph: Graph) -> Layout | None:
-    """Return where rows are, and what else batches must know; None where all is as usual."""
+    """Return where rows are, and what else batches must know; None if all is as usual."""
     specs = graph.specs
     inputs, outputs = graph.input_specs, [specs[output] for output in graph.outputs]
     if all(spec.is_plain for spec in inputs) and all(spec.batch_axis == 0 for spec in outputs):
@@ -122,9 +122,9 @@ def layout(graph: Graph) -> Layout | None:
 
 
 def bytes_made(arrays: Sequence[Array], graph: Graph, gathered: bool) -> tuple[int, ...]:
-    """Return for each input the bytes of a row that is cast, or gathered with others, for a run.
+    """Return for each input the bytes that a row takes which is cast or gathered for a run.
 
-    Of an input without a batch, which is never gathered, the bytes of all of it.
+    For an input without a batch, which is never gathered, it is the bytes of the whole array.
     """
     return tuple(
         (0 if array.dtype == spec.numpy_dtype else spec.nbytes)
@@ -134,14 +134,14 @@ def bytes_made(arrays: Sequence[Array], graph: Graph, gathered: bool) -> tuple[i
 
 
 def bytes_gathered(graph: Graph, gathered: bool) -> tuple[int, ...]:
-    """Return what `bytes_made` does of arrays that need no cast."""
+    """Return what `bytes_made` would for arrays that need no cast."""
     return tuple(
         spec.nbytes if gathered and spec.batch_axis is not None else 0 for spec in graph.input_specs
     )
 
 
 def reshaped(shape: Sequence[int], want: Sequence[int]) -> str:
-    """Return how a batch of `shape` becomes one of examples of shape `want`, if it can.
+    """Return how a batch of `shape` becomes one whose examples have the shape `want`, or "".
 
     Examples
     --------

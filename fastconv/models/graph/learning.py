@@ -1,4 +1,4 @@
-"""What training asks of a graph before it runs, answered from what its layers declare."""
+"""Answers what training asks about a graph before it runs, from what the layers declare."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PASSED_ON = ("input", "elements")
 
 
 def answer(graph: Graph, number: int) -> Answer:
-    """Return what the numbers of the value `number` are, through layers that pass them on."""
+    """Return what the numbers of the value `number` are, looking past layers that pass them on."""
     first = len(graph.input_specs)
-    shares = True  # whether what divides among classes on axis 1 still does so
+    shares = True  # whether shares that axis 1 divides among classes are still on axis 1
     while number >= first:
         step = graph.steps[number - first]
         kind = step.layer.gives
@@ -38,12 +38,12 @@ def answer(graph: Graph, number: int) -> Answer:
 
 
 def normalized_inputs(graph: Graph) -> list[bool]:
-    """Return for each input whether whatever reads it brings it to a usual scale first.
+    """Return for each input whether everything that reads it first brings it to a usual scale.
 
-    Integers have none: they are numbers of rows and the like, and whatever reads them takes such.
+    Integers have no scale: they are numbers of rows and the like, which is what their readers take.
     """
     first = len(graph.input_specs)
-    found: dict[int, bool] = {}  # by value; one that nobody reads is handed out as it is
+    found: dict[int, bool] = {}  # by value; a value that no layer reads is handed out as it is
     for at, step in reversed(list(enumerate(graph.steps, first))):
         passes = step.layer.gives in _PASSED_ON and found.get(at, False)
         for number in step.sources:
@@ -53,9 +53,9 @@ def normalized_inputs(graph: Graph) -> list[bool]:
 
 
 def choosy(graph: Graph) -> list[tuple[Step, bool]]:
-    """Return the steps whose layers may not learn from any batch, and whether from none.
+    """Return the steps whose layers may be unable to learn, and whether no gradient reaches them.
 
-    Layers that define `least_rows`; and from none learn those that no gradient reaches.
+    These are the layers that define `least_rows`, and those that no gradient reaches.
     """
     cut_off = _cut_off(graph)
     return [
@@ -66,7 +66,7 @@ def choosy(graph: Graph) -> list[tuple[Step, bool]]:
 
 
 def _cut_off(graph: Graph) -> frozenset[str]:
-    """Return the layers that no gradient reaches, since integers are made of what they give."""
+    """Return the layers that no gradient reaches, since only integers are made of their output."""
     first = len(graph.input_specs)
     specs = graph.specs
     if {spec.dtype for spec in specs[first:]} <= set(FLOATS):
@@ -87,7 +87,7 @@ def least_rows(graph: Graph, steps: Iterable[tuple[Step, bool]]) -> tuple[int, s
     Raises
     ------
     ArgumentError
-        If a layer cannot be trained on its inputs, or would learn and no gradient reaches it.
+        If a layer cannot be trained on its inputs, or is to learn though no gradient reaches it.
     """
     least, name = 1, ""
     for step, is_cut_off in steps:

@@ -15,7 +15,7 @@ from fastconv.layers.base import Layer
 __all__ = ["check_id", "input_ids", "layer_names", "node_ids", "snake_case"]
 
 
-# Neither control characters nor half a surrogate pair, which no file could have.
+# An id has no control characters, and no half of a surrogate pair, which no file could hold.
 ID = re.compile(r"[^\s/*?\[\]\x00-\x1f\ud800-\udfff]{1,100}")
 
 
@@ -38,7 +38,7 @@ def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        If two inputs have one name.
+        If two inputs have the same name.
     """
     names = [node.name for node in inputs]
     doubled = [name for name, count in Counter(names).items() if name and count > 1]
@@ -52,22 +52,22 @@ def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:
     return tuple(name or next(free) for name in names)
 
 
-@lru_cache(maxsize=256)  # asked for every layer of a network
+@lru_cache(maxsize=256)  # it is called for every layer of a network
 def snake_case(kind: str) -> str:
     """Return the lower_snake spelling of a class: ``MaxPool2D`` is ``max_pool2d``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", kind).lower()
 
 
 def layer_names(made: Sequence[_Node], input_ids: Sequence[str]) -> dict[int, str]:
-    """Name the layers: chosen names first, automatic ones around them, in running order.
+    """Name the layers: first come chosen names, then automatic ones in running order.
 
-    A name that looks automatic (``conv2d_1``) gives way when it is taken, so that two models
+    A chosen name that looks automatic (``conv2d_1``) gives way if it is taken, so that two models
     with automatic names can be inlined in one.
     """
     layers = {id(node.layer): node.layer for node in made if node.layer is not None}
     used = set(input_ids)
     names: dict[int, str] = {}
-    automatic = {}  # of the layers that have a name
+    automatic = {}  # the names that look automatic, of the layers that have a name
     for key, layer in layers.items():
         if layer.name is None:
             continue
@@ -99,7 +99,7 @@ def layer_names(made: Sequence[_Node], input_ids: Sequence[str]) -> dict[int, st
 
 
 def node_ids(made: Sequence[_Node], names: dict[int, str], input_ids: Sequence[str]) -> list[str]:
-    """Id of each node: the layer's name for its first use or the one that asks for it."""
+    """Return the nodes' ids: the layer's name for its first use, or the one that asks for it."""
     owner: dict[int, _Node] = {}
     for node in made:
         key = id(node.layer)

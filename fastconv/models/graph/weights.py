@@ -72,7 +72,7 @@ def mismatch(
 
 
 def build(graph: Graph, seed: int) -> None:
-    """Make the parameters of every layer that has none; each layer has a stream of its own."""
+    """Make the parameters of every layer that has none; each has its own stream of numbers."""
     numbers = {name: number for number, name in enumerate(graph.layers)}
     for step in graph.steps:
         if not step.layer.built:
@@ -90,17 +90,17 @@ def named(graph: Graph) -> dict[str, Parameter]:
 
 
 def copies(graph: Graph) -> dict[str, Array]:
-    """Return copies of all values, which are of one time within `exclusively`."""
+    """Return copies of all values; within `exclusively`, they are all of one moment."""
     return {key: parameter.value.copy() for key, parameter in named(graph).items()}
 
 
 def hand_out(graph: Graph) -> list[Array | None]:
-    """Return copies that pickles of the parameters are made of as long as they live."""
+    """Return copies of the parameters; as long as these live, pickles are made from them."""
     return [parameter.hand_out() for parameter in named(graph).values()]
 
 
 def matching(pattern: object, graph: Graph, operation: str) -> list[str]:
-    """Return the keys ``layer/parameter`` that `pattern` means: of layers, or keys if it has "/".
+    """Return the keys ``layer/parameter`` whose layer, or key if it has "/", fits `pattern`.
 
     Raises
     ------

@@ -3,13 +3,13 @@
 ::
 
     plan            Plan, PlannedNode: the figures, and how they are shown
-    making          make_plan: asks layers, and the two searches where there is a limit
-    subject         what a plan is of, and what it is asked for
-    prices          what operations take, for any rows and limit
-    tally, steps    what is alive while a schedule runs, forward, or in a step of training
-    fit_inference   rows at a time, stage by stage
-    fit_training    what is computed again, by segments
-    measure         what a run took
+    making          make_plan: asks the layers and, if there is a limit, one of the two searches
+    subject         the network that is planned, and what the plan is asked for
+    prices          what operations take, for any number of rows and any limit
+    tally, steps    what is alive while a schedule runs: in inference, and in a step of training
+    fit_inference   the search for how many rows to run at a time, stage by stage
+    fit_training    the search for what to compute again, segment by segment
+    measure         what a run really took
 """
 
 from fastconv.models.planning.making import make_plan

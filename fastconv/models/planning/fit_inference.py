@@ -17,11 +17,11 @@ from fastconv.models.running import Allowance, Operation, Program, Stage, whole
 
 __all__ = ["InferenceFit"]
 
-# These serve only to compare ways that keep within a limit.
+# These figures serve only to compare ways that all keep within a limit.
 PACKED_BYTES_PER_SECOND = 8e9
 GATHERED_BYTES_PER_SECOND = 1e10
 SECONDS_A_CALL = 8e-6
-#: How many places to cut at are tried, and the most cuts at one time.
+#: How many places to cut at are tried, and how many cuts a network may have.
 PLACES, CUTS = 6, 2
 #: How many ways a network remembers.
 WAYS = 64
@@ -40,7 +40,7 @@ class InferenceFit:
     prices : Prices
     limit : int
     batch : int
-        How many rows come.
+        How many rows the run gets.
     results : int
         How many rows of results the run makes in all.
     """
@@ -80,10 +80,10 @@ class InferenceFit:
         return self._program(_balanced(self.batch, found[1]), way.kept)
 
     def _known_way(self, batch: int, results: int, *, anyhow: bool) -> Way | None:
-        """Return what was found before for so many rows, or look for it."""
+        """Return the way that was found before for so many rows, or look for one."""
         known = self.prices.shared.ways
         key = self.limit, tuple(self.prices.input_bytes), batch, results, anyhow
-        with contextlib.suppress(KeyError):  # threads share what is known, and may clear it
+        with contextlib.suppress(KeyError):  # threads share the ways, and another may clear them
             return known[key]
         way = InferenceFit(self.prices, self.limit, batch, results)._way(anyhow)
         if len(known) >= WAYS:
@@ -101,7 +101,7 @@ class InferenceFit:
         if not self._fits(self._stages((), [1]), frozenset(self.prices.released)):
             if not anyhow:
                 return None
-            # what a row takes was within the limit without the results of all rows
+            # one row fitted within the limit, but only without the results of all rows
             self._like(self._liked(self.prices.result_bytes(self.results)))
         cuttings = list(self._choices_of_cuts())
         best: tuple[float, tuple[int, ...], frozenset[str]] | None = None
@@ -153,17 +153,17 @@ class InferenceFit:
         if key not in self._packed:
             own: dict[str, int] = {}
             for at, other in enumerate(self.operations):
-                if other.name in kept:  # what is released was packed for all its algorithms
+                if other.name in kept:  # released weights were packed for all their algorithms
                     best = self.free[at] or other.name in self.prices.released
                     packed = self.prices.cost(at, 1, None if best else 0).packed
                     own[other.name] = max(own.get(other.name, 0), packed)
             self._packed[key] = sum(own.values()), own
         total, own = self._packed[key]
-        # what was packed ahead stays there for the operation itself too
+        # weights that were packed ahead stay, also while their own operation runs
         return total if op.name in self.prices.released else total - own.get(op.name, 0)
 
     def _beside(self, at: int, rows: int) -> int:
-        """Return the bytes that a call packs and its workspace limit does not count."""
+        """Return the bytes that a call packs, which its workspace limit does not count."""
         if self.operations[at].name in self.prices.released:
             return 0
         return beside(self.prices.cost(at, rows, 0))
@@ -184,7 +184,7 @@ class InferenceFit:
         )
 
     def _most_of(self, kept: frozenset[str], rows: int, begin: int, end: int) -> int:
-        """Return the most that an operation of a stage takes beside what lives throughout."""
+        """Return the most that an operation of a stage takes besides what is always alive."""
         key = kept, rows, begin, end
         if key not in self._most:
             if key[:2] not in self._own:
@@ -210,16 +210,16 @@ class InferenceFit:
         return [frozenset(names[:count]) for count in sorted({0, len(names)} | counts)]
 
     def _choices_of_cuts(self) -> Iterator[tuple[int, ...]]:
-        """Yield sets of operations before which the network may be cut: where little crosses."""
+        """Yield sets of operations before which the network may be cut, where few bytes cross."""
         tally = self.prices.tally(1)
         chosen: dict[tuple[int, ...], tuple[int, int]] = {}
         for at in range(1, len(self.operations)):
             values = self.prices.schedule.crossings[at]
             if len({tally.owner[value] for value in values}) == len(values):
-                # of neighbours where the same crosses the first is enough
+                # if the same values cross at neighbouring places, the first place is enough
                 chosen.setdefault(values, (sum(tally.sizes[value] for value in values), at))
         sizes = {at: size for size, at in sorted(chosen.values())}
-        # the smallest sizes come last in a network, and serve the layers before them no more
+        # the sizes are smallest near the end, where a cut no longer helps the layers before it
         spread = sorted(sizes, key=lambda at: sizes[at] * at)[:PLACES]
         for count in range(CUTS + 1):
             yield from itertools.combinations(sorted(spread), count)
@@ -234,7 +234,7 @@ class InferenceFit:
     def _most_rows(
         self, cuts: tuple[int, ...], kept: frozenset[str]
     ) -> tuple[float, tuple[Stage, ...]] | None:
-        """Return (seconds, stages): rows are doubled where that saves most, while they fit."""
+        """Return (seconds, stages), having doubled rows where that saves most, while they fit."""
         rows = [1] * (len(cuts) + 1)
         stages = self._stages(cuts, rows)
         if not self._fits(stages, kept):
@@ -254,7 +254,7 @@ class InferenceFit:
             best = seconds, stages
 
     def _seconds(self, stages: Sequence[Stage], kept: frozenset[str]) -> float:
-        """Estimate what the splitting costs: calls, packing and gathering."""
+        """Estimate the seconds that splitting costs: for calls, packing and gathering."""
         total = 0.0
         for at, stage in enumerate(stages):
             runs = math.ceil(self.batch / stage.rows)
@@ -290,7 +290,7 @@ def _rows(stages: Sequence[Stage]) -> list[int]:
 
 
 def _balanced(batch: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Return the stages with their rows shared out evenly, in no more runs."""
+    """Return the stages with their rows spread evenly over no more runs than before."""
     found: list[Stage] = []
     for stage in reversed(stages):
         rows = math.ceil(batch / math.ceil(batch / stage.rows))

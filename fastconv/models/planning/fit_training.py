@@ -92,7 +92,7 @@ class TrainingFit:
         always: int,
         liked: bool,
     ) -> Fitted:
-        """Give each operation the workspace that there is room for while it runs."""
+        """Return a program in which each operation gets the workspace that there is room for."""
         found = trace_step(self.prices.tally(self.prices.batch), costs, segments)
         allowances = []
         for at, (forward, backward) in enumerate(limits):

@@ -1,4 +1,4 @@
-"""Makes the plan of a network: what each node takes before it runs, within limits or without."""
+"""Makes the plan of a network: what each node will take when it runs, with limits or without."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def make_plan(subject: Subject, asked: Asked, shared: Shared, operation: str = "
     subject : Subject
     asked : Asked
     shared : Shared
-        What plans of the same network, mode, ceiling and number of threads have found.
+        What earlier plans for the same network, mode, ceiling and number of threads found.
     operation : str
-        What errors name.
+        The name that errors begin with.
 
     Raises
     ------
     MemoryLimitError
-        If a limit cannot be kept; the message has the least figure that could.
+        If a limit cannot be kept; the message says the smallest limit that could be.
     """
     prices = Prices(subject, asked, shared)
     fitted = _fitted(prices, asked, operation)
@@ -72,7 +72,7 @@ def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
 
 
 def _check_workspaces(prices: Prices, fitted: Fitted, asked: Asked, operation: str) -> None:
-    """Raise where an algorithm that a layer names needs more than the workspace limit."""
+    """Raise if an algorithm that a layer names needs more than the workspace limit."""
     limit = asked.workspace_limit
     for at, cost in enumerate(fitted.costs):
         least = max(cost.lowest_limit, (cost.backward or cost).lowest_limit)
@@ -99,7 +99,7 @@ def _nodes(
         own_array = (op.target,) if tally.owner[op.target] == op.target else ()
         back = cost.backward or cost if prices.training else cost
         lent = program.allowances[at].lends
-        # some layers read plain weights as they are
+        # some layers pack nothing for a call, and read the plain weights
         packed = [one.packed for one in (cost, back) if one.temporary or not lent]
         nodes.append(
             PlannedNode(
@@ -125,7 +125,7 @@ def _nodes(
 
 
 def _unusual_inputs(subject: Subject) -> tuple[str, ...]:
-    """Return the inputs as text, where one is of integers or has the batch elsewhere."""
+    """Return the inputs as text if one has integers or its batch not on axis 0, else nothing."""
     graph = subject.graph
     if all(spec.is_plain for spec in graph.input_specs):
         return ()
@@ -140,9 +140,10 @@ def _id(schedule: Schedule, at: int) -> str:
 
 
 def _alive(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[list[int], int, str]:
-    """Return the bytes alive at each node, the most of all, and where that is.
+    """Return the bytes alive at each node, the most of them, and where that is.
 
-    Without a limit a run keeps its workspace from call to call, so the largest counts throughout.
+    Without a limit a run keeps its workspace from call to call, so the largest one counts
+    everywhere.
     """
     steady = asked.memory_limit is None
     program, costs = fitted.program, fitted.costs

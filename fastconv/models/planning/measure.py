@@ -1,4 +1,4 @@
-"""Runs what was planned, on random numbers, and measures the most bytes held at one time."""
+"""Runs what was planned on random numbers, and measures the most bytes held at one time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ __all__ = ["measure"]
 
 
 def measure(net: Any, plan: Plan) -> int:
-    """Return the most bytes held at one time by two runs of what `plan` is of.
+    """Return the most bytes held at one time while what `plan` describes is run twice.
 
-    There are two, so that what the first keeps for the next is counted.  The bytes are those of
-    Python's allocator, where NumPy counts its arrays too; Python's own objects take some ten
-    kilobytes of them.  A run of training goes forward and backward.  It changes no weight, but it
-    does change statistics.
+    There are two runs so that what the first keeps for the next one is counted.  The bytes are
+    what tracemalloc counts: NumPy's arrays, and some ten kilobytes of Python's own objects.  A run
+    of training goes forward and backward.  It changes no weight, but it does change statistics.
 
     Parameters
     ----------
     net : fastconv.Model or fastconv.InferenceModel
     plan : Plan
-        Of `net`, without a workspace limit.
+        A plan of `net` without a workspace limit.
     """
     rng = np.random.default_rng(0)
     rows = plan.batch_size
@@ -35,7 +34,7 @@ def measure(net: Any, plan: Plan) -> int:
     xs = tuple(
         rng.standard_normal(spec.whole_shape(rows)).astype(spec.dtype)
         if spec.is_float
-        else np.zeros(spec.whole_shape(rows), spec.dtype)  # right wherever numbers are of rows
+        else np.zeros(spec.whole_shape(rows), spec.dtype)  # 0 is the number of a row in any table
         for spec in specs
     )
     order = np.arange(rows)
@@ -51,7 +50,7 @@ def measure(net: Any, plan: Plan) -> int:
         net.gradients = {}
         net.forward_backward(take(xs, order, net.layout), dloss, 0, program)
 
-    run()  # makes what is made once: plans, the pool of threads
+    run()  # to make what is made only once, such as plans and the pool of threads
     for layer in net._graph.layers.values():
         for parameter in layer.parameters.values():
             parameter.unpack()

@@ -12,13 +12,13 @@ from fastconv.models.text import table
 
 __all__ = ["Plan", "PlannedNode"]
 
-# What the column "alive" counts, and so the peak, which is its largest number.
+# What the column "alive" counts. The peak is its largest number.
 _ALIVE = "the activations that are still needed, {}, and packed weights that are kept"
 _ALIVE_TRAINING = (
     "the activations and gradients that are still needed, what was saved, and\n"
     "  {}; the larger of forward and backward"
 )
-# Without a limit scratch memory stays for the next call, so the largest counts everywhere.
+# Without a limit, workspace stays for the next call, so the largest one counts everywhere.
 _STAYS, _GOES = "the largest workspace of all, which stays", "the node's workspace"
 _PACKED = "packed: weights in the order that kernels read, kept beside the plain ones"
 _PACKED_SPLIT = f"{_PACKED}, or made for each call"
@@ -32,32 +32,33 @@ class PlannedNode:
     Attributes
     ----------
     id, layer : str
-        The node and the class of its layer; of merged nodes both, joined by ``+``.
+        The node, and the class of its layer. Those of merged nodes are joined by ``+``.
     algorithm, why : str
         The algorithm, where there is a choice, and the reason for it.
     multiply_adds : int
-        Of the forward pass of the whole batch.
+        How many the forward pass of the whole batch does.
     parameters : int
-        How many numbers the layer learns; 0 where a shared layer is used again.
+        How many numbers the layer learns; 0 if a shared layer is used again.
     activations : int
-        Bytes of the output; 0 where it is a view of the input.
+        Bytes of the output; 0 if it is a view of the input.
     rows : int
         How many examples are computed at a time.
     workspace, packed : int
-        Temporary memory of the call, and packed weights beside the plain ones; in training the
-        larger of both passes.
+        Temporary memory of the call, and packed weights beside the plain ones. In training each
+        is the larger one of both passes.
     lent : bool
         Whether weights are packed for each call, and not kept for the next.
     saved : int
         What training keeps for the backward pass besides inputs and outputs.
     live : int
-        Everything alive while the node runs, forward or, in training, backward.
+        Everything that is alive while the node runs. In training it is the larger figure of
+        forward and backward.
     recomputed : bool
         Whether the backward pass computes the node again, so that less is kept.
     estimated : bool
-        Whether the layer states no costs, so that these leave its workspace out.
+        Whether the layer states no costs, so that its workspace is missing from these figures.
     im2col : int
-        The workspace that im2col would take in its place; 0 where the node is no convolution.
+        The workspace that im2col would take instead; 0 if the node is no convolution.
     """
 
     id: str
@@ -85,18 +86,18 @@ class Plan:
     Attributes
     ----------
     rows : int
-        Examples that are computed at a time; the batch, unless `memory_limit` splits it. Earlier
-        nodes may take fewer.
+        How many examples are computed at a time: the whole batch, unless `memory_limit` splits
+        it. Earlier nodes may take fewer.
     nodes : tuple of PlannedNode
         In running order.
     peak : int
         The most bytes alive at one time: activations, workspace, packed weights and, in
-        training, gradients; not parameters, optimizer state or the caller's arrays.
+        training, gradients. Parameters, optimizer state and the caller's arrays do not count.
     where : str
-        The id of the node at the peak, with ``" backward"`` behind it if it is there, or
+        The id of the node at the peak, followed by ``" backward"`` if the peak is in that pass, or
         ``"the loss"``.
     inputs : tuple of str
-        Name, shape and dtype of each input, where one is of integers or has no batch on axis 0;
+        Name, shape and dtype of each input if any of them has integers, or no batch on axis 0;
         else empty.
     """
 
@@ -115,7 +116,7 @@ class Plan:
 
     @property
     def multiply_adds(self) -> int:
-        """Of the forward pass of the whole batch."""
+        """How many multiply-adds the forward pass of the whole batch does."""
         return sum(node.multiply_adds for node in self.nodes)
 
     def to_dict(self) -> dict[str, Any]:

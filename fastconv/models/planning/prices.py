@@ -13,18 +13,18 @@ from fastconv.models.running import Allowance, Operation, Program, Stage, whole
 
 __all__ = ["Fitted", "LeastBytes", "Prices", "Shared", "Way", "beside", "packing_bytes"]
 
-#: What an operation takes, by its place, the number of rows and the workspace limit.
+#: The costs of an operation, by its place, the number of rows and the workspace limit.
 Costs = dict[tuple[int, int, int | None], LayerCosts]
 
 
 @dataclass(frozen=True)
 class Way:
-    """How inference keeps within a limit, whatever the number of rows.
+    """The part of keeping inference within a limit that serves many numbers of rows.
 
     Attributes
     ----------
     free : tuple of bool
-        For each operation whether it has the algorithm that it prefers.
+        For each operation, whether it has the algorithm that it prefers.
     cuts : tuple of int
         The operations before which the network is cut.
     kept : frozenset of str
@@ -38,15 +38,15 @@ class Way:
 
 @dataclass(frozen=True)
 class Shared:
-    """What plans of one network, mode, ceiling and number of threads share.
+    """What plans for one network, mode, ceiling and number of threads share.
 
     Attributes
     ----------
     costs : dict
-        Of operations, for the numbers of rows that every plan tries.
+        Costs of operations, for the numbers of rows that every plan tries.
     ways : dict
-        By limit, bytes of a row of each input, rows, rows of results, and whether their bytes may
-        decide about algorithms.
+        Ways by limit, bytes of a row of each input, rows, rows of results, and whether the bytes
+        of the results may decide about algorithms.
     """
 
     costs: Costs = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Shared:
 
 
 class LeastBytes(Exception):
-    """No program keeps within the limit; the argument is the smallest that one could."""
+    """No program keeps within the limit; the argument is the smallest limit that one could keep."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Fitted:
 def packing_bytes(
     operations: Sequence[Operation], costs: Sequence[LayerCosts], kept: Collection[str]
 ) -> int:
-    """Return the bytes of the packed weights of the layers `kept`, a shared layer's once."""
+    """Return the bytes of packed weights of the layers `kept`; a shared layer counts once."""
     by_name: dict[str, int] = {}
     for op, cost in zip(operations, costs, strict=True):
         if op.name in kept:
@@ -84,14 +84,14 @@ def beside(cost: PassCosts) -> int:
 
 
 class Prices:
-    """Asks layers for their costs, and remembers them, for one schedule and batch.
+    """Asks the layers of a schedule for their costs on one batch, and remembers them.
 
     Parameters
     ----------
     subject : Subject
     asked : Asked
     shared : Shared
-        What plans of other batches found, and this one adds to.
+        What plans of other batches found; this one adds to it.
 
     Attributes
     ----------
@@ -102,7 +102,8 @@ class Prices:
     constant : set of str
         Layers whose weights do not change while the program runs.
     input_bytes : tuple of int
-        Bytes of a row of each input that the run makes itself; all bytes of one without a batch.
+        For each input, the bytes of a row that the run makes itself, or all bytes if the input
+        has no batch.
     ceiling : int or None
         The most workspace that any operation may take.
     """
@@ -125,7 +126,7 @@ class Prices:
         if self.ceiling is not None:
             limit = self.ceiling if limit is None else min(limit, self.ceiling)
         key = (at, rows, limit)
-        # powers of two are what every batch tries, and never many
+        # every batch tries powers of two, and there are never many of them
         common = limit in (None, 0, self.ceiling) and not rows & (rows - 1)
         known = self.shared.costs if common else self._priced
         if key not in known:
@@ -139,7 +140,7 @@ class Prices:
         return known[key]
 
     def tally(self, rows: int) -> Tally:
-        """Return the counter of what lives in a run of so many rows."""
+        """Return the Tally of a run of so many rows."""
         if rows not in self._tallies:
             self._tallies[rows] = Tally(
                 self.schedule,
@@ -152,7 +153,7 @@ class Prices:
         return self._tallies[rows]
 
     def free(self) -> Fitted:
-        """Return the program without a limit."""
+        """Return the program that is run if there is no limit."""
         count = len(self.operations)
         lends = [self.training and op.name not in self.constant for op in self.operations]
         allowances = tuple(Allowance(self.ceiling, self.ceiling, lends=one) for one in lends)
@@ -162,7 +163,7 @@ class Prices:
         )
 
     def resident(self, costs: Sequence[LayerCosts]) -> list[LayerCosts]:
-        """Return `costs`, where weights are released those for which they were packed."""
+        """Return `costs`, but for released weights the costs for which they were packed."""
         return [
             self.cost(at, 1, None) if op.name in self.released else cost
             for at, (op, cost) in enumerate(zip(self.operations, costs, strict=True))
@@ -182,8 +183,8 @@ class Prices:
     def live(self, stages: Sequence[Stage], results: int) -> list[int]:
         """Return the bytes alive while each operation runs in inference by `stages`.
 
-        Packed weights and what the call itself takes are left out. While a stage runs, the
-        arrays in which the later ones gather their rows are there too.
+        Packed weights and the temporary memory of the call are left out. While a stage runs, the
+        arrays in which later stages gather their rows are alive too.
         """
         always = self.always(stages, results)
         return [
@@ -193,15 +194,15 @@ class Prices:
         ]
 
     def alive(self, rows: int) -> list[int]:
-        """Return the bytes of so many rows alive while each operation runs.
+        """Return the bytes that are alive while each operation runs on so many rows.
 
-        Without those of `input_bytes`, but with those of inputs without a batch.
+        Those of `input_bytes` are left out, but inputs without a batch count.
         """
         return [rows * row + fixed for row, fixed in zip(self._one_row, self._fixed, strict=True)]
 
     @computed_once
     def _fixed(self) -> list[int]:
-        """The bytes of arrays without a batch alive while each operation runs."""
+        """The bytes of arrays without a batch that are alive while each operation runs."""
         if None not in self.schedule.axes:
             return [0] * len(self.operations)
         return self.tally(0).inference()
@@ -213,12 +214,12 @@ class Prices:
 
     @computed_once
     def _input_row(self) -> int:
-        """The bytes of a row of all inputs that the run makes itself."""
+        """The bytes that one row of all inputs takes which the run makes itself."""
         made = zip(self.input_bytes, self.schedule.axes, strict=False)  # inputs come first
         return sum(nbytes for nbytes, axis in made if axis is not None)
 
     def always(self, stages: Sequence[Stage], results: int) -> list[int]:
-        """Return for each of `stages` the bytes that `live` has throughout."""
+        """Return for each of `stages` the bytes that are alive during all of it."""
         rows = stages[-1].rows
         always = rows * self._input_row
         if rows < results:
@@ -230,7 +231,7 @@ class Prices:
         return found[::-1]
 
     def row_bytes(self, values: tuple[int, ...]) -> int:
-        """Return the bytes of a row of all of `values`; what has no batch has no rows."""
+        """Return the bytes that one row of all `values` takes; arrays without a batch have none."""
         if values not in self._row_bytes:
             axes = self.schedule.axes
             self._row_bytes[values] = sum(
@@ -239,7 +240,7 @@ class Prices:
         return self._row_bytes[values]
 
     def bytes_of(self, values: tuple[int, ...], rows: int) -> int:
-        """Return the bytes of so many rows of all of `values`."""
+        """Return the bytes that so many rows of all `values` take, with arrays without a batch."""
         axes = self.schedule.axes
         fixed = sum(self.specs[value].nbytes for value in values if axes[value] is None)
         return rows * self.row_bytes(values) + fixed

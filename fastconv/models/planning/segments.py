@@ -1,6 +1,6 @@
 """Which parts of a network a step of training computes again, so that it keeps within a limit.
 
-The contexts of a segment that is computed again are not kept: its inputs are, and when the
+If a segment is to be computed again, its inputs are kept and its contexts are not.  When the
 backward pass comes to it, it runs forward once more.  Each activation is computed at most twice.
 
 References
@@ -34,9 +34,9 @@ class Segmenter:
     tally : Tally
     costs : sequence of LayerCosts
     forward, backward : sequence of int
-        Temporary bytes of each operation, both ways.
+        Temporary bytes of each operation in the two passes.
     always : int
-        Bytes that live all the time.
+        Bytes that are alive all the time.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Segmenter:
         self.schedule = tally.schedule
         self.count = len(self.schedule.operations)
         self._peaks: dict[Segments, int] = {}
-        # (lowest, highest limit, what _within finds for all between them)
         self._gains: dict[tuple[int, int], int] = {}
+        # (lowest limit, highest limit, what _within finds for both and all between them)
         self._known: list[tuple[int, int, Segments | None]] = []
 
     def peak(self, segments: Segments) -> int:
@@ -71,11 +71,11 @@ class Segmenter:
         return self._peaks[segments]
 
     def least(self) -> tuple[Segments, int]:
-        """Return the segments of the smallest peak, and that peak."""
+        """Return the segments with the smallest peak, and that peak."""
         best = whole(self.schedule)
         low, high = 0, self.peak(best)
         self._measure()
-        while low < high:  # the estimate is good; what counts is the peak of what it leads to
+        while low < high:  # the estimate leads the search, but only the true peak decides
             middle = (low + high) // 2
             found = self._within(middle)
             if found is None:
@@ -102,7 +102,7 @@ class Segmenter:
         return self._kept_where_possible(found, limit)
 
     def _kept_where_possible(self, segments: Segments, limit: int) -> Segments:
-        """Keep the contexts of as many segments as `limit` allows, costly ones first."""
+        """Keep the contexts of as many segments as `limit` allows, those of most work first."""
 
         def work(at: int) -> int:
             part = segments[at]
@@ -117,8 +117,8 @@ class Segmenter:
                 segments = tried
         return segments
 
-    # The estimate: for each pair of places what a segment between them takes beside what is
-    # held at its beginning.
+    # The estimate: for each pair of places, what a segment between them takes besides what is
+    # held where it begins.
 
     def _measure(self) -> None:
         count = self.count
@@ -136,7 +136,7 @@ class Segmenter:
         )
 
     def _survey(self) -> None:
-        """Note for each operation what it reads, writes, keeps and makes of gradients."""
+        """Note for each operation what it reads, writes and keeps, and the bytes of gradients."""
         tally, operations, count = self.tally, self.schedule.operations, self.count
         owner, size = tally.owner, tally.sizes.__getitem__
         self._readers: dict[int, int] = {}  # owner -> the last operation that reads it
@@ -153,8 +153,9 @@ class Segmenter:
         needs = {owner[value] for value, needed in enumerate(tally.needs) if needed}
         flowing = [sum(map(size, crossing & needs)) for crossing in self._crossing]
         flowing[count] = outputs
-        # of each operation: the arrays it reads and writes, those its context keeps, what that
-        # keeps besides, and the bytes of gradients while it runs backward
+        # for each operation: the arrays that it reads and writes, those that its context keeps,
+        # the bytes that the context keeps besides, and the bytes of gradients while it runs
+        # backward
         self._touched = [{owner[value] for value in (*op.sources, op.target)} for op in operations]
         self._kept_by = [{owner[v] for v in tally.kept(at, self.costs[at])} for at in range(count)]
         self._saves = [tally.saved(at, self.costs[at]) for at in range(count)]
@@ -212,12 +213,13 @@ class Segmenter:
             if lowest <= limit <= highest:
                 return known
         needed, found = self._search(limit - self.always)
-        # a path serves every limit down to what it needs: less only takes away from the others
+        # A path is best for every limit down to what it needs itself: a lower limit only rules
+        # out other paths.
         self._known.append((needed + self.always, limit, found))
         return found
 
     def _search(self, limit: int) -> tuple[int, Segments | None]:
-        """Return segments that `limit` has room for, and the most bytes that they need."""
+        """Return the bytes that the best segments within `limit` need, and these, or None."""
         count, size = self.count, self.tally.sizes.__getitem__
         held = {0: sum(map(size, self._crossing[0]))}  # of places that can be reached
         before = {}

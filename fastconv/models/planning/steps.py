@@ -19,10 +19,10 @@ class Traced:
     Attributes
     ----------
     forward, again, backward : list of int
-        For each operation, the first time, when it is computed again, and backward; 0 where it
-        does not run.
+        For each operation, the bytes when it first runs forward, when it is computed again, and
+        when it runs backward; 0 if it does not.
     loss : int
-        While the loss and its gradient are computed.
+        The bytes while the loss and its gradient are computed.
     """
 
     forward: list[int]
@@ -32,12 +32,12 @@ class Traced:
 
 
 def trace_step(tally: Tally, costs: Sequence[LayerCosts], segments: Sequence[Segment]) -> Traced:
-    """Return what lives in a step of training that computes some segments again."""
+    """Return the bytes alive in a step of training that computes some segments again."""
     return _Step(tally, costs, segments).run()
 
 
 class _Alive:
-    """The arrays that something refers to, by owner, and the bytes of all of them."""
+    """The arrays that something refers to, by owner, and how many bytes they are together."""
 
     def __init__(self, tally: Tally) -> None:
         self._owner, self._sizes = tally.owner, tally.sizes
@@ -88,7 +88,7 @@ class _Gradients:
             self._total -= self._nbytes[array]
 
     def add(self, value: int, array: int, owned: bool) -> int:
-        """Add a gradient; return the bytes of a sum that is made beside both summands."""
+        """Add a gradient; return the bytes of the sum if it needs an array beside both summands."""
         before = self._arrays.get(value)
         if before is None:
             self._put(value, array, owned)
@@ -106,7 +106,7 @@ class _Gradients:
         return found
 
     def bytes_with(self, arrays: Collection[int]) -> int:
-        """Return the bytes of all arrays, and of those of `arrays` that are not among them."""
+        """Return the bytes of all arrays, including those of `arrays` that are not held here."""
         besides = (self._nbytes[a] for a in set(arrays) if not self._held.get(a))
         return self._total + sum(besides)
 
@@ -128,7 +128,7 @@ class _Step:
         tally, outputs = self.tally, self.tally.schedule.outputs
         inputs = range(tally.schedule.inputs)
         self.alive.hold(inputs)
-        self.alive.hold(inputs)  # and the caller holds them to the end
+        self.alive.hold(inputs)  # once more, since the caller holds them to the end
         dropped = {value for op in self.operations for value in op.drops}
         unread = set(inputs) - dropped - set(outputs)
         for segment in self.segments:
@@ -138,7 +138,7 @@ class _Step:
                 self._forward(at, self.found.forward, keep=not segment.recomputed)
                 self.alive.let_go(self.operations[at].drops)
         self.alive.let_go(unread)
-        # the outputs stay until the end, and are all that `values` still holds
+        # the outputs stay until the end; `values` holds nothing else by now
         size = tally.bytes_of(outputs)
         loss = self.alive.total + self.saved + 2 * size
         for output in outputs:
@@ -191,7 +191,7 @@ class _Step:
     def _gradients_of_inputs(
         self, op: Operation, dy: int, owned: bool
     ) -> list[tuple[int, int, bool]]:
-        """Return (value, array, whether it is ours) of the gradients that inputs need."""
+        """Return (value, array, whether it is ours) for each gradient that an input needs."""
         layer = op.layer
         passed = layer.passes_gradient or op.target in self.tally.idle
         if passed or (layer.overwrites_input and owned):
@@ -205,7 +205,7 @@ class _Step:
         return [part for part in found if self.tally.needs[part[0]]]
 
     def _learn(self, op: Operation) -> int:
-        """Count the gradients of the layer; return what a second use takes for a moment."""
+        """Count the layer's gradients; return what a further use of it takes for a moment."""
         nbytes = self.tally.gradients.get(op.name, 0)
         if op.name in self.learned:
             return 2 * nbytes

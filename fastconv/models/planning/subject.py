@@ -1,4 +1,4 @@
-"""What a plan is of, and what it is asked for."""
+"""The network that is planned, and what the plan is asked for."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Asked:
     batch_size : int
     training : bool
     results : int
-        Rows of results that are made in all.
+        How many rows of results the run makes in all.
     input_bytes : tuple of int
-        Bytes of a row of each input that the run makes itself, as a copy of the caller's; all
-        bytes of an input without a batch.
+        For each input, the bytes of a row that the run itself makes as a copy of the caller's, or
+        all bytes if the input has no batch.
     workspace_limit : int or None
-        For each node.
+        The limit for each node.
     memory_limit : int or None
-        For all.
+        The limit for everything.
     held : int
-        Bytes that are there all the time besides: lists of the caller as arrays.
+        Bytes that are there besides all the time: the caller's lists, as arrays.
     """
 
     batch_size: int
@@ -54,7 +54,7 @@ class Subject:
     slots : mapping of str to Slot
         The network's parameters, by key.
     frozen : frozenset of str
-        Keys of those that do not learn.
+        Keys of the parameters that do not learn.
     """
 
     graph: Graph
@@ -64,7 +64,7 @@ class Subject:
 
     @computed_once
     def specs(self) -> list[Spec]:
-        """Of every value."""
+        """The Spec of every value."""
         specs = list(self.graph.specs)
         for op in self.schedule.operations:  # whose order is not always that of the graph
             specs[op.target] = op.steps[-1].spec
@@ -102,6 +102,6 @@ class Subject:
         return {op.name for op in self.schedule.operations if not training or self._stays(op)}
 
     def _stays(self, op: Operation) -> bool:
-        """Whether what the layer packs, or all that it could learn, is frozen."""
+        """Whether what the layer packs is frozen or, if it packs nothing, all its parameters."""
         names = op.layer.packs or tuple(op.layer.parameters)
         return bool(names) and all(f"{op.name}/{name}" in self.frozen for name in names)

@@ -1,4 +1,4 @@
-"""Counts the bytes that are alive while a schedule runs: a run without arrays."""
+"""Counts the bytes that are alive while a schedule runs, without running it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """What lives and dies in a run of a schedule on a batch.
+    """Which arrays are alive when, in a run of a schedule on a batch, and how large they are.
 
     Parameters
     ----------
     schedule : Schedule
     specs : sequence of Spec
-        Of every value.
+        The Spec of every value.
     batch : int
     training : bool
     gradients : mapping of str to int
         Bytes of the gradients that each layer learns from, by the layer's name.
     input_bytes : sequence of int
-        Bytes of a row of each input that the run makes itself, cast or gathered, and keeps to
-        the end; the caller's own arrays do not count. Of what has no batch all bytes.
+        For each input, the bytes of a row that the run itself makes (cast or gathered) and keeps
+        to the end, or all such bytes if the input has no batch. The caller's own arrays do not
+        count.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Tally:
             self.needs[op.target] = training and learns and op.has_gradient
 
     def bytes_of(self, values: Iterable[int]) -> int:
-        """Return the bytes of `values`; memory that several of them share counts once."""
+        """Return the bytes of `values`; memory that several values share counts once."""
         return sum(self.sizes[owner] for owner in {self.owner[value] for value in values})
 
     def inference(self) -> list[int]:
@@ -101,7 +102,7 @@ class Tally:
         return cost.saved if self.needs[self.schedule.operations[at].target] else 0
 
     def crossing(self, at: int) -> set[int]:
-        """Return the owners of what is made before operation `at` and read by it or later."""
+        """Return the owners of values that are made before operation `at` and read from it on."""
         operations = self.schedule.operations
         before = set(range(self.schedule.inputs)) | {op.target for op in operations[:at]}
         read = {source for op in operations[at:] for source in op.sources}

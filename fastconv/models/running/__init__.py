@@ -1,12 +1,12 @@
-"""What is run, in which order, and the runs: forward alone, or both ways.
+"""The order in which a network runs, and the runs: forward only, or forward and backward.
 
 ::
 
     schedule        Operation, Schedule: the calls of layers in order, fused where layers say so
     program         Program: what each operation may take, what is computed again, rows at a time
-    calls           one call of a layer, held against what the layer promised
-    infer           forward
-    differentiate   forward and backward
+    calls           makes one call of a layer, and checks what the layer promised
+    infer           runs forward
+    differentiate   runs forward and backward
 """
 
 from fastconv.models.running.calls import overlap

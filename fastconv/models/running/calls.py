@@ -1,6 +1,6 @@
-"""Calls one layer, forward or backward, and holds what it gives against its word.
+"""Calls one layer, forward or backward, and checks that it gives what it promised.
 
-What layers of third parties give is looked at here, so that what follows can trust it.
+What the layers of third parties give is checked here, so that everything else can trust it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def forward(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, An
 
 @quietly
 def _watched(op: Operation, ctx: Context, xs: Sequence[Array]) -> Array:
-    """Return what a third party's layer makes of `xs`, if it is what that promised."""
+    """Return what a third party's layer makes of `xs`; raise if that is not what it promised."""
     y = op.layer.forward(ctx, *xs)
     if getattr(y, "base", None) is not None:
-        # a view of a part would keep the whole alive, which plans do not count
+        # a view of a part of an input would keep all of it alive, which plans do not count
         if any(y.nbytes < x.nbytes and overlap(y, x) for x in xs):
             y = y.copy()
     y = _apart(op.layer, y)
@@ -49,14 +49,14 @@ def _watched(op: Operation, ctx: Context, xs: Sequence[Array]) -> Array:
 
 
 def overlap(a: Any, b: Array) -> bool:
-    """Return whether `a` may lie in the memory of `b`; arrays that are no views have their own."""
+    """Return whether `a` may lie in the memory of `b`; two different arrays, no views, do not."""
     if a.base is None and b.base is None:
         return a is b
     return np.may_share_memory(a, b)
 
 
 def _apart(layer: Layer, array: Any) -> Any:
-    """Return `array`, a copy of it where it is memory of a parameter of `layer`."""
+    """Return `array`, or a copy of it if it lies in the memory of a parameter of `layer`."""
     for group in (layer.parameters, layer.states):
         for parameter in group.values():
             if parameter.shares(array):
@@ -65,7 +65,7 @@ def _apart(layer: Layer, array: Any) -> Any:
 
 
 def backward(op: Operation, ctx: Context, dy: Array) -> tuple[Array | None, ...]:
-    """Return the gradient of each input; those of the parameters are left in `ctx`."""
+    """Return the gradient of each input; the gradients of the parameters are left in `ctx`."""
     dxs = op.layer.backward(ctx, dy)
     dxs = dxs if isinstance(dxs, tuple) else (dxs,)
     step = op.steps[-1]
@@ -96,7 +96,7 @@ def backward(op: Operation, ctx: Context, dy: Array) -> tuple[Array | None, ...]
 
 
 def new_state(op: Operation, name: str, value: object) -> tuple[Parameter, Array]:
-    """Return a statistic of a layer and what it becomes."""
+    """Return the statistic `name` of a layer, and its new value as a checked array."""
     state = op.layer.states.get(name)
     if state is None:
         rule = "must give ctx.set_state the name of a statistic of the layer"

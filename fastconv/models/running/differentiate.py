@@ -1,4 +1,4 @@
-"""Runs the operations of a schedule forward and backward, as a program says."""
+"""Runs the operations of a schedule forward and backward, as a program decides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FREELY = Allowance()
 
 
 class Gradients(NamedTuple):
-    """What a backward pass found: by ``layer/parameter``, and one for each input or None."""
+    """The gradients of parameters, by ``layer/parameter``, and of each input, or None for it."""
 
     params: dict[str, Array]
     inputs: list[Array | None]
@@ -45,28 +45,28 @@ def differentiate(
 ) -> tuple[tuple[Array, ...], dict[str, float], Gradients]:
     """Run forward, ask for the gradients of the outputs, and run backward.
 
-    A value that several operations read gets the sum of their gradients, added from the last
-    reader to the first: an order fixed by the network. So are the gradients of a shared layer.
+    A value that several operations read gets the sum of their gradients. They are added from the
+    last reader to the first, an order that the network fixes. Those of a shared layer are too.
 
     Parameters
     ----------
     schedule, values
-        As `infer` of the file beside has them.
+        As `infer` takes them.
     dloss : callable
-        Maps the outputs to (losses by name, one gradient an output).
+        Maps the outputs to (losses by name, one gradient for each output).
     training : bool
-        Whether layers behave as in training; their new statistics are then taken over.
+        Whether layers behave as in training; their new statistics then replace the old ones.
     rng_key : (int, int)
         Seed and step of the random numbers.
     needs : collection of str
-        Which gradients are asked for, of ``"inputs"`` and ``"params"``. Nothing is computed for a
-        value that leads to none.
+        Which gradients are asked for: those of ``"inputs"``, ``"params"`` or both. No gradient is
+        computed for a value that leads to none of them.
     program : Program, optional
-        What each operation may take, and what is computed again; without one as much as it
-        likes, and nothing.
+        What each operation may take, and what is computed again. Without a program, an operation
+        takes what it likes, and nothing is computed again.
     accept : callable, optional
-        Is given the gradients and the new statistics, by ``layer/parameter``; where it raises,
-        the statistics stay as they are.
+        It is called with the gradients and the new statistics, by ``layer/parameter``. If it
+        raises, the statistics stay as they are.
     """
     run = _Run(schedule, program, training, rng_key, needs)
     results = run.forward(values)
@@ -92,7 +92,7 @@ def differentiate(
 
 
 class _Seen(Exception):
-    """Ends a pass at what is not finite; holds its name and value."""
+    """Raised to end a pass at something that is not finite; it holds the name and the value."""
 
 
 @quietly
@@ -108,12 +108,12 @@ def first_not_finite(
     Parameters
     ----------
     schedule, values, rng_key, program
-        As `differentiate` has them.
+        As `differentiate` takes them.
 
     Returns
     -------
     (str, float) or None
-        Such as ``("the output of conv2d_1", inf)``.
+        For example ``("the output of conv2d_1", inf)``.
     """
 
     def look(name: str, array: Array) -> None:
@@ -161,9 +161,9 @@ class _Run:
     def forward(
         self, values: list[Any], watch: Callable[[Operation, Array], None] | None = None
     ) -> tuple[Array, ...]:
-        """Return the outputs; keep contexts, or what a segment is computed again from.
+        """Return the outputs; keep contexts, or the values to compute a segment again from.
 
-        `watch` is called with every operation and its output.
+        `watch` is called with each operation and its output.
         """
         values.extend([None] * (self.schedule.values - len(values)))
         for segment in self.segments:
@@ -186,7 +186,7 @@ class _Run:
         return results
 
     def backward(self, sums: _Sums) -> dict[str, Array]:
-        """Return the gradients of the parameters; those of the inputs are left in `sums`."""
+        """Return the gradients of the parameters; leave those of the inputs in `sums`."""
         by_param = _Sums()
         for segment in reversed(self.segments):
             if segment.recomputed:
@@ -196,9 +196,9 @@ class _Run:
         return by_param.arrays
 
     def _back(self, at: int, sums: _Sums, by_param: _Sums) -> None:
-        """Turn the gradient of one output into those of inputs and parameters.
+        """From the gradient of one output, compute those of its inputs and parameters.
 
-        A function of its own, so that no array outlives its operation in a local name.
+        This is a function of its own so that no local name keeps an array alive for longer.
         """
         op = self.schedule.operations[at]
         ctx, self.contexts[at] = self.contexts[at], None
@@ -212,14 +212,14 @@ class _Run:
             ctx.workspace_limit = self.allowances[at].backward
         for source, dx in zip(op.sources, calls.backward(op, ctx, dy), strict=True):
             if self.needs[source]:
-                # a layer that returns dy itself passes on whether it is ours
+                # if a layer returns dy itself, that is ours only if dy was
                 new = op.layer.new_gradients and (owned or not calls.overlap(dx, dy))
                 sums.add(source, dx, owned=new)
         for name, gradient in ctx.grads.items():
             by_param.add(f"{op.name}/{name}", gradient)
 
     def _again(self, segment: Segment) -> None:
-        """Compute the contexts of a segment that were not kept; statistics were taken before."""
+        """Compute again the contexts of a segment; its new statistics are known already."""
         values = self.checkpoints.pop(segment)
         for at, drops in zip(range(segment.begin, segment.end), segment.drops, strict=True):
             ctx = self._run(at, values)
@@ -257,14 +257,14 @@ class _Run:
 
 
 class _Sums:
-    """Adds arrays under keys; writes only to arrays that nobody else reads."""
+    """Adds up arrays by key; it writes only to arrays that nobody else reads."""
 
     def __init__(self) -> None:
         self.arrays: dict[Any, Array] = {}
         self._owned: set[Any] = set()
 
     def add(self, key: Any, array: Array | None, owned: bool = False) -> None:
-        """Add `array` to what `key` has; `owned` says that no one else reads it."""
+        """Add `array` to the sum of `key`; `owned` says that nobody else reads `array`."""
         assert array is not None
         before = self.arrays.get(key)
         if before is None:

@@ -1,4 +1,4 @@
-"""Runs the operations of a schedule forward, as a program says."""
+"""Runs the operations of a schedule forward, as a program decides."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Array = np.ndarray[Any, Any]
 
 
 def infer(schedule: Schedule, xs: list[Array], program: Program | None = None) -> tuple[Array, ...]:
-    """Return the outputs for the inputs `xs`, each array let go after its last reader.
+    """Return the outputs for the inputs `xs`; let each array go after its last reader.
 
     Parameters
     ----------
     schedule : Schedule
-        Merged or not.
+        One with merged operations or without.
     xs : list of ndarray (N, ...)
-        The inputs. The list is emptied, so that a cast copy of an input does not stay.
+        The inputs. The list is emptied, so that it does not keep cast copies of inputs alive.
     program : Program, optional
-        How many rows are computed at a time, and what each operation may take; without one all
-        at once, and as much as it likes.
+        How many rows are computed at a time, and what each operation may take. Without a program,
+        all rows are computed at once, and each operation takes what it likes.
     """
-    lent = set(range(schedule.inputs))  # values that may be memory of the caller
+    lent = set(range(schedule.inputs))  # values that may lie in the caller's memory
     if program is not None and program.stages:
         stages = len(program.stages)
         axes = zip(xs, schedule.axes, strict=False)
@@ -59,8 +59,8 @@ def _infer(
     lent: set[int],
     program: Program | None,
 ) -> None:
-    """Compute operations into `values`, and drop what nobody reads later."""
-    shared = Context()  # our own layers leave nothing in it
+    """Run operations, put their outputs in `values`, and drop values that nobody reads later."""
+    shared = Context()  # one serves all our own layers, which leave nothing in it
     for at in range(begin, end):
         op = schedule.operations[at]
         ctx = shared if op.trusted else Context()
@@ -85,9 +85,9 @@ def _rows_of_stages(
     begin: int,
     end: int,
 ) -> list[Any]:
-    """Return the values of rows `begin` to `end` after the first `count` stages.
+    """Return the values that rows `begin` to `end` have after the first `count` stages.
 
-    The earlier stages run on fewer rows at a time, which are gathered.
+    Earlier stages run on fewer rows at a time; their results are gathered.
     """
     stage = program.stages[count - 1]
     step = program.stages[count - 2].rows if count > 1 else end - begin

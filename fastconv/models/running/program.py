@@ -1,4 +1,4 @@
-"""How a schedule is run within a limit: rows at a time, what is computed again, workspaces."""
+"""How a schedule keeps within a limit: rows at a time, what is computed again, workspaces."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Allowance:
     Attributes
     ----------
     forward, backward : int or None
-        The workspace limits of both passes; None is no limit.
+        The workspace limits of both passes; None means no limit.
     lends : bool
-        Whether packed weights serve one call and are given back, and are not kept.
+        Whether packed weights serve one call and are then given back, instead of being kept.
     packed : int or None
-        The most bytes of packed weights that may be left from earlier runs; None is no limit.
+        The most bytes of packed weights that may be left from earlier runs; None means no limit.
     """
 
     forward: int | None = None
@@ -38,10 +38,10 @@ class Segment:
     begin, end : int
         The first operation, and the one after the last.
     recomputed : bool
-        Whether the backward pass computes the segment again, from `sources`, so that forward
-        nothing else of it is kept.
+        Whether the backward pass computes the segment again from `sources`, so that the forward
+        pass keeps nothing else of it.
     sources : tuple of int
-        The values from before that its operations read.
+        The values made before the segment that its operations read.
     drops : tuple of tuple of int
         For each operation, the values that nobody in the segment reads later.
     """
@@ -55,14 +55,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Stage:
-    """Neighbouring operations that inference runs on so many rows at a time.
+    """Neighbouring operations that inference runs on the same number of rows at a time.
 
     Attributes
     ----------
     begin, end : int
         The first operation, and the one after the last.
     rows : int
-        At most as many as the next stage takes.
+        How many rows it runs on; at most as many as the next stage.
     sources : tuple of int
         The values of earlier stages that this one or a later one reads, or that are handed out.
     """
@@ -84,9 +84,9 @@ class Program:
     allowances : tuple of Allowance
         One for each operation.
     segments : tuple of Segment
-        They cover the schedule; in inference there is one.
+        Together they are the whole schedule; in inference there is only one.
     stages : tuple of Stage
-        They cover the schedule too; empty is one stage of all rows.
+        Together they are the whole schedule too. None at all means one stage of all rows.
     """
 
     rows: int

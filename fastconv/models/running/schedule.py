@@ -1,4 +1,4 @@
-"""What is run, in which order, and after which call each array is let go."""
+"""Which calls a network makes, in which order, and after which call each array is let go."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Operation:
     Attributes
     ----------
     layer : Layer
-        What is called: the layer of the last step, or one that stands for all steps.
+        The layer that is called: that of the last step, or one that stands for all steps.
     steps : tuple of Step
-        The step it computes; two where a layer computes the activation behind it.
+        The step that it computes, or two if a layer also computes the activation behind it.
     sources, target : numbers of values
     drops : tuple of int
         The values that nobody reads later.
@@ -34,10 +34,10 @@ class Operation:
     in_place : bool
         Whether the output may be written over the input, which nobody else reads.
     rows : (int, int) or None
-        Of which source which axis counts the rows, where it is not axis 0 of the first, or the
-        output has them elsewhere or none.
+        The source that has the rows, and the axis that counts them. None if that is axis 0 of the
+        first source, and axis 0 of the output too.
     has_gradient : bool
-        Whether the output is of floats.
+        Whether the output has floats.
     """
 
     layer: Layer = field(repr=False)
@@ -52,19 +52,19 @@ class Operation:
 
     @computed_once
     def output(self) -> tuple[tuple[int, ...], np.dtype[Any], tuple[int, int] | None]:
-        """Shape without the batch and dtype of the output, and `rows`."""
+        """The output's shape without the batch, its dtype, and `rows`."""
         spec = self.steps[-1].spec
         return spec.shape, spec.numpy_dtype, self.rows
 
     def whole_shape(self, xs: Sequence[np.ndarray[Any, Any]]) -> tuple[int, ...]:
-        """Return the shape of the output for `xs`, where `rows` is given."""
+        """Return the shape of the output for `xs`; for operations whose `rows` is not None."""
         assert self.rows is not None
         source, axis = self.rows
         return self.steps[-1].spec.whole_shape(xs[source].shape[axis] if axis >= 0 else 0)
 
     @computed_once
     def trusted(self) -> bool:
-        """Whether the layer is one of our own, whose outputs need no check."""
+        """Whether the layer is one of fastconv's own, whose outputs need no check."""
         ours = type(self.layer).__module__.startswith("fastconv.layers.")
         return ours and "forward" not in self.layer.__dict__
 
@@ -76,12 +76,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Operations in running order, for a number of inputs and of values in all.
+    """Operations in running order, with the numbers of inputs and of all values.
 
     Attributes
     ----------
     axes : tuple of (int or None)
-        The axis of each value that counts the rows; None where it has none.
+        For each value the axis that counts the rows, or None if it has no batch.
     integers : frozenset of int
         The inputs that have no gradient.
     """
@@ -95,7 +95,7 @@ class Schedule:
 
     @computed_once
     def crossings(self) -> tuple[tuple[int, ...], ...]:
-        """For each operation what is made before it and read by it or later, or handed out."""
+        """For each operation, the values made before it and read by it or later, or returned."""
         last = {source: at for at, op in enumerate(self.operations) for source in op.sources}
         last.update(dict.fromkeys(self.outputs, len(self.operations)))
         alive: tuple[int, ...] = ()
@@ -113,13 +113,13 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
     ----------
     graph : Graph
     outputs : sequence of int
-        Numbers of the values asked for; steps they do not need are left out.
+        The numbers of the values that are asked for. Steps that these do not need are left out.
     merge : bool
-        Whether an activation is computed by the layer before it, if that can and nobody else
-        reads what is between: the same bits, one array less.
+        Whether a layer computes the activation behind it too, if it can and nobody else reads the
+        value between them. The bits stay the same, and there is one array less.
     training : bool
-        Whether a backward pass follows; a layer that commutes with the activation before it
-        then comes first.
+        Whether a backward pass follows. A layer that commutes with the activation before it then
+        runs before that.
     """
     first = len(graph.input_specs)
     specs = graph.specs
@@ -179,7 +179,7 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
 def _rows(
     sources: Sequence[int], target: int, axes: Sequence[int | None]
 ) -> tuple[int, int] | None:
-    """Return what `Operation.rows` is; axis -1 where no source has rows."""
+    """Return the value of `Operation.rows`; the axis is -1 if no source has rows."""
     found = [(i, axis) for i, axis in enumerate(axes[s] for s in sources) if axis is not None]
     if found[:1] == [(0, 0)] and axes[target] == 0:
         return None
@@ -187,10 +187,10 @@ def _rows(
 
 
 def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
-    """Let layers and the activations before them, with which they commute, change places.
+    """Let a layer change places with the activation before it, if they commute.
 
-    So ReLU runs over fewer elements behind max pooling, in both directions, and the array between
-    the two is not kept.
+    So ReLU runs behind max pooling, over fewer elements in both passes, and the array between the
+    two is not kept.
     """
     for target, step in list(steps.items()):
         between = step.sources[0]
@@ -208,7 +208,7 @@ def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
 
 
 def _merges(steps: dict[int, Step], readers: dict[int, int]) -> dict[int, tuple[int, Layer]]:
-    """Map the value of each activation that the layer before it computes to that and the layer."""
+    """Map the value of each activation to be merged to the value before it and the new layer."""
     merged: dict[int, tuple[int, Layer]] = {}
     for target, step in steps.items():
         source = step.sources[0]

@@ -2,13 +2,14 @@
 
 ::
 
-    configuration   JSON from a network and back
-    reader          the full form of it; problems: all that is wrong, each with its place
-    strict_json     JSON that is limited, and has no key twice
-    formats         which format a file has, by its first bytes
-    files           WeightFile: reads one
-    writing         writes one, in the place of the old one or not at all
-    loading         a file into the parameters of a network, all or none
+    configuration   makes JSON from a network, and a network from JSON
+    reader          reads the full form of a configuration
+    problems        collects all that is wrong with it, each problem with its place
+    strict_json     reads JSON within limits, and refuses a key that comes twice
+    formats         tells by its first bytes which format a file has
+    files           WeightFile: reads a file
+    writing         writes a file, in the place of the old one or not at all
+    loading         reads a file into the parameters of a network: all of them or none
 """
 
 from fastconv.models.saving import configuration, formats, loading, strict_json

@@ -1,6 +1,6 @@
 """Configurations: plain JSON from a network and back.
 
-Two forms are read. The full one, which is also written::
+Two forms can be read. The full one, which is also the one that is written::
 
     {"format": "fastconv/1", "dtype": "float32", "inputs": [{"id": "x", "shape": [1, 28, 28]}],
      "nodes": [{"id": "conv2d_1", "layer": "fastconv.Conv2D.v1", "config": {...}, "from": ["x"]},
@@ -11,8 +11,8 @@ Two forms are read. The full one, which is also written::
 An input of integers has its ``"dtype"`` beside the shape, and one whose batch is on another axis
 than 0, or missing, its ``"batch_axis"``.
 
-And the one written by hand, a chain: ``{"input_shape": [1, 28, 28], "layers": ["ReLU", ...]}``.
-Names resolve in the registry alone: a configuration can import nothing and run nothing.
+The other form is written by hand, a chain: ``{"input_shape": [1, 28, 28], "layers": ["ReLU"]}``.
+Names are looked up in the registry only: a configuration can import nothing and run nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Ends = tuple[list[Node], list[Node]]  # inputs, outputs
 
 
 def write(graph: Graph, name: str | None = None) -> dict[str, Any]:
-    """Return the configuration of a network: JSON, every default and versioned names in it.
+    """Return the configuration of a network as JSON, with every default and versioned names.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def write(graph: Graph, name: str | None = None) -> dict[str, Any]:
 
 
 def _input(input_id: str, spec: Spec, dtype: str) -> dict[str, Any]:
-    """Return an input, with what differs from the floats of the network, the batch first."""
+    """Return an input; its dtype and batch axis stand there only if they are unusual."""
     item: dict[str, Any] = {"id": input_id, "shape": list(spec.shape)}
     if spec.dtype != dtype:
         item["dtype"] = spec.dtype
@@ -94,11 +94,11 @@ def read(config: Any) -> tuple[Ends, str | None]:
     Raises
     ------
     ConfigError
-        With every problem and its JSON path.
+        If anything is wrong; it lists every problem with its JSON path.
     """
     _refuse_a_path(config)
     if isinstance(config, (str, bytes)):
-        mark = codecs.BOM_UTF8 if isinstance(config, bytes) else "\ufeff"  # of Windows' editors
+        mark = codecs.BOM_UTF8 if isinstance(config, bytes) else "\ufeff"  # from Windows' editors
         config = config.removeprefix(mark)  # type: ignore[arg-type]
         config = strict_json.parse(config, "configuration")
     problems = Problems()
@@ -160,7 +160,7 @@ def _refuse_a_path(config: Any) -> None:
 
 
 def chain(layers: Any, input_shape: Any, dtype: str) -> Ends:
-    """Return input and output of layers in a row: names, pairs, instances, models."""
+    """Return input and output of layers in a row: of names, pairs, instances or models."""
     problems = Problems()
     ends = _chain(layers, input_shape, dtype, problems, from_json=False)
     problems.finish()
@@ -189,7 +189,7 @@ def _chain(
         else:
             part = _chained_layer(path, item, problems)
         if part is None or node is None:
-            node = None  # later layers are still checked, but for their shapes
+            node = None  # later layers are still checked, except for their shapes
             continue
         try:
             node = part(node)
@@ -204,7 +204,7 @@ def _chain(
 
 
 def _chained_layer(path: str, item: Any, problems: Problems) -> Layer | None:
-    """One entry of the form written by hand."""
+    """Return the layer of one entry of a chain, or None after its problems are noted."""
     name = None
     if isinstance(item, Mapping):
         problems.keys(path, item, ("id", "layer", "config"))
@@ -233,7 +233,7 @@ def _chained_layer(path: str, item: Any, problems: Problems) -> Layer | None:
 
 
 def _no_list(layers: object) -> str:
-    """Return what to do where something else than a list of layers was given."""
+    """Return what to do if something other than a list of layers was given."""
     if isinstance(layers, Mapping) and ("layers" in layers or "nodes" in layers):
         return "fastconv.from_config(config) reads a configuration"
     if isinstance(layers, Node):

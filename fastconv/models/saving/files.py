@@ -1,9 +1,9 @@
 """Reads one file of a network: safetensors, with the configuration as JSON in its metadata.
 
-The layout (https://github.com/huggingface/safetensors): eight bytes, the length of the header;
-the header, JSON that gives dtype, shape and place of each array; the arrays. Everything is
-checked against the size of the file before an array is made, so a damaged or hostile file costs
-no more than itself.
+The layout (https://github.com/huggingface/safetensors) is this: eight bytes that say how long the
+header is; the header, which is JSON and gives dtype, shape and place of each array; the arrays.
+Everything is checked against the size of the file before an array is made, so that a damaged or
+hostile file takes no more memory than its own size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["CONFIG", "FROZEN", "Entry", "WeightFile", "head_of"]
 
 Array = np.ndarray[Any, Any]
 
-#: Keys of the metadata: the configuration of the network, and a list of weights that are frozen.
+#: Keys of the metadata: for the configuration of the network, and for the list of frozen weights.
 CONFIG, FROZEN = "fastconv", "fastconv.frozen"
 _ITEMSIZE = {
     "BOOL": 1,
@@ -50,13 +50,13 @@ _READABLE = ("BF16", "F16", "F32", "F64")
 _PLAIN: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _MAX_HEADER = strict_json.MAX_BYTES
 _MAX_RANK = 32
-#: Numbers that are widened at a time.
+#: How many numbers are widened at a time.
 _PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One array of a file: safetensors' dtype, shape, and its bytes behind the header."""
+    """One array of a file: its dtype in safetensors, its shape, and where its bytes are."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -65,12 +65,12 @@ class Entry:
 
     @property
     def readable(self) -> bool:
-        """Whether it holds real numbers that float32 or float64 has exactly."""
+        """Whether it holds real numbers that float32 or float64 can hold exactly."""
         return self.dtype in _READABLE
 
     @property
     def kept_as(self) -> str:
-        """The dtype of ours that has all its numbers."""
+        """Which of float32 and float64 holds all its numbers."""
         return "float64" if self.dtype == "F64" else "float32"
 
 
@@ -80,7 +80,7 @@ class WeightFile:
     Parameters
     ----------
     operation : str
-        What reads, for errors.
+        The operation that errors name.
     path : str or path
 
     Attributes
@@ -92,9 +92,9 @@ class WeightFile:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        If `path` is no path, or of something else than a file.
+        If `path` is no path, or leads to something other than a file.
     FormatError
-        If the file is of another format, is cut off, or its header does not fit it.
+        If the file has another format, is cut off, or does not fit its header.
     OSError
         If the file cannot be read.
     """
@@ -173,9 +173,9 @@ class WeightFile:
         self.read_into(name, array)
         return array
 
-    @quietly  # NaN of two bytes may be such as a cast speaks of
+    @quietly  # a cast may complain of a NaN of two bytes
     def read_into(self, name: str, array: Array) -> None:
-        """Read one array into `array`, which is contiguous, has its shape, and has its numbers."""
+        """Read one array into `array`, which is contiguous and fits its shape and numbers."""
         entry = self.entries[name]
         self._file.seek(self._data + entry.begin)
         flat: Any = array.reshape(-1)
@@ -197,13 +197,13 @@ class WeightFile:
             raise self.refusal(f"{name} is cut off, the file changed while it was read")
 
     def fits(self, name: str, dtype: str) -> bool:
-        """Whether `load` reads the array as one of `dtype`: the same, or narrower than float32."""
+        """Whether `load` reads the array as `dtype`: it has that dtype, or a narrower one."""
         entry = self.entries[name]
         return entry.readable and (entry.dtype in ("BF16", "F16") or entry.kept_as == dtype)
 
 
 def _widened(dtype: str, piece: Array) -> Array:
-    """Return numbers of two bytes as float32, exactly; others as they are."""
+    """Return numbers of two bytes as float32, which is exact, and others as they are."""
     if dtype == "F16":
         return piece.view("<f2")
     if dtype == "BF16":  # the upper half of a float32
@@ -250,7 +250,7 @@ def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
 
 
 def head_of(operation: str, path: Any) -> bytes:
-    """Return the first bytes of a file, for `formats.tell`; errors as of `WeightFile`."""
+    """Return the first bytes of a file, for `formats.tell`; the errors are as of `WeightFile`."""
     name = str(as_path(operation, "path", path))
     check_regular(operation, "path", name)
     with open(name, "rb") as file:

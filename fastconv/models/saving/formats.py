@@ -1,4 +1,4 @@
-"""Files of other formats: told by their first bytes, and refused with what to do instead."""
+"""Files of other formats: known by their first bytes, and refused with what to do instead."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fastconv.errors import ArgumentError
 
 __all__ = ["HEAD", "Format", "refuse_suffix", "tell"]
 
-#: Bytes at the beginning of a file that `tell` needs.
+#: How many bytes from the beginning of a file `tell` needs.
 HEAD = 128
 
 
 class Format(NamedTuple):
-    """What a file is instead of a network of ours, and what to do with it."""
+    """What a file is if it is no network of fastconv, and what to do with it."""
 
     name: str
     remedy: str
@@ -71,7 +71,7 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
 
 
 def tell(head: bytes) -> Format | None:
-    """Return what a file is that begins with `head`, or None where that is not known.
+    """Return the format of a file that begins with `head`, or None if it is not known.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def tell(head: bytes) -> Format | None:
         return _zipped(head)
     if head[4:8] == b"TFL3":
         return Format("a TensorFlow Lite model", f"read it with TensorFlow, and {_TO_SET}")
-    # protobuf: field 1, the version of the format, then a text or the graph
+    # protobuf: field 1 is the version of the format; a text or the graph follows
     if len(head) > 2 and head[0] == 8 and 0 < head[1] < 64 and head[2] in b"\x12\x1a\x3a\x42":
         return _ONNX
     if head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
@@ -94,7 +94,7 @@ def tell(head: bytes) -> Format | None:
 
 
 def _zipped(head: bytes) -> Format:
-    """Return what an archive is by the name of its first file."""
+    """Return the format of an archive, known by the name of its first file."""
     size = int.from_bytes(head[26:28], "little")
     first = head[30 : 30 + size]
     if first.endswith(b".npy"):
@@ -106,7 +106,7 @@ def _zipped(head: bytes) -> Format:
     return Format("a ZIP archive", "unpack it first")
 
 
-#: Suffixes that say another format, and the call that writes it, where there is one.
+#: Suffixes of other formats, with the call that writes such a file if there is one.
 _SUFFIXES = {
     ".h5": "",
     ".keras": "",
@@ -119,7 +119,7 @@ _SUFFIXES = {
 
 
 def refuse_suffix(operation: str, path: str) -> None:
-    """Raise ArgumentError if `path` ends as files of another format do.
+    """Raise ArgumentError if `path` has the suffix of another format.
 
     Examples
     --------

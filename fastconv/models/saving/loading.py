@@ -1,4 +1,4 @@
-"""Reads a file into the parameters of a network: all that are asked for, or none."""
+"""Reads a file into the parameters of a network: into all that are asked for, or into none."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Names = Mapping[str, str] | Callable[[str], str | None] | None
 
 
 def fill(graph: Graph, file: WeightFile) -> None:
-    """Make the parameters of every layer from a file that has exactly these.
+    """Make the parameters of every layer from a file that holds exactly these parameters.
 
     Raises
     ------
     FormatError
-        If names, shapes or dtypes differ; nothing has been allocated then.
+        If names, shapes or dtypes differ. Nothing has been allocated then.
     """
     check_file(graph, file)
     for step in graph.steps:
@@ -61,7 +61,7 @@ def frozen_in(graph: Graph, file: WeightFile) -> list[str]:
     Raises
     ------
     FormatError
-        If the file names others than learned weights of the network.
+        If the file names anything but learned weights of the network.
     """
     text = file.metadata.get(FROZEN)
     if text is None:
@@ -77,7 +77,7 @@ def frozen_in(graph: Graph, file: WeightFile) -> list[str]:
 
 
 def fill_layer(graph: Graph, step: Step, file: WeightFile) -> None:
-    """Make the parameters of one layer, unless it has them, from a file that was checked."""
+    """Make the parameters of one layer, if it has none yet, from a file that was checked."""
     layer = step.layer
     if layer.built:
         return
@@ -92,7 +92,7 @@ def fill_layer(graph: Graph, step: Step, file: WeightFile) -> None:
 
 
 def load_into(graph: Graph, path: Any, only: str, strict: bool, mapping: Names) -> list[str]:
-    """Read arrays of a file into the parameters they are for; all of them, or on an error none.
+    """Read arrays of a file into the parameters that they are for: all, or on an error none.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def _load_into(
             problems.append(Problem("load_weights", key, rule, entry.dtype, shown=entry.dtype))
     if problems:
         raise ConfigError(problems)
-    # all are read and checked before one changes
+    # all arrays are read and checked before any parameter changes
     assign_all(
         [
             (parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
@@ -140,7 +140,7 @@ def _sources(
     strict: bool,
     mapping: Names,
 ) -> tuple[dict[str, str], list[Problem]]:
-    """Return the array of the file for each key, and what is wrong with names."""
+    """Return for each key the array of the file, and what is wrong with the names."""
     sources: dict[str, str] = {}
     problems: list[Problem] = []
     for name in file.entries:
@@ -169,7 +169,7 @@ def _sources(
 
 
 def _mapped(mapping: Names, name: str) -> str | None:
-    """Return the key for what a file calls `name`."""
+    """Return the key of the array that a file calls `name`."""
     try:
         key: Any = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
     except Exception as error:  # somebody else's function may raise anything

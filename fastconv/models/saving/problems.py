@@ -22,7 +22,7 @@ from fastconv.models.graph import Input, Node, check_id
 
 __all__ = ["MAX_NODES", "Problems", "input_node", "problems_of"]
 
-# Other libraries' names for what a node or a network has.
+# What other libraries call the keys of a node or a network.
 HINTS = {
     "args": "config",
     "class_name": "layer",
@@ -38,9 +38,9 @@ HINTS = {
     "shared": "use",
     "type": "layer",
 }
-# As many as are built in seconds. A JSON text holds fewer: see the limits of strict_json.
+# So many can be built within seconds. A JSON text holds fewer: see the limits of strict_json.
 MAX_NODES = 100_000
-_MOST = 100  # problems listed; a hostile configuration has one a node
+_MOST = 100  # how many problems are listed; a hostile configuration may have one for each node
 
 
 class Problems:
@@ -55,8 +55,8 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self.found: list[str] = []  # those that are shown
-        self.count = 0  # of all
+        self.found: list[str] = []  # the problems that are shown
+        self.count = 0  # how many there are in all
 
     def add(
         self,
@@ -74,7 +74,7 @@ class Problems:
             self.note(Problem(path, "", rule, value, remedy, shown=shown))
 
     def note(self, *problems: str) -> None:
-        """Note problems that are made."""
+        """Note problems that are complete texts."""
         self.found.extend(problems[: max(0, _MOST - self.count)])
         self.count += len(problems)
 
@@ -88,11 +88,11 @@ class Problems:
 
     @property
     def too_many(self) -> bool:
-        """Whether no more problems are shown, so that no remedy need be looked for."""
+        """Whether no further problem would be shown, so that no remedy need be looked for."""
         return self.count >= _MOST
 
     def near(self, name: object, candidates: Iterable[str]) -> str:
-        """Return ``"did you mean 'x'?"``, or nothing when nothing is near."""
+        """Return ``"did you mean 'x'?"``, or "" if no candidate is near."""
         return "" if self.too_many else did_you_mean(name, candidates)
 
     def keys(self, path: str, item: Mapping[Any, Any], allowed: tuple[str, ...]) -> None:
@@ -120,7 +120,7 @@ class Problems:
     ) -> Layer | None:
         """Return a layer of a registered kind, or None after its problems are noted.
 
-        Nothing is imported but the plugins that the registry knows, and nothing allocated.
+        Only plugins that the registry knows are imported, and nothing is allocated.
         """
         if not isinstance(kind, str):
             self.add(path, "must be the name of a registered layer", kind, _called(kind))
@@ -144,9 +144,9 @@ class Problems:
     def _construct(
         self, make: Any, config: dict[Any, Any], where: str, name: str | None, sound: bool
     ) -> Layer | None:
-        """Construct; what is refused is noted and left at a harmless value, until all is known."""
+        """Construct; note each value that is refused and leave it out, until all are known."""
         parameters = registry.parameters_of(make)
-        if not sound:  # the unknown and missing keys are noted; now the values of the others
+        if not sound:  # unknown and missing keys are noted already; now come the values
             config = {key: value for key, value in config.items() if key in parameters}
         refused: set[str] = set()
         while True:
@@ -191,7 +191,7 @@ def input_node(
     try:
         return Input(shape, dtype, name, batch_axis=batch_axis)
     except FastconvError as error:
-        # "shape[1]" is worth saying, "shape" is what the path says already
+        # "shape[1]" is worth saying, but "shape" is in the path already
         place = "" if error.parameter == "shape" else error.parameter
         if place in ("dtype", "batch_axis") and path.endswith(".shape"):
             path, place = f"{path.removesuffix('shape')}{place}", ""
@@ -201,7 +201,7 @@ def input_node(
 
 
 def problems_of(path: str, error: BaseException) -> list[str]:
-    """Return what `error` says as problems of the place `path`."""
+    """Return what `error` says, as problems at the place `path`."""
     if isinstance(error, ConfigError) and error.problems:
         return error.within(path).problems
     if isinstance(error, FastconvError) and error.rule:

@@ -20,12 +20,12 @@ class Reader:
     def __init__(self, config: Mapping[str, Any], dtype: str, problems: Problems):
         self.problems = problems
         self.dtype = dtype
-        # no nodes where the outputs are inputs, which is what is left of nodes none of them needs
+        # There may be no nodes: if the outputs are inputs, a network needs none.
         self.items = self._list(config, "inputs"), self._list(config, "nodes", least=0)
         self.outputs = self._list(config, "outputs")
         self.place: dict[str, int] = {}  # id -> position; inputs count down from -1
         self.paths: dict[str, str] = {}
-        self.slots: dict[int, tuple[str, dict[str, Slot]]] = {}  # of each layer, for its other uses
+        self.slots: dict[int, tuple[str, dict[str, Slot]]] = {}  # by layer, for its further uses
 
     def _list(self, config: Mapping[str, Any], key: str, least: int = 1) -> list[Any]:
         value = config.get(key)
@@ -82,7 +82,7 @@ class Reader:
             self.place[name], self.paths[name] = at, path
 
     def _layers(self, nodes: list[Any]) -> list[Layer | None]:
-        """The layer of each node; those that `use` another's come after all are made."""
+        """Return the layer of each node; those that `use` another node's come last."""
         problems = self.problems
         layers: list[Layer | None] = [None] * len(nodes)
         for i, item in enumerate(nodes):
@@ -120,7 +120,7 @@ class Reader:
         return at
 
     def _from(self, i: int, item: Any) -> list[int | None]:
-        """What node `i` reads; where that is left out, the node before, or the only input."""
+        """Return what node `i` reads; without "from" that is the node before or the only input."""
         if not isinstance(item, Mapping):
             return [None]
         path = f"nodes[{i}].from"
@@ -136,9 +136,9 @@ class Reader:
         return [self._find(f"{path}[{k}]", reference) for k, reference in enumerate(references)]
 
     def _order(self) -> list[int]:
-        """Positions of the nodes in an order in which they can run, that of the file where it can.
+        """Return the nodes' positions in an order in which they can run: the file's if possible.
 
-        Nodes on a cycle, and those behind one, are left out; each cycle is noted once.
+        Nodes on a cycle, and nodes behind one, are left out. Each cycle is noted once.
         """
         readers: list[list[int]] = [[] for _ in self.sources]
         waits = []

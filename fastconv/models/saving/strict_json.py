@@ -1,4 +1,4 @@
-"""JSON read strictly: no doubled keys, no NaN, no numbers that Python would make up."""
+"""Reads JSON strictly: without doubled keys, NaN, or numbers that Python would make up."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastconv.errors import NOTHING, ConfigError, shorten
 
 __all__ = ["parse"]
 
-# Far beyond any network, and small enough that what Python makes of a hostile text (some hundred
-# bytes a value) stays within tens of MiB.
+# These are far more than any network needs. They are small enough that what Python makes from a
+# hostile text (about a hundred bytes for each value) stays within tens of MiB.
 MAX_BYTES = 8 * 2**20
 MAX_VALUES = 250_000
 

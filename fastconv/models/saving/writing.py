@@ -40,7 +40,7 @@ _DTYPES = {
     "uint8": "U8",
     "bool": "BOOL",
 }
-#: Of files that are being written. If the writer is killed, the next one clears them away.
+#: Names of files that are being written. If the writer is killed, the next one clears them away.
 _PREFIX, _SUFFIX = ".fastconv-", ".part"
 
 
@@ -57,7 +57,7 @@ def target_of(operation: str, path: Any) -> Target:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        If `path` is no path, has the suffix of another format, or is there and no regular file.
+        If `path` is no path, has the suffix of another format, or exists but is no regular file.
     """
     name = str(as_path(operation, "path", path))
     formats.refuse_suffix(operation, name)
@@ -92,10 +92,10 @@ def write_network(
 def write_weights(
     target: Target, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a safetensors file in one go: whoever reads it sees the old file or the new.
+    """Write a safetensors file in one go: whoever reads it sees the old file or the new one.
 
-    That holds where the process is killed, or power fails, in the middle too.  A symbolic link
-    stays one, and a file keeps its mode.
+    That holds even if the process is killed, or power fails, in the middle.  A symbolic link stays
+    a link, and a file keeps its mode.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def write_weights(
         except BaseException as error:
             _remove(temporary)
             if isinstance(error, OSError) and error.errno is not None:
-                # it may name a file that the user has not heard of
+                # the error may name the temporary file, of which the user has not heard
                 raise OSError(error.errno, error.strerror, target.path) from None
             raise
     _make_lasting(folder)
@@ -169,14 +169,14 @@ def _locked(file: BufferedWriter) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno is None:  # no system's error, but of a signal's handler
+        if error.errno is None:  # raised by a signal handler, not by the system
             raise
-        return True  # where the file system knows no locks nobody clears away
+        return True  # on a file system without locks nobody clears files away
     return os.fstat(file.fileno()).st_nlink > 0
 
 
 def _clear_away(folder: str) -> None:
-    """Remove what writers left behind that were killed: files that nobody has locked."""
+    """Remove the files that killed writers left behind: those that nobody has locked."""
     try:
         with os.scandir(folder) as entries:
             left = [
@@ -189,7 +189,7 @@ def _clear_away(folder: str) -> None:
     except OSError as error:
         if error.errno is None:
             raise
-        return  # what is wrong with the folder is said by who writes
+        return  # the writer will say what is wrong with the folder
     for path in left:
         try:
             with open(path, "rb") as file:
@@ -211,10 +211,10 @@ def _remove(path: str) -> None:
 
 
 def _make_lasting(folder: str) -> None:
-    """Have the system write that `folder` has a new file, where it can be told to."""
+    """Have the system store durably that `folder` has a new file, if it can be told to."""
     opened: list[int] = []
     try:
-        # in one step, so that an interrupt after it finds what is to be closed
+        # in one step, so that an interrupt right after it finds the descriptor to be closed
         opened.extend(map(os.open, (folder,), (os.O_RDONLY,)))
         os.fsync(opened[0])
     except OSError as error:

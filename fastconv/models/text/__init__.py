@@ -1,10 +1,10 @@
-"""What people read: tables, summaries, and what others' words mean here.
+"""Texts for people: tables, summaries, and what the words of other libraries are here.
 
 ::
 
     table     plain text tables
-    summary   a network as one
-    words     what Keras, PyTorch and scikit-learn call otherwise
+    summary   a network as such a table
+    words     what Keras, PyTorch and scikit-learn have other words for
 """
 
 from fastconv.models.text.summary import summarize

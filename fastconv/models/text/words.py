@@ -1,4 +1,4 @@
-"""What Keras, PyTorch and scikit-learn call otherwise: what to write here, and what to do."""
+"""Words of Keras, PyTorch and scikit-learn: what to write or do here instead."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BATCHES = "an epoch is all rows, in batches of batch_size; leave it out"
 _CPU = "networks run on the CPU; leave it out"
 _GO_ON = "a second fit goes on where the first ended; leave it out"
 
-#: By method, then by word: the parameter that is meant, or what to do.
+#: By method, and then by word: the parameter that is meant, or what to do instead.
 _WORDS: dict[str, dict[str, str]] = {
     "fit": {
         "batch": "batch_size",
@@ -164,18 +164,19 @@ ATTRIBUTES = {
 
 
 def explained(method: F) -> F:
-    """Return `method` that says what to do about words that it does not know.
+    """Return `method` so that it says what to do about parameters that it does not have.
 
     Raises
     ------
     ArgumentTypeError
-        If arguments do not fit; names the nearest parameter, or what others' words are here.
+        When arguments do not fit. The error names the nearest parameter, or says what the word of
+        another library is here.
     """
     signature = inspect.signature(method)
     parameters = list(signature.parameters.values())
     places = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     least = sum(p.default is p.empty for p in places)
-    # by how many come without a name: the names that are left
+    # the names that are left, by the number of arguments that come without a name
     left = [frozenset(list(signature.parameters)[n:]) for n in range(len(places) + 1)]
 
     @functools.wraps(method)
@@ -229,7 +230,7 @@ def _said(signature: inspect.Signature, args: tuple[Any, ...], error: TypeError)
 
 
 def unknown_attribute(owner: object, name: str) -> AttributeError:
-    """Return the error of an attribute that `owner`, a network, does not have."""
+    """Return the error for an attribute that `owner`, a network, does not have."""
     kind = type(owner).__name__
     remedy = ATTRIBUTES.get(name, "")
     if not remedy and not name.startswith("_"):
