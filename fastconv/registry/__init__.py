@@ -3,11 +3,11 @@
 A layer or model is registered as ``namespace.Name.vN`` and asked for by that name, by
 ``namespace.Name`` (the newest version) or, in the namespace ``fastconv``, by ``Name`` alone.
 Losses, metrics, optimizers, initializers and callbacks have lower_snake names without version.
-A bare name is ours; third parties write ``acme.Mish.v1`` and ``acme.focal``.
+A bare name is one of fastconv's; third parties write ``acme.Mish.v1`` and ``acme.focal``.
 
-They add names with the decorator, or by an entry point called like the name it gives, in the
-group ``fastconv.layers`` or ``fastconv.models``: ``"acme.Mish.v1" = "acme_layers:Mish"``. Entry
-points are listed from metadata; the one asked for is imported, and nothing else is.
+They add names with the decorator, or by an entry point in the group ``fastconv.layers`` or
+``fastconv.models`` that has this name: ``"acme.Mish.v1" = "acme_layers:Mish"``. Entry points are
+listed from metadata. Only the one that is asked for is imported.
 
 ::
 
@@ -61,9 +61,9 @@ callbacks: Registry[Any] = Registry("callback")
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Forget at the end what was registered inside, in all registries; list plugins anew inside.
+    """List plugins anew, and at the end forget what was registered in any registry meanwhile.
 
-    For tests, and notebooks that try names out.
+    It is meant for tests, and for notebooks that try names out.
 
     Examples
     --------

@@ -24,7 +24,7 @@ __all__ = ["Registry"]
 
 T = TypeVar("T")
 
-#: What lists the names of a kind.
+#: For each kind of names, what shows them all.
 LISTED = {
     "layer": "fastconv.list_layers(), or the command `fastconv layers`, shows all",
     "model": "fastconv.list_models() shows all",
@@ -37,7 +37,7 @@ class Registry(Generic[T]):
     Parameters
     ----------
     kind : str
-        What is registered, in the singular, as error messages say it.
+        What is registered, in the singular, for error messages.
     entry_point_group : str, optional
         The group of entry points by which installed packages add names.
     versioned : bool
@@ -46,7 +46,7 @@ class Registry(Generic[T]):
     Attributes
     ----------
     requires : type or None
-        The class that whatever is registered must be derived from.
+        The class from which everything that is registered must be derived.
 
     Examples
     --------
@@ -83,8 +83,8 @@ class Registry(Generic[T]):
         Raises
         ------
         ArgumentError
-            If `name` is malformed, in a namespace that is not the caller's, or taken by an
-            object of another module or qualified name and `override` is false.
+            If `name` is malformed or in a namespace that is not the caller's; or if an object of
+            another module or qualified name has it, and `override` is false.
         ArgumentTypeError
             If `obj` is not derived from `requires`.
         """
@@ -113,24 +113,24 @@ class Registry(Generic[T]):
                 "take another name or version, or pass override=True",
                 shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
             )
-        # Copied, so that who is iterating in another thread is not disturbed.
+        # Copied, so that another thread that is iterating is not disturbed.
         self._set({**self._entries, name: obj})
 
     def get(self, name: object) -> T:
-        """Return what `name` stands for, importing the plugin that offers it if need be.
+        """Return what `name` stands for; import the plugin that offers it if need be.
 
         Raises
         ------
         UnknownNameError
             If there is no such name; the message offers the nearest ones.
         ConfigError
-            If two distributions offer it.
+            If two distributions offer the name.
         """
-        found = self.canonical(name)  # may replace the entries
+        found = self.canonical(name)  # this may replace the entries
         return self._entries[found]
 
     def canonical(self, name: object) -> str:
-        """Return the full name, ``fastconv.Conv2D.v1`` for ``Conv2D``; errors as `get`."""
+        """Return the full name, ``fastconv.Conv2D.v1`` for ``Conv2D``; errors are as of `get`."""
         found = self._find(name)
         if found is None:
             raise self._unknown(name)
@@ -157,16 +157,16 @@ class Registry(Generic[T]):
 
     @property
     def entries(self) -> dict[str, T]:
-        """What is registered by now, by full name; a copy, and nothing is imported for it."""
+        """Return a copy of what is registered by now, by full name; nothing is imported for it."""
         return dict(self._entries)
 
     def offers(self) -> list[Offer]:
-        """Return what installed packages offer, and what became of it; nothing is imported."""
+        """Return what installed packages offer, and why some is not used; nothing is imported."""
         self._everything()
         return self._plugins.offers()
 
     def snapshot(self) -> Callable[[], None]:
-        """List plugins anew, and return a function that brings back the entries of now."""
+        """List plugins anew, and return a function that brings back the present entries."""
         entries, plugins = self._entries, self._plugins
         self._plugins = Plugins(plugins.kind, plugins.group)
 
@@ -177,7 +177,7 @@ class Registry(Generic[T]):
         return restore
 
     def _set(self, entries: dict[str, T]) -> None:
-        """Take over `entries`, with what is looked up in them for every layer of a network."""
+        """Replace the entries, and the tables of them that every layer of a network looks into."""
         bare = {short(name) for name in entries if name.startswith("fastconv.")}
         newest_of = {stem: newest(f"fastconv.{stem}", entries) for stem in bare}
         names = {_origin(entry): name for name, entry in entries.items()}
@@ -246,7 +246,7 @@ class Registry(Generic[T]):
         return UnknownNameError("", self.kind, "must be a registered name", name, remedy)
 
     def _foreign(self, name: str) -> str:
-        """Return what to do about a full name that is known in another version, or of others."""
+        """Return what to do about a full name of which another version or namespace is known."""
         if not VERSIONED.fullmatch(name):
             return ""
         stem = name.rpartition(".v")[0]
@@ -266,7 +266,7 @@ class Registry(Generic[T]):
 
 
 def _origin(obj: Any) -> tuple[str, str | int]:
-    """Return (module, qualified name), by which a class defined again is known as the same."""
+    """Return (module, qualified name), by which a class that is defined again is recognised."""
     owner = obj if hasattr(obj, "__qualname__") else type(obj)
     anonymous = owner is not obj or "<lambda>" in owner.__qualname__
     return str(getattr(owner, "__module__", "")), id(obj) if anonymous else str(owner.__qualname__)

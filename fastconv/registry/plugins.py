@@ -31,10 +31,10 @@ class Offer(NamedTuple):
     Attributes
     ----------
     name : str
-        As the entry point has it; empty where the metadata could not be read.
+        The name of the entry point; empty if the metadata could not be read.
     distribution : str
     refusal : str
-        Why it is not used, or empty.
+        Why the offer is not used; empty if it is.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Offer(NamedTuple):
 class Plugins:
     """The entry points of one group.
 
-    A plugin that cannot be used is the subject of one `PluginWarning` that names its
-    distribution, and of an error when its name is asked for; it breaks nothing else.
+    If a plugin cannot be used, one `PluginWarning` names its distribution, and an error is raised
+    when its name is asked for. It breaks nothing else.
 
     Parameters
     ----------
     kind : str
         What the group offers, in the singular.
     group : str or None
-        The group; None offers nothing.
+        The group; None means one that offers nothing.
     """
 
     def __init__(self, kind: str, group: str | None) -> None:
@@ -63,40 +63,40 @@ class Plugins:
         self.forget()
 
     def forget(self) -> None:
-        """List the installed packages anew when next asked."""
+        """Have the installed packages listed anew when a name is next asked for."""
         self._points: dict[str, list[EntryPoint]] | None = None
         self._refused: list[Offer] = []
         self._failures: dict[str, Problem] = {}
 
     def offered(self, taken: Collection[str]) -> list[str]:
-        """Return the names offered, without those that failed; warn once of any in `taken`."""
+        """Return the offered names, without those that failed; warn once of those in `taken`."""
         if self._points is None:
             self._list(taken)
         return [name for name in self._points or {} if name not in self._failures]
 
     def offers(self) -> list[Offer]:
-        """Return everything that was listed, with the reason where it is not used."""
+        """Return all offers that were listed, each with the reason if it is not used."""
         points = (self._points or {}).values()
         used = [Offer(p.name, _distribution(p.dist)) for group in points for p in group]
         return used + self._refused
 
     def failure(self, stem: str) -> Problem | None:
-        """Return why the plugin for `stem` could not be loaded, if it was tried."""
+        """Return why the plugin for `stem` could not be loaded; None if it was not tried."""
         failed = newest(stem, self._failures)
         return self._failures[failed] if failed else None
 
     def load(self, name: str) -> Any:
         """Import what offers `name` and return the object that the entry point gives.
 
-        No lock is held meanwhile: another thread that imports the same plugin would wait for
-        it, and this one for that import.
+        No lock is held meanwhile. Another thread that imports the same plugin would wait for the
+        lock, while this one would wait for that import.
 
         Raises
         ------
         ConfigError
             If two distributions offer the name.
         UnknownNameError
-            If the import fails, in whatever way but Ctrl-C.
+            If the import fails in any way but Ctrl-C.
         """
         points = (self._points or {})[name]
         if len(points) > 1:
@@ -111,13 +111,13 @@ class Plugins:
             )
         try:
             return points[0].load()
-        except BaseException as error:  # SystemExit, GeneratorExit, what others derive
+        except BaseException as error:  # such as SystemExit, GeneratorExit and classes of others
             if from_signal(error):
                 raise
             raise self.fail(name, error) from error
 
     def fail(self, name: str, error: BaseException) -> UnknownNameError:
-        """Note that the plugin for `name` is of no use, and return the error to raise."""
+        """Note that the plugin for `name` cannot be used, and return the error to raise."""
         owner = _distribution((self._points or {})[name][0].dist)
         reason = Problem(
             "",
@@ -129,7 +129,7 @@ class Plugins:
         return UnknownNameError([reason])
 
     def _list(self, taken: Collection[str]) -> None:
-        """Read what is installed, take it over unless another thread was first, then warn."""
+        """Read what is installed, keep it unless another thread was first, and then warn."""
         found: dict[str, list[EntryPoint]] = {}
         refused = []
         for offer, point in self._scan() if self.group else ():
@@ -144,7 +144,7 @@ class Plugins:
                 found.setdefault(point.name, []).append(point)
         if not self._mutex.run(self._take_over, found, refused):
             return
-        for offer in refused:  # not inside: what shows a warning may ask for a name
+        for offer in refused:  # only now, since whatever shows a warning may ask for a name
             what = f"offers {self.kind} {shorten(offer.name)},"
             if not offer.name:
                 what = f"offers no {self.kind} that is known:"
@@ -157,7 +157,7 @@ class Plugins:
         return True
 
     def _scan(self) -> Iterator[tuple[Offer, EntryPoint | None]]:
-        """Yield the entry points of the group; None with the reason where one cannot be read."""
+        """Yield the entry points of the group, or None and the reason if one cannot be read."""
         seen = set()
         for dist, problem in _distributions():
             if dist is None:
@@ -180,7 +180,7 @@ class Plugins:
 
 
 def _distributions() -> Iterator[tuple[Distribution | None, str]]:
-    """Yield what is installed; None with the reason where the list breaks off."""
+    """Yield what is installed, and None with the reason if the list breaks off."""
     from importlib import metadata
 
     try:
@@ -193,7 +193,7 @@ def _distributions() -> Iterator[tuple[Distribution | None, str]]:
 
 
 def _distribution(dist: Distribution | None) -> str:
-    """Return the name of a distribution, of its folder where its metadata has none."""
+    """Return the name of a distribution, or that of its folder if its metadata has none."""
     try:
         name: object = dist.name if dist else None
     except Exception as error:
@@ -206,7 +206,7 @@ def _distribution(dist: Distribution | None) -> str:
 
 
 def _key(dist: Distribution) -> str | None:
-    """Return the name of a distribution as PEP 503 compares it, or None where it has none."""
+    """Return the name of a distribution as PEP 503 compares it, or None if it has none."""
     try:  # the first is made of the folder's name, and reads no file
         name = getattr(dist, "_normalized_name", None) or dist.name
         return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,4 +1,4 @@
-"""From a name and settings to an instance, with every unknown or missing setting reported."""
+"""Makes an instance from a name and settings, and reports all unknown and missing settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["check_config", "create", "parameters_of", "resolve", "setting_proble
 
 
 def parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of `owner`, looked up once; ``**settings`` where it does not tell."""
+    """Return the parameters of `owner`, looked up once; ``**settings`` if it does not tell them."""
     try:
         return _parameters_of(owner)
     except (TypeError, ValueError):  # it cannot be hashed, or is a built-in without a signature
@@ -33,7 +33,7 @@ def _parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 
 class _Settings(NamedTuple):
-    """The settings of something: all, those without a default, and whether it takes any other."""
+    """All settings of something, those that have no default, and whether it takes any others."""
 
     all: list[str]
     required: list[str]
@@ -63,7 +63,7 @@ def _split(parameters: Mapping[str, inspect.Parameter]) -> _Settings:
 
 
 def check_config(owner: Callable[..., Any], config: object, path: str) -> list[Problem]:
-    """Return the problems of `config` as keyword arguments of `owner`, each with its path.
+    """Return the problems that `config` has as keyword arguments of `owner`, each with its path.
 
     Keys are checked here; `owner` checks the values.
 
@@ -84,7 +84,7 @@ def check_config(owner: Callable[..., Any], config: object, path: str) -> list[P
 def setting_problems(
     owner: Callable[..., Any], config: Mapping[Any, Any], operation: str
 ) -> list[Problem]:
-    """Return the problems of unknown and missing keys of `config`, as arguments of `operation`."""
+    """Return the problems of keys that are unknown or missing in `config`, for `operation`."""
     return [
         Problem(operation, key, f"is {rule}", remedy=remedy)
         for key, rule, remedy in _key_problems(owner, config)
@@ -114,8 +114,8 @@ def create(registry: Registry[Any], name: object, config: Mapping[str, Any], ope
     Raises
     ------
     ConfigError
-        If the name is unknown, or settings are unknown or missing: all of these at once. A
-        wrong value is an error of the object itself.
+        If the name is unknown, or settings are unknown or missing; it lists all of these. For a
+        wrong value the object itself raises an error.
     """
     try:
         owner = registry.get(name)
@@ -129,12 +129,12 @@ def create(registry: Registry[Any], name: object, config: Mapping[str, Any], ope
 
 
 def resolve(registry: Registry[Any], spec: object, operation: str) -> Any:
-    """Return the instance that `spec` gives: a name, ``(name, {...})`` or an instance.
+    """Return the instance that `spec` stands for: a name, ``(name, {...})`` or an instance.
 
     Raises
     ------
     ConfigError
-        As `create`, and if a pair is not a name and its settings.
+        As of `create`, and if a pair is not a name and its settings.
     ArgumentTypeError
         If `spec` is a class or a plain value.
     """

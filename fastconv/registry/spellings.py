@@ -1,4 +1,4 @@
-"""How Keras, PyTorch, ONNX, Chainer and the book spell what is called otherwise here."""
+"""What Keras, PyTorch, ONNX, Chainer and the book call the things that have other names here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastconv.registry.names import short
 
 __all__ = ["absent", "either", "name_offers", "setting_remedy"]
 
-# By kind; without case, underscores and the module before the name. Several in the order of
-# likelihood.
+# By kind. Names are written without capitals, underscores and the module before them. Where a name
+# may mean several things, the likeliest comes first.
 _NAMES: dict[str, dict[str, str | tuple[str, ...]]] = {
     "layer": {
         "adaptiveavgpool2d": "GlobalAvgPool2D",
@@ -63,7 +63,7 @@ _NAMES: dict[str, dict[str, str | tuple[str, ...]]] = {
     },
 }
 
-# What others have and fastconv has not: a name that merely looks alike is no offer.
+# What other libraries have and fastconv has not. No name that merely looks alike is offered.
 _ABSENT = {
     "layer": {
         "celu",
@@ -133,7 +133,7 @@ _INFERRED = {"in_channels", "in_features", "input_dim", "input_shape", "input_si
 
 
 def name_offers(kind: str, name: object, names: Collection[str]) -> list[str]:
-    """Return the names among `names` that `name`, of a layer or another `kind`, may mean."""
+    """Return which of `names` may be meant by `name`, of a layer or of another `kind`."""
     if not isinstance(name, str) or absent(kind, name, names):
         return []
     name = short(name)
