@@ -1,7 +1,7 @@
 """The command ``fastconv``; every subcommand is one file here.
 
-A command module has a docstring, whose first line is the help in the overview and the rest
-the text of its own ``--help``, ``add_arguments(parser)`` and ``run(arguments)``.
+The module of a command has a docstring, ``add_arguments(parser)`` and ``run(arguments)``. The
+first line of the docstring is the help in the overview; the rest is the text of its ``--help``.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, 2 after a user's error, 130 after Ctrl-C.
+    """Run the command line; return 0, or 2 after a user's error, or 130 after Ctrl-C.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the name of the program; `sys.argv` by default.
+        The words behind the name of the program; by default those of `sys.argv`.
     """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who called us: `fastconv layers >&-`
+        if getattr(sys, name) is None:  # the caller has closed it: `fastconv layers >&-`
             setattr(sys, name, open(os.devnull, "w"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen, unknown = parser.parse_known_args(words)
         who = f"fastconv {chosen.command}"
         _check_known(unknown, commands[chosen.command])
-        if chosen.run is not doctor.run:  # which says what is wrong with it, and what else there is
+        if chosen.run is not doctor.run:  # the doctor says itself what is wrong here
             kernels.active_isa(), threads.get_num_threads()
         import_modules(getattr(chosen, "imports", []))
         chosen.run(chosen)
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _said(error: Exception) -> str:
-    """Return the message of an error as whoever typed a command can read it."""
+    """Return the message of an error in words for somebody who typed a command."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, FastconvError) and _is_python(error.operation):
@@ -80,14 +80,14 @@ def _said(error: Exception) -> str:
 
 
 def _is_python(operation: str) -> bool:
-    """Whether `operation` is a command, or a name in Python, which nobody typed here."""
+    """Whether `operation` is a name in Python, which nobody typed here, and no command."""
     modules = (package(), data, plot)
     named = {"fastconv", *COMMANDS, *(name for module in modules for name in module.__all__)}
     return operation in named or callable(getattr(models.Model, operation, None))
 
 
 def _check_command(words: list[str]) -> None:
-    """Refuse a mistyped command with the nearest one; none of the options before it has a value."""
+    """Refuse a mistyped command and offer the nearest; no option before a command has a value."""
     word = next((word for word in words if not word.startswith("-")), None)
     if word is not None and word not in COMMANDS:
         remedy = did_you_mean(word, COMMANDS) or "`fastconv --help` tells what each does"
@@ -95,7 +95,7 @@ def _check_command(words: list[str]) -> None:
 
 
 def _check_known(unknown: list[str], command: argparse.ArgumentParser) -> None:
-    """Refuse what a command does not take, an option with the nearest one."""
+    """Refuse what a command does not take; for an option, offer the nearest one."""
     if not unknown:
         return
     option = next((word for word in unknown if word.startswith("-")), None)

@@ -29,7 +29,7 @@ from fastconv import data, functional, memory, models, plot
 from fastconv.cli.networks import at_least, check_picture, typed_path, write
 from fastconv.errors import MissingExtraError
 
-# The first layer starts near zero, as the book has it, so that what it learns can be seen.
+# The first layer starts near zero, as in the book, so that one can see what it learns.
 SMALL = ["gaussian", {"std": 0.01}]
 LAYERS: list[Any] = [
     ["Conv2D", {"filters": 16, "kernel_size": 3, "padding": "same", "initializer": SMALL}],
@@ -174,6 +174,6 @@ def _head(title: str) -> None:
 
 
 def _json(config: dict[str, Any]) -> str:
-    """JSON with one layer to a line."""
+    """Return the configuration as JSON, with one layer to a line."""
     layers = ",\n   ".join(json.dumps(layer) for layer in config["layers"])
     return f'{{"input_shape": {json.dumps(config["input_shape"])},\n "layers": [\n   {layers}]}}'

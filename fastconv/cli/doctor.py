@@ -43,7 +43,7 @@ NEEDED = ("numpy", "safetensors", "tqdm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Whether to measure, and what becomes of it."""
+    """Add whether to measure, and what to do with the result."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--tune", action="store_true", help="measure the table of costs")
     what.add_argument("--reset", action="store_true", help="remove the table measured here")
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the report, a section for each part; or measure, or forget what was measured."""
+    """Print the report section by section; or measure; or forget what was measured."""
     if arguments.json and not arguments.tune:
         raise ArgumentError("doctor", "--json", "must come with --tune")
     if arguments.tune:
@@ -88,7 +88,7 @@ def _tune(isa: str, as_json: bool) -> None:
 
 
 def _check_cache(path: Path) -> None:
-    """Refuse a file that could not be written, before time is spent on what goes to it."""
+    """Refuse a file that could not be written, before time is spent on its content."""
     probe = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,7 @@ def _threads() -> Iterator[tuple[str, str]]:
 
 
 def _plugins() -> Iterator[tuple[str, str]]:
-    """Yield each offered name, and whether it loads; loading is undone afterwards."""
+    """Yield each offered name, and whether it loads; what is loaded is forgotten again."""
     with registry.isolated(), warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)  # all they say is in the report
         for where in (registry.layers, registry.models):

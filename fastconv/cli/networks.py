@@ -1,4 +1,4 @@
-"""What several commands do with the file of a network."""
+"""What several commands do with files, above all with the file of a network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_file(parser: argparse.ArgumentParser, text: str = "net.json or net.safet
 
 
 def typed_path(text: str) -> str:
-    """Return the path that was typed; ``--mnist=~/x`` reaches a program as it stands."""
+    """Return the path that was typed; shells leave the ``~`` in ``--mnist=~/x`` as it is."""
     try:
         return str(as_path("", "it", text))
     except FastconvError as error:
@@ -52,12 +52,12 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
 
 
 def import_modules(names: list[str]) -> None:
-    """Import modules by name, those of the working folder too, as ``python -m`` would.
+    """Import modules by name, also from the working folder, as ``python -m`` would.
 
     Raises
     ------
     ArgumentError
-        If one cannot be imported, in whatever way.
+        If one cannot be imported, for whatever reason.
     """
     if names and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -79,24 +79,24 @@ def import_modules(names: list[str]) -> None:
 
 
 def read_network(file: str, seed: int | None = None) -> models.Model:
-    """Return the model of a saved network, or of a JSON configuration, told by the first bytes.
+    """Return the model of a saved network or of a JSON configuration; the first bytes tell which.
 
-    `seed` is of starting weights and of dropout.
+    `seed` is the seed of starting weights and of dropout.
 
     Raises
     ------
     FormatError, ArgumentError
-        With the name of the file, and every problem of a configuration.
+        If the file is wrong; it names the file, and lists every problem of a configuration.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     head = head_of("", file)
     found = formats.tell(head)
-    unknown = found is None and head[8:9] != b"{"  # where the header of a saved network begins
+    unknown = found is None and head[8:9] != b"{"  # the header of a saved network begins there
     if found is not formats.JSON and not (unknown and Path(file).suffix != SUFFIX):
         return models.load(file, seed=seed)
     with open(file, "rb") as opened:
-        text = opened.read(strict_json.MAX_BYTES + 1)  # no more could be a configuration
+        text = opened.read(strict_json.MAX_BYTES + 1)  # a longer file is no configuration
     try:
         return models.from_config(text, seed=seed)
     except ConfigError as error:
@@ -104,18 +104,18 @@ def read_network(file: str, seed: int | None = None) -> models.Model:
 
 
 def at_least(command: str, option: str, value: int | None, least: int) -> None:
-    """Refuse the number given for `option` if it is below `least`; None is not given."""
+    """Refuse the number given for `option` if it is below `least`; None means not given."""
     if value is not None:
         as_int(command, option, value, least)
 
 
 def write(text: str) -> None:
-    """Print at once, so that a pipe sees progress too."""
+    """Print without delay, so that whoever reads a pipe sees progress too."""
     print(text, flush=True)
 
 
 def check_writable(command: str, option: str, path: str) -> None:
-    """Refuse a path whose folder is not there, before time is spent on what goes to it."""
+    """Refuse a path whose folder does not exist, before time is spent on the file's content."""
     folder = Path(path).resolve().parent
     if not folder.is_dir():
         raise ArgumentError(
@@ -124,7 +124,7 @@ def check_writable(command: str, option: str, path: str) -> None:
 
 
 def check_picture(command: str, option: str, path: str) -> None:
-    """Refuse a path that no picture goes to: one of another kind of file, or without a folder."""
+    """Refuse a path for a picture that is for another kind of file, or whose folder is missing."""
     check_path(command, option, path)
     check_writable(command, option, path)
 
@@ -137,7 +137,7 @@ def check_saving(command: str, option: str, path: str) -> None:
 
 
 def package() -> Any:
-    """Return the package itself, which modules do not import, since it imports them all."""
+    """Return the package itself; modules do not import it, since it imports all of them."""
     return sys.modules["fastconv"]
 
 

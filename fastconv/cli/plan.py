@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the plan, and what a run took where that is asked for."""
+    """Print the plan and, if that is asked for, what a run took."""
     at_least("plan", "--batch", arguments.batch, 1)
     if arguments.png:
         check_picture("plan", "--png", arguments.png)

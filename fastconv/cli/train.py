@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, say how well, and save where that is asked for."""
+    """Train, say how well the network does, and save it if that is asked for."""
     rate = arguments.learning_rate
     for option, value, least in (
         ("--epochs", arguments.epochs, 1),
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _parts(arguments: argparse.Namespace, net: Any) -> Any:
-    """Return (x, y), (x_test, y_test) of what was asked for, if it fits the network."""
+    """Return (x, y), (x_test, y_test) of the data that were asked for; raise if they do not fit."""
     if arguments.mnist:
         parts = data.mnist(arguments.mnist)
         _check_shape(arguments, net, parts[0][0])
@@ -140,7 +140,7 @@ def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any
 
 
 def _npz(path: str) -> list[np.ndarray[Any, Any]]:
-    """Return x, y and, where there are, x_test and y_test."""
+    """Return x, y and, if they are in the file, x_test and y_test."""
     head = head_of("train", path)
     if not head.startswith((b"PK", b"\x93NUMPY")):  # NumPy would take it for a pickle
         kind = formats.tell(head)
@@ -165,7 +165,7 @@ def _npz(path: str) -> list[np.ndarray[Any, Any]]:
             arrays = {name: stored[name] for name in names}
     except (FormatError, OSError):
         raise
-    except Exception as error:  # what zipfile, zlib and NumPy make of a damaged or other file
+    except Exception as error:  # zipfile, zlib and NumPy raise many for a damaged or other file
         rule = f"must be an .npz of plain arrays; {describe(error)}"
         raise FormatError("train", path, rule, remedy=_WRITTEN) from error
     for name in names:
