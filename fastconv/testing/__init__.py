@@ -1,7 +1,7 @@
-"""Help for tests: of fastconv itself and of the layers that others write for it.
+"""Helps to test fastconv itself, and the layers that others write for it.
 
-``check_layer("acme.Mish", (2, 3, 4, 4))`` holds a layer against everything that models and
-training expect of one.
+``check_layer("acme.Mish", (2, 3, 4, 4))`` checks that a layer keeps everything that models and
+training expect of it.
 """
 
 from fastconv.testing.arrays import assert_bits_equal, assert_close, tolerance

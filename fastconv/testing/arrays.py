@@ -1,4 +1,4 @@
-"""Arrays that must be equal, or close; and what asserts where Python leaves assertions out."""
+"""Asserts that arrays are equal or close, even if Python leaves out the statement assert."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
 def require(holds: bool, message: str) -> None:
-    """Raise AssertionError unless something `holds`; ``python -O`` drops the statement assert."""
+    """Raise AssertionError unless something `holds`; unlike assert, ``python -O`` keeps it."""
     if not holds:
         raise AssertionError(message)
 
 
 def tolerance(dtype: Any) -> float:
-    """Return the error, relative to the largest element, that results of `dtype` may have.
+    """Return the error that results of `dtype` may have, relative to the largest element.
 
     Examples
     --------
@@ -36,13 +36,13 @@ def tolerance(dtype: Any) -> float:
 def _tolerance(operation: str, parameter: str, dtype: Any) -> float:
     try:
         return TOLERANCES[np.dtype(dtype).name if dtype is not None else ""]
-    except Exception:  # whatever NumPy, or what others define, makes of it
+    except Exception:  # NumPy, or somebody else's class, may raise anything
         rule = "must be float32 or float64"
         raise ArgumentTypeError(operation, parameter, rule, shorten(dtype)) from None
 
 
 def assert_bits_equal(actual: Any, expected: Any) -> None:
-    """Assert that two arrays have equal shapes, dtypes and bits: -0 is not 0, NaN is its bits.
+    """Assert that two arrays have equal shapes, dtypes and bits, so that -0 is not 0.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A layer that is built, with inputs for it, and what is asserted of its calls."""
+"""A built layer with inputs for it, and what its calls must keep."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fastconv.testing.arrays import assert_bits_equal, assert_close, require
 
 __all__ = ["Case"]
 
-#: By the dtype of what is moved: the step of the central difference, and the tolerance. Its error
-#: is about step**2, and in float32 that of rounding by the step.
+#: The step of the central difference, and the tolerance, by the dtype of what is moved. The error
+#: is about step**2; in float32, that of rounding, divided by the step, comes to it.
 _STEPS = {"float64": (1e-6, 1e-6), "float32": (2.0**-7, 2.0**-9)}
 _SAMPLES = 24  # elements of an array whose derivative is taken numerically
 
@@ -36,7 +36,7 @@ class Case:
         self.output = layer.infer(*self.specs)
         layer.ensure_built(self.random, *self.specs)
         for parameter in layer.parameters.values():
-            # Away from zeros and ones, where a wrong gradient may look right.
+            # Away from zeros and ones, at which a wrong gradient may look right.
             parameter.assign(parameter.value + self.random.uniform(0.1, 0.3, parameter.shape))
         self.xs = [
             self._distinct(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
@@ -45,7 +45,7 @@ class Case:
     def _distinct(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         """Return a read-only array without equal elements or zeros, so that maxima are clear."""
         if dtype not in FLOATS:
-            # numbers that every table has rows for, and every dtype
+            # 0 and 1, for which every table has rows, and which every dtype has
             return _read_only(self.random.integers(0, 2, shape).astype(dtype))
         size = int(np.prod(shape))
         values = (np.arange(size) - size // 2 + 1 / 3) * (4 / max(size, 1))
@@ -53,12 +53,12 @@ class Case:
 
     @property
     def has_dx(self) -> list[bool]:
-        """Whether each input has a gradient: integers have none, nor what they are made of."""
+        """For each input, whether it has a gradient: integers have none, as inputs or outputs."""
         return [spec.is_float and self.output.is_float for spec in self.specs]
 
     @property
     def owner(self) -> str:
-        """What errors call the layer."""
+        """The name by which errors call the layer."""
         return type(self.layer).__name__
 
     def context(
@@ -69,7 +69,7 @@ class Case:
         inputs: int | None = None,
         parameters: Collection[str] | None = None,
     ) -> Context:
-        """Return the surroundings of a call; `inputs` and `parameters` are of another layer."""
+        """Return the Context of a call; another layer's call needs `inputs` and `parameters`."""
         names = self.layer.parameters if parameters is None else parameters
         needs = [has and asked for has in self.has_dx] if inputs is None else [asked] * inputs
         return Context(
@@ -80,16 +80,16 @@ class Case:
         )
 
     def gradient(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return a read-only gradient of an output, fixed by its shape."""
+        """Return a read-only gradient for an output, always the same for one shape."""
         ramp = np.cos(np.arange(math.prod(shape))).reshape(shape).astype(self.output.dtype)
         return _read_only(ramp)
 
     def run(
         self, layer: Layer, xs: Sequence[np.ndarray], training: bool
     ) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...], dict[str, np.ndarray]]:
-        """Return (y, dy, dxs, gradients of parameters), dy being fixed by the shape.
+        """Return (y, dy, dxs, gradients of parameters); dy is always the same for one shape.
 
-        There are none where the output is of integers.
+        If the output has integers, there are no gradients.
         """
         ctx = self.context(training)
         owner = type(layer).__name__
@@ -165,7 +165,7 @@ class Case:
             assert_bits_equal(again_grads[name], gradient)
 
     def check_frozen(self) -> None:
-        """In a step of training a frozen layer is called as in inference; its inputs learn."""
+        """Check a frozen layer in training: it is called as in inference, and passes gradients."""
         _, dy, expected, _ = self.run(self.layer, self.xs, training=False)
         ctx = self.context(training=False, frozen=True)
         self.layer.forward(ctx, *self.xs)
@@ -223,7 +223,7 @@ class Case:
     def _compare(
         self, what: str, gradient: np.ndarray, at: np.ndarray, loss: Callable[[np.ndarray], float]
     ) -> None:
-        """Compare `gradient` with central differences of `loss` in some elements of `at`."""
+        """Compare some elements of `gradient` with central differences of `loss` at `at`."""
         chosen = self.random.permutation(at.size)[:_SAMPLES]
         largest = max(float(np.max(np.abs(gradient), initial=0.0)), 1.0)
         size, tolerance = _STEPS[at.dtype.name]
@@ -243,7 +243,7 @@ class Case:
 
 
 def _writing_nowhere(method: str, call: Callable[..., Any], arrays: Sequence[np.ndarray]) -> Any:
-    """Return what `call` makes of `arrays`, which it cannot write to; say so where it tries."""
+    """Return what `call` makes of read-only `arrays`; if it tries to write to one, say so."""
     try:
         return call(*arrays)
     except ValueError as error:

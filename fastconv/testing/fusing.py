@@ -1,4 +1,4 @@
-"""Tries what a layer says of those around it: that it computes, or takes over, what they do."""
+"""Checks what a layer declares of its neighbours: that it can compute, or take over, their work."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = [
 
 
 def activations() -> dict[str, list[Layer]]:
-    """Return the layers that are functions of one element, by name, of what is registered."""
+    """Return the registered layers that are functions of one element, by the function's name."""
     found: dict[str, list[Layer]] = {}
     for cls in registry.layers.entries.values():
         if getattr(cls, "acts_as", None) is not None:
-            with contextlib.suppress(Exception):  # one that has settings, and no example of them
+            with contextlib.suppress(Exception):  # a layer may have settings, but no example
                 layer = cls(**cls.example_config)
                 found.setdefault(layer.acts_as, []).append(layer)
     return found
@@ -101,7 +101,7 @@ def _fused(case: Case) -> Iterator[tuple[str, Layer, Any]]:
 
 
 def _chain(case: Case, layers: list[Layer], training: bool) -> Pass:
-    """Run two layers one after the other, both ways."""
+    """Run two layers one after the other, forward and backward."""
     contexts = [case.context(training), case.context(training, inputs=1, parameters=())]
     if layers[1] is case.layer:
         contexts.reverse()

@@ -1,4 +1,4 @@
-"""Tries which inputs a layer says that it takes: dtypes, and the place of the batch."""
+"""Checks that a layer takes the inputs that it declares: dtypes, and the axis of the batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_batch_axes", "check_takes"]
 
 
 def check_takes(layer: Layer) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the layer takes floats, and which other dtypes."""
+    """Return whether the layer takes floats, and which other dtypes it takes."""
     takes, what = layer.takes, type(layer).__name__
     require(
         isinstance(takes, tuple) and len(takes) > 0 and set(takes) <= set(DTYPES),
@@ -29,9 +29,9 @@ def check_takes(layer: Layer) -> tuple[bool, tuple[str, ...]]:
 
 
 def check_batch_axes(case: Case) -> None:
-    """A layer that takes any batch axis gives what `infer` says, row by row, wherever rows are.
+    """Check a layer that takes any batch axis: on each axis, a row gives what it gives alone.
 
-    Axes that its `infer` refuses are left out.
+    The shapes are those that `infer` says. Axes that `infer` refuses are left out.
     """
     if not case.layer.any_batch_axis:
         return
@@ -57,5 +57,5 @@ def check_batch_axes(case: Case) -> None:
 
 
 def _moved(x: np.ndarray, rows: slice, axis: int | None) -> np.ndarray:
-    """Return some rows of `x`, counted on `axis`; None is one row by itself."""
+    """Return some rows of `x` with the batch on `axis`; None means one row without a batch."""
     return x[0].copy() if axis is None else np.moveaxis(x[rows], 0, axis).copy()

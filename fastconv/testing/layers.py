@@ -1,4 +1,4 @@
-"""Holds a layer against what models and training expect of one."""
+"""Checks that a layer keeps what models and training expect of it."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ def check_layer(
 ) -> None:
     """Assert that a layer keeps what `fastconv.Layer` promises.
 
-    Its gradients are those of central differences, of every input and parameter, in training
-    and in inference, also where it is frozen; it repeats its bits, and writes neither to inputs
-    nor to gradients; what `infer` says comes out, in both dtypes, of an empty batch too; it
-    copies, pickles, and comes back from JSON. So it is for integers of every dtype that the
-    layer takes, which are 0 and 1 here, but that they have no gradient.
+    The gradients of every input and parameter agree with central differences, in training, in
+    inference, and if the layer is frozen. The layer repeats its bits, and writes neither to inputs
+    nor to gradients. It gives what `infer` says, in both dtypes, and for an empty batch too. It
+    can be copied, pickled, and read back from JSON. The same is checked for integers of every dtype
+    that the layer takes, except that they have no gradient; they are 0 and 1 here.
 
     Parameters
     ----------
     layer : str or Layer
         A registered name, or a layer that is not yet built.
     *input_shapes : sequence of int
-        The shape of each input, the batch first. Small ones will do: (2, 3, 5, 5).
+        The shape of each input, with the batch first. Small ones will do, such as (2, 3, 5, 5).
     rng : int
         The seed of starting values and data.
     dtype : str, or sequence of str
-        ``"float64"``, or ``"float32"`` to leave the gradients out; for layers that take floats.
-        A sequence has one for each input, for layers that take integers beside floats; then no
-        others are tried.
+        For layers that take floats: ``"float64"``, or ``"float32"`` to leave the gradients out.
+        For layers that take integers beside floats: a sequence with one dtype for each input; then
+        no others are tried.
     **config
-        The settings of the layer that is named.
+        The settings of the layer, if it is given by name.
 
     Raises
     ------
     AssertionError
-        Saying what is not kept.
+        If something is not kept; it says what.
     ArgumentTypeError, ShapeError
-        If `layer` or a shape is none.
+        If `layer` is no layer, or a shape is no shape.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def check_layer(
 
 
 def _check_kind(operation: str, layer: Any, config: dict[str, Any]) -> None:
-    """Raise unless `layer` is a name with settings, or a layer that has its own."""
+    """Raise unless `layer` is a name, which `config` is for, or a layer with its own settings."""
     if isinstance(layer, type):
         raise ArgumentTypeError(
             operation,
@@ -129,7 +129,7 @@ def _check_kind(operation: str, layer: Any, config: dict[str, Any]) -> None:
 
 
 def _check_some(case: Case) -> None:
-    """Hold a layer against what is asked of one where some of the inputs have no gradient."""
+    """Check what a layer must keep if some of its inputs have no gradient."""
     case.check_calls()
     check_forms(case)
     check_batch_axes(case)
@@ -167,7 +167,7 @@ def _shapes(operation: str, input_shapes: Sequence[Any]) -> list[tuple[int, ...]
 
 
 def _check_signatures(layer: Layer) -> None:
-    """The methods take what they are called with; a forgotten ctx is named."""
+    """Check that the methods take what they are called with; say so if ctx was forgotten."""
     cls = type(layer)
     for method, wanted in (("forward", "(self, ctx, *xs)"), ("backward", "(self, ctx, dy)")):
         positional = [

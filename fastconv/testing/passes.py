@@ -1,4 +1,4 @@
-"""Passes through a layer, forward and backward, and what is asserted of what comes of them."""
+"""Runs layers forward and backward, and asserts that the results are equal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Pass", "require_equal", "require_same", "run_both_ways"]
 
 
 class Pass(NamedTuple):
-    """What came of one pass both ways."""
+    """The results of one pass forward and backward."""
 
     y: np.ndarray
     dxs: tuple[Any, ...]
@@ -22,7 +22,7 @@ class Pass(NamedTuple):
 
 
 def run_both_ways(case: Case, layer: Layer, xs: Any, training: bool, dy: Any = None) -> Pass:
-    """Run `layer` both ways on `xs`, by `dy` or what `Case.gradient` gives."""
+    """Run `layer` on `xs` forward, and backward from `dy` or what `Case.gradient` gives."""
     ctx = case.context(training, inputs=len(xs), parameters=layer.parameters)
     y = layer.forward(ctx, *xs)
     dxs = layer.backward(ctx, case.gradient(y.shape) if dy is None else dy)
@@ -30,7 +30,7 @@ def run_both_ways(case: Case, layer: Layer, xs: Any, training: bool, dy: Any = N
 
 
 def require_equal(said: str, found: Pass, due: Pass) -> None:
-    """Raise unless two passes came to the same bits."""
+    """Raise unless two passes gave the same bits."""
     try:
         assert_bits_equal(found.y, due.y)
         for dx, other in zip(found.dxs, due.dxs, strict=True):

@@ -1,4 +1,4 @@
-"""Tries what a layer says of itself: each trait of `fastconv.layers.traits` that it declares."""
+"""Checks what a layer says of itself: each trait of `fastconv.layers.traits` that it declares."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fastconv.testing.passes import Pass, require_equal, require_same, run_both_
 
 __all__ = ["check_forms", "check_traits"]
 
-#: The lowest and highest number of an output, by what the layer says that it gives.
+#: The lowest and the highest number of an output, by what the layer declares that it `gives`.
 _BOUNDS = {"probabilities": (0, 1), "chances": (0, 1), "bounded": (-1, 1)}
-#: What inputs that are brought to a usual scale come to at most.
+#: The most that numbers may be which were brought to a usual scale.
 _USUAL = 32.0
 _SWITCHES = (
     "any_batch_axis",
@@ -62,7 +62,7 @@ def check_traits(case: Case) -> None:
 
 
 def check_forms(case: Case) -> None:
-    """Traits are of the right types, and go together."""
+    """Check that the traits have the right types and do not contradict each other."""
     layer, what = case.layer, case.owner
     for name in _SWITCHES:
         value = getattr(layer, name)
@@ -101,13 +101,13 @@ def check_forms(case: Case) -> None:
 
 
 def _is_name(function: str) -> bool:
-    """Whether `function` is of a third party, or one that fastconv has."""
+    """Whether `function` is the name of a third party's function, or of one that fastconv has."""
     known = activations().get(function, ())
     return "." in function or any(type(one).__module__.startswith("fastconv.") for one in known)
 
 
 def _check_gives(case: Case, training: bool) -> None:
-    """The numbers of the output are what it says, in inference at least."""
+    """Check that the numbers of the output are what the layer says, in inference at least."""
     gives, what = case.layer.gives, case.owner
     if training or gives not in _BOUNDS:
         return
