@@ -15,7 +15,7 @@ def digits() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     Returns
     -------
     x : ndarray (1797, 1, 8, 8), float32
-        Grey values from 0 to 1: sixteenths.
+        Grey values from 0 to 1, in sixteenths.
     y : ndarray (1797,), int64
         The digit, 0 to 9.
 

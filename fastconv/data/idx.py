@@ -38,12 +38,12 @@ def read_idx(path: str | PathLike[str]) -> Array:
     Raises
     ------
     FormatError
-        The header is wrong, or the data is shorter or longer than the header says. Memory
-        never exceeds what the file really holds by more than 1 MiB.
+        If the header is wrong, or the data is shorter or longer than the header says. The memory
+        taken never exceeds what the file really holds by more than 1 MiB.
     ArgumentTypeError, ArgumentError
-        `path` is no path, or of something else than a file.
+        If `path` is no path, or leads to something other than a file.
     OSError
-        The file cannot be read.
+        If the file cannot be read.
     """
     path = as_path("read_idx", "path", path)
     check_regular("read_idx", "path", str(path))
@@ -59,7 +59,7 @@ def read_idx(path: str | PathLike[str]) -> Array:
             ) from error
     try:
         array: Array = np.frombuffer(data, dtype).reshape(shape)
-    except ValueError as error:  # no data, but sizes beside the zero that no array can have
+    except ValueError as error:  # one size is 0, and no array can have the others
         rule = "must have sizes that an array can have"
         raise FormatError("read_idx", str(path), rule, shape) from error
     return array.astype(dtype.newbyteorder("="), copy=False)
@@ -78,7 +78,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]
 
 
 def _exactly(file: BinaryIO, nbytes: int, path: Path) -> bytearray:
-    """Read `nbytes`, piece by piece: the header's word is not enough to take the memory."""
+    """Read `nbytes` piece by piece: so much memory is not taken just because a header says so."""
     data = bytearray()
     while piece := file.read(min(CHUNK, nbytes + 1 - len(data))):
         data += piece
@@ -97,8 +97,8 @@ def mnist(folder: str | PathLike[str]) -> tuple[tuple[Array, Array], tuple[Array
     Parameters
     ----------
     folder : path
-        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same two of
-        ``t10k``, each plain or as ``.gz``; ``-images.idx3-ubyte`` is right too.
+        It holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same two files
+        of ``t10k``, each plain or as ``.gz``. Names such as ``-images.idx3-ubyte`` are right too.
 
     Returns
     -------
@@ -108,9 +108,9 @@ def mnist(folder: str | PathLike[str]) -> tuple[tuple[Array, Array], tuple[Array
     Raises
     ------
     ArgumentError
-        A file is not there.
+        If a file is not there.
     FormatError
-        A file is damaged, or images and labels do not belong together.
+        If a file is damaged, or images and labels do not belong together.
     """
     found = as_path("mnist", "folder", folder, "folder")
     return _part(found, "train"), _part(found, "t10k")

@@ -23,8 +23,8 @@ def stratified_split(y: Any, test_fraction: float = 0.25, seed: int = 0) -> tupl
     y : array (N,)
         The class of every row.
     test_fraction : float
-        Above 0 and below 1; of n rows of a class ``round(n * test_fraction)`` are for the test,
-        but at least one for each part where there are two.
+        Above 0 and below 1. Of n rows of a class, ``round(n * test_fraction)`` are for the test.
+        If a class has at least two rows, each part gets at least one.
     seed : int
         The same seed gives the same split.
 
@@ -36,7 +36,7 @@ def stratified_split(y: Any, test_fraction: float = 0.25, seed: int = 0) -> tupl
     Raises
     ------
     ShapeError, ArgumentTypeError, ArgumentError
-        `y` is not one-dimensional; `test_fraction` is no number, or not within 0 and 1.
+        If `y` is not one-dimensional, or `test_fraction` is not a number between 0 and 1.
 
     Examples
     --------

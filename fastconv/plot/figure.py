@@ -1,4 +1,4 @@
-"""What all pictures need of matplotlib, which is imported only when one is drawn."""
+"""What all pictures need from matplotlib, which is imported only when one is drawn."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["check_path", "new_figure"]
 
 
 def check_path(operation: str, name: str, path: Any) -> Path:
-    """Return `path`, which must be that of a PNG, the one kind of picture that is written.
+    """Return `path`; it must end as that of a PNG, the only kind of picture that is written.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        Naming `operation` and the argument `name`.
+        If it does not; the error names `operation` and the argument `name`.
     """
     found = as_path(operation, name, path)
     if not str(found).lower().endswith(".png"):
@@ -30,7 +30,7 @@ def check_path(operation: str, name: str, path: Any) -> Path:
 
 
 def new_figure(operation: str, size: tuple[float, float]) -> Any:
-    """Return an empty matplotlib figure of `size` inches, without any window system.
+    """Return an empty matplotlib figure of `size` inches, which needs no window system.
 
     Raises
     ------

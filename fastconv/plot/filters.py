@@ -48,12 +48,12 @@ def filters_text(weights: Mapping[str, Array], *, width: int = 80, blocks: bool 
     Parameters
     ----------
     weights : mapping of label to ndarray (K, C, R, S)
-        All of one shape. Each filter is drawn as the mean of its channels, from its own
+        All have the same shape. Each filter is drawn as the mean of its channels, from its own
         smallest weight (blank) to its largest (full).
     width : int
-        Characters to a line; filters that do not fit go on below.
+        How many characters a line may have; filters that do not fit go on below.
     blocks : bool
-        Shaded blocks in frames; else ASCII alone.
+        Whether to draw shaded blocks in frames, or else only ASCII.
 
     Returns
     -------
@@ -108,8 +108,8 @@ def filters_png(
     Parameters
     ----------
     weights : mapping of label to ndarray (K, C, R, S)
-        As for `filters_text`: each filter from its own smallest weight (dark) to its largest
-        (bright), which a bar beside the picture says.
+        As for `filters_text`. Each filter is drawn from its own smallest weight (dark) to its
+        largest (bright); a bar beside the picture says so.
     path : path
         The file to write, which ends in ``.png``.
     title : str
@@ -117,9 +117,9 @@ def filters_png(
     Raises
     ------
     ArgumentError
-        `path` ends otherwise.
+        If `path` ends otherwise.
     MissingExtraError
-        matplotlib is not installed: ``pip install "fastconv[plot]"``.
+        If matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
     found = check_path("filters_png", "path", path)
     maps = _maps("filters_png", weights)
@@ -139,7 +139,7 @@ def filters_png(
         for k, image in enumerate(filters):
             axis = axes[k // per_line * len(maps) + row, k % per_line]
             low, high = float(image.min()), float(image.max())
-            if low == high:  # without contrast: the middle of the scale, as in the text
+            if low == high:  # without contrast all is in the middle of the scale, as in the text
                 low, high = low - 1.0, high + 1.0
             drawn = axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
             if k % per_line == 0:
@@ -159,7 +159,7 @@ def filters_png(
 
 @quietly
 def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
-    """Each entry as float64 (K, R, S), the mean over channels, checked."""
+    """Check the entries, and return the mean over channels of each as float64 (K, R, S)."""
     as_mapping(operation, "weights", weights, "labels to filters", 'give it {"filters": weight}')
     if not weights:
         raise ArgumentError(
@@ -193,7 +193,7 @@ def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
                 shown="infinity or NaN",
             )
         largest = float(np.abs(weight.astype(np.float64)).max())
-        scale = largest if largest > 1e300 else 1.0  # whose sums and differences would be infinite
+        scale = largest if largest > 1e300 else 1.0  # else sums or differences may be infinite
         maps[label] = (weight / scale).mean(axis=1, dtype=np.float64)
     shapes = sorted({image.shape for image in maps.values()})
     if len(shapes) > 1:
@@ -205,7 +205,7 @@ def _maps(operation: str, weights: Mapping[str, Array]) -> dict[str, Array]:
 
 @quietly
 def _levels(filters: Array, count: int) -> Array:
-    """Integers (K, R, S) from 0 to count - 1, each filter on its own scale."""
+    """Return integers (K, R, S) from 0 to count - 1, with each filter on its own scale."""
     filters = filters / 2  # so that the difference of any two is finite
     low = filters.min(axis=(1, 2), keepdims=True)
     span = filters.max(axis=(1, 2), keepdims=True) - low

@@ -12,30 +12,30 @@ from fastconv.plot.figure import check_path, new_figure
 
 __all__ = ["plan_png"]
 
-# Colours that stay apart in grey and for the colour-blind (Okabe and Ito, 2008).
+# Colours that differ in grey too, and for the colour-blind (Okabe and Ito, 2008).
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#777777"
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
 
 def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
-    """Write a PNG of a plan: a bar a node, its length what is alive while the node runs.
+    """Write a PNG of a plan, with a bar for each node: the bytes alive while the node runs.
 
-    Where a node is a convolution, a dashed bar shows how far im2col, the book's algorithm for
-    the whole batch, would reach in its place.
+    For a convolution, a dashed bar shows how far im2col, the book's algorithm for the whole batch,
+    would reach instead.
 
     Parameters
     ----------
     plan : Plan
-        Of `fastconv.Model.plan`.
+        What `fastconv.Model.plan` gave.
     path : path
         The file to write, which ends in ``.png``.
 
     Raises
     ------
     ArgumentError
-        `path` ends otherwise.
+        If `path` ends otherwise.
     MissingExtraError
-        matplotlib is not installed: ``pip install "fastconv[plot]"``.
+        If matplotlib is not installed: ``pip install "fastconv[plot]"``.
     """
     if not isinstance(plan, Plan):
         raise ArgumentTypeError(
@@ -72,7 +72,7 @@ def plan_png(plan: Plan, path: str | PathLike[str]) -> None:
 
 
 def _draw_node(axis: Any, at: int, node: PlannedNode, factor: int) -> None:
-    """Draw the bar of a node in row `at`, in units of `factor` bytes, with what it says beside."""
+    """Draw the bar of a node in row `at`, in units of `factor` bytes, and its text beside it."""
     live, workspace = node.live / factor, min(node.workspace, node.live) / factor
     axis.barh(at, live - workspace, color=BLUE, height=0.62)
     axis.barh(at, workspace, left=live - workspace, color=ORANGE, height=0.62)
@@ -91,7 +91,7 @@ def _draw_node(axis: Any, at: int, node: PlannedNode, factor: int) -> None:
 
 
 def _draw_legend(axis: Any, rows: int) -> None:
-    """Draw what the colours mean, below a picture of some rows."""
+    """Draw what the colours mean, below a picture that has `rows` rows."""
     axis.legend(
         handles=[
             axis.barh(0, 0, color=BLUE, label="activations, packed weights"),
@@ -119,5 +119,5 @@ def _title(plan: Plan) -> str:
 
 
 def _im2col_beyond(node: PlannedNode) -> int:
-    """Bytes that im2col would take beyond what the node's algorithm takes."""
+    """Return the bytes that im2col would take beyond what the node's algorithm takes."""
     return max(0, node.im2col - node.workspace)
