@@ -144,7 +144,7 @@ class Problems:
     def _construct(
         self, make: Any, config: dict[Any, Any], where: str, name: str | None, sound: bool
     ) -> Layer | None:
-        """Construct; note each value that is refused and leave it out, until all are known."""
+        """Construct; note each refused value and go on with a harmless one, until all are known."""
         parameters = registry.parameters_of(make)
         if not sound:  # unknown and missing keys are noted already; now come the values
             config = {key: value for key, value in config.items() if key in parameters}
