@@ -1,5 +1,5 @@
-# What the caches of a core hold, which decides how work is cut: never a byte that is stated, and
-# never the order of a sum.
+# What the caches of a core hold.  It decides how work is cut, but never a number of bytes that is
+# stated to users, and never the order of a sum.
 
 cdef extern from "caches.h":
     long fc_cache_bytes(int level) noexcept nogil
@@ -11,9 +11,10 @@ cdef Caches CACHES
 
 
 def set_caches(Py_ssize_t l1, Py_ssize_t l2):
-    """Cut work for caches of so many bytes; return those it was cut for. 0 asks the processor."""
+    """Cut work for caches of so many bytes from now on; 0 asks the processor.  Return the bytes
+    that it was cut for."""
     before = CACHES.l1, CACHES.l2
-    # what is unknown, or no size of a cache, is taken for that of the cores the kernels were made on
+    # a size that is unknown or impossible becomes that of the cores the kernels were made on
     CACHES.l1 = l1 or fc_cache_bytes(1)
     CACHES.l2 = l2 or fc_cache_bytes(2)
     if CACHES.l1 < 4 << 10:

@@ -10,13 +10,13 @@
 #     |    |          |    |         rows into tiles instead.
 #     +----+----------+----+
 #
-# The order of every sum is fixed, whatever the tile: blocks of `block` input channels, in
-# each of them (forward) channel, row, column, or (backward) row, column, channel, where
-# every tap is a block of its own, as col2im adds them.
+# The order of every sum is fixed, whatever the tile.  A sum goes through blocks of `block` input
+# channels.  Forward, a block goes through channels, rows and columns, in that order.  Backward, it
+# goes through rows, columns and channels, and every tap is a block of its own, as col2im adds them.
 
 cdef struct Convolution:
     const real* x
-    const real* x_end          # the end of x's memory, NULL where its strides run backwards
+    const real* x_end          # the end of x's memory, NULL if any of its strides is negative
     const real* w
     const real* bias
     real* y
@@ -24,18 +24,18 @@ cdef struct Convolution:
     Py_ssize_t xn, xc, xh, xw              # strides in elements
     Py_ssize_t yn, yk, yh, yw
     Py_ssize_t R, S                        # the kernel as it lies in memory
-    Py_ssize_t wk, wc, wr, ws              # its strides, where it is not packed (planes.pxi)
+    Py_ssize_t wk, wc, wr, ws              # its strides, if it is not packed (planes.pxi)
     Axis rows, columns
     Py_ssize_t block
     bint taps_first, relu
-    bint edges                             # whether rows are cut into tiles that know their ends
+    bint edges                             # whether rows are cut into the tiles of edges.pxi
     Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
 
 cdef extern from *:
     """
-    enum { ITEM_WORK = 1 << 27,  /* multiply-adds of an item at the most, or one tile's */
-           ITEM_PIXELS = TILE < 12 ? 38 * TILE : 16 * TILE };  /* whose totals are kept */
+    enum { ITEM_WORK = 1 << 27,  /* most multiply-adds of an item, unless one tile has more */
+           ITEM_PIXELS = TILE < 12 ? 38 * TILE : 16 * TILE };  /* pixels whose totals are kept */
     """
     enum: ITEM_WORK
     enum: ITEM_PIXELS
@@ -52,7 +52,7 @@ cdef struct Region:
 
 
 cdef inline bint runs_down(const Region* at) noexcept nogil:
-    """Whether tiles of this region are columns: it is narrow and taller than wide."""
+    """Whether tiles of this region run down its columns: it is narrow, and taller than wide."""
     return at.width < at.height and at.width < NARROW
 
 
@@ -68,8 +68,8 @@ cdef inline void any_tile(int pixels, int vectors, const real* x, Py_ssize_t ste
 
 cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssize_t step,
                    const real* w, int pixels, int vectors, vreal* total) noexcept nogil:
-    """total = the whole sum of `pixels` outputs, x at tap (0, 0) of the first, block by block,
-    by two panels, one, or its first vector."""
+    """total = the whole sums of `pixels` outputs, block by block.  They are for two panels, for
+    one, or for its first vector.  x is at tap (0, 0) of the first output."""
     cdef Nest nest
     cdef Py_ssize_t tap = c.C * LANES if c.taps_first else LANES
     cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
@@ -87,12 +87,12 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
     for channel from 0 <= channel < c.C by c.block:
         count = min(c.block, c.C - channel)
         if c.taps_first or (rows == 1 and columns == 1):
-            # one tap a time: the channels are the inner loop
+            # one tap at a time: the channels are the inner loop
             nest.n1, nest.n2, nest.n3 = 1, 1, count
             nest.x1, nest.x2, nest.x3 = 0, 0, c.xc
             nest.w1, nest.w2 = 0, 0
             if not c.taps_first and c.R * c.S > 1:
-                # a single tap of a larger kernel: its weights are R * S panels rows apart
+                # a single tap of a larger kernel: its weights are R * S rows of a panel apart
                 nest.n2, nest.n3 = count, 1
                 nest.x2, nest.x3 = c.xc, 0
                 nest.w2 = c.R * c.S * LANES
@@ -121,7 +121,8 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
 cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
                           const real* w, const real* bias, Py_ssize_t channels,
                           bint pair) noexcept nogil:
-    """All outputs of a region for one panel, or two where `pair`; x, y, w, bias of its group."""
+    """Write all outputs of a region for one panel, or for two where `pair`; x, y, w and bias are
+    those of its group."""
     cdef vreal total[TILE * NV]
     cdef Destination to
     cdef bint down = runs_down(at)
@@ -153,7 +154,7 @@ cdef void convolve_block(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom
                          Py_ssize_t left, Py_ssize_t end_column, const real* x, real* y,
                          const real* w, const real* bias, Py_ssize_t channels,
                          Py_ssize_t panels) noexcept nogil:
-    """Some rows and columns of outputs for one panel or two, rectangle by rectangle."""
+    """Write some rows and columns of outputs for one panel or two, rectangle by rectangle."""
     cdef Region at
     cdef Py_ssize_t right, panel
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
@@ -177,8 +178,8 @@ cdef void convolve_block(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom
 
 
 cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, pair of panels, image, row block, column block), the last the fastest:
-    neighbours share their weights, which stay in the cache."""
+    """Items are (group, pair of panels, image, row block, column block); the last varies fastest.
+    So neighbouring items share their weights, which stay in the cache."""
     cdef const Convolution* c = <const Convolution*> args
     cdef Py_ssize_t item, rest, group, pair, n, k, top, left, bottom, end_column
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
@@ -210,7 +211,7 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         if c.edges:
             after = NULL
             if panels * panel_size * <Py_ssize_t> sizeof(real) > weights_kept():
-                # all but the last item of these panels is followed by one that has them again
+                # the next item has these panels again, unless this is the last item of theirs
                 after = w if (item + 1) % per_pair else w + panels * panel_size
             if panels == 2 and end_column - left <= NARROW:
                 convolve_rows(c, top, bottom, left, end_column, x, y, w, after, bias, c.K - k,
@@ -228,8 +229,8 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
-    """Cut the output into items: a block of rows, smaller where sums are very long, for an
-    item is what a thread cannot share and a signal has to wait for."""
+    """Cut the output into items.  An item is a block of rows, and smaller where sums are very long:
+    threads cannot share an item, and a signal has to wait for its end."""
     cdef Py_ssize_t sums = ITEM_WORK // (2 * LANES * c.C * c.R * c.S) + 1
     c.column_width = clamp(sums, TILE, ITEM_PIXELS)
     c.row_height = clamp(min(sums, <Py_ssize_t> ITEM_PIXELS)

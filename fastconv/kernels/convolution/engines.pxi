@@ -1,21 +1,21 @@
-# The compiled half of the table of engines (fastconv/engines.py, which says of each when it may be
-# taken and why): which loop does a convolution, forward or for the gradient of its input.
+# The compiled half of the table of engines: which loop does a convolution, forward or for the
+# gradient of its input.  fastconv/engines.py says of each engine when it may be taken, and why.
 #
-#     weights lie      forward: asked in this order            gradient of the input
-#     plain            lines, columns, bands, windows, planes  spread; else forward's, by phases
-#     in panels        points, strips, flat, rows, rectangles  pixel strips, whole rows; else the same
+#   weights lie      forward: asked in this order            gradient of the input
+#   plain            lines, columns, bands, windows, planes  spread; else forward's, by phases
+#   in panels        points, strips, flat, rows, rectangles  pixel strips, whole rows; else the same
 #
-# The first engine that may is taken, and every one gives the same bits.  What it may depends on
-# the geometry, on the target, and on how x and y lie in memory; the last of a list may always.
-# Two engines of the gradient of the input, whose operands are others, are functions of their own:
-# `conv2d_backward_input_folded` and `conv2d_backward_input_plain`.
+# The first engine that may do it is taken, and all of them give the same bits.  Whether an engine
+# may depends on the geometry, on the target, and on how x and y lie in memory; the last of a list
+# always may.  Two engines of the gradient of the input take other operands, so they are functions
+# of their own: `conv2d_backward_input_folded` and `conv2d_backward_input_plain`.
 
 cdef struct Work:                          # what an engine that was taken does
     task_t task
-    void* args                             # one of its plans
-    Py_ssize_t items, grain                # grain: of them, which a thread takes at once
+    void* args                             # one of the plans below, or c
+    Py_ssize_t items, grain                # grain: how many of the items a thread takes at once
     Convolution* c
-    Axis rows, columns                     # of the forward pass, where c is a gradient's
+    Axis rows, columns                     # of the forward pass, if c is for a gradient
     DepthColumns depth_columns
     DepthBands bands
     Depthwise depthwise
@@ -31,7 +31,7 @@ ctypedef bint (*take_t)(Work* work) noexcept nogil
 cdef struct Engine:
     const char* name
     bint packed                            # whether weights are in panels, else plain
-    take_t take                            # whether it may: then `work` is its own
+    take_t take                            # whether it may; then it has filled `work`
 
 
 cdef inline bint give(Work* work, task_t task, void* args, Py_ssize_t items,
@@ -41,7 +41,7 @@ cdef inline bint give(Work* work, task_t task, void* args, Py_ssize_t items,
 
 
 cdef inline Py_ssize_t few_items(Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Items of so many outputs that threads take at once."""
+    """How many items, each of rows x columns outputs, a thread takes at once."""
     return FEW_OUTPUTS // (rows * columns) + 1
 
 
@@ -139,7 +139,7 @@ cdef bint take_whole_rows(Work* work) noexcept nogil:
 
 
 cdef void set_phase(Work* work, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    """Make `c` the convolution of dy that gives phase (i, j) of the stride."""
+    """Make `c` the convolution of dy whose result is phase (i, j) of the stride."""
     cdef const Axis* rows = &work.rows
     cdef const Axis* columns = &work.columns
     work.c.rows = phase_axis(i, rows.inputs, rows.outputs, rows.taps, rows.stride, -rows.offset,
@@ -155,7 +155,7 @@ cdef extern from *:
     """
     enum: FORWARD_ENGINES
     enum: INPUT_ENGINES
-    enum: FOLDED_ENGINE                    # functions of their own, which come first
+    enum: FOLDED_ENGINE                    # this and the next are functions, and come first
     enum: PIXEL_PANELS_ENGINE
     enum: OWN_ENGINES
 
@@ -178,7 +178,7 @@ input_table[2] = Engine("whole rows", True, take_whole_rows)
 
 
 cdef int choose(const Engine* table, int count, bint packed, Work* work) noexcept nogil:
-    """The first engine that may, or -1."""
+    """The place of the first engine that may do it, or -1."""
     cdef int i
     for i in range(count):
         if table[i].packed == packed and table[i].take(work):

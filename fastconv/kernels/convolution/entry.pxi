@@ -1,14 +1,14 @@
-# Forward pass and gradient of the input, as Python calls them.  The caller says how weights lie;
-# engines.pxi chooses the loop.
+# The forward pass and the gradient of the input, as Python calls them.  The caller says how the
+# weights lie, and engines.pxi chooses the loop.
 #
-# Each function returns the place of the engine that ran in `forward_engines`, or in
-# `input_engines`.  With 0 parts nothing runs: so it is asked which engine would.
+# Each function returns the place in `forward_engines`, or in `input_engines`, of the engine that
+# ran.  With 0 parts nothing runs: the caller only asks which engine would.
 
 def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :, :] y,
            Py_ssize_t R, Py_ssize_t S, stride, pad, dilation, Py_ssize_t groups,
            Py_ssize_t block, bint relu, bint packed, Py_ssize_t part, Py_ssize_t parts,
            int threads):
-    """y = convolution of x; weight is `packed` in panels, else plain (K, C, R, S)."""
+    """y = convolution of x.  weight is in panels where it is `packed`, else plain (K, C, R, S)."""
     cdef Convolution c
     cdef Work work
     cdef const real[::1] bias_view
@@ -33,7 +33,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
                           Py_ssize_t part, Py_ssize_t parts, int threads):
     """dx = gradient of the input; weight as in `conv2d`.
 
-    What no engine of `input_table` may do is a forward pass of dy for each phase of the stride.
+    If no engine of `input_table` may do it, each phase of the stride is a forward pass of dy.
     """
     cdef Convolution c
     cdef Work work
@@ -70,11 +70,11 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
                                 unsigned char[::1] broken, real[:, :, :, :] dx, pad, dilation,
                                 Py_ssize_t groups, Py_ssize_t block, Py_ssize_t part,
                                 Py_ssize_t parts, int threads):
-    """As `conv2d_backward_input` of stride 1, by weights (K, C, R, S) as they lie.
+    """As `conv2d_backward_input` with stride 1, from weights (K, C, R, S) as they lie.
 
-    work has a `slot`, see `input_slot`, for each of holds, which are -1 before the first part;
-    broken[n] becomes 1 where dx is not finite.  Returns -1 after the last part if one is: then dx
-    has to be computed again.
+    work has one slot for each number of holds; `slot` is what `input_slot` returned.  All holds are
+    -1 before the first part.  broken[n] becomes 1 if dx of image n is not finite.  If there is such
+    an image, the last part returns -1: then dx has to be computed again.
     """
     cdef Convolution c
     cdef PixelPanels g

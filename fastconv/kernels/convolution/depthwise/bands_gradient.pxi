@@ -1,19 +1,19 @@
-# The gradient of the weights of groups with few filters from bands that are laid out anew, with
-# zeros: any window, for targets without registers of masks (see depth_bands.pxi).
+# The gradient of the weights where groups have few filters, from bands that are laid out anew with
+# zeros.  It is for any window, on targets without registers of masks (see depth_bands.pxi).
 #
 #     dy, a gap of zeros after each row        x of one phase of the strides, as wide
 #     d d d d d d d 0 0 d d d d d d d 0 0 ...  0 x x x x x x x 0 0 x x x x x x x 0 ...
 #
-# So all rows of a band are one long run: a tap is a place in x from which the products with dy
-# are added, vector by vector.  dweight[tap] is the sum of all lanes at the end.  A block of the
-# sum has DOT_BLOCK vectors at most; totals and sums are those of planes_gradient.pxi.
+# So all rows of a band are one long run.  A tap is a place in x: from there on x is multiplied by
+# dy, vector by vector.  At the end dweight[tap] is the sum of all lanes.  A block of the sum has at
+# most DOT_BLOCK vectors; totals and sums are those of planes_gradient.pxi.
 #
-# A zero times a finite number changes no bit; where a result is not finite, dot_planes computes
-# it again from what is not padding.
+# A zero times a finite number changes no bit.  Where a result is not finite, dot_planes computes it
+# again without the padding.
 
 cdef extern from *:
     """
-    enum { DOT_NUMBERS = (12 << 10) / sizeof(real),  /* of a band of x; of dy fewer */
+    enum { DOT_NUMBERS = (12 << 10) / sizeof(real),  /* of a band of x; a band of dy has fewer */
            DOT_MEMORY = (14 << 10) / (VL * sizeof(real)), /* vectors: no multiple of 4 KiB apart */
            DOT_TAPS = 121, DOT_TILE = 9, DOT_STRIDE = 4,
            DOT_BLOCK = 40 };
@@ -22,12 +22,12 @@ cdef extern from *:
     enum: DOT_MEMORY
     enum: DOT_TAPS
     enum: DOT_TILE                         # taps that have registers for their places and sums
-    enum: DOT_STRIDE                       # phases of rows or columns, at the most
+    enum: DOT_STRIDE                       # the most phases of rows, or of columns
     enum: DOT_BLOCK
 
 cdef struct Line:                          # how a row of x or dy is laid out
     Py_ssize_t step                        # from one number to the next
-    Py_ssize_t first, last, pitch          # where they go, zeros elsewhere, and before the next
+    Py_ssize_t first, last, pitch          # where they go, else zeros; from row to row
     Py_ssize_t vectors, zeros
 
 
@@ -42,9 +42,9 @@ cdef inline Line plan_line(Py_ssize_t step, Py_ssize_t first, Py_ssize_t last,
 
 cdef struct DotBands:
     const WeightGradient* g
-    Py_ssize_t rows                        # of outputs of a band, at the most
-    Py_ssize_t below, pitch                # rows of a phase after these; numbers of a row
-    Py_ssize_t blocks                      # of a total
+    Py_ssize_t rows                        # rows of outputs of a band, at the most
+    Py_ssize_t below, pitch                # rows that a phase has besides; numbers of a row
+    Py_ssize_t blocks                      # blocks of a total
     Line lines[DOT_STRIDE]                 # of each phase of the columns of x, and of dy
     Line own
     Py_ssize_t whole, own_whole            # rows before these may be read in whole vectors
@@ -54,7 +54,8 @@ cdef struct DotBands:
 
 cdef inline Py_ssize_t whole_rows(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t xh,
                                   Py_ssize_t xw, Py_ssize_t most) noexcept nogil:
-    """The row before which `most` numbers of a row, and of those that follow it, may be read."""
+    """From each row before this one, `most` numbers may be read: its own, and those of rows that
+    follow it."""
     if xw != 1:
         return 0
     if xh == columns:
@@ -63,7 +64,7 @@ cdef inline Py_ssize_t whole_rows(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_
 
 
 cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
-    """Whether bands are worth it and fit their place: so it says for any layout of x and dy."""
+    """Whether bands are worth it and fit their place, which does not depend on how x and dy lie."""
     cdef const Axis* rows = &g.rows
     cdef const Axis* columns = &g.columns
     cdef Py_ssize_t taps = rows.taps * columns.taps, room, fitting, first, last, most, b, t
@@ -89,7 +90,7 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
                      first, plan.pitch)
         plan.lines[b] = plan_line(columns.stride * g.xw, first, last, plan.pitch)
         most = max(most, last)
-    # an odd column is at most one before its even one
+    # the first odd column of the map is at most one place before its first even one
     plan.lines[0].vectors = ceil_div(most - plan.lines[0].first, VL)
     most = columns.offset + (plan.lines[0].first + plan.lines[0].vectors * VL) * columns.stride
     plan.whole = whole_rows(rows.inputs, columns.inputs, g.xh, g.xw, most)
@@ -100,8 +101,8 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
 
 
 cdef inline Py_ssize_t phase_size(const DotBands* plan, Py_ssize_t rows) noexcept nogil:
-    """From phase to phase of `rows` outputs; a row and a vector of zeros follow each, and may be
-    written a vector beyond."""
+    """Numbers from one phase of `rows` outputs to the next.  A row and a vector of zeros follow
+    each phase, and stores may reach one vector beyond these."""
     return (rows + plan.below + 1) * plan.pitch + 2 * VL
 
 
@@ -120,9 +121,11 @@ cdef inline void lay_singles(Line at, const real* line, real* to) noexcept nogil
 
 cdef void lay_rows(Line at, const real* x, Py_ssize_t h, Py_ssize_t down, Py_ssize_t count,
                    Py_ssize_t xh, Py_ssize_t inputs, Py_ssize_t whole, real* to) noexcept nogil:
-    """`count` rows from row h of x, each `down` below the one before: to[j] = row[j * step] for
-    first <= j < last, zeros elsewhere, and after them as far as a tap may read.  Those before
-    `whole` may be read in whole vectors."""
+    """Lay out `count` rows of x from row h on, each `down` rows below the one before it.
+
+    to[j] = row[j * step] for first <= j < last, and zero elsewhere.  After the last row there are
+    zeros as far as a tap may read.  Rows before `whole` may be read in whole vectors.
+    """
     cdef const real* line = x + h * xh
     cdef Py_ssize_t u, j
     lay_zeros(to, ceil_div(at.first, VL))
@@ -142,7 +145,7 @@ cdef void lay_rows(Line at, const real* x, Py_ssize_t h, Py_ssize_t down, Py_ssi
 cdef void lay_pairs(Line even, Line odd, const real* x, Py_ssize_t h, Py_ssize_t count,
                     Py_ssize_t xh, Py_ssize_t inputs, Py_ssize_t whole, real* to,
                     real* to_odd) noexcept nogil:
-    """The same of every other row, for both phases of the columns."""
+    """The same for every other row, for both phases of the columns at once."""
     cdef const real* line = x + h * xh
     cdef Py_ssize_t u, v, j
     cdef vreal a, b
@@ -173,7 +176,7 @@ cdef void lay_pairs(Line even, Line odd, const real* x, Py_ssize_t h, Py_ssize_t
 
 cdef void lay_phases(const DotBands* plan, const real* x, Py_ssize_t top, Py_ssize_t rows,
                      real* to) noexcept nogil:
-    """Each phase of the rows of x that `rows` outputs from `top` see."""
+    """Lay out each phase of the rows of x that `rows` rows of outputs see, from row `top` on."""
     cdef const WeightGradient* g = plan.g
     cdef Py_ssize_t step = g.columns.stride, size = phase_size(plan, rows), a, b, h
     cdef Py_ssize_t count = rows + plan.below
@@ -193,7 +196,7 @@ cdef void lay_phases(const DotBands* plan, const real* x, Py_ssize_t top, Py_ssi
 
 cdef inline Py_ssize_t lay_gradient(const DotBands* plan, const real* dy, Py_ssize_t top,
                                     Py_ssize_t rows, real* to) noexcept nogil:
-    """The rows of dy from `top` on; returns how many vectors they are."""
+    """Lay out the rows of dy from `top` on; return how many vectors they are."""
     lay_rows(plan.own, dy, top, 1, rows, plan.g.yh, plan.g.rows.outputs, plan.own_whole, to)
     return ceil_div(rows * plan.pitch, VL)
 
@@ -240,7 +243,7 @@ dot_tiles[:] = [
 
 
 cdef void place_in_phases(const DotBands* plan, Py_ssize_t rows, Py_ssize_t* places) noexcept nogil:
-    """Where the taps are in the phases of `rows` outputs."""
+    """Find where the taps are in the phases of `rows` rows of outputs."""
     cdef const WeightGradient* g = plan.g
     cdef Py_ssize_t r, s, row, column
     for r in range(g.rows.taps):
@@ -252,18 +255,18 @@ cdef void place_in_phases(const DotBands* plan, Py_ssize_t rows, Py_ssize_t* pla
                 + column // g.columns.stride
 
 
-cdef struct Band:                          # that is laid out
+cdef struct Band:                          # a band that is laid out
     Py_ssize_t item, rows, vectors
-    bint last                              # of its item
+    bint last                              # whether it is the last band of its item
 
 
-cdef struct Dots:                          # of the taps of an item
+cdef struct Dots:                          # the sums of an item, for all taps
     vreal total[DOT_TAPS]
     double sums[DOT_TAPS * VL]
     Py_ssize_t places[DOT_TAPS]
-    Py_ssize_t placed                      # the rows of a band that these are for
-    Py_ssize_t left                        # blocks before a total is added to the sums
-    bint lasting                           # whether there are sums
+    Py_ssize_t placed                      # rows of the band that these places are for
+    Py_ssize_t left                        # blocks that are left before totals are added to sums
+    bint lasting                           # whether totals have been added to sums
 
 
 cdef void begin_dots(const DotBands* plan, Dots* dots, Py_ssize_t taps) noexcept nogil:
@@ -275,7 +278,7 @@ cdef void begin_dots(const DotBands* plan, Dots* dots, Py_ssize_t taps) noexcept
 
 cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
                       Py_ssize_t taps) noexcept nogil:
-    """Write dweight; what is not finite is computed again from what is not padding."""
+    """Write dweight.  If it is not finite, compute it again without the padding."""
     cdef const WeightGradient* g = plan.g
     cdef real* to = g.dweight + item * taps
     cdef Py_ssize_t t
@@ -292,7 +295,7 @@ cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
 
 cdef void dot_band(const DotBands* plan, const Band* band, const real* phases,
                    const real* gradient, Dots* dots, Py_ssize_t taps) noexcept nogil:
-    """Add the products of a band, and write dweight after the last."""
+    """Add the products of a band, and write dweight after the last band of an item."""
     cdef Py_ssize_t first, count, t, k
     if band.rows != dots.placed:
         place_in_phases(plan, band.rows, dots.places)
@@ -317,8 +320,8 @@ cdef void dot_band(const DotBands* plan, const Band* band, const real* phases,
 cdef void dot_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (filter of all groups, channel of the group).
 
-    A band is laid out before the one before it is multiplied: what has just been written cannot
-    be read at other places until it has left the processor's store buffer.
+    Each band is laid out before the previous band is multiplied: loads that are not aligned with
+    recent stores have to wait until these have left the processor's store buffer.
     """
     cdef const DotBands* plan = <const DotBands*> args
     cdef const WeightGradient* g = plan.g

@@ -1,22 +1,22 @@
-# Depthwise convolution from a band of the map that is laid out anew, with zeros for the padding:
-# any window but those of depth_columns.pxi, with strides 1 and 2, and the gradient of the input with
-# stride 1.
+# Depthwise convolution from a band of the map that is laid out anew, with zeros for the padding.
+# It is for any window except those of depth_columns.pxi, with strides 1 and 2, and for the gradient
+# of the input with stride 1.
 #
 #     the map                the band, whole vectors wide
 #     x x x x x x x          0 0 0 0 0 0 0 0 0 0 ...       pixels are in the lanes; a tap is a
 #     x x x x x x x    ->    0 x x x x x x x 0 0 ...       load that begins anywhere, and no
 #     x x x x x x x          0 x x x x x x x 0 0 ...       lane of it has to be left out
 #
-# For targets without registers of masks, where a lane that is left out costs three operations.
-# The zeros change no bit of a sum unless a weight is infinite or NaN: such go by planes.pxi.
+# It is for targets without registers of masks, where leaving out lanes costs three operations.
+# The zeros change no bit of a sum unless a weight is infinite or NaN; planes.pxi does these.
 # The order of every sum is that of planes.pxi.
 
 cdef extern from *:
     """
-    enum { DEPTH_NUMBERS = (16 << 10) / sizeof(real),  /* of a band, half of an L1 */
+    enum { DEPTH_NUMBERS = (16 << 10) / sizeof(real),  /* of a band: half an L1 */
            DEPTH_MEMORY = DEPTH_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
            DEPTH_TAPS = 121,
-           DEPTH_VECTORS = 4,                          /* of outputs of a row, side by side */
+           DEPTH_VECTORS = 4,                          /* of a row of outputs, side by side */
            BANDS = VL > 1 && VL * sizeof(real) <= 32 };
     """
     enum: DEPTH_NUMBERS
@@ -27,18 +27,18 @@ cdef extern from *:
 
 cdef struct DepthBands:
     const Convolution* c
-    Py_ssize_t rows                        # of outputs that a band is for, at the most
-    Py_ssize_t pitch                       # from one row of it to the next
-    Py_ssize_t low, left                   # the least of the places of taps, in rows and columns
+    Py_ssize_t rows                        # rows of outputs that a band is for, at the most
+    Py_ssize_t pitch                       # from one row of the band to the next
+    Py_ssize_t low, left                   # the least row and column of a tap, from tap (0, 0)
 
 
 cdef inline Py_ssize_t reach(const Axis* axis) noexcept nogil:
-    """How far the last tap is from the first one."""
+    """How far the last tap is from the first."""
     return (axis.taps - 1) * (axis.dilation if axis.dilation > 0 else -axis.dilation)
 
 
 cdef bint plan_bands(DepthBands* plan, const Convolution* c) noexcept nogil:
-    """Whether bands fit their buffer."""
+    """Whether a band fits its buffer; if so, fill `plan`."""
     cdef const Axis* rows = &c.rows
     cdef const Axis* columns = &c.columns
     cdef Py_ssize_t step = columns.stride, seen
@@ -51,7 +51,7 @@ cdef bint plan_bands(DepthBands* plan, const Convolution* c) noexcept nogil:
     plan.c = c
     plan.low = min(<Py_ssize_t> 0, (rows.taps - 1) * rows.dilation)
     plan.left = min(<Py_ssize_t> 0, (columns.taps - 1) * columns.dilation)
-    # what the last vector of a row reads, whole vectors
+    # as far as the last vector of a row reads, in whole vectors
     plan.pitch = ceil_div((ceil_div(columns.outputs, VL) * VL - 1) * step + reach(columns) + step,
                           VL) * VL + VL
     seen = DEPTH_NUMBERS // plan.pitch - reach(rows)
@@ -61,7 +61,7 @@ cdef bint plan_bands(DepthBands* plan, const Convolution* c) noexcept nogil:
 
 cdef void lay_out_band(const DepthBands* plan, const real* x, Py_ssize_t top, Py_ssize_t count,
                        real* to) noexcept nogil:
-    """`count` rows from row `top` of a plane x on, zeros outside of it."""
+    """Lay out `count` rows of a plane x from row `top` on, with zeros outside of the plane."""
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t column = c.columns.offset + plan.left
     cdef Py_ssize_t first = clamp(-column, 0, plan.pitch)
@@ -86,7 +86,7 @@ cdef void lay_out_band(const DepthBands* plan, const real* x, Py_ssize_t top, Py
                 vstore(to + j, vload(row + j))
             vstore(to + last - VL, vload(row + last - VL))
             j = last
-        while j < plan.pitch:              # the next row begins with zeros or is written later
+        while j < plan.pitch:              # may write over the next row's beginning, laid out later
             vstore(to + j, vzero())
             j += VL
         to = to + plan.pitch
@@ -100,8 +100,8 @@ cdef inline vreal add_tap_of(const bint mirrored, vreal acc, vreal w, vreal pixe
 cdef inline void band_tile(const DepthBands* plan, const int step, const bint mirrored,
                            const int vectors, const real* band, const real* weights, vreal bias,
                            Py_ssize_t room, Py_ssize_t beyond, real* y) noexcept nogil:
-    """Some vectors of outputs of a row, from which on the row has `room` outputs, and may be
-    written `beyond` its end."""
+    """Write some vectors of a row of outputs.  From them on the row has `room` outputs, and
+    `beyond` numbers after its end may be written too."""
     cdef const Axis* rows = &plan.c.rows
     cdef const Axis* columns = &plan.c.columns
     cdef vreal acc[DEPTH_VECTORS]
@@ -121,7 +121,7 @@ cdef inline void band_tile(const DepthBands* plan, const int step, const bint mi
                 if step == 1:
                     acc[v] = add_tap_of(mirrored, acc[v], w,
                                         vload(p + s * columns.dilation + v * VL))
-                else:                      # put in order after the last tap
+                else:                      # the lanes are put in order after the last tap
                     low = vload(p + s * columns.dilation + 2 * v * VL)
                     high = vload(p + s * columns.dilation + 2 * v * VL + VL)
                     acc[v] = vmadd(acc[v], w, vevens_dealt(low, high))
@@ -146,11 +146,11 @@ cdef inline void band_tile(const DepthBands* plan, const int step, const bint mi
 cdef inline void band_rows(const DepthBands* plan, const int step, const bint mirrored,
                            const real* band, const real* weights, vreal bias, Py_ssize_t count,
                            real* y) noexcept nogil:
-    """All outputs of `count` rows."""
+    """Write all outputs of `count` rows."""
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t OW = c.columns.outputs, i, j, beyond
     for i in range(count):
-        # rows follow each other, and are written in this order
+        # rows that follow each other in y are written later, so a store may reach into them
         beyond = (count - 1 - i) * OW if c.yh == OW else 0
         j = 0
         while OW - j > (DEPTH_VECTORS - 1) * VL:

@@ -1,5 +1,5 @@
 # Depthwise convolution with the usual windows, 3x3 and 5x5 with strides 1 and 2, for targets
-# without registers of masks; depthwise.pxi has the walk for those that have them.
+# without registers of masks; depthwise.pxi has the walk for targets with them.
 #
 #   source rows      q = 0  1  2  3  4           A column of output vectors is walked down the map.
 #                        |\ |\ |\ |  |           The taps of a source row are loaded once and added
@@ -8,23 +8,23 @@
 #                                                map is skipped.
 #
 # At the sides of the map loads leave out the lanes outside, and give zeros.  These change no bit
-# of a sum unless a weight is infinite or NaN: such go by planes.pxi.  With stride 2 the lanes stay
-# as one shuffle gives them until a row is stored.
+# of a sum unless a weight is infinite or NaN; planes.pxi does these.  With stride 2 the lanes stay
+# in the order that one shuffle gives, until a row is stored.
 #
 # The gradient of the input for stride 1 is the same walk, mirrored, from the last row upward.
 # The order of every sum is that of planes.pxi.
 
 cdef struct ColumnLanes:
-    # of a vector of outputs: the lanes of its loads that lie inside the map, for each tap from the
-    # left; with stride 2 those of two vectors for each other tap
+    # for a vector of outputs, which lanes of its loads lie inside the map: with stride 1 for each
+    # tap from the left, with stride 2 for every other tap, whose load has two vectors
     lanes_t low[5]
     lanes_t high[5]
 
 cdef struct DepthColumns:
     const Convolution* c
-    bint finite                            # whether all weights are
-    Py_ssize_t left                        # of the leftmost tap of output 0
-    Py_ssize_t first, last                 # outputs with which vectors of a row begin
+    bint finite                            # whether all weights are finite
+    Py_ssize_t left                        # the column of the leftmost tap of output 0
+    Py_ssize_t first, last                 # outputs where the first and last vector of a row begin
     ColumnLanes sides[2]                   # of these two vectors
 
 
@@ -32,12 +32,12 @@ cdef extern from *:
     """
     enum { FEW_OUTPUTS = 2048 };
     """
-    enum: FEW_OUTPUTS                      # that are not worth a share of their own
+    enum: FEW_OUTPUTS                      # so few outputs are not worth a share of their own
 
 
 cdef inline void find_lanes(ColumnLanes* at, Py_ssize_t S, Py_ssize_t column,
                             Py_ssize_t inputs) noexcept nogil:
-    """For the vector whose leftmost tap is at `column` of a map that is `inputs` wide."""
+    """Fill `at` for the vector whose leftmost tap is at `column` of a map that is `inputs` wide."""
     cdef Py_ssize_t s
     for s in range(S):
         at.low[s] = lanes_between(-column - s, inputs - column - s)
@@ -46,7 +46,7 @@ cdef inline void find_lanes(ColumnLanes* at, Py_ssize_t S, Py_ssize_t column,
 
 cdef inline void load_row(const int S, const int step, const bint edge, const real* x,
                           const ColumnLanes* at, vreal* taps) noexcept nogil:
-    """The pixels of each tap, from the left."""
+    """Load the pixels of each tap, from the left."""
     cdef vreal low, high
     cdef int s
     for s from 0 <= s < S by step:
@@ -62,7 +62,7 @@ cdef inline void load_row(const int S, const int step, const bint edge, const re
 
 cdef inline void add_row(const int S, const int step, const bint mirrored, const int r,
                          const vreal* taps, const vreal* w, vreal* sums) noexcept nogil:
-    """Add a row of the map, which output k of the sums meets at kernel row r - k * step."""
+    """Add a row of the map to the sums; sum k meets it at kernel row r - k * step."""
     cdef int k, s, row
     for k in range((S - 1) // step + 1):
         row = r - k * step
@@ -75,7 +75,8 @@ cdef inline void add_row(const int S, const int step, const bint mirrored, const
 
 cdef inline void store_short(const Convolution* c, const bint mirrored, vreal total,
                       real* y) noexcept nogil:
-    """Write a row that is shorter than a vector, of which it is the beginning, or the end."""
+    """Write a row that is shorter than a vector.  It is the beginning of `total`, or its end where
+    `mirrored`."""
     cdef real all_[VL]
     cdef Py_ssize_t i, first = VL - c.columns.outputs if mirrored else 0
     vstore(all_, total)
@@ -87,9 +88,9 @@ cdef inline void store_row(const Convolution* c, const bint mirrored, vreal tota
                            Py_ssize_t behind, real* y) noexcept nogil:
     """Write a row of outputs from y on.
 
-    Where it is shorter than a vector, the lanes that are too many lie in the row that is written
-    next: at the end, or, mirrored, at the beginning; `behind` are the outputs not yet written,
-    this row among them.
+    If a row is shorter than a vector, the lanes that are too many come after it, or before it where
+    `mirrored`.  They reach into rows that are written next.  `behind` is how many outputs are not
+    yet written, this row included.
     """
     if c.columns.outputs >= VL or behind >= VL and c.yh == c.columns.outputs:
         vstore(y, total)
@@ -101,9 +102,9 @@ cdef inline void walk_column(const Convolution* c, const int S, const int step,
                              const bint mirrored, const bint edge, const real* x, real* y,
                              const ColumnLanes* at, const vreal* w, vreal bias, Py_ssize_t top,
                              Py_ssize_t bottom, Py_ssize_t last) noexcept nogil:
-    """Rows top <= i < bottom of a vector of outputs of a block that ends with row `last`, and
-    begins, mirrored, with it; x at row 0 of the map, at the leftmost tap."""
-    cdef vreal sums[5]                     # of output row i and of those that have begun
+    """Write rows top <= i < bottom of a vector of outputs.  Their block ends with row `last`, or
+    begins with it where `mirrored`.  x is at row 0 of the map, at the leftmost tap."""
+    cdef vreal sums[5]                     # of the next output row and of those that have begun
     cdef vreal taps[5]
     cdef vreal total
     cdef Py_ssize_t sign = -1 if mirrored else 1
@@ -112,7 +113,7 @@ cdef inline void walk_column(const Convolution* c, const int S, const int step,
     cdef const real* ahead = x + (h + sign * (S + DEPTH_BAND)) * c.xh + VL // 2
     cdef ColumnLanes lanes
     cdef int k, r, s
-    for s in range(S if edge else 0):      # no store can change what is one's own
+    for s in range(S if edge else 0):      # a copy of our own, which no store can change
         lanes.low[s] = vkeep(at.low[s])
         lanes.high[s] = vkeep(at.high[s]) if step == 2 else 0
     for k in range((S - 1) // step + 1):
@@ -127,7 +128,7 @@ cdef inline void walk_column(const Convolution* c, const int S, const int step,
             if 0 <= h < inputs:
                 load_row(S, step, edge, x + h * c.xh, &lanes, taps)
                 add_row(S, step, mirrored, r, taps, w, sums)
-            if not edge:                   # the vectors at the sides share lines with these
+            if not edge:                   # vectors at the sides share lines of cache with these
                 vprefetch(ahead)
                 ahead = ahead + sign * c.xh
             h += sign
@@ -145,7 +146,7 @@ cdef inline void walk_column(const Convolution* c, const int S, const int step,
 cdef inline void walk_rows(const DepthColumns* d, const int S, const int step,
                            const bint mirrored, const real* x, real* y, const real* weight,
                            vreal bias, Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
-    """Rows top <= i < bottom of one plane, some rows at a time, vector by vector."""
+    """Write rows top <= i < bottom of one plane, some rows at a time, vector by vector."""
     cdef const Convolution* c = d.c
     cdef vreal w[25]
     cdef ColumnLanes other
@@ -160,7 +161,7 @@ cdef inline void walk_rows(const DepthColumns* d, const int S, const int step,
             i, end = bottom - (end - top), bottom - (n - top)
         j = d.first
         while True:
-            j = min(j, d.last)             # some outputs once more
+            j = min(j, d.last)             # the last vector does some outputs once more
             low = j * step + d.left
             if low >= 0 and low + VL * step + S - 1 <= inputs:
                 walk_column(c, S, step, mirrored, False, x + low, y + j, NULL, w, bias, i, end,
@@ -204,7 +205,7 @@ cdef inline void walk_items(const DepthColumns* d, const int S, const int step,
                 n += 1
 
 
-# A function for each case: a compiler takes far longer for one that holds them all.
+# Each case has a function: the compiler takes far longer for one function that holds them all.
 
 cdef void walk_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     walk_items(<const DepthColumns*> args, 3, 1, False, begin, end)

@@ -1,19 +1,19 @@
 # Depthwise convolution with the usual windows, 3x3 and 5x5 with strides 1 and 2, one channel a
-# group, for targets with registers of masks (AVX-512) or no vectors; depth_columns.pxi has the others.
-# Pixels are in the lanes, the weights of all taps in registers.
+# group.  It is for targets with registers of masks (AVX-512) or without vectors; depth_columns.pxi
+# is for the others.  Pixels are in the lanes, and the weights of all taps are in registers.
 #
 #   source rows      q = 0  1  2  3  4  5        A column of output vectors is walked down the map.
 #                        |\ |\ |\ |  |  |        Each source row is loaded once, moved to every
 #   output rows          0  1  2  3              column of the kernel, and added to all output
 #                                                rows that see it: sums[0] is done next, the
-#                                                others have begun.  One outside the map is
+#                                                others have begun.  A row outside the map is
 #                                                skipped.
 #
 # Maps whose rows fit a vector are done in tiles of some rows (narrow.pxi).
 #
-# In the first and last vectors of a row some lanes lie outside the map for some taps: these
+# In the first and last vectors of a row some lanes lie outside the map for some taps.  These
 # lanes are left out of the multiply-add, so that a padded zero never meets an infinite weight.
-# The gradient of the input for stride 1 is the same walk, mirrored: the source rows downward.
+# The gradient of the input for stride 1 is the same walk, mirrored: from the last row upward.
 # The order of every sum is that of planes.pxi.
 
 cdef extern from *:
@@ -21,19 +21,19 @@ cdef extern from *:
     enum { DEPTH_ROWS = 4, DEPTH_BAND = 16 };
     """
     enum: DEPTH_ROWS
-    enum: DEPTH_BAND                       # of the map: walked vector by vector together
+    enum: DEPTH_BAND                       # rows of the map that are walked together
 
 cdef struct Depthwise:
     const Convolution* c
     int kind                               # ASIDE, or what narrow.pxi knows
-    Sides sides                            # of a whole row
+    Sides sides                            # of a whole row, for narrow.pxi
 
 
 cdef inline void depth_tile(const Convolution* c, const int S, const int step, const int sign,
                             const int rows, const bint rows_inside, const int kind,
                             const real* x, const real* other, Py_ssize_t h,
                             const vreal* w, const Sides* at, const vmask* turns, vreal* acc) noexcept nogil:
-    """acc[rows] = the sums of a tile; x at column 0 of the first window, of map row h."""
+    """acc[rows] = the sums of a tile; x is in map row h, at column 0 of the first window."""
     cdef vreal taps[5]
     cdef vreal product
     cdef lanes_t seen[5]
@@ -43,7 +43,7 @@ cdef inline void depth_tile(const Convolution* c, const int S, const int step, c
     for o in range(rows):
         acc[o] = vzero()
     for k in range((rows - 1) * step + S):
-        # mirrored, output o and source row q = o - r: downward, so that taps ascend
+        # mirrored, output o meets source row q = o - r: q goes down, so that taps ascend
         q = k if sign == 1 else rows - 1 - k
         if not rows_inside and (h + q < 0 or h + q >= c.rows.inputs):
             continue
@@ -69,7 +69,7 @@ cdef inline void depth_tile(const Convolution* c, const int S, const int step, c
 cdef inline void depth_line(const int S, const int step, const int sign, const int kind,
                             const real* x, const int r, const vreal* w, const Sides* at,
                             const lanes_t* seen, vreal* sums) noexcept nogil:
-    """Add a row of the map, which output k of the sums meets at kernel row r - k * step."""
+    """Add a row of the map to the sums; sum k meets it at kernel row r - k * step."""
     cdef vreal taps[5]
     cdef vreal product
     cdef int k, s, row
@@ -95,8 +95,9 @@ cdef inline void depth_column(const Convolution* c, const int S, const int step,
                               const int kind, const real* x, real* y, Py_ssize_t count,
                               const vreal* w, vreal bias, const Sides* sides,
                               Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
-    """Rows top <= i < bottom of a vector of outputs; x at row 0 of the first window's column."""
-    cdef vreal sums[5]                     # of output row i and of those that have begun
+    """Write rows top <= i < bottom of a vector of outputs; x is in row 0 of the map, at the first
+    window's column."""
+    cdef vreal sums[5]                     # of the next output row and of those that have begun
     cdef vreal total
     cdef lanes_t seen[5]
     cdef const real* ahead
@@ -112,7 +113,7 @@ cdef inline void depth_column(const Convolution* c, const int S, const int step,
     n = top if sign == 1 else bottom - 1
     y = y + n * yh
     h = n * step + c.rows.offset           # the next row of the map
-    ahead = x + (h + sign * (S + DEPTH_BAND)) * xh + S // 2 * sign  # of the next band
+    ahead = x + (h + sign * (S + DEPTH_BAND)) * xh + S // 2 * sign  # in the next band
     for k in range((S - 1) // step + 1):
         sums[k] = vzero()
     for r in range(S - step):
@@ -144,7 +145,7 @@ cdef inline void depth_column(const Convolution* c, const int S, const int step,
 cdef inline void depth_rows(const Convolution* c, const int S, const int step, const int sign,
                             const real* x, real* y, const real* weight, vreal bias,
                             Py_ssize_t top, Py_ssize_t bottom) noexcept nogil:
-    """Rows top <= i < bottom of one plane, some rows at a time, vector by vector."""
+    """Write rows top <= i < bottom of one plane, some rows at a time, vector by vector."""
     cdef vreal w[25]
     cdef Sides sides[2]                    # of the first and of the last vector of a row
     cdef Sides other
@@ -160,7 +161,7 @@ cdef inline void depth_rows(const Convolution* c, const int S, const int step, c
         end = min(i + DEPTH_BAND // step, bottom)
         j = 0
         while j < outputs:
-            j = min(j, last)               # some outputs once more
+            j = min(j, last)               # the last vector does some outputs once more
             column = j * step + c.columns.offset
             low = column - (S - 1 if sign == -1 else 0)
             if low >= 0 and low + VL * step + S - step <= c.columns.inputs and j + VL <= outputs:
@@ -185,7 +186,7 @@ cdef inline void depth_items(const Depthwise* d, const int S, const int step, co
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
     cdef Py_ssize_t item, plane, top, n, k
-    if BANDS:                              # see depth_columns.pxi
+    if BANDS:                              # depth_columns.pxi does it
         return
     for item in range(begin, end):
         if knows_narrow(S) and d.kind == NARROW_MAP:
@@ -202,7 +203,7 @@ cdef inline void depth_items(const Depthwise* d, const int S, const int step, co
                    min(top + <Py_ssize_t> PLANE_ROWS, c.rows.outputs))
 
 
-# A function for each case: a compiler takes far longer for one that holds them all.
+# Each case has a function: the compiler takes far longer for one function that holds them all.
 
 cdef void depth_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     depth_items(<const Depthwise*> args, 3, 1, 1, begin, end)

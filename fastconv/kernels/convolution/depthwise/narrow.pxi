@@ -6,15 +6,15 @@
 #    stride 2    | a0 a2 a4 ..       | b0 b2 b4 ..       |    even taps of one, odd of the other,
 #                | a1 a3 a5 ..       | b1 b3 b5 ..       |    by half as many lanes
 #
-# What is turned in from the other map or the empty lanes falls on lanes that do not see the tap.
-# The sums are those of depthwise.pxi and planes_gradient.pxi.
+# Turning also brings in lanes of the other map and empty lanes.  They land in lanes that do not see
+# the tap.  The sums are those of depthwise.pxi and planes_gradient.pxi.
 
 cdef inline void narrow_band(const Convolution* c, const int S, const int step, const int sign,
                              const int rows, const int kind, const real* x, const real* other,
                              real* y, real* other_y, const vreal* w, vreal bias,
                              const Sides* at, const vmask* turns,
                              Py_ssize_t i) noexcept nogil:
-    """`rows` rows of one map, or of two, from row i."""
+    """Write `rows` rows of one map, or of two, from row i on."""
     cdef vreal acc[NARROW_ROWS]
     cdef Py_ssize_t h = i * step + c.rows.offset
     cdef lanes_t stored = lanes_between(0, c.columns.outputs)
@@ -32,7 +32,8 @@ cdef inline void narrow_band(const Convolution* c, const int S, const int step, 
 
 cdef inline void narrow_plane(const Depthwise* d, const int S, const int step, const int sign,
                               const int kind, Py_ssize_t plane) noexcept nogil:
-    """A map by its number among (image, group, filter); of two the even one brings the next."""
+    """Do a map, by its number among (image, group, filter).  With TWO_MAPS, an even map does the
+    next one too, and an odd map does nothing."""
     cdef const Convolution* c = d.c
     cdef vreal w[25]
     cdef vmask turns[5]
@@ -51,7 +52,7 @@ cdef inline void narrow_plane(const Depthwise* d, const int S, const int step, c
             return
         k2 += 1
         if k2 == filters and n + 1 == c.N:
-            k2 = k                         # the last has no other
+            k2 = k                         # there is no next map: do this one twice
         elif k2 == filters:
             n2, k2 = n + 1, 0
         if c.bias != NULL:
@@ -72,7 +73,7 @@ cdef inline void narrow_plane(const Depthwise* d, const int S, const int step, c
         return
     while i < outputs:
         if outputs - i < DEPTH_ROWS <= outputs:
-            i = outputs - DEPTH_ROWS       # some rows once more
+            i = outputs - DEPTH_ROWS       # the last band does some rows once more
         if outputs - i >= DEPTH_ROWS:
             narrow_band(c, S, step, sign, DEPTH_ROWS, kind, x, x2, y, y2, w, bias, &d.sides,
                         turns, i)

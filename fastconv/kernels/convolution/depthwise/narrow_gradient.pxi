@@ -1,12 +1,12 @@
-# The gradient of the weights where a row of the map fits a vector, or half of one: lanes as in
-# narrow.pxi.  A row is a block of its own, so a block is one product; totals and sums are those
+# The gradient of the weights where a row of the map fits a vector, or half of one, with the lanes
+# of narrow.pxi.  A row is a block of its own, so a block is one product.  Totals and sums are those
 # of planes_gradient.pxi.
 
 cdef inline void dot_narrow(const WeightGradient* g, const int S, const int step,
                             const int rows, const int kind, const real* x, const real* other,
                             const real* dy, const real* other_dy, Py_ssize_t i,
                             const Sides* at, const vmask* turns, vreal* total) noexcept nogil:
-    """total[S][S] += products of `rows` output rows from row i with the rows they see."""
+    """total[S][S] += products of `rows` output rows, from row i on, with the rows they see."""
     cdef vreal d[NARROW_ROWS]
     cdef vreal taps[5]
     cdef lanes_t seen[5]
@@ -35,8 +35,8 @@ cdef inline void dot_narrow(const WeightGradient* g, const int S, const int step
 
 cdef inline void dot_item(const WeightGradient* g, const int S, const int step,
                           const int kind, Py_ssize_t item, const Sides* at) noexcept nogil:
-    """All taps of one filter and channel by their number, or of two: the even one brings the
-    next."""
+    """Do all taps of one item, which is a filter and a channel.  With TWO_MAPS, an even item does
+    the next one too, and an odd item does nothing."""
     cdef vreal total[25]
     cdef double sums[25 * VL]
     cdef vmask turns[5]

@@ -1,17 +1,17 @@
-# Convolution with pixels in the lanes, for groups with few filters (depthwise first of all),
-# where lanes of output channels would be mostly empty.  The weights are read as they are.
-# Sums have the order of convolution.pxi, so both give the same bits.
+# Convolution with pixels in the lanes, for groups with few filters (depthwise first of all):
+# if output channels were in the lanes, most lanes would be empty.  The weights are read as they
+# lie.  Sums have the order of convolution.pxi, so both give the same bits.
 
 cdef extern from *:
     """
     enum { PLANE_ROWS = 32 };
     """
-    enum: PLANE_ROWS                       # of outputs of an item, in all files of this folder
+    enum: PLANE_ROWS                       # rows of outputs of an item, in all files of this folder
 
 cdef inline void sum_pixels(const Convolution* c, const Region* at, const real* x,
                             const real* w, const int vectors, Py_ssize_t last,
                             vreal* total) noexcept nogil:
-    """total[vectors] = the sums of vectors * VL pixels; the last vector has `last` of them."""
+    """total[vectors] = the sums of some vectors of pixels; the last vector has `last` pixels."""
     cdef vreal acc[4]
     cdef vreal sums[4]
     cdef vreal weight
@@ -71,13 +71,13 @@ cdef void sum_pixels_of(const run_width* _, const Convolution* c, const Region* 
     sum_pixels(c, at, x, w, <int> sizeof(run_width), last, total)
 
 
-cdef run_t runs[5]                         # by vectors, see widths.pxi
+cdef run_t runs[5]                         # by how many vectors, see widths.pxi
 runs[:] = [NULL, <run_t> sum_pixels_of[n1], NULL, NULL, <run_t> sum_pixels_of[n4]]
 
 
 cdef void convolve_row(const Convolution* c, const Region* at, const real* x, real* y,
                        const real* w, vreal bias) noexcept nogil:
-    """The outputs at.left .. at.left + at.width of one row, all of which see the same taps."""
+    """Write the outputs at.left .. at.left + at.width of one row, which all see the same taps."""
     cdef vreal total[4]
     cdef Py_ssize_t step = c.columns.stride * c.xw
     cdef Py_ssize_t j = at.left

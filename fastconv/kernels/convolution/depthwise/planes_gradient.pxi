@@ -1,8 +1,9 @@
-# The gradient of the weights of groups with few filters, pixels in the lanes: for any window, and
-# at once for all taps of the usual ones.  Lane l holds the outputs whose column is l modulo VL,
-# wherever the row is cut by the padding.  A block of the sum is a row, or ROW_VECTORS vectors of
-# a longer one.  Blocks are added to a total; after as many as `total_blocks` says it is added to
-# those before it in float64.
+# The gradient of the weights where groups have few filters, with pixels in the lanes.  It does any
+# window tap by tap, and the usual windows with all taps at once.  Lane l holds the outputs whose
+# column is l modulo VL, wherever the padding cuts the row.
+#
+# A block of the sum is a row, or ROW_VECTORS vectors of a longer row.  Blocks are added to a total.
+# After `total_blocks` blocks the total is added in float64 to the sum of those before it.
 
 cdef extern from *:
     """
@@ -11,23 +12,23 @@ cdef extern from *:
     """
     enum: DOT_BANDS                        # whether bands_gradient.pxi is for this target
     enum: ROW_VECTORS
-    enum: LONGEST_CHAIN                    # of additions, of the two chains together
+    enum: LONGEST_CHAIN                    # additions of the chains of a block and a total together
 
 
 cdef inline Py_ssize_t total_blocks(const WeightGradient* g) noexcept nogil:
-    """How many blocks are added before it goes on in float64."""
+    """How many blocks are added to a total before it is added in float64."""
     return LONGEST_CHAIN - min(<Py_ssize_t> ROW_VECTORS, (g.columns.outputs + VL - 1) // VL)
 
 
 cdef Py_ssize_t inside_end(const Axis* columns) noexcept nogil:
-    """Where the vectors of outputs end that are whole and see no column right of the map."""
+    """The end of the vectors of outputs that are whole and see no column right of the map."""
     cdef Py_ssize_t seen = floor_div(columns.inputs - columns.offset - columns.taps + 1,
                                      columns.stride * VL) * VL
     return clamp(seen, 0, columns.outputs // VL * VL)
 
 
 cdef inline void add_totals(int count, vreal* total, double* sums) noexcept nogil:
-    """Add `count` totals to their sums, and begin them again."""
+    """Add `count` totals to their sums, and begin the totals again."""
     cdef int t
     for t in range(count):
         vadd_long(sums + t * VL, total[t])
@@ -35,7 +36,7 @@ cdef inline void add_totals(int count, vreal* total, double* sums) noexcept nogi
 
 
 cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The same gradient for groups with few filters: pixels in the lanes, a row is a block.
+    """The gradient for any window, a tap at a time.
 
     Items are (filter of all groups, channel of the group, kernel row, kernel column).
     """
@@ -88,13 +89,14 @@ cdef void dot_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
 cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R, const int S,
                             const int step, const int kind, const real* x, const real* dy,
                             Py_ssize_t count, const Sides* at, vreal* acc) noexcept nogil:
-    """acc[outs][R][S] += products of a vector of each of `outs` output rows with R map rows."""
+    """acc[outs][R][S] += products of a vector in each of `outs` output rows with the R map rows
+    that it sees."""
     cdef vreal d[2]
     cdef vreal taps[5]
     cdef lanes_t seen[5]
     cdef int o, q, r, s
     for s in range(S):
-        # nor the lanes after the last output: their zeros of dy may meet an infinity of x
+        # lanes after the last output count as unseen: their dy is 0, but x may be infinite
         seen[s] = vkeep(at.seen[s] & lanes_between(0, count)) if kind == ASIDE else 0
     for o in range(outs):
         d[o] = vload(dy + o * g.yh) if kind == INSIDE else vload_n(dy + o * g.yh, count)
@@ -115,10 +117,10 @@ cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R
 cdef inline void dot_row(const WeightGradient* g, const int outs, const int R, const int S,
                          const int step, const Sides* sides, const real* x, const real* dy,
                          Py_ssize_t first, Py_ssize_t last, vreal* total) noexcept nogil:
-    """total[R][S] += products of a block of `outs` output rows each with R map rows, columns
-    first .. last; x and dy at column 0.
+    """total[R][S] += products of a block in each of `outs` output rows with R map rows.
 
-    sides are those of the first and of the last vector.
+    The block has the columns first .. last; x and dy are at column 0.  sides are those of the first
+    and of the last vector of a row.
     """
     cdef vreal acc[18]
     cdef Sides other
@@ -150,7 +152,7 @@ cdef inline void dot_row(const WeightGradient* g, const int outs, const int R, c
 
 cdef inline void dot_window(const WeightGradient* g, const int S, const int step, const real* x,
                             const real* dy, real* dweight) noexcept nogil:
-    """All taps of one filter and channel; x and dy of image 0."""
+    """Write all taps of one filter and channel; x and dy are those of image 0."""
     cdef vreal total[25]
     cdef double sums[25 * VL]
     cdef Sides sides[2]
@@ -200,7 +202,8 @@ include "convolution/depthwise/narrow_gradient.pxi"
 
 cdef inline void dot_items(const WeightGradient* g, const int S, const int step,
                            Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """As dot_planes; items are (filter of all groups, channel of the group)."""
+    """The gradient for the usual windows.  Items are (filter of all groups, channel of the
+    group)."""
     cdef Sides sides
     cdef int kind = look_narrow(&sides, &g.columns, 1)
     cdef Py_ssize_t item, k
@@ -209,13 +212,13 @@ cdef inline void dot_items(const WeightGradient* g, const int S, const int step,
             dot_item(g, S, step, TWO_MAPS, item, &sides)
         elif knows_narrow(S) and kind == NARROW_MAP:
             dot_item(g, S, step, NARROW_MAP, item, &sides)
-        elif not DOT_BANDS:                # else bands_gradient.pxi
+        elif not DOT_BANDS:                # else bands_gradient.pxi does it
             k = item // g.C
             dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
                        g.dweight + item * S * S)
 
 
-# A function for each case: a compiler takes far longer for one that holds them all.
+# Each case has a function: the compiler takes far longer for one function that holds them all.
 
 cdef void dot_three(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     dot_items(<const WeightGradient*> args, 3, 1, begin, end)
@@ -234,7 +237,7 @@ cdef void dot_five_apart(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef task_t dot_task(const WeightGradient* g) noexcept nogil:
-    """The function for the taps and the stride of `g`, which `dots_windows`."""
+    """The function for the taps and the stride of `g`; `dots_windows(g)` is true."""
     if g.columns.taps == 3:
         return dot_three if g.columns.stride == 1 else dot_three_apart
     return dot_five if g.columns.stride == 1 else dot_five_apart
@@ -246,13 +249,13 @@ cdef bint dots_windows(const WeightGradient* g) noexcept nogil:
 
 
 cdef bint knows_dots(const WeightGradient* g) noexcept nogil:
-    """The same for any layout."""
+    """Whether `dot_task` knows this window, however x and dy lie."""
     cdef Py_ssize_t S = g.columns.taps
     return (S == 3 or S == 5) and g.rows.taps == S and g.rows.dilation == 1 \
         and g.columns.dilation == 1 and g.rows.stride == g.columns.stride and g.rows.stride <= 2
 
 
 cdef bint dots_narrow(const WeightGradient* g) noexcept nogil:
-    """Whether `narrow_gradient.pxi` is for it: of maps so small bands cost more than they save."""
+    """Whether narrow_gradient.pxi does it: bands of such small maps cost more than they save."""
     cdef Sides sides
     return knows_dots(g) and look_narrow(&sides, &g.columns, 1) != ASIDE

@@ -1,5 +1,5 @@
-# Vectors of neighbouring outputs, and the pixels they see at each of S <= MOST_TAPS kernel
-# columns; at the sides of the map some lanes see none.
+# Vectors of neighbouring outputs, and the pixels that they see at each of S <= MOST_TAPS kernel
+# columns.  At the sides of the map some lanes see none.
 
 cdef extern from *:
     """
@@ -9,31 +9,31 @@ cdef extern from *:
     """
     enum: MOST_TAPS
     enum: INSIDE                           # all pixels of the vector lie inside the map
-    enum: ASIDE                            # some do not
-    enum: NARROW_MAP                       # the vector is a whole row: see narrow.pxi
-    enum: TWO_MAPS                         # or a row of one map and the same row of another
-    enum: NARROW_ROWS                      # of a tile where they go into the map, as 7 and 14 do
+    enum: ASIDE                            # some pixels of the vector do not
+    enum: NARROW_MAP                       # the vector holds a whole row: see narrow.pxi
+    enum: TWO_MAPS                         # it holds a row of one map and the same row of another
+    enum: NARROW_ROWS                      # rows of a tile if they divide those of the map: 7, 14
 
 cdef struct Sides:
-    # of a vector of outputs at the side of the map: the lanes that see a pixel at each kernel
-    # column, and the lanes of the loads that fetch them; with stride 2 those of two vectors,
-    # and the bits of the pixels after them
+    # for a vector of outputs at the side of the map: the lanes that see a pixel at each kernel
+    # column, and the lanes of the loads that fetch these pixels; with stride 2 loads are of two
+    # vectors, and `after` says which pixels after them lie inside the map
     lanes_t seen[MOST_TAPS]
     lanes_t loaded[MOST_TAPS + 1]
     lanes_t after
-    lanes_t middle[2]                      # of the loads of load_middle
-    lanes_t single[MOST_TAPS]              # and of what each other tap moves in
-    int turn[5]                            # of whole rows: by how many lanes a tap is turned
-    bint odd                               # whether its first is in an odd column
+    lanes_t middle[2]                      # lanes of the two loads of load_middle
+    lanes_t single[MOST_TAPS]              # whether the pixel that another tap moves in is inside
+    int turn[5]                            # for whole rows: by how many lanes a tap is turned
+    bint odd                               # for whole rows: whether the offset is odd
 
 
 cdef inline void look_aside(Sides* at, const int S, const int step, const int sign,
                             Py_ssize_t column, Py_ssize_t inputs) noexcept nogil:
-    """For the vector whose first window begins at `column` of a map that is `inputs` wide."""
+    """Fill `at` for the vector whose first window begins at `column` of a map `inputs` wide."""
     cdef Py_ssize_t first = -column, last = inputs - column
     cdef int s
     at.after = 0
-    for s in range(S - 2):                 # of the shortest vectors more than there are lanes
+    for s in range(S - 2):                 # may be more than the shortest vectors have lanes
         if first <= 2 * VL + s < last:
             at.after |= <lanes_t> 1 << s
     for s in range(S):
@@ -45,7 +45,7 @@ cdef inline void look_aside(Sides* at, const int S, const int step, const int si
             at.loaded[s + 1] = lanes_between(first - s - VL, last - s - VL)
         elif step == 2:
             at.loaded[s] = lanes_between(first - s + 1 - VL, last - s + 1 - VL)
-    if sign == -1:                         # of the windows as they lie in the map
+    if sign == -1:                         # from the left end of the windows in the map
         first, last = first + S - 1, last + S - 1
     for s in range(2):
         at.middle[s] = lanes_between(first - (S - 1) // 2 - s * VL,
@@ -58,8 +58,9 @@ cdef inline void load_taps(const real* x, const real* other, const int S, const 
                            const int sign, const int kind, const Sides* at,
                            const lanes_t* seen, const vmask* turns,
                            vreal* taps) noexcept nogil:
-    """The pixels of each kernel column, x those of column 0; other is the row of a second
-    map, seen the lanes of at, turns those of whole rows, NULL where nothing needs turning."""
+    """Load the pixels of each kernel column; x is at those of column 0.  `other` is the row of a
+    second map, and `seen` are the lanes of `at`.  `turns` are for whole rows: NULL if no tap needs
+    turning."""
     cdef int s
     cdef vreal a, b, c
     if kind == NARROW_MAP or kind == TWO_MAPS:
@@ -86,7 +87,7 @@ cdef inline void load_taps(const real* x, const real* other, const int S, const 
     else:
         a, b = vload_where(x, at.loaded[0]), vload_where(x + VL, at.loaded[1])
     taps[0], taps[1] = vevens(a, b), vodds(a, b)
-    for s in range(2, S):                  # those of two columns before, moved on by one lane
+    for s in range(2, S):                  # the pixels of column s - 2, moved on by one lane
         if kind == INSIDE:
             c = vset1(x[2 * VL + s - 2])
         else:
@@ -95,7 +96,7 @@ cdef inline void load_taps(const real* x, const real* other, const int S, const 
 
 
 cdef inline void keep_middle(Sides* own, const Sides* at, const int S) noexcept nogil:
-    """Keep in registers what `load_middle` asks; no store can change what is one's own."""
+    """Keep what `load_middle` needs in registers: no store can change a copy of our own."""
     cdef int s
     for s in range(2):
         own.middle[s] = vkeep(at.middle[s])
@@ -105,13 +106,13 @@ cdef inline void keep_middle(Sides* own, const Sides* at, const int S) noexcept 
 
 cdef inline void load_middle(const real* x, const int S, const int step, const int sign,
                              const int kind, const Sides* at, vreal* taps) noexcept nogil:
-    """The pixels of each kernel column of wide maps: those of the middle column are loaded, for
-    stride 2 with those between them, and moved by a lane for the others.
+    """Load the pixels of each kernel column of wide maps.  Those of the middle column are loaded,
+    with stride 2 also those between them.  They are moved by a lane for the other columns.
 
-    Most vectors lie in two lines of cache, so few loads pay; with the usual padding those of the
-    middle columns begin where the rows do.
+    Most vectors lie in two lines of cache, so it pays to have few loads.  With the usual padding
+    the loads of the middle column begin where rows begin.
     """
-    cdef vreal seen[6]                     # of the columns from the left of the first window on
+    cdef vreal seen[6]                     # for each column from the left end of the window on
     cdef vreal a, b
     cdef int s, p = (S - 1) // 2
     if sign == -1:
@@ -135,14 +136,14 @@ cdef inline void load_middle(const real* x, const int S, const int step, const i
 
 
 cdef inline bint knows_narrow(Py_ssize_t S) noexcept nogil:
-    """Whether windows of S columns have code for narrow maps: short vectors hold few rows, and
-    each case is compiled for itself."""
+    """Whether windows of S columns have code for narrow maps.  Each case costs a compilation, and
+    short vectors can hold only very narrow rows."""
     return VL >= 16 or (VL >= 8 and S <= 3)
 
 
 cdef inline int look_narrow(Sides* at, const Axis* columns, Py_ssize_t sign) noexcept nogil:
-    """Fill `at` for whole rows; returns NARROW_MAP, TWO_MAPS, or ASIDE where a vector is too
-    short.  sign is -1 where the taps are walked backwards."""
+    """Fill `at` for whole rows; return NARROW_MAP, TWO_MAPS, or ASIDE if a vector is too short for
+    a row.  sign is -1 where the taps are walked backwards."""
     cdef Py_ssize_t half = VL // 2, inputs = columns.inputs, outputs = columns.outputs
     cdef Py_ssize_t step = columns.stride
     cdef Py_ssize_t widest = max((inputs + step - 1) // step, outputs)

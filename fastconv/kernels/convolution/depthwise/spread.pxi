@@ -1,21 +1,22 @@
-# The gradient of the input of groups with one filter and stride 2, pixels in the lanes: every
-# element is written once, in whole vectors.
+# The gradient of the input where groups have one filter and the stride is 2, with pixels in the
+# lanes.  Every element is written once, in whole vectors.
 #
-# A tap of even number falls on even columns of the padded map, one of odd number on odd ones.  In
-# the map itself an odd padding exchanges the two:
+# A tap with an even number falls on even columns of the padded map, and a tap with an odd number on
+# odd columns.  In the map itself an odd padding exchanges the two:
 #
 #   padding 1   column 2q      taps (., 2b + 1) of dy[., q - b]
 #               column 2q + 1  taps (., 2b)     of dy[., q + 1 - b]
 
 cdef struct Spread:
-    const Convolution* c                   # of dy, to dx
+    const Convolution* c                   # its x is dy, and its y is dx
     Axis rows, columns                     # of the forward pass
-    bint finite                            # whether all weights are
+    bint finite                            # whether all weights are finite
 
 
 cdef inline vreal add_seen(vreal total, vreal product, lanes_t seen) noexcept nogil:
-    """Add a product in the lanes that see it.  Without registers of masks it is 0 in the others,
-    which changes no bit unless a weight is infinite or NaN: then spread_slowly is called."""
+    """Add a product in the lanes that see it.  Without registers of masks it is added in all lanes.
+    In the others it is 0, which changes no bit unless a weight is infinite or NaN; spread_slowly
+    does such weights."""
     return total + product if BANDS else vadd_where(total, product, seen)
 
 
@@ -23,8 +24,8 @@ cdef inline void spread_column(const Spread* g, const int S, const bint odd,
                                const bint rows_inside, const bint columns_inside, const real* dy,
                                Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t q, const vreal* w,
                                real* dx) noexcept nogil:
-    """Rows 2i and 2i + 1 of the padded map for top <= i < bottom, columns 2q .. 2q + 2 VL - 1 of
-    the map; `odd` is whether the padding is."""
+    """Write rows 2i and 2i + 1 of the padded map for top <= i < bottom, in the columns
+    2q .. 2q + 2 VL - 1 of the map; `odd` says whether the padding is odd."""
     cdef const Convolution* c = g.c
     cdef vreal d[9]
     cdef lanes_t seen[9]
@@ -89,7 +90,7 @@ cdef inline void spread_plane(const Spread* g, const int S, const bint odd, cons
                               const real* weight, real* dx) noexcept nogil:
     cdef vreal w[25]
     cdef Py_ssize_t end = (g.rows.inputs - g.rows.offset + 1) // 2
-    cdef Py_ssize_t first = max((S - 1) // 2, (1 - g.rows.offset) // 2)  # these need no look
+    cdef Py_ssize_t first = max((S - 1) // 2, (1 - g.rows.offset) // 2)  # to last: all inside
     cdef Py_ssize_t last = min(g.rows.outputs, (g.rows.inputs - g.rows.offset) // 2)
     cdef Py_ssize_t top = 0, bottom, q, m
     cdef int t
@@ -111,7 +112,7 @@ cdef inline void spread_plane(const Spread* g, const int S, const bint odd, cons
 
 cdef void spread_slowly(const Spread* g, const real* dy, const real* weight,
                         real* dx) noexcept nogil:
-    """One plane, number by number."""
+    """Write one plane, number by number."""
     cdef const Convolution* c = g.c
     cdef Py_ssize_t S = g.columns.taps, h, v, r, s, i, j
     cdef real total
@@ -131,7 +132,7 @@ cdef void spread_slowly(const Spread* g, const real* dy, const real* weight,
 
 
 cdef void spread_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The gradient of the input, every element written once; items are (image, channel)."""
+    """Write every element of the gradient of the input once; items are (image, channel)."""
     cdef const Spread* g = <const Spread*> args
     cdef const Convolution* c = g.c
     cdef Py_ssize_t item, n, k, taps = g.columns.taps * g.columns.taps

@@ -1,11 +1,11 @@
 # Forward convolution in rows: tiles know the edges of the map, where the left one or two pixels
 # miss the first taps and the right ones the last.
 #
-#   tap     0   1   2   3   4        In a step a tap adds to the pixels that see it, so the
+#   tap     0   1   2   3   4        In a step a tap adds to the pixels that see it.  So the
 #   pixel 0 .   .   x   x   x        padding is never multiplied, and the columns at the
-#         1 .   x   x   x   x        edges need no tiles of their own, of a single pixel's
-#         2 x   x   x   x   x        width and with scattered stores.  The order of a sum is
-#       ... x   x   x   x   x        that of `tile`.
+#         1 .   x   x   x   x        edges need no tiles of their own, which would be one
+#         2 x   x   x   x   x        pixel wide and have scattered stores.  The order of a
+#       ... x   x   x   x   x        sum is that of `tile`.
 #         n x   x   x   x   .
 
 cdef extern from *:
@@ -15,26 +15,26 @@ cdef extern from *:
            THREE_TAPS = TILE >= 12 || VL * sizeof(real) >= 32 };
     """
     enum: ANY_TAPS                         # a kind of tile, see Edges
-    enum: THREE_TAPS                       # whether there are others
+    enum: THREE_TAPS                       # whether there are other kinds
 
 cdef struct Edges:
-    # numbers of neighbouring taps that two pixels at the left miss, that one misses, that all
-    # see, that one pixel at the right misses, that two miss
+    # how many neighbouring taps are missed by two pixels at the left, by one at the left, by none,
+    # by one at the right, by two at the right
     Py_ssize_t left2, left1, middle, right1, right2
-    int kind                   # of 3 neighbouring taps on neighbouring pixels: left1 + 2 right1
-    Py_ssize_t below           # from the first row of x to the one that the next tile below needs
-    const real* next           # weights that are wanted soon, and lines of them for a channel
+    int kind                   # 3 neighbouring taps of neighbouring pixels: left1 + 2 right1
+    Py_ssize_t below           # from the first row of x to the one that the tile below needs next
+    const real* next           # weights to prefetch, and lines of them for each channel
     Py_ssize_t lines
 
 
 cdef inline void edge_step(const int vectors, const int first, const int last,
                            const real** x, Py_ssize_t step, Py_ssize_t move, const real** w,
                            Py_ssize_t panel, vreal* acc) noexcept nogil:
-    """A tap, in which the pixels first <= p < last take part."""
+    """Add a tap to the pixels first <= p < last, which see it."""
     cdef vreal weights[2 * NV]
     cdef vreal pixel
     cdef int p, v
-    x[0] = vapart(x[0])  # pixels are loaded again for every tap, not kept from the one before
+    x[0] = vapart(x[0])  # every tap loads its pixels anew, none is kept from the tap before
     for v in range(vectors):
         weights[v] = vload(w[0] + (v // NV) * panel + (v % NV) * VL)
     for p in range(first, last):
@@ -48,8 +48,8 @@ cdef inline void edge_step(const int vectors, const int first, const int last,
 cdef inline void near_step(const int vectors, const int first, const int last, const int s,
                            const real** x, const real** w, Py_ssize_t panel,
                            vreal* acc) noexcept nogil:
-    """Tap s of neighbouring taps on neighbouring pixels: x stays where it is, so that the places
-    of the pixels are constants of the instructions."""
+    """Add tap s of neighbouring taps to neighbouring pixels.  x stays where it is, so the places of
+    the pixels are constants in the instructions."""
     cdef vreal weights[2 * NV]
     cdef vreal pixel
     cdef int p, v
@@ -66,11 +66,11 @@ cdef inline void near_step(const int vectors, const int first, const int last, c
 cdef inline void edge_tile(const int pixels, const int vectors, const int kind, const real* x,
                            Py_ssize_t step, const real* w, Py_ssize_t panel, const Nest* nest,
                            const Edges* edges, vreal* total) noexcept nogil:
-    """As `tile`, but that the innermost loop goes over the taps of `edges`; where `kind` tells
-    them it has no loop and no branch: narrow tiles have few cycles to hide those behind.
+    """As `tile`, but the innermost loop goes over the taps of `edges`.  Where `kind` tells them,
+    the taps take no loop and no branch, which narrow tiles have too few cycles to hide.
 
-    Between two channels it asks for numbers that come next: rows of x are in as many pages as
-    there are channels, more than a hardware prefetcher follows.
+    Between two channels it prefetches what comes next.  The rows of x are in as many pages as
+    there are channels, which is more than a hardware prefetcher follows.
     """
     cdef vreal acc[TILE * NV]
     cdef const real* xp
@@ -127,7 +127,7 @@ ctypedef void (*edges_t)(const void*, const void*, const real* x, Py_ssize_t ste
                          Py_ssize_t panel, const Nest* nest, const Edges* edges,
                          vreal* total) noexcept nogil
 
-ctypedef fused kind_after:                 # a kind of tile, see Edges, and 1
+ctypedef fused kind_after:                 # 1 more than a kind of tile, see Edges
     n1
     n2
     n3

@@ -1,5 +1,5 @@
-# Forward convolution from a strip of the map that is laid out anew, in tiles of pixels that may
-# lie anywhere in it: narrow maps, strides and 1x1, where rows do not fill tiles.
+# Forward convolution from a strip of the map that is laid out anew, in tiles whose pixels may lie
+# anywhere in it.  It is for narrow maps, strides and 1x1, where rows do not fill tiles.
 #
 #     the map                 the strip, with zeros for the padding      a tile of six pixels
 #     x x x x x x x           0 0 0 0 0 0 0 0 0                          takes the last ones of a
@@ -11,18 +11,19 @@
 # So it is in the L1, its rows are in few pages, and weights are read once for all its pixels.
 #
 # Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
-# bit of them; where a result is not finite the outputs of the strip are computed again without.
+# bit of them.  Where a result is not finite, the outputs of the strip are computed again without
+# the padding.
 
 cdef extern from *:
     """
     enum { FLAT_PIXELS = 60,                         /* of a strip, about */
-           FLAT_NUMBERS = (32 << 10) / sizeof(real), /* of a strip, in its channels */
-           FLAT_LEAST = 8,                           /* channels of a strip, if there are so many */
+           FLAT_NUMBERS = (32 << 10) / sizeof(real), /* of a strip, in all its channels */
+           FLAT_LEAST = 8,                           /* least channels of a strip, if there are */
            FLAT_TOTALS = (64 << 10) / sizeof(real),  /* sums of its pixels and panels */
            FLAT_MEMORY = FLAT_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
            FLAT_SUMS = FLAT_TOTALS / VL,
-           FLAT_CHANNELS = 256,                      /* of 1x1, whose pixels then fill the L1 */
-           FLAT_TILE = TILE < 12 ? TILE : 1 };       /* more pixels have no registers for places */
+           FLAT_CHANNELS = 256,                      /* of 1x1: with so many, pixels fill the L1 */
+           FLAT_TILE = TILE < 12 ? TILE : 1 };       /* larger tiles lack registers for places */
     """
     enum: FLAT_PIXELS
     enum: FLAT_NUMBERS
@@ -37,17 +38,17 @@ cdef struct Flat:
     const Convolution* c
     Py_ssize_t height, width               # outputs of a strip, at the most
     Py_ssize_t row_blocks, column_blocks
-    Py_ssize_t panels, panel_blocks        # of filters that an item is for
-    Py_ssize_t channels                    # that are laid out at one time
+    Py_ssize_t panels, panel_blocks        # panels of an item, and how many blocks these make
+    Py_ssize_t channels                    # channels that are laid out at one time
     Py_ssize_t down, across                # from one output to the next, in rows and columns
-    Py_ssize_t rows, pitch                 # of the strip of one channel
+    Py_ssize_t rows, pitch                 # rows of a channel's strip, numbers of a row
     bint padded
 
 cdef struct FlatNest:
     Py_ssize_t channels, rows, taps        # iterations, outermost first
     Py_ssize_t xc, xh                      # how far the pixels move
     bint resume                            # whether the block of the sum goes on from `waiting`
-    bint ends, fresh                       # whether it ends here, and whether it is the first
+    bint ends, fresh                       # whether that block ends here, and is the first
 
 
 cdef inline void flat_step(const int pixels, const real** x, Py_ssize_t at, const real** w,
@@ -67,7 +68,8 @@ cdef inline void flat_step(const int pixels, const real** x, Py_ssize_t at, cons
 cdef inline void flat_tile(const int pixels, const int taps, const real* x,
                            const Py_ssize_t* places, const real* w, const FlatNest* nest,
                            vreal* waiting, vreal* total) noexcept nogil:
-    """As `tile` by one panel, for pixels at x + places[p]; `taps` of a kernel row, or 0 for any."""
+    """As `tile` for one panel, with pixels at x + places[p].  `taps` is how many taps a kernel row
+    has, or 0 if only `nest` knows it."""
     cdef vreal acc[TILE * NV]
     cdef const real* from_[TILE]
     cdef Py_ssize_t c, r, s, at
@@ -97,7 +99,7 @@ cdef inline void flat_tile(const int pixels, const int taps, const real* x,
                     if s == nest.taps:
                         break
             r += 1
-            if taps == 1 or r == nest.rows:  # one tap is one row
+            if taps == 1 or r == nest.rows:  # with one tap there is one row
                 break
         c += 1
         if c == nest.channels:
@@ -117,7 +119,7 @@ ctypedef void (*flat_t)(const void*, const void*, const real* x, const Py_ssize_
                         const real* w, const FlatNest* nest, vreal* waiting,
                         vreal* total) noexcept nogil
 
-ctypedef fused taps_after:                 # taps of a kernel row, 0 for any, and 1
+ctypedef fused taps_after:                 # 1 more than the taps of a kernel row (0: any)
     n1
     n2
     n4
@@ -149,7 +151,7 @@ flat_tiles[2][:] = [
 ]
 
 cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
-    """Whether a strip fits its buffer and is worth it; cut the output into strips."""
+    """Whether a strip fits its buffer and is worth it; if so, cut the output into strips."""
     cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size, most
     cdef bint small = c.R * c.S == 1
     if FLAT_TILE < 4 or c.taps_first or c.rows.dilation != 1 or c.columns.dilation != 1 \
@@ -178,7 +180,7 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     plan.channels = min(c.C, c.block)
     if size * min(plan.channels, <Py_ssize_t> FLAT_LEAST) > FLAT_NUMBERS:
         return False
-    # a strip and the weights that it meets are in the L1 together
+    # a strip and the weights that it meets shall be in the L1 together
     most = CACHES.l1 // <Py_ssize_t> sizeof(real) // (size + LANES * c.R * c.S)
     most = clamp(most, FLAT_LEAST, FLAT_NUMBERS // size)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, most))
@@ -195,9 +197,9 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
 
 cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first, Py_ssize_t last,
                              Py_ssize_t count, Py_ssize_t seen, real* to) noexcept nogil:
-    """to[j] = row[j * step] for first <= j < last, else 0, for j < count; whole vectors are written.
+    """to[j] = row[j * step] for first <= j < last, else 0, for j < count.
 
-    `seen` numbers of the row may be read.
+    Whole vectors are written.  `seen` numbers of the row may be read.
     """
     cdef Py_ssize_t j
     for j from 0 <= j < first by VL:
@@ -220,9 +222,10 @@ cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first,
 
 cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py_ssize_t top,
                         Py_ssize_t rows, Py_ssize_t left, real* to) noexcept nogil:
-    """The strip of some channels: x is the first of them, top and left its first output.
+    """Lay out the strip of some channels.  x is the first channel; the strip's first output is in
+    row `top` and column `left`.
 
-    Each `step`-th number of a row is laid out where a kernel of one tap skips the others.
+    Where a kernel row has one tap, only every `step`-th number of a row is laid out.
     """
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t channel, r, h, j
@@ -246,7 +249,8 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
 
 
 cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, block of panels, image, row block, column block), the last the fastest."""
+    """Items are (group, block of panels, image, row block, column block); the last varies
+    fastest."""
     cdef const Flat* plan = <const Flat*> args
     cdef const Convolution* c = plan.c
     cdef vreal strip_memory[FLAT_MEMORY]
@@ -300,8 +304,8 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
                 for panel in range(panels):
                     w = c.w + (group * c.panels + first_panel + panel) * panel_size \
                         + k * c.R * c.S * LANES
-                    # each tile asks for its share of what comes next: the next panel, or the
-                    # next channels of the first
+                    # each tile prefetches its share of what comes next: of the next panel, or of
+                    # the first panel's next channels
                     ahead = w + panel_size if panel + 1 < panels else \
                         w - panel * panel_size + count * c.R * c.S * LANES
                     last = 0

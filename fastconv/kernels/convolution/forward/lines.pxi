@@ -72,8 +72,8 @@ cdef inline void narrow_line_tile(int filters, const real* w, Py_ssize_t step, c
 cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const real* w,
                     Py_ssize_t step, int filters, int vectors, Py_ssize_t gap,
                     vreal* total) noexcept nogil:
-    """The whole sums of `filters` filters for one block of pixels, x at its tap (0, 0): vectors
-    side by side, or in two rows `gap` >= 0 apart."""
+    """total = the whole sums of some filters for one block of pixels, whose tap (0, 0) is at x.
+    Its vectors lie side by side, or if `gap` >= 0 in two rows that are `gap` apart."""
     cdef Nest nest
     cdef Py_ssize_t channel, count, r, s
     cdef Py_ssize_t rows = at.r1 - at.r0
@@ -97,7 +97,7 @@ cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const
                 xb = x + channel * c.xc + r * down + s * across
                 wb = w + channel * c.wc + (c.rows.first + r * c.rows.every) * c.wr \
                     + (c.columns.first + s * c.columns.every) * c.ws
-                # in the nest "x" is what is broadcast: here the weights
+                # in the nest "x" is what is broadcast: that is the weights here
                 if c.taps_first or rows * columns == 1:
                     nest.n3, nest.x3, move = count, c.wc, c.xc
                 else:
@@ -114,8 +114,8 @@ cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const
 
 
 cdef inline bint within(const Convolution* c, const Region* at, const real* x) noexcept nogil:
-    """Whether a whole vector at every tap of x lies inside the array that x belongs to."""
-    cdef Py_ssize_t r = at.r1 - 1 if c.rows.dilation > 0 else at.r0  # the tap furthest on
+    """Whether at every tap of x a whole vector lies inside the array that x belongs to."""
+    cdef Py_ssize_t r = at.r1 - 1 if c.rows.dilation > 0 else at.r0  # of the tap furthest on
     cdef Py_ssize_t s = at.s1 - 1 if c.columns.dilation > 0 else at.s0
     return c.x_end != NULL and x + (c.C - 1) * c.xc + r * c.rows.dilation * c.xh \
         + s * c.columns.dilation * c.xw + VL <= c.x_end
@@ -124,8 +124,8 @@ cdef inline bint within(const Convolution* c, const Region* at, const real* x) n
 cdef void sum_guarded(const Convolution* c, const Region* at, const real* x, const real* w,
                       Py_ssize_t step, int filters, Py_ssize_t x_row, int rows,
                       Py_ssize_t lanes, vreal* total) noexcept nogil:
-    """As `sum_lines` for two rows, a filter at a time and reading `lanes` lanes alone: at the
-    end of the array, where a whole vector would reach beyond it."""
+    """As `sum_lines` for one or two rows, but a filter at a time, reading only `lanes` lanes.  It
+    is for the end of the array, where a whole vector would reach beyond it."""
     cdef vreal acc, sum_
     cdef Py_ssize_t down = c.rows.dilation * c.xh
     cdef Py_ssize_t across = c.columns.dilation * c.xw
@@ -163,7 +163,7 @@ cdef void sum_guarded(const Convolution* c, const Region* at, const real* x, con
 
 cdef inline void prefetch_lines(const Convolution* c, const real* y, int filters,
                                 int vectors) noexcept nogil:
-    """Ask for the lines that will be written; every filter's are far from the others'."""
+    """Prefetch the lines that will be written: those of one filter are far from another's."""
     cdef int k, v
     if c.yw == 1:
         for k in range(filters):
@@ -173,7 +173,7 @@ cdef inline void prefetch_lines(const Convolution* c, const real* y, int filters
 
 cdef void store_lines(const Convolution* c, real* y, const real* bias, int filters, int vectors,
                       Py_ssize_t gap, Py_ssize_t lanes, int rows, vreal* total) noexcept nogil:
-    """Write total[filters][vectors], side by side or in `rows` rows."""
+    """Write total[filters][vectors], the vectors side by side or, if `gap` >= 0, in `rows` rows."""
     cdef vreal value
     cdef real* to
     cdef int k, v
@@ -194,10 +194,10 @@ cdef void store_lines(const Convolution* c, real* y, const real* bias, int filte
 cdef void convolve_run(const Convolution* c, const Region* at, const real* x, real* y,
                        const real* w, Py_ssize_t step, const real* bias, int filters,
                        int rows) noexcept nogil:
-    """A run of outputs that see the same taps, in one row or two; x, y at their column 0."""
+    """Write a run of outputs that see the same taps, in one row or two; x and y are at column 0."""
     cdef vreal total[TILE * NV]
     cdef Py_ssize_t x_row = c.rows.stride * c.xh
-    # where rows run backwards `within` is never true, and the gap says only: two rows
+    # where rows run backwards `within` is never true, and the gap only says: two rows
     cdef Py_ssize_t gap = max(x_row, <Py_ssize_t> 0)
     cdef Py_ssize_t end = at.left + at.width
     cdef Py_ssize_t j = at.left

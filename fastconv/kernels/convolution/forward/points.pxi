@@ -1,5 +1,5 @@
 # Forward convolution by 1x1 with pixels in the lanes, from strips of the map that are laid out
-# anew: its channels lie a page or more apart, and where it has strides so do its pixels.
+# anew: in the map, channels lie a page or more apart, and with strides pixels are not neighbours.
 #
 #               lanes: neighbouring outputs                 the strip: outputs that follow each
 #              +-----------+-----------+-----------+        other in y, also over the ends of rows,
@@ -8,28 +8,28 @@
 #   filter 3   |           |           |           |        Weights are broadcast from panels.
 #              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
-# A strip is two tiles wide, which meet the same few filters one after the other: so whole lines of
-# y are written at one time.  Sums have the order of convolution.pxi.
+# A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
+# lines of y are written at one time.  Sums have the order of convolution.pxi.
 
 cdef extern from *:
     """
     enum { POINT_TILE = 4,
            POINT_MOST = 3,
-           /* 0 leaves 1x1 to strips.pxi, flat.pxi and the tile, as where a panel is narrower */
+           /* 0 leaves 1x1 to strips.pxi, flat.pxi and the tile, also where a panel is narrower */
            POINT_VECTORS = TILE >= 12 || LANES % POINT_TILE ? 0 : POINT_MOST,
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_CHANNELS = 128,
            POINTS_KEPT = 256,
-           POINT_MEMORY = 2 * POINT_MOST * POINT_CHANNELS + 1, /* vectors: the last may reach beyond */
+           POINT_MEMORY = 2 * POINT_MOST * POINT_CHANNELS + 1, /* vectors; the last may overrun */
            POINT_SUMS = 2 * POINT_MOST * POINTS_KEPT };
     """
-    enum: POINT_MOST                       # vectors of a tile; a strip has twice as many
+    enum: POINT_MOST                       # most vectors of a tile; a strip has twice as many
     enum: POINT_VECTORS
     enum: POINT_TILE                       # filters of a tile; they divide LANES
-    enum: POINT_PIXELS                     # of a map, at least
+    enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
-    enum: POINT_CHANNELS                   # of a strip, which is in the L1
+    enum: POINT_CHANNELS                   # channels of a strip, which is in the L1
     enum: POINTS_KEPT                      # filters whose sums and totals wait for more channels
     enum: POINT_MEMORY
     enum: POINT_SUMS
@@ -37,19 +37,19 @@ cdef extern from *:
 cdef struct Points:
     const Convolution* c
     Py_ssize_t length                      # vectors of an image
-    Py_ssize_t strips                      # of an image
-    Py_ssize_t filters, filter_blocks      # that an item is for
-    Py_ssize_t channels                    # that are laid out at one time
+    Py_ssize_t strips                      # strips of an image
+    Py_ssize_t filters, filter_blocks      # filters of an item, and how many blocks these make
+    Py_ssize_t channels                    # channels that are laid out at one time
 
 cdef struct PointSums:
-    Py_ssize_t channels, step              # of the strip; vectors from one to the next
+    Py_ssize_t channels, step              # of the strip; vectors from one channel to the next
     bint resume                            # whether the block of the sum goes on from `waiting`
-    bint ends, fresh, last                 # whether it ends here, is the first, is the last
+    bint ends, fresh, last                 # whether that block ends here, is the first, the last
     bint relu
 
 
 cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
-    """Whether the kernel is 1x1 and the map has pixels and filters enough; cut it into strips."""
+    """Whether the kernel is 1x1, with enough pixels and filters; if so, cut the map into strips."""
     cdef Py_ssize_t pixels = c.rows.outputs * c.columns.outputs
     if POINT_VECTORS == 0 or c.R * c.S != 1 or c.taps_first or c.yw != 1 \
             or c.rows.outputs > 1 and c.yh != c.columns.outputs \
@@ -60,12 +60,12 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.c = c
     plan.length = ceil_div(pixels, VL)
     if pixels < POINT_PIXELS or 10 * pixels < 9 * plan.length * VL:
-        return False                       # too many lanes would be empty, weights read too often
+        return False                       # too many empty lanes, or weights are read too often
     plan.strips = ceil_div(plan.length, 2 * POINT_VECTORS)
     plan.channels = min(c.C, c.block)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, POINT_CHANNELS))
     plan.filters = c.K
-    if plan.channels < c.C:                # sums wait, and with several blocks their totals too
+    if plan.channels < c.C:                # sums wait, and if there are several blocks totals too
         plan.filters = POINTS_KEPT if c.C > c.block else 2 * POINTS_KEPT
     plan.filters = clamp(ITEM_WORK // (2 * POINT_VECTORS * VL * c.C), POINT_TILE, plan.filters)
     plan.filter_blocks = ceil_div(c.K, plan.filters)
@@ -77,8 +77,8 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
 cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t channels,
                                 Py_ssize_t first, Py_ssize_t pixels, bint ahead,
                                 real* to) noexcept nogil:
-    """to[channels][.]: some pixels of each channel, from output `first` on, and zeros in the rest of
-    the last vector; where it is wanted those after them are asked for."""
+    """to[channels][.] = some pixels of each channel, from output `first` on, with zeros in the rest
+    of the last vector.  If `ahead`, the pixels after these are prefetched."""
     cdef Py_ssize_t width = c.columns.outputs, step = c.columns.stride * c.xw
     cdef Py_ssize_t row = first // width, column = first % width
     cdef Py_ssize_t length = ceil_div(pixels, VL) * VL
@@ -88,7 +88,7 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
     for channel in range(channels):
         at, done, count = x, 0, min(pixels, width - column)
         while True:
-            # the zeros that follow the row are written over by the next one
+            # the next row writes over the zeros that follow this one
             lay_out_row(at, step, 0, count, length - done if done + count == pixels else count,
                         (count - 1) * c.columns.stride + 1, to + done)
             done += count
@@ -120,7 +120,8 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
                             const PointSums* sums, vreal* waiting, vreal* total,
                             const real* bias, Py_ssize_t filters, real* y, Py_ssize_t plane,
                             Py_ssize_t pixels) noexcept nogil:
-    """POINT_TILE filters, of which `filters` are stored, by some vectors of `pixels` pixels."""
+    """A tile of POINT_TILE filters, the first `filters` of which are stored, by some vectors with
+    `pixels` pixels."""
     cdef vreal acc[POINT_MOST * POINT_TILE]
     cdef vreal value, added
     cdef Py_ssize_t channel = sums.channels
@@ -197,7 +198,7 @@ point_tiles[:] = [
 
 
 cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, block of filters, image, strip), the last the fastest."""
+    """Items are (group, block of filters, image, strip); the last varies fastest."""
     cdef const Points* plan = <const Points*> args
     cdef const Convolution* c = plan.c
     cdef vreal strip[POINT_MEMORY]

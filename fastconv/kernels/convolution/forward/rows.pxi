@@ -5,13 +5,16 @@ cdef extern from *:
     enum { ROW_TOTALS = (ITEM_PIXELS + VL) * NV, RUN_PIXELS = 4 * TILE };
     """
     enum: ROW_TOTALS
-    enum: RUN_PIXELS                       # that are stored together, at least
+    enum: RUN_PIXELS                       # pixels that are stored together, at least
 
 
 cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
     """Whether rows can be cut into tiles that know their edges (edges.pxi): at each end at most
-    two outputs miss a tap, and no tap is missed at both.  Four pixels are eight sums at once,
-    with which two units are busy that take four cycles for one."""
+    two outputs miss a tap, and no tap is missed at both ends.
+
+    A tile has at least four pixels: these are eight sums at once, which keep two units busy that
+    take four cycles for an addition.
+    """
     cdef const Axis* axis = &c.columns
     cdef Py_ssize_t first, last, low, high
     if c.taps_first or c.R * c.S == 1 or axis.outputs < 4 * ceil_div(axis.outputs, TILE):
@@ -26,7 +29,7 @@ cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
 
 
 cdef inline void add_nothing(const Nest* nest, int count, vreal* total) noexcept nogil:
-    """A block of a row that lies in the padding with all its taps."""
+    """Add a block in a row all of whose taps lie in the padding: only a fresh total is written."""
     cdef int i
     if nest.fresh:
         for i in range(count):
@@ -35,8 +38,8 @@ cdef inline void add_nothing(const Nest* nest, int count, vreal* total) noexcept
 
 cdef inline void look_at_edges(const Axis* axis, Py_ssize_t first, Py_ssize_t pixels,
                                bint three, Edges* edges) noexcept nogil:
-    """The taps of `pixels` outputs from `first` on, by how many pixels at each end miss them;
-    `three` says whether taps and pixels are neighbours in memory."""
+    """Count the taps of `pixels` outputs, from `first` on, by how many pixels at each end miss
+    them.  `three` says whether neighbouring taps and pixels are neighbours in memory."""
     cdef Py_ssize_t l1, l2, r1, r2, other
     taps_inside(axis, first, &l1, &other)
     taps_inside(axis, first + 1, &l2, &other)
@@ -53,9 +56,12 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                         Py_ssize_t right, const real* x, real* y, const real* w,
                         const real* after, const real* bias, Py_ssize_t channels,
                         bint pair) noexcept nogil:
-    """Outputs of some rows and columns for one panel, or two where `pair`, a block of channels
-    at a time: its weights stay in the cache for all of them.  Where `after` is not NULL they do
-    not stay there until they are wanted again, and `after` is what is wanted after these."""
+    """Write some rows and columns of outputs for one panel, or for two where `pair`.
+
+    It goes through a block of channels at a time, whose weights stay in the cache for all outputs.
+    If the weights do not stay in the cache until the next item, `after` points to the weights that
+    are needed next, to prefetch them; else it is NULL.
+    """
     cdef vreal totals[ROW_TOTALS]
     cdef vreal* total
     cdef Destination to
@@ -71,17 +77,17 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef const real* xb
     cdef const real* wb
     cdef int pixels
-    cdef int run = 0           # outputs that are summed and wait to be stored together
+    cdef int run = 0           # outputs whose sums wait to be stored together
     cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
     cdef bint three = THREE_TAPS and step == 1 and c.columns.dilation * c.xw == 1
     cdef bint last, planes
     cdef const real* ahead
     cdef Py_ssize_t done, tiles = (bottom - top) * pieces
     edges.lines = 0
-    if after != NULL:  # every tile asks for its share of the next block
+    if after != NULL:  # every tile prefetches its share of the next block
         edges.lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * tiles)
     to.channel, to.pixel, to.relu, to.bias = c.yk, c.yw, c.relu, bias
-    # only what fills whole vectors: the totals of the next row lie behind
+    # only rows of whole vectors: `store_planes` would write over the totals of the next row
     planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
     nest.x1, nest.x2, nest.x3 = c.xc, c.rows.dilation * c.xh, c.columns.dilation * c.xw
     nest.w1, nest.w2 = c.R * c.S * LANES, c.S * LANES
@@ -118,7 +124,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                 elif vectors == 1:
                     slim_edges(pixels, xb, step, wb, &nest, &edges, total)
                 elif TILE < 12 and edges.middle == c.S and edges.kind == ANY_TAPS:
-                    # steps are so few cycles that the loops around them count
+                    # a step takes so few cycles that the loops around it count
                     nest.n3 = c.S
                     wide_tile(pixels, xb, step, wb, &nest, total)
                 else:

@@ -1,5 +1,5 @@
 # Forward convolution with pixels in the lanes, from a strip of the map that is laid out anew
-# in a small buffer: for sums of at most STRIP_TAPS products, as first layers have.  Storing
+# in a small buffer.  It is for sums of at most STRIP_TAPS products, as first layers have.  Storing
 # such a sum costs as much as computing it, and here whole vectors go straight to NCHW.
 #
 #               lanes: neighbouring pixels                 Weights are broadcast from the
@@ -10,16 +10,16 @@
 #              +-----------+-----------+-----------+       push each other out of the L1.
 #
 # A strip is a block of output rows.  The buffer holds the rows of the map that they see, with
-# the zeros of the padding, each row as `copies` rows: copy m is every stride-th number from
-# m - pad on.  Where copies = stride, tap s is found in copy s % stride, moved by s / stride.
-# Where copies = S every tap has its own copy as wide as the output, and outputs of all rows of
-# the strip follow each other without a gap: narrow maps fill whole vectors.
+# the zeros of the padding.  It has `copies` copies of each row: copy m is every stride-th number
+# from m - pad on.  Where copies = stride, tap s is in copy s % stride, moved by s / stride.  Where
+# copies = S, every tap has its own copy, as wide as the output, and the outputs of all rows of the
+# strip follow each other without a gap: so narrow maps fill whole vectors.
 #
-# A convolution with a 1x1 kernel and few filters reads the map in place, which is one long row to
-# it; of more filters see points.pxi.
+# A convolution with a 1x1 kernel and few filters reads the map in place, as one long row.  For more
+# filters see points.pxi.
 #
-# Sums have the order of convolution.pxi; a block is the whole sum.  A zero of the padding times
-# a finite weight changes no bit of it.
+# Sums have the order of convolution.pxi, and the whole sum is one block.  A zero of the padding
+# times a finite weight changes no bit of it.
 
 cdef extern from *:
     """
@@ -30,26 +30,26 @@ cdef extern from *:
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
     enum: STRIP_TAPS
-    enum: STRIP_CHANNELS                   # at most, unless the map is read in place
-    enum: STRIP_ROWS                       # of outputs, at most
-    enum: TALL_ROWS                        # where there are TALL_IMAGES: items enough for threads
+    enum: STRIP_CHANNELS                   # most channels, unless the map is read in place
+    enum: STRIP_ROWS                       # most rows of outputs
+    enum: TALL_ROWS                        # most, if TALL_IMAGES make enough items for threads
     enum: TALL_IMAGES
-    enum: STRIP_COLUMNS                    # vectors of a map that is read in place, at least
+    enum: STRIP_COLUMNS                    # least vectors of a map that is read in place
     enum: STRIP_VECTORS
     enum: STRIP_FILTERS                    # divides LANES: no block crosses a panel
-    enum: STRIP_NUMBERS                    # in the buffer
+    enum: STRIP_NUMBERS                    # numbers in the buffer
     enum: STRIP_MEMORY
 
 cdef struct Strips:
     const Convolution* c
-    Py_ssize_t rows            # outputs of a strip
+    Py_ssize_t rows            # rows of outputs of a strip
     Py_ssize_t inputs          # rows of the map that they see
-    Py_ssize_t copies, pitch   # of a row; numbers from one row to the next
+    Py_ssize_t copies, pitch   # copies of a row; numbers from one row to the next
     Py_ssize_t span            # numbers from one copy to the next
     Py_ssize_t taps
     bint flat                  # whether rows of outputs follow each other without a gap
     bint in_place              # whether the map itself is read: one row, 1x1
-    Py_ssize_t column_blocks   # into which a row is cut, if it is read in place
+    Py_ssize_t column_blocks   # blocks that the row is cut into, if it is read in place
     Py_ssize_t offset[STRIP_TAPS]  # from the first pixel of a tile to tap (c, r, s)
 
 
@@ -67,10 +67,10 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
         return False
     if (pads(&c.rows) or pads(&c.columns)) and not all_finite(
             c.w, c.groups * ((c.K + LANES - 1) // LANES) * plan.taps * LANES):
-        return False  # times a zero of the padding they would be NaN
+        return False  # an infinity or NaN times a zero of the padding is NaN
     plan.column_blocks = 1
     if plan.in_place:
-        # blocks of whole vectors; the last at least as long as a tile
+        # blocks of whole vectors, the last one at least as long as a tile
         plan.column_blocks = width // (STRIP_COLUMNS * VL)
         if stride != 1 or c.rows.outputs != 1 or c.xw != 1 or pads(&c.rows) \
                 or pads(&c.columns) or plan.column_blocks == 0:
@@ -111,9 +111,9 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
 
 cdef void fill_copy(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_t inputs,
                     Py_ssize_t first, real* to) noexcept nogil:
-    """to[row][j] = number first + j * stride of row top + row of the map x, or 0 outside it.
+    """to[row][j] = number first + j * stride in row top + row of the map x, or 0 outside the map.
 
-    Whole vectors are written: up to VL - 1 numbers after a row too, where the next one comes.
+    Whole vectors are written, so up to VL - 1 numbers after a row too; the next row comes there.
     """
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t stride = c.columns.stride
@@ -144,7 +144,7 @@ cdef void fill_copy(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_
                 j += VL
         else:
             for j from 0 <= j < plan.pitch by VL:
-                # every second number; the one after the last may lie outside the array
+                # every second number; the number after the last may lie outside the array
                 at = x + 2 * j
                 vstore(to + j, vevens(
                     vload_where(at, lanes_between(2 * (begin - j), 2 * (end - j) - 1)),
@@ -156,7 +156,7 @@ cdef void fill_copy(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_
 
 cdef void fill_strip(const Strips* plan, const real* x, Py_ssize_t top, Py_ssize_t inputs,
                      real* buffer) noexcept nogil:
-    """Copy the `inputs` rows from row `top` of the map on; x is of its image and group."""
+    """Copy `inputs` rows of the map, from row `top` on; x is at its image and group."""
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t channel, m
     for channel in range(c.C):
@@ -170,7 +170,7 @@ cdef inline void store_strip(const int vectors, const bint relu, const bint whol
                              Py_ssize_t plane, Py_ssize_t last) noexcept nogil:
     """Finish and write a tile; `whole` says that all its filters and lanes are stored.
 
-    The sums are so short that a test for every vector would show.
+    Sums are so short that a test for every vector would show: for whole tiles both are constants.
     """
     cdef vreal value, added
     cdef int f, v
@@ -192,8 +192,8 @@ cdef inline void store_strip(const int vectors, const bint relu, const bint whol
 cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x,
                             const real* w, const real* bias, int filters, real* y,
                             Py_ssize_t last) noexcept nogil:
-    """STRIP_FILTERS filters by some vectors of pixels, `last` of them in the last vector; only
-    `filters` are stored."""
+    """A tile of STRIP_FILTERS filters, the first `filters` of which are stored, by some vectors of
+    pixels, the last with `last` pixels."""
     cdef vreal acc[STRIP_FILTERS * STRIP_VECTORS]
     cdef vreal pixels[STRIP_VECTORS]
     cdef vreal weight
@@ -222,8 +222,8 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
 
 cdef void strip_run(const Strips* plan, const real* x, const real* w, const real* bias,
                     int filters, real* y, Py_ssize_t pixels) noexcept nogil:
-    """A run of outputs that follow each other in x and in y; where it is long enough the last
-    tile is moved back over the one before, and writes the same bits again."""
+    """Write a run of outputs that follow each other in x and in y.  If it is long enough, the last
+    tile is moved back over the one before it, and writes the same bits again."""
     cdef Py_ssize_t length = (pixels + VL - 1) // VL
     cdef Py_ssize_t pieces = (length + STRIP_VECTORS - 1) // STRIP_VECTORS
     cdef Py_ssize_t piece, first, end, vectors, last
@@ -242,11 +242,11 @@ cdef void strip_run(const Strips* plan, const real* x, const real* w, const real
 
 
 cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (image, group, strip), or blocks of the columns of its row."""
+    """Items are (image, group, strip), or blocks of columns where the map is read in place."""
     cdef const Strips* plan = <const Strips*> args
     cdef const Convolution* c = plan.c
     cdef vreal memory[STRIP_MEMORY]
-    cdef real zeros[STRIP_FILTERS]         # where there is no bias
+    cdef real zeros[STRIP_FILTERS]         # stand for a bias that is not there
     cdef real* buffer = <real*> memory
     cdef Py_ssize_t item, rest, n, group, top, rows, row, column, first, pixels, k
     cdef const real* x

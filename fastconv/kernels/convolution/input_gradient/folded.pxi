@@ -9,18 +9,18 @@
 #               +-----------+-----------+
 #      stored as columns[r, s][pixel]       dx[c][row][column] += columns[r, s][i, j]
 #
-# The columns of one channel and a chunk of rows of dy are on the stack.  Chunks go from the
-# last row to the first, so that every element of dx gets its taps in their order.  Where the
-# stride is not 1 a row of dx lies phase after phase until it is whole.
+# The columns of one channel, for a chunk of rows of dy, are on the stack.  Chunks go from the
+# last row to the first, so that every element of dx gets its taps in their order.  If the stride
+# is not 1, a row of dx lies phase after phase until it is whole.
 
 cdef extern from *:
     """
     enum { FOLD = 32768 / sizeof(real), FOLD_WIDTH = 4096, FOLD_ROWS = 32, FOLD_TAPS = 128 };
     """
     enum: FOLD                             # numbers of a chunk's columns
-    enum: FOLD_WIDTH                       # of a row of dx at the most: no more than FOLD
+    enum: FOLD_WIDTH                       # most numbers of a row of dx: no more than FOLD
     enum: FOLD_ROWS                        # rows of dx of an item
-    enum: FOLD_TAPS                        # of the kernel at the most
+    enum: FOLD_TAPS                        # most taps of the kernel
 
 cdef struct Folded:
     const real* w
@@ -31,14 +31,14 @@ cdef struct Folded:
     Py_ssize_t block, row_blocks
 
 cdef struct FoldedChunk:
-    Py_ssize_t top, bottom, left, right    # of dy
+    Py_ssize_t top, bottom, left, right    # its rows and columns of dy
     Py_ssize_t origin, plane               # the first pixel of the columns; from tap to tap
     Py_ssize_t h0, h1                      # the rows of dx that are wanted
 
 
 cdef void multiply_chunk(const Folded* g, const FoldedChunk* at, const real* w,
                          const real* dy, Py_ssize_t filters, real* columns) noexcept nogil:
-    """columns[tap][pixel - origin] for the taps that fall on wanted rows; dy is an image."""
+    """Write columns[tap][pixel - origin] for the taps that fall on wanted rows; dy is an image."""
     cdef Nest nest
     cdef vreal total[TILE * NV]
     cdef Py_ssize_t pixels = g.rows.outputs * g.columns.outputs
@@ -56,7 +56,7 @@ cdef void multiply_chunk(const Folded* g, const FoldedChunk* at, const real* w,
     end = at.origin + at.plane
     start = at.origin
     while start < end:
-        pixel = min(start, end - LANES)    # the last block is moved back
+        pixel = min(start, end - LANES)    # the last block is moved back to be whole
         for piece in range(pieces):
             tap = first + piece * (last - first) // pieces
             count = <int> (first + (piece + 1) * (last - first) // pieces - tap)
@@ -70,7 +70,7 @@ cdef void multiply_chunk(const Folded* g, const FoldedChunk* at, const real* w,
 
 cdef inline void fold_row(const Axis* axis, const FoldedChunk* at, const real** lines,
                           Py_ssize_t n, real* row) noexcept nogil:
-    """Add the taps of one phase of the columns, from n rows of taps, to a row of dx."""
+    """Add the taps of one phase of the columns to a row of dx, from n rows of taps."""
     cdef lanes_t masks[FOLD_TAPS]
     cdef vreal value
     # position q of the phase and its tap a meet at column q - shift - a * move of dy
@@ -104,7 +104,7 @@ cdef inline void fold_row(const Axis* axis, const FoldedChunk* at, const real** 
 cdef void fold_chunk(const Folded* g, const FoldedChunk* at, const real* columns,
                      real* dx) noexcept nogil:
     """Add the columns to the plane dx, whose rows lie phase after phase."""
-    cdef const real* lines[FOLD_TAPS]      # of the rows of taps that fall on a row, in order
+    cdef const real* lines[FOLD_TAPS]      # the rows of taps that fall on a row of dx, in order
     cdef Py_ssize_t R = g.rows.taps
     cdef Py_ssize_t S = g.columns.taps
     cdef Py_ssize_t i, j, q, last, t, n, y, start
@@ -134,7 +134,7 @@ cdef void fold_chunk(const Folded* g, const FoldedChunk* at, const real* columns
 
 
 cdef void join_phases(const Folded* g, real* row, real* scratch) noexcept nogil:
-    """Put the columns of a row in their places."""
+    """Put the columns of a row, which lie phase after phase, in their places."""
     cdef Py_ssize_t phase, w
     cdef Py_ssize_t width = g.columns.inputs
     memcpy(scratch, row, width * sizeof(real))
@@ -203,7 +203,8 @@ def conv2d_backward_input_folded(const real[:, :, :, ::1] dy, const real[::1] we
                                  Py_ssize_t part, Py_ssize_t parts, int threads):
     """As `conv2d_backward_input` with plain weights (K, C, R, S), for few channels.
 
-    At least LANES outputs, at most FOLD_TAPS taps, rows of at most FOLD_WIDTH.
+    dy has at least LANES pixels, the kernel at most FOLD_TAPS taps, and dx rows of at most
+    FOLD_WIDTH numbers.
     """
     cdef Folded g
     g.w, g.dy, g.dx = &weight[0], &dy[0, 0, 0, 0], &dx[0, 0, 0, 0]

@@ -1,12 +1,12 @@
-# The gradient of the input in whole rows: channels in the lanes, neighbouring pixels of dx in a
-# tile.  Every tap is a sum over filters of its own, and joins the pixels that see it:
+# The gradient of the input in whole rows, with channels in the lanes and neighbouring pixels of dx
+# in a tile.  Every tap is a sum over filters of its own, which is added to the pixels that see it:
 #
-#   tap     0   1   2          One or two pixels at an end of the row miss taps: these are left
-#   pixel 0 x   x   .          out of the loop, so the padding is never multiplied, and columns
-#         1 x   x   x          at the edge need no tiles of their own.
+#   tap     0   1   2          One or two pixels at an end of the row miss taps.  The loop of such
+#   pixel 0 x   x   .          a tap leaves them out, so the padding is never multiplied, and
+#         1 x   x   x          columns at the edge need no tiles of their own.
 #       ...
-#         n .   x   x          With a stride the phases of a row are summed one after the other
-#                              and stored together: memory gets whole rows.
+#         n .   x   x          With a stride, the phases of a row are summed one after the other
+#                              and stored together, so that whole rows are written.
 #
 # The order of a sum is that of convolution.pxi.
 
@@ -17,19 +17,19 @@ cdef extern from *:
     enum: MOST_PHASES                      # the largest stride
 
 cdef struct InputGradient:
-    const Convolution* c                   # of dy, to dx
+    const Convolution* c                   # its x is dy, and its y is dx
     Axis rows[MOST_PHASES]
     Axis columns[MOST_PHASES]
-    Py_ssize_t H, W, down, across          # of dx; the stride
+    Py_ssize_t H, W, down, across          # rows and columns of dx; the stride
 
 
 cdef inline Axis phase_axis(Py_ssize_t phase, Py_ssize_t inputs, Py_ssize_t outputs,
                             Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t pad,
                             Py_ssize_t dilation) noexcept nogil:
-    """Every stride-th input position, from `phase`, as the output of a convolution of dy.
+    """The axis of a convolution of dy whose outputs are every stride-th input, from `phase` on.
 
-    Tap r joins input p and output (p + pad - r * dilation) / stride where that is whole:
-    for one phase that is every (stride / gcd)-th tap, and dy is read backwards.
+    Tap r joins input p and output (p + pad - r * dilation) / stride, if that is a whole number.
+    For one phase these are every (stride / gcd)-th tap, and dy is read backwards.
     """
     cdef Axis axis
     cdef Py_ssize_t a = stride
@@ -76,7 +76,7 @@ cdef inline void add_tap(const int first, const int last, const int vectors, con
 
 cdef void add_few(int pixels, int vectors, const real* dy, Py_ssize_t move, const real* w,
                   Py_ssize_t filters, vreal* total) noexcept nogil:
-    """As `add_tap` where pixels at both ends, or more than two, miss the tap."""
+    """As `add_tap`, for a tap that pixels at both ends miss, or more than two pixels."""
     cdef Nest nest
     nest.n1, nest.n2, nest.n3, nest.fresh = 1, 1, filters, False
     nest.x1, nest.x2, nest.x3, nest.w1, nest.w2 = 0, 0, move, 0, 0
@@ -90,8 +90,8 @@ cdef inline void input_tile(const int pixels, const int vectors, const Convoluti
                             const Axis* rows, const Axis* columns, Py_ssize_t r0, Py_ssize_t r1,
                             const real* dy, const real* w, Py_ssize_t first, int every,
                             vreal* to) noexcept nogil:
-    """The whole sums of neighbouring pixels of one phase, `every` pixels apart in `to`; dy at
-    tap (0, 0) of the first, which is column `first` of the phase."""
+    """Compute the whole sums of neighbouring pixels of one phase; in `to` they are `every` pixels
+    apart.  dy is at tap (0, 0) of the first pixel, which is column `first` of the phase."""
     cdef vreal total[TILE * NV]
     cdef vreal aside[TILE * NV]
     cdef Py_ssize_t filter, count, r, s, left, right
@@ -137,7 +137,7 @@ cdef inline void input_tiles(int pixels, const int vectors, const Convolution* c
                              const Axis* rows, const Axis* columns, Py_ssize_t r0, Py_ssize_t r1,
                              const real* dy, const real* w, Py_ssize_t first, int every,
                              vreal* to) noexcept nogil:
-    """A tile of up to TILE pixels; the widths a target lacks are compiled out."""
+    """A tile of up to TILE pixels; widths that a target lacks are compiled out."""
     if TILE >= 14 and pixels == 14:
         input_tile(14, vectors, c, rows, columns, r0, r1, dy, w, first, every, to)
     elif TILE >= 13 and pixels == 13:
@@ -173,13 +173,13 @@ cdef void wide_input(int pixels, const Convolution* c, const Axis* rows, const A
 cdef void slim_input(int pixels, const Convolution* c, const Axis* rows, const Axis* columns,
                      Py_ssize_t r0, Py_ssize_t r1, const real* dy, const real* w,
                      Py_ssize_t first, int every, vreal* to) noexcept nogil:
-    """By the first vector of a panel: then sums and totals are in registers."""
+    """For the first vector of a panel alone: then both sums and totals are in registers."""
     input_tiles(pixels, 1, c, rows, columns, r0, r1, dy, w, first, every, to)
 
 
 cdef void input_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, panel, image, block of rows), the last the fastest: neighbours share
-    their weights."""
+    """Items are (group, panel, image, block of rows); the last varies fastest.  So neighbouring
+    items share their weights."""
     cdef const InputGradient* g = <const InputGradient*> args
     cdef const Convolution* c = g.c
     cdef vreal totals[(RUN_PIXELS + MOST_PHASES * TILE) * NV]
@@ -240,14 +240,15 @@ cdef void input_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
 
 
 cdef inline bint fills_tiles(Py_ssize_t pixels) noexcept nogil:
-    """Whether a row is of whole tiles of at least four pixels, which are as many sums at once as
-    two units need that take four cycles for one, nearly."""
+    """Whether a row can be cut into tiles of four or more pixels, nearly.  Four pixels are as many
+    sums at once as keep two units busy that take four cycles for an addition."""
     return pixels >= 4 * ceil_div(pixels, TILE)
 
 
 cdef bint plan_rows(InputGradient* g, Convolution* c, const Axis* rows,
                     const Axis* columns) noexcept nogil:
-    """Whether `input_rows` does the gradient of a forward pass along these axes, and its items."""
+    """Whether `input_rows` may do the gradient of a forward pass along these axes; if so, cut it
+    into items."""
     cdef Py_ssize_t sums = ITEM_WORK // (LANES * c.C * c.R * c.S) + 1
     cdef Py_ssize_t least = columns.inputs // columns.stride
     cdef int i

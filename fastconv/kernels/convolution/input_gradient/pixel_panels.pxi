@@ -1,4 +1,5 @@
-# Gradient of the input of small maps by weights as they lie: pixel_strips.pxi with whole maps.
+# The gradient of the input for small maps, from weights as they lie: pixel_strips.pxi with whole
+# maps.
 #
 #     weight[k][c][r][s]      a slot of a thread
 #     o o o o | o o o o        totals   of a block of panels, where filters come block by block
@@ -6,8 +7,8 @@
 #     o o o o | o o o o        panel    turned to [r][s][k][LANES] just before it is multiplied
 #     one panel of channels
 #
-# Where dx has few pixels, packing all weights before takes as long as multiplying by them, and
-# goes through memory twice.  A panel that is turned where it is used stays in the L2.
+# If dx has few pixels, packing all weights beforehand takes as long as multiplying by them, and
+# goes through memory twice.  A panel that is turned just before it is used stays in the L2.
 
 cdef extern from *:
     """
@@ -15,9 +16,9 @@ cdef extern from *:
            DY_KEPT = (640 << 10) / sizeof(real),   /* numbers of their strips */
            DX_KEPT = (256 << 10) / sizeof(real),   /* totals that wait */
            PANEL_KEPT = (320 << 10) / sizeof(real),
-           PIXELS_KEPT = 54,                       /* whose dy is in the L2 beside a panel */
-           FEW_TURNS = 3,                          /* of a panel, rather than to pack it once */
-           MANY_PIXELS = 98 };                     /* of dx, for which it may be turned more often */
+           PIXELS_KEPT = 54,                       /* pixels whose dy is in the L2 beside a panel */
+           FEW_TURNS = 3,                          /* turning a panel so often beats packing it */
+           MANY_PIXELS = 98 };                     /* for so many of dx it is turned more often */
     """
     enum: DX_PLACES
     enum: DY_KEPT
@@ -31,24 +32,27 @@ cdef struct PixelPanels:
     PixelStrips strips                     # of whole maps
     Py_ssize_t images                      # whose strips a slot holds
     real* work
-    Py_ssize_t slot, plane                 # numbers of a slot, and from tap to tap in its panel
-    long long* holds                       # which strips a slot holds, or -1
-    unsigned char* broken                  # [n]: image n has a result that is not finite
+    Py_ssize_t slot, plane                 # numbers of a slot; from tap to tap in its panel
+    long long* holds                       # [slot]: which strips it holds, or -1
+    unsigned char* broken                  # [n]: whether image n has a result that is not finite
     int slots[FC_SLOTS]
 
 
 cdef inline Py_ssize_t panel_plane(Py_ssize_t filters) noexcept nogil:
-    """Numbers from one tap of a turned panel to the next: one line more than they are, so that taps
-    are not in the same set of the cache."""
+    """Numbers from one tap of a turned panel to the next: those of the tap and one line of cache
+    more, so that taps are not in the same set of the cache."""
     return filters * LANES + LINE
 
 
 def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ssize_t R,
                Py_ssize_t S, size, stride, dilation, Py_ssize_t block, Py_ssize_t room,
                Py_ssize_t threads):
-    """Return what a slot of `conv2d_backward_input_plain` is for, images of a batch and panels of
-    the channels of a group, and its numbers; zeros where it does not suit dx of `size` (H, W), or
-    slots for all threads are more than `room`."""
+    """Return how many images and how many panels of a group's channels a slot of
+    `conv2d_backward_input_plain` is for, and how many numbers it has.
+
+    Return zeros if that function does not suit dx of `size` (H, W), or if the slots of all threads
+    have more than `room` numbers.
+    """
     cdef Py_ssize_t H = size[0]
     cdef Py_ssize_t W = size[1]
     cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
@@ -56,11 +60,11 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
     cdef Py_ssize_t strip, turned, panels, slot, together
     if FLAT_TILE < 4 or stride != (1, 1) or rows > DY_KEPT or columns > DY_KEPT \
             or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
-        return 0, 0, 0                     # products of these stay small
+        return 0, 0, 0                     # so the products of these stay small
     strip = rows * columns * pixel_numbers(min(filters, block))
     turned = R * S * panel_plane(min(filters, block))
     together = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
-    # all sums wait where filters come block by block
+    # if filters come block by block, all sums wait
     panels = 1 if filters <= block else ceil_div(ceil_div(channels, LANES), threads)
     if together == 0 or turned > PANEL_KEPT or together * panels * H * W * LANES > DX_KEPT:
         return 0, 0, 0
@@ -75,7 +79,7 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
 cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,
                        Py_ssize_t group, Py_ssize_t filter, Py_ssize_t size,
                        real* strips) noexcept nogil:
-    """The strips of some images for a block of filters, `size` numbers each."""
+    """Lay out the strips of some images for a block of filters; each has `size` numbers."""
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t n
     for n in range(first, last):
@@ -87,7 +91,7 @@ cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t las
 
 cdef void turn_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
                      Py_ssize_t channels, real* turned) noexcept nogil:
-    """The weights of some filters for one panel of channels, tap by tap."""
+    """Turn the weights of some filters for one panel of channels, tap by tap."""
     cdef const Convolution* c = plan.strips.c
     cdef Py_ssize_t t, taps = c.R * c.S
     for t from 0 <= t < taps by VL:
@@ -98,8 +102,8 @@ cdef void turn_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
 cdef void multiply_maps(const PixelPanels* plan, const real* strips, const Py_ssize_t* places,
                         Py_ssize_t pixels, const real* turned, Py_ssize_t filters, bint fresh,
                         vreal* totals) noexcept nogil:
-    """As `multiply_strip` for many pixels: some at a time, so that theirs of dy stay in the L2
-    beside the panel while all taps are added."""
+    """As `multiply_strip`, for many pixels.  Some of them are done at a time, so that their pixels
+    of dy stay in the L2 beside the panel while all taps are added."""
     cdef Py_ssize_t pitch = plan.strips.c.columns.outputs + plan.strips.across
     cdef Py_ssize_t parts = ceil_div(pixels, PIXELS_KEPT)
     cdef Py_ssize_t part, first
@@ -124,8 +128,9 @@ cdef void finish_maps(const PixelPanels* plan, const vreal* totals, Py_ssize_t f
 
 
 cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """By weights as they lie, for whole maps.  Items are (block of images, group, block of
-    panels), the last the fastest: where dy is of one block of filters, its strips stay."""
+    """The gradient from weights as they lie, for whole maps.  Items are (block of images, group,
+    block of panels); the last varies fastest.  So if all filters are one block, strips stay for the
+    next item."""
     cdef PixelPanels* plan = <PixelPanels*> args
     cdef const PixelStrips* cut = &plan.strips
     cdef const Convolution* c = cut.c

@@ -1,5 +1,5 @@
-# Gradient of the input from a strip of dy that is laid out anew by pixels, in tiles of pixels
-# of dx that may lie anywhere in it:
+# The gradient of the input from a strip of dy that is laid out anew by pixels.  It is done in tiles
+# of pixels of dx, which may lie anywhere in the strip:
 #
 #     dy: a plane for each filter         the strip: a line for each pixel, zeros for the padding
 #     k0  x x x x x x x                         k0 k1 k2 ...
@@ -8,21 +8,21 @@
 #         x x x x x x x                   0,2    x  x  x         a tile have a place each, as in
 #     ...                                 ...                    flat.pxi.
 #
-# A strip serves several panels of channels.  By packed weights strips are of some rows, on the
-# stack; pixel_panels.pxi has those of whole small maps.
+# A strip serves several panels of channels.  With packed weights a strip has some rows, and is on
+# the stack; pixel_panels.pxi has strips of whole small maps.
 #
 # Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
-# bit of them; where a result is not finite it is computed again without.
+# bit of them.  Where a result is not finite, it is computed again without the padding.
 
 cdef extern from *:
     """
-    enum { DX_PIXELS = 96,                         /* of dx, at the most */
+    enum { DX_PIXELS = 96,                         /* most pixels of dx for a strip */
            DX_TOTALS = (16 << 10) / sizeof(real),  /* sums of its pixels and panels */
            DX_SUMS = DX_TOTALS / VL + TILE * NV,
-           DY_NUMBERS = (76 << 10) / sizeof(real), /* of dy, on the stack */
+           DY_NUMBERS = (76 << 10) / sizeof(real), /* numbers of dy on the stack */
            DY_VECTORS = DY_NUMBERS / VL,
-           FEWEST_FILTERS = 48,                    /* else a tap is too short a sum */
-           MANY_FILTERS = 256 };                   /* whose lines of a row fill the L1 */
+           FEWEST_FILTERS = 48,                    /* with fewer, a tap is too short a sum */
+           MANY_FILTERS = 256 };                   /* so many have lines that fill the L1 */
     """
     enum: DX_PIXELS
     enum: DX_TOTALS
@@ -33,17 +33,17 @@ cdef extern from *:
     enum: MANY_FILTERS
 
 cdef struct PixelStrips:
-    const Convolution* c                   # of dy, to dx: its channels are filters
+    const Convolution* c                   # its x is dy, its y is dx, its channels are filters
     Py_ssize_t height, width               # pixels of dx for a strip, at the most
     Py_ssize_t row_blocks, column_blocks
-    Py_ssize_t panels, panel_blocks        # of channels that an item is for
+    Py_ssize_t panels, panel_blocks        # panels of an item, and how many blocks these make
     Py_ssize_t down, across                # rows and columns of dy that taps reach beyond dx's
     Py_ssize_t pixel                       # numbers of a pixel of the strip
 
 
 cdef inline Py_ssize_t pixel_numbers(Py_ssize_t filters) noexcept nogil:
-    """Numbers from one pixel to the next: whole lines, and one more, so that pixels are not in
-    the same set of the cache."""
+    """Numbers from one pixel to the next: whole lines of cache and one more, so that pixels are not
+    in the same set of the cache."""
     return (ceil_div(filters, LINE) + 1) * LINE
 
 
@@ -55,7 +55,7 @@ cdef inline void set_reach(PixelStrips* plan) noexcept nogil:
 
 
 cdef bint cut_pixels(PixelStrips* plan) noexcept nogil:
-    """Cut dx into blocks of rows and columns whose strips fit the stack; whether they do."""
+    """Cut dx into blocks of rows and columns; return whether their strips fit the stack."""
     cdef Py_ssize_t height = plan.c.rows.outputs, width = plan.c.columns.outputs
     cdef Py_ssize_t fitting = DY_NUMBERS // plan.pixel  # pixels of dy
     cdef Py_ssize_t widest = min(fitting // (plan.down + 1) - plan.across, <Py_ssize_t> DX_PIXELS)
@@ -75,7 +75,7 @@ cdef bint cut_pixels(PixelStrips* plan) noexcept nogil:
 
 
 cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
-    """Whether strips of dy on the stack are worth it; cut dx and its channels."""
+    """Whether strips of dy on the stack are worth it; if so, cut dx and its channels."""
     cdef Py_ssize_t pixels, strip, least, most, shares
     if FLAT_TILE < 4 or c.K <= VL or c.xw != 1 or c.C < FEWEST_FILTERS \
             or c.rows.taps == 0 or c.columns.taps == 0:
@@ -86,7 +86,7 @@ cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
         return False
     pixels = plan.height * plan.width
     strip = (plan.height + plan.down) * (plan.width + plan.across)
-    # panels for a strip: to lay out a number takes as long as a step of the tile for a pixel
+    # least panels for a strip: laying out a number takes as long as a pixel's step of the tile
     least = ceil_div(8 * strip, pixels * c.rows.taps * c.columns.taps)
     if pixels < 2 * FLAT_TILE or 2 * c.panels < least:
         return False
@@ -99,7 +99,7 @@ cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
         most = min(most, DX_TOTALS // (pixels * LANES))
     if most < 1:
         return False
-    # as many as leave some sixteen items for threads to share
+    # as many panels as leave some sixteen items for threads to share
     shares = ceil_div(c.panels * c.groups * c.N * plan.row_blocks * plan.column_blocks, 16)
     plan.panel_blocks = ceil_div(c.panels, clamp(max(least, shares), 1, most))
     plan.panels = ceil_div(c.panels, plan.panel_blocks)
@@ -113,8 +113,8 @@ cdef inline Py_ssize_t pixel_items(const PixelStrips* plan) noexcept nogil:
 
 cdef void turn_run(const real* dy, Py_ssize_t plane, Py_ssize_t filters, Py_ssize_t count,
                    Py_ssize_t row, Py_ssize_t pixel, Py_ssize_t pitch, real* to) noexcept nogil:
-    """Lay out `count` pixels that lie side by side, rows of `row`, which are `pitch` pixels
-    apart in the strip."""
+    """Lay out `count` pixels that lie side by side.  They are rows of `row` pixels, which are
+    `pitch` pixels apart in the strip."""
     cdef vreal block[VL]
     cdef Py_ssize_t k, i, j, column, numbers, n
     cdef Py_ssize_t jump = (pitch - row) * pixel
@@ -156,7 +156,8 @@ cdef void clear_pixels(real* to, Py_ssize_t count) noexcept nogil:
 cdef void lay_out_pixels(const PixelStrips* plan, const real* dy, Py_ssize_t filters,
                          Py_ssize_t top, Py_ssize_t left, Py_ssize_t rows, Py_ssize_t pitch,
                          real* to) noexcept nogil:
-    """The strip of some filters: dy is the first of them, (top, left) the first pixel of it."""
+    """Lay out the strip of some filters.  dy is the first filter, and (top, left) is the first
+    pixel of the strip."""
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t first = clamp(-left, 0, pitch)
     cdef Py_ssize_t last = clamp(c.columns.inputs - left, first, pitch)
@@ -184,7 +185,7 @@ cdef void lay_out_pixels(const PixelStrips* plan, const real* dy, Py_ssize_t fil
 
 cdef inline void find_places(const PixelStrips* plan, Py_ssize_t height, Py_ssize_t width,
                              Py_ssize_t* places) noexcept nogil:
-    """Where the pixels of dx have their last tap in the strip, which comes first there."""
+    """Find where each pixel of dx has its last tap in the strip: that tap is the first there."""
     cdef Py_ssize_t i, j
     for i in range(height):
         for j in range(width):
@@ -195,7 +196,7 @@ cdef void multiply_strip(const PixelStrips* plan, const real* strip, const Py_ss
                          Py_ssize_t pixels, Py_ssize_t pitch, const real* w, Py_ssize_t plane,
                          Py_ssize_t filters, bint fresh, vreal* totals) noexcept nogil:
     """totals[pixels] += the sums of all taps for one panel, whose taps are `plane` numbers
-    apart.  Each tile asks for its share of the next tap's weights."""
+    apart.  Each tile prefetches its share of the next tap's weights."""
     cdef const Convolution* c = plan.c
     cdef FlatNest nest
     cdef Py_ssize_t r, s, piece, first, last, i
@@ -224,7 +225,7 @@ cdef void multiply_strip(const PixelStrips* plan, const real* strip, const Py_ss
 
 cdef inline void prefetch_pixels(const Convolution* c, const real* y, Py_ssize_t height,
                                 Py_ssize_t width, Py_ssize_t channels) noexcept nogil:
-    """Ask for the lines that will be written, while there are sums to wait for."""
+    """Prefetch the lines that will be written: they arrive while sums are computed."""
     cdef Py_ssize_t k, i, j
     for k in range(channels):
         for i in range(height):
@@ -247,8 +248,8 @@ cdef void store_pixels(const Convolution* c, const vreal* totals, real* y, Py_ss
 
 
 cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """By packed weights.  Items are (group, block of panels, image, row block, column block),
-    the last the fastest."""
+    """The gradient from packed weights.  Items are (group, block of panels, image, row block,
+    column block); the last varies fastest."""
     cdef const PixelStrips* plan = <const PixelStrips*> args
     cdef const Convolution* c = plan.c
     cdef vreal strip_memory[DY_VECTORS]

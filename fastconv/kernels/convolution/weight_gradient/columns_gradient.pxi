@@ -1,22 +1,22 @@
-# The gradient of the weights for few channels, whose tile would have too few rows: the sides
-# are exchanged.  Taps are in the lanes, filters are the "pixels", dy is read as it lies; so are
-# sums added, as those of points_gradient.pxi.
+# The gradient of the weights for few channels, whose tile would have too few rows: here the sides
+# of the tile are exchanged.  Taps are in the lanes, filters are the "pixels", and dy is read as it
+# lies.  Sums are added where they lie, as in points_gradient.pxi.
 #
 #   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack)
 #   partial[k][tap] += sum over pixels of dy[k, pixel] * chunk[pixel][tap]
 #
-# The order of the sum is that of gradient.pxi.  The padding is multiplied, as zeros, which
-# changes no bit of a finite dy; for any other the caller takes gradient.pxi.
+# The order of the sum is that of gradient.pxi.  The padding is multiplied as zeros, which changes
+# no bit if dy is finite; for any other dy the caller takes gradient.pxi.
 
 cdef struct Segment:                       # neighbouring taps of a kernel row
-    Py_ssize_t x, row, column              # of the first, from the window's corner
+    Py_ssize_t x, row, column              # place of the first tap, from the window's corner
     Py_ssize_t lane, count
     lanes_t lanes
 
 
 cdef int cut_taps(const WeightGradient* g, Py_ssize_t first, Py_ssize_t last,
                   Segment* segments) noexcept nogil:
-    """The taps first .. last of all channels in segments; returns their number."""
+    """Cut the taps first .. last of all channels into segments; return how many there are."""
     cdef Py_ssize_t S = g.columns.taps
     cdef Py_ssize_t tap = first
     cdef int n = 0
@@ -35,7 +35,7 @@ cdef int cut_taps(const WeightGradient* g, Py_ssize_t first, Py_ssize_t last,
 
 cdef void unfold_edge(const WeightGradient* g, const Segment* at, const real* line,
                       Py_ssize_t left, Py_ssize_t right, real* to) noexcept nogil:
-    """Write the segment of the pixels left .. right of a row, testing every tap."""
+    """Write the segment for the pixels left .. right of a row, testing every tap."""
     cdef Py_ssize_t j, column, first, last
     for j in range(left, right):
         column = j * g.columns.stride + g.columns.offset + at.column
@@ -50,7 +50,7 @@ cdef void unfold_edge(const WeightGradient* g, const Segment* at, const real* li
 cdef void unfold_segment(const WeightGradient* g, const Segment* at, const real* x,
                          Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
                          real* to) noexcept nogil:
-    """Write the segment of every pixel of a chunk, zeros in the lanes after it."""
+    """Write the segment for every pixel of a chunk, with zeros in the lanes after it."""
     cdef Py_ssize_t room = min(<Py_ssize_t> VL, LANES - at.lane)
     cdef Py_ssize_t step = g.columns.dilation * g.xw
     cdef Py_ssize_t reach = (at.count - 1) * g.columns.dilation
@@ -67,7 +67,7 @@ cdef void unfold_segment(const WeightGradient* g, const Segment* at, const real*
             continue
         first = right
         last = right
-        if step == 1:  # the windows inside the map
+        if step == 1:  # first .. last are the windows inside the map
             column = g.columns.offset + at.column
             first = clamp(ceil_div(-column, g.columns.stride), left, right)
             last = clamp(floor_div(g.columns.inputs - 1 - reach - column, g.columns.stride) + 1,
@@ -83,8 +83,8 @@ cdef void unfold_segment(const WeightGradient* g, const Segment* at, const real*
 cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (partial sum, group, panel of taps, block of filters).
 
-    The chunks are those of `add_partial_sums`.  Into how many blocks filters are cut, each of
-    which unfolds its panel again, changes no sum.
+    The chunks are those of `add_partial_sums`.  Each block of filters unfolds its panel again, and
+    the number of blocks changes no sum.
     """
     cdef const WeightGradient* g = <const WeightGradient*> args
     cdef vreal chunk_memory[CHUNK * NV]
@@ -134,4 +134,3 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
             if g.rounds.sums == 1 and at + 1 == run_start(&g.rounds, run + 1):
                 join_run(g, run, group * g.K + k, group * g.K + last, tap, count)
                 run += 1
-

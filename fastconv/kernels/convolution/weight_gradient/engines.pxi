@@ -3,19 +3,19 @@
 #     bands, windows, planes             groups of few filters: pixels of one channel in the lanes
 #     points, taps, columns, tile        the others, through partial sums
 #
-# The first engine that may is taken.  Every one of a line gives the same bits, but where a factor
-# is not finite: `taps` and `columns` multiply zeros of the padding.
+# The first engine that may do it is taken.  All engines of a line give the same bits, except where
+# a factor is not finite: `taps` and `columns` multiply zeros of the padding.
 
 cdef extern from *:
     """
     enum { FEW_CHANNELS = 4, COLUMN_FILTERS = 128, WEIGHT_ENGINES = 7 };
     """
-    enum: FEW_CHANNELS                     # which are too few rows for the tile
-    enum: COLUMN_FILTERS                   # of an item of columns_gradient.pxi, at the most
+    enum: FEW_CHANNELS                     # so few channels are too few rows for the tile
+    enum: COLUMN_FILTERS                   # most filters of an item of columns_gradient.pxi
     enum: WEIGHT_ENGINES
 
 cdef struct WeightWork:                    # what an engine that was taken does
-    task_t add, join                       # join: after each round, or NULL where there are none
+    task_t add, join                       # join: after each round, or NULL without rounds
     void* args
     Py_ssize_t items, joins
     WeightGradient* g
@@ -30,7 +30,7 @@ cdef struct WeightEngine:
     const char* name
     bint sums                              # whether there are partial sums
     bint zeros                             # whether it multiplies zeros of the padding
-    take_t take                            # whether it may: then `work` is its own
+    take_t take                            # whether it may; then it has filled `work`
 
 
 cdef inline bint give(WeightWork* work, task_t add, task_t join, void* args, Py_ssize_t items,
@@ -59,7 +59,8 @@ cdef bint take_planes(WeightWork* work) noexcept nogil:
 
 cdef bint give_turned(WeightWork* work, task_t add, Py_ssize_t items,
                       Py_ssize_t least) noexcept nogil:
-    """An engine whose sums lie as dweight does, for `items` in at least so many blocks."""
+    """Give an engine whose sums lie as dweight does, with each of `items` cut into `least` blocks
+    or more."""
     cdef WeightGradient* g = work.g
     if g.sums == 1 and g.rounds.count == 1:
         g.partial = g.dweight
@@ -68,8 +69,8 @@ cdef bint give_turned(WeightWork* work, task_t add, Py_ssize_t items,
 
 
 cdef bint take_points(WeightWork* work) noexcept nogil:
-    """1x1 as the gradient lies, unless that fills fewer lanes, or so few that dy is read too
-    often."""
+    """Take a 1x1 kernel, with sums that lie as dweight does.  That does not pay if channels fill
+    fewer lanes than filters would, or if lanes are so few that dy is read too often."""
     cdef WeightGradient* g = work.g
     if g.rows.taps * g.columns.taps > 1 or pads(&g.rows) or pads(&g.columns) \
             or ceil_div(g.C, LANES) * g.K > ceil_div(g.K, LANES) * g.C \
@@ -95,7 +96,7 @@ cdef bint take_taps(WeightWork* work) noexcept nogil:
 cdef bint take_columns(WeightWork* work) noexcept nogil:
     cdef WeightGradient* g = work.g
     if not few_channels(work) or PLACED and not takes_taps(g) and 2 * g.C >= TILE:
-        return False                       # tiles of channels are at least half full
+        return False                       # channels fill at least half a tile
     return give_turned(
         work, add_columns,
         g.groups * ceil_div(g.C * g.rows.taps * g.columns.taps, LANES), ceil_div(g.K, COLUMN_FILTERS))
@@ -118,7 +119,7 @@ weight_table[5] = WeightEngine("columns", True, True, take_columns)
 weight_table[6] = WeightEngine("tile", True, False, take_tile)
 
 cdef int choose(WeightWork* work) noexcept nogil:
-    """The first engine that may."""
+    """The place of the first engine that may do it."""
     cdef int i = 0
     while weight_table[i].sums != (work.g.sums > 0) or not weight_table[i].take(work):
         i += 1

@@ -1,37 +1,37 @@
 # The gradient of the weights: dweight[k, c, r, s] = sum of dy[n, k, i, j] * x[n, c, i', j'].
 #
-# With filters in the lanes it is the register tile again: its "pixels" are input channels
-# (a constant stride apart), its nest walks the pixels of a chunk, and its "weights" are the
-# chunk of dy, transposed so that filters are contiguous:
+# With filters in the lanes it is the register tile again.  Its "pixels" are input channels, which
+# are a constant stride apart.  Its nest walks the pixels of a chunk.  Its "weights" are the chunk
+# of dy, transposed so that filters are contiguous:
 #
 #   dy[n, panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]   (stack)
 #   total[c][r][s][LANES] += sum over pixels of x[c, pixel + (r, s)] * chunk[pixel][LANES]
 #
-# Where the last panel has at most VL filters it is a single vector wide.  A chunk is one block
-# of the sum, in the chains of stretches.pxi.  The order of the sum is that of rounds.pxi: totals live
-# in partial sums of the workspace, of which the geometry fixes the number.
+# If the last panel has at most VL filters, it is a single vector wide.  A chunk is one block of the
+# sum, in the chains of stretches.pxi.  The order of the sum is that of rounds.pxi: totals live in
+# partial sums in the workspace, and the geometry fixes how many there are.
 
 cdef struct WeightGradient:
     const real* x
     const real* dy
     real* partial                          # [part][group][panel][c][r][s][lanes]
-    real* dweight                          # [k][c][r][s]; before the end the total of rounds
+    real* dweight                          # [k][c][r][s]; until the end the total of the rounds
     Py_ssize_t N, groups, C, K
     Py_ssize_t xn, xc, xh, xw
     Py_ssize_t yn, yk, yh, yw
     Axis rows, columns
     Py_ssize_t panels, sums, channel_blocks
-    Py_ssize_t blocks                      # of filters or panels, into which items are cut
+    Py_ssize_t blocks                      # blocks of filters or panels that items are cut into
     Py_ssize_t height, pieces              # rows of a chunk; chunks side by side
     Rounds rounds
-    Py_ssize_t inside                      # columns of whole vectors of planes_gradient.pxi
+    Py_ssize_t inside                      # `inside_end` of the columns (planes_gradient.pxi)
     bint whole                             # whether an item's totals are done in one call
 
 
 cdef void transpose_chunk(const real* dy, Py_ssize_t yk, Py_ssize_t yh, Py_ssize_t yw,
                           Py_ssize_t height, Py_ssize_t width, Py_ssize_t filters,
                           Py_ssize_t lanes, real* chunk) noexcept nogil:
-    """chunk[pixel][LANES] = dy[filter][pixel], zero in those of `lanes` that have no filter."""
+    """chunk[pixel][LANES] = dy[filter][pixel], with zeros in those of `lanes` without a filter."""
     cdef vreal block[VL]
     cdef Py_ssize_t i, j, count, lane, k
     cdef const real* from_
@@ -72,8 +72,8 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const Py_ssize_t* pl
                     const real* chunk, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
                     Py_ssize_t right, Py_ssize_t channels, Py_ssize_t lanes, bint fresh,
                     real* total) noexcept nogil:
-    """Add a chunk's products to the totals of `channels` channels at x + places[.], which a fresh
-    chunk begins."""
+    """Add a chunk's products to the totals of `channels` channels at x + places[.]; a `fresh` chunk
+    begins these totals."""
     cdef Steps all_ = cut_steps(bottom - top, right - left, g.rows.stride * g.xh,
                                 g.columns.stride * g.xw, not g.rounds.several)
     cdef Steps clipped
@@ -85,7 +85,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const Py_ssize_t* pl
         outputs_inside(&g.rows, r, top, bottom, &i0, &i1)
         for s in range(g.columns.taps):
             outputs_inside(&g.columns, s, left, right, &j0, &j1)
-            if not g.whole:                # totals that come from memory: those of the next tap
+            if not g.whole:                # totals come from memory: prefetch the next tap's
                 for c in range(channels):
                     vprefetch_write(total + c * row + lanes)
             steps = &all_
@@ -99,7 +99,7 @@ cdef void add_chunk(const WeightGradient* g, const real* x, const Py_ssize_t* pl
 
 
 cdef inline Py_ssize_t panel_lanes(const WeightGradient* g, Py_ssize_t panel) noexcept nogil:
-    """One vector will do for the last filters."""
+    """The lanes of a panel: one vector will do for the last filters."""
     return VL if g.K - panel * LANES <= VL else LANES
 
 
@@ -109,7 +109,7 @@ include "convolution/weight_gradient/joining.pxi"
 cdef inline Py_ssize_t chunk_place(const WeightGradient* g, Py_ssize_t chunk, Py_ssize_t* top,
                                    Py_ssize_t* bottom, Py_ssize_t* left,
                                    Py_ssize_t* right) noexcept nogil:
-    """The image of a chunk, and its output pixels."""
+    """Find the output pixels of a chunk; return its image."""
     cdef Py_ssize_t piece = (chunk - g.rounds.first) % g.pieces
     cdef Py_ssize_t row = (chunk - g.rounds.first) // g.pieces
     cdef Py_ssize_t in_image = ceil_div(g.rows.outputs, g.height)
@@ -143,7 +143,7 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         lanes = panel_lanes(g, panel)
         total = g.partial + rest * taps * g.C * LANES + channel * taps * lanes
         if g.whole:
-            # written before the next item begins, which takes the same place, in the cache
+            # dweight is written before the next item begins, so items share a place in the cache
             if item == begin:
                 place = g.partial + (rest * g.C + channel) * taps * LANES
             total = place
@@ -172,7 +172,7 @@ include "convolution/weight_gradient/taps_gradient.pxi"
 
 cdef Py_ssize_t cut_items(Py_ssize_t items, int threads, Py_ssize_t least,
                           Py_ssize_t most) noexcept nogil:
-    """Into how many blocks to cut each of `items`: as few as keep all threads busy."""
+    """How many blocks to cut each of `items` into: as few as keep all threads busy."""
     return clamp((2 * threads + items - 1) // items if threads > 1 else 1, least, most)
 
 
@@ -185,10 +185,10 @@ def conv2d_backward_weight(const real[:, :, :, :] x, const real[:, :, :, :] dy,
                            Py_ssize_t part, Py_ssize_t parts, int threads):
     """dweight = gradient of the weights through `sums` partial sums, 0 for groups of few filters.
 
-    A part is a share of the pixels; after the last the partial sums are added and dweight is
-    written.  Returns the place of the engine that ran in `weight_engines`, or -1 where dweight is
-    to be computed again by an `exact` one, since it is not finite and may come from a product with
-    a zero of the padding.  With 0 parts nothing runs.
+    A part is a share of the pixels; after the last part the partial sums are added and dweight is
+    written.  Return the place in `weight_engines` of the engine that ran.  Return -1 if dweight is
+    not finite and that may come from a product with a zero of the padding: then it has to be
+    computed again by an `exact` engine.  With 0 parts nothing runs.
     """
     cdef WeightGradient g
     cdef WeightWork work

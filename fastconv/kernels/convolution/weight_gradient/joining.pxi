@@ -10,10 +10,10 @@ cdef extern from *:
 
 cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const real* total,
                       Py_ssize_t sums) noexcept nogil:
-    """Write the dweight of (group, panel, 64 channels); total is that of the first of `sums`.
+    """Write the dweight of (group, panel, 64 channels); total is the first of `sums` partial sums.
 
-    VL numbers of VL filters are transposed at a time.  RUN_LENGTH are gathered before they are
-    written, for rows of dweight often share their place in the cache, and must not push each other
+    VL numbers of VL filters are transposed at a time.  RUN_LENGTH numbers are gathered before they
+    are written: rows of dweight often share their place in the cache, and must not push each other
     out half written.
     """
     cdef real rows[VL * RUN_LENGTH]
@@ -34,12 +34,12 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const real* tota
             k = panel * LANES + lane
             row = g.dweight + ((group * g.K + k) * g.C + channel) * taps + first
             filters = min(<Py_ssize_t> VL, g.K - k)
-            for i in range(filters):       # lines that come while sums are transposed
+            for i in range(filters):       # these lines arrive while sums are transposed
                 for at from 0 <= at < count by LINE:
                     vprefetch_write(row + i * g.C * taps + at)
             from_ = total + first * lanes + lane
             for at from 0 <= at < count by VL:
-                for i in range(VL):        # what is none is not written
+                for i in range(VL):        # numbers beyond the last repeat it, and are not written
                     k = min(at + i, count - 1) * lanes
                     block[i] = vload(from_ + k) if sums == 1 \
                         else add_sums(from_ + k, size, sums, VL)
@@ -51,14 +51,14 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const real* tota
 
 
 cdef struct Held:
-    # the rows of dweight that an item will write: as long as they are not written its total
+    # the rows of dweight that an item will write; until then they hold its total
     real* row
-    Py_ssize_t length, stride              # of a row; from one to the next
-    Py_ssize_t at                          # in the row
+    Py_ssize_t length, stride              # numbers of a row; from one row to the next
+    Py_ssize_t at                          # the next number in the row
 
 
 cdef inline vreal take_held(Held* held, Py_ssize_t lanes) noexcept nogil:
-    """The next `lanes` numbers; they may go from row to row."""
+    """Take the next `lanes` numbers, which may go from row to row."""
     cdef real numbers[VL]
     cdef Py_ssize_t i
     lanes = min(lanes, <Py_ssize_t> VL)
@@ -91,10 +91,10 @@ cdef inline void put_held(Held* held, vreal value, Py_ssize_t lanes) noexcept no
 cdef void join_item(const WeightGradient* g, Py_ssize_t item, real* total,
                     Py_ssize_t round) noexcept nogil:
     """Add the partial sums of a round to the total of (group, panel, 64 channels), and write
-    dweight after the last; total is that of the first partial sum.
+    dweight after the last round.  `total` is the first partial sum.
 
-    The total waits in those numbers of dweight that will be its own, in the order of the partial
-    sums but without the lanes that have no filter.
+    The total waits in the numbers of dweight that this item will write.  It lies in the order of
+    the partial sums, but without the lanes that have no filter.
     """
     cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
     cdef Py_ssize_t size = g.groups * g.panels * taps * g.C * LANES
@@ -115,7 +115,7 @@ cdef void join_item(const WeightGradient* g, Py_ssize_t item, real* total,
         return
     held.row = g.dweight + ((group * g.K + panel * LANES) * g.C + channel) * taps
     held.length, held.stride, held.at = length, g.C * taps, 0
-    if filters == lanes:                   # as they lie
+    if filters == lanes:                   # every lane has a filter: total and sums lie alike
         for lane in range(lanes):
             row = held.row + lane * held.stride
             at = total + lane * length

@@ -1,19 +1,19 @@
-# The gradient of the weights of a 1x1 kernel, added where it lies: channels are in the lanes,
-# filters are the "pixels", dy is read as it lies.
+# The gradient of the weights of a 1x1 kernel, added where it lies.  Channels are in the lanes,
+# filters are the "pixels", and dy is read as it lies.
 #
 #   x, panels of channels, <= CHUNK pixels  -- transposed -->  points[panel][pixel][LANES]  (stack)
 #   partial[k][c] += sum over pixels of dy[k, pixel] * points[panel of c][pixel][c]
 #
-# A tile of filters meets all panels while its dy is in the L1, and its sums go from registers
-# to their place, except those of a panel that is not whole.
+# A tile of filters meets all panels while its dy is in the L1.  Its sums go from registers
+# straight to their place, except those of a panel that is not whole.
 
 cdef extern from *:
     """
     enum { POINT_PANELS = PLACED ? 8 : 1,
            POINT_FILTERS = PLACED ? 384 : 128 };
     """
-    enum: POINT_PANELS                     # of an item, at the most: 64 KiB
-    enum: POINT_FILTERS                    # of an item, whose sums stay in the L2
+    enum: POINT_PANELS                     # most panels of an item: 64 KiB
+    enum: POINT_FILTERS                    # filters of an item, whose sums stay in the L2
 
 
 cdef inline Py_ssize_t point_strips(const WeightGradient* g) noexcept nogil:
@@ -22,7 +22,7 @@ cdef inline Py_ssize_t point_strips(const WeightGradient* g) noexcept nogil:
 
 cdef inline void add_filters(real* partial, Py_ssize_t taps, const vreal* total, int filters,
                              int vectors, Py_ssize_t count, bint fresh) noexcept nogil:
-    """partial[filters][taps] += total[filters][vectors], of whose lanes `count` are taps."""
+    """partial[filters][taps] += total[filters][vectors], where `count` lanes are taps."""
     cdef int k, v
     cdef vreal value
     cdef real* to
@@ -37,7 +37,7 @@ cdef inline void add_filters(real* partial, Py_ssize_t taps, const vreal* total,
 
 cdef inline void prefetch_chunk(const WeightGradient* g, const real* dy, Py_ssize_t height,
                                 Py_ssize_t width, int filters) noexcept nogil:
-    """Ask for what the next tile will read: a short piece of each of many far maps."""
+    """Prefetch what the next tile will read: a short piece of each of many maps, far apart."""
     cdef Py_ssize_t i
     cdef int k
     if g.yw == 1 and g.yh == g.columns.outputs:
@@ -48,8 +48,8 @@ cdef inline void prefetch_chunk(const WeightGradient* g, const real* dy, Py_ssiz
 
 cdef inline void join_taps(const WeightGradient* g, Py_ssize_t round, Py_ssize_t size,
                            Py_ssize_t at, Py_ssize_t lanes) noexcept nogil:
-    """Add the partial sums of a round, `size` apart, to the total of those before, of some taps of
-    a filter; the total waits in dweight, which after the last is done."""
+    """Add the partial sums of a round, which lie `size` apart, to the total of the rounds before,
+    for some taps of a filter.  The total waits in dweight, which is done after the last round."""
     cdef vreal sum_, lost
     if g.rounds.count == 1:
         if g.sums > 1:
@@ -63,8 +63,8 @@ cdef inline void join_taps(const WeightGradient* g, Py_ssize_t round, Py_ssize_t
 
 cdef void join_run(const WeightGradient* g, Py_ssize_t round, Py_ssize_t filter, Py_ssize_t last,
                    Py_ssize_t tap, Py_ssize_t count) noexcept nogil:
-    """The same of the taps tap .. tap + count of some filters, for one partial sum: a single round
-    has none to add."""
+    """The same for the taps tap .. tap + count of some filters, with a single partial sum.  If
+    there is one round, that sum is dweight already."""
     cdef Py_ssize_t taps = g.C * g.rows.taps * g.columns.taps, i
     if g.rounds.count == 1:
         return

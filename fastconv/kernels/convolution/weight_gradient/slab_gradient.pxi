@@ -1,14 +1,14 @@
-# The gradient of the weights from the unfolded matrix, which comes in slabs: each call adds its
-# chunks in the order of rounds.pxi, and the last one writes dweight.
+# The gradient of the weights from the unfolded matrix, which comes in slabs.  Each call adds its
+# chunks in the order of rounds.pxi, and the last call writes dweight.
 
 def add_slab(const real[:, :, :, :] col, const real[:, :, :, :] dy, real[::1] partial,
              real[:, ::1] dweight, Py_ssize_t groups, Py_ssize_t sums, Py_ssize_t height,
              Py_ssize_t first, Py_ssize_t chunks, Py_ssize_t pixels, Py_ssize_t part,
              Py_ssize_t parts, int threads):
-    """Add the products of a slab, col (n, C R S, rows, OW) and dy (n, K, rows, OW).
+    """Add the products of a slab: col (n, C R S, rows, OW) times dy (n, K, rows, OW).
 
-    It begins with chunk `first` of all `chunks`, which are `height` rows high, of the `pixels` of
-    the batch.
+    The batch has `pixels` output pixels, in `chunks` chunks that are `height` rows high.  The slab
+    begins with chunk `first` of these.
     """
     cdef WeightGradient g
     cdef Py_ssize_t items

@@ -1,28 +1,29 @@
-# The gradient of the weights for few channels, where pixels of a tile may lie anywhere: these are
-# the taps of all channels, filters are in the lanes as in gradient.pxi.
+# The gradient of the weights for few channels, on targets where the pixels of a tile may lie
+# anywhere.  The "pixels" are the taps of all channels, and filters are in the lanes, as in
+# gradient.pxi.
 #
 #   dy[panel of k, <= CHUNK pixels]  -- transposed -->  chunk[pixel][LANES]            (stack)
 #   x[c], the rows that they see     -- laid out  -->   strip[c][row][column]          (stack)
 #   total[c][r][s][LANES] += sum over pixels of strip[c][pixel + (r, s)] * chunk[pixel][LANES]
 #
-# The strip has zeros for the padding, which change no bit of a finite dy; for any other the caller
-# takes gradient.pxi.  Where no window of a chunk leaves the map, x is read as it lies.
+# The strip has zeros for the padding, which change no bit if dy is finite; for any other dy the
+# caller takes gradient.pxi.  If no window of a chunk leaves the map, x is read as it lies.
 
 cdef extern from *:
     """
     enum { STRIP_NUMBERS = (48 << 10) / sizeof(real), STRIP_TAPS = 512 };
     """
-    enum: STRIP_NUMBERS                    # of a strip
-    enum: STRIP_TAPS                       # of all channels
+    enum: STRIP_NUMBERS                    # most numbers of a strip
+    enum: STRIP_TAPS                       # most taps of all channels together
 
 
 cdef inline Py_ssize_t reach(const Axis* axis, Py_ssize_t outputs) noexcept nogil:
-    """The inputs that neighbouring outputs see, and those between them."""
+    """How many inputs lie from the first to the last that some neighbouring outputs see."""
     return (outputs - 1) * axis.stride + (axis.taps - 1) * axis.dilation + 1
 
 
 cdef inline bint inside(const Axis* axis, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Whether the windows of the outputs first .. last lie in the map."""
+    """Whether the windows of the outputs first .. last lie inside the map."""
     cdef Py_ssize_t begin = first * axis.stride + axis.offset
     return begin >= 0 and begin + reach(axis, last - first) <= axis.inputs
 
@@ -33,14 +34,14 @@ cdef inline bint takes_taps(const WeightGradient* g) noexcept nogil:
     cdef Py_ssize_t columns = reach(&g.columns, ceil_div(g.columns.outputs, g.pieces))
     if not PLACED or g.C > 64 or g.C * g.rows.taps * g.columns.taps > STRIP_TAPS \
             or rows > STRIP_NUMBERS or columns > STRIP_NUMBERS:
-        return False                       # the product of these stays small
+        return False                       # so the product of these stays small
     return g.C * rows * columns <= STRIP_NUMBERS
 
 
 cdef void lay_strip(const WeightGradient* g, const real* x, Py_ssize_t top, Py_ssize_t rows,
                     Py_ssize_t left, Py_ssize_t columns, real* strip) noexcept nogil:
-    """strip[c][rows][columns] of the map from row `top` and column `left` on, either of which may
-    be outside."""
+    """strip[c][rows][columns] = the map from row `top` and column `left` on, with zeros outside of
+    the map."""
     cdef Py_ssize_t first = clamp(-left, 0, columns)
     cdef Py_ssize_t last = clamp(g.columns.inputs - left, first, columns)
     cdef Py_ssize_t c, h, j
@@ -69,7 +70,8 @@ cdef void lay_strip(const WeightGradient* g, const real* x, Py_ssize_t top, Py_s
 
 cdef inline void place_taps(const WeightGradient* g, Py_ssize_t plane, Py_ssize_t row,
                             Py_ssize_t column, Py_ssize_t* places) noexcept nogil:
-    """Where the taps (c, r, s) lie; from channel to channel, row to row, column to column."""
+    """Find where the taps (c, r, s) lie, if channels are `plane` apart, rows `row` and columns
+    `column`."""
     cdef Py_ssize_t c, r, s
     for c in range(g.C):
         for r in range(g.rows.taps):
@@ -82,7 +84,7 @@ cdef inline void place_taps(const WeightGradient* g, Py_ssize_t plane, Py_ssize_
 cdef inline void prefetch_panel(const WeightGradient* g, Py_ssize_t n, Py_ssize_t filter,
                                 Py_ssize_t top, Py_ssize_t left, Py_ssize_t pixels,
                                 Py_ssize_t piece, Py_ssize_t pieces) noexcept nogil:
-    """Ask for a piece of the dy of a panel of filters."""
+    """Prefetch one piece of `pieces` of the dy of a panel of filters."""
     cdef Py_ssize_t lines = pixels // LINE + 1, i, filters
     cdef const real* dy = g.dy + n * g.yn + filter * g.yk + top * g.yh + left
     if g.yw != 1 or g.yh != g.columns.outputs:
@@ -93,7 +95,7 @@ cdef inline void prefetch_panel(const WeightGradient* g, Py_ssize_t n, Py_ssize_
 
 
 cdef void add_taps(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (partial sum, group, block of panels); the chunks are those of
+    """Items are (partial sum, group, block of panels).  The chunks are those of
     `add_partial_sums`."""
     cdef const WeightGradient* g = <const WeightGradient*> args
     cdef vreal chunk_memory[CHUNK * NV]
