@@ -2,7 +2,7 @@
 
 cdef extern from *:
     """
-    /* by which threadpoolctl knows this library from others of its name */
+    /* threadpoolctl tells this library from others of the same name by this symbol */
     #ifdef _WIN32
     __declspec(dllexport)
     #endif

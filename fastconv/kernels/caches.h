@@ -1,7 +1,7 @@
 /* The sizes of this processor's caches, asked once when a module of kernels is imported.
 
-   They decide how work is cut, never a byte that is stated or the order of a sum.  Processors of
-   x86 say by themselves what they have; elsewhere the system does. */
+   They decide how work is cut, but never a number of bytes that is stated to users, and never the
+   order of a sum.  x86 processors themselves say what they have; elsewhere the system does. */
 
 #ifndef FASTCONV_CACHES_H
 #define FASTCONV_CACHES_H
@@ -9,14 +9,14 @@
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #include <cpuid.h>
 
-/* Bytes of the cache of data of a level, 0 if that is unknown. */
+/* Bytes of the data cache of a level, or 0 if that is unknown. */
 static long fc_cache_bytes(int level) {
-    static const unsigned leaves[] = {4, 0x8000001Du};  /* Intel's; AMD's, of the same form */
+    static const unsigned leaves[] = {4, 0x8000001Du};  /* Intel's; AMD's, in the same form */
     for (int i = 0; i < 2; i++) {
         for (unsigned index = 0; index < 16; index++) {
             unsigned a = 0, b = 0, c = 0, d = 0;
             if (!__get_cpuid_count(leaves[i], index, &a, &b, &c, &d) || !(a & 31)) break;
-            if ((int)(a >> 5 & 7) != level || (a & 31) == 2) continue;  /* 2: of instructions */
+            if ((int)(a >> 5 & 7) != level || (a & 31) == 2) continue;  /* 2: instructions */
             unsigned long line = (b & 0xfff) + 1, parts = (b >> 12 & 0x3ff) + 1;
             return (long)(line * parts * ((b >> 22) + 1) * ((unsigned long)c + 1));
         }

@@ -1,7 +1,7 @@
 /* Which instruction sets this processor and its operating system can run.
 
-   Asked when the package is imported (_cpu.pyx), and when it is built for the machine that builds
-   it (building/processor.py), so in C that any processor runs and without a word of Python. */
+   _cpu.pyx asks when the package is imported, and building/processor.py when it is built for the
+   machine that builds it.  So this is C that any processor can run, and needs no Python. */
 
 #ifndef FASTCONV_CPU_H
 #define FASTCONV_CPU_H

@@ -1,9 +1,9 @@
 /* A pool of threads for loops whose items are independent.
  *
- * Why not OpenMP: its workers spin at the barrier, and a library cannot set the waiting policy
- * of its process, so that a core taken by somebody else stalls every call; and a child after
- * fork() hangs in libgomp.  Here workers spin for some microseconds and then sleep, the caller
- * never waits for a worker that has not begun, and a child starts a pool of its own.
+ * Why not OpenMP?  Its workers spin at the barrier, so a core that another process takes stalls
+ * every call, and a library cannot set the waiting policy of its process.  After fork() a child
+ * hangs in libgomp.  Here workers spin for some microseconds and then sleep, the caller never
+ * waits for a worker that has not begun, and a child starts a pool of its own.
  *
  * One loop runs at a time.  A caller that finds the pool taken does its loop alone.
  */
@@ -30,7 +30,7 @@ enum { FC_MAX_WORKERS = 255, FC_SPIN_NANOSECONDS = 30000 };
 
 static struct {
     pthread_mutex_t busy;      /* held by the caller whose loop is running */
-    pthread_mutex_t lock;      /* guards sleeping: wake, done */
+    pthread_mutex_t lock;      /* guards wake and done, on which threads sleep */
     pthread_cond_t wake, done;
     int started;               /* workers that exist */
     int sleepers;              /* workers inside pthread_cond_wait(wake) */
@@ -43,7 +43,7 @@ static struct {
     int seats;                 /* atomic: how many more workers may join */
     int open;                  /* atomic: number of the loop that may be joined, or 0 */
     int inside;                /* atomic: workers that look at the loop */
-    int number;                /* of the newest loop */
+    int number;                /* number of the newest loop */
 } fc_pool = {.busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER,
              .wake = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 
@@ -69,7 +69,7 @@ static void fc_take_items(void) {
     }
 }
 
-/* Join the open loop if there is one newer than `seen`; returns the number last seen. */
+/* Join the open loop if it is not `seen`; return the number of the loop that was seen last. */
 static int fc_join(int seen) {
     __atomic_fetch_add(&fc_pool.inside, 1, __ATOMIC_SEQ_CST);
     int open = __atomic_load_n(&fc_pool.open, __ATOMIC_SEQ_CST);
@@ -112,7 +112,7 @@ static void *fc_worker(void *unused) {
     return NULL;
 }
 
-static void fc_after_fork(void) {  /* no worker lives in the child, and no lock is meant */
+static void fc_after_fork(void) {  /* the child has no workers, and nobody there holds a lock */
     pthread_mutex_init(&fc_pool.busy, NULL);
     pthread_mutex_init(&fc_pool.lock, NULL);
     pthread_cond_init(&fc_pool.wake, NULL);
@@ -128,11 +128,11 @@ static void fc_start_workers(int wanted) {
     if (!registered) registered = pthread_atfork(NULL, NULL, fc_after_fork) == 0;
     if (wanted > FC_MAX_WORKERS) wanted = FC_MAX_WORKERS;
     if (fc_pool.started >= wanted) return;
-    sigfillset(&all);  /* signals, Ctrl-C first of all, belong to the caller's threads */
+    sigfillset(&all);  /* signals, Ctrl-C among them, shall go to the caller's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 1 << 20);  /* musl's own would be 128 KiB */
+    pthread_attr_setstacksize(&attributes, 1 << 20);  /* musl's default is 128 KiB */
     while (fc_pool.started < wanted) {
         pthread_t thread;
         if (pthread_create(&thread, &attributes, fc_worker, NULL)) break;

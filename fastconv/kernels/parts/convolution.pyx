@@ -32,7 +32,7 @@ include "convolution/input_gradient/folded.pxi"
 
 
 def items_of_part(Py_ssize_t items, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """Return the first item of a part, and the one after its last."""
+    """Return the first item of a part, and the item after its last."""
     return (part_start(items, part, parts, threads), part_start(items, part + 1, parts, threads))
 
 

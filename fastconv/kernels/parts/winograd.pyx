@@ -1,4 +1,4 @@
-"""Minimal filtering: forward and both gradients, and the weights they take."""
+"""Minimal filtering: the forward pass and both gradients, and the weights that they take."""
 
 include "simd/vec.pxi"
 include "tiles/axes.pxi"
