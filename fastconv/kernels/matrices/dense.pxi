@@ -118,7 +118,7 @@ cdef void product_tile_of(const width* _, const vectors* __, const real* a, Py_s
                      waiting, to)
 
 
-cdef product_t product_tiles[3][15]        # by vectors, and by pixels
+cdef product_t product_tiles[3][15]        # by how many vectors, and by how many pixels
 product_tiles[1][:] = [
     NULL,
     <product_t> product_tile_of[n1, n1], <product_t> product_tile_of[n2, n1],
@@ -151,7 +151,7 @@ cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t t
     for l from 0 <= l < min(lanes, <Py_ssize_t> LANES) by VL:
         if bl == 1:
             for k in range(terms):
-                vprefetch(b + k * bk + l + LANES)  # of the next item
+                vprefetch(b + k * bk + l + LANES)  # for the next item
                 vstore(rows + k * LANES + l, vload_n(b + k * bk + l, lanes - l))
         else:
             for k in range(terms):

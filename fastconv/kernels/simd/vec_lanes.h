@@ -193,7 +193,7 @@ FC_INLINE vreal vsmaller(vreal a, vreal b) {
 #endif
 }
 
-/* Ask for a cache line that will be read; the address may be anything. */
+/* Prefetch a line of cache that will be read; the address need not be valid. */
 FC_INLINE void vprefetch(const real *p) {
 #if defined(__GNUC__) || defined(__clang__)
     __builtin_prefetch(p);

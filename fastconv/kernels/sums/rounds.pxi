@@ -23,7 +23,7 @@ cdef struct Rounds:
     Py_ssize_t first, last                 # the chunks of this call: all, or those of a slab
     Py_ssize_t sums, count                 # how many partial sums, and how many rounds
     Py_ssize_t round, begin, end           # now: chunks begin .. end of each run of this round
-    bint several                           # whether a single chain may not have all pixels
+    bint several                           # more pixels than a single chain may have
 
 
 cdef inline Py_ssize_t run_start(const Rounds* g, Py_ssize_t run) noexcept nogil:

@@ -22,7 +22,7 @@ cdef extern from *:
     #define LOG (MOST_STRETCHES * (TILE * NV > SLIM ? TILE * NV : SLIM))
     """
     enum: STRETCH                          # steps, at the most
-    enum: MOST_STRETCHES                   # of a chunk
+    enum: MOST_STRETCHES                   # most stretches of a chunk
     enum: PLACED                           # whether pixels may lie anywhere
     enum: LOG
 
@@ -45,7 +45,7 @@ cdef inline void add_stretch(Steps* steps, Py_ssize_t top, Py_ssize_t bottom, Py
     at.rows, at.columns, at.x3, at.w3 = bottom - top, right - left, steps.x3, LANES
     if at.columns * LANES == steps.w2 and at.columns * steps.x3 == steps.x2:  # one long row
         at.rows, at.columns = 1, at.rows * at.columns
-    elif at.columns == 1:                  # as a row
+    elif at.columns == 1:                  # walked as a row
         at.rows, at.columns, at.x3, at.w3 = 1, at.rows, steps.x2, steps.w2
     at.x, at.w = top * steps.x2 + left * steps.x3, top * steps.w2 + left * LANES
     steps.single = steps.single or at.columns * at.rows == 1

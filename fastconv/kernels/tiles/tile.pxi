@@ -17,7 +17,7 @@ cdef extern from *:
     enum { CACHE_LINE = 64 / sizeof(real), PLANES_AHEAD = 2 };
     """
     enum: CACHE_LINE                       # numbers of one
-    enum: PLANES_AHEAD                     # channels that are asked for before they are written
+    enum: PLANES_AHEAD                     # how many channels ahead lines are prefetched
 
 cdef struct Nest:
     Py_ssize_t n1, n2, n3      # iterations, outermost first
