@@ -21,7 +21,7 @@ VECTOR_TYPES = "typedef float v __attribute__((vector_size(16))); v f(v a) { ret
 
 
 class BuildKernels(build_ext):
-    """Builds what ``FASTCONV_BUILD_ISAS`` asks for, and nothing that was built before."""
+    """Builds what ``FASTCONV_BUILD_ISAS`` asks for, except what was built before."""
 
     def refusal(self, words: tuple[str, ...], source: str) -> str:
         """Return "" if the compiler takes the flags and the source, else the reason."""
@@ -63,7 +63,7 @@ class BuildKernels(build_ext):
         super().build_extensions()
 
     def select(self) -> targets.Selection:
-        """Return which instruction sets are built; what is wrong with them ends the build."""
+        """Return which instruction sets are built; end the build if the choice is wrong."""
         known = targets.instruction_sets()
         runs = None
         if switches.ASKED == "native" and self.unix:
@@ -89,7 +89,7 @@ class BuildKernels(build_ext):
         return selection
 
     def ask_processor(self) -> list[str] | None:
-        """Return what the processor runs, or None if it is not known."""
+        """Return the instruction sets that the processor runs, or None if they are not known."""
         if targets.cross_building():
             why = f"{sysconfig.get_platform()} may be another machine than this one"
         else:
@@ -115,7 +115,7 @@ class BuildKernels(build_ext):
                 yield target.name, reason
 
     def complete(self, spare: Collection[str]) -> None:
-        """Set flags and macros that hang on the compiler, and on which sets are `spare`."""
+        """Set the flags and macros that depend on the compiler and on which sets are `spare`."""
         wanted = {e.name: flags.wanted(e.level(spare)) for e in self.extensions}
         taken = {
             flag: self.unix and not self.refusal((flag,), "int x;")
@@ -134,7 +134,7 @@ class BuildKernels(build_ext):
             module.define_macros += [("FC_BYTES", str(size)), ("FC_TILE", str(tile))]
 
     def name_tools(self) -> list[object]:
-        """Return what names Python, Cython and the compiler, for the keys of the store."""
+        """Return what identifies Python, Cython and the compiler, for the keys of the store."""
         from Cython import __version__ as cython  # a source distribution is made without it
 
         tools: list[object] = [sys.version, cython]
@@ -146,13 +146,13 @@ class BuildKernels(build_ext):
         return [*tools, self.compiler.include_dirs, self.compiler.library_dirs]
 
     def key(self, module: Module, tools: list[object]) -> str:
-        """Return the name of all that `module` is made of."""
+        """Return a key that names everything that `module` is made of."""
         recipe = [module.name, module.define_macros, module.extra_compile_args]
         recipe += [module.extra_link_args, tools]
         return store.digest(store.sources_of(module.source, KERNELS), recipe)
 
     def found(self, module: Module) -> Path | None:
-        """Return `module` if it was built before."""
+        """Return the file of `module` if it was built before, else None."""
         if self.force:
             return None
         name = Path(self.get_ext_filename(module.name)).name
@@ -161,7 +161,7 @@ class BuildKernels(build_ext):
     def build_extension(self, ext: Module) -> None:
         path = Path(self.get_ext_fullpath(ext.name))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # a program may have loaded it
+        path.unlink(missing_ok=True)  # not overwritten: a program may have loaded it
         if found := self.found(ext):
             shutil.copyfile(found, path)
             return
@@ -184,7 +184,7 @@ class BuildKernels(build_ext):
         self.store.keep(path, self.keys[ext.name])
 
     def remove_stale(self, folder: Path) -> None:
-        """Remove modules of this Python that are not built now, lest a wheel takes them along."""
+        """Remove modules for this Python that are not built now, so that no wheel has them."""
         expected = {Path(self.get_ext_filename(e.name)).name for e in self.extensions}
         suffix = Path(self.get_ext_filename("x")).name.removeprefix("x")
         for path in folder.glob(f"_*{suffix}"):

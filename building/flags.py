@@ -1,4 +1,4 @@
-"""What the compiler is told."""
+"""The flags of the compiler."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import shlex
 
 from building import switches
 
-# Each tried alone and left out where the compiler refuses it: without the first three GCC
-# keeps the accumulators in memory, with predictive commoning it carries weights over the
-# stack, and with loop patterns it clears the accumulators by a memset in memory.  To look once
-# more for loads that are superfluous, when registers are given out, is a tenth of the compiler's
-# time and changes next to no loop.  -ffast-math is never used: it breaks NaN and the process's
-# floating-point mode.
+# Each flag is tried alone, and left out if the compiler refuses it.  Without the first three, GCC
+# keeps the accumulators in memory.  With predictive commoning it carries weights over the stack,
+# and with loop patterns it clears the accumulators by a memset in memory.  Its last search for
+# superfluous loads, after registers are allocated, takes a tenth of its time and changes next to
+# no loop.  -ffast-math is never used: it breaks NaN and the process's floating-point mode.
 HOT = (
     "-O3",
     "--param=max-completely-peeled-insns=4000",
@@ -22,23 +21,23 @@ HOT = (
     "-fno-tree-loop-distribute-patterns",
     "-fno-gcse-after-reload",
 )
-#: Where nothing is hot.
+#: For modules in which no loop is hot.
 COLD = ("-O2",)
-#: The same results in less than half the time to compile, at six tenths of the speed.
+#: These give the same results at six tenths of the speed, and compile in less than half the time.
 SPARE = ("-O1",)
-#: The same for a target that fuses products and sums, on which equal bits rest: GCC does so in its
-#: expensive passes, which are a quarter of this time and make nothing faster.
+#: The same for a target that fuses products and sums.  Equal bits depend on that, and GCC does it
+#: in its expensive passes, which take a quarter of this time and make nothing faster.
 SPARE_FUSED = (*SPARE, "-fexpensive-optimizations")
-#: Results are right, and memory is what it is; the speed is not looked at.
+#: For builds whose speed nobody looks at: results are right, and memory is as usual.
 UNOPTIMIZED = ("-O1",)
 SANITIZED = (*SPARE_FUSED, "-g1")
 SANITIZERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 ALWAYS = (
-    "-ffp-contract=fast",  # fused multiply-add where the target has it
+    "-ffp-contract=fast",  # fused multiply-add if the target has it
     "-fno-lto",  # link-time optimisation would mix the targets' flags
     "-Wno-psabi",
     "-Wno-maybe-uninitialized",
-    "-Wno-unused-function",  # a part includes files that it uses in part
+    "-Wno-unused-function",  # parts include files of which they use only some functions
 )
 
 
@@ -48,7 +47,7 @@ def wanted(level: tuple[str, ...]) -> tuple[str, ...]:
     Parameters
     ----------
     level : tuple of str
-        `HOT`, `COLD`, `SPARE` or `SPARE_FUSED`: what holds unless a switch says otherwise.
+        `HOT`, `COLD`, `SPARE` or `SPARE_FUSED`, which is taken unless a switch says otherwise.
     """
     if switches.SANITIZE:
         return (*SANITIZED, SANITIZERS[switches.SANITIZE], *ALWAYS)

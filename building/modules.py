@@ -1,8 +1,8 @@
 """The compiled modules, each listed once: what each is made of, and its flags.
 
-Each instruction set and dtype has a module for every part of the kernels (kernels/parts/*.pyx).
-A part is translated to C once, and this C is compiled for each of them: the names of the vector
-type and its operations stand for others there (vec.h).
+Every instruction set and dtype has a module for each part of the kernels (kernels/parts/*.pyx).
+A part is translated to C only once.  This C is compiled for each instruction set and dtype, in
+which vec.h gives another meaning to the names of the vector type and its operations.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from building import flags, switches, targets
 
 KERNELS = Path("fastconv") / "kernels"
 PACKAGE = ".".join(KERNELS.parts)
-#: The slowest to compile first, so that no processor waits for one at the end.
+#: The slowest to compile comes first, so that no processor has to wait for it at the end.
 PARTS = ("convolution", "pooling", "weight_gradient", "matrices", "winograd", "elementwise")
 DTYPES = {"f32": (), "f64": (("FC_DOUBLE", "1"),)}
-#: Built once, for any processor.
+#: Modules that are built once, for any processor.
 COMMON = ("_cpu", "_pool")
-#: What memoryviews need, in all modules the same: Cython writes it, it has no source.
+#: The code for memoryviews, which all modules share. Cython writes it; it has no source.
 SHARED = "_memoryviews"
 
 
@@ -31,13 +31,13 @@ class Module(Extension):
     Parameters
     ----------
     name : str
-        Below ``fastconv.kernels``.
+        Its name below ``fastconv.kernels``.
     source : Path
-        What is translated; for `SHARED` the file that Cython makes of nothing.
+        The file that is translated; for `SHARED`, the file that Cython makes without a source.
     target : InstructionSet
-        What it runs on.
+        The instruction set that it is for.
     macros : list of (str, str)
-        Beside those of the target.
+        Macros besides those of the target.
     part : str
         Which of `PARTS` it is, or "".
     """
@@ -60,11 +60,11 @@ class Module(Extension):
 
     @property
     def source(self) -> Path:
-        """What is translated."""
+        """The file that is translated."""
         return Path(self.sources[0])
 
     def level(self, spare: Collection[str]) -> tuple[str, ...]:
-        """Return how hard the compiler is to try; sets that are `spare` are there just in case."""
+        """Return how hard the compiler is to try; it tries less for sets that are `spare`."""
         if not self.part:
             return flags.COLD
         if self.target.name not in spare:
@@ -81,7 +81,7 @@ def modules() -> list[Module]:
         for target in reversed(sets):
             for dtype, macros in DTYPES.items():
                 name = f"_{target.name}_{dtype}_{part}"
-                # the C of a part knows it by the part's name
+                # in the C of a part, the module has the part's name
                 own = (f"PyInit_{part}", f"PyInit_{name}")
                 result.append(Module(name, source, target, [own, *macros], part))
     macros = [] if switches.THREADS else [("FC_NO_THREADS", "1")]

@@ -1,10 +1,10 @@
 """Which instruction sets the processor of this machine runs.
 
-A program of three lines around kernels/cpu.h is compiled and run, since Python cannot tell.
+Python cannot tell, so a program of three lines around kernels/cpu.h is compiled and run.
 
     python building/processor.py        prints them: baseline,avx2
 
-Needs nothing but the standard library and a C compiler, so that a Makefile can ask before
+It needs nothing but the standard library and a C compiler, so that a Makefile can call it before
 anything is installed.
 """
 
@@ -33,17 +33,17 @@ int main(void) {
 
 
 def usual_compiler() -> list[str]:
-    """Return the C compiler that a build takes if nothing else is said."""
+    """Return the command of the C compiler that a build takes by default."""
     return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 
 
 def runs(compiler: Sequence[str]) -> tuple[list[str], str]:
-    """Return the sets that this processor runs, the fastest last, or none and why they are unknown.
+    """Return the sets that this processor runs, the fastest last, or none and the reason.
 
     Parameters
     ----------
     compiler : sequence of str
-        The command of the compiler, without files.
+        The command of the compiler, without names of files.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder) / "processor.c", Path(folder) / "processor.exe"

@@ -1,8 +1,8 @@
 """Modules that were built before, found again by what they were made of.
 
-pip builds in a new folder each time, and distutils goes by the times of files.  Here a module is
-the same if nothing that makes it has changed: its sources and what they include, the commands of
-the compiler with its version, the flags, the macros, Python, and Cython.
+pip builds in a new folder each time, and distutils compares the times of files.  Here a module is
+found again if nothing that it is made of has changed: its sources and what they include, the
+commands of the compiler with its version, the flags, the macros, Python, and Cython.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 INCLUDED = re.compile(r'^\s*(?:include|\#\s*include|cdef extern from)\s+"([^"]+)"', re.MULTILINE)
-#: Modules of one name that are kept, such as those of two branches of the sources.
+#: How many modules of one name are kept, such as those of two branches of the sources.
 KEPT = 6
 CIMPORTED = re.compile(r"^\s*(?:from|cimport)\s+fastconv\.kernels\.(\w+)", re.MULTILINE)
 
@@ -22,7 +22,7 @@ CIMPORTED = re.compile(r"^\s*(?:from|cimport)\s+fastconv\.kernels\.(\w+)", re.MU
 def sources_of(path: Path, kernels: Path) -> list[Path]:
     """Return `path` and every file of the folder `kernels` that it includes, however deep.
 
-    Names of files begin at that folder or, in headers, at the file that includes them.
+    Names of files are relative to that folder or, in headers, to the file that includes them.
     """
     found: set[Path] = set()
 
@@ -44,7 +44,7 @@ def sources_of(path: Path, kernels: Path) -> list[Path]:
 
 
 def digest(sources: list[Path], recipe: object) -> str:
-    """Return a name for what is made of `sources` as `recipe` says."""
+    """Return a name for what is made from `sources` in the way that `recipe` says."""
     made = hashlib.sha256(repr(recipe).encode())
     for path in sources:
         text = path.read_bytes()
@@ -59,27 +59,27 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Made when something is kept in it.
+        It is made when something is first kept in it.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def find(self, file_name: str, key: str) -> Path | None:
-        """Return the module `file_name` that was made of `key`, or None."""
+        """Return the module `file_name` that was kept under `key`, or None."""
         path = self._path(file_name, key)
         if not path.is_file():
             return None
-        os.utime(path)  # used last
+        os.utime(path)  # it is now the one used last
         return path
 
     def keep(self, built: Path, key: str) -> None:
-        """Keep a copy of a module made of `key`; forget those of its name used longest ago."""
+        """Keep a copy of a module under `key`; forget those of its name used longest ago."""
         path = self._path(built.name, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         shutil.copyfile(built, partial)
-        os.replace(partial, path)  # whole or not at all
+        os.replace(partial, path)  # so that the file is whole or not there
         kept = sorted(path.parent.iterdir(), key=lambda other: other.stat().st_mtime)
         for old in kept[:-KEPT]:
             old.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ ISAS = "FASTCONV_BUILD_ISAS"
 
 
 def is_on(variable: str, default: bool) -> bool:
-    """Return whether a switch is "1"; anything but 0 and 1 ends the build."""
+    """Return whether a switch is "1"; end the build if it is neither 0 nor 1."""
     value = os.environ.get(variable) or str(int(default))
     if value not in ("0", "1"):
         sys.exit(f"setup.py: {variable} must be 0 or 1, got {value!r}")
@@ -17,7 +17,7 @@ def is_on(variable: str, default: bool) -> bool:
 
 
 def sanitizer() -> str:
-    """Return "address", which stands for undefined behaviour too, "thread", or "" for none."""
+    """Return "address" (which includes undefined behaviour), "thread", or "" for no sanitizer."""
     value = os.environ.get("FASTCONV_SANITIZE") or "0"
     known = {"0": "", "1": "address", "address": "address", "thread": "thread"}
     if value not in known:
@@ -26,7 +26,7 @@ def sanitizer() -> str:
 
 
 def jobs() -> int:
-    """Return how many modules are compiled at once: ``MAX_JOBS``, or the processors there are."""
+    """Return how many modules are compiled at once: ``MAX_JOBS``, or the number of processors."""
     value = os.environ.get("MAX_JOBS")
     if not value:
         try:

@@ -1,4 +1,4 @@
-"""What a target can have, read from the build's settings, and which of it is built."""
+"""The instruction sets that a target can have, by the build's settings, and which are built."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class InstructionSet:
-    """What a target needs of the compiler, and the shape of its register tile."""
+    """What a target needs from the compiler, and the shape of its register tile."""
 
     name: str
     flags: tuple[str, ...]  # required: a compiler that refuses them leaves the target out
     vector_bytes: int
-    tile: int  # pixels; times 2 vectors they must fit the registers, with room to work
+    tile: int  # its pixels; with 2 vectors each they must leave some registers free to work
     fuses: bool = True  # whether it may have a multiply-add that rounds once
 
 
-# GCC moves halves of vectors through MMX registers, and leaves them so: long doubles of whoever
-# comes next in the thread are NaN then.
+# GCC moves halves of vectors through MMX registers and does not reset them. Then code that runs
+# later in the thread and computes with long doubles gets NaN.
 X86 = ("-march=x86-64", "-mno-mmx")
 AVX512 = ("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma")
 X86_64 = (
-    # -mno-sse3 takes back every later set too that the user's CFLAGS may name
+    # -mno-sse3 also switches off all later sets that the user's CFLAGS may name
     InstructionSet("baseline", (*X86, "-mno-sse3"), 16, 6, fuses=False),
     InstructionSet("avx2", (*X86, "-mavx2", "-mfma"), 32, 6),
     InstructionSet("avx512", (*X86, *AVX512), 64, 14),
@@ -37,10 +37,10 @@ MACHINES = {"x86_64": X86_64, "amd64": X86_64, "aarch64": AARCH64, "arm64": AARC
 
 
 def instruction_sets() -> tuple[InstructionSet, ...]:
-    """Return what the machine that is built for may have, the slowest first.
+    """Return the sets that the machine which the build is for may have, the slowest first.
 
-    The machine is that of the build's settings, such as ``_PYTHON_HOST_PLATFORM``, and not the
-    one that builds.
+    The build's settings, such as ``_PYTHON_HOST_PLATFORM``, say which machine that is. It need not
+    be the one that builds.
     """
     platform = sysconfig.get_platform().lower()
     if sys.maxsize <= 2**32:  # a 32-bit Python names the 64-bit machine that it runs on
@@ -50,7 +50,7 @@ def instruction_sets() -> tuple[InstructionSet, ...]:
 
 
 def cross_building() -> bool:
-    """Return whether the settings name another machine than the one that builds."""
+    """Return whether the build is for another machine than the one that builds."""
     return "_PYTHON_HOST_PLATFORM" in os.environ
 
 
@@ -59,7 +59,7 @@ class Selection:
     """Which instruction sets are built, and why the others are not."""
 
     built: tuple[str, ...]
-    spare: tuple[str, ...]  # of these, what stands in on a lesser processor, and nobody named
+    spare: tuple[str, ...]  # built sets that nobody named: they stand in on lesser processors
     not_asked_for: tuple[str, ...]
     refused: Mapping[str, str]  # by the compiler or the build's switches, each with the reason
 
@@ -72,16 +72,16 @@ def select(
     Parameters
     ----------
     asked : str
-        ``"native"``: the baseline and the best that the processor runs; ``"all"``; or names
-        joined by commas, to which the baseline is added.  A baseline that is not named, nor one
-        of ``"all"``, is a spare beside what is better.
+        ``"native"``, which is the baseline and the best set that the processor runs; ``"all"``;
+        or names joined by commas, to which the baseline is added.  Unless the baseline is named, or
+        ``"all"`` are asked for, it is only a spare beside a better set.
     known : sequence of str
-        What the target may have, the slowest first.
+        The sets that the target may have, the slowest first.
     refused : mapping of str to str
-        What cannot be built, each with the reason.
+        The sets that cannot be built, each with the reason.
     runs : collection of str, or None
-        What the processor runs; None if nobody knows, as in a cross build: ``"native"`` is then
-        ``"all"``.
+        The sets that the processor runs.  None means that they are not known, as in a cross build;
+        ``"native"`` is then ``"all"``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From Cython to C, each source once, side by side."""
+"""Translates Cython to C, each source once, and several at a time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ DIRECTIVES = (
     "freethreading_compatible=True",
 )
 
-#: What follows the functions of a module in the C of Cython: what fills the module when it is
-#: imported, and helpers of calls and errors.  At -O3 it would be a sixth of the compiler's time.
+#: The line in Cython's C where the functions of a module end.  Behind it comes what fills the
+#: module when it is imported, and helpers for calls and errors.  At -O3 that would take a sixth of
+#: the compiler's time.
 AFTERWARDS = "/* #### Code section: module_exttypes ### */\n"
 COLD = '#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize("O1")\n#endif\n'
 
@@ -50,20 +51,20 @@ def command(source: Path, to: Path) -> list[str]:
 def translate(
     sources: Collection[Path], folder: Path, kept: store.Store, tools: Sequence[object], jobs: int
 ) -> dict[Path, Path]:
-    """Return the C of each source, from `kept` where it has been made before.
+    """Return the C of each source, taken from `kept` if it has been made before.
 
     Parameters
     ----------
     sources : collection of Path
         Cython sources, relative to the root of the project.
     folder : Path
-        Where the C goes.
+        The folder that the C is written to.
     kept : Store
-        Where it is kept.
+        The store in which it is kept.
     tools : sequence
-        What names Python and Cython.
+        What identifies Python and Cython.
     jobs : int
-        How many are translated at once.
+        How many sources are translated at once.
     """
     folder.mkdir(parents=True, exist_ok=True)
 

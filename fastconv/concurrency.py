@@ -1,9 +1,10 @@
 """What threads, signals and forks need: a mutex that nothing can leave locked, and no other lock.
 
-A signal handler may raise between any two steps of a program, so that a lock is never given
-back; it may call what waits for the lock that its own thread holds; and a child of fork has the
-locks that other threads held, but not these threads.  So fastconv has one mutex, for changes and
-copies of weights, and whatever else threads share is replaced in one step.
+Ordinary locks fail in three ways.  A signal handler may raise between any two steps of a program,
+and then a lock is never given back.  It may also call something that waits for the lock that its
+own thread holds.  And a child of fork has the locks that other threads held, but not these threads.
+So fastconv has one mutex, for changes and copies of weights.  Everything else that threads share is
+replaced in one step.
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ __all__ = ["BoundedCache", "Mutex", "Place", "computed_once"]
 
 T = TypeVar("T")
 
-#: Seconds after which who waits looks again, should nobody have woken it.
+#: After so many seconds a waiting thread looks again, in case nobody has woken it.
 PATIENCE = 1.0
 
 
 class _Holder:
-    """Lives as long as somebody has, or waits for, a mutex."""
+    """An object that lives as long as its thread has a mutex or waits for it."""
 
     __slots__ = ("__weakref__",)
 
 
 class Place(weakref.ref[_Holder]):
-    """A place in the line for a mutex, which is left when its holder dies.
+    """A place in the line for a mutex; its thread has left it when the holder has died.
 
-    Nobody but the thread that stands there ever has the holder, not even to look whether it lives:
-    it would live as long as they look, and its thread, that comes anew, would take the place it
-    has left for one that it still has.  A reference whose object has died has no callback.
+    Only the thread that stands there ever refers to the holder.  No other thread may, not even to
+    see whether the holder lives: it would live on while that thread looks.  If its own thread came
+    back meanwhile, it would think that it still has the place that it has left.  That is why the
+    callback is looked at: a reference whose object has died has none.
     """
 
     __slots__ = ("gate", "thread")
@@ -49,13 +51,13 @@ class Place(weakref.ref[_Holder]):
 
 
 class Mutex:
-    """Lets one thread at a time run something; the same thread may do so again inside.
+    """Lets one thread at a time run something; the same thread may enter again inside.
 
-    Who comes stands in a line, and who is first has the mutex until its holder, an object, dies.
-    The holder lies on the stack of a running expression, so it dies with that however it ends:
-    there is no step that unlocks, which an exception could keep from being taken.  Threads are
-    served in the order in which they came.  In a child of fork the threads that do not exist
-    there have left the line.
+    Threads that come stand in a line.  The first one has the mutex until its holder, an object,
+    dies.  The holder lies on the stack of a running expression, so it dies with that expression,
+    however this ends.  There is no step that unlocks, and so none that an exception could prevent.
+    Threads are served in the order in which they came.  In a child of fork, the threads that do not
+    exist there have left the line.
 
     Examples
     --------
@@ -69,19 +71,19 @@ class Mutex:
 
     def run(self, work: Callable[..., T], *args: Any) -> T:
         """Return ``work(*args)``, run while no other thread is inside."""
-        # The holder has no name, for a traceback would keep what a name stands for.
+        # The holder has no name, since a traceback would keep alive what a name refers to.
         return (self._enter(), work(*args))[1]
 
     def mine(self) -> Place | None:
-        """Return the place by which this thread has the mutex, or None if it has it not."""
+        """Return the place by which this thread has the mutex, or None if it does not have it."""
         first = self._first()
         return first if first is not None and first.thread == get_ident() else None
 
     def _enter(self) -> _Holder:
-        held = [_Holder()]  # and not a name for it, see `run`
+        held = [_Holder()]  # the holder itself has no name, see `run`
         try:
             gate: queue.SimpleQueue[None] = queue.SimpleQueue()
-            # what ends a holder runs no Python code
+            # the callback that runs when the holder dies is no Python code
             place = Place(held[0], functools.partial(gate.put, None))
             place.gate, place.thread = gate, get_ident()
             self._line.append(place)
@@ -111,12 +113,12 @@ class Mutex:
 
 
 def _wait_for(place: Place) -> None:
-    """Wait until `place` is left; too early is right too."""
+    """Wait until `place` is left; it does no harm to return too early."""
     try:
         place.gate.get(timeout=PATIENCE)
     except queue.Empty:
         return
-    place.gate.put(None)  # others wait for the same
+    place.gate.put(None)  # others may wait for the same place
 
 
 _mutexes: weakref.WeakSet[Mutex] = weakref.WeakSet()
@@ -134,8 +136,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 class computed_once(Generic[T]):  # noqa: N801
     """A property that is computed when it is first read, and kept in the instance.
 
-    As `functools.cached_property`, which in Python 3.11 holds a lock while it computes.  Two
-    threads may compute the same; the first value is the one that all get.
+    It is like `functools.cached_property`, which in Python 3.11 holds a lock while it computes.
+    Here two threads may both compute the value; all threads get the first one.
 
     Examples
     --------
@@ -167,17 +169,18 @@ class computed_once(Generic[T]):  # noqa: N801
 
 
 class BoundedCache(dict[Hashable, Any]):
-    """The results made last; copies of it are empty.
+    """The results that were made last; copies of a cache are empty.
 
-    There is no lock: each step is one operation on a dict, and threads that come at once may
-    both make what is not there, of which the first is kept.
+    There is no lock: each step is one operation on a dict.  Threads that come at once may both make
+    an entry that is missing; the first one is kept.
 
     Parameters
     ----------
     make : callable
-        Makes of a key, a tuple of arguments, what `found` was not given a function for.
+        Makes the entry that is missing from its key, a tuple of arguments, unless `found` is given
+        another function for it.
     size : int
-        The most entries.
+        How many entries the cache may have.
     """
 
     def __init__(self, make: Callable[..., Any], size: int = 32) -> None:
@@ -188,7 +191,7 @@ class BoundedCache(dict[Hashable, Any]):
         return self.found(key, functools.partial(self._make, *key))
 
     def found(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the entry of `key`, made by `make` when it is not there."""
+        """Return the entry of `key`; if it is missing, `make` makes it."""
         entry = self.get(key)
         if entry is None:
             entry = self.setdefault(key, make())

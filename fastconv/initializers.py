@@ -1,7 +1,7 @@
 """Starting values of parameters: callables of ``(rng, shape, fan_in, dtype)``.
 
-``fan_in`` is the number of inputs that one output adds up. With a variance of 1/fan_in
-(Xavier) the outputs keep the variance of the inputs; ReLU halves it, and He doubles it again.
+``fan_in`` is the number of inputs that one output adds up. With a variance of 1/fan_in (Xavier),
+outputs have the same variance as inputs. ReLU halves it, and so He starts with twice as much.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fastconv.floating import quietly
 
 __all__ = ["Constant", "Gaussian", "He", "Initializer", "Ones", "Xavier", "Zeros", "resolve"]
 
-# In quotes, since NumPy imports numpy.random when it is first named.
+# In quotes, since to name numpy.random has NumPy import it.
 Initializer = Callable[["np.random.Generator", "tuple[int, ...]", int, Any], np.ndarray]
 
 
 def resolve(spec: object, operation: str) -> Initializer:
-    """Return the initializer that a name, ``(name, {...})`` or a callable gives.
+    """Return the initializer that a name, ``(name, {...})`` or a callable stands for.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Gaussian:
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
     ) -> np.ndarray:
-        """Return starting values; raise ArgumentError if `std` rounds to 0 or infinity there."""
+        """Return starting values; raise ArgumentError if `dtype` rounds `std` to 0 or infinity."""
         check_rounding("gaussian", "std", self.std, dtype)
         return _gaussian(rng, shape, self.std, dtype)
 
@@ -112,7 +112,7 @@ class Constant:
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: Any
     ) -> np.ndarray:
-        """Return starting values; raise ArgumentError if they round to 0 or infinity there."""
+        """Return starting values; raise ArgumentError if `dtype` rounds them to 0 or infinity."""
         check_rounding("constant", "value", self.value, dtype)
         return _full(shape, self.value, dtype)
 

@@ -1,21 +1,20 @@
 """Naive NumPy twins of every operation: the specification of the kernels.
 
 Each function has the signature of its namesake in :mod:`fastconv.functional` without the
-options that only choose how the work is done. All share one idea, the `tap`: a place (r, s)
-of the window. A tap meets the input in a strided rectangle, and the padding is what is left
-of the output outside of it; nothing is padded, so no padding can reach a result.
+options that only choose how the work is done. All share one idea, the `tap`: a place (r, s) of
+the window. The inputs that a tap reads are a strided rectangle. Outputs for which the tap would
+fall in the padding are left out of it. Nothing is really padded, so no padding can reach a result.
 
 ::
 
-    output, one number a window          input, read by the tap (r, s)
+    output, one number per window        input, read by the tap (r, s)
 
     . . . . .   '.' the tap falls in     o = output row
     . # # # #       the padding          i = o * stride - top + r * dilation
     . # # # #   '#' 0 <= i < H
 
-Arrays may have any numeric dtype, and integers in float64 give exact sums. Functions of one
-number are computed in float64. Arguments are expected to be right: the checks are in
-:mod:`fastconv.functional`.
+Arrays may have any numeric dtype. Whole numbers in float64 give exact sums. Functions of one
+number are computed in float64. Nothing checks the arguments here: :mod:`fastconv.functional` does.
 """
 
 from __future__ import annotations
@@ -59,12 +58,12 @@ Rectangle = tuple[Any, slice, slice]
 
 
 def _axis(size: int, outputs: int, stride: int, before: int, offset: int) -> tuple[slice, slice]:
-    """Return the outputs whose tap at `offset` is inside of an axis, and the cells it reads."""
+    """Return the outputs whose tap at `offset` lies inside an axis, and the cells that it reads."""
     first = max(0, -((offset - before) // stride))  # -(a // b) rounds -a / b upwards
     end = min(outputs, (size - 1 + before - offset) // stride + 1)
     end = max(first, end)
     start = first * stride - before + offset
-    # An empty range may start outside of the axis, where a slice would mean something else.
+    # An empty range may begin outside the axis, where a slice would mean something else.
     if first == end:
         return slice(0, 0), slice(0, 0)
     return slice(first, end), slice(start, start + (end - first - 1) * stride + 1, stride)
@@ -97,7 +96,7 @@ def im2col(input_data: Array, filter_h: int, filter_w: int, stride: Any = 1, pad
     columns = np.zeros((N, C, filter_h, filter_w, OH, OW), input_data.dtype)
     for r, s, out, into in _taps(window, (H, W), (OH, OW)):
         columns[:, :, r, s][out] = input_data[into]
-    # (N, C, R, S, OH, OW) -> (N, OH, OW, C, R, S) -> a row a window
+    # (N, C, R, S, OH, OW) -> (N, OH, OW, C, R, S) -> one row for each window
     return columns.transpose(0, 4, 5, 1, 2, 3).reshape(N * OH * OW, C * filter_h * filter_w)
 
 
@@ -114,7 +113,7 @@ def col2im(
     N, C, H, W = input_shape
     window = Window2D.make("col2im", (filter_h, filter_w), stride, pad, 1)
     OH, OW = window.output_size("col2im", (H, W))
-    # a row a window -> (N, OH, OW, C, R, S) -> (N, C, R, S, OH, OW)
+    # one row for each window -> (N, OH, OW, C, R, S) -> (N, C, R, S, OH, OW)
     columns = col.reshape(N, OH, OW, C, filter_h, filter_w).transpose(0, 3, 4, 5, 1, 2)
     image = np.zeros((N, C, H, W), col.dtype)
     for r, s, out, into in _taps(window, (H, W), (OH, OW)):
@@ -173,7 +172,7 @@ def conv2d_backward(
     dilation: Any = 1,
     groups: int = 1,
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Return (dx, dweight, dbias) for dy (N, K, OH, OW), None where `needs` lacks the name."""
+    """Return (dx, dweight, dbias) for dy (N, K, OH, OW); None for those not named in `needs`."""
     N, C, H, W = x.shape
     K, _, R, S = weight.shape
     window = Window2D.make("conv2d_backward", (R, S), stride, padding, dilation)
@@ -204,7 +203,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Return the maximum of each window of (N, C, H, W), with int64 positions in H*W if asked.
+    """Return the maximum of each window of (N, C, H, W) and, if asked, int64 positions in H*W.
 
     The first maximum in row-major order wins, and the first NaN wins over every number.
 
@@ -242,7 +241,7 @@ def max_pool2d_backward(dy: Array, indices: Array, input_shape: tuple[int, int, 
 def _counts(
     window: Window2D, size: tuple[int, int], output: tuple[int, int], count_include_pad: bool
 ) -> Array:
-    """Return by how many cells each window (OH, OW) is divided, as int64."""
+    """Return as int64 the number of cells by which the sum of each window (OH, OW) is divided."""
     axes = []
     for axis, (before, after) in enumerate(window.resolve(size)):
         low, high = (-before, size[axis] + after) if count_include_pad else (0, size[axis])
@@ -261,10 +260,10 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = False,
 ) -> Array:
-    """Return the mean of each window of (N, C, H, W), over the input's cells unless asked.
+    """Return the mean of each window of (N, C, H, W).
 
-    With `count_include_pad` the stated padding is counted as well, never what `ceil_mode`
-    adds beyond it.
+    It is taken over the cells of the input. With `count_include_pad` the stated padding counts as
+    well, but never what `ceil_mode` adds beyond it.
 
     Examples
     --------
@@ -317,7 +316,7 @@ def dense(
 def dense_backward(
     dy: Array, x: Array, weight: Array, *, needs: Collection[str] = ("x", "weight", "bias")
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Return (dx, dweight, dbias) for dy (N, units), None where `needs` lacks the name."""
+    """Return (dx, dweight, dbias) for dy (N, units); None for those not named in `needs`."""
     return (
         dy @ weight if "x" in needs else None,
         dy.T @ x if "weight" in needs else None,
@@ -367,13 +366,13 @@ def sigmoid(x: Array) -> Array:
 
 @quietly
 def sigmoid_backward(dy: Array, y: Array) -> Array:
-    """Return the gradient of `sigmoid` by its output."""
+    """Return the gradient of the input of `sigmoid`, computed from its output."""
     return dy * (y * (1 - y))
 
 
 @quietly
 def tanh_backward(dy: Array, y: Array) -> Array:
-    """Return the gradient of `tanh` by its output."""
+    """Return the gradient of the input of `tanh`, computed from its output."""
     return dy * ((1 - y) * (1 + y))
 
 
@@ -386,7 +385,7 @@ def softmax(x: Array, axis: int = 1) -> Array:
 
 @quietly
 def log_softmax(x: Array, axis: int = 1) -> Array:
-    """Return the logarithm of `softmax`: log1p of the sum of all but the largest is subtracted."""
+    """Return the logarithm of `softmax`; log1p of the sum without the largest term keeps digits."""
     below = x - x.max(axis=axis, keepdims=True)
     others = np.delete(np.sort(exp(below), axis=axis), -1, axis=axis)
     return below - log1p(others.sum(axis=axis, keepdims=True))
@@ -394,5 +393,5 @@ def log_softmax(x: Array, axis: int = 1) -> Array:
 
 @quietly
 def softmax_backward(dy: Array, y: Array, axis: int = 1) -> Array:
-    """Return the gradient of `softmax` by its output."""
+    """Return the gradient of the input of `softmax`, computed from its output."""
     return y * (dy - (dy * y).sum(axis=axis, keepdims=True))

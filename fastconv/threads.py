@@ -1,12 +1,12 @@
 """How many threads the kernels use, and how a call is cut so that Ctrl-C is heard.
 
-The number is the first of: `set_num_threads`, the environment variables
-``FASTCONV_NUM_THREADS`` and ``OMP_NUM_THREADS``, and the processors that this process may
-use (affinity and cgroup quota).  Results never depend on it.
+The number comes from the first of these that is given: `set_num_threads`, the environment variables
+``FASTCONV_NUM_THREADS`` and ``OMP_NUM_THREADS``, and the processors that this process may use
+(affinity and cgroup quota).  Results never depend on it.
 
-threadpoolctl limits our pool too: ``threadpool_limits(1)`` does what `set_num_threads` would.  It
-is no dependency.  Where something else, such as scikit-learn, has loaded it, we make our pool known
-to it: when fastconv is imported, or else at the next large operation.
+threadpoolctl limits fastconv's pool too: ``threadpool_limits(1)`` does what `set_num_threads`
+would.  It is no dependency.  If something else, such as scikit-learn, has loaded it, fastconv makes
+its pool known to it: when fastconv is imported, or else at the next large operation.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from fastconv.errors import ArgumentError
 __all__ = ["get_num_threads", "introduce", "run", "set_num_threads", "usable_cpus"]
 
 MOST_THREADS = 256
-#: Multiply-adds up to which one thread is faster than waking a second.
+#: Up to so many multiply-adds, one thread is faster than waking a second one.
 SMALL_WORK = 2_000_000
 #: The time to move an element through memory, counted in multiply-adds.  Pages that are touched
 #: for the first time are the slowest.
 MOVE = 20
-#: Multiply-adds of a part: at most some 50 ms on the slowest path of the active instruction set.
-#: Loading the kernels of an instruction set sets it.
+#: The multiply-adds of a part: they take at most some 50 ms on the slowest path of the active
+#: instruction set.  Loading the kernels of an instruction set sets this number.
 slice_work = 50_000_000
 
 _chosen: int | None = None
-#: Whether threadpoolctl has been loaded, and told of our pool.
+#: Whether threadpoolctl has been loaded and knows the pool.
 _introduced = False
 
 
 def affinity_cpus() -> int:
-    """Return the processors that the scheduler may put this process on."""
+    """Return the number of processors on which the scheduler may put this process."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity to ask for
@@ -48,11 +48,11 @@ def affinity_cpus() -> int:
 
 
 def quota_cpus(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return the processors' worth of time that the cgroup grants, None for no limit."""
+    """Return how many processors' time the cgroup grants; None means no limit."""
     try:  # version 2: "max 100000" or "150000 100000"
         quota, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):
-        try:  # version 1: -1 is no limit
+        try:  # version 1: -1 means no limit
             quota = (root / "cpu/cpu.cfs_quota_us").read_text()
             period = (root / "cpu/cpu.cfs_period_us").read_text()
         except (OSError, ValueError):
@@ -62,7 +62,7 @@ def quota_cpus(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 
 
 def usable_cpus() -> int:
-    """Return the threads that can run at once: affinity, and the quota rounded up."""
+    """Return how many threads can run at once, by affinity and by the quota, rounded up."""
     quota = quota_cpus()
     cpus = affinity_cpus()
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
@@ -72,7 +72,7 @@ def _from_environment() -> int | None:
     for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(variable, "").strip()
         if text:
-            # OpenMP allows a list, one number a level
+            # OpenMP allows a list with one number for each level
             number = parse_int(text.split(",")[0]) or 0
             if not 1 <= number <= LARGEST:
                 rule = f"must be at most {LARGEST}" if number > 0 else "must be at least 1"
@@ -87,8 +87,8 @@ def _from_environment() -> int | None:
     return None
 
 
-#: What is wrong with the environment variables, or None.  It is raised by whatever needs the number
-#: of threads, and not at import, so that ``fastconv doctor`` can say it.
+#: What is wrong with the environment variables, or None.  Whatever needs the number of threads
+#: raises it, and not the import, so that ``fastconv doctor`` can report it.
 refusal: ArgumentError | None = None
 try:
     _default = _from_environment() or min(usable_cpus(), MOST_THREADS)
@@ -102,7 +102,7 @@ def get_num_threads() -> int:
     Raises
     ------
     ArgumentError
-        If an environment variable gives the number, and is none.
+        If an environment variable is to give the number, and its value is no such number.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def get_num_threads() -> int:
     """
     count = _default if _chosen is None else _chosen
     if not count and refusal is not None:
-        raise copy(refusal)  # one error alone would hold what every caller holds
+        raise copy(refusal)  # a single error would keep alive what every caller refers to
     return count
 
 
@@ -131,7 +131,7 @@ def set_num_threads(n: int | None) -> None:
 def run(kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS) -> Any:
     """Call ``kernel(*args, part, parts, threads)`` for each part of some `work`.
 
-    No call uses more than `most` threads.  Returns what the last one returns.
+    No call uses more than `most` threads.  Return what the last call returns.
 
     A part takes at most about 50 ms: between parts Python handles signals.
     """
@@ -147,20 +147,20 @@ def run(kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_T
 
 
 def ask(kernel: Callable[..., Any], *args: object, work: int, most: int = MOST_THREADS) -> Any:
-    """Return which engine a kernel of convolution would take if it were `run`; compute nothing."""
+    """Return the engine that a kernel of convolution would take in `run`; compute nothing."""
     return kernel(*args, 0, 0, 1 if work <= SMALL_WORK else min(get_num_threads(), most))
 
 
 def introduce() -> None:
-    """Make the pool known to threadpoolctl if that is loaded; else a later call of `run` does."""
+    """Make the pool known to threadpoolctl if that is loaded; if not, a later `run` does."""
     global _introduced
     loaded: Any = sys.modules.get("threadpoolctl")
     _introduced = loaded is not None
-    if loaded is None or not hasattr(loaded, "register"):  # it can since 3.2
+    if loaded is None or not hasattr(loaded, "register"):  # added in 3.2
         return
 
     class Controller(loaded.LibController):  # type: ignore[misc]
-        """Our pool, found by the library that holds it."""
+        """The pool of fastconv, which threadpoolctl finds by the library that holds it."""
 
         user_api = "fastconv"
         internal_api = "fastconv"
@@ -174,7 +174,7 @@ def introduce() -> None:
             set_num_threads(num_threads)
 
         def get_version(self) -> str | None:
-            # asked at run time: modules do not import the package, which imports them all
+            # looked up at run time: modules do not import the package, which imports them all
             return getattr(sys.modules.get("fastconv"), "__version__", None)
 
     loaded.register(Controller)

@@ -1,7 +1,8 @@
-"""Measure what the algorithms of convolution take on this machine, and fit the cost model to it.
+"""Measures how long algorithms of convolution take on this machine, and fits the costs to that.
 
-``fastconv doctor --tune`` does so for a few typical layers and keeps the result in the user's
-cache folder, where `costs.local` finds it; benchmarks/choices.py for the layers of whole networks.
+``fastconv doctor --tune`` does so for a few typical layers, and keeps the result in the user's
+cache folder, where `costs.local` finds it.  benchmarks/choices.py does so for the layers of whole
+networks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from fastconv.options import ConvOptions
 __all__ = ["Sample", "contenders", "fit", "measure", "tune"]
 
 DIRECTIONS = ("forward", "input", "weight")
-#: What is timed to tune: (C, H, K, R, stride, groups), each 3x3 padded; some for each constant.
+#: The layers that are timed, as (C, H, K, R, stride, groups); 3x3 kernels are padded.  Each
+#: constant has some layers that depend on it.
 PROBES = (
     (3, 112, 64, 7, 2, 1),
     (3, 64, 32, 3, 1, 1),
@@ -42,8 +44,8 @@ PROBES = (
     (128, 28, 128, 3, 1, 2),
 )
 
-#: What it costs the fit to move a constant by a factor of e, in shares of the samples that are off
-#: by as much.
+#: What the fit adds for a constant that has moved by a factor of e: as much as if this share of
+#: all samples were off by that factor.
 NEAR_START = 0.002
 
 Calls = dict[str, Callable[[], None]]
@@ -58,7 +60,7 @@ class Sample(NamedTuple):
 
 
 def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, costs.AlgorithmCost]:
-    """The costs of each algorithm, with "F(2x2)" and "F(4x4)" in place of "winograd"."""
+    """Return the cost of each algorithm, with "F(2x2)" and "F(4x4)" in place of "winograd"."""
     found = costs.convolution_costs(g, on, direction, ConvOptions(), 1)
     if found.pop("winograd", None) is not None:
         for m in (2, 4):
@@ -70,8 +72,9 @@ def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, co
 def contenders(g: Conv2DGeometry, direction: str) -> Calls:
     """Return each algorithm that can compute `g` in float32 as a call on Gaussian data.
 
-    The keys are those of `conv2d_costs`, but for "F(2x2)" and "F(4x4)" in place of "winograd".
-    Forward the weights are packed before; for the gradient of the "input" within the call.
+    The keys are those of `conv2d_costs`, except for "F(2x2)" and "F(4x4)" in place of "winograd".
+    In the forward direction, weights are packed before the call; for the gradient of the "input",
+    in the call.
     """
     rng = np.random.default_rng(0)
     x = rng.standard_normal((g.N, g.C, g.H, g.W), np.float32)
@@ -93,9 +96,9 @@ def contenders(g: Conv2DGeometry, direction: str) -> Calls:
 
 
 def measure(calls: Calls, rounds: int, least: float = 1e-3) -> dict[str, float]:
-    """Return the seconds of each call: the least of some interleaved rounds of this thread.
+    """Return the seconds of each call: the least of some interleaved rounds on this thread.
 
-    A round repeats a call until it takes about `least` seconds.
+    A round repeats each call until that takes about `least` seconds.
     """
     often = {}
     for label, call in calls.items():
@@ -116,7 +119,7 @@ def measure(calls: Calls, rounds: int, least: float = 1e-3) -> dict[str, float]:
 def fit(samples: Iterable[Sample], start: Table) -> Table:
     """Return constants near `start` that explain the samples, above all which call is fastest.
 
-    One constant at a time is made larger or smaller, by ever smaller factors, while that helps.
+    One constant at a time is made larger or smaller as long as that helps, by ever smaller factors.
     """
     samples, on = list(samples), choosing.target(np.dtype(np.float32))
 
@@ -140,7 +143,7 @@ def fit(samples: Iterable[Sample], start: Table) -> Table:
 
 
 def _distance(table: Table, start: Table) -> float:
-    """How far the constants have moved, so that those which explain nothing stay where they are."""
+    """Return how far the constants have moved, so that those which explain nothing stay put."""
     return sum(
         abs(math.log(getattr(table, field.name) / getattr(start, field.name)))
         for field in fields(Table)
@@ -148,13 +151,13 @@ def _distance(table: Table, start: Table) -> float:
 
 
 def _loss(samples: list[Sample], on: costs.Target) -> float:
-    """How far the estimates are from the measured times, and what a wrong choice would lose."""
+    """Return how far the estimates are from the measured times, and what wrong choices lose."""
     total = 0.0
     for g, direction, measured in samples:
         estimated = {name: cost.seconds for name, cost in _priced(g, direction, on).items()}
         fastest = min(measured.values())
         for name, seconds in measured.items():
-            # what is far from the fastest need not be known well
+            # the time of an algorithm that is far from the fastest need not be known well
             weight = 1.0 if seconds < 2 * fastest else 0.25
             total += weight * min(abs(math.log(estimated[name] / seconds)), 0.7)
         for allowed in ("im2col", "F(2x2)", "F(4x4)"):  # strict, standard, fast
@@ -168,7 +171,7 @@ def _loss(samples: list[Sample], on: costs.Target) -> float:
 def tune(rounds: int = 7, progress: Callable[[int, int], None] | None = None) -> Table:
     """Measure the probes on one thread and return the table that fits them.
 
-    Takes some seconds; a minute where there are no vector instructions.
+    It takes some seconds, or a minute if there are no vector instructions.
     """
     before = threads.get_num_threads()
     samples = []

@@ -157,7 +157,7 @@ class Registry(Generic[T]):
 
     @property
     def entries(self) -> dict[str, T]:
-        """Return a copy of what is registered by now, by full name; nothing is imported for it."""
+        """A copy of what is registered by now, by full name; nothing is imported for it."""
         return dict(self._entries)
 
     def offers(self) -> list[Offer]:
