@@ -49,7 +49,7 @@ def layers() -> dict[str, Layer]:
 
 
 def taken(layer: Layer, direction: str, precision: str) -> str:
-    """Return the label of what `auto` takes."""
+    """Return the label of the algorithm that `auto` takes."""
     costs = fastconv.conv2d_costs(
         layer.x_shape, layer.weight_shape, **layer.options, direction=direction, precision=precision
     )
@@ -61,7 +61,7 @@ def taken(layer: Layer, direction: str, precision: str) -> str:
 
 
 def largest_tile(label: str) -> int:
-    """Return the side of the largest tile in a label, 0 without minimal filtering."""
+    """Return the side of the largest tile in a label, or 0 if there is no minimal filtering."""
     return max(int(part[2]) if part[0] == "F" else 0 for part in label.split(JOINED))
 
 
@@ -78,7 +78,7 @@ def together(of_input: dict[str, float], of_weight: dict[str, float]) -> dict[st
 
 
 def judge(samples: dict[str, Sample], direction: str) -> None:
-    """Print a line a layer, and how often `auto` was right."""
+    """Print a line for each layer, and how often `auto` was right."""
     known = layers()
     right = dict.fromkeys(WINOGRAD, 0)
     print(f"{'layer':17}{'C,H -> K, R/stride,padding':28}", end="")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-#: What asv knows without git, and what it reads from a file.
+#: The words that asv knows without git, and how a range from a file begins.
 WORDS = {"ALL", "NEW", "EXISTING"}
 FROM_FILE = "HASHFILE:"
 
@@ -25,7 +25,7 @@ def git(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def problem(chosen: str) -> str:
-    """Return what is wrong with the range `chosen`, with what to write instead, or ""."""
+    """Return what is wrong with the range `chosen` and what to write instead, or ""."""
     if chosen in WORDS or chosen.startswith(FROM_FILE):
         return ""
     tags = git("tag", "--list").stdout.split()
@@ -48,7 +48,7 @@ def problem(chosen: str) -> str:
 
 
 def check(who: str, *ranges: str) -> None:
-    """End the program with one line if one of `ranges` is none."""
+    """End the program with one line if one of `ranges` is no range."""
     for chosen in ranges:
         if found := problem(chosen):
             print(f"{who}: RANGE {found}", file=sys.stderr)

@@ -22,7 +22,7 @@ import commits
 HERE = Path(__file__).parent
 CONFIGURATION = HERE / "asv.exact.conf.json"
 RESULTS = HERE / "results" / "exact"
-#: What asv knows of the machine, and writes into every file.
+#: What asv is told of the machine, and writes into every file.
 MACHINE = {
     "machine": "exact",
     "os": "any",
@@ -37,7 +37,7 @@ COLUMNS = ["result", "params", "version"]
 
 
 def asv(command: str, *arguments: str, configuration: Path = CONFIGURATION) -> int:
-    """Run a command of asv on the exact machine, with what it prints; return its exit code."""
+    """Run a command of asv for the machine "exact" and print its output; return its exit code."""
     base = [sys.executable, "-m", "asv"]
     known = [text for key, value in MACHINE.items() for text in (f"--{key}", value)]
     subprocess.run(
@@ -65,12 +65,12 @@ def asv(command: str, *arguments: str, configuration: Path = CONFIGURATION) -> i
 
 
 def without_noise(lines: Iterable[str]) -> Iterator[str]:
-    """Leave out tables of values and why cases are skipped; keep steps, failures and the rest."""
+    """Leave out the tables of values, and why cases are skipped; keep all other lines."""
     held, table = "", False
     for line in lines:
         step, dot, text = line.strip().rpartition("\N{MIDDLE DOT} ")  # "[50.00%] ... text"
         if "For parameters:" in text:
-            held = line  # until it is known what is said of them
+            held = line  # until the next line tells what it is about
             continue
         if text.startswith("asv: skipped:"):
             held = ""

@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a case took before and takes now; None where it failed."""
+    """What a case took before and takes now; None if it failed."""
 
     case: Case
     before: float | None
@@ -60,12 +60,12 @@ def git(*arguments: str) -> str:
 
 
 def parent_of_head() -> str:
-    """Return the first parent of HEAD, "" if it has none; a shallow clone fetches it.
+    """Return the first parent of HEAD, or "" if it has none; fetch it if the clone is shallow.
 
     Raises
     ------
     SystemExit
-        If it cannot be fetched.
+        If the parent cannot be fetched.
     """
     find = "rev-parse", "--verify", "--quiet", "HEAD^1"
     if not git(*find) and "\nparent " in git("cat-file", "-p", "HEAD").partition("\n\n")[0]:
@@ -79,12 +79,12 @@ def parent_of_head() -> str:
 
 
 def values_of(data: dict[str, Any]) -> dict[Case, float | None]:
-    """Return the value of every case, None where it failed; what was skipped is left out."""
+    """Return the value of every case, or None if it failed; skipped cases are left out."""
     found: dict[Case, float | None] = {}
     for name, (values, params, _) in strip(data)["results"].items():
         for i, case in enumerate(product(*params)):
             value = None if values is None else values[i]
-            if value == value:  # not NaN: asv's word for skipped
+            if value == value:  # not NaN, which asv writes for skipped cases
                 texts = (param.strip("'") for param in case)
                 found[Case(name, ", ".join(texts))] = value
     return found
@@ -104,7 +104,7 @@ def read_intended() -> list[dict[str, str]]:
     Raises
     ------
     SystemExit
-        If an entry has not the four fields, each with a text.
+        If an entry does not have the four fields, each with a text.
     """
     entries: list[dict[str, str]] = json.loads(INTENDED.read_text(encoding="utf-8"))
     for entry in entries:
@@ -114,7 +114,7 @@ def read_intended() -> list[dict[str, str]]:
 
 
 def reason_for(change: Change, entries: list[dict[str, str]], subjects: list[str]) -> str:
-    """Return why an increase is meant, or "": only the commit that an entry names is excused."""
+    """Return why an increase is intended, or ""; an entry excuses only the commit that it names."""
     for entry in entries:
         if (
             change.now is not None
@@ -131,7 +131,7 @@ def measure(parent: str, head: str) -> dict[str, dict[Case, float | None]]:
     SCRATCH.mkdir(parents=True, exist_ok=True)
     for old in SCRATCH.rglob("*-*.json"):
         old.unlink()
-    # the same configuration, its results apart: those of commits are made by `exact.py`
+    # the same configuration but another folder of results, since `exact.py` makes those of commits
     configuration = HERE / ".asv.gate.conf.json"
     text = CONFIGURATION.read_text(encoding="utf-8")
     configuration.write_text(text.replace('"results"', '".asv/gate"'), encoding="utf-8")

@@ -2,9 +2,9 @@
 
     python benchmarks/resident.py              # or: make resident
 
-Each figure is VmHWM of a process of its own (Linux), with Python, NumPy and the loading in it.
-The network is `suite.networks`' with made-up weights, float32, batch 1, frozen for inference as
-it is loaded: ``fastconv.load(path, for_inference=True)``.
+Each figure is VmHWM of a process of its own (Linux), and includes Python, NumPy and the loading.
+The network is that of `suite.networks` with made-up weights, in float32, on a batch of 1. It is
+made for inference while it is loaded: ``fastconv.load(path, for_inference=True)``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ print(imported, loaded, peak(), net.nbytes)
 
 
 def child(code: str) -> str:
-    """Run `code` in a process of its own; return what it prints."""
+    """Run `code` in a process of its own, and return what it prints."""
     here = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=here, check=True, capture_output=True, text=True

@@ -4,9 +4,9 @@
 
     __main__    what to measure; writes the report
        |
-    tables/     one table a module: cases, contenders, ratios
+    tables/     a module for each table: cases, contenders, ratios
        |
-    libraries/  one library a module: how it is called at its best
+    libraries/  a module for each library: how it is called at its best
        |
     timing      the race: contenders take turns, round by round
 

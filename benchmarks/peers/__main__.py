@@ -99,7 +99,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         raise ValueError(f"threads must be at least 1, got {arguments.threads}")
     select(tuple(arguments.layers))
     for algorithm in arguments.algorithms:
-        # its error names those that there are
+        # for an unknown algorithm, its error names those that there are
         fastconv.prepare_conv2d(np.ones((1, 1, 3, 3), np.float32), algorithm=algorithm)
     asked = () if list(tables_of(arguments)) == ["against"] else arguments.peers
     return Settings(
@@ -121,7 +121,7 @@ def tables_of(arguments: argparse.Namespace) -> Sequence[str]:
 
 
 def output_of(arguments: argparse.Namespace, settings: Settings) -> Path:
-    """Return where the report goes: a comparison of two versions is none with the peers."""
+    """Return where the report goes; a comparison of two versions has a file of its own."""
     if arguments.output:
         return arguments.output
     isa = fastconv.active_isa()
@@ -131,7 +131,7 @@ def output_of(arguments: argparse.Namespace, settings: Settings) -> Path:
 
 
 def pin_threads(settings: Settings) -> None:
-    """Give every library equally many threads; the peers, not yet imported, read variables."""
+    """Give all libraries equally many threads; peers read environment variables when imported."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(settings.threads)
     fastconv.set_num_threads(settings.threads)

@@ -1,8 +1,8 @@
 """Times convolutions while another process takes one of two cores.
 
-``python -m peers.busy_core 20`` prints, after 20 rounds, JSON: by layer the seconds of every call,
-``quiet`` on one thread and ``busy`` on two. The two take turns; the other process is stopped and
-continued between them.
+``python -m peers.busy_core 20`` prints JSON after 20 rounds. It has for each layer the seconds of
+every call: ``quiet`` on one thread, and ``busy`` on two. The two take turns; between them, the
+other process is stopped and continued.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
     """Return the samples of every layer."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cores)
-    import fastconv  # only now: its threads are to know these cores alone
+    import fastconv  # only now, so that its threads run on these two cores alone
 
     hog = subprocess.Popen([sys.executable, "-c", SPIN, str(cores[1])])
     found = {}

@@ -79,7 +79,7 @@ def select(words: tuple[str, ...]) -> dict[str, dict[str, Case]]:
 
 
 def gigaflops(layer: Case) -> float:
-    """Return 1e9 operations of a layer; what falls in the padding is none."""
+    """Return how many 1e9 operations a layer takes; those that fall in the padding do not count."""
     filters, channels, *window = layer.weight_shape
     batch, _, *maps = layer.x_shape
     work = 2e-9 * batch * filters * channels
@@ -98,7 +98,7 @@ def may_tile(layer: Case) -> bool:
 
 
 def is_winograd(layer: Case) -> bool:
-    """Whether fewer multiplications are worth their transforms here, as the aims have it."""
+    """Whether, for the aims, Winograd's fewer multiplications are worth their transforms here."""
     filters, channels, *window = layer.weight_shape
     plain = window == [3, 3] and layer.stride == 1 and layer.groups == 1
     return plain and min(channels, filters) >= 64 and min(layer.x_shape[2:]) >= 14

@@ -1,4 +1,4 @@
-"""What takes part in a race, and the proof that all of it computes the same."""
+"""The contenders of a race, and the check that all of them compute the same."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TOLERANCE = 1e-4  # of the largest element; the longest sums here have 450,000 f
 
 
 class WrongResult(AssertionError):
-    """A contender computes something else: its time would mean nothing."""
+    """A contender computes something else, so that its time would mean nothing."""
 
 
 def as_arrays(result: Any) -> list[np.ndarray]:
-    """Return what a call gave, one array or tensor or several, as arrays."""
+    """Return what a call gave (an array, a tensor, or several) as a list of arrays."""
     several = isinstance(result, (tuple, list))
     return [np.asarray(one) for one in (result if several else (result,))]
 
@@ -37,7 +37,7 @@ class Contender:
     arrays : callable
         Maps what `call` returned to arrays, outside the timing.
     tolerance : float
-        How far its results may be from the right ones, in parts of the largest element.
+        How far its results may be from the right ones, relative to the largest element.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Contender:
 
 
 def check(case: str, contenders: Sequence[Contender], tolerance: float = TOLERANCE) -> None:
-    """Run each contender once and hold its result against the first one's.
+    """Run each contender once, and compare its result with that of the first.
 
     Raises
     ------
     WrongResult
-        If a shape differs, or an element by more than `tolerance` of the largest one, or the
-        contender's own, if that is more.
+        If a shape differs; or if an element differs by more than `tolerance` (or the contender's
+        own tolerance, if that is larger) times the largest element.
     """
     first = contenders[0]
     expected = [array.copy() for array in first.arrays(first.call())]

@@ -1,7 +1,7 @@
 """How exact a contender is, and beside which precision of fastconv it counts.
 
-Libraries choose between direct sums and Winograd's algorithm with tiles of several sizes by
-rules of their own; what counts is the error that was measured, whatever they do inside.
+By their own rules, libraries choose between direct sums and Winograd's algorithm with tiles of
+several sizes. Whatever they do inside, the measured error counts.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from peers.contenders import Contender
 
 __all__ = ["LIMITS", "errors", "shown"]
 
-#: The largest error of a contender that counts, over the largest element.  Plain float32 sums of
-#: 4,608 Gaussian products come to 4e-6, F(2x2, 3x3) to 1e-6 and F(4x4, 3x3) to 2e-5.  What is no
-#: precision of fastconv is held to the standard one.
+#: The largest error, over the largest element, with which a contender counts.  Plain float32 sums
+#: of 4,608 Gaussian products have errors of 4e-6, F(2x2, 3x3) has 1e-6 and F(4x4, 3x3) has 2e-5.  A
+#: column that is no precision of fastconv is held to the standard one.
 LIMITS = {"strict": 5e-6, "standard": 5e-6, "fast": 2e-5}
 
 
 def errors(contenders: Sequence[Contender], exact: np.ndarray) -> dict[str, float]:
-    """Return by contender the largest error of its only result over the largest element.
+    """Return for each contender the largest error of its only result, over the largest element.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def errors(contenders: Sequence[Contender], exact: np.ndarray) -> dict[str, floa
 
 
 def shown(error: float) -> str:
-    """Return an error with the class that it is of, unless that is the standard one."""
+    """Return an error as text, with the class that it belongs to unless it is the standard one."""
     text = f"{error:.1e}"
     if error <= LIMITS["standard"]:
         return text

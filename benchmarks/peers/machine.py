@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine and the libraries that the figures were measured with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DISTRIBUTIONS = {
 
 
 def describe(settings: Settings) -> dict[str, str]:
-    """Return what a reader has to know, by title."""
+    """Return by title what a reader of the figures has to know."""
     peers = [f"{DISTRIBUTIONS[name]} {metadata.version(name)}" for name in settings.peers]
     return {
         "date": datetime.date.today().isoformat(),
@@ -73,7 +73,8 @@ class Others:
     Attributes
     ----------
     start : tuple of float or None
-        Seconds of the clock, of all processors at work, and of this process and its children.
+        Seconds at the start: of the clock, of work on all processors, and of work by this process
+        and its children.
     """
 
     def __init__(self) -> None:

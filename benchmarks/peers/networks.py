@@ -1,4 +1,4 @@
-"""The networks, in fastconv; the peers get them, weights included, from their configuration."""
+"""The networks in fastconv; peers get theirs from the configurations and weights of these."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _wide(dropout: float) -> list[Any]:
     return [*_conv(128, 3), POOL, "Flatten", _dense(10)]
 
 
-#: The first two are those of "Deep Learning from Scratch", their softmax in the loss.
+#: The first two are those of "Deep Learning from Scratch", with their softmax in the loss.
 TRAINED = {"SimpleConvNet": _simple, "DeepConvNet": _deep, "conv 128, pool, dense": _wide}
 
 
@@ -129,7 +129,7 @@ def _normed(
 
 
 def _set_statistics(net: Any) -> None:
-    """Give BatchNorm statistics that are not the trivial ones, so that the check sees them."""
+    """Give BatchNorm other statistics than 0 and 1, so that the check sees if they are used."""
     random = np.random.default_rng(1)
     ranges = {
         "weight": (0.5, 1.0),

@@ -1,4 +1,4 @@
-"""An older fastconv, built from its commit beside the present one and kept for the next time."""
+"""Builds an older fastconv from its commit beside the present one, and keeps it for next time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def resolve(commit: str) -> str:
     Raises
     ------
     ValueError
-        If the repository has none of that name.
+        If the repository has no commit of that name.
     """
     name = f"{commit}^{{commit}}"
     found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", name)
@@ -35,14 +35,14 @@ def resolve(commit: str) -> str:
 
 
 def build(commit: str, builder: Builder | None = None) -> Path:
-    """Return a folder that holds the package as a commit has it, built unless it was before.
+    """Return a folder that holds the package of a commit; build it if that was not done before.
 
     Parameters
     ----------
     commit : str
-        Its whole name.
+        The whole name of the commit.
     builder : callable, optional
-        Makes a package of a folder of sources in a folder that is there; `install` by default.
+        It builds a folder of sources into a folder that exists; `install` by default.
     """
     folder = KEPT / f"{commit[:12]}-{sys.implementation.cache_tag}"
     package, whole = folder / "package", folder / "whole"
@@ -64,7 +64,7 @@ def build(commit: str, builder: Builder | None = None) -> Path:
 
 
 def install(sources: Path, package: Path) -> None:
-    """Build by the sources' own setup.py, with what they name for it, and for this Python."""
+    """Build with the sources' own setup.py and requirements, for this Python."""
     print("peers: building the older fastconv, which takes a minute or two", file=sys.stderr)
     subprocess.run(
         [

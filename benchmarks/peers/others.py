@@ -1,6 +1,6 @@
-"""Layers of networks beside which nothing was fitted: of other kinds, sizes and shapes.
+"""Layers of networks to which nothing was fitted: they have other kinds, sizes and shapes.
 
-Square ones as in `suite.shapes`; those that read text and speech have oblong maps or kernels.
+Most are square as in `suite.shapes`; those that read text and speech have oblong maps or kernels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["OTHERS", "WIDE_POOLS", "Oblong", "pair"]
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """Return (of rows, of columns)."""
+    """Return the pair (for rows, for columns)."""
     return (value, value) if isinstance(value, int) else value
 
 

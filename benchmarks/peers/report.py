@@ -50,7 +50,7 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
 
 
 def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """Return what a report has of each ratio: geometric mean, largest, where, and the aims."""
+    """Return what a report says of each ratio: geometric mean, largest, where, and the aims."""
     return [
         {
             "table": table.title,
@@ -67,7 +67,7 @@ def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the page of all classes: by instruction set the facts and the summary of a report."""
+    """Return the page of all classes: for each instruction set, a report's facts and summary."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for isa, data in found.items():
         for one in data["summary"]:
@@ -113,7 +113,7 @@ def _summary(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _against(value: float, aim: float | None) -> str:
-    """Return a figure beside its aim; bold where it misses."""
+    """Return a figure beside its aim; it is bold if it misses that."""
     if aim is None:
         return f"{value:.2f}"
     return f"{value:.2f} ({aim:.2f})" if value <= aim else f"**{value:.2f}** ({aim:.2f})"

@@ -9,7 +9,7 @@ from peers.timing import Pace
 
 __all__ = ["LAYERS", "PEERS", "Settings", "installed"]
 
-#: By the name on the command line, the modules that a peer needs.
+#: The modules that a peer needs, by its name on the command line.
 MODULES = {
     "torch": ("torch",),
     "onnxruntime": ("onnxruntime", "onnx"),
@@ -22,7 +22,7 @@ LAYERS = ("first", "others")
 
 
 def installed(peer: str) -> bool:
-    """Whether all that a peer needs is here; not every one has wheels for every Python."""
+    """Whether all that a peer needs is installed; not every peer has wheels for every Python."""
     return all(find_spec(module) for module in MODULES[peer])
 
 
@@ -33,7 +33,7 @@ class Settings:
     Attributes
     ----------
     threads : int
-        Of every library.
+        How many threads every library may use.
     peers : tuple of str
         Which of `PEERS` take part.
     left_out : tuple of str
@@ -41,8 +41,8 @@ class Settings:
     layers : tuple of str
         Names of layer tables, or of single layers.
     algorithms, precisions : tuple of str
-        Columns of fastconv in the forward table: every algorithm, `auto` at every precision; the
-        latter in the backward table too.
+        Columns of fastconv in the forward table: each algorithm, and `auto` at each precision. The
+        backward table has the precisions too.
     keep_output : bool
         Whether fastconv writes to kept memory, as ONNX Runtime and OpenVINO do.
     quick : bool
@@ -68,7 +68,7 @@ class Settings:
 
     @property
     def pace(self) -> Pace:
-        """Of the races of this run."""
+        """The pace of the races of this run."""
         if self.threads > 1:  # the pauses make a round longer
             return Pace(5, 0.005, 0.02) if self.quick else Pace(10, 0.02, 0.02)
         return Pace(5, 0.005) if self.quick else Pace(13, 0.02)

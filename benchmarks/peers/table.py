@@ -20,13 +20,13 @@ class Row:
     ----------
     name : str
     times : mapping of str to Times
-        By contender.
+        The times by contender.
     facts : mapping of str to str
         What else is said of the case, by column.
     tags : frozenset of str
-        By which ratios choose their rows.
+        The tags by which ratios choose their rows.
     errors : mapping of str to float
-        By contender, the largest error of its result over the largest element; see `exactness`.
+        The largest error of each contender's result, over the largest element; see `exactness`.
     indirect : frozenset of str
         Contenders that may do with fewer multiplications than the direct sums have.
     """
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time of one contender over the best of others; below 1 is faster.
+    """The time of one contender over that of the best of others; below 1, it is faster.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Ratio:
     tag : str, optional
         Only rows that have it count.
     statistic : str
-        A field of `Times`.
+        The field of `Times` that is compared.
     within : float, optional
-        Peers whose error is larger do not count.
+        Peers whose error is larger than this do not count.
     direct : bool
         Only peers count that do all multiplications.
     """
@@ -71,7 +71,7 @@ class Ratio:
     direct: bool = False
 
     def of(self, row: Row) -> float | None:
-        """Return the ratio of a row, None where it has not both."""
+        """Return the ratio of a row, or None if it does not have both times."""
         peers = [getattr(row.times[p], self.statistic) for p in self.peers if self._counts(p, row)]
         if self.ours not in row.times or not peers or (self.tag and self.tag not in row.tags):
             return None
@@ -90,7 +90,7 @@ class Table:
     ----------
     title : str
     notes : sequence of str
-        What was in the timing and what was not.
+        What the timing includes, and what it does not.
     ratios : sequence of Ratio
     rows : list of Row
     """
@@ -101,7 +101,7 @@ class Table:
     rows: list[Row] = field(default_factory=list)
 
     def values(self, ratio: Ratio) -> dict[str, float]:
-        """Return a ratio by row, for the rows that have it."""
+        """Return the ratio of each row that has it, by the row's name."""
         found = {row.name: ratio.of(row) for row in self.rows}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -114,7 +114,7 @@ class Table:
         return list(dict.fromkeys(name for row in self.rows for name in row.facts))
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain JSON, seconds and ratios."""
+        """Return everything, seconds and ratios, as plain JSON."""
         return {
             "title": self.title,
             "notes": list(self.notes),
@@ -139,7 +139,7 @@ class Table:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Table:
-        """Return what `to_json` gave, as another process has measured it."""
+        """Return the table that another process has measured, from what its `to_json` gave."""
         known = {one.name for one in fields(Ratio)}
         ratios = [Ratio(**{k: v for k, v in one.items() if k in known}) for one in data["ratios"]]
         rows = [

@@ -16,7 +16,7 @@ __all__ = ["Pace", "Times", "estimate", "fastest", "race", "sample", "turn"]
 Call = Callable[[], Any]
 
 SHORTEST_SAMPLE = 200e-6  # seconds; shorter calls are timed several at a time
-WARM = 0.05  # seconds: longer calls get no untimed one before, since no cache outlives them
+WARM = 0.05  # seconds; before longer calls there is no untimed one, since no cache outlives them
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Pace:
     Attributes
     ----------
     rounds : int
-        Turns of every contender.
+        How many turns every contender has.
     block : float
-        Seconds that a turn lasts, one call at least.
+        Seconds that a turn lasts; it has at least one call.
     pause : float
-        Seconds of sleep before a turn. With several threads the pool of the contender before
-        still spins for some milliseconds, and would take a core from the next.
+        Seconds of sleep before a turn. With several threads, the pool of the previous contender
+        still spins for some milliseconds, and would take a core from the next one.
     """
 
     rounds: int
@@ -41,7 +41,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds a call took: of all samples, all rounds together."""
+    """The seconds that a call took, over the samples of all rounds together."""
 
     median: float
     minimum: float

@@ -1,4 +1,4 @@
-"""Two versions of fastconv in a process each, which take turns."""
+"""Two versions of fastconv, each in a process of its own, which take turns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RANDOM = ("training",)  # kinds whose results differ from version to version: dr
 
 
 class Lacking(Exception):
-    """A version cannot do what is asked."""
+    """A version cannot do what it was asked for."""
 
     def __init__(self, version: Version, reason: str) -> None:
         super().__init__(reason)
@@ -38,10 +38,10 @@ class Version:
     Parameters
     ----------
     name : str
-        Of the column.
+        The name of the column.
     threads : int
     package : Path, optional
-        The folder that holds the version; what this process would import by default.
+        The folder that holds the version; by default the one that this process would import from.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Version:
         Raises
         ------
         Lacking
-            If the version cannot.
+            If the version cannot do that.
         """
         found = self.ask({"make": [kind, name, variant], "save": str(save) if save else None})
         if "lacks" in found:
@@ -108,7 +108,7 @@ class Version:
 def compare(
     versions: Sequence[Version], kind: str, name: str, variant: str, pace: Pace
 ) -> dict[str, Times]:
-    """Hold the versions' results against each other, and time them, in turns.
+    """Compare the results of the versions, and time them in turns.
 
     Raises
     ------

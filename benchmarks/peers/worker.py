@@ -1,9 +1,9 @@
-"""Times one version of fastconv, whichever this process imports, as another process asks.
+"""Times the version of fastconv that this process imports, as another process asks for it.
 
 Two versions of a package cannot be in one process under one name, so each has a worker.  Requests
-and answers are JSON, a line each: ``{"make": [kind, name, variant], "save": file}`` makes a call
-and answers with the seconds it takes or, where this version cannot, with why; ``{"turn":
-seconds}`` answers with the samples of a turn.
+and answers are JSON, one line each.  ``{"make": [kind, name, variant], "save": file}`` makes a
+call; the answer has the seconds that it takes or, if this version cannot do it, the reason.
+``{"turn": seconds}`` is answered with the samples of a turn.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def serve() -> None:
         gc.collect()
         try:
             call = made(request)
-        except Exception as error:  # an older version has its own reasons
+        except Exception as error:  # an older version may raise anything
             answer({"lacks": f"{type(error).__name__}: {error}"})
             continue
         expected = estimate(call)
@@ -106,7 +106,7 @@ def serve() -> None:
 
 
 def made(request: dict[str, Any]) -> Call:
-    """Return the call of a request; its first result is saved where that is asked."""
+    """Return the call that is requested; save its first result if that is asked for."""
     kind, name, variant = request["make"]
     call = KINDS[kind](name, variant)
     result = call()

@@ -1,4 +1,4 @@
-"""One library a module, each called in the way that is fastest for it; imported when it is asked.
+"""A module for each library, which calls it in its fastest way; imported when it is asked for.
 
-Every function returns `Contender`s for a case; all of a case read the same NumPy arrays.
+Every function returns `Contender`s for a case; all contenders of a case read the same NumPy arrays.
 """

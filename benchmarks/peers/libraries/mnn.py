@@ -1,7 +1,7 @@
 """MNN: it converts an ONNX file ahead, packs and transforms the weights, and runs a module.
 
-Input and result are plain NCHW in memory of MNN's own; what it reorders into blocks of channels
-and back is part of the call, and so is the result's new memory.
+Input and result are plain NCHW in MNN's own memory. Reordering into blocks of channels and back is
+part of the call, and so is new memory for the result.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ __all__ = ["DIRECT", "NAME", "SMALL_TILES", "contenders"]
 NAME = "MNN"
 SMALL_TILES = f"{NAME}, small tiles"
 DIRECT = f"{NAME}, direct"
-#: Of MNN's Interpreter::HintMode: how much memory, and so which tiles, Winograd may take.
+#: A value of MNN's Interpreter::HintMode: how much memory, and so which tiles, Winograd may take.
 WINOGRAD_MEMORY_LEVEL = 3
 LEVELS = {NAME: 3, SMALL_TILES: 1, DIRECT: 0}  # tiles of up to 6x6 results, of 2x2, and none
-#: Of large tiles: the error of 6x6 results is 1e-3 of the largest element, as the report shows.
+#: Large tiles need more: with 6x6 results, the error is 1e-3 of the largest element.
 TOLERANCES = {NAME: 1e-2, SMALL_TILES: TOLERANCE, DIRECT: TOLERANCE}
 
 
 def contenders(file: bytes, x: np.ndarray, threads: int, names: Sequence[str]) -> list[Contender]:
-    """Return MNN as it comes, with small tiles alone, or without any, as `names` ask."""
+    """Return MNN as it comes, with only small tiles, or without tiles, as `names` ask for."""
     return [
         Contender(name, *_loaded(file, x, threads, LEVELS[name]), TOLERANCES[name])
         for name in names
@@ -39,7 +39,7 @@ def contenders(file: bytes, x: np.ndarray, threads: int, names: Sequence[str]) -
 def _loaded(file: bytes, x: np.ndarray, threads: int, level: int) -> tuple:
     """Return what runs the file, and what makes arrays of its result."""
     with quiet():
-        # The converter itself: importing MNN.tools installs packages and asks for a server.
+        # This is the converter itself: to import MNN.tools installs packages and calls a server.
         import _tools
         import MNN.expr
         import MNN.nn

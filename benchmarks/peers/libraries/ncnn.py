@@ -1,7 +1,7 @@
-"""ncnn: a network of one convolution, its weights packed and transformed when it is loaded.
+"""ncnn: a network of one convolution, whose weights are packed and transformed when it is loaded.
 
-The image is read in place, and its channels are packed in the call; so is unpacking the result,
-which `extract` gives as plain planes in new memory.
+The image is read in place. The call packs its channels, and unpacks the result, which `extract`
+gives as plain planes in new memory.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def convolution(
     threads: int,
     names: Sequence[str],
 ) -> list[Contender]:
-    """Return ncnn as it comes, or without Winograd's algorithm, as `names` ask."""
+    """Return ncnn as it comes, or without Winograd's algorithm, as `names` ask for."""
     image, found = _image(x), []
     for name in names:
         net = _net(layer, weight, bias, threads, OPTIONS_OFF[name])
@@ -59,7 +59,7 @@ def _net(layer: Case, weight: np.ndarray, bias: np.ndarray, threads: int, off: t
     net = ncnn.Net()
     net.opt.num_threads = threads
     for option in off:
-        if hasattr(net.opt, option):  # they differ from version to version
+        if hasattr(net.opt, option):  # options differ from version to version
             setattr(net.opt, option, False)
     with TemporaryDirectory() as folder:
         weights = Path(folder) / "weights.bin"
@@ -70,7 +70,7 @@ def _net(layer: Case, weight: np.ndarray, bias: np.ndarray, threads: int, off: t
 
 
 def _described(layer: Case, weight: np.ndarray) -> str:
-    """Return the layers as ncnn writes them: parameters have numbers, those of y and x apart."""
+    """Return the layers as ncnn writes them: settings have numbers, y and x have separate ones."""
     filters, _, rows, columns = weight.shape
     (down, right), (top, left) = pair(layer.stride), pair(layer.padding)
     numbers = {
@@ -98,7 +98,7 @@ def _image(x: np.ndarray) -> Any:
 
 
 def _run(net: Any, image: Any, x: np.ndarray) -> Any:
-    """Run the network; `x` is the memory of `image`, and is kept for it."""
+    """Run the network; `x` owns the memory of `image`, and is kept alive for it."""
     extractor = net.create_extractor()
     extractor.input("x", image)
     failed, result = extractor.extract("y")

@@ -1,4 +1,4 @@
-"""ONNX files in memory: one file serves ONNX Runtime and OpenVINO alike."""
+"""ONNX files in memory: the same file serves ONNX Runtime, OpenVINO and MNN."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def convolution(layer: Case, weight: np.ndarray, bias: np.ndarray) -> bytes:
 
 
 def pool(windows: Pool, operator: str) -> bytes:
-    """Return one MaxPool or AveragePool; what is padded does not count."""
+    """Return one MaxPool or AveragePool; the padding does not count."""
     window = _window(windows.R, windows.stride, windows.padding)
     return _pack([helper.make_node(operator, ["x"], ["y"], **window)], windows.x_shape, {})
 
@@ -57,7 +57,7 @@ def network(net: Any, x_shape: Sequence[int]) -> bytes:
     for node in nodes_of(net):
         operator, config = _operator(node.kind, node.config)
         inputs = [*node.sources, *_parameters(node.id, weights)]
-        if operator == "GlobalAveragePool":  # whose maps of 1 by 1 fastconv has no axes for
+        if operator == "GlobalAveragePool":  # its maps of 1 by 1 have no axes in fastconv
             nodes.append(helper.make_node(operator, inputs, [f"{node.id}/maps"]))
             operator, inputs = "Flatten", [f"{node.id}/maps"]
         nodes.append(helper.make_node(operator, inputs, [node.id], **config))

@@ -19,17 +19,17 @@ ONE_THREAD = "one thread"
 
 
 def column(algorithm: str, precision: str) -> str:
-    """Name the column of an algorithm; the default precision goes without saying."""
+    """Return the name of an algorithm's column; the default precision is not named."""
     return algorithm if precision == "standard" else f"{algorithm} {precision}"
 
 
 def convolutions(
     layer: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, settings: Settings
 ) -> list[Contender]:
-    """Return a contender for each column: weights packed ahead, and last packed in the call."""
+    """Return a contender with packed weights for each column, then one that packs in the call."""
     found = []
     for algorithm in settings.algorithms:
-        # only auto looks at the precision: what is named is taken
+        # only auto looks at the precision; a named algorithm is taken in any case
         for precision in settings.precisions if algorithm == "auto" else ("standard",):
             if algorithm != "auto" and algorithm not in _costs(layer, precision):
                 continue
@@ -48,7 +48,7 @@ def convolutions(
 
 
 def choice(layer: Case, precision: str) -> str:
-    """Return what `auto` takes."""
+    """Return the algorithm that `auto` takes."""
     return _costs(layer, precision).choice
 
 

@@ -1,7 +1,7 @@
 """PyTorch's contenders, each in its two layouts: plain NCHW and channels_last.
 
-Tensors are brought into their layout ahead of the timing, and share the memory of the NumPy
-arrays where it is plain. What PyTorch reorders in a call is part of the call.
+Tensors are brought into their layout before the timing. In the plain layout they share the memory
+of the NumPy arrays. What PyTorch reorders in a call is part of the call.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def max_pool_backward(pool: Pool, dy: np.ndarray, x: np.ndarray) -> list[Contend
 
 
 def average_pool(pool: Pool, x: np.ndarray) -> list[Contender]:
-    """Return `avg_pool2d` in each layout; what is padded does not count."""
+    """Return `avg_pool2d` in each layout; the padding does not count."""
     arguments = (*_pool_arguments(pool), False, False)
     return [
         Contender(name, partial(F.avg_pool2d, *tensors, *arguments))
@@ -159,7 +159,7 @@ def unfold(pool: Pool, x: np.ndarray) -> Contender:
 
 
 def fold(pool: Pool, columns: np.ndarray) -> Contender:
-    """Return `fold` of the book's `columns` (N OH OW, C R S), in its own layout ahead."""
+    """Return `fold` of the book's `columns` (N OH OW, C R S), brought to its own layout before."""
     parts = columns.reshape(pool.N, -1, columns.shape[1]).transpose(0, 2, 1)
     block = torch.from_numpy(np.ascontiguousarray(parts))
     size = (pool.H, pool.H)

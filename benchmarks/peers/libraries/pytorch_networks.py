@@ -1,4 +1,4 @@
-"""Networks of fastconv in PyTorch: the same layers, the same weights."""
+"""Networks of fastconv in PyTorch, with the same layers and the same weights."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _module(kind: str, config: Mapping[str, Any], own: Mapping[str, torch.Tensor
 
 
 def inference(net: Any, x: np.ndarray) -> list[Contender]:
-    """Return the network in each layout, BatchNorm folded."""
+    """Return the network in each layout, with BatchNorm folded."""
     found = []
     for name, layout in LAYOUTS.items():
         module = Network(net, inference=True).eval().to(memory_format=layout)

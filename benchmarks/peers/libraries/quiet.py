@@ -1,4 +1,4 @@
-"""Silence of libraries that write to the standard output themselves."""
+"""Silences libraries that write to the standard output themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["quiet"]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send what is written to the standard output nowhere, by compiled code too."""
+    """Discard what is written to the standard output, also by compiled code."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO, beside MNN: all read an ONNX file ahead and pack its weights."""
+"""ONNX Runtime, OpenVINO and MNN: all read an ONNX file before the timing, and pack its weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def networks(
     settings: Settings,
     variants: Sequence[str] = (mnn.NAME, mnn.SMALL_TILES),
 ) -> list[Contender]:
-    """Return the same for what holds convolutions, which `variants` of MNN take part in too."""
+    """Return the same for networks with convolutions, and also `variants` of MNN."""
     found = contenders(file, x, settings)
     if "mnn" in settings.peers:
         found += mnn.contenders(file, x, settings.threads, variants)
@@ -60,7 +60,7 @@ def onnx_runtime(file: bytes, x: np.ndarray, threads: int) -> Contender:
 
 
 def openvino(file: bytes, x: np.ndarray, threads: int) -> Contender:
-    """Return one request that is used again, its input and output in place."""
+    """Return one request that is used again and again, with its input and output in place."""
     import openvino as ov
 
     core = ov.Core()

@@ -18,7 +18,7 @@ NOW, BEFORE = "present", "older"
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return one table of each kind of call; none if no commit is asked for."""
+    """Return a table for each kind of call, or none if no commit is asked for."""
     if not settings.against:
         return []
     package = older.build(settings.against)
@@ -34,7 +34,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def _cases(settings: Settings) -> dict[str, list[tuple[str, str, str]]]:
-    """Return by title what is timed: the kind of call, the case, and which variant."""
+    """Return by title what is timed: the kind of call, the case, and the variant."""
     layers = [name for table in select(settings.layers).values() for name in table]
     pools = [*POOL_CASES, *WIDE_POOLS]
     forward = [
@@ -87,7 +87,7 @@ def _measured(
     versions: tuple[Version, Version],
     settings: Settings,
 ) -> Iterator[tuple[str, str]]:
-    """Add a row for each case; yield those that the older version lacks, with the reason."""
+    """Add a row for each case; yield the cases that the older version lacks, with the reason."""
     for case in cases:
         name = case[1]
         progress(table.title, name)

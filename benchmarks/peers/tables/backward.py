@@ -15,12 +15,12 @@ from peers.table import Ratio, Row, Table
 from peers.tables import progress
 from peers.tables.forward import PYTORCH
 
-#: By the table of layers, at the precision "standard": geometric mean, largest.
+#: The aims at the precision "standard", by table of layers: the geometric mean, the largest ratio.
 AIMS = {"first": (0.45, 1.0), "others": (0.55, 1.05)}
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return one table for each that `settings.layers` names."""
+    """Return a table for each table of layers that `settings.layers` names."""
     if "torch" not in settings.peers:
         return []
     tables = []

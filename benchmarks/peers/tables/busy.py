@@ -1,7 +1,7 @@
-"""One of two cores taken by another process, two threads asked; against one quiet thread.
+"""Two threads while another process takes one of two cores, compared with one quiet thread.
 
-In processes of its own (``python -m peers.busy_core``), whose affinity is two cores from the
-start: threads that exist already would not follow.
+It runs in processes of its own (``python -m peers.busy_core``), which have an affinity of two cores
+from the start: threads that exist already would not follow a change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parents[2]
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return the table of fastconv beside a busy process; none where there are no two cores."""
+    """Return the table of fastconv beside a busy process, or none if there are no two cores."""
     title = "One of two cores busy with another process"
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         progress(title, "left out, since this process may not use two cores")

@@ -1,4 +1,4 @@
-"""The price of a call: a convolution so small that little but the call is left."""
+"""The price of a call: a convolution so small that it takes little more than the call itself."""
 
 from __future__ import annotations
 

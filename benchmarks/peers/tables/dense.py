@@ -1,4 +1,4 @@
-"""Dense layers against PyTorch: forward, and each gradient by itself."""
+"""Dense layers against PyTorch: forward, and each gradient alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CASES = {"book": 0.95, "rn.fc": None}  # each with its aim
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return the table of dense layers; none without PyTorch."""
+    """Return the table of dense layers, or none without PyTorch."""
     if "torch" not in settings.peers:
         return []
     from peers.libraries.pytorch import PLAIN

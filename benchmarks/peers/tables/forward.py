@@ -1,4 +1,4 @@
-"""Forward convolution by layer: packed ahead against all peers, on arrays against PyTorch."""
+"""Forward convolution by layer: packed weights against all peers, arrays against PyTorch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ EVERYONE = (
     ncnn.DIRECT,
 )
 INDIRECT = frozenset({mnn.NAME, mnn.SMALL_TILES, ncnn.NAME})  # where tiles may be chosen
-#: By the table of layers and the column: geometric mean, largest, the mean where Winograd pays.
+#: The aims by table of layers and column: the geometric mean, the largest ratio, and the mean of
+#: layers for which Winograd pays.
 AIMS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
     "first": {
         "direct": (0.90, 1.05, None),
@@ -42,7 +43,7 @@ UNKNOWN = (None, None, None)
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return one table for each that `settings.layers` names."""
+    """Return a table for each table of layers that `settings.layers` names."""
     return [_table(title, layers, settings) for title, layers in select(settings.layers).items()]
 
 
@@ -136,7 +137,7 @@ def _over_everyone(
     tag: str | None = None,
     where: str = "",
 ) -> Ratio:
-    """Compare a column with the best peer that is as exact as the precision `within` asks."""
+    """Compare a column with the best peer that is as exact as the precision `within` asks for."""
     label = f"{column} / best peer{where}"
     return Ratio(label, column, EVERYONE, aim, most, tag, within=LIMITS[within], direct=direct)
 

@@ -1,4 +1,4 @@
-"""Pooling: in inference against the runtimes too, in training and backward against PyTorch."""
+"""Pooling: in training and backward against PyTorch, in inference also against the runtimes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _filled(
     racing: Callable[[Pool, Settings], list[Contender]],
     racing_back: Callable[[Pool], list[Contender]],
 ) -> list[Table]:
-    """Measure each case both ways, and return the tables that have rows."""
+    """Measure each case forward and backward, and return the tables that have rows."""
     for name, pool in cases.items():
         progress(forward.title, name)
         forward.rows.append(_row(name, pool, racing(pool, settings), settings))

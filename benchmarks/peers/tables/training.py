@@ -39,7 +39,7 @@ def run(settings: Settings) -> list[Table]:
         progress(table.title, name)
         still = _contenders(name, dropout=0.0)
         for step in ("first", "second"):
-            # Adam divides by the gradient's size: what is nearly 0 may take another sign
+            # Adam divides by the gradient's size, so a gradient near 0 may move a weight either way
             check(f"{name}, {step} step", still, 1e-4 if step == "first" else 1e-2)
         racing = _contenders(name, dropout=0.5)
         times = race({one.name: one.call for one in racing}, settings.pace)

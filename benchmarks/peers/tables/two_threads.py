@@ -1,6 +1,6 @@
 """Forward convolution on two threads, in a process of its own.
 
-How many threads a library may have is read when it is imported; here all have been already.
+A library reads how many threads it may have when it is imported, and here all have been imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ THREADS = 2
 
 
 def run(settings: Settings) -> list[Table]:
-    """Return the table of the first layers; none if all tables are of several threads anyway."""
+    """Return the table of the first layers, or none if all tables have several threads anyway."""
     if settings.threads > 1:
         return []
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -36,7 +36,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def command(settings: Settings, report: Path) -> list[str]:
-    """Return the run of two threads: the same peers and precisions, `auto` alone."""
+    """Return the command for two threads: with the same peers and precisions, and only `auto`."""
     words = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""im2col and col2im in the book's layout, against unfold and fold, and against a copy."""
+"""im2col and col2im in the book's layout, compared with unfold and fold, and with a copy."""
 
 from __future__ import annotations
 
