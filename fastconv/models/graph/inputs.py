@@ -26,8 +26,9 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
     if len(ids) == 1 and type(x) is np.ndarray:  # the usual case, quickly
         return (x,)
     if isinstance(x, Mapping):
+        known = set(ids)  # of which a network may have thousands
         for name in x:
-            if name not in ids:
+            if name not in known:
                 remedy = did_you_mean(name, ids) or f"they are {', '.join(ids[:8])}"
                 raise ArgumentTypeError("Model", "x", "must have the inputs' ids", name, remedy)
         missing = [name for name in ids if name not in x]
