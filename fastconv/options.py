@@ -86,30 +86,19 @@ def as_options(
         padding = as_padding(operation, padding)
     if type(dilation) is not int:
         dilation = as_pair(operation, "dilation", dilation, 1)
+    given = stride, padding, dilation, groups, algorithm, workspace_limit, precision
     try:
-        return _remembered(
-            operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
-        )
+        return _remembered(operation, *given)
     except TypeError as error:
         if isinstance(error, ArgumentTypeError):
             raise
-        check = _remembered.__wrapped__  # something cannot be looked up: say what is wrong with it
-        return check(
-            operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
-        )
+        # something cannot be looked up: say what is wrong with it
+        return _remembered.__wrapped__(operation, *given)
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _remembered(
-    operation: str,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: Any,
-    algorithm: Any,
-    workspace_limit: Any,
-    precision: Any,
-) -> ConvOptions:
+def _remembered(operation: str, *given: Any) -> ConvOptions:
+    stride, padding, dilation, groups, algorithm, workspace_limit, precision = given
     return ConvOptions(
         as_pair(operation, "stride", stride, 1),
         as_padding(operation, padding),

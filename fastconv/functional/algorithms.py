@@ -183,25 +183,14 @@ def direct_input(
     if points and g.stride == (1, 1):
         dy = dy.reshape(g.N, g.K, 1, g.OH * g.OW)
         dx = dx.reshape(g.N, g.C, 1, g.H * g.W)
-    if engines.folds(g, module):
-        return run(
-            module.conv2d_backward_input_folded,
-            dy,
-            weight.reshape(-1),
-            dx,
-            g.R,
-            g.S,
-            g.stride,
-            g.pad,
-            g.dilation,
-            g.groups,
-            SUM_LENGTH,
-            work=g.multiply_adds,
-        )
-    if points and g.stride != (1, 1):  # the pixels that windows see; the others have no gradient
+    elif points:  # of the pixels that windows see; the others have no gradient
         dx[...] = 0
         dx = dx[:, :, :: g.stride[0], :: g.stride[1]]
         g = replace(g, H=g.OH, W=g.OW, stride=(1, 1))
+    to = dx, g.R, g.S, g.stride, g.pad, g.dilation, g.groups, SUM_LENGTH
+    if engines.folds(g, module):
+        folded = module.conv2d_backward_input_folded
+        return run(folded, dy, weight.reshape(-1), *to, work=g.multiply_adds)
     with memory.Lent() as lent:
         data, packed = room_backward(weight, lent)
         if packed:
@@ -209,21 +198,7 @@ def direct_input(
             if engine >= 0:
                 return engine
             pack_panels_backward(weight, g.groups, data)
-        return run(
-            module.conv2d_backward_input,
-            dy,
-            data,
-            dx,
-            g.R,
-            g.S,
-            g.stride,
-            g.pad,
-            g.dilation,
-            g.groups,
-            SUM_LENGTH,
-            packed,
-            work=g.multiply_adds,
-        )
+        return run(module.conv2d_backward_input, dy, data, *to, packed, work=g.multiply_adds)
 
 
 def small_input(
