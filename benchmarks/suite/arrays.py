@@ -52,7 +52,7 @@ class Elementwise(Timing):
 
 
 class Softmax(Timing):
-    """Over the classes of a batch: (samples, classes), or of its pixels."""
+    """Softmax over the classes of each sample (samples, classes), or of each pixel."""
 
     params = [[(100, 10), (100, 1000), (1000, 1000), (16, 8, 28, 28)]]
     param_names = ["shape"]
@@ -90,7 +90,7 @@ class Functions(Timing):
 
 
 class FunctionsOfNumPy(Timing):
-    """NumPy's own, to be held against ours; one thread."""
+    """NumPy's own functions, with which ours are compared; one thread."""
 
     params = [["exp", "expm1", "log", "log1p", "tanh"], FUNCTION_SHAPES]
     param_names = ["function", "shape"]
@@ -103,7 +103,7 @@ class FunctionsOfNumPy(Timing):
 
 
 class BatchNorm(Timing):
-    """By the statistics of the batch, by kept ones, and the gradient through the former."""
+    """With statistics of the batch, with those kept, and the gradient through the first."""
 
     params = [list(MAPS)]
     param_names = ["maps"]
@@ -128,7 +128,7 @@ class BatchNorm(Timing):
 
 
 class Dense(Timing):
-    """A dense layer on arrays, its packing included, and with weights packed ahead."""
+    """A dense layer on plain arrays, which packs them itself, and with weights packed ahead."""
 
     params = [list(DENSE)]
     param_names = ["layer"]
@@ -155,7 +155,7 @@ class Dense(Timing):
 
 
 class Optimizer(Timing):
-    """A step over a million parameters; the smallest of rates, so that nothing overflows."""
+    """One step over a million parameters; the rate is tiny, so that nothing overflows."""
 
     params = [["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]]
     param_names = ["optimizer"]

@@ -7,7 +7,7 @@ from suite.shapes import ALGORITHMS, LAYERS, normal
 
 
 class Convolution(Timing):
-    """One call on arrays, the packing of the weights included; float32."""
+    """One call on plain arrays, which packs the weights itself; float32."""
 
     params = [list(LAYERS), ALGORITHMS]
     param_names = ["layer", "algorithm"]
@@ -30,7 +30,7 @@ class Convolution(Timing):
 
 
 class Prepared(Timing):
-    """As a network runs it: the weights are packed ahead, and the algorithm is chosen."""
+    """A convolution as a network runs it: weights packed ahead, the algorithm chosen by `auto`."""
 
     params = [list(LAYERS)]
     param_names = ["layer"]

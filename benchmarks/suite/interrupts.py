@@ -1,4 +1,4 @@
-"""How soon Ctrl-C is heard in the middle of a call: a share of its work takes 0.05 s or so."""
+"""How soon Ctrl-C is heard in the middle of a call, whose parts take some 0.05 s each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from suite import needs
 
 
 class Interrupt:
-    """A convolution of seconds; a timer's signal stands for Ctrl-C, which takes the same way."""
+    """A convolution that takes seconds; a timer's signal goes the way that Ctrl-C goes."""
 
     version = "1"
     timeout = 120
@@ -24,7 +24,7 @@ class Interrupt:
         self.weight = self.fastconv.prepare_conv2d(np.ones((512, 128, 9, 9), np.float32))
 
     def track_seconds_until_heard(self) -> float:
-        """The median of three, from the signal to the handler."""
+        """Measure the time from the signal to the handler; keep the median of three."""
         return statistics.median(self.interrupted() for _ in range(3))
 
     track_seconds_until_heard.unit = "s"  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ class Memory:
             self.run = lambda: fastconv.conv2d_backward(normal(case.y_shape, 2), *arrays, **options)
 
     def track_workspace_bytes(self, layer: str, algorithm: str, direction: str) -> int:
-        """What a call took; it fails where that is not what `conv2d_costs` states."""
+        """Return what a call took; fail if that is not what `conv2d_costs` states."""
         with self.track() as used:
             self.run()
         if used.workspace_peak != self.stated.workspace:
@@ -58,11 +58,11 @@ class Overhead:
         self.stated = stated(self.case, algorithm)
 
     def track_packed_bytes(self, layer: str, algorithm: str) -> int:
-        """Packed weights, beside the plain ones."""
+        """Return the bytes of packed weights, which are kept beside the plain ones."""
         return self.stated.packed
 
     def track_overhead_ratio(self, layer: str, algorithm: str) -> float:
-        """Input, weights, output and workspace over input, weights and output; 1 is nothing."""
+        """Return all bytes over those of input, weights and output; 1 adds nothing."""
         return (self.case.nbytes + self.stated.workspace) / self.case.nbytes
 
     track_packed_bytes.unit = "bytes"  # type: ignore[attr-defined]

@@ -44,7 +44,7 @@ class Convolution:
 
 
 class Unfold:
-    """im2col and col2im of the same layer, in whose `setup` the matrix is there once already."""
+    """im2col and col2im of the same layer; `setup` has made the matrix once already."""
 
     version = "1"
     case = LAYERS["vgg1.2"]

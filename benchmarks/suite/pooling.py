@@ -7,7 +7,7 @@ from suite.shapes import POOLS, normal
 
 
 class Max(Timing):
-    """Maxima alone, as inference takes them, and the gradient through their positions."""
+    """Maxima without positions, as inference takes them, and the gradient through positions."""
 
     params = [list(POOLS)]
     param_names = ["windows"]
@@ -32,7 +32,7 @@ class Max(Timing):
 
 
 class MaxInTraining(Timing):
-    """As a network trains it: the place of each maximum in its window, and the gradient."""
+    """Max pooling as a network trains it: the place of each maximum is kept for the gradient."""
 
     params = [list(POOLS)]
     param_names = ["windows"]

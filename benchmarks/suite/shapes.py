@@ -40,7 +40,7 @@ class Layer(NamedTuple):
 
     @property
     def y_shape(self) -> tuple[int, int, int, int]:
-        # not asked of the library, so that a case means the same on every commit
+        # computed here, not by the library, so that a case means the same on every commit
         side = (self.H + 2 * self.padding - self.R) // self.stride + 1
         return self.N, self.K, side, side
 
@@ -56,8 +56,9 @@ class Layer(NamedTuple):
 
 
 #: Layers of well-known networks: AlexNet, VGG-16, ResNet-50, MobileNet-v1, and of small ones.
-#: "alex1" is near AlexNet's first layer and none: the paper's has 96 filters and no padding, which
-#: gives maps of 55x55, the later one 64 filters and 224 pixels; these 227 with both give 56x56.
+#: "alex1" is like AlexNet's first layer, not equal to it: the paper's has 96 filters and no
+#: padding, which gives maps of 55x55; the later one has 64 filters and 224 pixels. Here 227 pixels
+#: with those filters and padding give 56x56.
 #: Its results are filed under the name, so it stays; `WHOLE_NETWORKS` has the paper's.
 NETWORKS = {
     "alex1": Layer(3, 227, 64, 11, 4, 2),

@@ -25,9 +25,8 @@ Array = np.ndarray[Any, Any]
 
 def forward(op: Operation, ctx: Context, values: Sequence[Any] | Mapping[int, Any]) -> Array:
     """Return what the layer of `op` makes of `values`, of the shape and dtype that it promised."""
-    xs = tuple(map(values.__getitem__, op.sources))
-    ctx.may_overwrite = op.in_place
-    return op.layer.forward(ctx, *xs) if op.trusted else _watched(op, ctx, xs)
+    xs = map(values.__getitem__, op.sources)
+    return op.layer.forward(ctx, *xs) if op.trusted else _watched(op, ctx, tuple(xs))
 
 
 @quietly

@@ -246,6 +246,7 @@ class _Run:
             workspace_limit=allowed.forward,
             lends=allowed.lends and self.allowances is not None,
         )
+        ctx.may_overwrite = op.in_place
         ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
         values[op.target] = calls.forward(op, ctx, values)
         self.needs[op.target] = ctx.differentiated

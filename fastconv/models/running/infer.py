@@ -18,6 +18,12 @@ __all__ = ["give_back_packed", "infer"]
 
 Array = np.ndarray[Any, Any]
 
+#: Without a limit these serve all calls of our own layers, which in inference leave nothing in
+#: them: made once, since making one takes as long as a small layer.
+_KEEPING = Context()
+_OVERWRITING = Context()
+_OVERWRITING.may_overwrite = True
+
 
 def infer(schedule: Schedule, xs: list[Array], program: Program | None = None) -> tuple[Array, ...]:
     """Return the outputs for the inputs `xs`; let each array go after its last reader.
@@ -60,13 +66,16 @@ def _infer(
     program: Program | None,
 ) -> None:
     """Run operations, put their outputs in `values`, and drop values that nobody reads later."""
-    shared = Context()  # one serves all our own layers, which leave nothing in it
     for at in range(begin, end):
         op = schedule.operations[at]
-        ctx = shared if op.trusted else Context()
-        if program is not None:
-            ctx.workspace_limit = program.allowances[at].forward
-            ctx.lends = program.allowances[at].lends
+        if op.trusted and program is None:
+            ctx = _OVERWRITING if op.in_place else _KEEPING
+        else:
+            ctx = Context()
+            ctx.may_overwrite = op.in_place
+            if program is not None:
+                ctx.workspace_limit = program.allowances[at].forward
+                ctx.lends = program.allowances[at].lends
         values[op.target] = y = calls.forward(op, ctx, values)
         for source in op.sources:
             if source in lent and calls.overlap(y, values[source]):
