@@ -19,7 +19,7 @@ PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 # The frozen program is built beside an installed fastconv, in an environment of its own.
 FROZEN := .venv-frozen
 
-.PHONY: always demo test test-slow test-frozen fuzz sanitize lint format peers choices resident gallery clean help
+.PHONY: always demo test test-slow test-resume test-frozen fuzz sanitize lint format peers choices resident gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -33,6 +33,9 @@ test: $(VENV)/.dev lint  ## lint, types and all tests but the slow ones
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+test-resume: $(VENV)/.dev  ## training killed 200 times, and 50 times with a full disk: it goes on to the same bits
+	$(BIN)/python tests/killing.py $(ARGS)
 
 test-frozen: $(FROZEN)/.made  ## freeze a program with PyInstaller, and run it
 	$(FROZEN)/bin/pyinstaller --noconfirm --log-level WARN --distpath build/frozen \

@@ -17,7 +17,7 @@ from building import flags, switches, targets
 KERNELS = Path("fastconv") / "kernels"
 PACKAGE = ".".join(KERNELS.parts)
 #: The slowest to compile comes first, so that no processor has to wait for it at the end.
-PARTS = ("convolution", "pooling", "weight_gradient", "matrices", "winograd", "elementwise")
+PARTS = ("convolution", "pooling", "weight_gradient", "matrices", "winograd", "elementwise", "maps")
 DTYPES = {"f32": (), "f64": (("FC_DOUBLE", "1"),)}
 #: Modules that are built once, for any processor.
 COMMON = ("_cpu", "_pool")

@@ -23,10 +23,11 @@ bounded before anything runs, and a registry and files that last.
 import importlib
 from typing import Any
 
-from fastconv import data, errors, functional, layers, memory, registry, training
+from fastconv import data, errors, functional, layers, memory, registry, training, zoo
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
+    CheckpointWarning,
     ConfigError,
     DataWarning,
     FastconvError,
@@ -48,10 +49,14 @@ from fastconv.functional import (
     conv2d,
     conv2d_backward,
     conv2d_costs,
+    conv2d_transpose,
+    conv2d_transpose_backward,
     im2col,
     max_pool2d,
     max_pool2d_backward,
     prepare_conv2d,
+    upsample2d,
+    upsample2d_backward,
 )
 from fastconv.kernels import active_isa, available_isas
 from fastconv.layers import Layer, Spec, create_layer, describe_layer, list_layers, register_layer
@@ -61,6 +66,7 @@ from fastconv.models import (
     Model,
     Sequential,
     create_model,
+    describe_model,
     from_config,
     list_models,
     load,
@@ -102,6 +108,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "ConfigError",
+    "CheckpointWarning",
     "DataWarning",
     "FastconvError",
     "FormatError",
@@ -128,10 +135,13 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv2d_costs",
+    "conv2d_transpose",
+    "conv2d_transpose_backward",
     "create_layer",
     "create_model",
     "data",
     "describe_layer",
+    "describe_model",
     "errors",
     "from_config",
     "get_num_threads",
@@ -148,4 +158,7 @@ __all__ = [
     "register_model",
     "registry",
     "set_num_threads",
+    "upsample2d",
+    "upsample2d_backward",
+    "zoo",
 ]

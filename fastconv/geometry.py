@@ -20,6 +20,7 @@ from fastconv.arguments import (
     as_int,
     as_padding,
     as_pair,
+    as_row_padding,
     check_axes,
 )
 from fastconv.concurrency import computed_once
@@ -86,6 +87,26 @@ class Window2D:
             as_pair(operation, "stride", stride, 1),
             as_padding(operation, padding),
             as_pair(operation, "dilation", dilation, 1),
+            as_bool(operation, "ceil_mode", ceil_mode),
+        )
+
+    @classmethod
+    def row(
+        cls,
+        operation: str,
+        kernel: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: Any = False,
+        kernel_parameter: str = "kernel_size",
+    ) -> Window2D:
+        """Check what a user gave for signals and return a window of one row."""
+        return cls(
+            (1, as_int(operation, kernel_parameter, kernel, 1)),
+            (1, as_int(operation, "stride", stride, 1)),
+            as_row_padding(operation, padding),
+            (1, as_int(operation, "dilation", dilation, 1)),
             as_bool(operation, "ceil_mode", ceil_mode),
         )
 

@@ -21,6 +21,7 @@ from fastconv import (
     registry,
     testing,
     training,
+    zoo,
 )
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
@@ -36,6 +37,7 @@ MODULES = {
     "registry": registry,
     "testing": testing,
     "training": training,
+    "zoo": zoo,
 }
 
 
@@ -151,6 +153,7 @@ def functions(g: Given) -> dict[str, Call]:
     dy, pooled = ones(2, 2, 6, 6), ones(2, 1, 4, 4)
     indices = fastconv.max_pool2d(g.x, 2, return_indices=True)[1]
     options = {k: v for k, v in CONVOLUTION.items() if k != "algorithm"}
+    spread = {"x": g.x, "weight": ones(1, 2, 3, 3), "output_padding": 0, **CONVOLUTION}
     return {
         "conv2d": (
             fastconv.conv2d,
@@ -178,6 +181,16 @@ def functions(g: Given) -> dict[str, Call]:
                 "threads": None,
                 **options,
             },
+        ),
+        "conv2d_transpose": (fastconv.conv2d_transpose, {"bias": ones(2), **spread, **free}),
+        "conv2d_transpose_backward": (
+            fastconv.conv2d_transpose_backward,
+            {"dy": ones(2, 2, 10, 10), "needs": ("x", "bias"), "workspace_limit": None, **spread},
+        ),
+        "upsample2d": (fastconv.upsample2d, {"x": g.x, "scale": 2, "mode": "nearest", "out": None}),
+        "upsample2d_backward": (
+            fastconv.upsample2d_backward,
+            {"dy": g.x, "scale": 2, "mode": "bilinear"},
         ),
         "prepare_conv2d": (fastconv.prepare_conv2d, {"weight": g.weight, **CONVOLUTION}),
         "im2col": (
@@ -215,11 +228,27 @@ def functions(g: Given) -> dict[str, Call]:
     }
 
 
+#: Name, what the gradient reads, and settings.
+ACTIVATIONS: list[tuple[str, str, dict[str, Any]]] = [
+    ("elu", "y", {"alpha": 1.0}),
+    ("gelu", "x", {"approximate": "tanh"}),
+    ("hard_sigmoid", "y", {"alpha": 0.2, "beta": 0.5}),
+    ("hard_swish", "x", {}),
+    ("leaky_relu", "y", {"negative_slope": 0.01}),
+    ("relu6", "y", {}),
+    ("sigmoid", "y", {}),
+    ("silu", "x", {}),
+    ("softplus", "y", {}),
+    ("tanh", "y", {}),
+]
+
+
 def of_functional(g: Given) -> dict[str, Call]:
     f, x = functional, g.x
     y, mean, _, inverse = f.batch_norm(x, ones(1), ones(1), 1e-5)
     argmax = f.max_pool2d_argmax(x, 2)[1]
     a, w = ones(2, 3), ones(4, 3)
+    window = {"kernel_size": 3, "stride": 1, "padding": 0, "dilation": 1}
     found: dict[str, Call] = {
         "dense": (f.dense, {"x": a, "weight": w, "bias": ones(4), "activation": None, "out": None}),
         "dense_backward": (f.dense_backward, {"dy": ones(2, 4), "x": a, "weight": w, "needs": "x"}),
@@ -254,16 +283,66 @@ def of_functional(g: Given) -> dict[str, Call]:
                 **POOLING,
             },
         ),
+        "unfold2d": (f.unfold2d, {"x": x, **window}),
+        "fold2d": (f.fold2d, {"columns": ones(2, 9, 36), "output_size": 8, **window}),
+        "zero_padding2d": (f.zero_padding2d, {"x": x, "padding": 1, "out": None}),
+        "zero_padding2d_backward": (f.zero_padding2d_backward, {"dy": x, "padding": 1}),
         "relu": (f.relu, {"x": x, "out": None}),
         "relu_backward": (f.relu_backward, {"dy": x, "y": x, "out": None}),
         "dropout": (f.dropout, {"x": x, "kept": np.ones(x.shape, bool), "scale": 2.0, "out": None}),
     }
-    for name in ("erf", "exp", "expm1", "log", "log1p", "sigmoid", "tanh"):
+    for name in ("erf", "exp", "expm1", "log", "log1p"):
         found[name] = getattr(f, name), {"x": x}
-    for name in ("sigmoid", "tanh"):
-        found[f"{name}_backward"] = getattr(f, f"{name}_backward"), {"dy": x, "y": x}
+    for name, kept, settings in ACTIVATIONS:
+        found[name] = getattr(f, name), {"x": x, **settings, "out": None}
+        backward = getattr(f, f"{name}_backward")
+        found[f"{name}_backward"] = backward, {"dy": x, kept: x, **settings, "out": None}
+    found["rescale"] = f.rescale, {"x": x, "scale": 2.0, "offset": [1.0], "out": None}
+    found["prelu"] = f.prelu, {"x": x, "weight": ones(1), "out": None}
+    slopes = {"dy": x, "x": x, "weight": ones(1), "needs_x": True}
+    found["prelu_backward"] = f.prelu_backward, slopes
     for name in ("softmax", "log_softmax"):
         found[name] = getattr(f, name), {"x": x, "axis": 1}
+    numbers = np.array([[0, 3], [2, 2]])
+    found["embedding"] = f.embedding, {"indices": numbers, "weight": w}
+    found["embedding_backward"] = (
+        f.embedding_backward,
+        {"dy": ones(2, 2, 3), "indices": numbers, "entries": 4},
+    )
+    one, norms = ones(1), {"epsilon": 1e-5, "statistics": True, "bias": ones(1), "weight": ones(1)}
+    grouped = f.group_norm(x, one, one, 1)
+    found["group_norm"] = f.group_norm, {"x": x, "groups": 1, **norms}
+    found["group_norm_backward"] = (
+        f.group_norm_backward,
+        {
+            "dy": x,
+            "x": x,
+            "weight": one,
+            "mean": grouped[1],
+            "inverse": grouped[2],
+            "needs": ("x", "bias"),
+        },
+    )
+    found["layer_norm"] = f.layer_norm, {"x": x, "axes": (1,), **norms}
+    over = f.layer_norm(x, one, one, (1,))
+    found["layer_norm_backward"] = (
+        f.layer_norm_backward,
+        {
+            "dy": x,
+            "x": x,
+            "weight": one,
+            "mean": over[1],
+            "inverse": over[2],
+            "axes": (1,),
+            "needs": ("x", "bias"),
+        },
+    )
+    local = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1.0}
+    found["local_response_norm"] = f.local_response_norm, {"x": x, **local}
+    found["local_response_norm_backward"] = (
+        f.local_response_norm_backward,
+        {"dy": x, "x": x, **local},
+    )
     found["softmax_backward"] = f.softmax_backward, {"dy": x, "y": x, "axis": 1}
     return {f"functional.{name}": call for name, call in found.items()}
 
@@ -337,6 +416,7 @@ def of_models(g: Given) -> dict[str, Call]:
         "seed": 0,
         "verbose": 0,
         "callbacks": (),
+        "resume": None,
     }
     arrays = {"dense_1/bias": ones(3)}
     found: dict[str, Call] = {
@@ -364,13 +444,20 @@ def of_models(g: Given) -> dict[str, Call]:
             g.network().train_on_batch,
             {"x": x, "y": g.labels, "memory_limit": None},
         ),
+        "Model.loss_gradients": (
+            g.network().loss_gradients,
+            {"x": x, "y": g.labels, "sample_weight": ones(2), "memory_limit": None},
+        ),
         "Model.plan": (net.plan, {"training": False, **limits}),
         "Model.measure": (net.measure, {"batch_size": 1, "memory_limit": None}),
         "Model.__getitem__": (net.__getitem__, {"name": "dense_1"}),
         "Model.input_gradient": (net.input_gradient, {"x": x, "dy": dy}),
         "Model.freeze": (net.freeze, {"pattern": "*"}),
         "Model.unfreeze": (net.unfreeze, {"pattern": "*"}),
-        "Model.save": (net.save, {"path": "other.safetensors"}),
+        "Model.save": (
+            g.network().save,
+            {"path": "other.safetensors", "training": True, "keep": 2},
+        ),
         "Model.save_weights": (net.save_weights, {"path": "other.safetensors"}),
         "Model.load_weights": (net.load_weights, weights),
         "Model.set_weights": (
@@ -388,6 +475,8 @@ def of_models(g: Given) -> dict[str, Call]:
             lambda model, name: fastconv.create_model(model, name=name),
             {"model": "acme.Net", "name": "title"},
         ),
+        "zoo.torchvision": (zoo.torchvision, {"network": "ResNet50"}),
+        "describe_model": (fastconv.describe_model, {"model": "acme.Net"}),
         "list_models": (fastconv.list_models, {"pattern": "*"}),
         "register_model": (
             lambda name, override, make: fastconv.register_model(name, override=override)(make),
@@ -395,7 +484,8 @@ def of_models(g: Given) -> dict[str, Call]:
         ),
     }
     for owner, network in (("Model", net), ("InferenceModel", g.frozen)):
-        found[f"{owner}.__call__"] = (lambda x, network=network: network(x)), {"x": x}
+        call = {"x": x, "training": owner == "Model", "seed": None, "memory_limit": None}
+        found[f"{owner}.__call__"] = (lambda x, network=network, **k: network(x, **k)), call
         found[f"{owner}.predict"] = network.predict, run
         found[f"{owner}.intermediate"] = network.intermediate, {"x": x, "ids": "dense_1"}
         found[f"{owner}.cast_inputs"] = network.cast_inputs, {"x": x}
@@ -412,25 +502,46 @@ def of_training(g: Given) -> dict[str, Call]:
         "AdaGrad": {"epsilon": 1e-8},
         "RMSProp": {"decay": 0.9, "epsilon": 1e-8},
         "Adam": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8},
+        "AdamW": {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8},
     }
+    common = {"learning_rate": 0.1, "weight_decay": 0.1, "clip_norm": 1.0, "clip_value": 1.0}
     for name, given in settings.items():
-        found[name] = getattr(t, name), {"learning_rate": 0.1, **given}
+        found[name] = getattr(t, name), {**common, **given}
+    found.update(of_schedules_and_callbacks())
     for name, targets in (
         ("SoftmaxCrossEntropy", g.labels),
         ("CrossEntropy", g.labels),
+        ("SigmoidCrossEntropy", y),
+        ("BinaryCrossEntropy", y),
         ("MeanSquaredError", y),
+        ("MeanAbsoluteErrorLoss", y),
+        ("Huber", y),
     ):
         loss = getattr(t, name)()
-        found[f"{name}.__call__"] = loss, {"outputs": y, "targets": targets}
-        found[f"{name}.value_and_gradient"] = (
-            loss.value_and_gradient,
-            {"outputs": y, "targets": targets},
-        )
+        given = {"outputs": y, "targets": targets, "weights": ones(2)}
+        found[f"{name}.__call__"] = loss, given
+        found[f"{name}.value_and_gradient"] = loss.value_and_gradient, given
         found[f"{name}.check_outputs"] = loss.check_outputs, {"shape": (3,)}
         found[f"{name}.check_targets"] = loss.check_targets, {"shape": (2, 3), "targets": targets}
-    for name, targets in (("Accuracy", g.labels), ("MeanAbsoluteError", y)):
+    found["SoftmaxCrossEntropy"] = t.SoftmaxCrossEntropy, {"label_smoothing": 0.1}
+    found["Huber"] = t.Huber, {"delta": 1.0}
+    for name, targets in (("Accuracy", g.labels), ("MeanAbsoluteError", y), ("BinaryAccuracy", y)):
         found[f"{name}.__call__"] = getattr(t, name)(), {"outputs": y, "targets": targets}
+    found["TopK.__call__"] = t.TopK(2), {"outputs": y, "targets": g.labels}
     found["Accuracy.check_outputs"] = t.Accuracy().check_outputs, {"shape": (3,)}
+    found["TopK.check_outputs"] = t.TopK(2).check_outputs, {"shape": (3,)}
+    found["TopK"] = t.TopK, {"k": 5}
+    found["BinaryAccuracy"] = t.BinaryAccuracy, {"threshold": 0.5}
+    found["AUC"] = t.AUC, {"average": "macro"}
+    for name in ("Precision", "Recall", "F1", "AUC"):
+        metric = getattr(t, name)
+        if name != "AUC":
+            found[name] = metric, {"average": "macro", "threshold": 0.5}
+        given = {"outputs": y, "targets": g.labels, "weights": ones(2)}
+        found[f"{name}.__call__"] = metric(), given
+        found[f"{name}.check_outputs"] = metric().check_outputs, {"shape": (3,)}
+    labels = {"y": g.labels, "predicted": g.labels, "classes": 3}
+    found["confusion_matrix"] = t.confusion_matrix, labels
     parameters = {"dense/bias": g.layer.param("bias")}
     found["Optimizer.update"] = (
         lambda **k: t.Adam().update(**k),
@@ -438,8 +549,37 @@ def of_training(g: Given) -> dict[str, Call]:
     )
     adam = t.Adam()
     adam.update(parameters, {"dense/bias": ones(3)})
+    found["Optimizer.restore"] = t.Adam().restore, {"state": adam.state()}
+    found["Optimizer.rate_at"] = t.Adam("constant").rate_at, {"step": 3}
     found["Optimizer.load_state_dict"] = t.Adam().load_state_dict, {"state": adam.state_dict()}
     return {f"training.{name}": call for name, call in found.items()}
+
+
+def of_schedules_and_callbacks() -> dict[str, Call]:
+    t = training
+    common = {"learning_rate": 0.1, "warm_up": 2}
+    watching = {"patience": 3, "monitor": "loss", "min_delta": 0.1, "mode": "min"}
+    kinds = {
+        "ConstantRate": common,
+        "StepDecay": {"steps": 3, "factor": 0.5, **common},
+        "ExponentialDecay": {"factor": 0.5, "steps": 3, **common},
+        "CosineDecay": {"steps": 9, "final": 0.1, **common},
+        "EarlyStopping": {**watching, "restore_best": True},
+        "ReduceOnPlateau": {**watching, "factor": 0.5},
+        "LearningRateSchedule": {"schedule": "constant"},
+        "ModelCheckpoint": {"path": "a", "every": "epoch", "monitor": "loss", "keep": 2},
+        "CSVLog": {"path": "a.csv"},
+    }
+    found: dict[str, Call] = {name: (getattr(t, name), given) for name, given in kinds.items()}
+    for name in ("ConstantRate", "StepDecay", "ExponentialDecay", "CosineDecay"):
+        schedule = getattr(t, name)(**kinds[name])
+        found[f"{name}.__call__"] = schedule, {"step": 3}
+    for name in ("EarlyStopping", "ReduceOnPlateau", "ModelCheckpoint", "CSVLog"):
+        callback = getattr(t, name)(**kinds[name])
+        found[f"{name}.restore"] = callback.restore, {"state": callback.state()}
+    found["History.restore"] = t.History().restore, {"state": {"history/loss": np.zeros(3)}}
+    found["Callback.restore"] = t.Callback().restore, {"state": {}}
+    return found
 
 
 def of_registry(g: Given) -> dict[str, Call]:
@@ -468,6 +608,28 @@ def of_the_rest(g: Given) -> dict[str, Call]:
     return {
         "data.mnist": (data.mnist, {"folder": "mnist"}),
         "data.read_idx": (data.read_idx, {"path": "one"}),
+        "data.Images": (data.Images, {"paths": [], "size": 2, "grey": False}),
+        "data.Images.__getitem__": (data.Images(["none.png"]).__getitem__, {"row": 0}),
+        "data.Transform.__call__": (
+            data.shift(1).__call__,
+            {"rng": np.random.default_rng(0), "x": ones(2, 3, 3), "y": None},
+        ),
+        "data.Transform": (data.Transform, {"name": "a", "settings": {}, "apply": max}),
+        "data.compose": (lambda transform: data.compose(transform), {"transform": max}),
+        "data.crop": (data.crop, {"size": 2, "padding": 0, "fill": 0, "targets": False}),
+        "data.flip": (
+            data.flip,
+            {"horizontal": True, "vertical": False, "share": 0.5, "targets": False},
+        ),
+        "data.image_folder": (data.image_folder, {"folder": "none", "size": 2, "grey": False}),
+        "data.noise": (data.noise, {"scale": 0.5}),
+        "data.normalise": (data.normalise, {"mean": 0.0, "std": 1.0}),
+        "data.read_csv": (
+            data.read_csv,
+            {"path": "one", "shape": (1, 2), "label": "first", "largest": 255},
+        ),
+        "data.read_npz": (data.read_npz, {"path": "one"}),
+        "data.shift": (data.shift, {"pixels": 1, "fill": 0, "targets": False}),
         "data.stratified_split": (
             data.stratified_split,
             {"y": [0, 0, 1, 1], "test_fraction": 0.5, "seed": 0},
@@ -482,6 +644,10 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         "testing.assert_close": (
             testing.assert_close,
             {"actual": g.x, "expected": g.x, "factor": 1.0},
+        ),
+        "testing.check_network": (
+            testing.check_network,
+            {"net": g.network(), "x": g.x, "y": g.labels, "entries": 1, "seed": 0},
         ),
         "testing.check_layer": (
             lambda layer, shape, rng, dtype: testing.check_layer(

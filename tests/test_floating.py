@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import initializers, reference, registry
+from fastconv import functional, initializers, reference, registry
 from fastconv.floating import is_finite, quietly
 from fastconv.layers import Spec
 from fastconv.layers.context import Context
@@ -66,8 +66,11 @@ def test_the_arrays_are_hard():
 def test_layers(name, training, dtype):
     kind = registry.layers.get(name)
     layer = fastconv.create_layer(name, **kind.example_config)
-    layer.ensure_built(0, *(Spec(shape, dtype) for shape in kind.example_shapes))
+    takes = dtype if dtype in kind.takes else kind.takes[0]
+    layer.ensure_built(0, *(Spec(shape, takes) for shape in kind.example_shapes))
     xs = [hard((3, *shape), dtype, i) for i, shape in enumerate(kind.example_shapes)]
+    if takes != dtype:  # integers, which have no such numbers
+        xs = [np.ones(x.shape, takes) for x in xs]
     for needs in (frozenset(layer.parameters), ()):
         ctx = Context(training, needs=[True] * len(xs), needs_params=needs)
         y = layer.forward(ctx, *xs)
@@ -134,6 +137,16 @@ FUNCTIONS: dict[str, Callable] = {
         fastconv.avg_pool2d(x, 2), x.shape, 2
     ),
     "im2col": lambda x, w, b, a: fastconv.col2im(fastconv.im2col(x, 3, 3), x.shape, 3, 3),
+    "conv2d_transpose": lambda x, w, b, a: fastconv.conv2d_transpose(
+        x, w[:4], b[:4], algorithm=a, activation="relu", **PADDED
+    ),
+    "conv2d_transpose_backward": lambda x, w, b, a: fastconv.conv2d_transpose_backward(
+        hard((2, 4, 8, 8), x.dtype.name, 3), x, w[:4], algorithm=a, **PADDED
+    ),
+    "upsample2d": lambda x, w, b, a: fastconv.upsample2d_backward(
+        fastconv.upsample2d(x, 3, "bilinear"), 3, "bilinear"
+    ),
+    "unfold2d": lambda x, w, b, a: functional.fold2d(functional.unfold2d(x, 3), (8, 8), 3),
 }
 
 
@@ -152,8 +165,32 @@ TWINS: dict[str, Callable] = {
     "avg_pool2d": lambda x, w, b, dy: reference.avg_pool2d(x, 2),
     "avg_pool2d_backward": lambda x, w, b, dy: reference.avg_pool2d_backward(x, (2, 4, 16, 16), 2),
     "col2im": lambda x, w, b, dy: reference.col2im(reference.im2col(x, 3, 3), x.shape, 3, 3),
+    "conv2d_transpose": lambda x, w, b, dy: reference.conv2d_transpose(
+        x, w[:4], b[:4], activation="relu"
+    ),
+    "conv2d_transpose_backward": lambda x, w, b, dy: reference.conv2d_transpose_backward(
+        x, x, w[:4], padding=1
+    ),
+    "upsample2d": lambda x, w, b, dy: reference.upsample2d(x, 3, "bilinear"),
+    "upsample2d_backward": lambda x, w, b, dy: reference.upsample2d_backward(x, 2, "bilinear"),
+    "fold2d": lambda x, w, b, dy: reference.fold2d(reference.unfold2d(x, 3), (8, 8), 3),
     "dense": lambda x, w, b, dy: reference.dense(x[0, 0], x[1, 0], x[0, 1, 0]),
     "dense_backward": lambda x, w, b, dy: reference.dense_backward(x[0, 0], x[0, 1], x[1, 0]),
+    "embedding_backward": lambda x, w, b, dy: reference.embedding_backward(
+        x[0, 0], np.array([0, 1, 1, 0, 2, 1, 1, 0]), 3
+    ),
+    "layer_norm": lambda x, w, b, dy: reference.layer_norm(x, x[0], x[1]),
+    "layer_norm_backward": lambda x, w, b, dy: reference.layer_norm_backward(
+        x, x[::-1], x[0], x[:, 0, 0, 0], x[:, 0, 0, 1]
+    ),
+    "group_norm": lambda x, w, b, dy: reference.group_norm(x, x[0, :, 0, 0], x[0, :, 0, 1], 2),
+    "group_norm_backward": lambda x, w, b, dy: reference.group_norm_backward(
+        x, x[::-1], x[0, :, 0, 0], x[:, :2, 0, 0], x[:, :2, 0, 1]
+    ),
+    "local_response_norm": lambda x, w, b, dy: reference.local_response_norm(x, 3),
+    "local_response_norm_backward": lambda x, w, b, dy: reference.local_response_norm_backward(
+        x, x[::-1], 3
+    ),
     **{
         f"{name}_backward": lambda x, w, b, dy, f=f"{name}_backward": getattr(reference, f)(
             x[0, 0], x[1, 0]

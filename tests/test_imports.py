@@ -16,8 +16,8 @@ import fastconv
 PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
     "errors concurrency floating arguments geometry options step_memory arena memory batches "
-    "threads kernels reference engines costs functional tuning registry initializers layers "
-    "training models zoo data plot explain compat sklearn testing cli"
+    "threads kernels reference engines costs functional tuning registry activations initializers "
+    "layers training models zoo data plot explain compat sklearn testing cli"
 ).split()
 # What knows the package as a whole, for its version and its public names.
 KNOW_THE_WHOLE = {"threads.py", "cli/networks.py"}

@@ -141,6 +141,7 @@ def check_package_files(names: set[str]) -> None:
     assert {"_cpu.pyi", "_pool.pyi", "_kernels.pyi"} <= {PurePosixPath(name).name for name in stubs}
     assert stubs <= names
     assert {"fastconv/py.typed", "fastconv/data/digits.npz", "fastconv/data/LICENSE.txt"} <= names
+    assert "fastconv/zoo/weights/DigitsNet.digits.safetensors" in names
     unwanted = {".c", ".h", ".pyx", ".pxd", ".pxi", ".o", ".html"}
     assert not [name for name in names if PurePosixPath(name).suffix in unwanted]
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "building/"))]

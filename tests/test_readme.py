@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import training
+from fastconv import registry, training
 from fastconv.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +73,32 @@ def test_the_commands_of_readme_do_what_it_says(tmp_path, monkeypatch, capsys):
     assert Path("net.safetensors").is_file()
 
 
+TRAINING = ROOT / "docs" / "training.md"
+
+
+@pytest.mark.parametrize("text", blocks(TRAINING, "json") if TRAINING.exists() else [])
+def test_training_as_json_says_it(text, tmp_path, monkeypatch):
+    """Each example is what compile and fit are given."""
+    monkeypatch.chdir(tmp_path)
+    settings = json.loads(text)
+    net = fastconv.Sequential([("Dense", {"units": 3})], input_shape=(4,), seed=0)
+    net.compile(**settings["compile"])
+    x, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
+    history = net.fit(x, y, verbose=0, **settings["fit"])
+    assert 1 <= len(history.history["loss"]) <= settings["fit"]["epochs"]
+
+
+LAYERS = ROOT / "docs" / "layers.md"
+
+
+@pytest.mark.parametrize("number", range(len(blocks(LAYERS, "json") if LAYERS.exists() else ())))
+def test_the_networks_of_the_page_about_layers_can_be_made_and_run(number):
+    net = fastconv.from_config(json.loads(blocks(LAYERS, "json")[number]), seed=0)
+    (given,) = net.to_config()["inputs"]
+    x = np.ones((2, *given["shape"]), given.get("dtype", "float32"))
+    assert np.isfinite(net(x)).all()
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_of_a_page_lead_somewhere(path):
     for link in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
@@ -84,6 +111,23 @@ def test_what_a_page_makes_can_be_made(path):
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+def test_what_the_page_of_training_says_of_settings():
+    """Its tables name everything, with the defaults that there are."""
+    page = " ".join(TRAINING.read_text("utf-8").split())
+    common = {"learning_rate", "weight_decay", "clip_norm", "clip_value", "warm_up"}
+    for known in (registry.optimizers, registry.schedules, registry.callbacks):
+        for name in known.names():
+            row = re.search(rf'\| [^|]*`"{name}"`[^|]*\|[^|]*\|([^|]*)\|', page)
+            assert row, f"no row for {name}"
+            for key, setting in registry.parameters_of(known.get(name)).items():
+                if name != "history" and key not in common:
+                    shown = key
+                    if setting.default is not setting.empty:
+                        default = repr(setting.default).replace("'", '"').replace("e-0", "e-")
+                        shown = f"{key}={default}"
+                    assert shown in row[1], (name, shown)
 
 
 def test_what_the_page_for_readers_of_the_book_says_of_numbers():

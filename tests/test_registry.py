@@ -116,8 +116,14 @@ def test_isolated_forgets_in_every_registry():
 def test_lists_are_sorted_and_matched_without_case():
     names = fastconv.list_layers()
     assert names == sorted(names) and list(registry.layers) == names
-    assert fastconv.list_layers("CONV*") == fastconv.list_layers("conv*") == ["Conv2D"]
-    assert fastconv.list_layers("*pool2d") == ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D"]
+    assert fastconv.list_layers("CONV*") == fastconv.list_layers("conv*")
+    assert fastconv.list_layers("Conv2d*") == ["Conv2D", "Conv2DTranspose"]
+    assert fastconv.list_layers("*pool2d") == [
+        "AvgPool2D",
+        "GlobalAvgPool2D",
+        "GlobalMaxPool2D",
+        "MaxPool2D",
+    ]
     assert fastconv.list_layers("nothing*") == []
 
 
@@ -140,9 +146,44 @@ def test_lists_are_sorted_and_matched_without_case():
         ("MaxPooling2D", "MaxPool2D"),
         ("nn.MaxPool2d", "MaxPool2D"),
         ("AveragePooling2D", "AvgPool2D"),
+        ("AveragePooling1D", "AvgPool1D"),
+        ("MaxPooling1D", "MaxPool1D"),
+        ("nn.MaxPool1d", "MaxPool1D"),
+        ("nn.AvgPool1d", "AvgPool1D"),
+        ("nn.Conv1d", "Conv1D"),
+        ("Convolution1D", "Conv1D"),
+        ("nn.ConvTranspose2d", "Conv2DTranspose"),
+        ("ConvTranspose", "Conv2DTranspose"),
+        ("Deconvolution2D", "Conv2DTranspose"),
+        ("Deconv2d", "Conv2DTranspose"),
+        ("Convolution2DTranspose", "Conv2DTranspose"),
+        ("DepthwiseConvolution2D", "DepthwiseConv2D"),
+        ("depthwise_conv2d", "DepthwiseConv2D"),
+        ("SeparableConv2D", "DepthwiseConv2D"),
+        ("nn.Upsample", "UpSampling2D"),
+        ("nn.UpsamplingBilinear2d", "UpSampling2D"),
+        ("Resize", "UpSampling2D"),
+        ("F.interpolate", "UpSampling2D"),
+        ("Unpooling2D", "UpSampling2D"),
+        ("nn.ZeroPad2d", "ZeroPadding2D"),
+        ("Pad", "ZeroPadding2D"),
+        ("GlobalMaxPooling2D", "GlobalMaxPool2D"),
+        ("nn.AdaptiveMaxPool2d", "GlobalMaxPool2D"),
+        ("im2col", "Unfold"),
+        ("col2im", "Fold"),
+        ("nn.Unflatten", "Reshape"),
+        ("view", "Reshape"),
         ("GlobalAveragePooling2D", "GlobalAvgPool2D"),
         ("BatchNormalization", "BatchNorm"),
         ("nn.BatchNorm2d", "BatchNorm"),
+        ("nn.GroupNorm", "GroupNorm"),
+        ("GroupNormalization", "GroupNorm"),
+        ("nn.InstanceNorm2d", "GroupNorm"),
+        ("nn.LayerNorm", "LayerNorm"),
+        ("LayerNormalization", "LayerNorm"),
+        ("nn.LocalResponseNorm", "LocalResponseNorm"),
+        ("LRN", "LocalResponseNorm"),
+        ("LocalResponseNormalization", "LocalResponseNorm"),
         ("flaten", "Flatten"),
         ("SoftmaxWithLoss", "Softmax"),
         ("Concat", "Concatenate"),
@@ -248,6 +289,29 @@ def test_settings_that_are_not_named_are_let_through_where_all_are():
     assert registry.check_config(lambda **anything: None, {"a": 1}, "p") == []
 
 
+@pytest.mark.parametrize(
+    ("layer", "key", "meant"),
+    [
+        ("Embedding", "num_embeddings", "did you mean 'entries'"),
+        ("Embedding", "input_dim", "did you mean 'entries'"),
+        ("Embedding", "embedding_dim", "did you mean 'units'"),
+        ("Embedding", "output_dim", "did you mean 'units'"),
+        ("GroupNorm", "num_groups", "did you mean 'groups'"),
+        ("GroupNorm", "num_channels", "it follows from the input"),
+        ("GroupNorm", "eps", "did you mean 'epsilon'"),
+        ("LayerNorm", "normalized_shape", "did you mean 'axes'"),
+        ("LayerNorm", "axis", "did you mean 'axes'"),
+        ("LocalResponseNorm", "local_size", "did you mean 'size'"),
+        ("LocalResponseNorm", "bias", "did you mean 'k'"),
+        ("Softmax", "dim", "did you mean 'axis'"),
+        ("Dense", "input_dim", "it follows from the input"),
+    ],
+)
+def test_other_spellings_of_settings_get_a_hint(layer, key, meant):
+    with pytest.raises(ConfigError, match=f"{key} is unknown.*{meant}"):
+        fastconv.create_layer(layer, **{key: 1})
+
+
 def test_create_reports_every_setting():
     with pytest.raises(ConfigError) as caught:
         fastconv.create_layer("Conv2D", out_channels=3, kernel_size=3, strides=1)
@@ -318,8 +382,8 @@ def _collect(work, number, failures):
 @pytest.mark.parametrize(
     ("where", "name", "said"),
     [
-        ("layers", "GELU", "fastconv has none; write your own"),
-        ("layers", "nn.LeakyReLU", "fastconv has none; write your own"),
+        ("layers", "CELU", "fastconv has none; write your own"),
+        ("layers", "nn.SELU", "fastconv has none; write your own"),
         ("layers", "fastconv.Conv2D.v2", "there is only 'fastconv.Conv2D.v1'; a newer fastconv"),
         ("layers", "other.Swish.v1", r"got 'other.Swish.v1'; import the module that registers it"),
         ("layers", "other.Conv2D.v1", "install its package .*'fastconv.layers'"),
@@ -357,7 +421,7 @@ def test_a_pattern_is_a_text(pattern):
 
 def test_what_others_register_is_no_longer_absent():
     """A layer that fastconv lacks goes by the names of other libraries once there is one."""
-    names = ["acme.LeakyReLU.v1", "fastconv.ReLU.v1"]
-    assert absent("layer", "nn.LeakyReLU", names[1:])
-    assert not absent("layer", "leaky_relu", names)
-    assert name_offers("layer", "nn.leaky_relu", ["LeakyReLU", "ReLU"]) == ["LeakyReLU"]
+    names = ["acme.SELU.v1", "fastconv.ReLU.v1"]
+    assert absent("layer", "nn.SELU", names[1:])
+    assert not absent("layer", "selu", names)
+    assert name_offers("layer", "nn.selu", ["SELU", "ReLU"]) == ["SELU"]

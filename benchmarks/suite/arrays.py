@@ -72,6 +72,54 @@ class Softmax(Timing):
         self.f.softmax_backward(self.dy, self.y)
 
 
+class SampleNorms(Timing):
+    """Layer and group normalisation; axes or groups stand behind the shape."""
+
+    params = [
+        [
+            ("layer", (32, 196, 384), 2),
+            ("layer", (1000, 64), 1),
+            ("layer", (8, 96, 56, 56), (1,)),
+            ("group", (16, 64, 56, 56), 32),
+            ("group", (8, 256, 14, 14), 32),
+        ]
+    ]
+    param_names = ["case"]
+
+    def setup(self, case: tuple[str, tuple[int, ...], int | tuple[int, ...]]) -> None:
+        kind, shape, how = case
+        f = needs(f"functional.{kind}_norm", f"functional.{kind}_norm_backward").functional
+        self.forward, self.backward = (getattr(f, f"{kind}_norm{way}") for way in ("", "_backward"))
+        size = shape[how:] if kind == "layer" and isinstance(how, int) else shape[1:2]
+        self.x, self.dy, self.weight, self.how = normal(shape), normal(shape, 1), normal(size), how
+        _, *statistics = self.forward(self.x, self.weight, self.weight, how)
+        self.given = *statistics, *((how,) if kind == "layer" else ())
+
+    def time_forward(self, case: tuple[str, tuple[int, ...], int | tuple[int, ...]]) -> None:
+        self.forward(self.x, self.weight, self.weight, self.how)
+
+    def time_backward(self, case: tuple[str, tuple[int, ...], int | tuple[int, ...]]) -> None:
+        self.backward(self.dy, self.x, self.weight, *self.given)
+
+
+class LocalResponse(Timing):
+    """Over five neighbouring channels, as in AlexNet."""
+
+    params = [[(1, 96, 55, 55), (16, 256, 27, 27), (100, 64, 32, 32)]]
+    param_names = ["shape"]
+
+    def setup(self, shape: tuple[int, ...]) -> None:
+        names = ("local_response_norm", "local_response_norm_backward")
+        self.f = needs(*(f"functional.{name}" for name in names)).functional
+        self.x, self.dy = normal(shape), normal(shape, 1)
+
+    def time_local_response_norm(self, shape: tuple[int, ...]) -> None:
+        self.f.local_response_norm(self.x, 5)
+
+    def time_local_response_norm_backward(self, shape: tuple[int, ...]) -> None:
+        self.f.local_response_norm_backward(self.dy, self.x, 5)
+
+
 FUNCTION_SHAPES: list[tuple[int, ...]] = [(100, 10), (1000, 1000), (16, 8, 28, 28)]
 
 
@@ -171,7 +219,7 @@ class Optimizer(Timing):
             "nesterov": lambda: f.momentum(value, gradient, state, rate, 0.9, True),
             "adagrad": lambda: f.by_squares(value, gradient, squares, rate, 1.0, 1.0, 1e-7),
             "rmsprop": lambda: f.by_squares(value, gradient, squares, rate, 0.9, 0.1, 1e-7),
-            "adam": lambda: f.adam(value, gradient, state, squares, rate, 0.9, 0.99, 1e-7),
+            "adam": lambda: f.adam(value, gradient, state, squares, rate, (0.9, 0.99), 1e-7),
         }[optimizer]
 
     def time_step(self, optimizer: str) -> None:

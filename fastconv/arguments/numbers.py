@@ -20,6 +20,7 @@ __all__ = [
     "as_padding",
     "as_pair",
     "as_real",
+    "as_row_padding",
     "briefly",
     "check_rounding",
     "is_sequence",
@@ -227,3 +228,16 @@ def as_padding(operation: str, value: Any) -> Padding:
             )
     vertical, horizontal = as_pair(operation, "padding", value, 0)
     return (vertical, vertical), (horizontal, horizontal)
+
+
+def as_row_padding(operation: str, value: Any) -> Padding:
+    """Return the padding of a signal, ``left`` and ``right`` or a word, as that of one row.
+
+    Examples
+    --------
+    >>> as_row_padding("Conv1D", 2), as_row_padding("Conv1D", (2, 0))
+    (((0, 0), (2, 2)), ((0, 0), (2, 0)))
+    """
+    if isinstance(value, str):
+        return as_padding(operation, value)
+    return (0, 0), as_pair(operation, "padding", value, 0)

@@ -12,7 +12,18 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from fastconv import data, errors, kernels, models, plot, threads
-from fastconv.cli import demo, describe, doctor, layers, plan, summary, train
+from fastconv.cli import (
+    demo,
+    describe,
+    doctor,
+    evaluate,
+    layers,
+    names,
+    plan,
+    predict,
+    summary,
+    train,
+)
 from fastconv.cli.networks import import_modules, package, version
 from fastconv.errors import ArgumentError, FastconvError, did_you_mean, shorten
 
@@ -21,10 +32,13 @@ __all__ = ["main"]
 COMMANDS = {
     "demo": demo,
     "layers": layers,
+    "models": names,
     "describe": describe,
     "summary": summary,
     "plan": plan,
     "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
     "doctor": doctor,
 }
 

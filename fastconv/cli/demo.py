@@ -28,25 +28,8 @@ import numpy as np
 from fastconv import data, functional, memory, models, plot
 from fastconv.cli.networks import at_least, check_picture, typed_path, write
 from fastconv.errors import MissingExtraError
+from fastconv.zoo.digits import digits_net
 
-# The first layer starts near zero, as in the book, so that one can see what it learns.
-SMALL = ["gaussian", {"std": 0.01}]
-LAYERS: list[Any] = [
-    ["Conv2D", {"filters": 16, "kernel_size": 3, "padding": "same", "initializer": SMALL}],
-    "ReLU",
-    ["Conv2D", {"filters": 64, "kernel_size": 3, "padding": "same"}],
-    "ReLU",
-    ["MaxPool2D", {"pool_size": 2}],
-    ["Dropout", {"rate": 0.25}],
-    ["Conv2D", {"filters": 64, "kernel_size": 3, "padding": "same"}],
-    "ReLU",
-    "Flatten",
-    ["Dropout", {"rate": 0.5}],
-    ["Dense", {"units": 128}],
-    "ReLU",
-    ["Dropout", {"rate": 0.5}],
-    ["Dense", {"units": 10}],
-]
 PNG = "fastconv-demo.png"
 REPEATS = 5
 
@@ -81,7 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_picture("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)
-    config = {"input_shape": list(x.shape[1:]), "layers": LAYERS}
+    whole = digits_net(input_shape=x.shape[1:])
+    config = {key: whole[key] for key in ("input_shape", "layers")}  # without its title
     _head("A network from a list of names")
     write(_json(config))
     net = models.from_config(config, seed=arguments.seed)

@@ -16,26 +16,15 @@ from __future__ import annotations
 
 import argparse
 
-from fastconv.cli.networks import add_imports
-from fastconv.errors import ArgumentError
+from fastconv.cli.networks import add_pattern, print_names
 from fastconv.layers import list_layers
-from fastconv.registry.spellings import either, name_offers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add PATTERN."""
-    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="default: *")
-    add_imports(parser)
+    add_pattern(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the names, one to a line."""
-    pattern: str = arguments.pattern
-    anywhere = not any(sign in pattern for sign in "*?[")
-    names = list_layers(f"*{pattern}*" if anywhere else pattern)
-    if not names:
-        remedy = "`fastconv layers` lists all of them"
-        if offers := name_offers("layer", pattern, list_layers()):
-            remedy = f"did you mean {either(offers)}?"
-        raise ArgumentError("layers", "pattern", "must match a layer", pattern, remedy)
-    print("\n".join(names))
+    print_names("layer", arguments.pattern, list_layers)

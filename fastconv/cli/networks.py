@@ -6,10 +6,11 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastconv import models
+from fastconv import models, registry
 from fastconv.arguments import as_int, as_path
 from fastconv.errors import (
     ArgumentError,
@@ -21,11 +22,16 @@ from fastconv.errors import (
 )
 from fastconv.models.saving import formats, head_of, strict_json, target_of
 from fastconv.plot.figure import check_path
+from fastconv.registry.spellings import either, name_offers
 
 SUFFIX = ".safetensors"
+_SUFFIXES = (SUFFIX, ".json")
 
 
-def add_file(parser: argparse.ArgumentParser, text: str = "net.json or net.safetensors") -> None:
+FILE = "net.json, net.safetensors, or a name that `fastconv models` lists"
+
+
+def add_file(parser: argparse.ArgumentParser, text: str = FILE) -> None:
     """Add FILE, and the modules that its network may need."""
     parser.add_argument("file", metavar="FILE", type=typed_path, help=text)
     add_imports(parser)
@@ -49,6 +55,24 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE",
         help="a module of this folder, or installed, that registers layers; may be repeated",
     )
+
+
+def add_pattern(parser: argparse.ArgumentParser) -> None:
+    """Add PATTERN, which names are to match."""
+    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="default: *")
+    add_imports(parser)
+
+
+def print_names(kind: str, pattern: str, names: Callable[[str], list[str]]) -> None:
+    """Print what `names`, the function that lists a `kind` of names, says to `pattern`."""
+    anywhere = not any(sign in pattern for sign in "*?[")
+    found = names(f"*{pattern}*" if anywhere else pattern)
+    if not found:
+        remedy = f"`fastconv {kind}s` lists all of them"
+        if offers := name_offers(kind, pattern, names("*")):
+            remedy = f"did you mean {either(offers)}?"
+        raise ArgumentError(f"{kind}s", "pattern", f"must match a {kind}", pattern, remedy)
+    print("\n".join(found))
 
 
 def import_modules(names: list[str]) -> None:
@@ -79,17 +103,26 @@ def import_modules(names: list[str]) -> None:
 
 
 def read_network(file: str, seed: int | None = None) -> models.Model:
-    """Return the model of a saved network or of a JSON configuration; the first bytes tell which.
+    """Return the model of a saved network, of a JSON configuration, or of a registered name.
 
-    `seed` is the seed of starting weights and of dropout.
+    The first bytes tell a file's kind. A name is one if there is no such file.
+
+    Parameters
+    ----------
+    file : str
+    seed : int, optional
+        The seed of starting weights and of dropout.
 
     Raises
     ------
     FormatError, ArgumentError
-        If the file is wrong; it names the file, and lists every problem of a configuration.
+        If the file is wrong; it names the file, and lists every problem of a configuration. Or if
+        there is none, and the name is nearly one of a network.
     OSError
         If the file cannot be read.
     """
+    if named := _named(file, seed):
+        return named
     head = head_of("", file)
     found = formats.tell(head)
     unknown = found is None and head[8:9] != b"{"  # the header of a saved network begins there
@@ -101,6 +134,18 @@ def read_network(file: str, seed: int | None = None) -> models.Model:
         return models.from_config(text, seed=seed)
     except ConfigError as error:
         raise ArgumentError("", f"{file}:", str(error)) from error
+
+
+def _named(name: str, seed: int | None) -> models.Model | None:
+    """Return the registered network of this name, or None if it can only be the name of a file."""
+    if Path(name).exists() or os.path.basename(name) != name or Path(name).suffix in _SUFFIXES:
+        return None
+    if name in registry.models:
+        return models.create_model(name, seed=seed)
+    if offers := name_offers("model", name, models.list_models()):
+        rule = "must be a file, or the name of a network"
+        raise ArgumentError("", "FILE", rule, name, f"did you mean {either(offers)}?")
+    return None
 
 
 def at_least(command: str, option: str, value: int | None, least: int) -> None:

@@ -1,4 +1,4 @@
-"""Train a network from a file on digits, MNIST or your own arrays.
+"""Train a network from a file on digits, MNIST or your own images.
 
 The digits come with fastconv and are 8x8, so a network for them has "input_shape": [1, 8, 8]
 and ends in ten units; a whole net.json:
@@ -13,167 +13,158 @@ brings its own test part, and so may an .npz.
 examples:
   fastconv train net.json
   fastconv train net.json --epochs 20 --optimizer momentum --learning-rate 0.05
-  fastconv train net.json --mnist ~/mnist --save net.safetensors
-  fastconv train net.json --npz mine.npz      arrays x and y, if you like x_test and y_test
+  fastconv train net.json --optimizer adamw:weight_decay=0.01 --learning-rate cosine:steps=1000
+  fastconv train net.json --data ~/mnist --save net.safetensors
+  fastconv train net.json --data mine.npz      arrays x and y, if you like x_test and y_test
+  fastconv train net.json --data pictures/     pictures/cat/1.png, pictures/dog/2.jpg, ...
+  fastconv train net.json --transform shift:pixels=1 --transform noise:scale=0.05
+  fastconv train net.json --callback early_stopping:patience=3 --callback csv_log:path=log.csv
+  fastconv train net.json --checkpoint run.safetensors             after every epoch
+  fastconv train net.json --checkpoint run.safetensors --resume run.safetensors
 
-The loss is cross_entropy where the network ends in Softmax, else softmax_cross_entropy.
+Where the network and the labels say which loss fits, none need be named. Ctrl-C ends training;
+what was learned until then is saved where --save says.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any
 
-import numpy as np
-
 from fastconv import data, registry
-from fastconv.arguments import as_real, parse_bytes
+from fastconv.arguments import parse_bytes
+from fastconv.cli.choices import CHOICE, typed_choice, typed_rate
+from fastconv.cli.datasets import add_data, held_out, parts
+from fastconv.cli.goal import add_goal, is_chosen, loss_and_metrics
 from fastconv.cli.networks import add_file, at_least, check_saving, read_network, typed_path, write
-from fastconv.errors import FormatError, ShapeError, describe, shorten
-from fastconv.models.graph import reshaped
-from fastconv.models.saving import formats, head_of
+from fastconv.errors import ArgumentError, ConfigError, did_you_mean
 
-_WRITTEN = "np.savez(path, x=x, y=y) writes one"
+_TRANSFORMS = {each.__name__: each for each in (data.crop, data.flip, data.noise, data.shift)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add FILE, the data, and how to train."""
     add_file(parser, "net.json, or net.safetensors to go on")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--data", choices=["digits"], default="digits", help="the default")
-    source.add_argument(
-        "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"
+    add_data(parser)
+    add = parser.add_argument
+    add("--epochs", type=int, default=10, help="default 10; with --resume all of them")
+    add("--batch-size", type=int, default=100, help="default 100")
+    names = ", ".join(registry.optimizers.names())
+    add(
+        "--optimizer", type=typed_choice, metavar="NAME", help=f"{CHOICE}, of {names}; default adam"
     )
-    source.add_argument(
-        "--npz", metavar="FILE", type=typed_path, help="arrays x (N, C, H, W) and y (N,)"
+    add(
+        "--learning-rate",
+        type=typed_rate,
+        metavar="RATE",
+        help=f"a number, or a schedule of {', '.join(registry.schedules.names())}; "
+        "default: the optimizer's own",
     )
-    parser.add_argument("--epochs", type=int, default=10, help="default 10")
-    parser.add_argument("--batch-size", type=int, default=100, help="default 100")
-    parser.add_argument(
-        "--optimizer",
-        default="adam",
+    add_goal(parser)
+    add("--class-weight", choices=["balanced"], help="what rows count, by how rare their class is")
+    add(
+        "--callback",
+        type=typed_choice,
+        action="append",
+        default=[],
         metavar="NAME",
-        help=f"{', '.join(registry.optimizers.names())}; default adam",
+        help=f"of {', '.join(registry.callbacks.names())}; may be repeated",
     )
-    parser.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help="default: the optimizer's own"
+    add(
+        "--transform",
+        type=typed_choice,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"of {', '.join(_TRANSFORMS)}: changes every batch to learn from; may be repeated",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of split, weights and order; default 0"
-    )
-    parser.add_argument(
-        "--memory-limit", metavar="BYTES", help="bytes that a step may take, or '20 MB'"
-    )
-    parser.add_argument(
-        "--save", metavar="OUT.safetensors", type=typed_path, help="where the trained network goes"
-    )
+    add("--seed", type=int, default=0, help="of split, weights and order; default 0")
+    add("--memory-limit", metavar="BYTES", help="bytes that a step may take, or '20 MB'")
+    checkpoint = "where the whole state of training goes after every epoch"
+    add("--checkpoint", metavar="RUN.safetensors", type=typed_path, help=checkpoint)
+    add("--resume", metavar="RUN.safetensors", type=typed_path, help="a checkpoint to go on from")
+    add("--save", metavar="OUT.safetensors", type=typed_path, help="where the trained network goes")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, say how well the network does, and save it if that is asked for."""
-    rate = arguments.learning_rate
     for option, value, least in (
         ("--epochs", arguments.epochs, 1),
         ("--batch-size", arguments.batch_size, 1),
         ("--seed", arguments.seed, 0),
     ):
         at_least("train", option, value, least)
-    if rate is not None:
-        as_real("train", "--learning-rate", rate, "at least 0 and finite", 0.0, math.inf)
     limit = parse_bytes("train", "--memory-limit", arguments.memory_limit)
-    if arguments.save:
-        check_saving("train", "--save", arguments.save)
+    for option, path in (("--save", arguments.save), ("--checkpoint", arguments.checkpoint)):
+        if path:
+            check_saving("train", option, path)
     net = read_network(arguments.file, arguments.seed)
-    shares = net.output_answers()[0].kind == "probabilities"
-    net.compile(
-        optimizer=(arguments.optimizer, {} if rate is None else {"learning_rate": rate}),
-        loss="cross_entropy" if shares else "softmax_cross_entropy",
-        metrics=["accuracy"],
-    )
-    (x, y), (x_test, y_test) = _parts(arguments, net)
-    write(f"{len(x):,} images to learn from, {len(x_test):,} to test on")
-    net.fit(
-        x,
-        y,
-        batch_size=arguments.batch_size,
-        epochs=arguments.epochs,
-        seed=arguments.seed,
-        validation_data=(x_test, y_test),
-        memory_limit=limit,
-    )
-    write(f"test accuracy: {100 * net.evaluate(x_test, y_test)['accuracy']:.1f} %")
+    (x, y), test = held_out(parts("train", arguments, net), arguments.seed)
+    _compile(arguments, net, y)
+    write(f"{len(x):,} images to learn from, {len(test.x):,} to test on")
+    try:
+        net.fit(
+            x,
+            y,
+            batch_size=arguments.batch_size,
+            epochs=arguments.epochs,
+            seed=arguments.seed,
+            validation_data=test,
+            callbacks=_callbacks(arguments),
+            class_weight=arguments.class_weight,
+            transform=_transform(arguments),
+            resume=arguments.resume,
+            memory_limit=limit,
+        )
+    except KeyboardInterrupt:
+        _save(arguments, net)
+        raise
+    _tell(net.evaluate(*test))
+    _save(arguments, net)
+
+
+def _compile(arguments: argparse.Namespace, net: Any, y: Any) -> None:
+    """Compile as the options say; a run that goes on is compiled by its checkpoint if none do."""
+    rate, optimizer = arguments.learning_rate, arguments.optimizer
+    if arguments.resume and rate is optimizer is None and not is_chosen(arguments):
+        return
+    name, settings = (optimizer, {}) if isinstance(optimizer, str) else optimizer or ("adam", {})
+    if rate is not None:
+        settings = {**settings, "learning_rate": rate}
+    net.compile(optimizer=(name, settings), **loss_and_metrics(arguments, net, y))
+
+
+def _callbacks(arguments: argparse.Namespace) -> list[Any]:
+    if not arguments.checkpoint:
+        return list(arguments.callback)
+    return [*arguments.callback, ("checkpoint", {"path": arguments.checkpoint})]
+
+
+def _transform(arguments: argparse.Namespace) -> Any:
+    """Return the transforms that were named, one after the other, or None."""
+    made = []
+    for choice in arguments.transform:
+        name, settings = (choice, {}) if isinstance(choice, str) else choice
+        if name not in _TRANSFORMS:
+            remedy = did_you_mean(name, _TRANSFORMS)
+            rule = f"must be of {', '.join(_TRANSFORMS)}"
+            raise ArgumentError("train", "--transform", rule, name, remedy)
+        if problems := registry.setting_problems(_TRANSFORMS[name], settings, name):
+            raise ConfigError(problems)
+        made.append(_TRANSFORMS[name](**settings))
+    return data.compose(*made) if made else None
+
+
+def _tell(figures: dict[str, float]) -> None:
+    """Print the figures of the rows held out; a share of right answers in per cent."""
+    for name, figure in figures.items():
+        if name.endswith("accuracy"):
+            write(f"test {name.replace('_', ' ')}: {100 * figure:.1f} %")
+        elif name != "loss" or len(figures) == 1:
+            write(f"test {name.replace('_', ' ')}: {figure:.4g}")
+
+
+def _save(arguments: argparse.Namespace, net: Any) -> None:
     if arguments.save:
         net.save(arguments.save)
         write(f"saved as {arguments.save}")
-
-
-def _parts(arguments: argparse.Namespace, net: Any) -> Any:
-    """Return (x, y), (x_test, y_test) of the data that were asked for; raise if they do not fit."""
-    if arguments.mnist:
-        parts = data.mnist(arguments.mnist)
-        _check_shape(arguments, net, parts[0][0])
-        return parts
-    x, y, *test = _npz(arguments.npz) if arguments.npz else data.digits()
-    _check_shape(arguments, net, x)
-    if test:
-        return (x, y), tuple(test)
-    train_rows, test_rows = data.stratified_split(y, seed=arguments.seed)
-    return (x[train_rows], y[train_rows]), (x[test_rows], y[test_rows])
-
-
-def _check_shape(arguments: argparse.Namespace, net: Any, x: np.ndarray[Any, Any]) -> None:
-    inputs = net.to_config()["inputs"]
-    got, want = list(x.shape[1:]), inputs[0]["shape"]
-    if len(inputs) > 1 or got == want:
-        return
-    advice = reshaped(x.shape, want) if arguments.npz else ""
-    if advice:
-        how = f"save x with the shape (N, {', '.join(map(str, want))}): {advice}"
-    else:
-        how = f'write "input_shape": {got}'
-        if not (arguments.npz or arguments.mnist):
-            how = f"give other images by --mnist DIR (28x28) or --npz FILE, or {how}"
-    source = arguments.npz or arguments.mnist or "the digits"
-    rule = f"must have the network's input_shape, {want} in {arguments.file}"
-    raise ShapeError("train", "images", rule, got, how, shown=f"{got} from {source}")
-
-
-def _npz(path: str) -> list[np.ndarray[Any, Any]]:
-    """Return x, y and, if they are in the file, x_test and y_test."""
-    head = head_of("train", path)
-    if not head.startswith((b"PK", b"\x93NUMPY")):  # NumPy would take it for a pickle
-        kind = formats.tell(head)
-        raise FormatError(
-            "train",
-            path,
-            "must be an .npz of plain arrays",
-            remedy=_WRITTEN,
-            shown=kind.name if kind else f"a file that begins with {head[:8]!r}",
-        )
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            raise FormatError("train", path, "must be an .npz of arrays x and y", shown="one array")
-        with stored:
-            names = ["x", "y", "x_test", "y_test"] if "x_test" in stored.files else ["x", "y"]
-            if missing := [name for name in names if name not in stored.files]:
-                rule = "must hold x and y, or x, y, x_test and y_test"
-                found = shorten(", ".join(stored.files) or "none")[1:-1]
-                remedy = f"{', '.join(missing)} is missing, it has {found}"
-                raise FormatError("train", path, rule, remedy=remedy)
-            arrays = {name: stored[name] for name in names}
-    except (FormatError, OSError):
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy raise many for a damaged or other file
-        rule = f"must be an .npz of plain arrays; {describe(error)}"
-        raise FormatError("train", path, rule, remedy=_WRITTEN) from error
-    for name in names:
-        if not arrays[name].ndim:
-            rule = f"must hold {name} as an array of rows"
-            raise FormatError("train", path, rule, shown="one value")
-    for x, y in zip(names[::2], names[1::2], strict=True):
-        if len(arrays[x]) != len(arrays[y]):
-            rule = f"must hold as many rows of {y} as of {x}, {len(arrays[x])}"
-            raise FormatError("train", path, rule, len(arrays[y]))
-    return [arrays[name] for name in names]

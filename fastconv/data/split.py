@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_int, as_plain_array, as_real
+from fastconv.batches import stratified
 from fastconv.errors import ArgumentTypeError, ShapeError
 
 __all__ = ["stratified_split"]
@@ -62,11 +63,4 @@ def stratified_split(y: Any, test_fraction: float = 0.25, seed: int = 0) -> tupl
         operation, "test_fraction", test_fraction, "above 0 and below 1", math.ulp(0.0), 1.0
     )
     rng = np.random.default_rng(as_int(operation, "seed", seed, 0, 2**64 - 1))
-    in_test = np.zeros(len(y), bool)
-    for label in np.unique(y):
-        rows = rng.permutation(np.flatnonzero(y == label))
-        count = round(len(rows) * test_fraction)
-        if len(rows) > 1:
-            count = min(max(count, 1), len(rows) - 1)
-        in_test[rows[:count]] = True
-    return np.flatnonzero(~in_test).astype(np.int64), np.flatnonzero(in_test).astype(np.int64)
+    return stratified(y, test_fraction, rng)

@@ -15,6 +15,7 @@ from fastconv.errors.texts import did_you_mean, from_signal, in_one_line, neares
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "CheckpointWarning",
     "ConfigError",
     "CostTableWarning",
     "DataWarning",
@@ -348,6 +349,10 @@ class UnknownAttributeError(FastconvError, AttributeError):
 
 class DataWarning(UserWarning):
     """Data that can be trained on, but hardly as it was meant."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint is damaged, so that an older one serves, or a run from it ends otherwise."""
 
 
 class NotCompiledError(FastconvError, ImportError):

@@ -137,20 +137,26 @@ def of_one_dtype(operation: str, **arrays: Any) -> list[Any]:
     ]
 
 
-def as_gradient(operation: str, dy: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return `dy` and the output `y` that it belongs to as arrays of one shape and dtype.
+def as_gradient(
+    operation: str, dy: Any, kept: Any, name: str = "y"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `dy` and what was kept for it as arrays of one shape and dtype.
+
+    `name` is ``"y"`` if that is the output that `dy` belongs to, ``"x"`` for an input like it.
 
     Raises
     ------
     ArgumentTypeError, ShapeError
         If dtypes or shapes do not fit.
     """
-    dy, y = as_array(operation, "dy", dy), as_array(operation, "y", y)
-    if not are_of_one_dtype(dy, y):
-        of_one_dtype(operation, dy=dy, y=y)
-    if dy.shape != y.shape:
-        raise ShapeError(operation, "dy", f"must have the shape of the output, {y.shape}", dy.shape)
-    return dy, y
+    dy, kept = as_array(operation, "dy", dy), as_array(operation, name, kept)
+    if not are_of_one_dtype(dy, kept):
+        of_one_dtype(operation, **{"dy": dy, name: kept})
+    if dy.shape != kept.shape:
+        role = "output" if name == "y" else "input"
+        rule = f"must have the shape of the {role}, {kept.shape}"
+        raise ShapeError(operation, "dy", rule, dy.shape)
+    return dy, kept
 
 
 def readable(array: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from fastconv.threads import get_num_threads
 
 __all__ = ["Decision", "conv2d_costs", "decide"]
 
-DIRECTIONS = ("forward", "backward", "input")
+DIRECTIONS = ("forward", "backward", "input", "weight")
 
 
 class Decision(NamedTuple):
@@ -41,9 +41,8 @@ def decide(
 ) -> Decision:
     """Return the geometry of a call and its algorithm, chosen within the limit.
 
-    `direction` is "forward", "backward", or "input" for the gradient of the input alone.  `x` and
-    `weight` are shapes, and `count` is the number of threads.  The last thousand sets of arguments
-    are remembered with their decisions.
+    `direction` is one of those of `conv2d_costs`.  `x` and `weight` are shapes, and `count` is the
+    number of threads.  The last thousand sets of arguments are remembered with their decisions.
 
     Raises
     ------
@@ -154,8 +153,9 @@ def conv2d_costs(
     stride, padding, dilation, groups, workspace_limit, precision
         As in `conv2d`.
     dtype : "float32" or "float64"
-    direction : "forward", "backward" or "input"
-        ``"backward"`` covers all three gradients, ``"input"`` that of the input alone.
+    direction : "forward", "backward", "input" or "weight"
+        ``"backward"`` covers all three gradients, ``"input"`` that of the input alone, and
+        ``"weight"`` that of the weights alone.
     threads : int, optional
         The threads that run, for each of which `winograd` takes a slot of workspace; by default
         as many as `get_num_threads` says.

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import memory
 from fastconv.functional import checks
 from fastconv.functional.elementwise import run_elements
 
@@ -34,18 +33,18 @@ __all__ = [
 ]
 
 
-def _of(function: str, x: Any) -> np.ndarray:
-    """Return the kernel `function` of every element."""
+def _of(function: str, x: Any, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the kernel `function` of every element, in `out` if that is given."""
     x = checks.as_array(function, "x", x)
-    y = memory.empty(x.shape, x.dtype)
+    y = checks.as_output(function, out, x.shape, x.dtype, x, over=True)
     run_elements(function, y, x, y)
     return y
 
 
-def _slope(operation: str, dy: Any, y: Any) -> np.ndarray:
+def _slope(operation: str, dy: Any, y: Any, out: np.ndarray | None) -> np.ndarray:
     """Return the gradient `operation` for that of the output, `dy`, and the output, `y`."""
     dy, y = checks.as_gradient(operation, dy, y)
-    dx = memory.empty(y.shape, y.dtype)
+    dx = checks.as_output(operation, out, y.shape, y.dtype, dy, y, over=True)
     run_elements(operation, dx, dy, y, dx)
     return dx
 
@@ -60,7 +59,7 @@ def exp(x: Any) -> np.ndarray:
     Returns
     -------
     ndarray of the shape and dtype of `x`
-        Within ULP_EXP ulp; infinite beyond the largest number, 0 below half of the smallest, NaN
+        Within 1.1 ulp; infinite beyond the largest number, 0 below half of the smallest, NaN
         for NaN.
 
     Raises
@@ -82,7 +81,7 @@ def exp(x: Any) -> np.ndarray:
 
 
 def expm1(x: Any) -> np.ndarray:
-    """Return exp(x) - 1, which keeps its digits where x is near 0; within ULP_EXPM1 ulp.
+    """Return exp(x) - 1, which keeps its digits where x is near 0; within 2.2 ulp.
 
     Parameters, errors and method are those of `exp`.
 
@@ -104,7 +103,7 @@ def log(x: Any) -> np.ndarray:
     Returns
     -------
     ndarray of the shape and dtype of `x`
-        Within ULP_LOG ulp; minus infinity for 0, NaN below it and for NaN.
+        Within 0.8 ulp; minus infinity for 0, NaN below it and for NaN.
 
     Raises
     ------
@@ -125,7 +124,7 @@ def log(x: Any) -> np.ndarray:
 
 
 def log1p(x: Any) -> np.ndarray:
-    """Return log(1 + x), which keeps its digits where x is near 0; within ULP_LOG1P ulp.
+    """Return log(1 + x), which keeps its digits where x is near 0; within 0.8 ulp.
 
     Parameters, errors and method are those of `log`; what rounding 1 + x has lost is added.
 
@@ -137,22 +136,24 @@ def log1p(x: Any) -> np.ndarray:
     return _of("log1p", x)
 
 
-def sigmoid(x: Any) -> np.ndarray:
+def sigmoid(x: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Return the logistic function, 1 / (1 + exp(-x)), of each element.
 
     Parameters
     ----------
     x : ndarray, any shape, float32 or float64
+    out : ndarray of the shape and dtype of `x`, optional
+        C-contiguous; may be `x` itself.
 
     Returns
     -------
     ndarray of the shape and dtype of `x`
-        Within ULP_SIGMOID ulp, also where it is small.
+        Within 2.3 ulp, also where it is small.
 
     Raises
     ------
-    ArgumentTypeError
-        If `x` is no array of float32 or float64.
+    ArgumentError, ShapeError, ArgumentTypeError
+        If `x` is no array of float32 or float64, or `out` another one, or overlaps `x` otherwise.
 
     Notes
     -----
@@ -165,15 +166,17 @@ def sigmoid(x: Any) -> np.ndarray:
     >>> f"{sigmoid(np.float32([-20.0]))[0]:.4g}"
     '2.061e-09'
     """
-    return _of("sigmoid", x)
+    return _of("sigmoid", x, out)
 
 
-def sigmoid_backward(dy: Any, y: Any) -> np.ndarray:
+def sigmoid_backward(dy: Any, y: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Return dy y (1 - y), the gradient of `sigmoid` by its output `y`.
 
     Parameters
     ----------
     dy, y : ndarray of one shape and dtype, float32 or float64
+    out : ndarray of that shape and dtype, optional
+        C-contiguous; may be `dy` itself.
 
     Returns
     -------
@@ -183,33 +186,35 @@ def sigmoid_backward(dy: Any, y: Any) -> np.ndarray:
 
     Raises
     ------
-    ArgumentTypeError, ShapeError
-        If dtypes or shapes do not fit.
+    ArgumentError, ArgumentTypeError, ShapeError
+        If dtypes or shapes do not fit, or `out` is no such array.
 
     Examples
     --------
     >>> sigmoid_backward(np.array([4.0]), np.array([0.5])).tolist()
     [1.0]
     """
-    return _slope("sigmoid_backward", dy, y)
+    return _slope("sigmoid_backward", dy, y, out)
 
 
-def tanh(x: Any) -> np.ndarray:
+def tanh(x: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Return the hyperbolic tangent of each element.
 
     Parameters
     ----------
     x : ndarray, any shape, float32 or float64
+    out : ndarray of the shape and dtype of `x`, optional
+        C-contiguous; may be `x` itself.
 
     Returns
     -------
     ndarray of the shape and dtype of `x`
-        Within ULP_TANH ulp.
+        Within 2.5 ulp.
 
     Raises
     ------
-    ArgumentTypeError
-        If `x` is no array of float32 or float64.
+    ArgumentError, ShapeError, ArgumentTypeError
+        If `x` is no array of float32 or float64, or `out` another one, or overlaps `x` otherwise.
 
     Notes
     -----
@@ -220,15 +225,17 @@ def tanh(x: Any) -> np.ndarray:
     >>> tanh(np.array([0.0, -1000.0])).tolist()
     [0.0, -1.0]
     """
-    return _of("tanh", x)
+    return _of("tanh", x, out)
 
 
-def tanh_backward(dy: Any, y: Any) -> np.ndarray:
+def tanh_backward(dy: Any, y: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Return dy (1 - y**2), the gradient of `tanh` by its output `y`.
 
     Parameters
     ----------
     dy, y : ndarray of one shape and dtype, float32 or float64
+    out : ndarray of that shape and dtype, optional
+        C-contiguous; may be `dy` itself.
 
     Returns
     -------
@@ -237,8 +244,8 @@ def tanh_backward(dy: Any, y: Any) -> np.ndarray:
 
     Raises
     ------
-    ArgumentTypeError, ShapeError
-        If dtypes or shapes do not fit.
+    ArgumentError, ArgumentTypeError, ShapeError
+        If dtypes or shapes do not fit, or `out` is no such array.
 
     Notes
     -----
@@ -249,7 +256,7 @@ def tanh_backward(dy: Any, y: Any) -> np.ndarray:
     >>> tanh_backward(np.array([4.0]), np.array([0.5])).tolist()
     [3.0]
     """
-    return _slope("tanh_backward", dy, y)
+    return _slope("tanh_backward", dy, y, out)
 
 
 def erf(x: Any) -> np.ndarray:
@@ -262,7 +269,7 @@ def erf(x: Any) -> np.ndarray:
     Returns
     -------
     ndarray of the shape and dtype of `x`
-        Within ULP_ERF ulp.
+        Within 2 ulp.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]
+Change = tuple[float, float, float, float]
 
 lanes: int
 tile_pixels: int
@@ -20,8 +21,12 @@ input_engines: list[str]
 weight_engines: list[str]
 vector_bytes: int
 chunk: int
+local_channels: int
+norm_positions: int
+norm_samples: int
 folded_taps: int
 folded_width: int
+most_scale: int
 winograd_sum: int
 
 def set_caches(l1: int, l2: int) -> tuple[int, int]: ...
@@ -273,7 +278,7 @@ def dropout(
     x: Array, kept: NDArray[np.uint8], y: Array, scale: float, part: int, parts: int, threads: int
 ) -> None: ...
 def sgd(
-    value: Array, gradient: Array, rate: float, part: int, parts: int, threads: int
+    value: Array, gradient: Array, rate: float, change: Change, part: int, parts: int, threads: int
 ) -> None: ...
 def momentum(
     value: Array,
@@ -282,6 +287,7 @@ def momentum(
     rate: float,
     decay: float,
     nesterov: bool,
+    change: Change,
     part: int,
     parts: int,
     threads: int,
@@ -294,6 +300,7 @@ def by_squares(
     decay: float,
     fresh: float,
     epsilon: float,
+    change: Change,
     part: int,
     parts: int,
     threads: int,
@@ -307,9 +314,13 @@ def adam(
     decay: float,
     decay_squares: float,
     epsilon: float,
+    change: Change,
     part: int,
     parts: int,
     threads: int,
+) -> None: ...
+def sum_squares(
+    x: Array, sums: NDArray[np.float64], factor: float, part: int, parts: int, threads: int
 ) -> None: ...
 def exp(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
 def expm1(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
@@ -322,10 +333,128 @@ def sigmoid_backward(
     dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int
 ) -> None: ...
 def tanh_backward(dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int) -> None: ...
+
+activations: tuple[str, ...]
+
+def activate(
+    x: Array, y: Array, function: int, a: float, b: float, part: int, parts: int, threads: int
+) -> None: ...
+def activate_backward(
+    dy: Array, kept: Array, dx: Array, function: int, a: float, part: int, parts: int, threads: int
+) -> None: ...
+def rescale(
+    x: Array, y: Array, scale: Array, offset: Array, part: int, parts: int, threads: int
+) -> None: ...
+def rescale_bytes(
+    x: NDArray[np.uint8], y: Array, scale: Array, offset: Array, part: int, parts: int, threads: int
+) -> None: ...
+def prelu(x: Array, y: Array, slopes: Array, part: int, parts: int, threads: int) -> None: ...
+def prelu_backward(
+    dy: Array,
+    x: Array,
+    dx: Array | None,
+    slopes: Array,
+    sums: NDArray[np.float64],
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
 def softmax(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
 def log_softmax(x: Array, y: Array, part: int, parts: int, threads: int) -> None: ...
 def softmax_backward(
     dy: Array, y: Array, dx: Array, part: int, parts: int, threads: int
+) -> None: ...
+def group_norm(
+    x: Array,
+    y: Array,
+    weight: Array,
+    bias: Array,
+    mean: NDArray[np.float64] | None,
+    inverse: NDArray[np.float64] | None,
+    epsilon: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def group_norm_backward(
+    dy: Array,
+    x: Array,
+    dx: Array | None,
+    partial: Array | None,
+    weight: Array,
+    mean: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def channel_norm(
+    x: Array,
+    y: Array,
+    weight: Array,
+    bias: Array,
+    mean: NDArray[np.float64] | None,
+    inverse: NDArray[np.float64] | None,
+    epsilon: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def channel_norm_backward(
+    dy: Array,
+    x: Array,
+    dx: Array | None,
+    partial: Array | None,
+    weight: Array,
+    mean: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def local_response_norm(
+    x: Array,
+    y: Array,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def local_response_norm_backward(
+    dy: Array,
+    x: Array,
+    dx: Array,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def embedding(
+    numbers: NDArray[np.uint8],
+    width: int,
+    table: Array,
+    y: Array,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def embedding_order(
+    numbers: NDArray[np.uint8], width: int, order: NDArray[np.int64], starts: NDArray[np.int64]
+) -> None: ...
+def embedding_backward(
+    dy: Array,
+    order: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    dtable: Array,
+    part: int,
+    parts: int,
+    threads: int,
 ) -> None: ...
 def batch_norm(
     x: Array,
@@ -353,4 +482,25 @@ def batch_norm_backward(
     part: int,
     parts: int,
     threads: int,
+) -> None: ...
+def upsample2d(
+    x: Array,
+    y: Array,
+    scale: Pair,
+    weights: tuple[Array, Array] | None,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def upsample2d_backward(
+    dy: Array,
+    dx: Array,
+    scale: Pair,
+    weights: tuple[Array, Array] | None,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def add_channel_bias(
+    y: Array, bias: Array | None, relu: bool, part: int, parts: int, threads: int
 ) -> None: ...

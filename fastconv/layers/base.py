@@ -186,9 +186,9 @@ class Layer(Traits, Owner):
         shape = spec.shape
         if axes and len(axes) != len(shape):
             remedy = ""
-            if axes == "CHW" and len(shape) == 2:
+            if axes in ("CHW", "CL") and len(shape) == len(axes) - 1:
                 remedy = f"reshape it to {(1, *shape)}"
-            elif axes == "CHW" and len(shape) == 4:
+            elif axes in ("CHW", "CL") and len(shape) == len(axes) + 1:
                 remedy = f"leave the batch out: {shape[1:]}"
             elif len(axes) == 1:
                 remedy = "put a Flatten or GlobalAvgPool2D before it"

@@ -101,8 +101,8 @@ def list_layers(pattern: str = "*") -> list[str]:
 
     Examples
     --------
-    >>> list_layers("conv*")
-    ['Conv2D']
+    >>> list_layers("conv2d*")
+    ['Conv2D', 'Conv2DTranspose']
     """
     return registry.layers.names(pattern)
 

@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, initializers, kernels
-from fastconv.arguments import as_bool, as_choice, as_int
-from fastconv.functional.packing import ACTIVATIONS
+from fastconv.arguments import as_bool, as_int
+from fastconv.concurrency import computed_once
 from fastconv.geometry import Conv2DGeometry
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
-from fastconv.layers.fusing import fold, is_affine, with_activation
+from fastconv.layers.fusing import (
+    ActivationSetting,
+    activate,
+    activation_costs,
+    fold,
+    given_numbers,
+    giver,
+    is_affine,
+    settled,
+    with_activation,
+)
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 
 __all__ = ["Dense"]
@@ -29,8 +39,9 @@ class Dense(Layer):
         Outputs.
     bias : bool
         Whether a learned number is added to each output.
-    activation : {None, "relu"}
-        What is applied to the output, in the same pass over memory.
+    activation : None, name or (name, {...})
+        What is applied to the output: "relu" in the same pass over memory, any other function of
+        each element over the output itself.
     initializer : name, (name, {...}) or callable
         Starting values of the weight.
 
@@ -47,23 +58,21 @@ class Dense(Layer):
     example_config = {"units": 10}
     example_shapes = ((64,),)
     new_gradients = True
-    gives = "values"
+    gives = property(given_numbers)  # type: ignore[assignment]
+    given_by = property(giver)  # type: ignore[assignment]
     packs = ("weight",)
+    activation = ActivationSetting()
+    function: Any = computed_once(settled)
     with_activation = with_activation
     folds_affine = property(is_affine)  # type: ignore[assignment]
     folded = fold
 
     def __init__(
-        self,
-        units: int,
-        *,
-        bias: bool = True,
-        activation: str | None = None,
-        initializer: Any = "he",
+        self, units: int, *, bias: bool = True, activation: Any = None, initializer: Any = "he"
     ) -> None:
         self.units = as_int("Dense", "units", units, 1)
         self.bias = as_bool("Dense", "bias", bias)
-        self.activation = as_choice("Dense", "activation", activation, ACTIVATIONS)
+        self.activation = activation
         self.initializer = initializers.resolve(initializer, "Dense")
 
     def infer(self, *specs: Spec) -> Spec:
@@ -85,16 +94,19 @@ class Dense(Layer):
             xs[0],
             weight.value if plain else weight.packed("dense", functional.prepare_dense),
             self.parameters["bias"].value if self.bias else None,
-            activation=self.activation,
+            activation=self.function and self.function.in_kernels,
         )
-        ctx.save(xs[0], y if self.activation else None)
+        kept = None
+        if self.function is not None:
+            y, kept = activate(self.function, ctx, y)
+        ctx.save(xs[0], kept)
         return y
 
     def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
         """Return dx (N, inputs) for dy (N, units)."""
-        x, y = ctx.saved
-        if y is not None:
-            dy = functional.relu_backward(dy, y, out=ctx.reusable(dy))
+        x, kept = ctx.saved
+        if kept is not None:
+            dy = self.function.gradient(dy, kept, out=ctx.reusable(dy))
         needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
         dx, dweight, dbias = functional.dense_backward(
             dy, x, self.param("weight").value, needs=(*(("x",) if ctx.needs(0) else ()), *needs)
@@ -122,7 +134,6 @@ class Dense(Layer):
             packed=g.packed_bytes(dtype.itemsize, kernels.lanes(dtype)),
             together=0,
             multiply_adds=g.multiply_adds,
-            keeps=frozenset({"inputs", "output"} if self.activation else {"inputs"}),
             backward=PassCosts() if training else None,
-            dy_copied=batch * self.infer(spec).nbytes if training and self.activation else 0,
+            **activation_costs(self.function, batch * self.infer(spec).nbytes, training),
         )

@@ -1,43 +1,57 @@
-"""What there is to know about a layer, as text: purpose, settings, an example of shapes."""
+"""What there is to know about a name, as text: purpose, settings, an example of shapes."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from fastconv import registry
 from fastconv.layers.base import Layer
 from fastconv.layers.spec import Spec
 
-__all__ = ["describe", "documented"]
+__all__ = ["describe", "documented", "explain"]
 
 _WIDTH, _CHOICES = 98, 28  # characters of a line, and of the column of choices in it
 
 
 def describe(cls: type[Layer], title: str) -> str:
-    """Return the description of a class of layers; `title` is its full name.
+    """Return the description of a class of layers; `title` is its full name."""
+    return "\n".join([*explain(cls, title, cls.__name__), *_example(cls)]).rstrip()
+
+
+def explain(owner: Callable[..., Any], title: str, name: str) -> list[str]:
+    """Return the lines that say what `owner` is for and which settings it has.
 
     The settings come from the signature. Their choices and meaning come from the docstring's
     section Parameters or, if that says nothing of a setting, from the annotation.
+
+    Parameters
+    ----------
+    owner : callable
+    title : str
+        Its full name.
+    name : str
+        What stands before the settings in a call.
     """
-    parameters = inspect.signature(cls).parameters
-    signature = str(inspect.Signature([p.replace(annotation=p.empty) for p in parameters.values()]))
-    docstring = inspect.cleandoc(cls.__doc__ or "")
+    parameters = registry.parameters_of(owner)
+    bare = [p.replace(annotation=p.empty) for p in parameters.values()]
+    docstring = inspect.cleandoc(owner.__doc__ or "")
     text = re.split(r"(?:^|\n\n)[A-Z]\w+\n---", docstring)[0]
-    call = textwrap.fill(f"{cls.__name__}{signature}", 96, subsequent_indent="    ")
+    call = textwrap.fill(f"{name}{inspect.Signature(bare)}", 96, subsequent_indent="    ")
     lines = [title, call, "", *([text, ""] if text else [])]
     if parameters:
         told = documented(docstring)
         rows = [("setting", "default", "choices", "meaning")]
-        for name, parameter in parameters.items():
-            choices, meaning = told.get(name, (_annotation(parameter), ""))
-            if name == "initializer":
+        for setting, parameter in parameters.items():
+            choices, meaning = told.get(setting, (_annotation(parameter), ""))
+            if setting == "initializer":
                 meaning += f" Registered are {', '.join(registry.initializers.names())}."
-            rows.append((name, _default(parameter), choices, meaning.strip()))
+            rows.append((setting, _default(parameter), choices, meaning.strip()))
         lines += [*_folded(rows), ""]
-    return "\n".join(lines + _example(cls)).rstrip()
+    return lines
 
 
 def documented(docstring: str) -> dict[str, tuple[str, str]]:

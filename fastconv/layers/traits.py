@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastconv.activations import Act
 from fastconv.layers.spec import FLOATS
 
 __all__ = ["Affine", "Traits"]
@@ -55,6 +56,9 @@ class Traits:
     # means that nothing is known.
     gives: str | None = None
 
+    # What makes them so, for messages, such as "Sigmoid". None means the layer's class.
+    given_by: str | None = None
+
     # Whether the layer brings inputs of any scale, such as pixels from 0 to 255, to a usual one.
     normalizes: bool = False
 
@@ -85,12 +89,14 @@ class Traits:
     # Fusing
 
     # The name of the function that the layer applies to each element, by which other layers can
-    # compute it too (see `with_activation`). Names of third parties have a dot in them.
-    acts_as: str | None = None
+    # compute it too (see `with_activation`). Names of third parties have a dot in them. If there
+    # are settings other than the defaults, it is a pair of the name and a tuple of pairs, such as
+    # ``("elu", (("alpha", 2.0),))``.
+    acts_as: Act | None = None
 
     # Such names of functions that may be applied before the layer or after it: outputs and
     # gradients are the same in either order, bit for bit.
-    commutes_with: frozenset[str] = frozenset()
+    commutes_with: frozenset[Act] = frozenset()
 
     # Whether the layer is an `Affine` in inference, and `affine` says which.
     channel_affine: bool = False
@@ -115,7 +121,7 @@ class Traits:
         """
         return False
 
-    def with_activation(self, name: str) -> Any:
+    def with_activation(self, name: Act) -> Any:
         """Return a layer that computes this one and then the function `name`, or None.
 
         The new layer has the same parameters. Its output and all gradients have the bits that
@@ -147,6 +153,7 @@ _OWN = (
     "takes",
     "any_batch_axis",
     "gives",
+    "given_by",
     "output_is_view",
     "output_may_be_overwritten",
     "overwrites_input",

@@ -11,7 +11,8 @@ Five wings, each with one door, its ``__init__``, by which alone others come in:
 and above them what users hold, each on those before::
 
     network      a graph that runs on arrays and can be planned
-    trainable    a network with gradients, that learns
+    differentiable  a network with gradients
+    trainable    a network that learns
     inference    a network that only runs: the frozen twin
     model        Model, Sequential
     catalogue    models by name, from configurations, from files
@@ -20,7 +21,14 @@ and above them what users hold, each on those before::
 import sys
 
 from fastconv.models import graph, planning, running
-from fastconv.models.catalogue import create_model, from_config, list_models, load, register_model
+from fastconv.models.catalogue import (
+    create_model,
+    describe_model,
+    from_config,
+    list_models,
+    load,
+    register_model,
+)
 from fastconv.models.graph import Input, Node
 from fastconv.models.inference import InferenceModel
 from fastconv.models.model import Model, Sequential
@@ -35,6 +43,7 @@ __all__ = [
     "PlannedNode",
     "Sequential",
     "create_model",
+    "describe_model",
     "from_config",
     "list_models",
     "load",

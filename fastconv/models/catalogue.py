@@ -9,12 +9,14 @@ from typing import Any, Literal, TypeVar, overload
 from fastconv import registry
 from fastconv.arguments import as_bool, as_int, as_text
 from fastconv.errors import ArgumentError, ConfigError, FormatError, shorten
+from fastconv.layers import description
 from fastconv.models.graph import trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.model import Model
 from fastconv.models.saving import CONFIG, WeightFile, configuration, loading
+from fastconv.registry.trained import chosen_weights, offered_weights
 
-__all__ = ["create_model", "from_config", "list_models", "load", "register_model"]
+__all__ = ["create_model", "describe_model", "from_config", "list_models", "load", "register_model"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,6 +64,8 @@ def load(
 ) -> Model | InferenceModel:
     """Return the network that `Model.save` wrote; what was frozen is frozen again.
 
+    From a checkpoint it takes the network alone: ``fit(resume=path)`` goes on with its training.
+
     Parameters
     ----------
     path : str or path
@@ -77,6 +81,7 @@ def load(
         If `path` leads to something other than a file, such as a directory or a pipe.
     FormatError
         If the file has another format, is damaged, or holds other arrays than its network needs.
+        Every byte of a checkpoint is looked at.
         Arrays of float16 and bfloat16 are right: they are widened, which is exact.
     OSError
         If the file cannot be read.
@@ -138,15 +143,39 @@ def register_model(name: str, *, override: bool = False) -> Callable[[F], F]:
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names of the registered models that match `pattern`, sorted.
 
-    fastconv itself registers none. Models come by `register_model`, and from installed packages
-    that have an entry point of the group ``fastconv.models``.
+    Beside those of fastconv, models come by `register_model`, and from installed packages that
+    have an entry point of the group ``fastconv.models``. Nothing is imported for the list.
 
     Examples
     --------
-    >>> list_models("fastconv.*")
-    []
+    >>> list_models("resnet*")
+    ['ResNet18', 'ResNet50']
     """
     return registry.models.names(pattern)
+
+
+def describe_model(model: str) -> str:
+    """Return what there is to know about a registered model: purpose, settings, weights.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model has this name.
+
+    Examples
+    --------
+    >>> print(describe_model("ResNet18").splitlines()[0])
+    fastconv.ResNet18.v1
+    """
+    try:
+        owner = registry.models.get(model)
+    except ConfigError as error:
+        raise error.within("describe_model") from None
+    title = registry.models.canonical(model)
+    lines = description.explain(owner, title, title.rpartition(".v")[0].partition(".")[2])
+    offered = offered_weights(owner)
+    lines += [f"  weights {name!r}: {about.text}" for name, about in offered.items()]
+    return "\n".join(lines).rstrip()
 
 
 def create_model(
@@ -155,6 +184,7 @@ def create_model(
     *,
     name: str | None = None,
     seed: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
     **config: Any,
 ) -> Model:
     """Return a network by name.
@@ -167,21 +197,39 @@ def create_model(
         The network's title.
     seed : int, optional
         The seed of starting weights and of dropout.
+    weights : str or path, optional
+        The name of weights that come with the network, which `describe_model` lists, or a file
+        that `Model.load_weights` reads. With a name, settings that are not given are those of the
+        network that was trained.
     **config
-        The arguments of the registered function.
+        The arguments of the registered function. fastconv's own networks have `classes` and
+        `input_shape`.
 
     Raises
     ------
     UnknownNameError
         If the name is not registered; the message offers the nearest ones.
     ConfigError
-        If an argument or the configuration is wrong.
+        If an argument or the configuration is wrong, or the weights are of another network.
+    ArgumentTypeError, ArgumentError, FormatError, OSError
+        If `weights` is no name, or no file that can be read.
+
+    Examples
+    --------
+    >>> create_model("ResNet50", classes=10, input_shape=(3, 32, 32)).count_params()
+    23528522
     """
     if isinstance(model, Mapping):
         if config:
             raise ConfigError("create_model", "a mapping", "takes no arguments", config)
         made: Any = model
+        trained = chosen_weights(None, weights)
     else:
+        try:
+            trained = chosen_weights(registry.models.get(model), weights)
+        except ConfigError as error:
+            raise error.within("create_model") from None
+        config = {**trained.settings, **config} if trained else config
         made = registry.create(registry.models, model, config, "create_model")
         if seed is not None and isinstance(made, Model):
             raise ArgumentError(
@@ -202,4 +250,6 @@ def create_model(
         raise
     if name is not None:
         net.name = name
+    if trained is not None:
+        net.load_weights(trained.path)
     return net

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from fastconv.errors import ArgumentError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import exclusively
 from fastconv.models.graph import Graph, Step, weights
@@ -24,6 +26,11 @@ class InferenceModel(Network):
 
     def __init__(self, graph: Graph, name: str | None):
         self._settle(graph, name)
+
+    def _in_training(self, xs: Any, training: bool, *args: Any) -> Any:
+        rule, remedy = "must be left out for a network made for inference", "call the one it is of"
+        name, value = ("seed", args[0]) if training is False else ("training", training)
+        raise ArgumentError("Model", name, rule, value, remedy)
 
     @property
     def nbytes(self) -> int:

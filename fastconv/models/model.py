@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,17 +14,17 @@ from fastconv.arguments import as_int, as_text
 from fastconv.errors import UnknownNameError, nearest
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import exclusively
+from fastconv.models.checkpointed import CheckpointedNetwork
 from fastconv.models.graph import Graph, Node, as_nodes, trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
-from fastconv.models.saving import configuration, loading, target_of, write_network, write_weights
-from fastconv.models.trainable import TrainableNetwork
+from fastconv.models.saving import configuration, loading
 
 __all__ = ["Model", "Sequential"]
 
 Array = np.ndarray[Any, Any]
 
 
-class Model(TrainableNetwork):
+class Model(CheckpointedNetwork):
     """A network from nodes to nodes.
 
     Parameters
@@ -147,40 +147,18 @@ class Model(TrainableNetwork):
         """Return the network without its weights, as plain JSON with every default in it."""
         return configuration.write(self._graph, self.name)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration to one safetensors file; `fastconv.load` reads it.
-
-        The weights are those of one moment, whatever other threads do meanwhile. The file notes
-        what is frozen. Whoever reads it sees the old file or the new one, never a part.
-
-        Raises
-        ------
-        ArgumentTypeError, ArgumentError
-            If `path` is no path, has the suffix of another format, or exists but is no file.
-        ConfigError
-            If a layer or setting cannot be written.
-        OSError
-            If the file cannot be written.
-        """
-        target = target_of("save", path)
-        frozen = [key for key in self._frozen() if self._slots[key].learned]
-        write_network(target, self.to_config(), self.weights(), frozen)
-
-    def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write only the weights to a safetensors file; the errors are those of `save`."""
-        write_weights(target_of("save_weights", path), self.weights())
-
     def load_weights(
         self,
         path: str | os.PathLike[str],
         *,
         only: str = "*",
         strict: bool = True,
-        mapping: Mapping[str, str] | Callable[[str], str | None] | None = None,
+        mapping: loading.Names = None,
     ) -> list[str]:
-        """Read weights from a safetensors file, of this library or another.
+        """Read weights from a safetensors file, of this library or another, or one of PyTorch.
 
-        Arrays of other dtypes are cast; float16 and bfloat16 stay exact. What is frozen stays so.
+        Of PyTorch's files only dicts, lists and tensors are read; nothing in them can run. Arrays
+        of other dtypes are cast; float16 and bfloat16 stay exact. What is frozen stays so.
 
         Parameters
         ----------
@@ -190,8 +168,9 @@ class Model(TrainableNetwork):
         strict : bool
             Whether it is an error if the file lacks a weight, or has one that no layer has.
         mapping : mapping or callable, optional
-            From names in the file to keys ``layer/parameter``. A callable may return None to
-            leave an array out.
+            From names in the file, or beginnings of them that end in "." or "/", to keys
+            ``layer/parameter``; to None, which leaves an array out; or to ``(key, axes)``, for
+            `numpy.transpose`. `fastconv.zoo.torchvision` gives it for torchvision's networks.
 
         Returns
         -------
@@ -206,9 +185,7 @@ class Model(TrainableNetwork):
         FormatError
             If the file is damaged or of another format.
         ConfigError
-            If names or shapes do not fit; it lists all that do not.
-
-        After an error nothing is loaded.
+            If names or shapes do not fit; it lists all. After an error nothing is loaded.
         """
         self._prepare()
         loaded = loading.load_into(self._graph, path, only, strict, mapping)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastconv import batches, memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
 from fastconv.concurrency import BoundedCache
 from fastconv.errors import ArgumentError
-from fastconv.models.graph import Graph, Node, connect, inputs, weights
+from fastconv.models.graph import Graph, Node, inline, inputs, weights
 from fastconv.models.planning import Asked, Plan, Shared, Subject, make_plan, measure
 from fastconv.models.running import Program, Schedule, give_back_packed, infer, schedule
 from fastconv.models.text import explained, summarize, unknown_attribute
@@ -29,6 +29,7 @@ class Network:
     name: str | None
     _graph: Graph
     _learns = False
+    _in_training: Callable[..., Any]
     _ready = True
     layout: batches.Layout | None = None
 
@@ -66,13 +67,23 @@ class Network:
     def _prepare(self) -> None:
         """Make what is made at the first use; it is called before anything runs."""
 
-    def __call__(self, *xs: Any, memory_limit: int | str | None = None) -> Any:
+    def __call__(
+        self,
+        *xs: Any,
+        training: bool = False,
+        seed: int | None = None,
+        memory_limit: int | str | None = None,
+    ) -> Any:
         """Run one batch; or, given nodes of another graph, append this network's nodes to them.
 
         Parameters
         ----------
         *xs : array-like (N, ...), or Node
             One for each input. Arrays are cast to its dtype, but floats never to integers.
+        training : bool
+            Whether layers behave as in training; no weight and no statistic changes.
+        seed : int, optional
+            What then decides what dropout drops; by default something else each time.
         memory_limit : int or str, optional
             The most bytes, also as in ``"20 MB"``, that the run may take; see `predict`.
 
@@ -91,27 +102,16 @@ class Network:
             If `memory_limit` cannot be kept; the message has the least figure that could.
         """
         x = xs[0] if len(xs) == 1 else xs
+        if training is not False or seed is not None:
+            return self._in_training(x, training, seed, memory_limit)
         if memory_limit is not None:
             return self._predict("Model", x, None, memory_limit)
         if type(x) is not np.ndarray:
             nodes = x if isinstance(x, (tuple, list)) else (x,)
             if any(isinstance(node, Node) for node in nodes):
-                return self._inline(nodes)
-        graph = self._graph
-        return self._run(inputs.cast(x, graph), graph.outputs)
-
-    def _inline(self, nodes: Sequence[Any]) -> Any:
-        graph = self._graph
-        if len(nodes) != len(graph.input_ids) or not all(isinstance(n, Node) for n in nodes):
-            count = len(graph.input_ids)
-            raise ArgumentError("Model", "nodes", f"must be one for each of {count} inputs", nodes)
-        self._prepare()
-        values = list(nodes)
-        for step in graph.steps:
-            sources = (values[source] for source in step.sources)
-            values.append(connect(step.layer, *sources, name=step.id))
-        made = tuple(values[output] for output in graph.outputs)
-        return made[0] if len(made) == 1 else made
+                self._prepare()
+                return inline(self._graph, nodes)
+        return self._run(inputs.cast(x, self._graph), self._graph.outputs)
 
     def _schedule(
         self, outputs: tuple[int, ...], *, merge: bool = True, training: bool = False
@@ -165,13 +165,16 @@ class Network:
 
         Parameters
         ----------
-        x : array-like (N, ...), or a tuple of them
+        x : array-like (N, ...), or a tuple of them, or an iterable of batches
+            An object with ``__len__`` and ``__getitem__`` is read row by row; one that also has a
+            ``shape`` is given the row numbers of a batch. An iterable gives x, or (x, y).
         batch_size : int
             The most rows that are computed at a time; the result does not depend on it.
         memory_limit : int or str, optional
             The most bytes, also as in ``"20 MB"``, for activations, results, workspace, packed
-            weights and cast copies of `x` together. To keep within it, a run takes fewer rows at
-            a time, takes slower algorithms, and packs weights for each call.
+            weights, and cast copies and read rows of `x` together. To keep within it, a run takes
+            fewer rows at a time, takes slower algorithms, packs weights for each call, and reads
+            no rows ahead. An iterable of batches has none.
 
         Raises
         ------
@@ -183,9 +186,9 @@ class Network:
     def _predict(
         self, operation: str, x: Any, batch_size: int | None, memory_limit: int | str | None
     ) -> Any:
-        arrays = tuple(inputs.split(x, self._graph))
+        given = inputs.stream(x, self._graph) or tuple(inputs.split(x, self._graph))
         return batches.predict(
-            self, arrays, batch_size=batch_size, memory_limit=memory_limit, operation=operation
+            self, given, batch_size=batch_size, memory_limit=memory_limit, operation=operation
         )
 
     def intermediate(self, x: Any, ids: str | Sequence[str]) -> Any:
@@ -251,8 +254,8 @@ class Network:
         return self._plan("plan", asked)
 
     def _plan(self, operation: str, asked: Asked) -> Plan:
-        frozen = self._frozen() if asked.training else frozenset()
-        mode = (asked.training, asked.workspace_limit, get_num_threads(), frozen)
+        frozen = self._frozen() if asked.learns else frozenset()
+        mode = (asked.training, asked.backward, asked.workspace_limit, get_num_threads(), frozen)
 
         def make() -> Plan:
             steps = self._schedule(self._graph.outputs, training=asked.training)

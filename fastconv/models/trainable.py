@@ -1,174 +1,33 @@
-"""Networks that can be trained: what the loop asks of them, and its functions as methods."""
+"""Networks that learn: the functions of the loop of training as methods."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from fastconv import memory
-from fastconv.arguments import as_plain_array
-from fastconv.batches import count_rows
-from fastconv.errors import ArgumentError, ArgumentTypeError
-from fastconv.layers.base import Layer
-from fastconv.layers.parameter import Parameter
-from fastconv.layers.spec import Spec
-from fastconv.models.graph import inputs, learning
-from fastconv.models.network import Network
-from fastconv.models.running import Program, differentiate, first_not_finite, overlap
+from fastconv.models.differentiable import DifferentiableNetwork
+from fastconv.models.graph import inputs
 from fastconv.models.text import explained
 from fastconv.training import loop
 from fastconv.training.callbacks import History
 from fastconv.training.compiled import Compiled
-from fastconv.training.trainable import Accept, Answer
 
 __all__ = ["TrainableNetwork"]
 
-Array = np.ndarray[Any, Any]
 
-
-class TrainableNetwork(Network):
+class TrainableNetwork(DifferentiableNetwork):
     """A network that has gradients and learns.
 
     Attributes
     ----------
     compiled : Compiled or None
         Optimizer, loss and metrics, once `compile` has chosen them.
-    gradients : mapping of str to ndarray
-        The gradients of the last step, by ``layer/parameter``.
     history : History or None
         The history of the last `fit`, however that ended.
     """
 
     compiled: Compiled | None
-    gradients: Mapping[str, Array]
     history: History | None = None
-    seed: int
-    _learns = True
-
-    def forward_backward(
-        self,
-        xs: Sequence[Array],
-        dloss: Callable[..., Any],
-        step: int,
-        program: Program | None = None,
-        *,
-        accept: Accept | None = None,
-    ) -> tuple[tuple[Array, ...], dict[str, float]]:
-        """Run one batch forward and backward, as `fastconv.training.Trainable` asks for it."""
-        self._prepare()
-        self.gradients = {}  # those of the last step would only add to the peak
-        steps = self._schedule(self._graph.outputs, training=True)
-        run = partial(differentiate, training=True, rng_key=(self.seed, step), accept=accept)
-        if program is None:
-            outputs, losses, found = memory.recycling(run, steps, list(xs), dloss)
-        else:
-            run = partial(run, program=program)
-            outputs, losses, found = memory.frugal(run, steps, list(xs), dloss)
-        self.gradients = found.params
-        # A network that ends in a view, or in an idle layer, may return the caller's memory.
-        lent = [any(overlap(y, x) for x in xs) for y in outputs]
-        own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
-        return tuple(own), losses
-
-    def first_not_finite(
-        self, xs: Sequence[Array], step: int, program: Program | None = None
-    ) -> tuple[str, float] | None:
-        """Return the first weight or output of a layer that is not finite in a step, if any."""
-        self._prepare()
-        steps = self._schedule(self._graph.outputs, training=True)
-        look = partial(first_not_finite, rng_key=(self.seed, step), program=program)
-        return memory.frugal(look, steps, list(xs))
-
-    def input_gradient(self, x: Any, dy: Any) -> Any:
-        """Return the gradient of ``sum(dy * net(x))`` with respect to `x`, as in inference.
-
-        Parameters
-        ----------
-        x : array-like (N, ...), or a tuple of them
-        dy : array-like of the output's shape, or a tuple of them
-
-        Returns
-        -------
-        ndarray of the shape of `x`, or a tuple of them
-            None stands for an input of integers, if there are others.
-
-        Raises
-        ------
-        ArgumentError
-            If all inputs have integers, or an output has: those have no gradient.
-        """
-        self._prepare()
-        graph = self._graph
-        outs = [graph.specs[output] for output in graph.outputs]
-        floats = [spec.is_float for spec in graph.input_specs]
-        if not any(floats) or not all(spec.is_float for spec in outs):
-            rule = f"must have {'every output' if any(floats) else 'one of the inputs'} of floats"
-            raise ArgumentError("input_gradient", "the network", rule, shown="integers")
-        xs = self.cast_inputs(x)
-        several = len(graph.outputs) > 1
-        dys = list(dy) if several and isinstance(dy, (tuple, list)) else [dy]
-        if len(dys) != len(graph.outputs):
-            rule = f"must be a tuple of {len(graph.outputs)} arrays"
-            raise ArgumentTypeError("input_gradient", "dy", rule, len(dys))
-        rows = count_rows(xs, self.layout)
-        arrays = [
-            as_plain_array("input_gradient", "dy", one, shape=spec.whole_shape(rows))
-            for one, spec in zip(dys, outs, strict=True)
-        ]
-        _, _, found = differentiate(
-            self._schedule(graph.outputs, merge=False),
-            list(xs),
-            lambda ys: ({}, [a.astype(y.dtype) for a, y in zip(arrays, ys, strict=True)]),
-            training=False,
-            rng_key=(self.seed, 0),
-            needs=("inputs",),
-        )
-        dxs: list[Array | None] = []
-        for x, is_float, dx in zip(xs, floats, found.inputs, strict=True):
-            if not is_float:
-                dxs.append(None)
-                continue
-            dx = np.zeros_like(x) if dx is None else dx
-            # A layer may give one gradient to all its inputs, but users may write to theirs.
-            taken = any(d is not None and overlap(dx, d) for d in dxs)
-            dxs.append(dx.copy() if taken else dx)
-        return dxs[0] if len(dxs) == 1 else tuple(dxs)
-
-    def trainable_parameters(self) -> dict[str, Parameter]:
-        """Return the parameters that optimizers change, by ``layer/parameter``."""
-        self._prepare()
-        return {
-            f"{name}/{key}": parameter
-            for name, layer in self._graph.layers.items()
-            for key, parameter in layer.parameters.items()
-            if parameter.trainable
-        }
-
-    def output_layers(self) -> list[Layer | None]:
-        """Return the layer that makes each output; None if an input is returned as it is."""
-        first = len(self._graph.input_specs)
-        steps = self._graph.steps
-        return [steps[o - first].layer if o >= first else None for o in self._graph.outputs]
-
-    def output_answers(self) -> list[Answer]:
-        """Return for each output what its numbers are, and the layer that makes them so."""
-        return [learning.answer(self._graph, output) for output in self._graph.outputs]
-
-    def normalized_inputs(self) -> list[bool]:
-        """Return for each input whether the network brings it from any scale to a usual one."""
-        return learning.normalized_inputs(self._graph)
-
-    def least_rows(self) -> tuple[int, str]:
-        """Return the fewest rows of a batch to learn from, and the layer that says so."""
-        choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
-        return learning.least_rows(self._graph, choosy)
-
-    def output_specs(self) -> list[Spec]:
-        """Return shape without the batch, and dtype, of each output."""
-        return [self._graph.specs[output] for output in self._graph.outputs]
 
     @explained
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = ()) -> None:
@@ -177,15 +36,19 @@ class TrainableNetwork(Network):
         Parameters
         ----------
         optimizer : str, (str, dict) or Optimizer
-            ``adagrad``, ``adam``, ``momentum``, ``nesterov``, ``rmsprop`` or ``sgd``, with settings
-            such as ``("adam", {"learning_rate": 0.01})``. An object serves only this network, and
-            starts anew.
+            ``adagrad``, ``adam``, ``adamw``, ``momentum``, ``nesterov``, ``rmsprop`` or ``sgd``,
+            with settings such as ``("adam", {"learning_rate": 0.01, "weight_decay": 1e-4})``. The
+            rate may be a schedule: ``constant``, ``step``, ``exponential`` or ``cosine``, with its
+            settings. An object serves only this network, and starts anew.
         loss : str, (str, dict) or Loss
-            ``softmax_cross_entropy`` takes logits, ``cross_entropy`` probabilities,
-            ``mean_squared_error`` any values. For several outputs, a list with one loss for each.
+            For classes ``softmax_cross_entropy``, or after Softmax ``cross_entropy``; for labels
+            that are each yes or no ``sigmoid_cross_entropy``, or after Sigmoid
+            ``binary_cross_entropy``; for numbers ``mean_squared_error``, ``mean_absolute_error``
+            or ``huber``. For several outputs, a list with one loss for each.
         metrics : str, or sequence of str, (str, dict) or callable
-            ``accuracy``, ``mean_absolute_error``, or any function of (outputs, targets) that
-            gives one figure per answer. If names are equal, the later ones are numbered.
+            ``accuracy``, ``top_k``, ``binary_accuracy``, ``precision``, ``recall``, ``f1``,
+            ``auc``, ``mean_absolute_error``, or any function of (outputs, targets) that gives
+            one figure per answer. If names are equal, the later ones are numbered.
         """
         loop.compile(self, optimizer, loss, metrics)
 
@@ -193,42 +56,62 @@ class TrainableNetwork(Network):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         batch_size: int = 100,
         epochs: int = 10,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: Any = None,
+        validation_split: float | None = None,
         shuffle: bool = True,
         seed: int = 0,
         verbose: int = 1,
         callbacks: Iterable[Any] | None = (),
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        transform: Callable[..., Any] | None = None,
         stop_on_nan: bool = True,
+        resume: Any = None,
         memory_limit: int | str | None = None,
     ) -> History:
-        """Train on arrays; see `fastconv.training.loop.fit`.
+        """Train on arrays, on rows that are read, or on batches; see `fastconv.training.loop.fit`.
 
         Parameters
         ----------
-        x : array-like (N, ...), or a tuple of them
-        y : array-like (N, ...), or a tuple of them
+        x : array-like (N, ...), object whose rows are read, tuple of them, or iterable of batches
+            An object with ``__len__`` and ``__getitem__`` is called with one int for each row; if
+            it has a ``shape`` too, with the ascending row numbers of a batch. An iterable gives
+            (x, y) or (x, y, sample_weight), and comes without y; an iterator runs for one epoch.
+        y : array-like (N, ...), object whose rows are read, or tuple of them
         batch_size, epochs : int
             A last batch with fewer rows than a layer can learn from joins the one before.
-        validation_data : (x, y), optional
+        validation_data : (x, y), (x, y, sample_weight), or iterable of batches, optional
             The network is evaluated on it after each epoch.
+        validation_split : float, optional
+            The share of the rows that is held out for that: of each class if y holds classes,
+            chosen by `seed`, else the last rows.
         shuffle : bool
             Whether each epoch takes the rows in another order, which `seed` decides.
         verbose : {0, 1, 2}
             Nothing, a progress bar, or a line for each epoch.
         callbacks : sequence of Callback, name, (name, dict) or function; or one
             A function gets ``(run, epoch, figures)`` at the end of each epoch.
+        class_weight : dict of int to float, array (K,), or "balanced", optional
+            What rows of a class count in loss and metrics; classes without a number count 1.
+        sample_weight : array-like (N,), optional
+            What each row counts, times what its class does.
+        transform : callable, optional
+            ``transform(rng, x, y) -> (x, y)`` is called on each batch to learn from. Its random
+            numbers are keyed by seed, epoch and batch; `fastconv.data` has some.
         stop_on_nan : bool
             Whether to raise TrainingError if loss, gradients or statistics are not finite,
             before they reach a weight.
+        resume : str or path, optional
+            A checkpoint, from which training goes on; `epochs` counts those before it too.
         memory_limit : int or str, optional
             The most bytes, also as in ``"20 MB"``, for activations, gradients, workspace, packed
-            weights and the gathered batch together. If need be, the backward pass computes
-            activations again. Loss and gradients have the bits that the same algorithms give
-            without a limit.
+            weights and the gathered batch together, and for the next batch if there is room to
+            read it ahead. If need be, the backward pass computes activations again. Loss and
+            gradients have the bits that the same algorithms give without a limit.
 
         Returns
         -------
@@ -236,20 +119,23 @@ class TrainableNetwork(Network):
             ``.history`` has for each figure a list with one entry per epoch. The network's own
             `history` is the same object, also after an error or Ctrl-C.
         """
-        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
-            validation_data = (self._parts(validation_data[0]), validation_data[1])
         return loop.fit(
             self,
-            self._parts(x),
+            self._data(x, y),
             y,
             batch_size=batch_size,
             epochs=epochs,
-            validation_data=validation_data,
+            validation_data=self._held_out(validation_data),
+            validation_split=validation_split,
             shuffle=shuffle,
             seed=seed,
             verbose=verbose,
             callbacks=callbacks,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            transform=transform,
             stop_on_nan=stop_on_nan,
+            resume=resume,
             memory_limit=memory_limit,
         )
 
@@ -273,21 +159,44 @@ class TrainableNetwork(Network):
 
     @explained
     def evaluate(
-        self, x: Any, y: Any, *, batch_size: int = 100, memory_limit: int | str | None = None
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = 100,
+        sample_weight: Any = None,
+        memory_limit: int | str | None = None,
     ) -> dict[str, float]:
         """Return loss and metrics over all rows, exact for any batch size.
 
         Parameters
         ----------
-        x, y : array-like (N, ...), or a tuple of them
+        x, y : array-like (N, ...), objects whose rows are read, tuples of them; or x alone
+            An iterable of batches is given as x alone; see `fit`.
         batch_size : int
-            The most rows that are computed at a time.
+            The most rows that are computed at a time; those of an iterable are as they come.
+        sample_weight : array-like (N,), optional
+            What each row counts.
         memory_limit : int or str, optional
             The most bytes that each batch may take; see `predict`.
         """
         return loop.evaluate(
-            self, self._parts(x), y, batch_size=batch_size, memory_limit=memory_limit
+            self,
+            self._data(x, y),
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            memory_limit=memory_limit,
         )
 
     def _parts(self, x: Any) -> tuple[Any, ...]:
         return tuple(inputs.split(x, self._graph))
+
+    def _data(self, x: Any, y: Any) -> Any:
+        """Return `x` as one thing for each input, or as a Stream."""
+        return inputs.stream(x, self._graph, alone=y is None) or self._parts(x)
+
+    def _held_out(self, data: Any) -> Any:
+        if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+            return (self._parts(data[0]), *data[1:])
+        return inputs.stream(data, self._graph, alone=True) or data

@@ -2,7 +2,8 @@
 
 A layer or model is registered as ``namespace.Name.vN`` and asked for by that name, by
 ``namespace.Name`` (the newest version) or, in the namespace ``fastconv``, by ``Name`` alone.
-Losses, metrics, optimizers, initializers and callbacks have lower_snake names without version.
+Activations, losses, metrics, optimizers, schedules, initializers and callbacks have lower_snake
+names without version.
 A bare name is one of fastconv's; third parties write ``acme.Mish.v1`` and ``acme.focal``.
 
 They add names with the decorator, or by an entry point in the group ``fastconv.layers`` or
@@ -14,7 +15,8 @@ listed from metadata. Only the one that is asked for is imported.
     core       Registry: register, get, canonical, names
     names      the form of names and versions
     plugins    entry points
-    settings   check_config, create, resolve: settings checked against a signature
+    trained    weights that come with a named network
+    settings   check_config, create, resolve: settings checked against a signature; spec_of: back
     spellings  what other libraries call the same things, for hints
 """
 
@@ -31,10 +33,12 @@ from fastconv.registry.settings import (
     parameters_of,
     resolve,
     setting_problems,
+    spec_of,
 )
 
 __all__ = [
     "Registry",
+    "activations",
     "callbacks",
     "check_config",
     "create",
@@ -47,14 +51,18 @@ __all__ = [
     "optimizers",
     "parameters_of",
     "resolve",
+    "schedules",
     "setting_problems",
+    "spec_of",
 ]
 
 layers: Registry[Any] = Registry("layer", entry_point_group="fastconv.layers", versioned=True)
 models: Registry[Any] = Registry("model", entry_point_group="fastconv.models", versioned=True)
+activations: Registry[Any] = Registry("activation")
 losses: Registry[Any] = Registry("loss")
 metrics: Registry[Any] = Registry("metric")
 optimizers: Registry[Any] = Registry("optimizer")
+schedules: Registry[Any] = Registry("schedule")
 initializers: Registry[Any] = Registry("initializer")
 callbacks: Registry[Any] = Registry("callback")
 
@@ -73,8 +81,9 @@ def isolated() -> Iterator[None]:
     >>> "acme.zero" in metrics
     False
     """
-    registries = (layers, models, losses, metrics, optimizers, initializers, callbacks)
-    restores = [registry.snapshot() for registry in registries]
+    versioned = (layers, models)
+    plain = (activations, losses, metrics, optimizers, schedules, initializers, callbacks)
+    restores = [registry.snapshot() for registry in (*versioned, *plain)]
     try:
         yield
     finally:

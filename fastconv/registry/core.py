@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from fastconv.arguments import as_bool, as_text
@@ -66,6 +67,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.versioned = versioned
         self.requires: type | None = None
+        self._announced: dict[str, str] = {}
         self._set({})
         self._plugins = Plugins(kind, entry_point_group)
         self._mutex = Mutex()
@@ -116,6 +118,17 @@ class Registry(Generic[T]):
         # Copied, so that another thread that is iterating is not disturbed.
         self._set({**self._entries, name: obj})
 
+    def announce(self, places: Mapping[str, str]) -> None:
+        """Let full names stand for what is in modules that are not imported before it is used.
+
+        Parameters
+        ----------
+        places : mapping of str to str
+            From full names to ``"module:attribute"``.
+        """
+        self._announced = {**self._announced, **places}
+        self._set(self._entries)
+
     def get(self, name: object) -> T:
         """Return what `name` stands for; import the plugin that offers it if need be.
 
@@ -134,6 +147,9 @@ class Registry(Generic[T]):
         found = self._find(name)
         if found is None:
             raise self._unknown(name)
+        if found not in self._entries and found in self._announced:
+            module, _, attribute = self._announced[found].partition(":")
+            self.register(found, getattr(importlib.import_module(module), attribute))
         if found not in self._entries:
             obj = self._plugins.load(found)
             try:
@@ -178,8 +194,8 @@ class Registry(Generic[T]):
 
     def _set(self, entries: dict[str, T]) -> None:
         """Replace the entries, and the tables of them that every layer of a network looks into."""
-        bare = {short(name) for name in entries if name.startswith("fastconv.")}
-        newest_of = {stem: newest(f"fastconv.{stem}", entries) for stem in bare}
+        ours = [name for name in (*entries, *self._announced) if name.startswith("fastconv.")]
+        newest_of = {stem: newest(f"fastconv.{stem}", ours) for stem in map(short, ours)}
         names = {_origin(entry): name for name, entry in entries.items()}
         vars(self).update(_entries=entries, _bare=newest_of, _names=names)  # in one step
 
@@ -212,8 +228,9 @@ class Registry(Generic[T]):
             )
 
     def _everything(self) -> list[str]:
-        ours = [short(name) for name in self._entries if name.startswith("fastconv.")]
-        return [*self._entries, *self._plugins.offered(ours)]
+        known = list({**self._entries, **self._announced})
+        ours = [short(name) for name in known if name.startswith("fastconv.")]
+        return [*known, *self._plugins.offered(ours)]
 
     def _find(self, name: object) -> str | None:
         if not isinstance(name, str):
@@ -224,7 +241,7 @@ class Registry(Generic[T]):
         if "." in name and not name.startswith("fastconv."):
             # In a third party's namespace the newest version may not be imported yet.
             return newest(stem, self._everything())
-        return newest(stem, self._entries)
+        return newest(stem, {**self._entries, **self._announced})
 
     def _unknown(self, name: object) -> UnknownNameError:
         failure = self._plugins.failure(name) if isinstance(name, str) else None

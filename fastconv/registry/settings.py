@@ -12,7 +12,7 @@ from fastconv.errors import ArgumentTypeError, ConfigError, Problem, shorten
 from fastconv.registry.core import Registry
 from fastconv.registry.spellings import setting_remedy
 
-__all__ = ["check_config", "create", "parameters_of", "resolve", "setting_problems"]
+__all__ = ["check_config", "create", "parameters_of", "resolve", "setting_problems", "spec_of"]
 
 
 def parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -153,3 +153,20 @@ def resolve(registry: Registry[Any], spec: object, operation: str) -> Any:
     if type(spec).__module__ == "builtins" and not callable(spec):
         raise ArgumentTypeError(operation, kind, rule, spec)
     return spec
+
+
+def spec_of(registry: Registry[Any], obj: object) -> list[Any] | None:
+    """Return ``[name, {...}]``, from which `resolve` makes the equal of `obj`.
+
+    None if its class is not registered. A setting is an attribute of the same name.
+
+    Examples
+    --------
+    >>> from fastconv import registry, training
+    >>> spec_of(registry.schedules, training.ExponentialDecay(0.5))
+    ['exponential', {'factor': 0.5, 'steps': 1, 'learning_rate': None, 'warm_up': 0}]
+    """
+    name = registry.name_of(type(obj))
+    if name is None:
+        return None
+    return [name, {key: getattr(obj, key) for key in parameters_of(type(obj))}]

@@ -6,5 +6,6 @@ training expect of it.
 
 from fastconv.testing.arrays import assert_bits_equal, assert_close, tolerance
 from fastconv.testing.layers import check_layer
+from fastconv.testing.networks import check_network
 
-__all__ = ["assert_bits_equal", "assert_close", "check_layer", "tolerance"]
+__all__ = ["assert_bits_equal", "assert_close", "check_layer", "check_network", "tolerance"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
+from fastconv.activations import Act
 from fastconv.layers.base import Layer
 from fastconv.layers.traits import Affine
 from fastconv.testing.arrays import assert_close, require
@@ -25,9 +26,9 @@ __all__ = [
 ]
 
 
-def activations() -> dict[str, list[Layer]]:
-    """Return the registered layers that are functions of one element, by the function's name."""
-    found: dict[str, list[Layer]] = {}
+def activations() -> dict[Act, list[Layer]]:
+    """Return the registered layers that are functions of one element, by what they act as."""
+    found: dict[Act, list[Layer]] = {}
     for cls in registry.layers.entries.values():
         if getattr(cls, "acts_as", None) is not None:
             with contextlib.suppress(Exception):  # a layer may have settings, but no example
@@ -93,7 +94,7 @@ def check_fused(case: Case, training: bool) -> None:
         )
 
 
-def _fused(case: Case) -> Iterator[tuple[str, Layer, Any]]:
+def _fused(case: Case) -> Iterator[tuple[Act, Layer, Any]]:
     for name, layers in activations().items():
         fused = case.layer.with_activation(name)
         if fused is not None:

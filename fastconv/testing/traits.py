@@ -75,6 +75,10 @@ def check_forms(case: Case) -> None:
         layer.gives is None or layer.gives in known,
         f"{what}: gives must be one of {', '.join(known)}, or None, got {layer.gives!r}",
     )
+    by = layer.given_by
+    require(
+        by is None or isinstance(by, str), f"{what}: given_by must be a text or None, got {by!r}"
+    )
     alone = {
         f"gives is {layer.gives!r}": layer.gives in ("input", "elements"),
         "overwrites_input is True": layer.overwrites_input,
@@ -86,7 +90,7 @@ def check_forms(case: Case) -> None:
         require(not is_said or len(case.xs) == 1, f"{what}: {said}, and there are several inputs")
     function, functions = layer.acts_as, layer.commutes_with
     require(
-        function is None or isinstance(function, str) and _is_name(function),
+        function is None or _is_name(function),
         f"{what}: acts_as must be a name with a dot in it, such as 'acme.mish', or that of a "
         f"function that fastconv has, got {function!r}",
     )
@@ -100,8 +104,12 @@ def check_forms(case: Case) -> None:
     )
 
 
-def _is_name(function: str) -> bool:
-    """Whether `function` is the name of a third party's function, or of one that fastconv has."""
+def _is_name(function: object) -> bool:
+    """Whether `function` names a function of a third party, or one that fastconv has."""
+    if isinstance(function, tuple) and len(function) == 2 and isinstance(function[1], tuple):
+        function = function[0]
+    if not isinstance(function, str):
+        return False
     known = activations().get(function, ())
     return "." in function or any(type(one).__module__.startswith("fastconv.") for one in known)
 

@@ -1,33 +1,94 @@
 """Training: losses, metrics, optimizers, callbacks, and the loop that drives a model."""
 
-from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
+from fastconv.training.callbacks import (
+    Callback,
+    CSVLog,
+    EarlyStopping,
+    EpochLines,
+    History,
+    LearningRateSchedule,
+    ModelCheckpoint,
+    ProgressBar,
+    ReduceOnPlateau,
+    Run,
+)
 from fastconv.training.compiled import Compiled
-from fastconv.training.losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
-from fastconv.training.metrics import Accuracy, MeanAbsoluteError
+from fastconv.training.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Huber,
+    Loss,
+    MeanAbsoluteErrorLoss,
+    MeanSquaredError,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
+from fastconv.training.metrics import (
+    AUC,
+    F1,
+    Accuracy,
+    BinaryAccuracy,
+    CountingMetric,
+    MeanAbsoluteError,
+    Precision,
+    Recall,
+    TopK,
+    confusion_matrix,
+)
 from fastconv.training.optimizer import Optimizer
-from fastconv.training.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
+from fastconv.training.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSProp
+from fastconv.training.schedules import (
+    ConstantRate,
+    CosineDecay,
+    ExponentialDecay,
+    Schedule,
+    StepDecay,
+)
 from fastconv.training.trainable import Answer, Trainable
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "AdaGrad",
     "Adam",
+    "AdamW",
     "Answer",
+    "BinaryAccuracy",
+    "BinaryCrossEntropy",
+    "CSVLog",
     "Callback",
     "Compiled",
+    "ConstantRate",
+    "CosineDecay",
+    "CountingMetric",
     "CrossEntropy",
+    "EarlyStopping",
     "EpochLines",
+    "ExponentialDecay",
+    "F1",
     "History",
+    "Huber",
+    "LearningRateSchedule",
     "Loss",
     "MeanAbsoluteError",
+    "MeanAbsoluteErrorLoss",
     "MeanSquaredError",
+    "ModelCheckpoint",
     "Momentum",
     "Nesterov",
     "Optimizer",
+    "Precision",
     "ProgressBar",
     "RMSProp",
+    "Recall",
+    "ReduceOnPlateau",
     "Run",
     "SGD",
+    "Schedule",
+    "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
+    "StepDecay",
+    "TopK",
     "Trainable",
+    "confusion_matrix",
 ]

@@ -24,12 +24,16 @@ class Chain:
     """
 
     def __init__(self, callbacks: Iterable[Callback], run: Run) -> None:
-        self._callbacks, self._run = list(callbacks), run
+        #: In the order in which they are called: those that look at the others come last.
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.runs_last)
+        self._run = run
         self._begun: list[Callback] = []
+        #: Those that have yet to be told of what happened last.
+        self.waiting: list[Callback] = []
 
     def __enter__(self) -> Chain:
         try:
-            for callback in self._callbacks:
+            for callback in self.callbacks:
                 callback.on_fit_begin(self._run)
                 self._begun.append(callback)
         except BaseException as error:
@@ -51,18 +55,22 @@ class Chain:
 
     def epoch_begin(self, epoch: int) -> None:
         """Tell all that an epoch begins."""
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.on_epoch_begin(self._run, epoch)
 
     def batch_end(self, batch: int, figures: Figures) -> None:
         """Tell all that a batch is done."""
-        for callback in self._callbacks:
-            callback.on_batch_end(self._run, batch, figures)
+        self.waiting = list(self.callbacks)
+        while self.waiting:
+            self.waiting[0].on_batch_end(self._run, batch, figures)
+            del self.waiting[0]
 
     def epoch_end(self, epoch: int, figures: Figures) -> None:
         """Tell all that an epoch is done."""
-        for callback in self._callbacks:
-            callback.on_epoch_end(self._run, epoch, figures)
+        self.waiting = list(self.callbacks)
+        while self.waiting:
+            self.waiting[0].on_epoch_end(self._run, epoch, figures)
+            del self.waiting[0]
 
     def _ended(self, first: BaseException | None) -> BaseException | None:
         """End what began; return the error to raise: `first`, or the first of the callbacks'."""

@@ -78,7 +78,7 @@ def compile(
 
 
 def _check_outputs(model: Trainable, compiled: Compiled) -> None:
-    """Raise if a loss or a metric does not fit its output."""
+    """Raise if a loss or a metric does not fit its output; tell the metrics their losses."""
     answers, specs = model.output_answers(), model.output_specs()
     for loss, metrics, answer, spec in zip(
         compiled.losses, compiled.metrics, answers, specs, strict=True
@@ -92,10 +92,17 @@ def _check_outputs(model: Trainable, compiled: Compiled) -> None:
         if answer.kind == "probabilities":  # the share of a single class is always 1
             out = f"give it 2 units, one a class, or leave the {answer.layer} out"
             check_classes("compile", spec.shape, out)
+        metrics[:] = [_for_loss(metric, loss) for metric in metrics]
         for each in (loss, *metrics):
             check = getattr(each, "check_outputs", None)
             if callable(check):
                 check(spec.shape)
+
+
+def _for_loss(metric: Any, loss: Loss) -> Any:
+    """Return the metric to take with `loss`: `metric`, or what it gives for that."""
+    chosen = getattr(metric, "for_loss", None)
+    return chosen(loss) if callable(chosen) else metric
 
 
 def _is_list(spec: Any) -> bool:

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_plain_array
+from fastconv import registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
-from fastconv.floating import quietly
+from fastconv.training.described import described
 from fastconv.training.losses import Loss
+from fastconv.training.metrics.counting import CountingMetric
+from fastconv.training.metrics.measuring import counted, metric_name, total_of
 from fastconv.training.optimizer import Optimizer
+from fastconv.training.totals import Totals
 from fastconv.training.trainable import Array, LossFunction
+from fastconv.training.weighting import as_weights, takes_weights
 
 __all__ = ["Compiled", "Totals"]
-
-
-class Totals:
-    """Sums and counts by name, so that the mean over batches of any sizes is exact."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, tuple[float, int]] = {}
-
-    def add(self, name: str, total: float, count: int) -> None:
-        """Add the sum `total` of `count` figures to what `name` has so far."""
-        before, counted = self._sums.get(name, (0.0, 0))
-        self._sums[name] = before + total, counted + count
-
-    def means(self, prefix: str = "") -> dict[str, float]:
-        """Return the means by `prefix` + name; a name without any figures is left out."""
-        return {prefix + name: total / n for name, (total, n) in self._sums.items() if n}
 
 
 @dataclass
@@ -48,22 +37,60 @@ class Compiled:
     labels: list[str]  # for each output the prefix of its figures; "" if there is only one output
     step: int = 0
     epoch: int = 0
+    #: What optimizer, losses and metrics were when they were chosen; see `described`.
+    chosen: dict[str, Any] | None = None
+    #: The last ``fit``, as far as checkpoints hold it; copies and pickles have none.
+    course: Any = field(init=False, default=None, repr=False, compare=False)
     #: What the figure of each metric is called.
     names: list[list[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.names = _figure_names(self.labels, self.metrics)
+        self.chosen = self.chosen or self._described()
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "optimizer": described(self.optimizer, registry.optimizers),
+            "losses": [described(loss, registry.losses) for loss in self.losses],
+            "metrics": [
+                [described(metric, registry.metrics) for metric in group] for group in self.metrics
+            ],
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "course": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.optimizer.belong(self)  # a copied optimizer belongs to nobody yet
 
-    def loss_function(self, targets: tuple[Array, ...]) -> LossFunction:
-        """Return the function from outputs to (figures by name, one gradient per output)."""
+    def check_weights(self, operation: str, parameter: str = "weights") -> None:
+        """Raise ArgumentTypeError if a loss of somebody else's cannot weigh its rows."""
+        for loss in self.losses:
+            if not takes_weights(loss.value_and_gradient):
+                raise ArgumentTypeError(
+                    operation,
+                    parameter,
+                    f"must not be given to the loss {_loss_name(loss)!r}",
+                    type(loss),
+                    "let its value_and_gradient take (outputs, targets, weights=None)",
+                    shown="some",
+                )
+
+    def loss_function(
+        self, targets: tuple[Array, ...], weights: Array | None = None
+    ) -> LossFunction:
+        """Return the function from outputs to (figures by name, one gradient per output).
+
+        `weights` (N,) say how much each row counts in every loss; see `Loss`.
+        """
+        if weights is not None:
+            self.check_weights("loss")
+        weighted = () if weights is None else (weights,)
 
         def dloss(outputs: tuple[Array, ...]) -> tuple[dict[str, float], tuple[Array, ...]]:
             pairs = [
-                _checked(loss, loss.value_and_gradient(y, t), y)
+                _checked(loss, loss.value_and_gradient(y, t, *weighted), y)
                 for loss, y, t in zip(self.losses, outputs, targets, strict=True)
             ]
             figures = {"loss": sum(value for value, _ in pairs)}
@@ -80,20 +107,39 @@ class Compiled:
         losses: Mapping[str, float],
         outputs: tuple[Array, ...],
         targets: tuple[Array, ...],
+        weights: Array | None = None,
     ) -> None:
-        """Add the figures of one batch to `totals`."""
+        """Add the figures of one batch to `totals`, each row as its weight, or all equally."""
         rows = len(outputs[0])
+        weights = as_weights("measure", weights, rows)
+        whole = rows if weights is None else float(weights.sum())
         for name, figure in losses.items():
-            totals.add(name, figure * rows, rows)
+            totals.add(name, figure * whole, whole)
         measured = zip(self.names, self.metrics, outputs, targets, strict=True)
         for names, metrics, y, t in measured:
             for name, metric in zip(names, metrics, strict=True):
-                totals.add(name, *_total(metric, metric(y, t), rows))
+                if isinstance(metric, CountingMetric):
+                    totals.count(name, metric, counted(metric, y, t, weights))
+                else:
+                    total, count = total_of(metric, metric(y, t), rows, weights)
+                    if count or weights is not None:
+                        totals.add(name, total, count)
+
+    def totals(self, state: Mapping[str, Any] | None = None) -> Totals:
+        """Return empty totals, or those that `Totals.state` gave the `state` of."""
+        totals = Totals()
+        named = zip(chain(*self.names), chain(*self.metrics), strict=True)
+        totals.restore(state or {}, dict(named))
+        return totals
+
+
+def _loss_name(loss: Loss) -> str:
+    return str(getattr(loss, "name", type(loss).__name__))
 
 
 def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:
     """Return what `loss` gave for `outputs`; raise unless that is a figure and its gradient."""
-    name = getattr(loss, "name", type(loss).__name__)
+    name = _loss_name(loss)
     if not isinstance(given, tuple) or len(given) != 2:
         rule = "must return (loss, gradient)"
         raise ArgumentTypeError(name, "value_and_gradient", rule, given, shown=type(given).__name__)
@@ -123,37 +169,6 @@ def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:
             shown=f"dtype {gradient.dtype}",
         )
     return figure, gradient
-
-
-def _total(metric: Any, given: Any, rows: int) -> tuple[float, int]:
-    """Return the sum of the figures that a metric gave for `rows` rows, and their number."""
-    rule = f"must give one figure per answer, an array ({rows}, ...)"
-    figures = given
-    if type(given) is not np.ndarray or given.dtype.char not in "?fd":  # the usual, quickly
-        figures = as_plain_array(metric_name(metric), "a metric", given, rule=rule)
-    if figures.shape[:1] != (rows,):
-        remedy = "" if figures.ndim else "return the figures themselves, fit takes their mean"
-        raise ShapeError(
-            metric_name(metric),
-            "a metric",
-            rule,
-            figures.shape,
-            remedy,
-            shown=f"shape {figures.shape}",
-        )
-    if figures.dtype.kind == "b":
-        return float(np.count_nonzero(figures)), figures.size
-    return _sum(figures), figures.size
-
-
-@quietly
-def _sum(figures: Array) -> float:
-    return float(figures.sum(dtype=np.float64))
-
-
-def metric_name(metric: Any) -> str:
-    """Return what a metric is called: its `name`, the function's name, or that of its class."""
-    return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
 
 
 def _figure_names(labels: Sequence[str], metrics: Sequence[Sequence[Any]]) -> list[list[str]]:

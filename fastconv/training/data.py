@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from fastconv.batches import as_array, as_inputs, count_rows
+from fastconv.batches import Rows, as_array, as_inputs, count_rows
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -22,12 +22,22 @@ from fastconv.training.compiled import Compiled
 from fastconv.training.losses import Loss
 from fastconv.training.trainable import Array, Trainable
 
-__all__ = ["as_data", "as_pair", "check_rows", "count_batches", "warn_of_scale"]
+__all__ = [
+    "as_data",
+    "as_parts",
+    "check_least",
+    "check_rows",
+    "count_batches",
+    "outside",
+    "warn_of_scale",
+]
 
 #: The largest whole number that inputs usually have. Larger ones are pixels or the like.
 USUAL = 32
 #: How many rows are searched for it.
 LOOKED_AT = 256
+#: About how many bytes of what is read are looked at, at a time.
+BLOCK = 1 << 20
 
 
 def as_data(
@@ -39,6 +49,11 @@ def as_data(
     if wanted > 1 and not isinstance(y, (tuple, list)):
         rule = f"must be a tuple of {wanted} arrays"
         raise ArgumentTypeError(operation, "y", rule, type(y), shown=type(y).__name__)
+    if y is None:
+        alone = "x comes alone where it is an iterable of batches (x, y)"
+        remedy = "" if operation == "train_on_batch" else alone
+        rule = "must be an array (N, ...)"
+        raise ArgumentTypeError(operation, "y", rule, None, remedy, shown="NoneType")
     given = tuple(y) if wanted > 1 else (y,)
     targets = tuple(as_array(operation, "y", part) for part in given)
     if len(targets) != wanted:
@@ -62,11 +77,36 @@ def as_data(
     ):
         shape = (rows, *spec.shape)
         try:
-            loss.check_targets(shape, target)  # finds even a wrong last label before the first step
+            # finds even a wrong last label before the first step
+            if isinstance(target, Rows):
+                _check_read(loss, shape, target)
+            else:
+                loss.check_targets(shape, target)
         except FastconvError as error:
-            found = error if part is target else _said_of(part, loss, shape, error)
+            same = part is target or isinstance(target, Rows)
+            found = error if same else _said_of(part, loss, shape, error)
             raise found if wanted == 1 else _said_of_output(number, found) from None
     return inputs, targets
+
+
+def _check_read(loss: Loss, shape: tuple[int, ...], targets: Rows) -> None:
+    """Check targets that are read, some at a time.
+
+    Errors have no remedy: the object has no arithmetic, and nobody has seen all of it.
+    """
+    step = max(1, BLOCK // max(1, targets.row_bytes))
+    for begin in range(0, len(targets), step):
+        block = targets[begin : begin + step]
+        try:
+            loss.check_targets((len(block), *shape[1:]), block)
+        except FastconvError as error:
+            found = error
+            try:
+                loss.check_targets(shape, targets.outline)  # what is wrong with all of them
+            except FastconvError as of_all:
+                found = of_all
+            parts = found.operation, found.parameter, found.rule, found.value
+            raise type(found)(*parts, shown=found.shown) from None
 
 
 def _said_of(given: Any, loss: Loss, shape: tuple[int, ...], error: FastconvError) -> FastconvError:
@@ -88,22 +128,29 @@ def _said_of_output(number: int, error: FastconvError) -> FastconvError:
     return type(error)(place, *parts, shown=error.shown)
 
 
-def as_pair(validation_data: Any) -> tuple[Any, Any]:
-    """Return `validation_data` as the pair (x, y) that it must be."""
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+def as_parts(validation_data: Any) -> tuple[Any, Any, Any]:
+    """Return `validation_data` as x, y and the weights of the rows or None."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ArgumentTypeError(
             "fit",
             "validation_data",
-            "must be a pair (x, y)",
+            "must be a pair (x, y), or (x, y, sample_weight)",
             type(validation_data),
             shown=type(validation_data).__name__,
         )
-    return validation_data[0], validation_data[1]
+    x, y, *weights = validation_data
+    return x, y, weights[0] if weights else None
 
 
 def check_rows(operation: str, parameter: str, model: Trainable, rows: int) -> int:
     """Return the fewest rows that `model` learns from; raise ArgumentError if `rows` is less."""
     least, layer = model.least_rows()
+    check_least(operation, parameter, rows, least, layer)
+    return least
+
+
+def check_least(operation: str, parameter: str, rows: int, least: int, layer: str) -> None:
+    """Raise ArgumentError if `rows` is less than `least`, which `layer` needs to learn."""
     if rows < least:
         what = "be" if parameter == "batch_size" else "hold"
         unit = "" if parameter == "batch_size" else " rows"
@@ -114,7 +161,6 @@ def check_rows(operation: str, parameter: str, model: Trainable, rows: int) -> i
             rows,
             f"take more rows at a time, or net.freeze({layer!r})",
         )
-    return least
 
 
 def count_batches(rows: int, batch_size: int, least: int) -> tuple[int, int]:
@@ -125,25 +171,35 @@ def count_batches(rows: int, batch_size: int, least: int) -> tuple[int, int]:
     return full + bool(rest), min(batch_size, rows)
 
 
-def warn_of_scale(model: Trainable, inputs: Sequence[Array]) -> None:
-    """Warn of whole numbers far from 0, such as pixels up to 255, that no layer scales."""
+def warn_of_scale(model: Trainable, inputs: Sequence[Array], *, held: bool = True) -> None:
+    """Warn of whole numbers far from 0, such as pixels up to 255, that no layer scales.
+
+    `held` says whether the caller has all of x, and so can divide it.
+    """
     for array, normalized in zip(inputs, model.normalized_inputs(), strict=True):
         if array.dtype.kind not in "iu" or normalized:
             continue
-        part = array[:LOOKED_AT] if array.ndim else array
+        rows = LOOKED_AT
+        if isinstance(array, Rows):
+            held = False
+            rows = min(rows, max(1, BLOCK // max(1, array.row_bytes)))
+        part = array[:rows] if array.ndim else array
         largest = max(int(part.max(initial=0)), -int(part.min(initial=0)))
         if largest > USUAL:
             divisor = 255 if largest <= 255 else largest
+            remedy = f"x / {divisor}"
+            if not held:
+                remedy = f'begin with ("Rescaling", {{"scale": 1 / {divisor}}})'
             warnings.warn(
                 f"fit: x should be of numbers about 0 to 1, got integers up to {largest}; networks "
-                f"hardly learn from such: x / {divisor}",
+                f"hardly learn from such: {remedy}",
                 DataWarning,
-                stacklevel=_outside(),
+                stacklevel=outside(),
             )
             return
 
 
-def _outside() -> int:
+def outside() -> int:
     """Return the stacklevel of the first caller that is not one of fastconv's own functions."""
     level = 2
     frame: FrameType | None = sys._getframe(2)

@@ -16,49 +16,14 @@ from fastconv.batches import Layout, cast
 from fastconv.errors import TrainingError
 from fastconv.floating import is_finite, quietly
 from fastconv.layers.spec import Spec
+from fastconv.training.batch import Batch
 from fastconv.training.trainable import Array, LossFunction, Trainable
 
-__all__ = ["Batch", "guarded_step"]
+__all__ = ["guarded_step"]
 
 
 class _NotFinite(Exception):
     """Raised to leave a step before it changes anything: what is not finite, and its value."""
-
-
-class Batch:
-    """The rows of one step, and where they come from.
-
-    Parameters
-    ----------
-    inputs, targets : tuple of ndarray
-        Inputs before they are cast.
-    rows : slice or ndarray
-        The numbers of these rows among all rows.
-    epoch, number : int, optional
-        The epoch, and the number of the batch in it, both counted from 0.
-    """
-
-    def __init__(
-        self,
-        inputs: tuple[Array, ...],
-        targets: tuple[Array, ...],
-        rows: Any = slice(0, None),
-        epoch: int | None = None,
-        number: int | None = None,
-    ) -> None:
-        self.inputs, self.targets, self.rows = inputs, targets, rows
-        self.epoch, self.number = epoch, number
-
-    @property
-    def place(self) -> str:
-        """Epoch and batch as text, counted from 1 as in what is printed of epochs."""
-        if self.epoch is None or self.number is None:
-            return ""
-        return f" in epoch {self.epoch + 1}, batch {self.number + 1}"
-
-    def row(self, index: int) -> int:
-        """Return the number that row `index` of the batch has among all rows."""
-        return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
 
 
 def guarded_step(
@@ -132,7 +97,7 @@ def _explained(
         f"the weights are those before this batch; {remedy}",
         shown=f"{value:g}{place}",
         epoch=batch.epoch,
-        batch=batch.number,
+        batch=None if batch.epoch is None else batch.number,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ Array = np.ndarray[Any, Any]
 
 #: What to do if there is one output where classes are asked for.
 ONE_NUMBER = (
-    "end in 2 units, one a class, and number the classes 0 and 1; for one number take "
+    "end in 2 units, one a class, and number the classes 0 and 1; for one unit that is yes or no "
+    'take loss="sigmoid_cross_entropy" and metrics=["binary_accuracy"]; for one number take '
     'loss="mean_squared_error" and metrics=["mean_absolute_error"]'
 )
 
@@ -171,9 +173,19 @@ def at_labels(labels: Array) -> tuple[Array, ...]:
     return grid[0], labels, *grid[1:]
 
 
-def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
-    """Return targets as an array; raise unless they are numbers of `shape`, as the outputs are."""
-    targets = plain(operation, given)
+def check_values(
+    operation: str,
+    shape: tuple[int, ...],
+    targets: Any,
+    given: Any = None,
+    remedy: Callable[[Any, Array, tuple[int, ...]], str] = remedies.of_values,
+) -> Array:
+    """Return targets as an array; raise unless they are numbers of `shape`, as the outputs are.
+
+    `given` is what they were before; `remedy` says of that how it gets the `shape`.
+    """
+    given = targets if given is None else given
+    targets = plain(operation, targets)
     if targets.shape[:1] == shape[:1]:  # a wrong number of rows is the first thing to say
         _check_numbers(operation, targets, given, shape)
     if targets.shape != shape:
@@ -182,7 +194,7 @@ def check_values(operation: str, shape: tuple[int, ...], given: Any) -> Array:
             "targets",
             f"must have the shape of the outputs, {shape}",
             targets.shape,
-            remedies.of_values(given, targets, shape),
+            remedy(given, targets, shape),
         )
     return targets
 

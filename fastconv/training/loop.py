@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import InitVar, dataclass
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
-
-import numpy as np
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.batches import (
-    as_tuple,
-    cast,
-    count_rows,
-    following,
-    held,
-    rows_at_a_time,
-    slices,
-    take,
-)
-from fastconv.errors import ArgumentError
-from fastconv.floating import quietly
+from fastconv.batches import Stream, cast, count_rows
+from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.training.batch import Batch, Position
 from fastconv.training.callbacks import History, Run
 from fastconv.training.chain import Chain, as_callbacks, printer
 from fastconv.training.choosing import compile
 from fastconv.training.compiled import Compiled, Totals
-from fastconv.training.data import as_data, as_pair, check_rows, count_batches, warn_of_scale
-from fastconv.training.finite import Batch, guarded_step
-from fastconv.training.trainable import Array, Trainable
+from fastconv.training.data import check_rows, warn_of_scale
+from fastconv.training.evaluating import check_limit, measure
+from fastconv.training.fingerprint import check_again, prints_of, settings_of
+from fastconv.training.finite import guarded_step
+from fastconv.training.resuming import Course, compiled_as
+from fastconv.training.settings import Settings
+from fastconv.training.sources import Given, HeldOut, Source, as_table, opened
+from fastconv.training.trainable import Trainable
 
 __all__ = ["compile", "evaluate", "fit", "train_on_batch"]
 
@@ -36,40 +30,65 @@ __all__ = ["compile", "evaluate", "fit", "train_on_batch"]
 def fit(
     model: Trainable,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     batch_size: int = 100,
     epochs: int = 10,
-    validation_data: tuple[Any, Any] | None = None,
+    validation_data: Any = None,
+    validation_split: float | None = None,
     shuffle: bool = True,
     seed: int = 0,
     verbose: int = 1,
     callbacks: Iterable[Any] | None = (),
+    class_weight: Any = None,
+    sample_weight: Any = None,
+    transform: Callable[..., Any] | None = None,
     stop_on_nan: bool = True,
+    resume: Any = None,
     memory_limit: int | str | None = None,
 ) -> History:
     """Train a compiled model.
 
     Parameters
     ----------
-    x : array (N, ...), or a tuple of them for several inputs
-        It is cast batch by batch, so that images of uint8 need no more than a byte a pixel.
-    y : array (N, ...), or a tuple of them for several outputs
+    x : array (N, ...), object whose rows are read, tuple of them for several inputs, or Stream
+        Arrays are cast batch by batch, so that images of uint8 need no more than a byte a pixel. An
+        object with ``__len__`` and ``__getitem__`` is called with one int for each row; one that
+        also has a ``shape``, with the ascending row numbers of a batch. A `Stream`, an iterable of
+        batches (x, y) or (x, y, sample_weight), comes alone.
+    y : array (N, ...), object whose rows are read, or tuple of them for several outputs
     batch_size, epochs : int
         The last batch of an epoch may be smaller. If it has fewer rows than a layer can learn
-        from (such as one row for a BatchNorm of vectors), it joins the batch before.
-    validation_data : (x, y), optional
+        from (such as one row for a BatchNorm of vectors), it joins the batch before. Those of a
+        Stream are as it gives them.
+    validation_data : (x, y), (x, y, sample_weight), or Stream, optional
         The model is evaluated on it after every epoch; these figures are named ``val_…``.
+    validation_split : float, optional
+        The share of the rows that is held out for that instead. If y holds classes, every class has
+        its share, chosen by `seed`; else they are the last rows.
     shuffle : bool
         Whether every epoch takes the rows in a new order, which follows from `seed` and the number
-        of epochs trained so far.
+        of epochs trained so far. The order of a Stream is its own.
     verbose : {0, 1, 2}
         Nothing, a progress bar, or a line per epoch.
     callbacks : iterable of Callback, name, (name, dict) or function; or one
         A function gets ``(run, epoch, figures)`` at the end of every epoch.
+    class_weight : dict of int to float, array (K,), or "balanced", optional
+        What the rows of each class count in the loss and the metrics, beside `sample_weight`; those
+        of classes that a dict does not name count 1. Validation knows none.
+    sample_weight : array (N,), optional
+        What each row counts; 0 leaves it out.
+    transform : callable, optional
+        ``transform(rng, x, y) -> (x, y)`` is called on every batch to learn from, before it is
+        cast, and may change the arrays in place. The key of its generator of random numbers is the
+        seed, the epoch and the batch.
     stop_on_nan : bool
         Whether training ends when loss, gradients or statistics are not finite, before they reach
         a weight.
+    resume : str or path, optional
+        A checkpoint, from which training goes on to the bits of a run that never stopped. `epochs`
+        is the number of all epochs; whatever else decides about the result must be as it was. A
+        model that is not compiled is compiled as it was.
 
     Returns
     -------
@@ -88,129 +107,95 @@ def fit(
     -----
     DataWarning
         If `x` holds integers such as pixels up to 255, and nothing scales them.
+
+    Notes
+    -----
+    Where rows are read or transformed, and for a Stream, a thread makes the next batch while one is
+    computed. Nothing but time depends on it. An error in it is raised here, with a note of the
+    batch that it was.
     """
+    saved = None if resume is None else model.read_checkpoint("fit", resume)
+    if saved is not None and model.compiled is None:
+        compile(model, **compiled_as(saved.checkpoint, saved.path))
     compiled = _compiled("fit", model)
     epochs = as_int("fit", "epochs", epochs, 1)
     history = History()
     callbacks = [history, *printer(verbose), *as_callbacks(callbacks)]
-    limit = parse_bytes("fit", "memory_limit", memory_limit)
-    course = _Course(
-        model,
-        compiled,
-        x,
-        y,
-        as_int("fit", "batch_size", batch_size, 1),
-        as_bool("fit", "shuffle", shuffle),
-        as_int("fit", "seed", seed, 0, 2**64 - 1),
-        as_bool("fit", "stop_on_nan", stop_on_nan),
-        limit,
-    )
-    _, batches, _ = course.plan()  # to refuse now what cannot be done
-    size = min(course.batch_size, course.rows)
-    if validation_data is not None:
-        validation_data = _held_out(model, compiled, validation_data, size, limit)
-    warn_of_scale(model, course.inputs)
-    run = Run(model, compiled.optimizer, epochs, batches)
+    settings = Settings(batch_size, shuffle, seed, stop_on_nan, memory_limit, transform)
+    given = Given(x, y, validation_data, validation_split, class_weight, sample_weight)
+    source, held_out = opened(model, compiled, given, settings, epochs)
+    validates = held_out is not None
+    run = Run(model, compiled.optimizer, epochs, source.plan(), False, validates, settings)
+    check_limit(model, held_out, _size(source, settings), settings.memory_limit)
+    if source.known is not None:
+        warn_of_scale(model, source.known)
     model.history = history
+    told = Chain(callbacks, run)
+    course = Course(model, told, run, settings_of(settings, **prints_of(given, source, held_out)))
+    if saved is not None:
+        check_again(source)
+        course.check(model, saved)
+    compiled.course = course
     try:
-        with Chain(callbacks, run) as told:
-            for epoch in range(epochs):
-                told.epoch_begin(epoch)
-                figures = course.epoch(epoch, run, told)
-                if validation_data is not None:
-                    if limit is not None:
-                        model.gradients = {}
-                    measured = evaluate(
-                        model, *validation_data, batch_size=size, memory_limit=limit
-                    )
-                    figures.update({f"val_{name}": figure for name, figure in measured.items()})
-                told.epoch_end(epoch, figures)
-                if run.stop:
-                    break
+        with told:
+            if saved is not None:
+                course.restore(model, saved)
+                saved = None  # its arrays are not needed any more
+            _epochs(source, held_out, run, told, course)
     finally:
         memory.release()  # memory that each step keeps for the next one
     return history
 
 
-def _held_out(
-    model: Trainable, compiled: Compiled, data: Any, size: int, limit: int | None
-) -> tuple[Any, Any]:
-    """Return (x, y); raise now if `evaluate` could not take them within the limit later."""
-    x, y = as_pair(data)
-    inputs, _ = as_data("fit", model, compiled, x, y)
-    if limit is not None:
-        count = min(size, count_rows(inputs, model.layout))
-        model.program("fit", limit, count, inputs, held=held(x, inputs))
-    return x, y
+def _size(source: Source, settings: Settings) -> int:
+    """Return how many rows are measured at a time."""
+    return min(settings.batch_size, source.rows or settings.batch_size)
 
 
-@dataclass
-class _Course:
-    """The data of one ``fit``, and how it trains on them."""
+def _epochs(
+    source: Source, held_out: HeldOut | None, run: Run, told: Chain, course: Course
+) -> None:
+    """Train the epochs that are left."""
+    model, compiled, limit = run.model, run.model.compiled, run.settings.memory_limit
+    for epoch in range(run.position.epoch, 0 if run.stop else run.epochs):
+        told.epoch_begin(epoch)
+        figures = _epoch(source, run, told, course)
+        if held_out is not None:
+            if limit is not None:
+                model.gradients = {}
+            size = _size(source, run.settings)
+            measured = measure("fit", model, compiled, held_out, size, limit)
+            figures.update({f"val_{name}": figure for name, figure in measured.items()})
+        compiled.epoch += 1
+        run.position, run.totals = Position(epoch + 1), compiled.totals()
+        told.epoch_end(epoch, figures)
+        if run.stop:
+            break
 
-    model: Trainable
-    compiled: Compiled
-    x: InitVar[Any]
-    y: InitVar[Any]
-    batch_size: int
-    shuffle: bool
-    seed: int
-    stop_on_nan: bool
-    limit: int | None
 
-    def __post_init__(self, x: Any, y: Any) -> None:
-        self.inputs, self.targets = as_data("fit", self.model, self.compiled, x, y)
-        self.rows = count_rows(self.inputs, self.model.layout)
-        self.held = held(x, self.inputs)
-
-    def plan(self) -> tuple[int, int, Any]:
-        """Return the fewest rows of a batch, the number of batches, and their program or None.
-
-        It is asked for before every epoch: callbacks may freeze layers, and validation packs
-        weights.
-        """
-        least = check_rows("fit", "batch_size", self.model, self.batch_size)
-        check_rows("fit", "x", self.model, self.rows)
-        batches, largest = count_batches(self.rows, self.batch_size, least)
-        if self.limit is None:
-            return least, batches, None
-        program = self.model.program(
-            "fit",
-            self.limit,
-            largest,
-            self.inputs,
-            training=True,
-            gathered=self.shuffle,
-            held=self.held,
-        )
-        return least, batches, program
-
-    def epoch(self, epoch: int, run: Run, told: Chain) -> dict[str, float]:
-        """Take one step on every batch; return the means of the figures."""
-        least, run.batches, program = self.plan()
-        rows, order = self.rows, None
-        if self.shuffle:
-            order = np.random.default_rng((self.seed, self.compiled.epoch)).permutation(rows)
-        totals = Totals()
-        for number, chosen in enumerate(slices(rows, self.batch_size, order, least=least)):
+def _epoch(source: Source, run: Run, told: Chain, course: Course) -> dict[str, float]:
+    """Take one step on every batch from the run's position on; return the means of the figures."""
+    model, compiled = run.model, run.model.compiled
+    run.batches, look = source.plan(), source.known is None and not run.position.epoch
+    with closing(source.batches(run.position, compiled.epoch)) as batches:
+        for batch in batches:
+            number = batch.number
+            if look and not number:
+                warn_of_scale(model, batch.inputs, held=False)
             _step(
                 "fit",
-                self.model,
-                self.compiled,
-                Batch(
-                    take(self.inputs, chosen, self.model.layout),
-                    tuple(a[chosen] for a in self.targets),
-                    chosen,
-                    epoch,
-                    number,
-                ),
-                totals,
-                program,
-                self.stop_on_nan,
+                model,
+                compiled,
+                batch,
+                run.totals,
+                source.program(batch),
+                run.settings.stop_on_nan,
             )
-            told.batch_end(number, totals.means())
-        self.compiled.epoch += 1
-        return totals.means()
+            del batch  # before the next one is gathered
+            run.position = Position(run.position.epoch, number + 1)
+            course.mark(model)
+            told.batch_end(number, run.totals.so_far())
+    return run.totals.means()
 
 
 def train_on_batch(
@@ -227,15 +212,15 @@ def train_on_batch(
     """
     compiled = _compiled("train_on_batch", model)
     stop_on_nan = as_bool("train_on_batch", "stop_on_nan", stop_on_nan)
-    inputs, targets = as_data("train_on_batch", model, compiled, x, y)
+    table = as_table("train_on_batch", model, compiled, x, y)
     limit = parse_bytes("train_on_batch", "memory_limit", memory_limit)
     program = None
     if limit is not None:
-        rows = count_rows(inputs, model.layout)
         program = model.program(
-            "train_on_batch", limit, rows, inputs, training=True, held=held(x, inputs)
+            "train_on_batch", limit, len(table), table.inputs, training=True, held=table.held
         )
-    totals, batch = Totals(), Batch(inputs, targets)
+    inputs, targets, *_ = table.take(slice(0, len(table)))
+    totals, batch = compiled.totals(), Batch(inputs, targets)
     _step("train_on_batch", model, compiled, batch, totals, program, stop_on_nan)
     return totals.means()
 
@@ -243,30 +228,30 @@ def train_on_batch(
 def evaluate(
     model: Trainable,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     batch_size: int = 100,
+    sample_weight: Any = None,
     memory_limit: int | str | None = None,
 ) -> dict[str, float]:
-    """Return loss and metrics over all rows, exact even if the last batch is not full."""
+    """Return loss and metrics over all rows, exact even if the last batch is not full.
+
+    Parameters
+    ----------
+    x, y, sample_weight
+        As `fit` takes them.
+    """
     compiled = _compiled("evaluate", model)
     batch_size = as_int("evaluate", "batch_size", batch_size, 1)
-    inputs, targets = as_data("evaluate", model, compiled, x, y)
-    batch_size, program = rows_at_a_time("evaluate", model, x, inputs, batch_size, memory_limit)
-    run = following(program, model.predict_batch)
-    totals = Totals()
-    for rows in slices(count_rows(inputs, model.layout), batch_size):
-        wanted = tuple(a[rows] for a in targets)
-        outputs = as_tuple(run(cast(model, take(inputs, rows, model.layout))))
-        compiled.measure(totals, _losses(compiled, outputs, wanted), outputs, wanted)
-    return totals.means()
-
-
-@quietly
-def _losses(
-    compiled: Compiled, outputs: tuple[Array, ...], targets: tuple[Array, ...]
-) -> dict[str, float]:
-    return compiled.loss_function(targets)(outputs)[0]
+    limit = parse_bytes("evaluate", "memory_limit", memory_limit)
+    data = x
+    if not isinstance(x, Stream):
+        data = as_table("evaluate", model, compiled, x, y, sample_weight)
+    elif y is not None or sample_weight is not None:
+        name, value = ("y", y) if y is not None else ("sample_weight", sample_weight)
+        rule, shown = "must be None where x is an iterable of batches", type(value).__name__
+        raise ArgumentTypeError("evaluate", name, rule, type(value), shown=shown)
+    return measure("evaluate", model, compiled, data, batch_size, limit)
 
 
 def _step(
@@ -280,14 +265,14 @@ def _step(
 ) -> None:
     """Take one step; a metric that fails does so before a weight has changed."""
     check_rows(operation, "x", model, count_rows(batch.inputs, model.layout))
-    dloss = compiled.loss_function(batch.targets)
+    dloss = compiled.loss_function(batch.targets, batch.weights)
     if stop_on_nan:
         outputs, losses = guarded_step(operation, model, batch, dloss, compiled.step, program)
     else:
         outputs, losses = model.forward_backward(
             cast(model, batch.inputs), dloss, compiled.step, program
         )
-    compiled.measure(totals, losses, outputs, batch.targets)
+    compiled.measure(totals, losses, outputs, batch.targets, batch.weights)
     compiled.optimizer.update(model.trainable_parameters(), model.gradients)
     compiled.step += 1
 

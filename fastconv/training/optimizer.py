@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastconv.arguments import as_int, as_mapping, as_plain_array, as_real, as_text, check_rounding
-from fastconv.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    ShapeError,
-    UnknownAttributeError,
-    shorten,
-)
-from fastconv.floating import quietly
+from fastconv import registry
+from fastconv.arguments import as_int, as_mapping, as_plain_array, check_rounding
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.functional.updates import UNCHANGED, Change
 from fastconv.layers.parameter import Parameter, exclusively
+from fastconv.training.clipping import Clipping, laid_out
+from fastconv.training.learning_rate import HasLearningRate, Rate, as_schedule
+from fastconv.training.optimizer_state import Slots, Steps, arrays_of, slots_of
+from fastconv.training.owned import Owned
 
 __all__ = ["Optimizer"]
 
 Array = np.ndarray[Any, Any]
-_LR = "it is called learning_rate"
-
-
-@quietly
-def _laid_out(array: Array, dtype: np.dtype[Any]) -> Array:
-    return np.ascontiguousarray(array, dtype)
 
 
 def _owner(array: Array) -> int:
@@ -38,51 +30,54 @@ def _owner(array: Array) -> int:
     return id(array if array.base is None else array.base)
 
 
-class Optimizer(ABC):
+class Optimizer(HasLearningRate, Clipping, Owned, ABC):
     """Base of the optimizers: a learning rate, and slots of state beside every parameter.
 
     The learning rate may be changed between steps. An optimizer belongs to the network that was
     last compiled with it, as long as that network exists. Copies and pickles belong to nobody.
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule, name or (name, dict)
+        The size of a step, or what gives it for each.
+    weight_decay : float
+        How much of a parameter of two axes or more is added to its gradient: the gradient of
+        ``weight_decay / 2`` times the sum of the squares. Biases and the parameters of
+        normalisation, which have one axis, are left alone.
+    clip_norm : float, optional
+        The most that the norm of all gradients together may be. If it is more, all are scaled by
+        ``clip_norm / norm``. The norm is computed in float64.
+    clip_value : float, optional
+        The most that one number of a gradient may be, to either side.
+
+    Notes
+    -----
+    Gradients are first scaled by the norm, then clipped by value, then the decay is added: as in
+    PyTorch, where a network is clipped before its optimizer's step. The model's gradients stay
+    what they are: the step changes them as it reads them. A class of one's own that hands these
+    settings on to this one takes ``change=`` in `apply`.
     """
 
-    name: ClassVar[str]
     slot_names: ClassVar[tuple[str, ...]] = ()
-    _owner: weakref.ref[Any] | None = None
-    _dtypes: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: float):
+    def __init__(
+        self,
+        learning_rate: Rate,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ):
         self.learning_rate = learning_rate
-        self._slots: dict[str, tuple[Array, ...]] = {}
-        self._steps: dict[str, int] = {}  # by parameter, since one unfrozen later starts at 1
-
-    @property
-    def learning_rate(self) -> float:
-        """The step size, finite and at least 0."""
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        rule = "at least 0 and finite"
-        rate = as_real(self.name, "learning_rate", value, rule, 0.0, math.inf)
-        if rate > 1:  # a rate that rounds to 0 is right: schedules let it fade
-            for dtype in self._dtypes:
-                check_rounding(self.name, "learning_rate", rate, dtype)
-        self._learning_rate = rate
-
-    @property
-    def lr(self) -> float:
-        """No attribute of this name exists; the error says what the right one is."""
-        raise UnknownAttributeError(self.name, "lr", "is no attribute", remedy=_LR)
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        raise UnknownAttributeError(self.name, "lr", "is no attribute", remedy=_LR)
+        self._clip(weight_decay, clip_norm, clip_value)
+        self._slots: Slots = {}
+        self._steps: Steps = {}  # by parameter, since one unfrozen later starts at 1
+        self._step_count = 0
 
     def check(self, *dtypes: str) -> None:
         """Raise ArgumentError if one of `dtypes` would round a setting to 0 or to infinity."""
         for dtype in dtypes:
             for key, value in vars(self).items():
-                if isinstance(value, float) and math.isfinite(value):
+                if isinstance(value, float) and math.isfinite(value) and key != "_last_rate":
                     check_rounding(self.name, key.lstrip("_"), value, dtype)
 
     def start(self, owner: Any, dtypes: Iterable[str] = (), instead_of: Any = None) -> None:
@@ -90,48 +85,22 @@ class Optimizer(ABC):
 
         Parameters
         ----------
-        owner : object
-            What the optimizer belongs to from now on, as long as that exists.
+        owner, instead_of : object
+            As `take` has them.
         dtypes : iterable of str
             The dtypes in which `owner` computes.
-        instead_of : object, optional
-            What the optimizer may have belonged to before.
-
-        Raises
-        ------
-        ArgumentError
-            If the optimizer belongs to something else, whose state would be lost.
         """
-        if self._belongs_elsewhere(owner, instead_of):
-            gc.collect()  # a network that only its own parts refer to does not count
-        if self._belongs_elsewhere(owner, instead_of):
-            raise ArgumentError(
-                "compile",
-                "optimizer",
-                "must not belong to another network",
-                type(self).__name__,
-                "give each network its own: copy.deepcopy(optimizer), or a name with settings",
-                shown=shorten(self),
-            )
-        self._owner = weakref.ref(owner)
+        self.take(owner, instead_of)
         self._dtypes = tuple(dtypes)
         self.reset()
 
-    def belong(self, owner: Any) -> None:
-        """Belong to `owner` from now on and keep all state, unless there is an owner already."""
-        if self._owner is None or self._owner() is None:
-            self._owner = weakref.ref(owner)
-
-    def _belongs_elsewhere(self, *known: Any) -> bool:
-        owner = None if self._owner is None else self._owner()
-        return owner is not None and all(owner is not one for one in known)
-
     def reset(self) -> None:
         """Forget all state; the settings stay, and with them the learning rate."""
-        exclusively(self._become, {}, {})
+        exclusively(self._become, {}, {}, 0)
 
-    def _become(self, steps: dict[str, int], slots: dict[str, tuple[Array, ...]]) -> None:
-        vars(self).update(_steps=steps, _slots=slots)  # in one step, as an interrupt may come
+    def _become(self, steps: Steps, slots: Slots, count: int, **more: Any) -> None:
+        # in one step, as an interrupt may come
+        vars(self).update(_steps=steps, _slots=slots, _step_count=count, _last_rate=None, **more)
 
     def __getstate__(self) -> dict[str, Any]:
         return exclusively(self._state)
@@ -144,11 +113,14 @@ class Optimizer(ABC):
         return state
 
     @abstractmethod
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
-        """Update a parameter and its slots in place; `t` counts the steps from 1.
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
+        """Update a parameter and its slots in place; `t` counts its steps from 1.
 
         All arrays are one-dimensional and contiguous, and have one length and dtype. `gradient`
         must not be written to. It runs under the caller's floating-point error state of NumPy.
+        `change` says what is done to both before; it is given only where it does anything.
         """
 
     def update(self, parameters: Mapping[str, Parameter], gradients: Mapping[str, Array]) -> None:
@@ -190,16 +162,24 @@ class Optimizer(ABC):
     def _step(self, steps: Iterable[tuple[str, Parameter, Array]]) -> None:
         # new state is made in here too, since other threads may copy it
         ready = [(*step, self._checked_slots(*step)) for step in steps]
-        for key, parameter, gradient, slots in ready:
+        rate = self.learning_rate  # a schedule may raise here, before anything changes
+        changes = self._changes(
+            rate, [(parameter, gradient) for _, parameter, gradient, _ in ready]
+        )
+        for (key, parameter, gradient, slots), change in zip(ready, changes, strict=True):
             value = parameter.writable()
             self._steps[key] = t = self._steps.get(key, 0) + 1
             if value.size:
-                if gradient.dtype != value.dtype or not gradient.flags.c_contiguous:
-                    gradient = _laid_out(gradient, value.dtype)
+                gradient = laid_out(gradient, value.dtype)
                 arrays = (value, gradient, *slots)
                 if value.ndim != 1:
                     arrays = tuple(array.reshape(-1) for array in arrays)
-                self.apply(t, *arrays)
+                if change == UNCHANGED:
+                    self.apply(t, *arrays)
+                else:
+                    self.apply(t, *arrays, change=change)
+        self._step_count += 1
+        self._last_rate = rate
 
     def _checked_slots(self, key: str, parameter: Parameter, gradient: Array) -> tuple[Array, ...]:
         """Return the state of a parameter; raise if it or the gradient does not fit."""
@@ -227,19 +207,11 @@ class Optimizer(ABC):
         return self._slots[key]
 
     def state_dict(self) -> dict[str, Array]:
-        """Return copies of all state: ``steps/<key>``, and ``<slot>/<key>`` for every slot."""
-        return exclusively(self._copies)
-
-    def _copies(self) -> dict[str, Array]:
-        state: dict[str, Array] = {}
-        for key, slots in list(self._slots.items()):
-            state[f"steps/{key}"] = np.array(self._steps[key])
-            for slot, array in zip(self.slot_names, slots, strict=True):
-                state[f"{slot}/{key}"] = array.copy()
-        return state
+        """Return copies of all slots: ``steps/<key>``, and ``<slot>/<key>`` for every slot."""
+        return exclusively(arrays_of, self.slot_names, self._steps, self._slots)
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Copy the state that `state_dict` of the same kind of optimizer returned.
+        """Copy the slots that `state_dict` of the same kind of optimizer returned.
 
         Call this after ``compile``, which makes an optimizer forget its state.
 
@@ -248,33 +220,58 @@ class Optimizer(ABC):
         ArgumentError
             If a slot is missing, or there is one that this optimizer does not have.
         """
-        as_mapping(self.name, "state", state, "what state_dict() names to arrays")
-        for name in state:
-            as_text(self.name, "names in state", name)
-        keys = [name[6:] for name in state if name.startswith("steps/")]
-        wanted = {f"{slot}/{key}" for key in keys for slot in ("steps", *self.slot_names)}
-        if wrong := sorted(wanted.symmetric_difference(state)):
-            raise ArgumentError(
-                self.name,
-                "state",
-                f"must hold steps and {self.slot_names} of every parameter",
-                wrong[0],
-                shown=f"a missing or unknown entry {wrong[0]!r}",
-            )
-        steps = {
-            key: as_int(self.name, f"state['steps/{key}']", state[f"steps/{key}"], 0, 2**63 - 1)
-            for key in keys
-        }
-        slots = {
-            key: tuple(self._copied(f"{slot}/{key}", state) for slot in self.slot_names)
-            for key in keys
-        }
-        exclusively(self._become, steps, slots)
+        steps, slots = slots_of(self.name, self.slot_names, state)
+        exclusively(self._become, steps, slots, max(steps.values(), default=0))
 
-    def _copied(self, name: str, state: Mapping[str, Array]) -> Array:
-        array = as_plain_array(self.name, f"state[{name!r}]", state[name], (np.floating,))
-        return np.array(array, order="C")
+    def state(self, copy: bool = True) -> dict[str, Any]:
+        """Return all that training changes: what `state_dict` does, and JSON values beside it.
+
+        These are ``step``, the number of steps so far, ``learning_rate``, a number, and
+        ``schedule``, its name and settings or None.
+
+        Parameters
+        ----------
+        copy : bool
+            Whether arrays are copies, and not those that the next step changes.
+
+        Raises
+        ------
+        ArgumentError
+            If there is a schedule whose class has no name.
+        """
+        return exclusively(self._whole_state, copy)
+
+    def _whole_state(self, copy: bool) -> dict[str, Any]:
+        arrays = arrays_of(self.slot_names, self._steps, self._slots, copy)
+        rate, schedule = self._learning_rate, self.named_schedule()
+        return {"step": self._step_count, "learning_rate": rate, "schedule": schedule, **arrays}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` of the same kind of optimizer returned; errors change nothing."""
+        as_mapping(self.name, "state", state, "what state() names to values")
+        rest = dict(state)
+        for name in ("step", "learning_rate", "schedule"):
+            if name not in rest:
+                raise ArgumentError(self.name, "state", f"must hold {name!r}", shown="none")
+        count = as_int(self.name, "state['step']", rest.pop("step"), 0, 2**63 - 1)
+        rate, spec = self._checked_rate(rest.pop("learning_rate")), rest.pop("schedule")
+        schedule = None if spec is None else as_schedule(self.name, "state['schedule']", spec)
+        if schedule is None and spec is not None:
+            rule = "must be the name of a schedule and its settings, or None"
+            raise ArgumentError(self.name, "state['schedule']", rule, spec)
+        steps, slots = slots_of(self.name, self.slot_names, rest)
+        become = partial(self._become, _learning_rate=rate, _schedule=schedule)
+        exclusively(become, steps, slots, count)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as JSON values, from which the same kind makes an equal optimizer."""
+        own = {key: getattr(self, key, None) for key in registry.parameters_of(type(self))}
+        return {**own, "learning_rate": self.named_schedule() or self._learning_rate}
 
     def __repr__(self) -> str:
-        shown = (f"{k.lstrip('_')}={v!r}" for k, v in vars(self).items() if isinstance(v, float))
+        own = {key: getattr(self, key, None) for key in registry.parameters_of(type(self))}
+        own["learning_rate"] = self._learning_rate if self._schedule is None else self._schedule
+        if not self.weight_decay:
+            own.pop("weight_decay", None)
+        shown = (f"{key}={value!r}" for key, value in own.items() if value is not None)
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -15,9 +15,11 @@ import numpy as np
 from fastconv import registry
 from fastconv.arguments import as_real, check_rounding
 from fastconv.functional import updates
+from fastconv.functional.updates import UNCHANGED, Change
+from fastconv.training.learning_rate import Rate
 from fastconv.training.optimizer import Optimizer
 
-__all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSProp"]
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
 
 Array = np.ndarray[Any, Any]
 
@@ -36,11 +38,19 @@ class SGD(Optimizer):
 
     name = "sgd"
 
-    def __init__(self, learning_rate: float = 0.01):
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, clip_norm, clip_value)
 
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
-        updates.sgd(value, gradient, self.learning_rate)
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
+        updates.sgd(value, gradient, self.learning_rate, change)
 
 
 @registry.optimizers.register("momentum")
@@ -55,13 +65,23 @@ class Momentum(Optimizer):
     name = "momentum"
     slot_names = ("velocity",)
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9):
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, clip_norm, clip_value)
         self.momentum = _fraction(self.name, "momentum", momentum)
 
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
         (velocity,) = slots
-        updates.momentum(value, gradient, velocity, self.learning_rate, self.momentum)
+        rate, decay = self.learning_rate, self.momentum
+        updates.momentum(value, gradient, velocity, rate, decay, change=change)
 
 
 @registry.optimizers.register("nesterov")
@@ -76,9 +96,12 @@ class Nesterov(Momentum):
 
     name = "nesterov"
 
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
         (velocity,) = slots
-        updates.momentum(value, gradient, velocity, self.learning_rate, self.momentum, True)
+        rate, decay = self.learning_rate, self.momentum
+        updates.momentum(value, gradient, velocity, rate, decay, True, change)
 
 
 @registry.optimizers.register("adagrad")
@@ -93,13 +116,23 @@ class AdaGrad(Optimizer):
     name = "adagrad"
     slot_names = ("squares",)
 
-    def __init__(self, learning_rate: float = 0.01, epsilon: float = 1e-7):
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, clip_norm, clip_value)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
         (squares,) = slots
-        updates.by_squares(value, gradient, squares, self.learning_rate, 1.0, 1.0, self.epsilon)
+        rate, epsilon = self.learning_rate, self.epsilon
+        updates.by_squares(value, gradient, squares, rate, 1.0, 1.0, epsilon, change)
 
 
 @registry.optimizers.register("rmsprop")
@@ -114,15 +147,25 @@ class RMSProp(Optimizer):
     name = "rmsprop"
     slot_names = ("squares",)
 
-    def __init__(self, learning_rate: float = 0.001, decay: float = 0.9, epsilon: float = 1e-7):
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        decay: float = 0.9,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, clip_norm, clip_value)
         self.decay = _fraction(self.name, "decay", decay)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
 
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
         (squares,) = slots
         rate, decay = self.learning_rate, self.decay
-        updates.by_squares(value, gradient, squares, rate, decay, 1.0 - decay, self.epsilon)
+        updates.by_squares(value, gradient, squares, rate, decay, 1.0 - decay, self.epsilon, change)
 
 
 @registry.optimizers.register("adam")
@@ -141,12 +184,15 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Rate = 0.001,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ):
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, weight_decay, clip_norm, clip_value)
         self.beta1 = _fraction(self.name, "beta1", beta1)
         self.beta2 = _fraction(self.name, "beta2", beta2)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
@@ -158,10 +204,38 @@ class Adam(Optimizer):
             least = self.epsilon * math.sqrt(1.0 - self.beta2)
             check_rounding(self.name, "epsilon * sqrt(1 - beta2)", least, dtype)
 
-    def apply(self, t: int, value: Array, gradient: Array, *slots: Array) -> None:
+    def apply(
+        self, t: int, value: Array, gradient: Array, *slots: Array, change: Change = UNCHANGED
+    ) -> None:
         # rate * mhat / (sqrt(vhat) + epsilon) = rate * a * m / (sqrt(v) + epsilon * b)
         b = math.sqrt(1.0 - self.beta2**t)
         a = b / (1.0 - self.beta1**t)
         m, v = slots
         rate, epsilon = self.learning_rate * a, self.epsilon * b
-        updates.adam(value, gradient, m, v, rate, self.beta1, self.beta2, epsilon)
+        updates.adam(value, gradient, m, v, rate, (self.beta1, self.beta2), epsilon, change)
+
+
+@registry.optimizers.register("adamw")
+class AdamW(Adam):
+    """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101).
+
+    Notes
+    -----
+    ``w -= rate * weight_decay * w`` for weights of two axes or more, then the step of Adam, whose
+    means never see the decay.
+    """
+
+    name = "adamw"
+    decouples_decay = True
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ):
+        super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, clip_value)

@@ -11,6 +11,12 @@ __all__ = ["check_pair"]
 
 _LOGITS = 'take loss="softmax_cross_entropy"'
 _CLASSES = f"for classes leave the {{layer}} out and {_LOGITS}"
+_CHANCES = 'take loss="binary_cross_entropy"'
+_YES_OR_NO = f"for labels that are each yes or no {_CHANCES}"
+_EXCLUSIVE = (
+    'for one of several classes take loss="cross_entropy"; for labels that are each yes or no '
+    'leave the {layer} out and take loss="sigmoid_cross_entropy"'
+)
 _NUMBERS = 'to learn numbers such as it gives take loss="mean_squared_error"'
 
 #: The keys are what a loss takes and what it would be given. For each such pair that does not fit
@@ -20,14 +26,33 @@ _CLASHES: dict[tuple[str, str], tuple[str, str]] = {
         "take probabilities",
         'take loss="cross_entropy", or leave the {layer} out (more accurate)',
     ),
-    ("logits", "chances"): ("not take logits", f"{_CLASSES}; {_NUMBERS}"),
+    ("logits", "chances"): ("not take logits", f"{_CLASSES}; {_YES_OR_NO}; {_NUMBERS}"),
     ("logits", "bounded"): ("not take logits", f"{_CLASSES}; {_NUMBERS}"),
     ("probabilities", "values"): ("take logits", f"{_LOGITS}, or end in Softmax"),
     ("probabilities", "chances"): (
         "not take probabilities that sum to 1 over the classes",
-        f"{_CLASSES}; {_NUMBERS}",
+        f"{_CLASSES}; {_YES_OR_NO}; {_NUMBERS}",
     ),
     ("probabilities", "bounded"): ("not take probabilities", f"{_CLASSES}; {_NUMBERS}"),
+    ("log odds", "probabilities"): ("not take log odds", _EXCLUSIVE),
+    ("log odds", "chances"): (
+        "take chances",
+        f"{_CHANCES}, or leave the {{layer}} out (more accurate)",
+    ),
+    ("log odds", "bounded"): (
+        "not take log odds",
+        f"for labels that are each yes or no leave the {{layer}} out; {_NUMBERS}",
+    ),
+    ("chances", "values"): (
+        "take log odds",
+        'take loss="sigmoid_cross_entropy", or end in Sigmoid',
+    ),
+    ("chances", "probabilities"): ("not take chances that are each on its own", _EXCLUSIVE),
+    ("chances", "bounded"): (
+        "not take chances",
+        "for labels that are each yes or no leave the {layer} out and take "
+        f'loss="sigmoid_cross_entropy"; {_NUMBERS}',
+    ),
 }
 
 

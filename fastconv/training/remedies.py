@@ -9,7 +9,7 @@ import numpy as np
 from fastconv.errors import from_signal
 from fastconv.floating import quietly
 
-__all__ = ["of_labels", "of_rows", "of_texts", "of_values"]
+__all__ = ["of_binary", "of_labels", "of_rows", "of_texts", "of_two", "of_values"]
 
 Array = np.ndarray[Any, Any]
 
@@ -152,6 +152,30 @@ def of_values(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
             y = "y" if isinstance(given, (np.ndarray, list)) else _name(given)
             return f"labels must be made one-hot first: y = np.eye({shape[1]})[{y}]"
     return _shaped(_name(given), targets, shape)
+
+
+@quietly
+def of_binary(given: Any, targets: Array, shape: tuple[int, ...]) -> str:
+    """Return how targets that are yes or no get the `shape` (N, K, ...) of the outputs."""
+    one_hot = of_values(given, targets, shape)
+    if one_hot.startswith("labels"):
+        return f'for one of {shape[1]} classes take loss="softmax_cross_entropy"; {one_hot}'
+    return one_hot
+
+
+@quietly
+def of_two(given: Any, targets: Array) -> str:
+    """Return how numbers that are not all 0 to 1 become yes or no."""
+    name = _name(given)
+    kinds = np.unique(targets)
+    if not np.isfinite(kinds.astype(float)).all():
+        return "leave out the rows without a label, or give them one"
+    if len(kinds) == 2:
+        low, high = kinds
+        return f"take {name} - 1" if (low, high) == (1, 2) else f"take {name} > {low}"
+    if _are_whole(kinds):
+        return 'for one of several classes take loss="softmax_cross_entropy"'
+    return 'for numbers that are no chances take loss="mean_squared_error"'
 
 
 def _shaped(name: str, targets: Array, shape: tuple[int, ...]) -> str:

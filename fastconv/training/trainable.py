@@ -44,14 +44,18 @@ class Trainable(Runnable, Protocol):
     compiled : Compiled or None
         What `compile` chose.
     gradients : mapping of str to ndarray
-        Those of the last step, under the keys of `trainable_parameters`.
+        Those of the loss in the last step, before the optimizer clipped them or added a decay,
+        under the keys of `trainable_parameters`.
     history : History or None
         That of the last ``fit``, however it ended.
+    seed : int
+        The key of dropout.
     """
 
     compiled: Compiled | None
     gradients: Mapping[str, Array]
     history: History | None
+    seed: int
 
     def forward_backward(
         self,
@@ -94,3 +98,15 @@ class Trainable(Runnable, Protocol):
 
     def least_rows(self) -> tuple[int, str]:
         """Return the fewest rows that the model can learn from, and the layer that says so."""
+
+    def versions(self) -> int:
+        """Return a number that every change of a weight or a statistic raises."""
+
+    def read_checkpoint(self, operation: str, path: Any) -> Any:
+        """Return the newest checkpoint at `path`, a `fastconv.training.resuming.Saved`.
+
+        It is checked, and of this network; the network is as it was.
+        """
+
+    def take_over(self, saved: Any) -> None:
+        """Take over the weights, frozen flags and seed of what `read_checkpoint` returned."""

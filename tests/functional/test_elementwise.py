@@ -112,8 +112,11 @@ def test_no_step_hangs_on_where_an_element_lies(dtype, normal):
         "nesterov": (updates.momentum, 1, (0.1, 0.9, True)),
         "adagrad": (updates.by_squares, 1, (0.1, 1.0, 1.0, 1e-7)),
         "rmsprop": (updates.by_squares, 1, (0.1, 0.9, 0.1, 1e-7)),
-        "adam": (updates.adam, 2, (0.1, 0.9, 0.999, 1e-7)),
+        "adam": (updates.adam, 2, (0.1, (0.9, 0.999), 1e-7)),
     }
+    change = updates.Change(scale=0.7, limit=0.5, weight_decay=0.1, shrink=0.1)
+    for name, (step, slots, settings) in list(steps.items()):
+        steps[f"changed {name}"] = step, slots, (*settings, change)
     for name, (step, slots, settings) in steps.items():
         start = [np.abs(normal((67,), dtype)) for _ in range(2 + slots)]
         whole = [array.copy() for array in start]
@@ -158,7 +161,7 @@ def test_threads_change_no_bit(threads, normal):
         y, mean, _, inverse = functional.batch_norm(x, weight, bias, 1e-5)
         back = functional.batch_norm_backward(dy, x, weight, mean, inverse, True)
         value, m, v = x.reshape(-1).copy(), np.zeros(x.size, "f4"), np.zeros(x.size, "f4")
-        updates.adam(value, dy.reshape(-1), m, v, 1e-3, 0.9, 0.999, 1e-8)
+        updates.adam(value, dy.reshape(-1), m, v, 1e-3, (0.9, 0.999), 1e-8)
         found.append((functional.relu(x), functional.relu_backward(dy, x), y, *back, value, m, v))
     for others in found[1:]:
         for one, other in zip(found[0], others, strict=True):

@@ -165,6 +165,41 @@ def check_functions() -> None:
             same(out, getattr(functional, name)(plain, plain))
 
 
+def check_activations() -> None:
+    for dtype, size, at_end in cases():
+        plain = whole_numbers((size,), dtype)
+        x, out = guarded(plain, at_end), guarded(plain, at_end)
+        module = kernels.module(x.dtype)
+        for number in range(len(module.activations)):
+            copy = np.zeros_like(plain)
+            module.activate(plain, copy, number, 0.2, 0.5, 0, 1, 1)
+            module.activate(x, out, number, 0.2, 0.5, 0, 1, 1)
+            same(out, copy)
+            module.activate_backward(plain, plain, copy, number, 0.2, 0, 1, 1)
+            module.activate_backward(x, x, out, number, 0.2, 0, 1, 1)
+            same(out, copy)
+
+
+def check_channels() -> None:
+    for dtype, size, at_end in cases():
+        for shape in ((3, size, 1), (2, 3, size)):
+            plain, slopes = whole_numbers(shape, dtype), whole_numbers((shape[1],), dtype)
+            x, out = guarded(plain, at_end), guarded(plain, at_end)
+            weight, module = guarded(slopes, at_end), kernels.module(x.dtype)
+            module.prelu(x, out, weight, 0, 1, 1)
+            same(out, functional.prelu(plain, slopes))
+            module.rescale(x, out, weight, weight, 0, 1, 1)
+            same(out, reference.rescale(plain, slopes, slopes))
+            pixels = np.abs(plain).astype(np.uint8)
+            module.rescale_bytes(guarded(pixels, at_end), out, weight, weight, 0, 1, 1)
+            same(out, reference.rescale(pixels.astype(dtype), slopes, slopes))
+            sums = guarded(np.zeros(shape[1]), at_end)
+            module.prelu_backward(x, x, out, weight, sums, 0, 1, 1)
+            dx, dweight = functional.prelu_backward(plain, plain, slopes)
+            same(out, dx)
+            same(sums.astype(dtype), dweight)
+
+
 def check_softmax() -> None:
     for dtype, size, at_end in cases():
         for shape in ((3, size, 1), (9, size, 1), (2, 3, size), (1, 70, size)):
@@ -176,6 +211,72 @@ def check_softmax() -> None:
                 same(out, getattr(functional, name)(plain))
             module.softmax_backward(x, x, out, 0, 1, 1)
             same(out, functional.softmax_backward(plain, plain))
+
+
+def check_local_response() -> None:
+    settings = (1e-2, 0.75, 1.0)
+    for dtype, size, at_end in cases():
+        for shape, window in (((2, size, 3), 5), ((1, 6, size), 4), ((1, 3, size), 300)):
+            plain = whole_numbers(shape, dtype)
+            x, out = guarded(plain, at_end), guarded(plain, at_end)
+            module = kernels.module(x.dtype)
+            module.local_response_norm(x, out, window, *settings, 0, 1, 1)
+            same(out, functional.local_response_norm(plain, window, *settings))
+            module.local_response_norm_backward(x, x, out, window, *settings, 0, 1, 1)
+            same(out, functional.local_response_norm_backward(plain, plain, window, *settings))
+
+
+def check_sample_norms() -> None:
+    for dtype, size, at_end in cases():
+        module = kernels.module(np.dtype(dtype))
+        for shape in ((2, 2, size, 1), (33, 1, size, 1), (2, 2, 3, size), (1, 1, size, 2)):
+            plain = whole_numbers(shape, dtype)
+            channels = shape[1] * shape[2]
+            whole = plain.reshape(shape[0], channels, shape[3])
+            values = whole_numbers((channels,), dtype)
+            x, out, dx = (guarded(plain, at_end) for _ in range(3))
+            w, b = guarded(values, at_end), guarded(values, at_end)
+            mean, inverse = (guarded(np.zeros(shape[0] * shape[1]), at_end) for _ in range(2))
+            module.group_norm(x, out, w, b, mean, inverse, 0.5, 0, 1, 1)
+            y, *right = functional.group_norm(whole, values, values, shape[1], 0.5)
+            same(out.reshape(whole.shape), y)
+            items = shape[0] if shape[3] > 1 else -(-shape[0] // 32)
+            sums = guarded(np.zeros((items, 2, channels), dtype), at_end)
+            module.group_norm_backward(x, x, dx, sums, w, mean, inverse, 0, 1, 1)
+            slopes = functional.group_norm_backward(whole, whole, values, *right)
+            same(dx.reshape(whole.shape), slopes[0])
+        for shape in ((2, 3, size), (1, size, 2), (1, 40, size)):
+            plain, values = whole_numbers(shape, dtype), whole_numbers(shape[1:2], dtype)
+            x, out, dx = (guarded(plain, at_end) for _ in range(3))
+            w, b = guarded(values, at_end), guarded(values, at_end)
+            mean, inverse = (guarded(np.zeros(shape[0] * shape[2]), at_end) for _ in range(2))
+            module.channel_norm(x, out, w, b, mean, inverse, 0.5, 0, 1, 1)
+            y, *right = functional.layer_norm(plain, values, values, (1,), 0.5)
+            if shape[2] > 1:
+                same(out, y)
+            items = shape[0] * -(-shape[2] // 32)
+            sums = guarded(np.zeros((items, 2, shape[1]), dtype), at_end)
+            module.channel_norm_backward(x, x, dx, sums, w, mean, inverse, 0, 1, 1)
+            slopes = functional.layer_norm_backward(plain, plain, values, *right, (1,))
+            if shape[2] > 1:
+                same(dx, slopes[0])
+
+
+def check_embedding() -> None:
+    for dtype, size, at_end in cases():
+        module = kernels.module(np.dtype(dtype))
+        for kind in ("int64", "int32", "uint8"):
+            plain = (np.arange(size) * 7 % 5).astype(kind)
+            table, slopes = whole_numbers((5, size), dtype), whole_numbers((size, size), dtype)
+            bytes_of = guarded(plain, at_end).view(np.uint8)
+            out, dx = guarded(slopes, at_end), guarded(table, at_end)
+            module.embedding(bytes_of, plain.itemsize, guarded(table, at_end), out, 0, 1, 1)
+            same(out, reference.embedding(plain, table))
+            order, starts = (guarded(np.zeros(n, np.int64), at_end) for n in (size, 6))
+            module.embedding_order(bytes_of, plain.itemsize, order, starts)
+            same(order, np.argsort(plain, kind="stable"))
+            module.embedding_backward(guarded(slopes, at_end), order, starts, dx, 0, 1, 1)
+            same(dx, reference.embedding_backward(slopes, plain, 5))
 
 
 def check_the_guard() -> None:
@@ -190,7 +291,12 @@ CHECKS = {
     "unfold": check_unfold,
     "dense": check_dense,
     "functions": check_functions,
+    "activations": check_activations,
+    "channels": check_channels,
     "softmax": check_softmax,
+    "local response": check_local_response,
+    "sample norms": check_sample_norms,
+    "embedding": check_embedding,
     "guard": check_the_guard,
 }
 

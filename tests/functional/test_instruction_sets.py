@@ -28,6 +28,7 @@ KERNELS = [
     "test_pooling.py",
     "test_pooling_training.py",
     "test_unfold.py",
+    "test_transposed.py",
     "test_dense.py",
     "test_geometries.py",
     "test_bits.py",
@@ -38,6 +39,9 @@ KERNELS = [
     "test_elementwise.py",
     "test_functions.py",
     "test_softmax.py",
+    "test_embedding.py",
+    "test_local_response.py",
+    "test_sample_norms.py",
 ]
 USE = "import fastconv, numpy as np; x = np.ones((1, 1, 3, 3)); fastconv.conv2d(x, x)"
 KNOWN = {"baseline", "avx2", "avx512", "neon"}

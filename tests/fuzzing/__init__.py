@@ -9,7 +9,7 @@
     guard           memory against pages without access
     geometries      sizes and options of convolutions and poolings
     compare         bit for bit, or within a bound
-    convolution, pooling, unfolding, dense, elementwise, updates, smooth, normalize
+    convolution, pooling, unfolding, dense, elementwise, updates, smooth, activations, normalize
                     the checks, each of a few functions against its reference
 
 A case is its number: everything it draws comes from a generator that the number seeds, so

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuzzing import convolution, dense, elementwise, normalize, pooling, smooth, unfolding, updates
+from fuzzing import (
+    activations,
+    convolution,
+    dense,
+    elementwise,
+    embedding,
+    local_response,
+    maps,
+    normalize,
+    pooling,
+    sample_norms,
+    smooth,
+    unfolding,
+    updates,
+)
 from fuzzing.case import Case
 from fuzzing.guard import Memory
 
@@ -18,8 +32,14 @@ KINDS: dict[str, tuple[Callable[[Case], None], int]] = {
     "dense": (dense.check, 10),
     "elementwise": (elementwise.check, 4),
     "smooth": (smooth.check, 5),
+    "activations": (activations.check, 5),
     "updates": (updates.check, 4),
     "batch norm": (normalize.check, 4),
+    "maps": (maps.check, 12),
+    "embedding": (embedding.check, 2),
+    "layer norm": (sample_norms.check_layers, 3),
+    "group norm": (sample_norms.check_groups, 2),
+    "local response": (local_response.check, 3),
 }
 _ORDER = [name for name, (_, share) in KINDS.items() for _ in range(share)]
 

@@ -8,8 +8,10 @@ own example, the weights, and arrays in and out.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +107,19 @@ def run(net: fastconv.Model, rng: np.random.Generator) -> tuple[dict[str, Any], 
     """Return the configuration of a network, and arrays in and out by name."""
     config = net.to_config()
     xs = {
-        item["id"]: rng.normal(0, 2, (2, *item["shape"])).astype(config["dtype"])
+        item["id"]: numbers(rng, (2, *item["shape"]), item.get("dtype", config["dtype"]))
         for item in config["inputs"]
     }
     ys = net(*xs.values())
     ys = ys if isinstance(ys, tuple) else (ys,)
     assert all(abs(y[0] - y[1]).max() > 0.05 for y in ys), "an output should depend on its input"
     return config, {**xs, **{f"y{i}": y for i, y in enumerate(ys)}}
+
+
+def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return normal random numbers, or small integers that are not negative."""
+    values = rng.normal(0, 2, shape)
+    return values.astype(dtype) if dtype.startswith("float") else np.abs(values).astype(dtype)
 
 
 def names_held() -> set[str]:
@@ -137,7 +145,10 @@ def versioned_names() -> set[str]:
 def write_layer(name: str) -> None:
     """Write the golden file of a layer that no network above has."""
     kind = fastconv.registry.layers.get(name)
-    nodes = [fastconv.Input(shape, name=f"x{i}") for i, shape in enumerate(kind.example_shapes)]
+    dtype = kind.takes[0]
+    nodes = [
+        fastconv.Input(shape, dtype, name=f"x{i}") for i, shape in enumerate(kind.example_shapes)
+    ]
     net = fastconv.Model(tuple(nodes), kind(**kind.example_config)(*nodes), seed=4)
     config, arrays = run(net, np.random.default_rng(1))
     weights = {f"weights:{key}": value for key, value in net.weights().items()}
@@ -184,6 +195,55 @@ def pickled() -> dict[str, Any]:
     }
 
 
+def halves() -> tuple[np.ndarray, np.ndarray]:
+    """The data of the checkpoint: which half of a picture is bright."""
+    rng = np.random.default_rng(6)
+    y = np.arange(26) % 2
+    x = rng.uniform(0, 0.5, (26, 1, 6, 6)).astype("float32")
+    for picture, label in zip(x, y, strict=True):
+        picture[:, 3 * label : 3 * label + 3] += 0.5
+    return x, y
+
+
+def settings_of_checkpoint() -> dict[str, Any]:
+    """How the run of the checkpoint is trained."""
+    x, y = halves()
+    return {
+        "batch_size": 5,
+        "epochs": 4,
+        "seed": 3,
+        "verbose": 0,
+        "validation_data": (x[:9], y[:9]),
+        "callbacks": [
+            ("early_stopping", {"patience": 3}),
+            ("reduce_on_plateau", {"patience": 1}),
+            ("csv_log", {"path": "figures.csv"}),
+        ],
+    }
+
+
+def write_checkpoint(path: Path) -> None:
+    """Write a checkpoint of the middle of an epoch, and what its run comes to."""
+    layers: list[Any] = [
+        ("Conv2D", {"filters": 2, "kernel_size": 3, "bias": False}),  # which BatchNorm takes away
+        "BatchNorm",
+        "Tanh",
+        "Flatten",
+        ("Dropout", {"rate": 0.25}),
+        ("Dense", {"units": 2}),
+    ]
+    net = fastconv.Sequential(layers, input_shape=(1, 6, 6), dtype="float64", seed=5)
+    optimizer = ("adamw", {"learning_rate": 0.02, "weight_decay": 0.1, "clip_norm": 1.0})
+    net.compile(optimizer, "softmax_cross_entropy", ["accuracy", "f1"])
+    net.freeze("batch_norm_1/bias")
+    x, y = halves()
+    settings = settings_of_checkpoint()
+    saving = ("checkpoint", {"path": path, "every": 15, "keep": 1})  # of 24 batches
+    history = net.fit(x, y, **{**settings, "callbacks": [*settings["callbacks"], saving]})
+    end = {f"history:{name}": np.array(rows) for name, rows in history.history.items()}
+    np.savez_compressed(path.with_suffix(".npz"), **net.weights(), **end)
+
+
 def main() -> None:
     pickles = HERE / "pickled_v1.pkl"
     if not pickles.exists():
@@ -191,6 +251,11 @@ def main() -> None:
     write("row_v1", row())
     write("graph_v1", graph())
     write("frozen_v1", frozen())
+    checkpoint = HERE / "training" / "checkpoint_v1.safetensors"
+    if not checkpoint.exists():
+        checkpoint.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            write_checkpoint(checkpoint)
     for name in sorted(versioned_names() - names_held()):
         write_layer(name)
     by_hand = HERE / "by_hand_v1.json"

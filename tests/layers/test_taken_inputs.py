@@ -16,12 +16,15 @@ INTEGERS = [dtype for dtype in DTYPES if dtype not in FLOATS]
 BUILT_IN = [name for name in fastconv.list_layers() if "." not in name]
 KINDS = {name: registry.layers.get(name) for name in BUILT_IN}
 MOVE = {name for name, kind in KINDS.items() if set(INTEGERS) <= set(kind.takes)}
+WIDEN = {"Rescaling"}  # they make floats of any numbers
+OF_INTEGERS = {name for name, kind in KINDS.items() if not set(FLOATS) & set(kind.takes)}
 ELEMENTWISE = {name for name, kind in KINDS.items() if kind.any_batch_axis}
 
 
-def example(name, **more):
+def example(name, dtype=None, **more):
     cls = registry.layers.get(name)
-    return cls(**cls.example_config), [Spec(shape, **more) for shape in cls.example_shapes]
+    specs = [Spec(shape, dtype or cls.takes[0], **more) for shape in cls.example_shapes]
+    return cls(**cls.example_config), specs
 
 
 def refused(layer, specs):
@@ -36,6 +39,7 @@ def refused(layer, specs):
 
 
 def test_there_are_built_in_layers():
+    assert OF_INTEGERS >= {"Embedding"}
     assert MOVE >= {"Flatten", "Concatenate"}  # numbers, whatever they are
     assert ELEMENTWISE >= {"Add", "Dropout", "Multiply", "ReLU", "Sigmoid", "Tanh"}
     assert set(BUILT_IN) - MOVE - ELEMENTWISE >= {"Conv2D", "Dense", "BatchNorm", "Softmax"}
@@ -46,14 +50,25 @@ def test_there_are_built_in_layers():
 def test_layers_of_floats_refuse_integers(name, dtype):
     layer, specs = example(name, dtype=dtype)
     if name in MOVE:
-        assert layer.infer(*specs).dtype == dtype
+        assert layer.infer(*specs).dtype == ("float32" if name in WIDEN else dtype)
+        return
+    if name in OF_INTEGERS and dtype in layer.takes:
+        assert layer.infer(*specs).is_float
         return
     error = refused(layer, specs)
     assert isinstance(error, ArgumentTypeError)
+    first = layer.takes[0]
     assert str(error) == (
-        f"{name}: input must be float32 or float64, got {dtype}; make the Input float32, which "
-        "casts what it is given, or put a layer before it that gives float32"
+        f"{name}: input must be {' or '.join(layer.takes)}, got {dtype}; make the Input {first}, "
+        f"which casts what it is given, or put a layer before it that gives {first}"
     )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", sorted(OF_INTEGERS))
+def test_layers_of_integers_refuse_floats(name, dtype):
+    layer, specs = example(name, dtype=dtype)
+    assert str(refused(layer, specs)).startswith(f"{name}: input must be int64 or ")
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -61,7 +76,9 @@ def test_layers_of_batches_on_axis_0_refuse_others(name):
     for axis in (1, None):
         layer, specs = example(name, batch_axis=axis)
         if name in ELEMENTWISE:
-            assert layer.infer(*specs) == specs[0]
+            output = layer.infer(*specs)
+            assert output.batch_axis == axis
+            assert output == specs[0] or name in OF_INTEGERS
             continue
         error = refused(layer, specs)
         assert isinstance(error, ShapeError)

@@ -207,6 +207,7 @@ def test_a_subclass_promises_nothing_that_it_does_not_say_itself(base):
         "affine",
         "folded",
         "gives",
+        "given_by",
     ):
         assert vars(cls)[trait] == vars(Traits)[trait]
     assert cls.new_gradients and cls.packs == base.packs  # these are inherited

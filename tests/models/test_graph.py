@@ -19,6 +19,7 @@ create = fastconv.create_layer
     [
         ("Conv2D", "conv2d"),
         ("MaxPool2D", "max_pool2d"),
+        ("Conv2DTranspose", "conv2d_transpose"),
         ("ReLU", "relu"),
         ("GlobalAvgPool2D", "global_avg_pool2d"),
         ("BatchNorm", "batch_norm"),

@@ -203,10 +203,14 @@ def test_maps_of_one_pixel_keep_their_classes_when_flattened():
 def test_every_layer_of_ours_says_what_it_gives():
     known = {"values", "probabilities", "chances", "bounded", "input", "elements"}
     layers = [registry.layers.get(name) for name in fastconv.list_layers()]
-    ours = [one for one in layers if registry.layers.name_of(one).startswith("fastconv.")]
+    ours = [
+        kind(**kind.example_config)
+        for kind in layers
+        if registry.layers.name_of(kind).startswith("fastconv.")
+    ]
     assert len(ours) >= 14
     for layer in ours:
-        assert layer.gives in known, layer
+        assert layer(**layer.example_config).gives in known, layer
 
 
 def test_layers_and_losses_of_others_say_it_too():

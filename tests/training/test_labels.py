@@ -77,7 +77,7 @@ def wrong(case):
 def test_each_remedy_of_classes_works(case, name):
     y, remedy = wrong(case)
     where = registry.metrics if name == "accuracy" else registry.losses
-    use = registry.create(where, name, {}, "test")
+    use = registry.create(where, name, {"k": 1} if name == "top_k" else {}, "test")
     outputs = np.full((N, 3), 1 / 3)
     with pytest.raises(FastconvError) as caught:
         use(outputs, y)
@@ -227,7 +227,7 @@ def test_a_matrix_has_methods_of_its_own():
 @pytest.mark.parametrize("wrong", [-0.5, np.nan, np.inf, -np.inf])
 def test_shares_are_finite_and_at_least_0(name, wrong):
     where = registry.metrics if name == "accuracy" else registry.losses
-    use = registry.create(where, name, {}, "test")
+    use = registry.create(where, name, {"k": 1} if name == "top_k" else {}, "test")
     shares = np.full((4, 3), 1 / 3)
     use(shares, shares)
     shares[2, 1] = wrong
@@ -252,7 +252,7 @@ def test_rows_in_the_place_of_columns(linear):
 @pytest.mark.parametrize("name", ["softmax_cross_entropy", "cross_entropy", "accuracy"])
 def test_one_output_is_no_choice_of_classes(name):
     where = registry.metrics if name == "accuracy" else registry.losses
-    use = registry.create(where, name, {}, "test")
+    use = registry.create(where, name, {"k": 1} if name == "top_k" else {}, "test")
     for y in (np.zeros(4, int), np.ones((4, 1))):
         with pytest.raises(ShapeError, match="at least 2 classes on axis 1.*end in 2 units"):
             use(np.ones((4, 1)), y)
@@ -261,7 +261,7 @@ def test_one_output_is_no_choice_of_classes(name):
 @pytest.mark.parametrize("name", registry.losses.names() + registry.metrics.names())
 def test_outputs_may_be_lists_and_whole_numbers(name):
     where = registry.losses if name in registry.losses.names() else registry.metrics
-    use = registry.create(where, name, {}, "test")
+    use = registry.create(where, name, {"k": 1} if name == "top_k" else {}, "test")
     outputs, targets = [[0, 1], [1, 0]], [[0.0, 1.0], [0.5, 0.5]]
     found = use(outputs, targets)
     np.testing.assert_array_equal(found, use(np.array(outputs, float), np.array(targets)))

@@ -9,6 +9,7 @@ from fastconv.errors import ArgumentError, ArgumentTypeError, FastconvError, Sha
 from fastconv.training import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 
 RNG = np.random.default_rng(0)
+OF_CLASSES = ("softmax_cross_entropy", "cross_entropy")  # the losses that take labels of classes
 
 
 def softmax(y):
@@ -29,9 +30,9 @@ def numerical(loss, outputs, targets, step=1e-6):
 def cases(name):
     for shape in [(1, 2), (5, 4), (2, 3, 2, 3)]:
         outputs = RNG.normal(size=shape)
-        if name == "cross_entropy":
+        if name.endswith("cross_entropy") and not name.startswith("s"):
             outputs = softmax(outputs)
-        if name != "mean_squared_error":
+        if name in OF_CLASSES:
             labels = RNG.integers(0, shape[1], (shape[0], *shape[2:]))
             yield outputs, labels
             yield outputs, labels.astype(np.uint8)
@@ -146,14 +147,16 @@ def test_long_sums_are_exact(name):
     loss = registry.resolve(registry.losses, name, "test")
     outputs = np.empty((count, 2), np.float32)
     outputs[:] = 0.1, 0.9
-    value = loss(
-        outputs, np.zeros((count, 2)) if name == "mean_squared_error" else np.zeros(count, np.int64)
-    )
+    value = loss(outputs, np.zeros(count, np.int64) if name in OF_CLASSES else np.zeros((count, 2)))
     first, second = np.float64(outputs[0])
     right = {
         "softmax_cross_entropy": np.log1p(np.exp(second - first)),
         "cross_entropy": -np.log(first),
+        "sigmoid_cross_entropy": (np.log1p(np.exp(first)) + np.log1p(np.exp(second))) / 2,
+        "binary_cross_entropy": -(np.log1p(-first) + np.log1p(-second)) / 2,
         "mean_squared_error": (first**2 + second**2) / 2,
+        "mean_absolute_error": (first + second) / 2,
+        "huber": (first**2 + second**2) / 4,
     }[name]
     assert abs(value / right - 1) < 2e-7
 
@@ -163,10 +166,10 @@ def test_long_sums_are_exact(name):
 def test_the_error_state_of_the_caller_is_without_effect(name, dtype):
     loss = registry.resolve(registry.losses, name, "test")
     outputs = np.array([[0, 1e-40, 1], [3e38, 1e-45, 0], [1, 90, 0]], dtype)
-    if loss.takes == "probabilities":
+    if loss.takes in ("probabilities", "chances"):
         outputs = np.minimum(outputs, 1)
     cases = [(outputs, np.eye(3)), (outputs[:, ::-1], np.full((3, 3), 1e-45))]
-    if name != "mean_squared_error":
+    if name in OF_CLASSES:
         cases.append((outputs, np.array([0, 1, 2])))
     for y, targets in cases:
         value, gradient = loss.value_and_gradient(y, targets)
@@ -229,7 +232,7 @@ def test_an_empty_batch_costs_nothing(name):
     assert value == 0 and gradient.shape == (0, 3)
 
 
-@pytest.mark.parametrize("name", ["softmax_cross_entropy", "cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("name", registry.losses.names())
 def test_masked_targets_are_refused(name):
     loss = registry.create(registry.losses, name, {}, "test")
     outputs = np.full((4, 3), 1 / 3)

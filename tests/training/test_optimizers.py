@@ -36,7 +36,9 @@ def plain(name, w, gradients):
         elif name == "rmsprop":
             v = 0.9 * v + 0.1 * g**2
             w = w - RATE * g / (np.sqrt(v) + 1e-7)
-        elif name == "adam":
+        elif name in ("adam", "adamw"):
+            if name == "adamw" and w.ndim > 1:
+                w = w - RATE * 0.01 * w
             m = 0.9 * m + 0.1 * g
             v = 0.999 * v + 0.001 * g**2
             w = w - RATE * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
@@ -121,6 +123,11 @@ def test_a_parameter_that_joins_later_gets_its_own_bias_correction():
 
 def test_settings_are_checked_and_shown():
     assert repr(Momentum(0.5)) == "Momentum(learning_rate=0.5, momentum=0.9)"
+    shown = repr(SGD(("exponential", {"factor": 0.5}), weight_decay=0.1, clip_norm=2))
+    assert shown == (
+        "SGD(learning_rate=ExponentialDecay(factor=0.5, steps=1, learning_rate=None, warm_up=0), "
+        "weight_decay=0.1, clip_norm=2.0)"
+    )
     for rate in (-1, float("nan"), float("inf")):
         with pytest.raises(ArgumentError, match="sgd: learning_rate must be at least 0 and fin"):
             SGD(rate)
@@ -163,3 +170,40 @@ def test_gradients_may_be_views_of_values(name):
     for others in found[1:]:
         for right, value in zip(found[0], others, strict=True):
             np.testing.assert_array_equal(value, right)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_that_training_changes_is_in_state(name):
+    """Also the rate, and the number of steps: a parameter may have joined later."""
+    gradients = np.random.default_rng(2).normal(size=(6, 5))
+    whole, chosen = Parameter(np.ones(5)), optimizer(name)
+    for t, gradient in enumerate(gradients):
+        if t == 3:
+            kept, start, chosen.learning_rate = chosen.state(), whole.value.copy(), 0.01
+        chosen.update({"w": whole}, {"w": gradient})
+    assert kept["step"] == 3 and kept["learning_rate"] == RATE
+    again, value = optimizer(name), Parameter(start)
+    again.restore(kept)
+    again.learning_rate = 0.01
+    for gradient in gradients[3:]:
+        again.update({"w": value}, {"w": gradient})
+    np.testing.assert_array_equal(value.value, whole.value)
+    first, last = again.state(), chosen.state()
+    assert first.keys() == last.keys()
+    assert all(np.array_equal(first[key], last[key]) for key in first)
+
+
+def test_wrong_state_changes_nothing():
+    momentum = Momentum()
+    momentum.update({"w": Parameter(np.ones(2))}, {"w": np.ones(2)})
+    before = momentum.state()
+    for wrong, words in (
+        ({"step": -1}, "step"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"velocity/x": np.ones(2)}, "a missing or unknown entry 'velocity/x'"),
+    ):
+        with pytest.raises((ArgumentError, ArgumentTypeError), match=words):
+            momentum.restore({**before, **wrong})
+    with pytest.raises(ArgumentError, match="state must hold 'step', got none"):
+        momentum.restore({})
+    assert str(momentum.state()) == str(before)

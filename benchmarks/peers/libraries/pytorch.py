@@ -6,7 +6,7 @@ of the NumPy arrays. What PyTorch reorders in a call is part of the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from peers.cases import Case, Pool, pair
 from peers.contenders import Contender
+from peers.timing import Call
 
 __all__ = [
     "LAYOUTS",
@@ -31,6 +32,7 @@ __all__ = [
     "fold",
     "max_pool",
     "max_pool_backward",
+    "normalization",
     "prepare",
     "unfold",
 ]
@@ -164,3 +166,25 @@ def fold(pool: Pool, columns: np.ndarray) -> Contender:
     block = torch.from_numpy(np.ascontiguousarray(parts))
     size = (pool.H, pool.H)
     return Contender("PyTorch fold", partial(F.fold, block, size, pool.R, **pool.options))
+
+
+def normalization(
+    name: str, how: Any, x: np.ndarray, values: list[np.ndarray], dy: np.ndarray
+) -> tuple[Call, Call]:
+    """Return an operation of the table `normalization`, and its gradients by autograd."""
+    tensor, slope = torch.from_numpy(x), torch.from_numpy(dy)
+    parameters = [torch.from_numpy(value) for value in values]
+    operation: Callable[..., torch.Tensor] = {
+        "local_response_norm": lambda x: F.local_response_norm(x, how),
+        "layer_norm": lambda x, *p: F.layer_norm(x, x.shape[how:], *p),
+        "group_norm": lambda x, *p: F.group_norm(x, how, *p),
+        "softmax": lambda x: torch.softmax(x, how),
+        "embedding": F.embedding,
+    }[name]
+    learned = [p.clone().requires_grad_() for p in parameters]
+    if x.dtype.kind == "f":
+        learned.insert(0, tensor.clone().requires_grad_())
+    with torch.enable_grad():
+        y = operation(*learned) if x.dtype.kind == "f" else operation(tensor, *learned)
+    gradients = partial(torch.autograd.grad, y, learned, slope, retain_graph=True)
+    return partial(operation, tensor, *parameters), gradients

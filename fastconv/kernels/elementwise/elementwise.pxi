@@ -11,6 +11,11 @@
 #     |<---- RUN ---->|<---- RUN ---->|<- rest ->|
 #     | v | v | ... v | v | v | ... v | v | .. |n|      n lanes of the last vector
 
+from libc.math cimport INFINITY
+
+cdef extern from "simd/vec.h":
+    vreal vsmaller(vreal a, vreal b) noexcept nogil
+
 cdef enum:
     RUN = 4096
 
@@ -25,6 +30,13 @@ cdef struct Elements:
     real rate, epsilon
     real decay, fresh      # new mean = decay * old mean + e.fresh * g
     real decay_squares, fresh_squares
+    task_t step            # of an optimizer; before it the gradient and the weights may change by
+    real scale, limit, weight_decay, shrink
+    double* sums           # one for each run
+    double factor
+
+
+ctypedef (double, double, double, double) change_t  # scale, limit, weight_decay, shrink
 
 
 cdef inline void run_elements(task_t task, Elements* e, Py_ssize_t part, Py_ssize_t parts,
@@ -146,6 +158,70 @@ cdef void descend_adam(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
         vstore_n(e.out + i, descended(vload_n(e.out + i, n), e, m, h), n)
 
 
+cdef void descend_changed(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """g = clamp(scale g) + weight_decay w;  w -= shrink w;  then the step.
+
+    The changed gradient of a run lies on the stack, in the first cache, and nobody else sees it.
+    """
+    cdef Elements* e = <Elements*> args
+    cdef Elements run
+    cdef real changed[RUN]
+    cdef Py_ssize_t item, first, i, n
+    cdef vreal g, w
+    for item in range(begin, end):
+        first = item * RUN
+        run = e[0]
+        run.size = min(<Py_ssize_t> RUN, e.size - first)
+        run.out, run.x = e.out + first, changed
+        run.first = NULL if e.first == NULL else e.first + first
+        run.second = NULL if e.second == NULL else e.second + first
+        for i from 0 <= i < run.size by VL:
+            n = run.size - i
+            # each comparison gives its second operand where one of both is NaN
+            g = vlarger(vset1(-e.limit), e.scale * vload_n(e.x + first + i, n))
+            g = vsmaller(vset1(e.limit), g)
+            if e.weight_decay != 0:        # else an infinite weight would become NaN
+                g = vmadd(g, vset1(e.weight_decay), vload_n(run.out + i, n))
+            vstore_n(changed + i, g, n)
+            if e.shrink != 0:
+                w = vload_n(run.out + i, n)
+                vstore_n(run.out + i, vmadd(w, vset1(-e.shrink), w), n)
+        e.step(&run, 0, 1)
+
+
+cdef void add_squares(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The sum over each run of (factor x)**2, in float64.  Element i goes to chain i % 16."""
+    cdef Elements* e = <Elements*> args
+    cdef double chains[16]
+    cdef double number, factor = e.factor
+    cdef Py_ssize_t item, i, last
+    cdef int k
+    for item in range(begin, end):
+        i, last = item * RUN, min((item + 1) * RUN, e.size)
+        memset(chains, 0, sizeof(chains))
+        while i + 16 <= last:
+            for k in range(16):
+                number = factor * e.x[i + k]
+                chains[k] += number * number
+            i += 16
+        for k in range(<int> (last - i)):
+            number = factor * e.x[i + k]
+            chains[k] += number * number
+        for k in range(1, 16):
+            chains[0] += chains[k]
+        e.sums[item] = chains[0]
+
+
+cdef inline void run_step(task_t step, Elements* e, change_t change, Py_ssize_t part,
+                          Py_ssize_t parts, int threads) noexcept nogil:
+    """One step of an optimizer, as it is unless `change` changes something."""
+    e.step = step
+    e.scale, e.limit, e.weight_decay, e.shrink = change[0], change[1], change[2], change[3]
+    if change[0] != 1 or change[1] < INFINITY or change[2] != 0 or change[3] != 0:
+        step = descend_changed
+    run_elements(step, e, part, parts, threads)
+
+
 def relu(const real[::1] x, real[::1] y, Py_ssize_t part, Py_ssize_t parts, int threads):
     """y = max(x, 0), and NaN stays NaN; y may be x."""
     cdef Elements e
@@ -172,39 +248,42 @@ def dropout(const real[::1] x, const unsigned char[::1] kept, real[::1] y, doubl
         run_elements(drop, &e, part, parts, threads)
 
 
-def sgd(real[::1] value, const real[::1] gradient, double rate, Py_ssize_t part,
+def sgd(real[::1] value, const real[::1] gradient, double rate, change_t change, Py_ssize_t part,
         Py_ssize_t parts, int threads):
     """One step of gradient descent, in place."""
     cdef Elements e
     e.out, e.x, e.size, e.rate = &value[0], &gradient[0], value.shape[0], rate
+    e.first, e.second = NULL, NULL
     with nogil:
-        run_elements(descend, &e, part, parts, threads)
+        run_step(descend, &e, change, part, parts, threads)
 
 
 def momentum(real[::1] value, const real[::1] gradient, real[::1] velocity, double rate,
-             double decay, bint nesterov, Py_ssize_t part, Py_ssize_t parts, int threads):
+             double decay, bint nesterov, change_t change, Py_ssize_t part, Py_ssize_t parts,
+             int threads):
     """One step with momentum, Nesterov's or not, in place."""
     cdef Elements e
     e.out, e.x, e.first, e.size = &value[0], &gradient[0], &velocity[0], value.shape[0]
-    e.rate, e.decay = rate, decay
+    e.rate, e.decay, e.second = rate, decay, NULL
     with nogil:
-        run_elements(descend_nesterov if nesterov else descend_momentum, &e, part, parts, threads)
+        run_step(descend_nesterov if nesterov else descend_momentum, &e, change, part, parts,
+                 threads)
 
 
 def by_squares(real[::1] value, const real[::1] gradient, real[::1] squares, double rate,
-                      double decay, double fresh, double epsilon, Py_ssize_t part,
-                      Py_ssize_t parts, int threads):
+                      double decay, double fresh, double epsilon, change_t change,
+                      Py_ssize_t part, Py_ssize_t parts, int threads):
     """One step of AdaGrad (decay and fresh are 1) or RMSprop, in place."""
     cdef Elements e
     e.out, e.x, e.first, e.size = &value[0], &gradient[0], &squares[0], value.shape[0]
-    e.rate, e.decay, e.fresh, e.epsilon = rate, decay, fresh, epsilon
+    e.rate, e.decay, e.fresh, e.epsilon, e.second = rate, decay, fresh, epsilon, NULL
     with nogil:
-        run_elements(descend_squares, &e, part, parts, threads)
+        run_step(descend_squares, &e, change, part, parts, threads)
 
 
 def adam(real[::1] value, const real[::1] gradient, real[::1] mean, real[::1] squares,
-         double rate, double decay, double decay_squares, double epsilon, Py_ssize_t part,
-         Py_ssize_t parts, int threads):
+         double rate, double decay, double decay_squares, double epsilon, change_t change,
+         Py_ssize_t part, Py_ssize_t parts, int threads):
     """One step of Adam, in place; rate and epsilon include the corrections of its means."""
     cdef Elements e
     e.out, e.x, e.first, e.second = &value[0], &gradient[0], &mean[0], &squares[0]
@@ -212,4 +291,13 @@ def adam(real[::1] value, const real[::1] gradient, real[::1] mean, real[::1] sq
     e.decay, e.fresh = decay, 1 - decay
     e.decay_squares, e.fresh_squares = decay_squares, 1 - decay_squares
     with nogil:
-        run_elements(descend_adam, &e, part, parts, threads)
+        run_step(descend_adam, &e, change, part, parts, threads)
+
+
+def sum_squares(const real[::1] x, double[::1] sums, double factor, Py_ssize_t part,
+                Py_ssize_t parts, int threads):
+    """sums[i] = the sum over run i of (factor x)**2."""
+    cdef Elements e
+    e.x, e.size, e.sums, e.factor = &x[0], x.shape[0], &sums[0], factor
+    with nogil:
+        run_elements(add_squares, &e, part, parts, threads)

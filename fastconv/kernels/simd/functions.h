@@ -42,17 +42,24 @@ FC_INLINE vreal vpower_of_two(vbits n) {
 }
 FC_INLINE vreal vpower_of_whole(vreal whole) { return vpower_of_two(vbits_of(whole)); }
 
-/* exp(x + rest) for x <= EXP_MOST.  2^n is two factors, since a power made from its exponent alone
- * cannot be subnormal.  The first product never is subnormal, so the result is rounded only once
- * more, in the second.  What rounds to 0 is not computed: a product that underflows takes many
- * times as long as any other. */
+/* exp(x + rest) = first * second.  2^n is two factors, since a power made from its exponent alone
+ * cannot be subnormal.  `first` is never subnormal, so the product is rounded only once more. */
+typedef struct { vreal first, second; } exp_factors;
+
+FC_INLINE exp_factors vexp_factors(vreal x, vreal rest) {
+    exp_factors f;
+    exp_parts e = vexp_parts(x, rest);
+    vreal half = vmadd(vset1(ROUNDING), e.n, vset1((real)0.5));
+    f.first = (vset1(1) + e.q) * vpower_of_whole(half);
+    f.second = vpower_of_two(vbits_of(e.whole) - vbits_of(half));
+    return f;
+}
+/* exp(x + rest) for x <= EXP_MOST.  What rounds to 0 is not computed: a product that underflows
+ * takes many times as long as any other. */
 FC_INLINE vreal vexp_sum(vreal x, vreal rest) {
     vmask gone = vless(x, vset1(EXP_LEAST));
-    exp_parts e = vexp_parts(vunless(gone, x), vunless(gone, rest));
-    vreal half = vmadd(vset1(ROUNDING), e.n, vset1((real)0.5));
-    vreal first = vpower_of_whole(half);
-    vreal second = vpower_of_two(vbits_of(e.whole) - vbits_of(half));
-    return vunless(gone, (vset1(1) + e.q) * first * second);
+    exp_factors f = vexp_factors(vunless(gone, x), vunless(gone, rest));
+    return vunless(gone, f.first * f.second);
 }
 FC_INLINE vreal vexp(vreal x) { return vexp_sum(vsmaller(vset1(EXP_MOST), x), vzero()); }
 /* exp(x - most) for x <= most, as if the difference were not rounded; NaN where it is NaN. */

@@ -28,6 +28,26 @@ enum { FRACTION_BITS = 52 };
 #define TANH_MOST 20.0               /* beyond, the functions round to 1 */
 #define ERF_MOST 5.95
 
+#define HALF_FRACTION 27             /* bits of the lower half of a fraction */
+#define SILU_REACH 760.0             /* beyond, the tails of activations round to 0 */
+#define GELU_TANH_REACH 21.7
+#define GELU_REACH 38.7
+#define GELU_CENTRE 3.0
+#define GELU_LINEAR 1.5957691216057308  /* 2 sqrt(2 / pi) */
+#define GELU_CUBIC 0.07135481627260025  /* 0.044715 times that */
+#define DENSITY 0.3989422804014327      /* 1 / sqrt(2 pi) */
+
+/* (a + 3) erfc(a / sqrt(2)) exp(a^2 / 2) / 2 in (a - 3) / (a + 3), 0 <= a <= 38.7: 0.48 */
+static const real GELU_TERMS[] FC_UNUSED = {
+    0.72908369013337304, -0.50933198191748952, 0.23001771997459011, -0.047263025142965244,
+    -0.010462867022632985, 0.0069726212402451675, 0.0010275922458310644, -0.0010458286193819465,
+    -0.00025657521233685376, 0.00015439443552459905, 7.8811881637052061e-05,
+    -1.3245863780827317e-05, -2.0686246405681566e-05, -3.5184006762002517e-06,
+    3.6333624070186821e-06, 2.2583273823131922e-06, 1.7523805466126912e-08,
+    -5.9617192187769618e-07, -2.8100744544044771e-07, 4.5988475880694093e-08,
+    9.7967268996717552e-08, 2.2536647408625454e-08, -1.3070685323761291e-08,
+    -6.2152936234182796e-09, -3.3264026432488883e-10,
+};
 /* (exp(r) - 1 - r) / r^2 for |r| <= 0.3475: 0.23 */
 static const real EXPM1_TERMS[] = {
     0.5, 0.16666666666666599, 0.041666666666619084, 0.0083333333333900795, 0.0013888888920970633,
@@ -67,6 +87,20 @@ enum { FRACTION_BITS = 23 };
 #define TANH_MOST 10.0f
 #define ERF_MOST 3.95f
 
+#define HALF_FRACTION 12             /* bits of the lower half of a fraction */
+#define SILU_REACH 112.0f            /* beyond, the tails of activations round to 0 */
+#define GELU_TANH_REACH 10.9f
+#define GELU_REACH 14.5f
+#define GELU_CENTRE 2.5f
+#define GELU_LINEAR 1.59576917f      /* 2 sqrt(2 / pi) */
+#define GELU_CUBIC 0.0713548139f     /* 0.044715 times that */
+#define DENSITY 0.398942292f         /* 1 / sqrt(2 pi) */
+
+/* (a + 2.5) erfc(a / sqrt(2)) exp(a^2 / 2) / 2 in (a - 2.5) / (a + 2.5), 0 <= a <= 14.5: 0.53 */
+static const real GELU_TERMS[] FC_UNUSED = {
+    0.706656635f, -0.433692098f, 0.131988347f, 0.00923793111f, -0.0163978301f, -0.0016157449f,
+    0.0025546418f, 0.000726271246f, -0.000331640156f, -0.000197127825f, -1.08815002e-05f,
+};
 /* (exp(r) - 1 - r) / r^2 for |r| <= 0.3475: 0.24 */
 static const real EXPM1_TERMS[] = {
     0.5f, 0.16666548f, 0.0416668579f, 0.00836616568f, 0.00138981012f,

@@ -11,7 +11,7 @@
 
 from fastconv.layers.nodes import Node, _node, _Parents, connect
 from fastconv.models.graph import inputs, learning, weights
-from fastconv.models.graph.graph import Graph, Input, Step, as_nodes, trace
+from fastconv.models.graph.graph import Graph, Input, Step, as_nodes, inline, trace
 from fastconv.models.graph.inputs import reshaped
 from fastconv.models.graph.names import check_id
 from fastconv.models.graph.weights import Slot
@@ -25,6 +25,7 @@ __all__ = [
     "as_nodes",
     "check_id",
     "connect",
+    "inline",
     "inputs",
     "learning",
     "reshaped",

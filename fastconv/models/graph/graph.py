@@ -23,7 +23,7 @@ from fastconv.errors import (
     shorten,
 )
 from fastconv.layers.base import Layer
-from fastconv.layers.nodes import Node, ancestry
+from fastconv.layers.nodes import Node, ancestry, connect
 from fastconv.layers.spec import DTYPES, DTYPES_RULE, FLOATS, Spec
 from fastconv.models.graph import names
 
@@ -189,6 +189,19 @@ def trace(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
         tuple(steps),
         tuple(place[id(node)] for node in outputs),
     )
+
+
+def inline(graph: Graph, nodes: Sequence[Any]) -> Node | tuple[Node, ...]:
+    """Append the layers of `graph` to `nodes`, one for each input; return the new outputs."""
+    if len(nodes) != len(graph.input_ids) or not all(isinstance(n, Node) for n in nodes):
+        rule = f"must be one for each of {len(graph.input_ids)} inputs"
+        raise ArgumentError("Model", "nodes", rule, nodes)
+    values = list(nodes)
+    for step in graph.steps:
+        sources = (values[source] for source in step.sources)
+        values.append(connect(step.layer, *sources, name=step.id))
+    made = tuple(values[output] for output in graph.outputs)
+    return made[0] if len(made) == 1 else made
 
 
 def _check_ends(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from fastconv.arguments import CHANNELS_FIRST, as_integers, as_plain_array
-from fastconv.batches import Layout
+from fastconv.batches import Layout, Stream, as_stream, is_read
 from fastconv.errors import ArgumentTypeError, ShapeError, did_you_mean
 from fastconv.floating import quietly
 from fastconv.layers.spec import Spec
 from fastconv.models.graph.graph import Graph
 
-__all__ = ["bytes_gathered", "bytes_made", "cast", "layout", "reshaped", "split"]
+__all__ = ["bytes_gathered", "bytes_made", "cast", "layout", "reshaped", "split", "stream"]
 
 Array = np.ndarray[Any, Any]
 
@@ -45,6 +46,14 @@ def split(x: Any, graph: Graph) -> Sequence[Any]:
         rule = f"must be a tuple of {len(ids)} arrays, {named}{', ...' * (len(ids) > 8)}"
         raise ArgumentTypeError("Model", "x", rule, got, shown=got)
     return x
+
+
+def stream(x: Any, graph: Graph, *, alone: bool = False) -> Stream | None:
+    """Return `x` as an iterable of batches for the inputs, or None if it is none.
+
+    `alone` says whether x comes without y, and must bring it; see `as_stream`.
+    """
+    return as_stream(x, partial(split, graph=graph), len(graph.input_ids), alone=alone)
 
 
 def cast(x: Any, graph: Graph) -> list[Array]:
@@ -129,9 +138,13 @@ def bytes_made(arrays: Sequence[Array], graph: Graph, gathered: bool) -> tuple[i
     """
     return tuple(
         (0 if array.dtype == spec.numpy_dtype else spec.nbytes)
-        + (array.itemsize * spec.size if gathered and spec.batch_axis is not None else 0)
+        + (array.itemsize * spec.size if _is_gathered(array, spec, gathered) else 0)
         for array, spec in zip(arrays, graph.input_specs, strict=True)
     )
+
+
+def _is_gathered(array: Any, spec: Spec, gathered: bool) -> bool:
+    return spec.batch_axis is not None and (gathered or is_read(array))
 
 
 def bytes_gathered(graph: Graph, gathered: bool) -> tuple[int, ...]:

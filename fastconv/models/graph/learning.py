@@ -27,7 +27,7 @@ def answer(graph: Graph, number: int) -> Answer:
         if kind not in _PASSED_ON:
             if kind == "probabilities" and not shares:
                 kind = "chances"
-            return Answer(kind, type(step.layer).__name__)
+            return Answer(kind, step.layer.given_by or type(step.layer).__name__)
         if len(step.sources) != 1:
             break
         (number,) = step.sources

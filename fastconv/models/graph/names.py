@@ -55,7 +55,7 @@ def input_ids(inputs: Sequence[_Node]) -> tuple[str, ...]:
 @lru_cache(maxsize=256)  # it is called for every layer of a network
 def snake_case(kind: str) -> str:
     """Return the lower_snake spelling of a class: ``MaxPool2D`` is ``max_pool2d``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", kind).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=\dD)(?=[A-Z])", "_", kind).lower()
 
 
 def layer_names(made: Sequence[_Node], input_ids: Sequence[str]) -> dict[int, str]:

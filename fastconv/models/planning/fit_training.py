@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastconv.layers.spec import LayerCosts, PassCosts
-from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, beside, packing_bytes
+from fastconv.layers.spec import LayerCosts
+from fastconv.models.planning.prices import (
+    Fitted,
+    LeastBytes,
+    Prices,
+    beside,
+    forward_bytes,
+    packing_bytes,
+)
 from fastconv.models.planning.segments import Segmenter
 from fastconv.models.planning.steps import trace_step
 from fastconv.models.running import Allowance, Program, Segment
@@ -66,7 +73,7 @@ class TrainingFit:
         segmenter = Segmenter(
             tally,
             costs,
-            [_taken(cost, lent) for cost, lent in zip(costs, lends, strict=True)],
+            [forward_bytes(cost, lent) for cost, lent in zip(costs, lends, strict=True)],
             [(cost.backward or cost).temporary for cost in costs],
             always,
         )
@@ -98,7 +105,11 @@ class TrainingFit:
         for at, (forward, backward) in enumerate(limits):
             if liked:
                 live = always + max(found.forward[at], found.again[at])
-                room = limit - live - beside(costs[at]) if lends[at] else limit - live
+                room = (
+                    limit - live - beside(costs[at])
+                    if lends[at] or not costs[at].packed
+                    else limit - live
+                )
                 forward = self._if_it_fits(at, forward, max(forward, room), lends[at], limit - live)
                 live = always + found.backward[at]
                 back = costs[at].backward or costs[at]
@@ -112,8 +123,4 @@ class TrainingFit:
 
     def _if_it_fits(self, at: int, lowest: int, wanted: int, lends: bool, room: int) -> int:
         cost = self.prices.cost(at, self.prices.batch, wanted)
-        return wanted if _taken(cost, lends) <= room else lowest
-
-
-def _taken(cost: PassCosts, lends: bool) -> int:
-    return cost.temporary if lends else cost.workspace
+        return wanted if forward_bytes(cost, lends) <= room else lowest

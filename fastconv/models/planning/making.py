@@ -8,7 +8,14 @@ from fastconv.errors import MemoryLimitError
 from fastconv.models.planning.fit_inference import InferenceFit
 from fastconv.models.planning.fit_training import TrainingFit
 from fastconv.models.planning.plan import Plan, PlannedNode
-from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, Shared, packing_bytes
+from fastconv.models.planning.prices import (
+    Fitted,
+    LeastBytes,
+    Prices,
+    Shared,
+    forward_bytes,
+    packing_bytes,
+)
 from fastconv.models.planning.steps import trace_step
 from fastconv.models.planning.subject import Asked, Subject
 from fastconv.models.running import Schedule, Stage
@@ -150,7 +157,7 @@ def _alive(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[list[int], int
     lends = [one.lends for one in program.allowances]
     kept = {op.name for op, lent in zip(prices.operations, lends, strict=True) if not lent}
     always = packing_bytes(prices.operations, prices.resident(costs), kept)
-    forward = [c.temporary if lent else c.workspace for c, lent in zip(costs, lends, strict=True)]
+    forward = [forward_bytes(c, lent) for c, lent in zip(costs, lends, strict=True)]
     backward = [(c.backward or c).temporary if prices.training else 0 for c in costs]
     if steady:
         arena = max([0, *forward, *backward])

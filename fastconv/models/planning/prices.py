@@ -11,7 +11,16 @@ from fastconv.models.planning.subject import Asked, Subject
 from fastconv.models.planning.tally import Tally
 from fastconv.models.running import Allowance, Operation, Program, Stage, whole
 
-__all__ = ["Fitted", "LeastBytes", "Prices", "Shared", "Way", "beside", "packing_bytes"]
+__all__ = [
+    "Fitted",
+    "LeastBytes",
+    "Prices",
+    "Shared",
+    "Way",
+    "beside",
+    "forward_bytes",
+    "packing_bytes",
+]
 
 #: The costs of an operation, by its place, the number of rows and the workspace limit.
 Costs = dict[tuple[int, int, int | None], LayerCosts]
@@ -83,6 +92,14 @@ def beside(cost: PassCosts) -> int:
     return cost.temporary - cost.lowest_limit
 
 
+def forward_bytes(cost: LayerCosts, lends: bool) -> int:
+    """Return the temporary bytes of a forward pass, without packed weights that are kept.
+
+    A layer that states none may pack for each call, whoever lends: `together` has it.
+    """
+    return cost.temporary if lends or not cost.packed else cost.workspace
+
+
 class Prices:
     """Asks the layers of a schedule for their costs on one batch, and remembers them.
 
@@ -112,9 +129,9 @@ class Prices:
         self.schedule, self.specs = subject.schedule, subject.specs
         self.operations = subject.schedule.operations
         self.batch, self.training = asked.batch_size, asked.training
-        self.gradients = subject.gradients if asked.training else {}
+        self.gradients = subject.gradients if asked.learns else {}
         self.released = {key.partition("/")[0] for key in subject.released}
-        self.constant = subject.constant(asked.training)
+        self.constant = subject.constant(asked.learns)
         self.input_bytes, self.ceiling = asked.input_bytes, asked.workspace_limit
         self._priced: Costs = {}
         self.shared = shared

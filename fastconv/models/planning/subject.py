@@ -32,6 +32,8 @@ class Asked:
         The limit for everything.
     held : int
         Bytes that are there besides all the time: the caller's lists, as arrays.
+    backward : bool
+        Whether a backward pass follows in training.
     """
 
     batch_size: int
@@ -41,6 +43,12 @@ class Asked:
     workspace_limit: int | None = None
     memory_limit: int | None = None
     held: int = 0
+    backward: bool = True
+
+    @property
+    def learns(self) -> bool:
+        """Whether there are gradients."""
+        return self.training and self.backward
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@
     calls           makes one call of a layer, and checks what the layer promised
     infer           runs forward
     differentiate   runs forward and backward
+    rehearse        runs as in training, and changes nothing
 """
 
 from fastconv.models.running.calls import overlap
-from fastconv.models.running.differentiate import differentiate, first_not_finite
+from fastconv.models.running.differentiate import differentiate
 from fastconv.models.running.infer import give_back_packed, infer
 from fastconv.models.running.program import Allowance, Program, Segment, Stage, segment, whole
+from fastconv.models.running.rehearse import first_not_finite, loss_gradients, rehearse
 from fastconv.models.running.schedule import Operation, Schedule, schedule
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "first_not_finite",
     "give_back_packed",
     "infer",
+    "loss_gradients",
     "overlap",
+    "rehearse",
     "schedule",
     "segment",
     "whole",

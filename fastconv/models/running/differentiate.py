@@ -9,7 +9,7 @@ import numpy as np
 
 from fastconv import memory
 from fastconv.errors import ShapeError
-from fastconv.floating import is_finite, quietly
+from fastconv.floating import quietly
 from fastconv.layers.context import Context
 from fastconv.layers.parameter import assign_all
 from fastconv.models.running import calls
@@ -17,7 +17,7 @@ from fastconv.models.running.program import Allowance, Program, Segment, whole
 from fastconv.models.running.schedule import Operation, Schedule
 from fastconv.training.trainable import Accept
 
-__all__ = ["Gradients", "differentiate", "first_not_finite"]
+__all__ = ["Gradients", "Pass", "differentiate"]
 
 Array = np.ndarray[Any, Any]
 Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
@@ -68,74 +68,21 @@ def differentiate(
         It is called with the gradients and the new statistics, by ``layer/parameter``. If it
         raises, the statistics stay as they are.
     """
-    run = _Run(schedule, program, training, rng_key, needs)
-    results = run.forward(values)
-    losses, dys = dloss(results)
-    sums = _Sums()
-    for number, y, dy in zip(schedule.outputs, results, dys, strict=True):
-        if dy.shape != y.shape:
-            raise ShapeError("backward", "dy", f"must have the shape {y.shape}", dy.shape)
-        sums.add(number, dy)
-    del dys, dy
-    by_param = run.backward(sums)
+    run = Pass(schedule, program, training, rng_key, needs)
+    results, losses, found = run.gradients(values, dloss)
     statistics = {
         f"{op.name}/{name}": calls.new_state(op, name, value)
         for op, new_state in run.statistics
         for name, value in new_state.items()
     }
     if accept is not None:
-        accept(by_param, {key: value for key, (_, value) in statistics.items()})
+        accept(found.params, {key: value for key, (_, value) in statistics.items()})
     if statistics:
         assign_all(list(statistics.values()))
-    dxs = [sums.arrays.get(number) for number in range(schedule.inputs)]
-    return results, losses, Gradients(by_param, dxs)
+    return results, losses, found
 
 
-class _Seen(Exception):
-    """Raised to end a pass at something that is not finite; it holds the name and the value."""
-
-
-@quietly
-def first_not_finite(
-    schedule: Schedule,
-    values: list[Any],
-    *,
-    rng_key: tuple[int, int],
-    program: Program | None = None,
-) -> tuple[str, float] | None:
-    """Return the first weight or output that is not finite in the forward pass of training.
-
-    Parameters
-    ----------
-    schedule, values, rng_key, program
-        As `differentiate` takes them.
-
-    Returns
-    -------
-    (str, float) or None
-        For example ``("the output of conv2d_1", inf)``.
-    """
-
-    def look(name: str, array: Array) -> None:
-        if not is_finite(array):
-            raise _Seen(name, float(array[~np.isfinite(array)].flat[0]))
-
-    def watch(op: Operation, y: Array) -> None:
-        for group in (op.layer.parameters, op.layer.states):
-            for key, parameter in group.items():
-                look(f"{op.name}/{key}", parameter.value)
-        look(f"the output of {op.steps[0].id}", y)
-
-    run = _Run(schedule, program, True, rng_key, needs=())
-    try:
-        run.forward(values, watch)
-    except _Seen as found:
-        name, value = found.args
-        return name, value
-    return None
-
-
-class _Run:
+class Pass:
     """One pass forward and backward, segment by segment."""
 
     def __init__(
@@ -157,6 +104,22 @@ class _Run:
         self.contexts: list[Context | None] = [None] * len(schedule.operations)
         self.checkpoints: dict[Segment, dict[int, Array]] = {}
         self.statistics: list[tuple[Operation, dict[str, Array]]] = []
+
+    def gradients(
+        self, values: list[Any], dloss: Losses
+    ) -> tuple[tuple[Array, ...], dict[str, float], Gradients]:
+        """Return outputs, losses and gradients; no parameter and no statistic changes."""
+        results = self.forward(values)
+        losses, dys = dloss(results)
+        sums = _Sums()
+        for number, y, dy in zip(self.schedule.outputs, results, dys, strict=True):
+            if dy.shape != y.shape:
+                raise ShapeError("backward", "dy", f"must have the shape {y.shape}", dy.shape)
+            sums.add(number, dy)
+        del dys, dy
+        by_param = self.backward(sums)
+        dxs = [sums.arrays.get(number) for number in range(self.schedule.inputs)]
+        return results, losses, Gradients(by_param, dxs)
 
     def forward(
         self, values: list[Any], watch: Callable[[Operation, Array], None] | None = None

@@ -5,26 +5,46 @@
     configuration   makes JSON from a network, and a network from JSON
     reader          reads the full form of a configuration
     problems        collects all that is wrong with it, each problem with its place
+    checkpoints     reads a checkpoint, or the one before it if that is damaged
+    states          makes JSON and arrays from the states of training, and these from them
     strict_json     reads JSON within limits, and refuses a key that comes twice
     formats         tells by its first bytes which format a file has
     files           WeightFile: reads a file
+    tensors         what a file of PyTorch may hold beside dicts and lists
+    unpickling      reads the pickle in a file of PyTorch, and never unpickles it
+    torch_file      TorchFile: reads the weights in such a file
+    renaming        from the names in a file to those of a network
     writing         writes a file, in the place of the old one or not at all
+    sealing         the checksum of a checkpoint, its last array
+    rotation        keeps the checkpoints before the newest
     loading         reads a file into the parameters of a network: all of them or none
 """
 
-from fastconv.models.saving import configuration, formats, loading, strict_json
-from fastconv.models.saving.files import CONFIG, WeightFile, head_of
-from fastconv.models.saving.writing import target_of, write_network, write_weights
+from fastconv.models.saving import checkpoints, configuration, formats, loading, states, strict_json
+from fastconv.models.saving.files import CONFIG, PRIVATE, TRAINING, WeightFile, head_of
+from fastconv.models.saving.writing import (
+    Target,
+    target_of,
+    write_checkpoint,
+    write_network,
+    write_weights,
+)
 
 __all__ = [
     "CONFIG",
+    "PRIVATE",
+    "TRAINING",
+    "Target",
     "WeightFile",
+    "checkpoints",
     "configuration",
     "formats",
     "head_of",
     "loading",
+    "states",
     "strict_json",
     "target_of",
+    "write_checkpoint",
     "write_network",
     "write_weights",
 ]

@@ -11,25 +11,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from io import BufferedReader
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv.arguments import as_path, check_regular
 from fastconv.errors import ConfigError, FormatError, shorten
 from fastconv.floating import quietly
-from fastconv.models.saving import formats, strict_json
+from fastconv.models.saving import formats, rotation, sealing, strict_json
 
-__all__ = ["CONFIG", "FROZEN", "Entry", "WeightFile", "head_of"]
+__all__ = ["CONFIG", "FROZEN", "PRIVATE", "TRAINING", "Entry", "WeightFile", "head_of"]
 
 Array = np.ndarray[Any, Any]
 
-#: Keys of the metadata: for the configuration of the network, and for the list of frozen weights.
-CONFIG, FROZEN = "fastconv", "fastconv.frozen"
-_ITEMSIZE = {
+#: Keys of the metadata: for the configuration of the network, for the list of frozen weights, and
+#: for how far its training has come.
+CONFIG, FROZEN, TRAINING = "fastconv", "fastconv.frozen", "fastconv.training"
+#: What the names of the arrays of training begin with; layers have names, so none is theirs.
+PRIVATE = "/training"
+ITEMSIZE = {
     "BOOL": 1,
     "U8": 1,
     "I8": 1,
@@ -46,16 +48,25 @@ _ITEMSIZE = {
     "U64": 8,
     "F64": 8,
 }
-_READABLE = ("BF16", "F16", "F32", "F64")
-_PLAIN: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+READABLE = ("BF16", "F16", "F32", "F64")
+PLAIN: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
+#: NumPy's dtype of each that it has.
+_STORED = {
+    name: np.dtype("u1" if name == "BOOL" else f"<{name[0].lower()}{ITEMSIZE[name]}")
+    for name in ITEMSIZE
+    if not name.startswith(("F8", "BF"))
+}
 _MAX_HEADER = strict_json.MAX_BYTES
 _MAX_RANK = 32
 #: How many numbers are widened at a time.
 _PIECE = 1 << 18
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One array of a file: its dtype in safetensors, its shape, and where its bytes are."""
 
     dtype: str
@@ -66,7 +77,7 @@ class Entry:
     @property
     def readable(self) -> bool:
         """Whether it holds real numbers that float32 or float64 can hold exactly."""
-        return self.dtype in _READABLE
+        return self.dtype in READABLE
 
     @property
     def kept_as(self) -> str:
@@ -86,7 +97,9 @@ class WeightFile:
     Attributes
     ----------
     entries : dict of str to Entry
-        The arrays by name.
+        The arrays of the network by name.
+    training : dict of str to Entry
+        Those that tell how far training has come; only checkpoints have such.
     metadata : dict of str to str
 
     Raises
@@ -104,7 +117,9 @@ class WeightFile:
         check_regular(operation, "path", self.path)
         self._file: BufferedReader = open(self.path, "rb")
         try:
-            self._read_header(os.fstat(self._file.fileno()).st_size)
+            size = os.fstat(self._file.fileno()).st_size
+            self._read_header(size)
+            self._check_seal(size)
         except BaseException:
             self._file.close()
             raise
@@ -162,6 +177,22 @@ class WeightFile:
             raise self.refusal(str(error)) from None
         self._data = 8 + length
 
+    def _check_seal(self, size: int) -> None:
+        """Take the arrays of training out of `entries`; raise if a checkpoint was changed."""
+        self.training: dict[str, Entry] = {}
+        if TRAINING not in self.metadata:
+            return
+        for name in [name for name in self.entries if name.startswith(f"{PRIVATE}/")]:
+            self.training[name] = self.entries.pop(name)
+        seal = self.training.pop(sealing.SEAL, None)
+        last = size - self._data
+        right = seal is not None and seal[:2] == ("U8", (sealing.SIZE,)) and seal.end == last
+        if not (right and sealing.is_whole(self._file, size)):
+            older = rotation.older(self.path)
+            before = f"; {older[0]} is the one before" if older else ""
+            rule = "the checkpoint is damaged, its checksum does not fit its content"
+            raise self.refusal(rule + before)
+
     def refusal(self, what: str) -> FormatError:
         """Return the error that says `what` of the file."""
         return FormatError(f"{self.operation}: {self.path}", "", what)
@@ -173,13 +204,26 @@ class WeightFile:
         self.read_into(name, array)
         return array
 
+    def read_plain(self, name: str) -> Array:
+        """Return an array of training, in its own dtype."""
+        entry = self.training[name]
+        stored = _STORED.get(entry.dtype)
+        if stored is None:
+            raise self.refusal(f"{name} must be of a dtype that NumPy has, got {entry.dtype}")
+        array = np.empty(entry.shape, stored)
+        self._file.seek(self._data + entry.begin)
+        self._read(name, array.reshape(-1))
+        if entry.dtype == "BOOL":
+            return array != 0  # a byte may be any number
+        return array.astype(stored.newbyteorder("="), copy=False)
+
     @quietly  # a cast may complain of a NaN of two bytes
     def read_into(self, name: str, array: Array) -> None:
         """Read one array into `array`, which is contiguous and fits its shape and numbers."""
         entry = self.entries[name]
         self._file.seek(self._data + entry.begin)
         flat: Any = array.reshape(-1)
-        plain = _PLAIN.get(entry.dtype)
+        plain = PLAIN.get(entry.dtype)
         if plain is not None and array.dtype == plain.newbyteorder("="):
             self._read(name, flat)
             if sys.byteorder == "big":
@@ -189,7 +233,7 @@ class WeightFile:
         for begin in range(0, flat.size, _PIECE):
             piece = narrow[: flat.size - begin]
             self._read(name, piece)
-            flat[begin : begin + _PIECE] = _widened(entry.dtype, piece)
+            flat[begin : begin + _PIECE] = widened(entry.dtype, piece)
 
     def _read(self, name: str, array: Array) -> None:
         plain: Any = array.view(np.uint8)
@@ -202,10 +246,8 @@ class WeightFile:
         return entry.readable and (entry.dtype in ("BF16", "F16") or entry.kept_as == dtype)
 
 
-def _widened(dtype: str, piece: Array) -> Array:
-    """Return numbers of two bytes as float32, which is exact, and others as they are."""
-    if dtype == "F16":
-        return piece.view("<f2")
+def widened(dtype: str, piece: Array) -> Array:
+    """Return the bits of BF16 as float32, which is exact, and other numbers as they are."""
     if dtype == "BF16":  # the upper half of a float32
         return (piece.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return piece
@@ -222,7 +264,7 @@ def _entry(name: str, item: Any) -> Entry:
     if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"}:
         raise ConfigError(where, "", "must have dtype, shape and data_offsets", item)
     dtype, shape, offsets = item["dtype"], item["shape"], item["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _ITEMSIZE:
+    if not isinstance(dtype, str) or dtype not in ITEMSIZE:
         raise ConfigError(f"{where}.dtype", "", "must be one of safetensors'", dtype)
     for key, value in (("shape", shape), ("data_offsets", offsets)):
         whole = isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
@@ -231,7 +273,7 @@ def _entry(name: str, item: Any) -> Entry:
     if len(offsets) != 2:
         raise ConfigError(f"{where}.data_offsets", "", "must be begin and end", offsets)
     begin, end = offsets
-    if end - begin != prod(shape) * _ITEMSIZE[dtype]:
+    if end - begin != prod(shape) * ITEMSIZE[dtype]:
         rule = f"shape {shorten(shape)} of {dtype} must fill its bytes"
         raise ConfigError(where, "", rule, end - begin)
     return Entry(dtype, tuple(shape), begin, end)

@@ -24,10 +24,8 @@ class Format(NamedTuple):
 _TO_SET = "give its arrays to net.set_weights"
 JSON = Format("JSON text", "read a configuration with fastconv.from_config(open(path).read())")
 _KERAS = Format("a model of Keras", f"load it with Keras, and {_TO_SET}")
-_TORCH = Format(
-    "a file of PyTorch",
-    "load it with torch, save its arrays with safetensors.torch.save_file, and read that with "
-    "net.load_weights(path, mapping=...)",
+TORCH = Format(
+    "a file of PyTorch", "make the network, and call net.load_weights(path, mapping=...)"
 )
 _ONNX = Format("an ONNX model", f"take it apart with onnx.numpy_helper, and {_TO_SET}")
 _PICKLE = Format(
@@ -49,7 +47,7 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
             "net.set_weights({'layer/parameter': numpy.load(path)}) takes it",
         ),
     ),
-    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", _TORCH),  # before PyTorch 1.6
+    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),  # before PyTorch 1.6
     (b"\x80\x02", _PICKLE),
     (b"\x80\x03", _PICKLE),
     (b"\x80\x04", _PICKLE),
@@ -100,7 +98,7 @@ def _zipped(head: bytes) -> Format:
     if first.endswith(b".npy"):
         return _NPZ
     if first.endswith(b"/data.pkl") or first.endswith(b"/.format_version"):
-        return _TORCH
+        return TORCH
     if first in (b"metadata.json", b"config.json", b"model.weights.h5"):
         return _KERAS
     return Format("a ZIP archive", "unpack it first")

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastconv.arguments import as_bool
-from fastconv.errors import (
-    ArgumentTypeError,
-    ConfigError,
-    Problem,
-    describe,
-    did_you_mean,
-    from_signal,
-    shorten,
-)
+from fastconv.errors import ConfigError, Problem, did_you_mean, shorten
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.graph import Graph, Step, weights
-from fastconv.models.saving import strict_json
-from fastconv.models.saving.files import FROZEN, WeightFile
+from fastconv.models.saving import formats, strict_json
+from fastconv.models.saving.files import FROZEN, WeightFile, head_of
+from fastconv.models.saving.renaming import Names, Renaming, Target
+from fastconv.models.saving.torch_file import TorchFile
 
 __all__ = ["check_file", "fill", "fill_layer", "frozen_in", "load_into"]
 
-Names = Mapping[str, str] | Callable[[str], str | None] | None
+#: For how many problems of one kind the nearest right name is looked for.
+_MOST_HINTS = 20
 
 
 def fill(graph: Graph, file: WeightFile) -> None:
@@ -100,94 +95,82 @@ def load_into(graph: Graph, path: Any, only: str, strict: bool, mapping: Names) 
         The keys that were loaded.
     """
     strict = as_bool("load_weights", "strict", strict)
-    if mapping is not None and not callable(mapping) and not isinstance(mapping, Mapping):
-        rule = "must be a mapping or a function of names in the file"
-        raise ArgumentTypeError("load_weights", "mapping", rule, mapping)
-    with WeightFile("load_weights", path) as file:
-        return _load_into(graph, file, only, strict, mapping)
+    renaming = Renaming(mapping)
+    told = formats.tell(head_of("load_weights", path))
+    kind = TorchFile if told is formats.TORCH else WeightFile
+    with kind("load_weights", path) as file:
+        return _load_into(graph, file, only, strict, renaming)
 
 
 def _load_into(
-    graph: Graph, file: WeightFile, only: str, strict: bool, mapping: Names
+    graph: Graph, file: WeightFile | TorchFile, only: str, strict: bool, renaming: Renaming
 ) -> list[str]:
     parameters = weights.named(graph)
     chosen = set(weights.matching(only, graph, "load_weights"))
-    sources, problems = _sources(parameters, chosen, file, strict, mapping)
-    for key, name in sources.items():
+    sources, problems = _sources(parameters, chosen, file, strict, renaming)
+    for key, (name, target) in sources.items():
         entry, shape = file.entries[name], parameters[key].shape
-        if entry.shape != shape:
-            rule = f"must have shape {shape}"
+        got = target.shape(entry.shape)
+        if target.axes is not None and len(target.axes) != len(entry.shape):
+            rule = f"must have {len(target.axes)} axes, which mapping puts in order"
             problems.append(Problem("load_weights", key, rule, entry.shape))
+        elif got != shape:
+            rule = f"must have shape {shape}"
+            problems.append(Problem("load_weights", key, rule, got))
         if not entry.readable:
             rule = "must be BF16, F16, F32 or F64"
             problems.append(Problem("load_weights", key, rule, entry.dtype, shown=entry.dtype))
     if problems:
         raise ConfigError(problems)
     # all arrays are read and checked before any parameter changes
-    assign_all(
-        [
-            (parameters[key], parameters[key].checked(file.read(name), "load_weights", key))
-            for key, name in sources.items()
-        ]
-    )
+    found = []
+    for key, (name, target) in sources.items():
+        array = file.read(name)
+        array = array if target.axes is None else array.transpose(target.axes)
+        found.append((parameters[key], parameters[key].checked(array, "load_weights", key)))
+    assign_all(found)
     return [key for key in parameters if key in sources]
 
 
 def _sources(
     parameters: Mapping[str, Parameter],
     chosen: set[str],
-    file: WeightFile,
+    file: WeightFile | TorchFile,
     strict: bool,
-    mapping: Names,
-) -> tuple[dict[str, str], list[Problem]]:
+    renaming: Renaming,
+) -> tuple[dict[str, tuple[str, Target]], list[Problem]]:
     """Return for each key the array of the file, and what is wrong with the names."""
-    sources: dict[str, str] = {}
+    sources: dict[str, tuple[str, Target]] = {}
     problems: list[Problem] = []
+    left: list[str] = []  # names that no layer has
     for name in file.entries:
-        key = _mapped(mapping, name)
+        target = renaming(name)
+        key = target.key
         where = f"load_weights: {name}"
         if key in sources:
-            rule = f"must come from one array, got {sources[key]} as well"
+            rule = f"must come from one array, got {sources[key][0]} as well"
             problems.append(Problem(where, key, rule))
         elif key in chosen:
-            sources[key] = name
-        elif strict and key is not None and key not in parameters:
-            remedy = did_you_mean(key, parameters)
-            problems.append(Problem(where, "", f"no layer has {shorten(key)}", remedy=remedy))
-    if isinstance(mapping, Mapping):
-        rule = "must be of names in the file"
-        problems += [
-            Problem("load_weights", "mapping", rule, n) for n in mapping if n not in file.entries
-        ]
-    if strict:
-        problems += [
-            Problem("load_weights", key, "is missing in the file")
-            for key in parameters
-            if key in chosen and key not in sources
-        ]
+            sources[key] = name, target
+        elif key is not None and key not in parameters:
+            left.append(name)
+            if strict:
+                remedy = _near(key, parameters, len(left))
+                rule = f"no layer has {shorten(key)}"
+                problems.append(Problem(where, "", rule, remedy=remedy))
+    rule = "must be of names in the file, or of their beginnings"
+    problems += [Problem("load_weights", "mapping", rule, key) for key in renaming.unused()]
+    missing = [key for key in parameters if key in chosen and key not in sources] if strict else []
+    for number, key in enumerate(missing):
+        problems.append(
+            Problem("load_weights", key, "is missing in the file", remedy=_near(key, left, number))
+        )
     return sources, problems
 
 
-def _mapped(mapping: Names, name: str) -> str | None:
-    """Return the key of the array that a file calls `name`."""
-    try:
-        key: Any = mapping(name) if callable(mapping) else (mapping or {}).get(name, name)
-    except Exception as error:  # somebody else's function may raise anything
-        if from_signal(error):
-            raise
-        raise ArgumentTypeError(
-            "load_weights",
-            "mapping",
-            "must be a function of names in the file",
-            mapping,
-            shown=f"one that fails for {name!r}, {describe(error)}",
-        ) from error
-    if key is not None and not isinstance(key, str):
-        raise ArgumentTypeError(
-            "load_weights",
-            "mapping",
-            "must give 'layer/parameter' or None",
-            key,
-            shown=f"{shorten(key)} for {name!r}",
-        )
-    return key
+def _near(name: str, candidates: Iterable[str], number: int) -> str:
+    """Return what may be meant by `name`, if its problem is among the first, and the others not.
+
+    To look for what is near takes a millisecond or so.
+    """
+    return did_you_mean(name, candidates) if number < _MOST_HINTS else ""

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv.arguments import as_path, check_regular
-from fastconv.models.saving import formats, strict_json
-from fastconv.models.saving.files import CONFIG, FROZEN
+from fastconv.errors import ArgumentError, FormatError
+from fastconv.models.saving import formats, rotation, sealing, strict_json
+from fastconv.models.saving.files import CONFIG, FROZEN, TRAINING, WeightFile
 
 try:
     import fcntl
 except ImportError:  # on Windows, where a file that somebody has opened cannot be removed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Target", "target_of", "write_network", "write_weights"]
+__all__ = ["Target", "target_of", "write_checkpoint", "write_network", "write_weights"]
 
 Array = np.ndarray[Any, Any]
 
@@ -81,16 +82,67 @@ def write_network(
     OSError
         If the file cannot be written.
     """
+    write_weights(target, arrays, _metadata(config, frozen))
+
+
+def write_checkpoint(
+    target: Target,
+    config: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    frozen: Iterable[str],
+    training: str,
+    keep: int,
+) -> None:
+    """Write a network and, under names that no layer has, how far its training has come.
+
+    The arrays may be those that training changes: the caller sees to it that nothing does so
+    meanwhile. Besides them, writing takes no memory that grows with the network.
+
+    Parameters
+    ----------
+    target, config, frozen
+        As of `write_network`.
+    arrays : mapping of str to ndarray
+        Those of the network, and those that `training` names.
+    training : str
+        The text that `states.flattened` made.
+    keep : int
+        How many checkpoints there are to be, this one included.
+    """
+    metadata = {**_metadata(config, frozen), TRAINING: training}
+    keep = keep if keep > 1 and _is_checkpoint(target.path) else 1
+    write_weights(target, arrays, metadata, seal=sealing.SEAL, keep=keep)
+
+
+def _metadata(config: Mapping[str, Any], frozen: Iterable[str]) -> dict[str, str]:
     text = json.dumps(config, separators=(",", ":"), allow_nan=False)
     strict_json.parse(text, "save: the configuration")
     metadata = {CONFIG: text}
     if names := sorted(frozen):
         metadata[FROZEN] = json.dumps(names)
-    write_weights(target, arrays, metadata)
+    return metadata
+
+
+def _is_checkpoint(path: str) -> bool:
+    """Whether an undamaged checkpoint is at `path`: nothing else is kept as the one before."""
+    try:
+        with WeightFile("save", path) as file:
+            return TRAINING in file.metadata
+    except (FormatError, ArgumentError):
+        return False
+    except OSError as error:
+        if error.errno is None:  # raised by a signal handler, not by the system
+            raise
+        return False
 
 
 def write_weights(
-    target: Target, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+    target: Target,
+    arrays: Mapping[str, Array],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    seal: str | None = None,
+    keep: int = 1,
 ) -> None:
     """Write a safetensors file in one go: whoever reads it sees the old file or the new one.
 
@@ -102,31 +154,35 @@ def write_weights(
     target : Target
     arrays : mapping of str to ndarray
     metadata : mapping of str to str, optional
+    seal : str, optional
+        The name of one more array, which comes last: a checksum of all other bytes of the file.
+    keep : int
+        How many files there are to be: the file that is replaced becomes the one before.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    header, plain = _content(arrays, metadata)
+    parts = _content(arrays, metadata, seal)
     folder = os.path.dirname(target.path)
     _clear_away(folder)
     # A new file has the mode that the system makes of 0o666 and the process's mask.
     opener = partial(os.open, mode=0o666 if target.mode is None else 0o600)
     done = False
     while not done:
-        temporary = os.path.join(folder, f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}")
+        temporary = _beside(folder)
         try:
             with open(temporary, "xb", opener=opener) as file:
                 if not _locked(file):
                     continue
-                file.write(header)
-                for array in plain:
-                    file.write(array)
+                sealing.fill(file, parts, seal is not None)
                 if target.mode is not None:
                     os.chmod(temporary, target.mode)
                 file.flush()
                 os.fsync(file.fileno())
+                if keep > 1:
+                    rotation.keep_before(target.path, keep, partial(_beside, folder))
                 os.replace(temporary, target.path)
                 done = True
         except BaseException as error:
@@ -139,25 +195,32 @@ def write_weights(
 
 
 def _content(
-    arrays: Mapping[str, Array], metadata: Mapping[str, str] | None
-) -> tuple[bytes, list[Any]]:
+    arrays: Mapping[str, Array], metadata: Mapping[str, str] | None, seal: str | None
+) -> list[Any]:
     """Return what comes before the arrays, and their bytes in the order of the file."""
     entries: dict[str, Any] = {} if metadata is None else {"__metadata__": dict(metadata)}
     dtypes, at = list(_DTYPES), 0
-    plain = []
+    parts: list[Any] = []
     for name in sorted(arrays, key=lambda name: (dtypes.index(arrays[name].dtype.name), name)):
         array, end = arrays[name], at + arrays[name].nbytes
-        entries[name] = {
-            "dtype": _DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [at, end],
-        }
+        entries[name] = _entry(_DTYPES[array.dtype.name], list(array.shape), at, end)
         little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        plain.append(little.reshape(-1).view(np.uint8))
+        parts.append(little.reshape(-1).view(np.uint8))
         at = end
+    if seal is not None:
+        entries[seal] = _entry("U8", [sealing.SIZE], at, at + sealing.SIZE)
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text, plain
+    return [len(text).to_bytes(8, "little") + text, *parts]
+
+
+def _entry(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def _beside(folder: str) -> str:
+    """Return a name for a file that is not yet in its place."""
+    return os.path.join(folder, f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}")
 
 
 def _locked(file: BufferedWriter) -> bool:

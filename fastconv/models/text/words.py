@@ -16,27 +16,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 _RATE = 'it belongs to the optimizer: net.compile(("adam", {"learning_rate": 0.01}), loss=...)'
 _COMPILE = "it is chosen before: net.compile(optimizer, loss, metrics)"
 _REPEAT = "rows that shall count more can be given more often: x[rows], y[rows]"
-_SPLIT = (
-    "train, test = fastconv.data.stratified_split(y); "
-    "net.fit(x[train], y[train], validation_data=(x[test], y[test]))"
-)
 _THREADS = "threads are chosen by fastconv.set_num_threads(n)"
 _NOT_NEEDED = "nothing of the kind is needed, leave it out"
-_BATCHES = "an epoch is all rows, in batches of batch_size; leave it out"
+_BATCHES = "an epoch is all rows in batches of batch_size, or all that an iterable gives"
+_AHEAD = "a thread reads the next batch where reading takes time; leave it out"
+_ITERABLE = "an iterable of batches (x, y) is given as x, without y"
 _CPU = "networks run on the CPU; leave it out"
 _GO_ON = "a second fit goes on where the first ended; leave it out"
 
 #: By method, and then by word: the parameter that is meant, or what to do instead.
 _WORDS: dict[str, dict[str, str]] = {
     "fit": {
+        "augment": "transform",
+        "augmentation": "transform",
         "batch": "batch_size",
         "bs": "batch_size",
         "callback": "callbacks",
-        "class_weight": _REPEAT,
+        "class_weights": "class_weight",
         "criterion": _COMPILE,
         "data": "x",
+        "data_loader": _ITERABLE,
+        "dataloader": _ITERABLE,
+        "dataset": _ITERABLE,
         "device": _CPU,
         "eval_set": "validation_data",
+        "generator": _ITERABLE,
         "initial_epoch": _GO_ON,
         "inputs": "x",
         "labels": "y",
@@ -46,29 +50,36 @@ _WORDS: dict[str, dict[str, str]] = {
         "lr": _RATE,
         "max_epochs": "epochs",
         "max_iter": "epochs",
-        "max_queue_size": _NOT_NEEDED,
+        "max_queue_size": _AHEAD,
         "metrics": _COMPILE,
-        "minibatch_size": "batch_size",
         "mini_batch_size": "batch_size",
+        "minibatch_size": "batch_size",
         "n_epochs": "epochs",
         "n_iter": "epochs",
         "n_jobs": _THREADS,
         "nb_epoch": "epochs",
         "num_epochs": "epochs",
-        "num_workers": _THREADS,
+        "num_workers": _AHEAD,
         "optimizer": _COMPILE,
+        "pin_memory": _CPU,
+        "prefetch": _AHEAD,
+        "preprocessing_function": "transform",
         "random_state": "seed",
-        "sample_weight": _REPEAT,
+        "sample_weights": "sample_weight",
         "steps_per_epoch": _BATCHES,
         "target": "y",
         "targets": "y",
-        "use_multiprocessing": _THREADS,
+        "test_size": "validation_split",
+        "train_loader": _ITERABLE,
+        "transforms": "transform: fastconv.data.compose(...) makes one of several",
+        "use_multiprocessing": _AHEAD,
         "val_data": "validation_data",
         "validation_batch_size": "validation runs in batches of batch_size; leave it out",
+        "validation_fraction": "validation_split",
         "validation_freq": "validation comes after every epoch; leave it out",
-        "validation_split": _SPLIT,
+        "validation_generator": "validation_data",
         "validation_steps": _BATCHES,
-        "workers": _THREADS,
+        "workers": _AHEAD,
     },
     "compile": {
         "criterion": "loss",
@@ -86,8 +97,10 @@ _WORDS: dict[str, dict[str, str]] = {
     },
     "evaluate": {
         "callbacks": _NOT_NEEDED,
+        "class_weight": "what each row counts is sample_weight",
+        "generator": _ITERABLE,
         "return_dict": "figures are always a dict; leave it out",
-        "sample_weight": _REPEAT,
+        "sample_weights": "sample_weight",
         "steps": "all rows are evaluated; leave it out",
         "verbose": _NOT_NEEDED,
     },
@@ -98,12 +111,13 @@ _WORDS: dict[str, dict[str, str]] = {
     },
     "predict": {
         "callbacks": _NOT_NEEDED,
+        "generator": "an iterable of batches is given as x",
         "steps": "all rows are predicted; leave it out",
         "verbose": _NOT_NEEDED,
     },
 }
 
-_INFERENCE = "net(x) and net.predict(x) are inference, net.fit trains; nothing is switched"
+_INFERENCE = "net(x) is inference, net(x, training=True) is as in training; nothing is switched"
 _FREEZE = 'net.freeze("conv*") keeps layers as they are, net.unfreeze() lets them learn'
 _COMPILED = "net.compiled holds what compile chose: .optimizer, .losses, .metrics"
 _LAYERS = "the layers are given at once: fastconv.Sequential([...], input_shape)"
@@ -126,7 +140,8 @@ ATTRIBUTES = {
     "eval": _INFERENCE,
     "evaluate": _RUNS_ALONE,
     "fit": _RUNS_ALONE,
-    "fit_generator": "net.fit(x, y) trains on arrays",
+    "evaluate_generator": "net.evaluate takes iterables of batches (x, y) as x",
+    "fit_generator": "net.fit takes iterables of batches (x, y) as x",
     "forward": "net(x) runs a batch",
     "freeze": _RUNS_ALONE,
     "get_config": "net.to_config() is the network as JSON",
@@ -141,6 +156,7 @@ ATTRIBUTES = {
     "parameters": "net.weights() gives all weights by name; " + _FREEZE,
     "partial_fit": "net.fit goes on where it ended; net.train_on_batch(x, y) takes one step",
     "pop": _LAYERS,
+    "predict_generator": "net.predict takes iterables of batches as x",
     "predict_classes": "net.predict(x).argmax(1) are the classes",
     "predict_proba": "net.predict(x) are the outputs; end in Softmax for probabilities",
     "requires_grad_": _FREEZE,

@@ -1,0 +1,174 @@
+"""The images that a command is given: digits, MNIST, or arrays of one's own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv import data
+from fastconv.cli.networks import typed_path
+from fastconv.errors import FormatError, ShapeError, shorten
+from fastconv.models.graph import reshaped
+
+__all__ = ["Images", "Parts", "add_data", "held_out", "is_digits", "parts"]
+
+DIGITS = "digits"
+
+
+class Images(NamedTuple):
+    """Images and what is to be said of them; `y` is None where nobody knows."""
+
+    x: Any
+    y: Any
+
+
+class Parts(NamedTuple):
+    """Images to learn from, and those held out; `test` is None where the source has none."""
+
+    train: Images
+    test: Images | None
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data``, and ``--mnist`` and ``--npz``, which name one kind each."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data",
+        metavar="WHAT",
+        type=typed_path,
+        help="digits (the default), a folder of IDX files as MNIST's, a folder with a folder of "
+        "pictures for each class, an .npz, or a .csv of pixels",
+    )
+    source.add_argument(
+        "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"
+    )
+    source.add_argument(
+        "--npz", metavar="FILE", type=typed_path, help="arrays x (N, C, H, W) and y (N,)"
+    )
+
+
+def parts(command: str, arguments: argparse.Namespace, net: Any, *, labels: bool = True) -> Parts:
+    """Return the images that were asked for, as `net` takes them.
+
+    Parameters
+    ----------
+    command : str
+        Whom errors name.
+    labels : bool
+        Whether there must be a `y`.
+
+    Raises
+    ------
+    FormatError, ArgumentError
+        If the source is none that is known, or damaged.
+    ShapeError
+        If the network takes images of another shape.
+    """
+    found = _read(command, arguments, net, labels)
+    _check_shape(command, arguments, net, found.train.x)
+    return found
+
+
+def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
+    """Return the rows to learn from and those held out: of one part a quarter of each class."""
+    if found.test is not None:
+        return found.train, found.test
+    train, test = data.stratified_split(found.train.y, seed=seed)
+    return _rows(found.train, train), _rows(found.train, test)
+
+
+def _rows(images: Images, rows: np.ndarray[Any, Any]) -> Images:
+    x = images.x
+    if isinstance(x, data.Images):  # pictures stay on the disk
+        kept = data.Images([x.paths[row] for row in rows], size=x.size, grey=x.grey)
+        return Images(kept, images.y[rows])
+    return Images(x[rows], images.y[rows])
+
+
+def is_digits(arguments: argparse.Namespace) -> bool:
+    """Return whether the images are the digits that come with fastconv."""
+    return _named(arguments) == DIGITS
+
+
+def _named(arguments: argparse.Namespace) -> str:
+    return str(arguments.mnist or arguments.npz or arguments.data or DIGITS)
+
+
+def _read(command: str, arguments: argparse.Namespace, net: Any, labels: bool) -> Parts:
+    """Return what the source holds; a path's kind is told by what is there."""
+    named = _named(arguments)
+    if named == DIGITS:
+        return Parts(Images(*data.digits()), None)
+    path = Path(named)
+    if arguments.mnist or (path.is_dir() and _has_idx(path)):
+        train, test = data.mnist(named)
+        return Parts(Images(*train), Images(*test))
+    if path.is_dir():
+        return Parts(_pictures(path, net.input_specs()[0].shape, labels), None)
+    if path.name.endswith((".csv", ".csv.gz")) and not arguments.npz:
+        shape = net.input_specs()[0].shape
+        return Parts(Images(*data.read_csv(named, shape)), None)
+    return _npz(command, named, labels)
+
+
+def _has_idx(folder: Path) -> bool:
+    return any("-ubyte" in path.name for path in folder.iterdir())
+
+
+def _pictures(folder: Path, shape: tuple[int, ...], labels: bool) -> Images:
+    """Return the pictures of a folder, of the size and the channels that the network takes."""
+    wanted: dict[str, Any] = {"grey": shape[0] == 1}
+    if len(shape) == 3:
+        wanted["size"] = shape[1:]
+    loose = sorted(path for path in folder.iterdir() if path.is_file())
+    if not labels and loose and not any(path.is_dir() for path in folder.iterdir()):
+        return Images(data.Images(loose, **wanted), None)
+    found = data.image_folder(folder, **wanted)
+    return Images(found.x, found.y)
+
+
+def _check_shape(command: str, arguments: argparse.Namespace, net: Any, x: Any) -> None:
+    if isinstance(x, data.Images):  # which were made for the network
+        return
+    inputs = net.to_config()["inputs"]
+    got, want = list(x.shape[1:]), inputs[0]["shape"]
+    if len(inputs) > 1 or got == want:
+        return
+    named = _named(arguments)
+    own = named != DIGITS and not arguments.mnist and Path(named).is_file()
+    advice = reshaped(x.shape, want) if own else ""
+    if advice:
+        how = f"save x with the shape (N, {', '.join(map(str, want))}): {advice}"
+    else:
+        how = f'write "input_shape": {got}'
+        if named == DIGITS:
+            how = f"give other images by --data, or {how}"
+    source = "the digits" if named == DIGITS else named
+    rule = f"must have the network's input_shape, {want} in {arguments.file}"
+    raise ShapeError(command, "images", rule, got, how, shown=f"{got} from {source}")
+
+
+def _npz(command: str, path: str, labels: bool) -> Parts:
+    """Return the arrays of an .npz: x and y and, if they are there, x_test and y_test."""
+    stored = data.read_npz(path, operation=command)
+    names = ["x", "y", "x_test", "y_test"] if "x_test" in stored else ["x", "y"]
+    if not labels:
+        names = [name for name in names if name in stored or name == "x"]
+    if missing := [name for name in names if name not in stored]:
+        rule = "must hold x and y, or x, y, x_test and y_test" if labels else "must hold x"
+        found = shorten(", ".join(stored) or "none")[1:-1]
+        remedy = f"{', '.join(missing)} is missing, it has {found}"
+        raise FormatError(command, path, rule, remedy=remedy)
+    for name in names:
+        if not stored[name].ndim:
+            rule = f"must hold {name} as an array of rows"
+            raise FormatError(command, path, rule, shown="one value")
+    for x, y in (("x", "y"), ("x_test", "y_test")):
+        if x in names and y in names and len(stored[x]) != len(stored[y]):
+            rule = f"must hold as many rows of {y} as of {x}, {len(stored[x])}"
+            raise FormatError(command, path, rule, len(stored[y]))
+    test = Images(stored["x_test"], stored.get("y_test")) if "x_test" in names else None
+    return Parts(Images(stored["x"], stored.get("y")), test)

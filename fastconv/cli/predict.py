@@ -1,0 +1,88 @@
+"""Say what a network makes of images.
+
+Each line has the number of an image, the class that the network finds, and how sure it is. With
+--numbers, and of a network that gives no classes, it has the numbers that come out. Where the
+images have a test part, as MNIST's, that is taken.
+
+examples:
+  fastconv predict net.safetensors --data mine.npz          arrays x; y is not needed
+  fastconv predict net.safetensors --data pictures/         a folder of pictures
+  fastconv predict net.safetensors --data mine.npz --save answers.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastconv import functional
+from fastconv.arguments import parse_bytes
+from fastconv.cli.datasets import add_data, parts
+from fastconv.cli.networks import (
+    add_file,
+    at_least,
+    check_writable,
+    read_network,
+    typed_path,
+    write,
+)
+from fastconv.errors import ArgumentError
+
+#: So many numbers of an output that has no classes are printed.
+SHOWN = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add FILE, the data, and where the answers go."""
+    add_file(parser)
+    add_data(parser)
+    add = parser.add_argument
+    add("--batch-size", type=int, default=100, help="images computed at a time; default 100")
+    add("--memory-limit", metavar="BYTES", help="bytes that a batch may take, or '20 MB'")
+    add("--numbers", action="store_true", help="print what comes out, and no classes")
+    add("--save", metavar="OUT.npz", type=typed_path, help="an .npz for the outputs, as array y")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print a line for each image, or save the outputs."""
+    at_least("predict", "--batch-size", arguments.batch_size, 1)
+    limit = parse_bytes("predict", "--memory-limit", arguments.memory_limit)
+    if arguments.save:
+        if Path(arguments.save).suffix != ".npz":
+            raise ArgumentError("predict", "--save", "must end in .npz", arguments.save)
+        check_writable("predict", "--save", arguments.save)
+    net = read_network(arguments.file)
+    found = parts("predict", arguments, net, labels=False)
+    x = (found.test or found.train).x
+    y = net.predict(x, arguments.batch_size, memory_limit=limit)
+    if arguments.save:
+        np.savez(arguments.save, y=y)
+        write(f"saved as {arguments.save}")
+        return
+    for line in _lines(net, y, arguments.numbers):
+        print(line)
+
+
+def _lines(net: Any, y: Any, numbers: bool) -> Iterator[str]:
+    """Return a line for each image."""
+    kind = net.output_answers()[0].kind
+    several = isinstance(y, tuple)
+    classes = not several and y.ndim == 2 and y.shape[1] > 1 and kind not in ("chances", "bounded")
+    if classes and not numbers:
+        shares = y if kind == "probabilities" else functional.softmax(y, axis=1)
+        for row, (answer, share) in enumerate(zip(y.argmax(1), shares.max(1), strict=True)):
+            yield f"{row}: {answer} ({100 * share:.1f} %)"
+        return
+    outputs = y if several else (y,)
+    for row in range(len(outputs[0])):
+        yield f"{row}: " + "; ".join(_shortly(output[row]) for output in outputs)
+
+
+def _shortly(values: np.ndarray[Any, Any]) -> str:
+    flat = values.reshape(-1)
+    more = ", ..." if flat.size > SHOWN else ""
+    return ", ".join(f"{value:.6g}" for value in flat[:SHOWN]) + more

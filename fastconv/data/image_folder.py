@@ -1,0 +1,192 @@
+"""Folders of images by class, which are read when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv.arguments import as_bool, as_int, as_list, as_pair, as_path
+from fastconv.errors import ArgumentError, FormatError, MissingExtraError, ShapeError, describe
+
+__all__ = ["ImageFolder", "Images", "image_folder"]
+
+Array = np.ndarray[Any, Any]
+
+SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split())
+
+
+class Images:
+    """Image files as rows: item i is read from its file each time that it is asked for.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    size : int or (H, W), optional
+        What every image is scaled to. Without it, all must have the size of the first.
+    grey : bool
+        Whether images have one channel, of grey values, instead of three of red, green and blue.
+
+    Notes
+    -----
+    An item is a float32 (1 or 3, H, W) from 0 to 1. Pillow decodes and scales the images, the
+    latter with its bilinear filter.
+    """
+
+    def __init__(
+        self, paths: Sequence[str | PathLike[str]], *, size: Any = None, grey: bool = False
+    ) -> None:
+        listed = as_list("Images", "paths", paths, "must be a list of paths", most=10**8)
+        self.paths = tuple([as_path("Images", "path", path) for path in listed])
+        self.grey = as_bool("Images", "grey", grey)
+        self.size = None if size is None else as_pair("Images", "size", size, 1)
+        self._opens = _pillow("Images")
+        self._expected = self.size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> Array:
+        """Return image number `row`, (channels, H, W).
+
+        Raises
+        ------
+        FormatError
+            If the file is no image that Pillow reads.
+        ShapeError
+            If it has another size than the first one. Both errors name the file.
+        """
+        path = self.paths[as_int("Images", "row", row, -len(self), len(self) - 1)]
+        if self._expected is None and path != self.paths[0]:
+            self._expected = self._read(self.paths[0]).shape[:2]
+        pixels = self._read(path)
+        height, width = self._expected or pixels.shape[:2]
+        if pixels.shape[:2] != (height, width):
+            raise ShapeError(
+                "Images",
+                str(path),
+                f"must have the size of the first image, {height} by {width} pixels",
+                pixels.shape[:2],
+                "size=(H, W) scales all images to one size",
+            )
+        out = np.ascontiguousarray(pixels.reshape(height, width, -1).transpose(2, 0, 1), np.float32)
+        out /= np.float32(255)
+        return out
+
+    def _read(self, path: Path) -> Array:
+        """Return the pixels as uint8, (H, W) or (H, W, 3)."""
+        from PIL import Image
+
+        try:
+            with self._opens(path) as image:
+                image = image.convert("L" if self.grey else "RGB")
+                if self.size is not None:
+                    image = image.resize(self.size[::-1], Image.Resampling.BILINEAR)
+                return np.asarray(image)
+        except OSError as error:
+            if error.errno is not None:  # of the system: it is not there, or may not be read
+                raise
+            raise _refused(path, error) from error
+        except Exception as error:  # whatever Pillow raises for a damaged file, or too large a one
+            raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: Exception) -> FormatError:
+    return FormatError(
+        "Images", str(path), "must be an image that Pillow reads", remedy=describe(error)
+    )
+
+
+def _pillow(operation: str) -> Any:
+    """Return Pillow's function that opens an image."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError(
+            operation,
+            "Pillow",
+            "must be installed",
+            None,
+            'pip install "fastconv[images]"',
+            shown="none",
+        ) from error
+    return Image.open
+
+
+class ImageFolder(NamedTuple):
+    """What `image_folder` gives.
+
+    Attributes
+    ----------
+    x : Images
+        The images, of which each is read when it is needed.
+    y : ndarray (N,) of int64
+        The class of each: its place in `names`.
+    names : list of str
+        The classes, in sorted order.
+    """
+
+    x: Images
+    y: Array
+    names: list[str]
+
+
+def image_folder(
+    folder: str | PathLike[str], *, size: Any = None, grey: bool = False
+) -> ImageFolder:
+    """Return the images of a folder that has one folder for each class.
+
+    Parameters
+    ----------
+    folder : path
+        Such as ``pets`` with ``pets/cat/001.jpg`` and ``pets/dog/a.png``. Images in folders
+        within a class are of that class. Files that are no images by their names, and everything
+        whose name begins with a dot, are left out.
+    size : int or (H, W), optional
+        What every image is scaled to. Without it, all must have the size of the first.
+    grey : bool
+        Whether images have one channel instead of three.
+
+    Returns
+    -------
+    ImageFolder
+        (x, y, names), classes in sorted order, and images of a class in the order of their paths.
+        `fit`, `evaluate` and `predict` read the images of a batch when they need them.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no folder of a class, or one without images.
+    MissingExtraError
+        If Pillow is not installed.
+    """
+    found = as_path("image_folder", "folder", folder, "folder")
+    if not found.is_dir():
+        shown = f"{str(found)!r}"
+        raise ArgumentError("image_folder", "folder", "must be a folder", str(found), shown=shown)
+    classes = sorted(
+        each for each in found.iterdir() if each.is_dir() and not each.name.startswith(".")
+    )
+    if not classes:
+        rule = "must have a folder for each class"
+        raise ArgumentError("image_folder", "folder", rule, str(found))
+    paths: list[Path] = []
+    counts = []
+    for each in classes:
+        own = sorted(path for path in each.rglob("*") if _is_image(path, each))
+        if not own:
+            rule = "must have images in the folder of every class"
+            shown = f"none in {str(each)!r}"
+            raise ArgumentError("image_folder", "folder", rule, str(each), shown=shown)
+        paths += own
+        counts.append(len(own))
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
+    return ImageFolder(Images(paths, size=size, grey=grey), labels, [each.name for each in classes])
+
+
+def _is_image(path: Path, within: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(within).parts)
+    return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()

@@ -1,0 +1,7 @@
+"""What is done to maps element by element: up-sampling, and the bias of a channel."""
+
+include "simd/vec.pxi"
+include "maps/resampling.pxi"
+include "maps/channel_bias.pxi"
+
+most_scale = MOST_SCALE

@@ -1,0 +1,205 @@
+"""What layers of convolutions have in common: settings, parameters, both passes, and costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import functional, initializers
+from fastconv.arguments import as_bool, briefly
+from fastconv.concurrency import computed_once
+from fastconv.errors import ArgumentError, ShapeError
+from fastconv.geometry import Window2D
+from fastconv.layers.context import Context
+from fastconv.layers.fusing import ActivationSetting, activate, activation_costs, settled
+from fastconv.layers.spatial import Spatial
+from fastconv.layers.spec import LayerCosts, PassCosts, Spec
+from fastconv.options import ConvOptions
+
+__all__ = ["Convolution"]
+
+
+class Convolution(Spatial):
+    """A layer that slides filters over maps; a subclass says what its settings are.
+
+    Attributes
+    ----------
+    filters, groups : int
+    window : Window2D
+    bias : bool
+    activation : str, (str, dict) or None
+    algorithm, precision : str
+    initializer : callable
+    """
+
+    new_gradients = True
+    packs: tuple[str, ...] = ("weight",)
+    filters: int
+    activation = ActivationSetting()
+    function: Any = computed_once(settled)
+
+    def keep_settings(
+        self, window: Window2D, options: ConvOptions, bias: Any, activation: Any, initializer: Any
+    ) -> None:
+        """Check and keep what all convolutions have beside their numbers of filters."""
+        owner = type(self).__name__
+        self.window, self.groups = window, options.groups
+        self.algorithm, self.precision = options.algorithm, options.precision
+        self.bias = as_bool(owner, "bias", bias)
+        self.activation = activation
+        self.initializer = initializers.resolve(initializer, owner)
+
+    def check_filters(self) -> None:
+        """Raise ArgumentError unless the groups divide the filters."""
+        if self.filters % self.groups:
+            rule = f"must divide the filters (= {self.filters})"
+            raise ArgumentError(type(self).__name__, "groups", rule, self.groups)
+
+    def check_groups(self, channels: int) -> None:
+        """Raise ShapeError unless the groups divide the channels of the input."""
+        if channels % self.groups:
+            rule = f"must divide the channels of the input (= {channels})"
+            raise ShapeError(type(self).__name__, "groups", rule, self.groups)
+
+    def filters_for(self, channels: int) -> int:
+        """Return the channels of the output for those of the input."""
+        return self.filters
+
+    def options_for(self, channels: int) -> dict[str, Any]:
+        """Return the options of `fastconv.conv2d` for an input of so many channels."""
+        return self._options
+
+    def infer(self, *specs: Spec) -> Spec:
+        """Return (filters, OH, OW) for (C, H, W); of signals (filters, OL) for (C, L)."""
+        spec = self.one_input(specs, self.axes)
+        self.check_groups(spec.shape[0])
+        return self.spec_of(self.filters_for(spec.shape[0]), self.output_size(spec), spec.dtype)
+
+    def build(self, rng: np.random.Generator, *specs: Spec) -> None:
+        """Make the weight and the bias."""
+        k, c, r, s = self.weight_shape(specs[0].shape[0])
+        self.add_param(
+            "weight", (k, c, r, s) if self.axes == "CHW" else (k, c, s), self.initializer
+        )
+        if self.bias:
+            self.add_param("bias", (k,))
+
+    def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
+        """Return y (N, filters, OH, OW) for x (N, C, H, W)."""
+        x = self.as_maps(xs[0])
+        weight = self.param("weight")
+        # in training, packed weights would serve only one step
+        plain = ctx.lends or (ctx.training and weight.trainable)
+        y = functional.conv2d(
+            x,
+            self.as_maps(weight.value) if plain else self._packed(),
+            self.parameters["bias"].value if self.bias else None,
+            activation=self.function and self.function.in_kernels,
+            workspace_limit=ctx.workspace_limit,
+            **self.options_for(x.shape[1]),
+        )
+        return self.finished(ctx, xs[0], self.as_given(y))
+
+    def finished(self, ctx: Context, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the activation of the sums `y`; save what the backward pass reads."""
+        kept = None
+        if self.function is not None:
+            y, kept = activate(self.function, ctx, y)
+        ctx.save(x, kept)
+        return y
+
+    def backward(self, ctx: Context, dy: np.ndarray) -> np.ndarray | None:
+        """Return dx (N, C, H, W) for dy (N, filters, OH, OW)."""
+        x, kept = ctx.saved
+        if kept is not None:
+            dy = self.function.gradient(dy, kept, out=ctx.reusable(dy))
+        needs = [name for name in ("weight", "bias") if ctx.needs_param(name)]
+        weight = self.param("weight").value
+        dx, dweight, dbias = functional.conv2d_backward(
+            self.as_maps(dy),
+            self.as_maps(x),
+            self.as_maps(weight),
+            needs=(*(("x",) if ctx.needs(0) else ()), *needs),
+            workspace_limit=ctx.workspace_limit,
+            **self.options_for(x.shape[1]),
+        )
+        ctx.add_grad("weight", None if dweight is None else dweight.reshape(weight.shape))
+        ctx.add_grad("bias", dbias)
+        return None if dx is None else dx.reshape(x.shape)
+
+    def pack(self) -> None:
+        """Pack the weight."""
+        self._packed()
+
+    def costs(
+        self,
+        batch: int,
+        *specs: Spec,
+        training: bool = False,
+        workspace_limit: int | str | None = None,
+    ) -> LayerCosts:
+        """Return the figures of `fastconv.conv2d_costs`; in training those of both directions."""
+        (spec,) = specs
+        channels = spec.shape[0]
+        options = dict(self.options_for(channels))
+        algorithm = options.pop("algorithm")
+        options |= {"dtype": spec.dtype, "workspace_limit": workspace_limit}
+        shapes = (batch, *self.maps(spec.shape)), self.weight_shape(channels)
+        table = functional.conv2d_costs(*shapes, **options)
+        choice = table.choice if algorithm == "auto" else algorithm
+        cost = table[choice]
+        found, backward = table, None
+        if training:
+            weight = self.parameters.get("weight")
+            learns = weight is None or weight.trainable
+            direction = "backward" if learns else "input"  # as `backward` asks for them
+            found = functional.conv2d_costs(*shapes, direction=direction, **options)
+            taken = found.choice if algorithm == "auto" else algorithm
+            back = found[taken]
+            backward = PassCosts(back.workspace, back.packed, back.together, back.least)
+        return LayerCosts(
+            workspace=cost.workspace,
+            packed=cost.packed,
+            together=cost.together,
+            least=cost.least,
+            multiply_adds=cost.multiply_adds,
+            algorithm=choice,
+            why=table.why if algorithm == "auto" else "named in the configuration",
+            backward=backward,
+            im2col=found["im2col"].workspace,
+            **activation_costs(self.function, batch * self.infer(spec).nbytes, training),
+        )
+
+    def weight_shape(self, channels: int) -> tuple[int, int, int, int]:
+        """Return (K, C/groups, R, S), with one row of taps for signals."""
+        groups = self.options_for(channels)["groups"]
+        return (self.filters_for(channels), channels // groups, *self.window.kernel)
+
+    @computed_once
+    def _options(self) -> dict[str, Any]:
+        return {
+            "stride": briefly(self.window.stride),
+            "padding": briefly(self.window.padding),
+            "dilation": briefly(self.window.dilation),
+            "groups": self.groups,
+            "algorithm": self.algorithm,
+            "precision": self.precision,
+        }
+
+    @computed_once
+    def _key(self) -> tuple[Any, ...]:
+        return ("conv2d", *self._options.values())
+
+    def _packed(self) -> functional.PackedWeight:
+        packed = self.param("weight").packed(self._key, self._prepare)
+        assert isinstance(packed, functional.PackedWeight)
+        return packed
+
+    def _prepare(self, value: np.ndarray) -> functional.PackedWeight:
+        weight = self.as_maps(value)
+        return functional.prepare_conv2d(weight, **self.options_for(self._channels(weight)))
+
+    def _channels(self, weight: np.ndarray) -> int:
+        """Return the channels of the input for which `weight` (K, C/groups, R, S) was made."""
+        return weight.shape[1] * self.groups

@@ -1,0 +1,59 @@
+"""Asks metrics for their figures, and checks what those of third parties give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv.arguments import as_plain_array
+from fastconv.errors import ArgumentTypeError, ShapeError
+from fastconv.training.metrics.counting import CountingMetric
+from fastconv.training.weighting import sum_of
+
+__all__ = ["counted", "metric_name", "total_of"]
+
+Array = np.ndarray[Any, Any]
+
+
+def metric_name(metric: Any) -> str:
+    """Return what a metric is called: its `name`, the function's name, or that of its class."""
+    return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
+
+
+def counted(metric: CountingMetric, outputs: Array, targets: Array, weights: Array | None) -> Array:
+    """Return what `metric` counts in the rows of one batch."""
+    counts = metric.counts(outputs, targets, weights)
+    if not isinstance(counts, np.ndarray):
+        name = metric_name(metric)
+        shown = type(counts).__name__
+        raise ArgumentTypeError(name, "counts", "must return an array", counts, shown=shown)
+    return counts
+
+
+def total_of(
+    metric: Any, given: Any, rows: int, weights: Array | None = None
+) -> tuple[float, float]:
+    """Return the sum of the figures that a metric gave for `rows` rows, and their number.
+
+    With `weights` (N,): the sum of weight times figure, and the sum of the weights of all figures.
+    """
+    rule = f"must give one figure per answer, an array ({rows}, ...)"
+    figures = given
+    if type(given) is not np.ndarray or given.dtype.char not in "?fd":  # the usual, quickly
+        figures = as_plain_array(metric_name(metric), "a metric", given, rule=rule)
+    if figures.shape[:1] != (rows,):
+        remedy = "" if figures.ndim else "return the figures themselves, fit takes their mean"
+        raise ShapeError(
+            metric_name(metric),
+            "a metric",
+            rule,
+            figures.shape,
+            remedy,
+            shown=f"shape {figures.shape}",
+        )
+    if weights is not None:
+        return sum_of(figures, weights), float(weights.sum()) * (figures.size // max(1, rows))
+    if figures.dtype.kind == "b":
+        return float(np.count_nonzero(figures)), figures.size
+    return sum_of(figures, None), figures.size

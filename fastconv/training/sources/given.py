@@ -1,0 +1,95 @@
+"""What ``fit`` was given, as a source of batches and as what is held out for validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastconv.batches import Stream
+from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.training.compiled import Compiled
+from fastconv.training.data import as_parts
+from fastconv.training.settings import Settings
+from fastconv.training.sources.classes import as_class_weights
+from fastconv.training.sources.rows import RowSource
+from fastconv.training.sources.source import Source
+from fastconv.training.sources.splitting import split
+from fastconv.training.sources.stream import StreamSource
+from fastconv.training.sources.table import Table, as_table
+from fastconv.training.trainable import Trainable
+
+__all__ = ["Given", "HeldOut", "opened"]
+
+#: What the model is measured on after every epoch.
+HeldOut = Table | Stream
+
+_ONCE = "give an iterable that begins anew each time: a list, or an object with __iter__"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The data of one ``fit``: see there.
+
+    `x`, or the first of `validation_data`, is a tuple with one thing for each input, or a `Stream`;
+    `validation_data` may also be a `Stream` itself.
+    """
+
+    x: Any
+    y: Any = None
+    validation_data: Any = None
+    validation_split: Any = None
+    class_weight: Any = None
+    sample_weight: Any = None
+
+
+def opened(
+    model: Trainable, compiled: Compiled, given: Given, settings: Settings, epochs: int
+) -> tuple[Source, HeldOut | None]:
+    """Return where the batches come from, and the rows or batches for validation, if any.
+
+    Everything is checked that can be before the first step. Of objects that are read, that is all
+    of y, some rows at a time, and one row of x.
+    """
+    held_out: HeldOut | None = None
+    if given.validation_data is not None:
+        if given.validation_split is not None:
+            rule = "must be None where validation_data is given"
+            raise ArgumentError("fit", "validation_split", rule, given.validation_split)
+        held_out = _validation(model, compiled, given.validation_data, epochs)
+    if isinstance(given.x, Stream):
+        return _stream(model, compiled, given, settings, epochs), held_out
+    table = as_table("fit", model, compiled, given.x, given.y, given.sample_weight)
+    if given.validation_split is not None:
+        table, held_out = split(table, given.validation_split, settings.seed)
+    classes = as_class_weights(model, compiled, given.class_weight, table)
+    return RowSource(model, table, settings, classes), held_out
+
+
+def _stream(
+    model: Trainable, compiled: Compiled, given: Given, settings: Settings, epochs: int
+) -> StreamSource:
+    for name, value, remedy in (
+        ("y", given.y, ""),
+        ("validation_split", given.validation_split, "give validation_data"),
+        ("sample_weight", given.sample_weight, "give batches (x, y, sample_weight)"),
+    ):
+        if value is not None:
+            rule = "must be None where x is an iterable of batches"
+            shown = type(value).__name__
+            raise ArgumentTypeError("fit", name, rule, type(value), remedy, shown=shown)
+    _check_once(given.x, epochs, "x")
+    classes = as_class_weights(model, compiled, given.class_weight, None)
+    return StreamSource(model, compiled, given.x, settings, classes)
+
+
+def _check_once(stream: Stream, epochs: int, name: str) -> None:
+    if stream.once and epochs > 1:
+        rule = f"must be 1 where {name} is an iterator, which can run only once"
+        raise ArgumentError("fit", "epochs", rule, epochs, _ONCE)
+
+
+def _validation(model: Trainable, compiled: Compiled, data: Any, epochs: int) -> HeldOut:
+    if isinstance(data, Stream):
+        _check_once(data, epochs, "validation_data")
+        return data
+    return as_table("fit", model, compiled, *as_parts(data))

@@ -1,0 +1,90 @@
+"""What is done to the rows of a batch before the step: weighed by class, and transformed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fastconv.batches import Layout, as_array, as_tuple, count_rows, is_read
+from fastconv.errors import ArgumentTypeError, ShapeError
+from fastconv.training.batch import Batch, Position
+from fastconv.training.settings import Settings
+from fastconv.training.sources.classes import ClassWeights
+from fastconv.training.sources.table import Some
+from fastconv.training.trainable import Array
+
+__all__ = ["Maker", "naming"]
+
+RULE = "must return (x, y) with the rows that it was given"
+
+
+@contextmanager
+def naming(epoch: int, number: int) -> Iterator[None]:
+    """Add to an error raised inside which batch it was that could not be made."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"fit: this was batch {number + 1} of epoch {epoch + 1}")
+        raise
+
+
+class Maker:
+    """Makes the batches of an epoch of the rows that a source takes for them.
+
+    Parameters
+    ----------
+    layout : Layout or None
+    settings : Settings
+        Its `transform` gets (rng, x, y), where x and y are arrays of its own, or tuples of them for
+        several inputs or outputs, and the key of rng is the seed, the epoch and the batch.
+    classes : ClassWeights or None
+    """
+
+    def __init__(
+        self, layout: Layout | None, settings: Settings, classes: ClassWeights | None
+    ) -> None:
+        self._layout, self._settings, self._classes = layout, settings, classes
+
+    def batch(self, some: Some, position: Position, key: int) -> Batch:
+        """Return the batch at `position`, of the epoch that `key` counts."""
+        inputs, targets, weights, rows = some
+        if self._classes is not None:
+            weights = self._classes.times(targets[0], weights)
+        if self._settings.transform is not None:
+            inputs, targets = self._transformed(inputs, targets, key, position.batch)
+        return Batch(inputs, targets, weights, rows, *position)
+
+    def _transformed(
+        self, inputs: tuple[Array, ...], targets: tuple[Array, ...], key: int, number: int
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        transform = self._settings.transform
+        assert transform is not None
+        # The spawn key makes it another than that of the order of the rows, also for batch 0.
+        seeds = np.random.SeedSequence((self._settings.seed, key, number), spawn_key=(1,))
+        given = [tuple([_own(array) for array in arrays]) for arrays in (inputs, targets)]
+        x, y = (arrays if len(arrays) > 1 else arrays[0] for arrays in given)
+        found = transform(np.random.default_rng(seeds), x, y)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            shown = type(found).__name__
+            raise ArgumentTypeError("fit", "transform", RULE, found, shown=shown)
+        return self._checked("x", found[0], inputs), self._checked("y", found[1], targets)
+
+    def _checked(self, name: str, found: Any, before: tuple[Array, ...]) -> tuple[Array, ...]:
+        after = tuple([as_array("fit", f"transform's {name}", part) for part in as_tuple(found)])
+        if any(is_read(part) for part in after) or len(after) != len(before):
+            shown = f"{name} of {len(after)} parts, not {len(before)}"
+            raise ArgumentTypeError("fit", "transform", RULE, shown=shown)
+        layout = self._layout if name == "x" else None
+        rows, wanted = count_rows(after, layout), count_rows(before, layout)
+        if rows != wanted:
+            shown = f"{rows} rows of {name} for {wanted}"
+            raise ShapeError("fit", "transform", RULE, rows, shown=shown)
+        return after
+
+
+def _own(array: Array) -> Array:
+    """Return an array that may be changed; a view, of what is the caller's, is copied."""
+    return array if array.base is None and array.flags.writeable else array.copy()

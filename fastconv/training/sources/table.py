@@ -1,0 +1,129 @@
+"""Inputs, targets and weights with equally many rows, and some of them at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv.batches import Layout, Rows, as_array, count_rows, held, is_mapped, take
+from fastconv.errors import ArgumentError
+from fastconv.training.compiled import Compiled
+from fastconv.training.data import as_data
+from fastconv.training.trainable import Array, Trainable
+from fastconv.training.weighting import as_weights
+
+__all__ = ["Some", "Table", "as_table"]
+
+
+class Some(NamedTuple):
+    """Some rows of a table."""
+
+    inputs: tuple[Array, ...]
+    targets: tuple[Array, ...]
+    weights: Array | None
+    rows: Any  # their numbers among all rows
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to learn from, or to be measured on.
+
+    Attributes
+    ----------
+    inputs, targets : tuple of (ndarray or Rows)
+    weights : ndarray (N,) of float64, or None
+    layout : Layout or None
+        Where the rows of the inputs are.
+    held : int
+        Bytes of inputs that were made of lists.
+    chosen : slice, ndarray of int64, or None
+        Which rows of the arrays are those of the table; None for all.
+    """
+
+    inputs: tuple[Array, ...]
+    targets: tuple[Array, ...]
+    weights: Array | None
+    layout: Layout | None
+    held: int
+    chosen: Any = None
+
+    def __len__(self) -> int:
+        if self.chosen is None:
+            return count_rows(self.inputs, self.layout)
+        if isinstance(self.chosen, slice):
+            return self.chosen.stop - self.chosen.start
+        return len(self.chosen)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether rows that follow each other here are apart in the arrays."""
+        return isinstance(self.chosen, np.ndarray)
+
+    def is_slow(self, gathers: bool) -> bool:
+        """Whether a batch is read from somewhere, for what is mapped only where it `gathers`."""
+        arrays = (*self.inputs, *self.targets)
+        return any(isinstance(a, Rows) or (gathers and is_mapped(a)) for a in arrays)
+
+    def part(self, chosen: Any) -> Table:
+        """Return the table of some rows of this whole one, which shares its arrays."""
+        return replace(self, chosen=chosen)
+
+    def take(self, rows: slice | Array) -> Some:
+        """Return some rows, a slice or their numbers in the table."""
+        if isinstance(self.chosen, slice):
+            first = self.chosen.start
+            if isinstance(rows, slice):
+                rows = slice(rows.start + first, rows.stop + first)
+            else:
+                rows = rows + first
+        elif self.chosen is not None:
+            rows = self.chosen[rows]
+        return Some(
+            take(self.inputs, rows, self.layout),
+            tuple([target[rows] for target in self.targets]),
+            None if self.weights is None else self.weights[rows],
+            rows,
+        )
+
+    def row_bytes(self) -> int:
+        """Return the bytes of the inputs of one row, as they are given."""
+        axes = (0,) * len(self.inputs) if self.layout is None else self.layout.inputs
+        return sum(
+            a.itemsize * int(np.prod(a.shape, dtype=object)) // max(1, a.shape[axis])
+            for a, axis in zip(self.inputs, axes, strict=True)
+            if axis is not None
+        )
+
+    def blocks(self, most: int = 1 << 20) -> Iterator[tuple[Array, ...]]:
+        """Yield the targets of all rows, at most some `most` bytes of them at a time."""
+        size = sum(a.itemsize * int(np.prod(a.shape[1:], dtype=object)) for a in self.targets)
+        step = max(1, most // max(1, size))
+        alone = replace(self, inputs=(), weights=None, layout=None)
+        for begin in range(0, len(self), step):
+            yield alone.take(slice(begin, min(begin + step, len(self)))).targets
+
+
+def as_table(
+    operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any, sample_weight: Any = None
+) -> Table:
+    """Return what was given as a table; raise if something does not fit the model."""
+    inputs, targets = as_data(operation, model, compiled, x, y)
+    rows = count_rows(inputs, model.layout)
+    weights = _weights(operation, compiled, sample_weight, rows)
+    return Table(inputs, targets, weights, model.layout, held(x, inputs))
+
+
+def _weights(operation: str, compiled: Compiled, given: Any, rows: int) -> Array | None:
+    if given is None:
+        return None
+    compiled.check_weights(operation, "sample_weight")
+    array = as_array(operation, "sample_weight", given)
+    if isinstance(array, Rows):
+        array = array[:]
+    weights = as_weights(operation, array, rows, "sample_weight")
+    if weights is not None and not weights.any():
+        raise ArgumentError(operation, "sample_weight", "must not be 0 for every row", 0)
+    return weights

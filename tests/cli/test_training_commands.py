@@ -1,0 +1,217 @@
+"""`fastconv train`, `evaluate` and `predict` as their users meet them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import data
+from fastconv.cli import main
+from fastconv.cli.choices import typed_choice, typed_rate
+
+LINEAR = {"input_shape": [1, 8, 8], "layers": ["Flatten", ["Dense", {"units": 10}]]}
+
+
+@pytest.fixture
+def net(tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(LINEAR))
+    return str(path)
+
+
+def run(capsys, *arguments):
+    """Return (exit code, standard output, standard error)."""
+    code = main(arguments)
+    return (code, *capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("adam", "adam"),
+        (" adam ", "adam"),
+        ("adamw:weight_decay=0.01", ("adamw", {"weight_decay": 0.01})),
+        ("a:b=1,c=text,d=true,e=null", ("a", {"b": 1, "c": "text", "d": True, "e": None})),
+        ("a:b=[1, 2],c=x", ("a", {"b": [1, 2], "c": "x"})),
+        ("csv_log:path=a,b.csv", ("csv_log", {"path": "a,b.csv"})),
+        ("csv_log:path=c:/x=y.csv", ("csv_log", {"path": "c:/x=y.csv"})),
+    ],
+)
+def test_choices_are_names_with_settings(text, choice):
+    assert typed_choice(text) == choice
+
+
+@pytest.mark.parametrize("text", ["", ":", "a:", ":b=1", "a:b", "a:=1", "a:b=1,b=2", "a:1b=2"])
+def test_choices_that_are_none(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="must"):
+        typed_choice(text)
+
+
+def test_a_rate_is_a_number_or_a_schedule():
+    assert typed_rate("1e-3") == 1e-3
+    assert typed_rate("cosine:steps=9") == ("cosine", {"steps": 9})
+
+
+def test_training_takes_choices_with_settings(capsys, net, tmp_path):
+    log, out = str(tmp_path / "log.csv"), str(tmp_path / "out.safetensors")
+    code, said, err = run(
+        capsys,
+        *("train", net, "--epochs", "2", "--optimizer", "adamw:weight_decay=0.01,clip_norm=1"),
+        *("--learning-rate", "cosine:steps=20", "--callback", f"csv_log:path={log}"),
+        *("--loss", "softmax_cross_entropy:label_smoothing=0.1", "--metric", "top_k:k=3"),
+        *("--transform", "shift:pixels=1", "--transform", "noise:scale=0.1"),
+        *("--class-weight", "balanced", "--save", out),
+    )
+    assert code == 0, err
+    assert "test top" in said and f"saved as {out}" in said
+    head, *rows = open(log).read().splitlines()
+    assert {"epoch", "learning_rate", "val_loss"} <= set(head.split(",")) and len(rows) == 2
+
+    x, y = data.digits()
+    rows, _ = data.stratified_split(y, seed=0)
+    twin = fastconv.from_config(LINEAR, seed=0)
+    twin.compile(
+        (
+            "adamw",
+            {"weight_decay": 0.01, "clip_norm": 1, "learning_rate": ("cosine", {"steps": 20})},
+        ),
+        ("softmax_cross_entropy", {"label_smoothing": 0.1}),
+        [("top_k", {"k": 3})],
+    )
+    change = data.compose(data.shift(1), data.noise(0.1))
+    twin.fit(
+        x[rows], y[rows], epochs=2, verbose=0, transform=change, class_weight="balanced", seed=0
+    )
+    for name, weight in fastconv.load(out).weights().items():
+        np.testing.assert_array_equal(weight, twin.weights()[name])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--optimizer", "adm"], "did you mean 'adam'"),
+        (["--optimizer", "adam:beta=1"], "beta is unknown"),
+        (["--learning-rate", "cosin:steps=3"], "did you mean 'cosine'"),
+        (["--loss", "mse"], "mean_squared_error"),
+        (["--metric", "accurracy"], "did you mean 'accuracy'"),
+        (["--callback", "early_stop"], "did you mean 'early_stopping'"),
+        (["--transform", "shft:pixels=1"], "did you mean 'shift'"),
+        (["--transform", "shift:pixel=1"], "did you mean 'pixels'"),
+        (["--checkpoint", "run.npz"], "must end in .safetensors"),
+        (["--resume", "missing.safetensors"], "missing.safetensors"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, list) else "",
+)
+def test_what_is_mistyped_is_told(capsys, net, words, says):
+    code, _, err = run(capsys, "train", net, "--epochs", "1", *words)
+    assert code == 2 and says in err and "Traceback" not in err
+
+
+def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(capsys, net, tmp_path):
+    saved, part, whole = (str(tmp_path / f"{n}.safetensors") for n in ("run", "part", "whole"))
+    train = ("train", net, "--callback", "early_stopping:patience=9", "--optimizer", "momentum")
+    assert run(capsys, *train, "--epochs", "2", "--checkpoint", saved)[0] == 0
+    code, _, err = run(capsys, *train, "--epochs", "4", "--resume", saved, "--save", part)
+    assert code == 0, err
+    assert run(capsys, *train, "--epochs", "4", "--save", whole)[0] == 0
+    weights = fastconv.load(whole).weights()
+    for name, weight in fastconv.load(part).weights().items():
+        np.testing.assert_array_equal(weight, weights[name])
+    code, _, err = run(capsys, "train", net, "--epochs", "4", "--resume", saved, "--seed", "1")
+    assert code == 2 and "seed" in err
+
+
+def test_evaluating_takes_the_rows_that_were_held_out(capsys, net, tmp_path):
+    out = str(tmp_path / "out.safetensors")
+    said = run(capsys, "train", net, "--epochs", "3", "--seed", "5", "--save", out)[1]
+    share = float(said.split("test accuracy: ")[1].split(" %")[0])
+    code, said, _ = run(capsys, "evaluate", out, "--seed", "5", "--confusion")
+    assert code == 0 and "450 images" in said
+    assert abs(100 * float(said.split("accuracy: ")[1].split()[0]) - share) < 0.1
+    lines = said[said.index("true") :].splitlines()[1:]
+    matrix = np.array([[int(n) for n in line.split()[1:]] for line in lines])
+    assert matrix.shape == (10, 10) and matrix.sum() == 450
+    assert round(100 * np.trace(matrix) / 450, 1) == share
+
+
+def test_predicting_prints_classes_or_saves_outputs(capsys, net, tmp_path):
+    x = data.digits()[0][:5]
+    np.savez(tmp_path / "x.npz", x=x)
+    trained = fastconv.from_config(LINEAR, seed=3)
+    trained.save(tmp_path / "net.safetensors")
+    words = ("predict", str(tmp_path / "net.safetensors"), "--npz", str(tmp_path / "x.npz"))
+    code, said, _ = run(capsys, *words)
+    y = trained.predict(x)
+    assert code == 0
+    assert [line.split()[1] for line in said.splitlines()] == [str(n) for n in y.argmax(1)]
+    out = tmp_path / "y.npz"
+    assert run(capsys, *words, "--save", str(out))[0] == 0
+    np.testing.assert_array_equal(np.load(out)["y"], y)
+    code, said, _ = run(capsys, *words, "--numbers")
+    first = [float(n) for n in said.splitlines()[0].partition(": ")[2].split(", ")[:-1]]
+    np.testing.assert_allclose(first, y[0, : len(first)], rtol=1e-5)
+    assert run(capsys, *words, "--save", str(tmp_path / "y.txt"))[0] == 2
+
+
+def test_pictures_by_class(capsys, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    x, y = data.digits()
+    for row in range(60):
+        folder = tmp_path / "pictures" / str(y[row])
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.round(255 * x[row, 0]).astype(np.uint8)
+        image.fromarray(pixels).resize((16, 16), image.Resampling.NEAREST).save(
+            folder / f"{row}.png"
+        )
+    net, out = tmp_path / "net.json", str(tmp_path / "out.safetensors")
+    net.write_text(json.dumps(LINEAR))
+    pictures = str(tmp_path / "pictures")
+    words = ("train", str(net), "--data", pictures, "--epochs", "20", "--save", out)
+    code, said, err = run(capsys, *words)
+    assert code == 0, err
+    code, said, _ = run(capsys, "evaluate", out, "--data", pictures)
+    assert code == 0 and "60 images" in said
+    assert float(said.split("accuracy: ")[1].split()[0]) > 0.5
+    code, said, _ = run(capsys, "predict", out, "--data", os.path.join(pictures, "3"))
+    count = len(list((tmp_path / "pictures" / "3").iterdir()))
+    assert code == 0 and len(said.splitlines()) == count
+
+
+def test_lines_of_pixels(capsys, net, tmp_path):
+    x, y = data.digits()
+    rows = np.column_stack([y[:200], np.round(255 * x[:200]).reshape(200, -1)])
+    np.savetxt(tmp_path / "digits.csv", rows, fmt="%d", delimiter=",")
+    words = ("train", net, "--data", str(tmp_path / "digits.csv"), "--epochs", "1")
+    code, said, err = run(capsys, *words)
+    assert code == 0, err
+    assert "test accuracy" in said
+
+
+def test_what_is_learned_before_ctrl_c_is_saved(net, tmp_path):
+    out = tmp_path / "out.safetensors"
+    words = ("train", net, "--epochs", "1000000", "--save", str(out))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "fastconv", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert program.stdout is not None
+    for line in program.stdout:
+        if line.startswith("epoch 2"):
+            break
+    program.send_signal(signal.SIGINT)
+    said, err = program.communicate(timeout=60)
+    assert program.returncode == 130 and "stopped" in err and "Traceback" not in err
+    start = fastconv.from_config(LINEAR, seed=0).weights()["dense_1/weight"]
+    assert np.isfinite(fastconv.load(out).weights()["dense_1/weight"]).all()
+    assert not np.array_equal(fastconv.load(out).weights()["dense_1/weight"], start)
