@@ -72,6 +72,12 @@ class Softmax(Timing):
         self.f.softmax_backward(self.dy, self.y)
 
 
+NORMS = {
+    "layer": ("layer_norm", "layer_norm_backward"),
+    "group": ("group_norm", "group_norm_backward"),
+}
+
+
 class SampleNorms(Timing):
     """Layer and group normalisation; axes or groups stand behind the shape."""
 
@@ -88,8 +94,9 @@ class SampleNorms(Timing):
 
     def setup(self, case: tuple[str, tuple[int, ...], int | tuple[int, ...]]) -> None:
         kind, shape, how = case
-        f = needs(f"functional.{kind}_norm", f"functional.{kind}_norm_backward").functional
-        self.forward, self.backward = (getattr(f, f"{kind}_norm{way}") for way in ("", "_backward"))
+        forward, backward = NORMS[kind]
+        f = needs(f"functional.{forward}", f"functional.{backward}").functional
+        self.forward, self.backward = getattr(f, forward), getattr(f, backward)
         size = shape[how:] if kind == "layer" and isinstance(how, int) else shape[1:2]
         self.x, self.dy, self.weight, self.how = normal(shape), normal(shape, 1), normal(size), how
         _, *statistics = self.forward(self.x, self.weight, self.weight, how)
@@ -100,6 +107,27 @@ class SampleNorms(Timing):
 
     def time_backward(self, case: tuple[str, tuple[int, ...], int | tuple[int, ...]]) -> None:
         self.backward(self.dy, self.x, self.weight, *self.given)
+
+
+class Embedding(Timing):
+    """Rows of a table by their numbers, and the gradient of the table."""
+
+    #: Samples, numbers of each, rows of the table, and their length.
+    params = [[(32, 128, 10_000, 256), (1000, 50, 1000, 32)]]
+    param_names = ["case"]
+
+    def setup(self, case: tuple[int, int, int, int]) -> None:
+        names = ("embedding", "embedding_backward")
+        self.f = needs(*(f"functional.{name}" for name in names)).functional
+        samples, count, self.entries, units = case
+        self.indices = np.arange(samples * count).reshape(samples, count) * 7919 % self.entries
+        self.weight, self.dy = normal((self.entries, units)), normal((samples, count, units), 1)
+
+    def time_embedding(self, case: tuple[int, int, int, int]) -> None:
+        self.f.embedding(self.indices, self.weight)
+
+    def time_embedding_backward(self, case: tuple[int, int, int, int]) -> None:
+        self.f.embedding_backward(self.dy, self.indices, self.entries)
 
 
 class LocalResponse(Timing):

@@ -145,7 +145,7 @@ def _check_shape(command: str, arguments: argparse.Namespace, net: Any, x: Any) 
     else:
         how = f'write "input_shape": {got}'
         if named == DIGITS:
-            how = f"give other images by --data, or {how}"
+            how = f"give other images by --data, --mnist DIR (28x28) or --npz FILE, or {how}"
     source = "the digits" if named == DIGITS else named
     rule = f"must have the network's input_shape, {want} in {arguments.file}"
     raise ShapeError(command, "images", rule, got, how, shown=f"{got} from {source}")

@@ -29,10 +29,11 @@ what was learned until then is saved where --save says.
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from fastconv import data, registry
-from fastconv.arguments import parse_bytes
+from fastconv.arguments import as_real, parse_bytes
 from fastconv.cli.choices import CHOICE, typed_choice, typed_rate
 from fastconv.cli.datasets import add_data, held_out, parts
 from fastconv.cli.goal import add_goal, is_chosen, loss_and_metrics
@@ -98,9 +99,12 @@ def run(arguments: argparse.Namespace) -> None:
     for option, path in (("--save", arguments.save), ("--checkpoint", arguments.checkpoint)):
         if path:
             check_saving("train", option, path)
+    optimizer = _optimizer(arguments)
+    callbacks, transform = _callbacks(arguments), _transform(arguments)
     net = read_network(arguments.file, arguments.seed)
     (x, y), test = held_out(parts("train", arguments, net), arguments.seed)
-    _compile(arguments, net, y)
+    if optimizer is not None:
+        net.compile(optimizer=optimizer, **loss_and_metrics(arguments, net, y))
     write(f"{len(x):,} images to learn from, {len(test.x):,} to test on")
     try:
         net.fit(
@@ -110,9 +114,9 @@ def run(arguments: argparse.Namespace) -> None:
             epochs=arguments.epochs,
             seed=arguments.seed,
             validation_data=test,
-            callbacks=_callbacks(arguments),
+            callbacks=callbacks,
             class_weight=arguments.class_weight,
-            transform=_transform(arguments),
+            transform=transform,
             resume=arguments.resume,
             memory_limit=limit,
         )
@@ -123,21 +127,25 @@ def run(arguments: argparse.Namespace) -> None:
     _save(arguments, net)
 
 
-def _compile(arguments: argparse.Namespace, net: Any, y: Any) -> None:
-    """Compile as the options say; a run that goes on is compiled by its checkpoint if none do."""
-    rate, optimizer = arguments.learning_rate, arguments.optimizer
-    if arguments.resume and rate is optimizer is None and not is_chosen(arguments):
-        return
-    name, settings = (optimizer, {}) if isinstance(optimizer, str) else optimizer or ("adam", {})
+def _optimizer(arguments: argparse.Namespace) -> Any:
+    """Return the optimizer that was chosen, or None where a checkpoint says how to compile."""
+    rate, chosen = arguments.learning_rate, arguments.optimizer
+    if isinstance(rate, float):
+        as_real("train", "--learning-rate", rate, "at least 0 and finite", 0.0, math.inf)
+    if arguments.resume and rate is chosen is None and not is_chosen(arguments):
+        return None
+    name, settings = (chosen or "adam", {}) if not isinstance(chosen, tuple) else chosen
     if rate is not None:
         settings = {**settings, "learning_rate": rate}
-    net.compile(optimizer=(name, settings), **loss_and_metrics(arguments, net, y))
+    return registry.resolve(registry.optimizers, (name, settings), "train")
 
 
 def _callbacks(arguments: argparse.Namespace) -> list[Any]:
-    if not arguments.checkpoint:
-        return list(arguments.callback)
-    return [*arguments.callback, ("checkpoint", {"path": arguments.checkpoint})]
+    """Return the callbacks that were named, and the one that writes checkpoints."""
+    chosen = list(arguments.callback)
+    if arguments.checkpoint:
+        chosen.append(("checkpoint", {"path": arguments.checkpoint}))
+    return [registry.resolve(registry.callbacks, one, "train") for one in chosen]
 
 
 def _transform(arguments: argparse.Namespace) -> Any:

@@ -115,7 +115,7 @@ class BinaryCrossEntropy(BinaryLoss):
         shares = Shares(self.name, weights, outputs, outputs.size)
         floor, others = np.finfo(outputs.dtype).tiny, 1 - targets
         chances = np.minimum(outputs, 1)
-        figures = others * np.maximum(functional.log1p(-chances), np.log(floor))
+        figures = others * np.maximum(functional.log1p(-chances), functional.log(floor))
         gradient = others / np.maximum(1 - chances, floor)
         chances = np.maximum(chances, floor)
         figures += targets * functional.log(chances)
