@@ -40,6 +40,27 @@ def test_zeros_where_a_relu_has_its_kink_are_no_false_alarm():
     check_network(net, x, np.array([0, 1, 2, 0]))
 
 
+INTEGERS = {
+    "embedding": (
+        "int64",
+        9,
+        [("Embedding", {"entries": 9, "units": 5}), ("LayerNorm", {"axes": -1})],
+    ),
+    "pixels": ("uint8", 256, [("Rescaling", {"scale": 1 / 255}), ("Dense", {"units": 4})]),
+}
+
+
+@pytest.mark.parametrize("dtype, numbers, first", INTEGERS.values(), ids=list(INTEGERS))
+def test_networks_that_read_integers_pass(dtype, numbers, first):
+    """What stands behind the first layer runs in float64 too, so that differences are exact."""
+    layers = [*first, "Flatten", ("Dense", {"units": 7}), "Tanh", ("Dense", {"units": 3})]
+    net = fastconv.Sequential(layers, (6,), dtype, seed=1)
+    net.compile("adam", "softmax_cross_entropy")
+    check_network(
+        net, RNG.integers(0, numbers, (5, 6)).astype(dtype), RNG.integers(0, 3, 5), entries=30
+    )
+
+
 def outputs_for(name):
     classes = name in ("softmax_cross_entropy", "cross_entropy")
     last = {"cross_entropy": ["Softmax"], "binary_cross_entropy": ["Sigmoid"]}.get(name, [])

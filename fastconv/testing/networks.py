@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.layers import Layer, Spec
 from fastconv.models import Input, Model, Node
 from fastconv.testing.arrays import require
 
@@ -102,7 +103,8 @@ def _in_float64(net: Model) -> Model:
         dtype = "float64" if spec.is_float else spec.dtype
         values.append(Input(spec.shape, dtype, name=name, batch_axis=spec.batch_axis))
     for step in graph.steps:
-        values.append(layers[step.name](*(values[source] for source in step.sources)))
+        value = layers[step.name](*(values[source] for source in step.sources))
+        values.append(_Widened()(value) if value.dtype == "float32" else value)
     inputs = values[: len(graph.input_ids)]
     twin = Model(inputs, [values[number] for number in graph.outputs], seed=net.seed)
     twin.set_weights({key: value.astype(np.float64) for key, value in net.weights().items()})
@@ -113,6 +115,22 @@ def _in_float64(net: Model) -> Model:
     losses = list(net.compiled.losses)
     twin.compile("sgd", losses if len(losses) > 1 else losses[0])
     return twin
+
+
+class _Widened(Layer):
+    """Make float64 of the float32 that layers behind integers give."""
+
+    gives = "input"
+
+    def infer(self, *specs: Spec) -> Spec:
+        (spec,) = specs
+        return Spec(spec.shape, "float64", spec.batch_axis)
+
+    def forward(self, ctx: Any, x: Array) -> Array:
+        return x.astype(np.float64)
+
+    def backward(self, ctx: Any, dy: Array) -> Array:
+        return dy.astype(np.float32)
 
 
 def _move(net: Model, random: np.random.Generator) -> None:
@@ -146,11 +164,12 @@ def _check_parameter(
     parameter = net.trainable_parameters()[key]
     start = parameter.value.copy()
 
-    def at(place: tuple[int, ...], step: float) -> float:
+    def at(place: tuple[int, ...], step: float) -> tuple[float, float]:
+        """Return the loss there, and how far that is: float32 rounds the step."""
         moved = start.copy()
         moved[place] += step
         parameter.assign(moved)
-        return loss()
+        return loss(), float(moved[place]) - float(start[place])
 
     middle = loss()
     largest = float(np.max(np.abs(gradient), initial=0.0))
@@ -160,14 +179,14 @@ def _check_parameter(
         exact = float(gradient[place])
         found = math.nan
         for step in STEPS:
-            up, down = at(place, step), at(place, -step)
-            found = (up - down) / (2 * step)
+            (up, above), (down, below) = at(place, step), at(place, -step)
+            found = (up - down) / (above - below)
             # beside the tolerance, what rounding makes of so small a difference
             slack = TOLERANCE * max(largest, abs(found)) + 1e-14 * (1 + abs(middle)) / step
             if abs(found - exact) <= slack:
                 break
         else:
-            slopes = sorted(((up - middle) / step, (middle - down) / step))
+            slopes = sorted(((up - middle) / above, (down - middle) / below))
             on_kink = slopes[1] - slopes[0] > 4 * slack
             if on_kink and slopes[0] - slack <= exact <= slopes[1] + slack:
                 undecided += 1
