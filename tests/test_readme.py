@@ -88,12 +88,17 @@ def test_training_as_json_says_it(text, tmp_path, monkeypatch):
     assert 1 <= len(history.history["loss"]) <= settings["fit"]["epochs"]
 
 
-LAYERS = ROOT / "docs" / "layers.md"
+NETWORKS = [
+    pytest.param(text, id=f"{name}-{number}")
+    for name in ("layers.md", "models.md")
+    if (ROOT / "docs" / name).exists()
+    for number, text in enumerate(blocks(ROOT / "docs" / name, "json"))
+]
 
 
-@pytest.mark.parametrize("number", range(len(blocks(LAYERS, "json") if LAYERS.exists() else ())))
-def test_the_networks_of_the_page_about_layers_can_be_made_and_run(number):
-    net = fastconv.from_config(json.loads(blocks(LAYERS, "json")[number]), seed=0)
+@pytest.mark.parametrize("text", NETWORKS)
+def test_the_networks_of_the_pages_about_layers_and_models_can_be_made_and_run(text):
+    net = fastconv.from_config(json.loads(text), seed=0)
     (given,) = net.to_config()["inputs"]
     x = np.ones((2, *given["shape"]), given.get("dtype", "float32"))
     assert np.isfinite(net(x)).all()
