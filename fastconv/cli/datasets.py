@@ -12,10 +12,14 @@ from fastconv import data
 from fastconv.cli.networks import typed_path
 from fastconv.errors import FormatError, ShapeError, shorten
 from fastconv.models.graph import reshaped
+from fastconv.training.sources.classes import labels_of
+from fastconv.training.sources.table import Table
 
 __all__ = ["Images", "Parts", "add_data", "held_out", "is_digits", "parts"]
 
 DIGITS = "digits"
+#: Of the rows, what is held out.
+SHARE = 0.25
 
 
 class Images(NamedTuple):
@@ -46,7 +50,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"
     )
     source.add_argument(
-        "--npz", metavar="FILE", type=typed_path, help="arrays x (N, C, H, W) and y (N,)"
+        "--npz",
+        metavar="FILE",
+        type=typed_path,
+        help="arrays x (N, ...) and y: classes (N,), or what the loss takes",
     )
 
 
@@ -73,10 +80,23 @@ def parts(command: str, arguments: argparse.Namespace, net: Any, *, labels: bool
 
 
 def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
-    """Return the rows to learn from and those held out: of one part a quarter of each class."""
+    """Return the rows to learn from and those held out: of one part a quarter of each class.
+
+    Where y holds no classes it is the last quarter, as that of `fit` with a validation_split.
+    """
     if found.test is not None:
         return found.train, found.test
-    train, test = data.stratified_split(found.train.y, seed=seed)
+    y = found.train.y
+    labels = y if y.ndim == 1 else labels_of(Table((y,), (y,), None, None, 0))
+    if labels is None:
+        rows = np.arange(len(y))
+        train, test = np.split(rows, [len(y) - max(round(len(y) * SHARE), 1)])
+    else:
+        train, test = data.stratified_split(labels, SHARE, seed)
+    if not len(train) or not len(test):
+        rule = "must have at least two rows" + " of one class" * (labels is not None)
+        remedy = "values have an axis of their own: save y[:, None]" if y.dtype.kind == "f" else ""
+        raise ShapeError("train", "y", f"{rule}, to hold some out", y.shape, remedy)
     return _rows(found.train, train), _rows(found.train, test)
 
 
@@ -107,11 +127,15 @@ def _read(command: str, arguments: argparse.Namespace, net: Any, labels: bool) -
         train, test = data.mnist(named)
         return Parts(Images(*train), Images(*test))
     if path.is_dir():
-        return Parts(_pictures(path, net.input_specs()[0].shape, labels), None)
+        return Parts(_pictures(path, _shape(net), labels), None)
     if path.name.endswith((".csv", ".csv.gz")) and not arguments.npz:
-        shape = net.input_specs()[0].shape
-        return Parts(Images(*data.read_csv(named, shape)), None)
+        return Parts(Images(*data.read_csv(named, _shape(net))), None)
     return _npz(command, named, labels)
+
+
+def _shape(net: Any) -> tuple[int, ...]:
+    """Return the shape that the network's first input has beside the batch."""
+    return tuple(net.to_config()["inputs"][0]["shape"])
 
 
 def _has_idx(folder: Path) -> bool:

@@ -7,8 +7,8 @@ and ends in ten units; a whole net.json:
    "layers": [["Conv2D", {"filters": 32, "kernel_size": 3}], "ReLU",
               ["MaxPool2D", {"pool_size": 2}], "Flatten", ["Dense", {"units": 10}]]}
 
-A quarter of the rows, the same share of every class, is held out for the test; MNIST (28x28)
-brings its own test part, and so may an .npz.
+A quarter of the rows, the same share of every class, is held out for the test; where y holds no
+classes, the last quarter. MNIST (28x28) brings its own test part, and so may an .npz.
 
 examples:
   fastconv train net.json
@@ -17,6 +17,7 @@ examples:
   fastconv train net.json --data ~/mnist --save net.safetensors
   fastconv train net.json --data mine.npz      arrays x and y, if you like x_test and y_test
   fastconv train net.json --data pictures/     pictures/cat/1.png, pictures/dog/2.jpg, ...
+  fastconv train net.json --data mine.npz --loss mean_squared_error      y (N, K) of numbers
   fastconv train net.json --transform shift:pixels=1 --transform noise:scale=0.05
   fastconv train net.json --callback early_stopping:patience=3 --callback csv_log:path=log.csv
   fastconv train net.json --checkpoint run.safetensors             after every epoch

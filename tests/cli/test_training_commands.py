@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_training_takes_choices_with_settings(capsys, net, tmp_path):
     )
     assert code == 0, err
     assert "test top" in said and f"saved as {out}" in said
-    head, *rows = open(log).read().splitlines()
+    head, *rows = Path(log).read_text("utf-8").splitlines()
     assert {"epoch", "learning_rate", "val_loss"} <= set(head.split(",")) and len(rows) == 2
 
     x, y = data.digits()
@@ -129,6 +130,44 @@ def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(capsys, net, tmp_pa
     assert code == 2 and "seed" in err
 
 
+TARGETS = {
+    "values": (lambda x, y: x[:, 0, :2, 0] / 2, "mean_squared_error", range(30, 40)),
+    "labels": (lambda x, y: np.stack([y > 4, y < 7], 1), "sigmoid_cross_entropy", range(30, 40)),
+    "one-hot": (lambda x, y: np.eye(2)[y % 2], "softmax_cross_entropy", None),
+}
+
+
+@pytest.mark.parametrize(("make", "loss", "held"), TARGETS.values(), ids=list(TARGETS))
+def test_targets_of_any_shape_are_split_and_learned(
+    capsys, tmp_path, monkeypatch, make, loss, held
+):
+    """A quarter is held out: of classes a share of each, else the last rows."""
+    monkeypatch.chdir(tmp_path)
+    x, y = (part[:40] for part in data.digits())
+    two = {"input_shape": [1, 8, 8], "layers": ["Flatten", ["Dense", {"units": 2}]]}
+    (tmp_path / "two.json").write_text(json.dumps(two))
+    targets = make(x, y)
+    np.savez("mine.npz", x=x, y=targets)
+    choose = ("two.json", "--data", "mine.npz", "--loss", loss)
+    code, said, err = run(capsys, "train", *choose, "--epochs", "2", "--save", "out.safetensors")
+    assert code == 0, err
+    rows = held or data.stratified_split(y % 2, seed=0)[1]
+    assert f"{40 - len(rows)} images to learn from, {len(rows)} to test on" in said
+    learned = np.setdiff1d(np.arange(40), rows)
+    twin = fastconv.from_config(two, seed=0)
+    twin.compile("adam", loss)
+    twin.fit(x[learned], targets[learned], epochs=2, verbose=0, seed=0)
+    for name, weight in fastconv.load("out.safetensors").weights().items():
+        np.testing.assert_array_equal(weight, twin.weights()[name])
+
+
+def test_numbers_of_which_none_comes_twice_are_no_classes(capsys, net, tmp_path):
+    x, _ = data.digits()
+    np.savez(tmp_path / "mine.npz", x=x[:9], y=np.linspace(0, 1, 9))
+    code, _, err = run(capsys, "train", net, "--data", str(tmp_path / "mine.npz"))
+    assert code == 2 and "at least two rows of one class" in err and "y[:, None]" in err
+
+
 def test_evaluating_takes_the_rows_that_were_held_out(capsys, net, tmp_path):
     out = str(tmp_path / "out.safetensors")
     said = run(capsys, "train", net, "--epochs", "3", "--seed", "5", "--save", out)[1]
@@ -174,7 +213,7 @@ def test_pictures_by_class(capsys, tmp_path):
     net, out = tmp_path / "net.json", str(tmp_path / "out.safetensors")
     net.write_text(json.dumps(LINEAR))
     pictures = str(tmp_path / "pictures")
-    words = ("train", str(net), "--data", pictures, "--epochs", "20", "--save", out)
+    words = ("train", str(net), "--data", pictures, "--learning-rate", "0.02", "--save", out)
     code, said, err = run(capsys, *words)
     assert code == 0, err
     code, said, _ = run(capsys, "evaluate", out, "--data", pictures)

@@ -104,7 +104,7 @@ def as_class_weights(
     compiled.check_weights("fit", "class_weight")
     specs = model.output_specs()
     if len(specs) != 1 or len(specs[0].shape) != 1:
-        shown = f"{len(specs)} of them" if len(specs) != 1 else f"(N, {specs[0].letters})"
+        shown = f"{len(specs)} of them" if len(specs) != 1 else specs[0].letters
         rule = "must be for a network of one output (N, K)"
         raise ArgumentError("fit", "class_weight", rule, remedy=NO_CLASSES, shown=shown)
     binary = specs[0].shape[0] == 1
