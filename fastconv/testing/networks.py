@@ -126,8 +126,8 @@ class _Widened(Layer):
         (spec,) = specs
         return Spec(spec.shape, "float64", spec.batch_axis)
 
-    def forward(self, ctx: Any, x: Array) -> Array:
-        return x.astype(np.float64)
+    def forward(self, ctx: Any, *xs: Array) -> Array:
+        return xs[0].astype(np.float64)
 
     def backward(self, ctx: Any, dy: Array) -> Array:
         return dy.astype(np.float32)

@@ -349,7 +349,7 @@ def test_weights_of_classes_need_one_class_a_row(data):
     net = network(layers=[("Conv2D", {"filters": 3, "kernel_size": 1})])
     net = fastconv.Sequential([("Conv2D", {"filters": 3, "kernel_size": 1})], (2, 4, 4), seed=0)
     net.compile("sgd", "softmax_cross_entropy")
-    with pytest.raises(ArgumentError, match=r"for a network of one output \(N, K\)"):
+    with pytest.raises(ArgumentError, match=r"one output \(N, K\), got \(N, 3, 4, 4\);"):
         net.fit(x, np.zeros((ROWS, 4, 4), int), class_weight={0: 2.0}, verbose=0)
     with pytest.raises(ArgumentTypeError, match="must not be given to the loss"):
 

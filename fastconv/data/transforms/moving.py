@@ -58,7 +58,7 @@ def crop(
     Parameters
     ----------
     size : int or (H, W)
-        Of the part, as the network's input has it.
+        Of the part. In `fit`, which checks x before, it is that of x: `padding` lets it move.
     padding : int or (vertical, horizontal)
         How many pixels are put around the image before.
     fill : float
