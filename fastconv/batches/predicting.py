@@ -70,8 +70,13 @@ def predict(
         found: Any = run(cast(model, next(parts)))
         first = as_tuple(found)
         axes = (0,) * len(first) if layout is None else layout.outputs
-        outs = zip(first, axes, strict=True)
-        whole = tuple([empty_like(part, total, axis, np.empty) for part, axis in outs])
+        # a zip that outlives its loop would keep the last of these parts alive
+        whole = tuple(
+            [
+                empty_like(part, total, axis, np.empty)
+                for part, axis in zip(first, axes, strict=True)
+            ]
+        )
         _put(first, whole, slice(batch_size), axes)
         several = isinstance(found, tuple)
         del found, first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from test_limits import chain, least, residual
 
+import fastconv
 from fastconv.models.planning import measure
 
 
@@ -22,3 +23,12 @@ def test_a_plan_says_what_runs_take(make, training):
     for key, value in net.weights().items():
         if "running" not in key:
             assert (value == before[key]).all()
+
+
+def test_parts_of_large_results_are_let_go():
+    """Nothing refers to the first rows of the results while the next ones are computed."""
+    layers = [("Conv2D", {"filters": 8, "kernel_size": 3, "padding": "same"}), "BatchNorm"]
+    net = fastconv.Sequential(layers, (8, 32, 32), seed=0)
+    limited = net.plan(60, memory_limit=net.plan(60).peak * 4 // 5)
+    assert limited.program.rows < 60
+    assert measure(net, limited) == pytest.approx(limited.peak, rel=0.01)
