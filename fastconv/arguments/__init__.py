@@ -36,7 +36,7 @@ from fastconv.arguments.numbers import (
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.paths import as_path, check_regular, home
+from fastconv.arguments.paths import as_path, check_place, check_regular, home
 from fastconv.arguments.words import as_bool, as_choice, as_list, as_mapping, as_text
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "briefly",
     "check_axes",
     "check_exact",
+    "check_place",
     "check_range",
     "check_regular",
     "check_rounding",

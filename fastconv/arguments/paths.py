@@ -9,7 +9,7 @@ from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["as_path", "check_regular", "home"]
+__all__ = ["as_path", "check_place", "check_regular", "home"]
 
 
 def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
@@ -38,6 +38,14 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
         rule = "must not begin with ~ where the variable HOME does not say which folder that is"
         raise ArgumentError(operation, parameter, rule, path, "write the folder in full")
     return folder.joinpath(*rest)
+
+
+def check_place(operation: str, parameter: str, path: str) -> None:
+    """Raise ArgumentError unless there is a place for a file at `path`, or a file."""
+    folder = os.path.dirname(path)
+    if (folder and not os.path.isdir(folder)) or os.path.isdir(path):
+        rule = "must be of a file, in a folder that exists"
+        raise ArgumentError(operation, parameter, rule, path)
 
 
 def check_regular(

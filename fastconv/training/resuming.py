@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastconv import registry
+from fastconv.arguments import as_mapping
 from fastconv.errors import ArgumentError, FormatError, describe, from_signal, shorten
 from fastconv.training.batch import Position
 from fastconv.training.callbacks import Callback, Run
@@ -181,7 +182,8 @@ def _named(callback: Callback) -> tuple[str, dict[str, Any]]:
 
 
 def _kept(callback: Callback, state: dict[str, Any]) -> Kept:
-    return Kept(*_named(callback), state, callback.runs_last)
+    as_mapping(type(callback).__name__, "state()", state, "names to values")
+    return Kept(*_named(callback), dict(state), callback.runs_last)
 
 
 def _refuse_callbacks(saved: Saved, wanted: str, got: str) -> None:

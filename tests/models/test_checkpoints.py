@@ -173,6 +173,25 @@ def test_a_state_that_cannot_be_written_is_refused():
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (5, r"Odd: state\(\) must be a mapping of names to values, got int"),
+        ({"a/b": np.ones(1), "a": {"b": np.ones(1)}}, "save: .*/a/b must be the place of one"),
+    ],
+)
+def test_a_state_that_could_not_be_read_again_is_refused(state, words):
+    class Odd(fastconv.training.Callback):
+        def state(self):
+            return state
+
+    net = compiled()
+    net.fit(X, Y, callbacks=Odd(), **SETTINGS)
+    with pytest.raises(ArgumentTypeError, match=words):
+        net.save(PATH, training=True)
+    assert os.listdir() == []
+
+
 def test_writing_one_copies_no_array():
     layers = ["Flatten", ("Dense", {"units": 1000}), ("Dense", {"units": 3})]
     net = fastconv.Sequential(layers, (2, 40, 40), seed=0)  # 13 MB of weights

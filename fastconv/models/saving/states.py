@@ -59,6 +59,9 @@ def flattened(state: Mapping[str, Any], prefix: str) -> tuple[str, dict[str, Arr
         if isinstance(value, (list, tuple)):
             return [flat(item, f"{place}/{i}", depth + 1) for i, item in enumerate(value)]
         if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
+            if place in arrays:  # "a/b" beside "a" with "b" in it
+                rule = "must be the place of one array: no key may spell the path of another"
+                raise ArgumentTypeError("save", place, rule, type(value), shown="two arrays")
             if value.dtype.itemsize <= 8:
                 arrays[place] = value
                 return {"$array": place}

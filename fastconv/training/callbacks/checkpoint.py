@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import registry
-from fastconv.arguments import as_int, as_path
+from fastconv.arguments import as_choice, as_int, as_path, check_place
 from fastconv.errors import ArgumentError
 from fastconv.training.callbacks.callback import Callback, Figures, Run
 from fastconv.training.callbacks.monitor import Monitor
@@ -57,12 +57,16 @@ class ModelCheckpoint(Callback):
             if monitor is not None:
                 rule = "must be 'epoch' where a figure is monitored"
                 raise ArgumentError("checkpoint", "every", rule, every)
+        if as_choice("checkpoint", "mode", mode, ("min", "max", None)) and monitor is None:
+            rule, remedy = "must be None where no figure is monitored", "give monitor too"
+            raise ArgumentError("checkpoint", "mode", rule, mode, remedy)
         self._watched = None if monitor is None else Monitor("checkpoint", monitor, mode=mode)
         self.monitor, self.mode = monitor, mode
         self.keep = as_int("checkpoint", "keep", keep, 1)
         self._batches = 0
 
     def on_fit_begin(self, run: Run) -> None:
+        check_place("checkpoint", "path", self.path)
         self._batches = 0
         if self._watched is not None:
             self._watched.begin(run)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
-from fastconv.arguments import as_path
+from fastconv.arguments import as_path, check_place
 from fastconv.errors import ArgumentError
 from fastconv.training.callbacks.callback import Callback, Figures, Run
 from fastconv.training.callbacks.states import taken
@@ -41,10 +41,7 @@ class CSVLog(Callback):
 
     def on_fit_begin(self, run: Run) -> None:
         self._rows, self._columns = [], None
-        folder = os.path.dirname(self.path)
-        if folder and not os.path.isdir(folder) or os.path.isdir(self.path):
-            rule = "must be of a file, in a folder that exists"
-            raise ArgumentError("csv_log", "path", rule, self.path)
+        check_place("csv_log", "path", self.path)
 
     def on_epoch_end(self, run: Run, epoch: int, figures: Figures) -> None:
         rate = float(run.optimizer.last_learning_rate)
