@@ -468,3 +468,16 @@ def test_random_instructions_do_nothing():
         except Unreadable as error:
             seen.add(str(error))
     assert "read" in seen and len(seen) > 10
+
+
+def test_parts_that_would_lie_before_the_file_are_damage(tmp_path):
+    """The system refuses such places with an error of its own, which does not name the file."""
+    content = bytearray((FOLDER / "torch-2.13.pth").read_bytes())
+    for place in range(len(content) - 60, len(content)):
+        changed = content.copy()
+        changed[place] ^= 0x41
+        (path := tmp_path / "changed.pth").write_bytes(changed)
+        try:
+            TorchFile("load_weights", path).__exit__()
+        except FormatError as error:
+            assert str(path) in str(error)

@@ -7,6 +7,7 @@ the pickles. Everything is checked against the size of the file before an array 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,7 +105,8 @@ class TorchFile:
             where = f"{self.operation}: {self.path}"
             raise FormatError(where, "", f"it has {error}", remedy=_REMEDY) from None
         except Exception as error:  # what zipfile raises of damaged archives is of many kinds
-            system = isinstance(error, OSError) and error.errno is not None
+            # EINVAL is a place before the beginning of the file, at which a damaged one looks
+            system = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
             if system or isinstance(error, MemoryError) or from_signal(error):
                 raise
             where = f"{self.operation}: {self.path}"
