@@ -11,6 +11,7 @@ import fastconv
 from fastconv import functional, kernels, memory, reference
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.functional.local_response import LARGEST_WINDOW
+from fastconv.reference.local_response import base
 from fastconv.testing import assert_bits_equal
 
 DTYPES = ["float32", "float64"]
@@ -54,13 +55,13 @@ def test_values_and_gradients_are_those_of_the_formula(dtype, size, beta, normal
         x, dy = 3 * normal(shape, dtype), normal(shape, dtype)
         y = functional.local_response_norm(x, size, **options)
         right = reference.local_response_norm(*wide(x), size, **options)
-        scale = reference._scale(*wide(x), size, 0.7, 2.0)
+        scale = base(*wide(x), size, 0.7, 2.0)
         allowed = 8 + beta * (min(size, 32) + 4 + 2 * np.abs(np.log(scale)))
         assert (np.abs(y - right) <= allowed * unit * np.abs(right)).all()
         assert y.dtype == dtype and y.shape == shape
         dx = functional.local_response_norm_backward(dy, x, size, **options)
         right = reference.local_response_norm_backward(*wide(dy, x), size, **options)
-        summands = reference._scale(np.sqrt(np.abs(wide(dy * x)[0])), size, 1, 0) * size
+        summands = base(np.sqrt(np.abs(wide(dy * x)[0])), size, 1, 0) * size
         sizes = np.abs(dy) + np.abs(x) * summands * 1.4 * beta / size
         assert (np.abs(dx - right) <= 2 * (allowed + 40) * unit * sizes).all()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastconv import functional, reference
+from fastconv.reference.local_response import base
 from fuzzing.case import Case, plain
 from fuzzing.compare import close
 from fuzzing.geometries import AROUND_LANES
@@ -28,7 +29,7 @@ def check(case: Case) -> None:
     with np.errstate(all="ignore"):
         right = reference.local_response_norm(wide, size, **options)
         dx = reference.local_response_norm_backward(slope, wide, size, **options)
-        logs = np.abs(np.log(reference._scale(wide, size, options["alpha"], options["k"])))
+        logs = np.abs(np.log(base(wide, size, options["alpha"], options["k"])))
         roundings = 12 + options["beta"] * (36 + 2 * np.where(np.isfinite(logs), logs, 0))
         size_of_dx = np.abs(slope) + np.abs(
             reference.local_response_norm_backward(-np.abs(slope), np.abs(wide), size, **options)
