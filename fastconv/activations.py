@@ -15,7 +15,7 @@ from fastconv import functional, registry
 from fastconv.arguments import as_choice
 from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentError, ArgumentTypeError
-from fastconv.functional.activations import as_setting
+from fastconv.functional.activation_kernels import as_setting
 
 __all__ = [
     "ELU",

@@ -3,18 +3,12 @@
 from fastconv.functional.activations import (
     elu,
     elu_backward,
-    gelu,
-    gelu_backward,
     hard_sigmoid,
     hard_sigmoid_backward,
-    hard_swish,
-    hard_swish_backward,
     leaky_relu,
     leaky_relu_backward,
     relu6,
     relu6_backward,
-    silu,
-    silu_backward,
     softplus,
     softplus_backward,
 )
@@ -35,6 +29,14 @@ from fastconv.functional.functions import (
     sigmoid_backward,
     tanh,
     tanh_backward,
+)
+from fastconv.functional.gated import (
+    gelu,
+    gelu_backward,
+    hard_swish,
+    hard_swish_backward,
+    silu,
+    silu_backward,
 )
 from fastconv.functional.group_norm import group_norm, group_norm_backward
 from fastconv.functional.layer_norm import layer_norm, layer_norm_backward
