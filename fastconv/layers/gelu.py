@@ -32,7 +32,7 @@ class GELU(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.GELU.gives
     acts_as = property(acts_as)  # type: ignore[assignment]
 
     def __init__(self, approximate: str = "none") -> None:

@@ -31,7 +31,7 @@ class HardSigmoid(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "chances"
+    gives = activations.HardSigmoid.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
 

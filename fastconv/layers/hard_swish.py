@@ -27,6 +27,6 @@ class HardSwish(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.HardSwish.gives
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.HardSwish()

@@ -31,7 +31,7 @@ class LeakyReLU(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.LeakyReLU.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
 

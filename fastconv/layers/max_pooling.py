@@ -33,11 +33,6 @@ class MaxPooling(Spatial):
     #: "relu" if the layer stands for itself and the ReLU behind it. This is no setting.
     activation: str | None = None
 
-    def infer(self, *specs: Spec) -> Spec:
-        """Return (C, OH, OW) for (C, H, W); of signals (C, OL) for (C, L)."""
-        spec = self.one_input(specs, self.axes)
-        return self.spec_of(spec.shape[0], self.output_size(spec), spec.dtype)
-
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, C, OH, OW) for x (N, C, H, W)."""
         x = self.as_maps(xs[0])

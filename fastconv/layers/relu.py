@@ -22,7 +22,7 @@ class ReLU(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.ReLU.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.ReLU()

@@ -24,7 +24,7 @@ class ReLU6(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.ReLU6.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.ReLU6()

@@ -22,7 +22,7 @@ class Sigmoid(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "chances"
+    gives = activations.Sigmoid.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.Sigmoid()

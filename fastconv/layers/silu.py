@@ -26,6 +26,6 @@ class SiLU(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.SiLU.gives
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.SiLU()

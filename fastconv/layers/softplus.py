@@ -25,7 +25,7 @@ class Softplus(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "values"
+    gives = activations.Softplus.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.Softplus()

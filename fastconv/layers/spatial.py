@@ -21,6 +21,11 @@ class Spatial(Layer):
     axes = "CHW"
     window: Window2D
 
+    def infer(self, *specs: Spec) -> Spec:
+        """Return (C, OH, OW) for (C, H, W); of signals (C, OL) for (C, L)."""
+        spec = self.one_input(specs, self.axes)
+        return self.spec_of(spec.shape[0], self.output_size(spec), spec.dtype)
+
     def maps(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """Return the shape of one input, without the batch, as (C, H, W)."""
         return (shape[0], *shape[1:]) if len(shape) == 3 else (shape[0], 1, shape[1])  # type: ignore[return-value]

@@ -22,7 +22,7 @@ class Tanh(Elementwise):
 
     any_batch_axis = True
     new_gradients = True
-    gives = "bounded"
+    gives = activations.Tanh.gives
     overwrites_input = True
     acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.Tanh()

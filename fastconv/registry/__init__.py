@@ -17,7 +17,8 @@ listed from metadata. Only the one that is asked for is imported.
     plugins    entry points
     trained    weights that come with a named network
     settings   check_config, create, resolve: settings checked against a signature; spec_of: back
-    spellings  what other libraries call the same things, for hints
+    elsewhere  what other libraries call the same things
+    spellings  which of our names somebody means who writes one of theirs
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def test_a_frozen_normalisation_passes_the_gradient_and_has_none(rng):
 
 
 def test_the_networks_of_the_page():
-    text = PAGE.read_text().partition("# Layers that normalise")[2]
+    text = PAGE.read_text().partition("\n## Normalisation")[2].partition("\n## ")[0]
     found = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     assert len(found) >= 2
     for config in found:
