@@ -165,7 +165,9 @@ def test_installed_modules_are_those_of_the_report():
 
 def test_every_variant_offers_what_the_stub_says():
     text = (INSTALLED / "_kernels.pyi").read_text()
-    found = re.findall(r"^def (\w+)|^(\w+): (?:int|list\[str\])$", text, re.MULTILINE)
+    found = re.findall(
+        r"^def (\w+)|^(\w+): (?:int|list\[str\]|tuple\[str, \.\.\.\])$", text, re.MULTILINE
+    )
     offered = {function or constant for function, constant in found}
     for isa in kernels.available_isas():
         for dtype, module in kernels.load(isa).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fuzzing.compare import close, same
 from fuzzing.geometries import AROUND_LANES
 
 Wide = np.longdouble
+Normalize = Callable[..., Any]
 
 
 def check_groups(case: Case) -> None:
@@ -23,7 +25,7 @@ def check_groups(case: Case) -> None:
         shape = (*shape, pick(1, 2, 3), pick(1, 2, 3, 7, *AROUND_LANES))
     case.notes |= {"x": shape, "groups": groups}
     twin = _Twin(case, shape, shape[1:2], groups=groups)
-    twin.check("group_norm", (groups,), ())
+    twin.check(functional.group_norm, functional.group_norm_backward, (groups,), ())
 
 
 def check_layers(case: Case) -> None:
@@ -40,7 +42,8 @@ def check_layers(case: Case) -> None:
         weight = shape[axes:]
     else:
         weight = tuple(shape[axis] for axis in sorted(axes))
-    _Twin(case, shape, weight, axes=axes).check("layer_norm", (axes,), (axes,))
+    twin = _Twin(case, shape, weight, axes=axes)
+    twin.check(functional.layer_norm, functional.layer_norm_backward, (axes,), (axes,))
 
 
 def _samples(case: Case) -> int:
@@ -58,15 +61,16 @@ class _Twin:
         self.epsilon = case.pick(1e-5, 1e-2, 1.0)
         case.notes["epsilon"] = self.epsilon
 
-    def check(self, name: str, how: tuple[Any, ...], again: tuple[Any, ...]) -> None:
+    def check(
+        self, forward: Normalize, backward: Normalize, how: tuple[Any, ...], again: tuple[Any, ...]
+    ) -> None:
         """Compare values and gradients; `how` says what is normalised, `again` if asked again."""
         case, call = self.case, self.case.call
         x, dy, weight, bias = (
             plain(a).astype(Wide) for a in (self.x, self.dy, self.weight, self.bias)
         )
-        forward, backward = getattr(functional, name), getattr(functional, f"{name}_backward")
         y, mean, inverse = call(forward, self.x, self.weight, self.bias, *how, self.epsilon)
-        right = getattr(reference, name)(x, weight, bias, *how, self.epsilon)
+        right = getattr(reference, forward.__name__)(x, weight, bias, *how, self.epsilon)
         unit = case.unit
         size = [np.abs(np.where(np.isfinite(a), a, 0)).max(initial=1.0) for a in (x, dy, weight)]
         steep = 1 / np.sqrt(self.epsilon)
@@ -76,7 +80,7 @@ class _Twin:
         close("y", y, right[0], 256 * unit * largest, case.dtype)
         gradients = call(backward, self.dy, self.x, self.weight, mean, inverse, *again)
         with np.errstate(all="ignore"):
-            exact = getattr(reference, f"{name}_backward")(
+            exact = getattr(reference, backward.__name__)(
                 dy, x, weight, mean.astype(Wide), inverse.astype(Wide), *again
             )
             far = 1 + size[0] * steep
