@@ -46,7 +46,7 @@ _TRANSFORMS = {each.__name__: each for each in (data.crop, data.flip, data.noise
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add FILE, the data, and how to train."""
-    add_file(parser, "net.json, or net.safetensors to go on")
+    add_file(parser, "net.json, a name that `fastconv models` lists, or net.safetensors to go on")
     add_data(parser)
     add = parser.add_argument
     add("--epochs", type=int, default=10, help="default 10; with --resume all of them")
