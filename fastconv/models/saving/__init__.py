@@ -9,6 +9,7 @@
     states          makes JSON and arrays from the states of training, and these from them
     strict_json     reads JSON within limits, and refuses a key that comes twice
     formats         tells by its first bytes which format a file has
+    opened          what files of weights have in common while they are open
     files           WeightFile: reads a file
     tensors         what a file of PyTorch may hold beside dicts and lists
     unpickling      reads the pickle in a file of PyTorch, and never unpickles it

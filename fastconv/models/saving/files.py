@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from io import BufferedReader
 from math import prod
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from fastconv.arguments import as_path, check_regular
 from fastconv.errors import ConfigError, FormatError, shorten
 from fastconv.floating import quietly
 from fastconv.models.saving import formats, rotation, sealing, strict_json
+from fastconv.models.saving.opened import OpenedFile
 
 __all__ = ["CONFIG", "FROZEN", "PRIVATE", "TRAINING", "Entry", "WeightFile", "head_of"]
 
@@ -85,7 +85,7 @@ class Entry(NamedTuple):
         return "float64" if self.dtype == "F64" else "float32"
 
 
-class WeightFile:
+class WeightFile(OpenedFile):
     """An open file whose header has been checked; to be used in a ``with`` statement.
 
     Parameters
@@ -112,23 +112,10 @@ class WeightFile:
         If the file cannot be read.
     """
 
-    def __init__(self, operation: str, path: Any) -> None:
-        self.operation, self.path = operation, str(as_path(operation, "path", path))
-        check_regular(operation, "path", self.path)
-        self._file: BufferedReader = open(self.path, "rb")
-        try:
-            size = os.fstat(self._file.fileno()).st_size
-            self._read_header(size)
-            self._check_seal(size)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> WeightFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+    def _read_contents(self) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        self._read_header(size)
+        self._check_seal(size)
 
     def _read_header(self, size: int) -> None:
         operation, name = self.operation, self.path

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from fastconv.arguments import as_path, check_regular
 from fastconv.errors import FormatError, describe, from_signal, shorten
 from fastconv.floating import quietly
 from fastconv.models.saving.files import ITEMSIZE, PLAIN, READABLE, widened
+from fastconv.models.saving.opened import OpenedFile
 from fastconv.models.saving.tensors import Tensor, Unreadable
 from fastconv.models.saving.unpickling import MAX_BYTES, read_pickle
 
@@ -55,7 +55,7 @@ class TorchEntry(NamedTuple):
         return self.dtype in READABLE
 
 
-class TorchFile:
+class TorchFile(OpenedFile):
     """An open file of PyTorch whose pickle has been read; to be used in a ``with`` statement.
 
     Parameters
@@ -79,22 +79,9 @@ class TorchFile:
         If the file cannot be read.
     """
 
-    def __init__(self, operation: str, path: Any) -> None:
-        self.operation, self.path = operation, str(as_path(operation, "path", path))
-        check_regular(operation, "path", self.path)
-        self._file = open(self.path, "rb")
-        try:
-            with self._told():
-                self._open()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> TorchFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+    def _read_contents(self) -> None:
+        with self._told():
+            self._find_tensors()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -113,7 +100,7 @@ class TorchFile:
             rule = f"the archive is damaged, {describe(error)}"
             raise FormatError(where, "", rule) from error
 
-    def _open(self) -> None:
+    def _find_tensors(self) -> None:
         """Read the pickle, and find the place of every storage."""
         self._places: dict[str, tuple[int, int]] = {}  # key -> where its bytes begin, how many
         self._order: Literal["<", ">"] = "<"
