@@ -1,4 +1,4 @@
-"""The matrices and columns of the windows of an image, and the way back."""
+"""Windows of an image as rows of a matrix, or as columns, and the way back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that Keras, PyTorch, ONNX, Chainer and the book have for things, and those of ours."""
+"""What Keras, PyTorch, ONNX, Chainer and the book call the things that have other names here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers changed where they stand."""
+"""Transforms of the numbers themselves: noise, and normalisation."""
 
 from __future__ import annotations
 
