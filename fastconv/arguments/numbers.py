@@ -117,10 +117,15 @@ def as_real(
     return number
 
 
+@quietly
+def _rounded(kind: type[np.floating[Any]], value: float) -> float:
+    return float(kind(value))
+
+
 def check_rounding(operation: str, parameter: str, value: float, dtype: Any) -> None:
     """Raise ArgumentError if `value`, positive and finite, is 0 or infinite in `dtype`."""
     kind = np.dtype(dtype).type
-    rounded = float(quietly(kind)(value))
+    rounded = _rounded(kind, value)
     if value and not 0 < abs(rounded) < math.inf:
         limits = np.finfo(kind)
         raise ArgumentError(
