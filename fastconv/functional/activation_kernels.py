@@ -21,6 +21,7 @@ from fastconv.functional.elementwise import run_elements
 __all__ = ["FINITE", "activated", "activation_gradient", "as_setting"]
 
 FINITE = -sys.float_info.max
+_NO_SETTINGS = 0.0, 0.0
 
 
 def as_setting(operation: str, name: str, value: Any, dtype: Any, low: float = FINITE) -> float:
@@ -43,10 +44,19 @@ def _checked(operation: str, name: str, value: Any, dtype: Any, low: float) -> f
     return number
 
 
+@functools.cache
 def _number(name: str, dtype: np.dtype) -> int:
     """Return the number by which the kernels know a function."""
     known: tuple[str, ...] = kernels.module(dtype).activations
     return known.index(name)
+
+
+def _settings(operation: str, settings: tuple[tuple[str, Any, float], ...], dtype: np.dtype) -> Any:
+    """Return two numbers from (name, value, least value) of each setting; 0 where there is none."""
+    if not settings:
+        return _NO_SETTINGS
+    numbers = [as_setting(operation, name, value, dtype, low) for name, value, low in settings]
+    return (*numbers, 0.0)[:2]
 
 
 def activated(
@@ -54,7 +64,7 @@ def activated(
 ) -> np.ndarray:
     """Return the function `name` of every element; settings are (name, value, least value)."""
     x = checks.as_array(name, "x", x)
-    a, b, *_ = (*(as_setting(name, s, v, x.dtype, low) for s, v, low in settings), 0.0, 0.0)
+    a, b = _settings(name, settings, x.dtype)
     y = checks.as_output(name, out, x.shape, x.dtype, x, over=True)
     run_elements("activate", y, x, y, _number(kernel or name, x.dtype), a, b)
     return y
@@ -67,7 +77,7 @@ def activation_gradient(
     operation = f"{name}_backward"
     ((word, array),) = kept.items()
     dy, array = checks.as_gradient(operation, dy, array, word)
-    a, *_ = (*(as_setting(operation, s, v, dy.dtype, low) for s, v, low in settings), 0.0)
+    a, _ = _settings(operation, settings, dy.dtype)
     dx = checks.as_output(operation, out, dy.shape, dy.dtype, dy, array, over=True)
     run_elements("activate_backward", dx, dy, array, dx, _number(kernel or name, dy.dtype), a)
     return dx

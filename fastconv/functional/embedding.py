@@ -14,20 +14,24 @@ from fastconv.functional import checks
 __all__ = ["embedding", "embedding_backward", "embedding_workspace"]
 
 INTEGERS: tuple[type[np.generic], ...] = (np.int64, np.int32, np.uint8)
+NATIVE = frozenset(map(np.dtype, INTEGERS))
 
 
 def _numbers(operation: str, indices: Any, entries: int) -> np.ndarray:
     """Return the indices as a contiguous array in native byte order, each of them in range."""
-    array = as_plain_array(
-        operation,
-        "indices",
-        indices,
-        INTEGERS,
-        rule="must be an array of int64, int32 or uint8",
-        remedy="cast it, for example with indices.astype(np.int64)",
-    )
-    if not array.dtype.isnative:
-        array = memory.copied(array)
+    if type(indices) is np.ndarray and indices.dtype in NATIVE:
+        array = indices  # the usual case, quickly
+    else:
+        array = as_plain_array(
+            operation,
+            "indices",
+            indices,
+            INTEGERS,
+            rule="must be an array of int64, int32 or uint8",
+            remedy="cast it, for example with indices.astype(np.int64)",
+        )
+        if not array.dtype.isnative:
+            array = memory.copied(array)
     if array.size and not (array.min() >= 0 and array.max() < entries):
         place = tuple(np.argwhere((array < 0) | (array >= entries))[0].tolist())
         wrong = int(array[place])
