@@ -29,45 +29,72 @@ cdef struct ScaledChannels:
     Py_ssize_t runs                        # of a plane
 
 
-cdef inline vreal channel_value(const int task, ScaledChannels* g, Py_ssize_t at, Py_ssize_t n,
+cdef inline vreal channel_value(const int task, const bint whole, const real* x,
+                                const unsigned char* bytes, Py_ssize_t at, Py_ssize_t n,
                                 vreal scale, vreal offset) noexcept nogil:
-    cdef vreal x
+    cdef vreal v
     if task == RESCALE_BYTES:
-        x = vfrom_counts(vload_bytes(g.bytes + at, lanes_between(0, n)))
+        v = vfrom_counts(vload_bytes(bytes + at, lanes_between(0, VL if whole else n)))
     else:
-        x = vload_n(g.x + at, n)
+        v = load_part(whole, x + at, n)
     if task == RECTIFY:
-        return vleak(x, x, scale)
-    return vmadd(offset, x, scale)
+        return vleak(v, v, scale)
+    return vmadd(offset, v, scale)
+
+
+cdef inline void map_run(const int task, const bint each, const bint whole,
+                         const ScaledChannels* g, Py_ssize_t at, Py_ssize_t count,
+                         Py_ssize_t channel) noexcept nogil:
+    """The elements from `at` on, which have a channel each, or all the same one.
+
+    If there is a whole vector of them, the last vector is whole too.  It overlaps the one before,
+    which may write over its input, so it is computed first.
+    """
+    cdef const real* x = g.x               # copies of our own, which no store can change
+    cdef const unsigned char* bytes = g.bytes
+    cdef real* out = g.out + at
+    cdef const real* scale = g.scale + channel
+    cdef const real* offset = g.offset + channel
+    cdef Py_ssize_t i = 0, end = count - VL if whole else 0
+    cdef vreal last = channel_value(task, whole, x, bytes, at + end, count,
+                                    load_factor(each, whole, scale, end, count),
+                                    load_factor(each, whole, offset, end, count))
+    while i < end:
+        vstore(out + i, channel_value(task, True, x, bytes, at + i, VL,
+                                      load_factor(each, True, scale, i, VL),
+                                      load_factor(each, True, offset, i, VL)))
+        i += VL
+    store_part(whole, out + end, last, count)
 
 
 cdef inline void map_planes(const int task, void* args, Py_ssize_t begin,
                             Py_ssize_t end) noexcept nogil:
-    cdef ScaledChannels* g = <ScaledChannels*> args
-    cdef Py_ssize_t item, plane, i, last
-    cdef vreal scale, offset
+    """A quotient takes as long as a few vectors, so there is none for each item."""
+    cdef const ScaledChannels* g = <const ScaledChannels*> args
+    cdef Py_ssize_t item, at, count, plane = begin // g.runs, run = begin % g.runs
+    cdef Py_ssize_t channel = plane % g.C
     for item in range(begin, end):
-        plane = item // g.runs
-        scale, offset = vset1(g.scale[plane % g.C]), vset1(g.offset[plane % g.C])
-        i = plane * g.P + item % g.runs * RUN
-        last = min(i + RUN, (plane + 1) * g.P)
-        while i + VL <= last:
-            vstore(g.out + i, channel_value(task, g, i, VL, scale, offset))
-            i += VL
-        if i < last:
-            vstore_n(g.out + i, channel_value(task, g, i, last - i, scale, offset), last - i)
+        at, count = plane * g.P + run * RUN, min(<Py_ssize_t> RUN, g.P - run * RUN)
+        if count >= VL:
+            map_run(task, False, True, g, at, count, channel)
+        else:
+            map_run(task, False, False, g, at, count, channel)
+        run += 1
+        if run == g.runs:
+            run = 0
+            plane += 1
+            channel = channel + 1 if channel + 1 < g.C else 0
 
 
 cdef inline void map_rows(const int task, void* args, Py_ssize_t begin,
                           Py_ssize_t end) noexcept nogil:
-    cdef ScaledChannels* g = <ScaledChannels*> args
-    cdef Py_ssize_t row, c, n
+    cdef const ScaledChannels* g = <const ScaledChannels*> args
+    cdef Py_ssize_t row
     for row in range(begin, end):
-        for c from 0 <= c < g.C by VL:
-            n = min(g.C - c, <Py_ssize_t> VL)
-            vstore_n(g.out + row * g.C + c,
-                     channel_value(task, g, row * g.C + c, n, vload_n(g.scale + c, n),
-                                   vload_n(g.offset + c, n)), n)
+        if g.C >= VL:
+            map_run(task, True, True, g, row * g.C, g.C, 0)
+        else:
+            map_run(task, True, False, g, row * g.C, g.C, 0)
 
 
 cdef void rescale_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -36,6 +36,24 @@ cdef struct Elements:
     double factor
 
 
+cdef inline vreal load_part(const bint whole, const real* p, Py_ssize_t n) noexcept nogil:
+    """A vector, or its first n lanes."""
+    return vload(p) if whole else vload_n(p, n)
+
+
+cdef inline void store_part(const bint whole, real* p, vreal v, Py_ssize_t n) noexcept nogil:
+    if whole:
+        vstore(p, v)
+    else:
+        vstore_n(p, v, n)
+
+
+cdef inline vreal load_factor(const bint each, const bint whole, const real* p, Py_ssize_t i,
+                              Py_ssize_t n) noexcept nogil:
+    """The number by which each element is multiplied, or one number for all."""
+    return load_part(whole, p + i, n) if each else vset1(p[0])
+
+
 ctypedef (double, double, double, double) change_t  # scale, limit, weight_decay, shrink
 
 

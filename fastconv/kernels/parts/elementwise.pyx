@@ -13,6 +13,7 @@ include "sums/bias_gradient.pxi"
 include "normalize/batch_norm.pxi"
 include "normalize/local_response.pxi"
 include "normalize/groups.pxi"
+include "normalize/group_gradients.pxi"
 include "normalize/channels.pxi"
 
 local_channels = LOCAL_CHANNELS
