@@ -13,6 +13,7 @@ import fastconv
 from fastconv import (
     Layer,
     data,
+    explain,
     functional,
     layers,
     memory,
@@ -29,6 +30,7 @@ Call = tuple[Callable[..., Any], dict[str, Any]]
 MODULES = {
     "": fastconv,
     "data": data,
+    "explain": explain,
     "functional": functional,
     "layers": layers,
     "memory": memory,
@@ -603,6 +605,20 @@ def of_registry(g: Given) -> dict[str, Call]:
     }
 
 
+def explanations() -> dict[str, Call]:
+    x, w = ones(4, 4), ones(2, 2)
+    options = {"stride": 1, "padding": 0}
+    unfolding = {"input_data": x, "filter_h": 2, "filter_w": 2, "stride": 1, "pad": 0}
+    return {
+        "explain.conv2d": (
+            explain.conv2d,
+            {"x": x, "weight": w, "bias": 0.5, "dilation": 1, **options},
+        ),
+        "explain.im2col": (explain.im2col, unfolding),
+        "explain.pool2d": (explain.pool2d, {"x": x, "pool_size": 2, "kind": "max", **options}),
+    }
+
+
 def of_the_rest(g: Given) -> dict[str, Call]:
     filters = {"edge": g.weight}
     return {
@@ -636,6 +652,7 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         ),
         "memory.format_bytes": (memory.format_bytes, {"nbytes": 3}),
         "memory.parse_bytes": (lambda value: memory.parse_bytes("f", "x", value), {"value": 3}),
+        **explanations(),
         "plot.draws_blocks": (plot.draws_blocks, {"stream": None}),
         "plot.filters_text": (plot.filters_text, {"weights": filters, "width": 80, "blocks": True}),
         "plot.filters_png": (plot.filters_png, {"weights": filters, "path": "a.png", "title": ""}),

@@ -20,6 +20,7 @@ from fastconv.errors import NOTHING, ConfigError, FastconvError, Problem, shorte
 ELSEWHERE = {
     "InferenceModel": "for_inference() makes it",
     "PackedWeight*": "prepare_conv2d makes it",
+    "explain.Explanation": "the functions of explain make it",
     "models.*": "models make them: nodes, plans",
     "layers.*Costs": "layers make them, of what they know",
     "layers.Context*": "models make it, and call layers with it",

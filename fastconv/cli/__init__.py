@@ -17,6 +17,7 @@ from fastconv.cli import (
     describe,
     doctor,
     evaluate,
+    explain,
     layers,
     names,
     plan,
@@ -39,6 +40,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "explain": explain,
     "doctor": doctor,
 }
 
@@ -95,7 +97,7 @@ def _said(error: Exception) -> str:
 
 def _is_python(operation: str) -> bool:
     """Whether `operation` is a name in Python, which nobody typed here, and no command."""
-    modules = (package(), data, plot)
+    modules = (package(), data, package().explain, plot)
     named = {"fastconv", *COMMANDS, *(name for module in modules for name in module.__all__)}
     return operation in named or callable(getattr(models.Model, operation, None))
 
