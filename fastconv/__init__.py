@@ -79,7 +79,7 @@ __version__ = "0.9.0"
 _introduce()
 
 #: Modules that few programs need, imported when they are first named.
-_LATER = ("explain", "plot", "testing")
+_LATER = ("compat", "explain", "plot", "testing")
 
 
 def __getattr__(name: str) -> Any:

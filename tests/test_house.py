@@ -17,6 +17,7 @@ FILES = sorted(
 )
 #: Parameters of a function, `self` and `cls` aside, and its lines of code.
 MOST_PARAMETERS, MOST_LINES = 8, 60
+BOOK = "fastconv/compat/deep_learning_from_scratch"
 #: Signatures that users see, which stay as they are: what they take travels on as one object.
 PUBLIC = {
     ("fastconv/functional/conv2d.py", "conv2d"): "a convolution and its options",
@@ -32,6 +33,9 @@ PUBLIC = {
     ("fastconv/layers/depthwise_conv2d.py", "DepthwiseConv2D.__init__"): "the same",
     ("fastconv/models/trainable.py", "TrainableNetwork.fit"): "the settings of training",
     ("fastconv/training/loop.py", "fit"): "the same, for whatever is Trainable",
+    (f"{BOOK}/conv_nets.py", "DeepConvNet.__init__"): "the book's signature",
+    (f"{BOOK}/multi_layer_nets.py", "MultiLayerNetExtend.__init__"): "likewise",
+    (f"{BOOK}/trainer.py", "Trainer.__init__"): "likewise",
 }
 #: What no line of code is made of.
 NO_CODE = {

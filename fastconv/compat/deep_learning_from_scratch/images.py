@@ -1,0 +1,95 @@
+"""The book's layers of images: nothing is unfolded, and no columns are kept for `backward`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import functional
+from fastconv.compat.deep_learning_from_scratch.arrays import floats
+from fastconv.compat.deep_learning_from_scratch.layers import remembered
+
+__all__ = ["Convolution", "Pooling"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Convolution:
+    """Filters over images.
+
+    Parameters
+    ----------
+    W : ndarray (FN, C, FH, FW)
+        It and `b` are kept, not copied; x takes its dtype.
+    b : ndarray (FN,)
+    stride, pad : int or (int, int)
+
+    Attributes
+    ----------
+    W, b, dW, db : ndarray
+        Parameters, and their gradients after `backward`.
+    """
+
+    def __init__(self, W: Array, b: Array, stride: Any = 1, pad: Any = 0):
+        self.W, self.b, self.stride, self.pad = W, b, stride, pad
+        self.x: Array | None = None
+        self.dW: Array | None = None
+        self.db: Array | None = None
+
+    def forward(self, x: Any) -> Array:
+        self.x = floats("Convolution", "x", x, self.W)
+        b = floats("Convolution", "b", self.b, self.W)
+        return functional.conv2d(self.x, self.W, b, stride=self.stride, padding=self.pad)
+
+    def backward(self, dout: Any) -> Array:
+        dx = self.gradients(dout, ("x", "weight", "bias"))
+        assert dx is not None
+        return dx
+
+    def gradients(self, dout: Any, needs: tuple[str, ...]) -> Array | None:
+        """Set `dW` and `db`, and return the gradient of the input if `needs` has ``"x"``."""
+        dx, self.dW, self.db = functional.conv2d_backward(
+            floats("Convolution", "dout", dout, self.W),
+            remembered(self.x),
+            self.W,
+            needs=needs,
+            stride=self.stride,
+            padding=self.pad,
+        )
+        return dx
+
+
+class Pooling:
+    """The maximum of each window; padding never wins.
+
+    Parameters
+    ----------
+    pool_h, pool_w : int
+    stride, pad : int or (int, int)
+        The stride is 1 unless given, as in the book, and not the size of the window.
+    """
+
+    def __init__(self, pool_h: int, pool_w: int, stride: Any = 1, pad: Any = 0):
+        self.pool_h, self.pool_w, self.stride, self.pad = pool_h, pool_w, stride, pad
+        self.x: Array | None = None
+        self.arg_max: Array | None = None
+
+    def forward(self, x: Any) -> Array:
+        self.x = floats("Pooling", "x", x)
+        size = self.pool_h, self.pool_w
+        y, self.arg_max = functional.max_pool2d_argmax(
+            self.x, size, stride=self.stride, padding=self.pad
+        )
+        return y
+
+    def backward(self, dout: Any) -> Array:
+        x = remembered(self.x)
+        return functional.max_pool2d_argmax_backward(
+            floats("Pooling", "dout", dout, x),
+            remembered(self.arg_max),
+            x.shape,
+            (self.pool_h, self.pool_w),
+            stride=self.stride,
+            padding=self.pad,
+        )
