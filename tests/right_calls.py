@@ -24,11 +24,13 @@ from fastconv import (
     training,
     zoo,
 )
+from fastconv.compat import deep_learning_from_scratch as book
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
 
 MODULES = {
     "": fastconv,
+    "compat.deep_learning_from_scratch": book,
     "data": data,
     "explain": explain,
     "functional": functional,
@@ -605,6 +607,120 @@ def of_registry(g: Given) -> dict[str, Call]:
     }
 
 
+def of_the_book() -> dict[str, Call]:
+    """Return calls of the book's names; a layer is made, and runs forward or backward."""
+    x, w, b, t = ones(2, 1, 8, 8), ones(2, 1, 3, 3), ones(2), np.array([0, 1])
+    rows, dy = ones(2, 3), ones(2, 2)
+
+    def passes(make: Any, backward: bool = False) -> Callable[..., Any]:
+        """Return a function that makes a layer of what is not given to `forward`."""
+
+        def call(x: Any, dout: Any = None, **given: Any) -> Any:
+            layer = make(**given)
+            y = layer.forward(x)
+            return layer.backward(dout) if backward else y
+
+        return call
+
+    def fresh(**options: Any) -> book.SimpleConvNet:
+        sizes = {"filter_num": 2, "filter_size": 3, "pad": 0, "stride": 1}
+        return book.SimpleConvNet((1, 8, 8), sizes, 4, 3, **options)
+
+    def step(cls: Any) -> Callable[..., None]:
+        def call(params: Any, grads: Any, **given: Any) -> None:
+            cls(**given).update(params, grads)
+
+        return call
+
+    net = fresh()
+    net.save_params("params.pkl")
+    norm = {"gamma": ones(3), "beta": ones(3), "momentum": 0.9}
+    norm |= {"running_mean": None, "running_var": None}
+    deep = {f"conv_param_{n}": None for n in range(1, 7)}
+    affine = {"input_size": 3, "output_size": 2, "dtype": "float32"}
+    many = {"hidden_size_list": [2], "activation": "relu", "weight_init_std": 0.1}
+    many |= {"weight_decay_lambda": 0.1}
+    more = {"use_dropout": False, "dropout_ration": 0.5, "use_batchnorm": False}
+    steps = {"params": {"a": ones(2)}, "grads": {"a": ones(2)}}
+    sets = {"x_train": rows, "t_train": t, "x_test": rows, "t_test": t}
+    found: dict[str, Call] = {
+        "Affine": (passes(book.Affine), {"x": rows, "W": ones(3, 2), "b": b}),
+        "Affine.backward": (
+            passes(lambda: book.Affine(ones(3, 2), b), True),
+            {"x": rows, "dout": dy},
+        ),
+        "BatchNormalization": (passes(book.BatchNormalization), {"x": rows, **norm}),
+        "Convolution": (passes(book.Convolution), {"x": x, "W": w, "b": b, "stride": 1, "pad": 0}),
+        "Dropout": (passes(book.Dropout), {"x": rows, "dropout_ratio": 0.5}),
+        "Pooling": (
+            passes(book.Pooling),
+            {"x": x, "pool_h": 2, "pool_w": 2, "stride": 2, "pad": 0},
+        ),
+        "SimpleConvNet": (
+            book.SimpleConvNet,
+            {
+                "input_dim": (1, 8, 8),
+                "conv_param": None,
+                "hidden_size": 4,
+                "output_size": 3,
+                "weight_init_std": 0.1,
+                "dtype": "float32",
+            },
+        ),
+        "DeepConvNet": (
+            book.DeepConvNet,
+            {"input_dim": (1, 8, 8), **deep, "hidden_size": 4, "output_size": 3, "dtype": "f4"},
+        ),
+        "TwoLayerNet": (book.TwoLayerNet, {**affine, "hidden_size": 4, "weight_init_std": 0.1}),
+        "MultiLayerNet": (book.MultiLayerNet, {**affine, **many}),
+        "MultiLayerNetExtend": (book.MultiLayerNetExtend, {**affine, **many, **more}),
+        "SimpleConvNet.predict": (net.predict, {"x": x, "train_flg": False}),
+        "SimpleConvNet.loss": (net.loss, {"x": x, "t": t, "train_flg": False}),
+        "SimpleConvNet.accuracy": (net.accuracy, {"x": x, "t": t, "batch_size": 1}),
+        "SimpleConvNet.gradient": (net.gradient, {"x": x, "t": t}),
+        "SimpleConvNet.save_params": (net.save_params, {"file_name": "a.pkl"}),
+        "SimpleConvNet.load_params": (net.load_params, {"file_name": "params.pkl"}),
+        "Trainer": (
+            lambda **given: book.Trainer(book.TwoLayerNet(3, 2, 2), **given).train(),
+            {
+                **sets,
+                "epochs": 1,
+                "mini_batch_size": 1,
+                "optimizer": "sgd",
+                "optimizer_param": None,
+                "evaluate_sample_num_per_epoch": None,
+                "verbose": False,
+            },
+        ),
+        "SGD": (step(book.SGD), {"lr": 0.1, **steps}),
+        "Momentum": (step(book.Momentum), {"lr": 0.1, "momentum": 0.9, **steps}),
+        "Nesterov": (step(book.Nesterov), {"lr": 0.1, "momentum": 0.9, **steps}),
+        "AdaGrad": (step(book.AdaGrad), {"lr": 0.1, **steps}),
+        "RMSprop": (step(book.RMSprop), {"lr": 0.1, "decay_rate": 0.9, **steps}),
+        "Adam": (step(book.Adam), {"lr": 0.1, "beta1": 0.9, "beta2": 0.9, **steps}),
+        "conv_output_size": (
+            book.conv_output_size,
+            {"input_size": 8, "filter_size": 3, "stride": 1, "pad": 0},
+        ),
+        "cross_entropy_error": (book.cross_entropy_error, {"y": rows, "t": t}),
+        "softmax_loss": (book.softmax_loss, {"x": rows, "t": t}),
+        "mean_squared_error": (book.sum_squared_error, {"y": rows, "t": rows}),
+        "numerical_gradient": (lambda x: book.numerical_gradient(np.sum, x), {"x": rows}),
+        "shuffle_dataset": (book.shuffle_dataset, {"x": rows, "t": t}),
+        "load_mnist": (
+            book.load_mnist,
+            {"normalize": True, "flatten": True, "one_hot_label": False, "folder": "."},
+        ),
+        "smooth_curve": (book.smooth_curve, {"x": ones(12)}),
+    }
+    for name in ("Relu", "Sigmoid"):
+        found[f"{name}.forward"] = passes(getattr(book, name)), {"x": rows}
+        found[f"{name}.backward"] = passes(getattr(book, name), True), {"x": rows, "dout": rows}
+    for name in ("relu", "relu_grad", "sigmoid", "sigmoid_grad", "softmax", "step_function"):
+        found[name] = getattr(book, name), {"x": rows}
+    return {f"compat.deep_learning_from_scratch.{name}": call for name, call in found.items()}
+
+
 def explanations() -> dict[str, Call]:
     x, w = ones(4, 4), ones(2, 2)
     options = {"stride": 1, "padding": 0}
@@ -653,6 +769,7 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         "memory.format_bytes": (memory.format_bytes, {"nbytes": 3}),
         "memory.parse_bytes": (lambda value: memory.parse_bytes("f", "x", value), {"value": 3}),
         **explanations(),
+        **of_the_book(),
         "plot.draws_blocks": (plot.draws_blocks, {"stream": None}),
         "plot.filters_text": (plot.filters_text, {"weights": filters, "width": 80, "blocks": True}),
         "plot.filters_png": (plot.filters_png, {"weights": filters, "path": "a.png", "title": ""}),

@@ -162,8 +162,10 @@ def test_numerical_gradient_changes_nothing(rng):
     with pytest.raises(KeyError):
         book.numerical_gradient(fails, x)
     assert (x == before).all()
-    with pytest.raises(ArgumentTypeError):
-        book.numerical_gradient(np.sum, [1.0])
+    for f, y in ((np.sum, [1.0]), (None, x), (lambda a: None, x)):
+        with pytest.raises(ArgumentTypeError):
+            book.numerical_gradient(f, y)
+    assert (x == before).all()
 
 
 def test_smooth_curve_is_an_average_with_reflected_ends(rng):

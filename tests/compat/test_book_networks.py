@@ -269,17 +269,17 @@ def test_load_mnist_looks_where_the_book_has_it(folder, monkeypatch):
         (
             lambda: book.Trainer(None, np.ones(3), np.ones(2), None, None),
             ShapeError,
-            "a row for each of x_train",
+            "one row for each of x_train",
         ),
         (
-            lambda: book.Trainer(None, np.ones(3), np.ones(3), None, None, optimizer="addam"),
+            lambda: book.Trainer(None, *[np.ones(3)] * 4, optimizer="addam"),
             ArgumentError,
             "did you mean 'adam'",
         ),
         (
             lambda: book.TwoLayerNet(2, 2, 2).accuracy(np.ones((0, 2)), []),
             ShapeError,
-            "not be empty",
+            "must have rows, at least one",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_int, as_shape
+from fastconv.compat.deep_learning_from_scratch.arrays import as_dtype, as_rate
 from fastconv.compat.deep_learning_from_scratch.images import Convolution, Pooling
 from fastconv.compat.deep_learning_from_scratch.layers import Affine, Dropout, Relu
 from fastconv.compat.deep_learning_from_scratch.network import Network, gaussian
@@ -66,6 +67,10 @@ class SimpleConvNet(Network):
         c, h, w = as_shape(operation, "input_dim", input_dim, "CHW")
         given = _conv(30, 5) if conv_param is None else conv_param
         number, size, pad, stride = _filters(operation, "conv_param", given)
+        dtype = as_dtype(operation, dtype)
+        weight_init_std = as_rate(operation, "weight_init_std", weight_init_std)
+        hidden_size = as_int(operation, "hidden_size", hidden_size, 1)
+        output_size = as_int(operation, "output_size", output_size, 1)
         rows, columns = (conv_output_size(n, size, stride, pad) // 2 for n in (h, w))
         w1 = gaussian(weight_init_std, number, c, size, size, dtype=dtype)
         w2 = gaussian(weight_init_std, number * rows * columns, hidden_size, dtype=dtype)
@@ -119,8 +124,13 @@ class DeepConvNet(Network):
         c, h, w = as_shape(operation, "input_dim", input_dim, "CHW")
         given = (conv_param_1, conv_param_2, conv_param_3, conv_param_4, conv_param_5, conv_param_6)
         self.layers = []
+        dtype = as_dtype(operation, dtype)
+        hidden_size = as_int(operation, "hidden_size", hidden_size, 1)
+        output_size = as_int(operation, "output_size", output_size, 1)
         for at, (own, usual) in enumerate(zip(given, USUAL, strict=True), 1):
-            number, size, pad, stride = _filters(operation, f"conv_param_{at}", own or usual)
+            number, size, pad, stride = _filters(
+                operation, f"conv_param_{at}", usual if own is None else own
+            )
             weight = gaussian((2.0 / (c * size**2)) ** 0.5, number, c, size, size, dtype=dtype)
             self.layers += [Convolution(weight, np.zeros(number, dtype), stride, pad), Relu()]
             c, h, w = number, *(conv_output_size(n, size, stride, pad) for n in (h, w))

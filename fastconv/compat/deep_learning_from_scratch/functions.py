@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
+from fastconv.arguments import as_plain_array
 from fastconv.compat.deep_learning_from_scratch.arrays import floats
 from fastconv.errors import ArgumentTypeError, ShapeError
 
@@ -84,7 +85,10 @@ def softmax(x: Any) -> Array:
 def sum_squared_error(y: Any, t: Any) -> float:
     """Return half of the sum of the squares of ``y - t``."""
     operation = "sum_squared_error"
-    return float(0.5 * np.sum((floats(operation, "y", y) - floats(operation, "t", t)) ** 2))
+    y, t = floats(operation, "y", y), floats(operation, "t", t)
+    if y.shape != t.shape:
+        raise ShapeError(operation, "t", f"must have the shape of y, {y.shape}", t.shape)
+    return float(0.5 * np.sum((y - t) ** 2))
 
 
 #: The name that the first chapters have for it.
@@ -101,7 +105,7 @@ def labels(operation: str, t: Any, shape: tuple[int, ...]) -> Array:
     ArgumentTypeError
         If classes are not integers.
     """
-    t = np.asarray(t)
+    t = as_plain_array(operation, "t", t)
     if t.size == shape[0] * shape[1]:
         return t.reshape(shape).argmax(axis=1)
     if t.size != shape[0]:
@@ -135,6 +139,8 @@ def cross_entropy_error(y: Any, t: Any) -> float:
     """
     operation = "cross_entropy_error"
     y = np.atleast_2d(floats(operation, "y", y))
+    if y.ndim != 2 or not y.size:
+        raise ShapeError(operation, "y", "must have shape (N, classes), or (classes,)", y.shape)
     right = y[np.arange(len(y)), labels(operation, t, y.shape)]
     return -float(np.sum(np.log(right + TINY)) / len(y))
 
@@ -159,6 +165,8 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array) -> Array:
     >>> numerical_gradient(lambda x: (x**2).sum(), np.array([3.0, 4.0])).round(6).tolist()
     [6.0, 8.0]
     """
+    if not callable(f):
+        raise ArgumentTypeError("numerical_gradient", "f", "must be a function of an array", f)
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         rule = "must be an array of floats, which is changed in place"
         raise ArgumentTypeError("numerical_gradient", "x", rule, type(x))
@@ -167,10 +175,20 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array) -> Array:
         value = x[place]
         try:
             x[place] = value + STEP
-            above = float(f(x))
+            above = _value(f, x)
             x[place] = value - STEP
-            below = float(f(x))
+            below = _value(f, x)
         finally:
             x[place] = value
         gradient[place] = (above - below) / (2 * STEP)
     return gradient
+
+
+def _value(f: Callable[[Array], Any], x: Array) -> float:
+    """Return what `f` gives for `x`, which must be a number."""
+    value = f(x)
+    try:
+        return float(value)
+    except TypeError:
+        rule = "must return a number"
+        raise ArgumentTypeError("numerical_gradient", "f", rule, value) from None

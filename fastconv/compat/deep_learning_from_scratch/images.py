@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.compat.deep_learning_from_scratch.arrays import floats
+from fastconv.compat.deep_learning_from_scratch.arrays import floats, parameter
 from fastconv.compat.deep_learning_from_scratch.layers import remembered
 
 __all__ = ["Convolution", "Pooling"]
@@ -38,9 +38,10 @@ class Convolution:
         self.db: Array | None = None
 
     def forward(self, x: Any) -> Array:
-        self.x = floats("Convolution", "x", x, self.W)
-        b = floats("Convolution", "b", self.b, self.W)
-        return functional.conv2d(self.x, self.W, b, stride=self.stride, padding=self.pad)
+        w = parameter("Convolution", "W", self.W, 4)
+        self.x = floats("Convolution", "x", x, w)
+        b = floats("Convolution", "b", self.b, w)
+        return functional.conv2d(self.x, w, b, stride=self.stride, padding=self.pad)
 
     def backward(self, dout: Any) -> Array:
         dx = self.gradients(dout, ("x", "weight", "bias"))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.compat.deep_learning_from_scratch.arrays import floats
+from fastconv.arguments import as_plain_array, as_real
+from fastconv.compat.deep_learning_from_scratch.arrays import floats, parameter
 from fastconv.compat.deep_learning_from_scratch.functions import (
     cross_entropy_error,
     labels,
@@ -75,13 +76,14 @@ class Affine:
         self.db: Array | None = None
 
     def forward(self, x: Any) -> Array:
-        x = floats("Affine", "x", x, self.W)
+        w = parameter("Affine", "W", self.W, 2)
+        x = floats("Affine", "x", x, w)
         self.original_x_shape = x.shape
-        self.x = x.reshape(len(x), -1)  # (N, inputs)
-        if self.x.shape[1:] != self.W.shape[:1]:
-            rule = f"must have {self.W.shape[0]} numbers in a row, as W has rows"
+        if x.ndim < 2 or x.size != len(x) * len(w):
+            rule = f"must have {len(w)} numbers in a row, as W has rows"
             raise ShapeError("Affine", "x", rule, x.shape)
-        return functional.dense(self.x, self.W.T, floats("Affine", "b", self.b, self.W))
+        self.x = x.reshape(len(x), len(w))  # (N, inputs)
+        return functional.dense(self.x, w.T, floats("Affine", "b", self.b, w))
 
     def backward(self, dout: Any) -> Array:
         x = remembered(self.x)
@@ -112,7 +114,7 @@ class SoftmaxWithLoss:
     t: Array | None = None
 
     def forward(self, x: Any, t: Any) -> float:
-        self.t = np.asarray(t)
+        self.t = as_plain_array("SoftmaxWithLoss", "t", t)
         self.y = softmax(np.atleast_2d(floats("SoftmaxWithLoss", "x", x)))
         self.loss = cross_entropy_error(self.y, self.t)
         return self.loss
@@ -135,7 +137,8 @@ class Dropout:
     """
 
     def __init__(self, dropout_ratio: float = 0.5):
-        self.dropout_ratio = dropout_ratio
+        rule = "at least 0 and below 1"
+        self.dropout_ratio = as_real("Dropout", "dropout_ratio", dropout_ratio, rule, 0.0, 1.0)
         self.mask: Array | None = None
 
     def forward(self, x: Any, train_flg: bool = True) -> Array:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_choice, as_int, as_list, as_real
+from fastconv.arguments import as_bool, as_choice, as_int, as_list
+from fastconv.compat.deep_learning_from_scratch.arrays import as_dtype, as_rate
 from fastconv.compat.deep_learning_from_scratch.layers import Affine, Dropout, Relu, Sigmoid
 from fastconv.compat.deep_learning_from_scratch.network import Network, gaussian
 from fastconv.compat.deep_learning_from_scratch.normalization import BatchNormalization
@@ -24,7 +25,7 @@ def _scale(operation: str, given: Any, inputs: int) -> float:
     if isinstance(given, str):
         word = as_choice(operation, "weight_init_std", given.lower(), tuple(SCALES))
         return math.sqrt(SCALES[word] / inputs)
-    return as_real(operation, "weight_init_std", given, "at least 0 and finite", 0.0, math.inf)
+    return as_rate(operation, "weight_init_std", given)
 
 
 class TwoLayerNet(Network):
@@ -39,6 +40,12 @@ class TwoLayerNet(Network):
         dtype: Any = "float64",
     ):
         super().__init__()
+        operation = "TwoLayerNet"
+        input_size = as_int(operation, "input_size", input_size, 1)
+        hidden_size = as_int(operation, "hidden_size", hidden_size, 1)
+        output_size = as_int(operation, "output_size", output_size, 1)
+        weight_init_std = as_rate(operation, "weight_init_std", weight_init_std)
+        dtype = as_dtype(operation, dtype)
         w1 = gaussian(weight_init_std, input_size, hidden_size, dtype=dtype)
         w2 = gaussian(weight_init_std, hidden_size, output_size, dtype=dtype)
         self.layers["Affine1"] = Affine(w1, np.zeros(hidden_size, dtype))
@@ -92,8 +99,10 @@ class MultiLayerNetExtend(Network):
         self.output_size = as_int(operation, "output_size", output_size, 1)
         self.hidden_size_list = [as_int(operation, "hidden_size_list", n, 1) for n in hidden]
         self.hidden_layer_num = len(self.hidden_size_list)
-        self.weight_decay_lambda = weight_decay_lambda
-        self.use_dropout, self.use_batchnorm = use_dropout, use_batchnorm
+        self.weight_decay_lambda = as_rate(operation, "weight_decay_lambda", weight_decay_lambda)
+        self.use_dropout = as_bool(operation, "use_dropout", use_dropout)
+        self.use_batchnorm = as_bool(operation, "use_batchnorm", use_batchnorm)
+        dtype = as_dtype(operation, dtype)
         word = as_choice(operation, "activation", activation, tuple(ACTIVATIONS))
         inputs = self.input_size
         for at, units in enumerate([*self.hidden_size_list, self.output_size], 1):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_int
-from fastconv.compat.deep_learning_from_scratch.arrays import floats
+from fastconv.compat.deep_learning_from_scratch.arrays import floats, rows_of
 from fastconv.compat.deep_learning_from_scratch.files import read_params, write_params
 from fastconv.compat.deep_learning_from_scratch.functions import numerical_gradient
 from fastconv.compat.deep_learning_from_scratch.images import Convolution
@@ -69,12 +69,8 @@ class Network:
     def accuracy(self, x: Any, t: Any, batch_size: int = 100) -> float:
         """Return the share of rows whose largest score is at the class of `t`; all rows count."""
         batch_size = as_int("accuracy", "batch_size", batch_size, 1)
-        classes = np.asarray(t)
-        if classes.ndim != 1:
-            classes = classes.argmax(axis=1)
-        if not len(x) or len(x) != len(classes):
-            rule = "must have one row for each of x, which must not be empty"
-            raise ShapeError("accuracy", "t", rule, np.shape(t))
+        x, t = rows_of("accuracy", x, t)
+        classes = t if t.ndim == 1 else t.reshape(len(t), -1).argmax(axis=1)
         right = 0
         for begin in range(0, len(x), batch_size):
             rows = slice(begin, begin + batch_size)

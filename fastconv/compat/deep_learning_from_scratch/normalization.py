@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
+from fastconv.arguments import as_real
 from fastconv.compat.deep_learning_from_scratch.arrays import floats
 from fastconv.compat.deep_learning_from_scratch.layers import remembered
 from fastconv.errors import ShapeError
@@ -45,7 +46,9 @@ class BatchNormalization:
         running_mean: Array | None = None,
         running_var: Array | None = None,
     ):
-        self.gamma, self.beta, self.momentum = gamma, beta, momentum
+        self.gamma, self.beta = gamma, beta
+        rule = "at least 0 and at most 1"
+        self.momentum = as_real("BatchNormalization", "momentum", momentum, rule, 0.0, 1.0 + 1e-12)
         self.running_mean, self.running_var = running_mean, running_var
         self.input_shape: tuple[int, ...] | None = None
         self.dgamma: Array | None = None
@@ -56,16 +59,15 @@ class BatchNormalization:
         operation = "BatchNormalization"
         like = self.gamma if isinstance(self.gamma, np.ndarray) else None
         x = floats(operation, "x", x, like)
-        if x.ndim < 2:
-            raise ShapeError(operation, "x", "must have a batch and another axis", x.shape)
+        if x.ndim < 2 or not x.size:
+            rule = "must have a batch and another axis, and not be empty"
+            raise ShapeError(operation, "x", rule, x.shape)
         self.input_shape = x.shape
         of_channels = x.ndim == 4 and np.size(self.gamma) == x.shape[1]
         flat = x if of_channels else x.reshape(len(x), -1)  # (N, C, H, W) or (N, D)
         count = flat.shape[1]
         gamma, beta = (
-            np.broadcast_to(floats(operation, name, value, flat), (count,))
-            if np.size(value) in (1, count)
-            else _refuse(operation, name, value, count)
+            _of_each(name, floats(operation, name, value, flat), count)
             for name, value in (("gamma", self.gamma), ("beta", self.beta))
         )
         if self.running_mean is None or self.running_var is None:
@@ -91,6 +93,9 @@ class BatchNormalization:
         return dx.reshape(self.input_shape)
 
 
-def _refuse(operation: str, parameter: str, value: Any, count: int) -> Any:
-    rule = f"must have {count} numbers, one for each activation, or one for each channel"
-    raise ShapeError(operation, parameter, rule, np.shape(value))
+def _of_each(name: str, array: Array, count: int) -> Array:
+    """Return one number for each of `count` activations or channels; one is for all."""
+    if array.ndim > 1 or array.size not in (1, count):
+        rule = f"must have {count} numbers, one for each activation, or one for each channel"
+        raise ShapeError("BatchNormalization", name, rule, array.shape)
+    return np.broadcast_to(array, (count,))

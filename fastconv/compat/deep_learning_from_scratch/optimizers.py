@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.compat.deep_learning_from_scratch.arrays import floats
-from fastconv.errors import ShapeError
+from fastconv.arguments import as_mapping, as_real
+from fastconv.compat.deep_learning_from_scratch.arrays import as_rate, floats
+from fastconv.errors import ArgumentError, ShapeError
 from fastconv.functional import updates
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop"]
@@ -27,11 +28,16 @@ class _Optimizer:
     slots = 0
 
     def __init__(self, lr: float) -> None:
-        self.lr = lr
+        self.lr = as_rate(type(self).__name__, "lr", lr)
         self._states: dict[str, list[Array]] | None = None
 
     def update(self, params: Parameters, grads: Parameters) -> None:
         """Take one step; `grads` has a gradient for each of `params`."""
+        operation = type(self).__name__
+        as_mapping(operation, "params", params, "names to arrays")
+        as_mapping(operation, "grads", grads, "names to arrays")
+        if missing := [key for key in params if key not in grads]:
+            raise ArgumentError(operation, "grads", "must have every parameter", missing)
         if self._states is None:
             self._states = {
                 key: [np.zeros(np.size(value), _rows(value).dtype) for _ in range(self.slots)]
@@ -40,10 +46,10 @@ class _Optimizer:
         self._begin()
         for key, value in params.items():
             row = _rows(value)
-            gradient = floats(type(self).__name__, f"grads[{key!r}]", grads[key], row)
+            gradient = floats(operation, f"grads[{key!r}]", grads[key], row)
             if gradient.shape != np.shape(value):
                 rule = f"must have the shape of the parameter, {np.shape(value)}"
-                raise ShapeError("update", f"grads[{key!r}]", rule, gradient.shape)
+                raise ShapeError(operation, f"grads[{key!r}]", rule, gradient.shape)
             if row.size:
                 self._step(row, np.ascontiguousarray(gradient).reshape(-1), *self._states[key])
             if not isinstance(value, np.ndarray):
@@ -56,6 +62,11 @@ class _Optimizer:
 
     def _step(self, value: Array, gradient: Array, *slots: Array) -> None:
         raise NotImplementedError
+
+
+def _fraction(optimizer: _Optimizer, name: str, value: Any) -> float:
+    operation = type(optimizer).__name__
+    return as_real(operation, name, value, "at least 0 and below 1", 0.0, 1.0)
 
 
 def _rows(value: Any) -> Array:
@@ -81,7 +92,7 @@ class Momentum(_Optimizer):
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.9):
         super().__init__(lr)
-        self.momentum = momentum
+        self.momentum = _fraction(self, "momentum", momentum)
 
     def _step(self, value: Array, gradient: Array, *slots: Array) -> None:
         updates.momentum(value, gradient, slots[0], self.lr, self.momentum)
@@ -113,7 +124,7 @@ class RMSprop(_Optimizer):
 
     def __init__(self, lr: float = 0.01, decay_rate: float = 0.99):
         super().__init__(lr)
-        self.decay_rate = decay_rate
+        self.decay_rate = _fraction(self, "decay_rate", decay_rate)
 
     def _step(self, value: Array, gradient: Array, *slots: Array) -> None:
         decay = self.decay_rate
@@ -133,7 +144,9 @@ class Adam(_Optimizer):
 
     def __init__(self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999):
         super().__init__(lr)
-        self.beta1, self.beta2, self.iter = beta1, beta2, 0
+        self.beta1 = _fraction(self, "beta1", beta1)
+        self.beta2 = _fraction(self, "beta2", beta2)
+        self.iter = 0
 
     def _begin(self) -> None:
         self.iter += 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_choice, as_int
+from fastconv.arguments import as_bool, as_choice, as_int, as_mapping
 from fastconv.compat.deep_learning_from_scratch import optimizers
-from fastconv.errors import ShapeError
+from fastconv.compat.deep_learning_from_scratch.arrays import rows_of
+from fastconv.errors import ArgumentError
 
 __all__ = ["Trainer"]
 
@@ -60,17 +62,23 @@ class Trainer:
         verbose: bool = True,
     ):
         operation = "Trainer"
-        if not len(x_train) or len(x_train) != len(t_train):
-            rule = "must have a row for each of x_train, which must not be empty"
-            raise ShapeError(operation, "t_train", rule, np.shape(t_train))
-        self.network, self.verbose = network, verbose
-        self.x_train, self.t_train, self.x_test, self.t_test = x_train, t_train, x_test, t_test
+        self.network, self.verbose = network, as_bool(operation, "verbose", verbose)
+        names = ("x_train", "t_train")
+        self.x_train, self.t_train = rows_of(operation, x_train, t_train, names)
+        self.x_test, self.t_test = rows_of(operation, x_test, t_test, ("x_test", "t_test"))
         self.epochs = as_int(operation, "epochs", epochs, 0)
         self.batch_size = as_int(operation, "mini_batch_size", mini_batch_size, 1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
+        if evaluate_sample_num_per_epoch is not None:
+            as_int(operation, "evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
         word = optimizer.lower() if isinstance(optimizer, str) else optimizer
         as_choice(operation, "optimizer", word, tuple(OPTIMIZERS))
         settings = {"lr": 0.01} if optimizer_param is None else optimizer_param
+        as_mapping(operation, "optimizer_param", settings, "settings to numbers")
+        known = inspect.signature(OPTIMIZERS[word]).parameters
+        if unknown := [key for key in settings if key not in known]:
+            rule = f"must hold settings of {word}: {', '.join(known)}"
+            raise ArgumentError(operation, "optimizer_param", rule, unknown)
         self.optimizer = OPTIMIZERS[word](**settings)
         self.train_size = len(x_train)
         self.iter_per_epoch = max(self.train_size / self.batch_size, 1)

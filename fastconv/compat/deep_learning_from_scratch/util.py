@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.compat.deep_learning_from_scratch.arrays import floats
+from fastconv.arguments import as_int
+from fastconv.compat.deep_learning_from_scratch.arrays import floats, rows_of
 from fastconv.errors import ShapeError
 from fastconv.geometry import Window2D
 
@@ -31,6 +32,7 @@ def conv_output_size(input_size: int, filter_size: int, stride: int = 1, pad: in
     11
     """
     operation = "conv_output_size"
+    input_size = as_int(operation, "input_size", input_size, 1)
     window = Window2D.make(operation, filter_size, stride, pad, kernel_parameter="filter_size")
     return window.output_size(operation, (input_size, input_size))[0]
 
@@ -54,9 +56,6 @@ def smooth_curve(x: Any) -> Array:
 
 def shuffle_dataset(x: Array, t: Array) -> tuple[Array, Array]:
     """Return both in one random order, which ``np.random.seed`` fixes."""
-    x, t = np.asarray(x), np.asarray(t)
-    if not x.ndim or not t.ndim or len(x) != len(t):
-        rule = "must have one row for each of x"
-        raise ShapeError("shuffle_dataset", "t", rule, t.shape)
+    x, t = rows_of("shuffle_dataset", x, t)
     order = np.random.permutation(len(x))
     return x[order], t[order]
