@@ -155,4 +155,4 @@ class Adam(_Optimizer):
         corrected = math.sqrt(1 - self.beta2**self.iter) / (1 - self.beta1**self.iter)
         rate = self.lr * corrected
         mean, squares = slots
-        updates.adam(value, gradient, mean, squares, rate, self.beta1, self.beta2, TINY)
+        updates.adam(value, gradient, mean, squares, rate, (self.beta1, self.beta2), TINY)
