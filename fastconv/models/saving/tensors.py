@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Storage", "Tensor", "Unreadable", "called", "labelled", "stored"]
+__all__ = ["Storage", "Tensor", "Unreadable", "built", "called", "labelled", "stored"]
 
 #: What PyTorch calls the type of a storage, and safetensors its dtype.
 DTYPES = {
@@ -88,6 +88,12 @@ def called(label: Any, given: Any) -> Any:
     if label.name in TENSORS and len(given) >= 4:
         return _tensor(*given[:4])
     raise Unreadable(f"a call of {label.name} that PyTorch does not write")
+
+
+def built(target: Any, state: Any) -> None:
+    """Leave out the attributes of an ordered dict, which are the versions of its modules."""
+    if type(target) is not dict:
+        raise Unreadable("a pickle that adds to something other than a dict")
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:

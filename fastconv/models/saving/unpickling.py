@@ -1,9 +1,9 @@
-"""Reads the pickle in a file of PyTorch, and never unpickles it.
+"""Reads the pickle in a file of weights, and never unpickles it.
 
 A pickle is a program for a stack machine, which may import and call anything. This machine knows
 the few instructions of which files of weights are made. It imports nothing and calls nothing:
-names of functions are labels, of which `tensors` knows some. Everything else is an error. What is
-made is bounded by the size of the pickle, and nothing is walked through recursively.
+names of functions are labels, of which a vocabulary knows some. Everything else is an error. What
+is made is bounded by the size of the pickle, and nothing is walked through recursively.
 
 The instructions are documented in Python's ``pickletools``.
 """
@@ -12,24 +12,43 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from fastconv.models.saving.tensors import Unreadable, called, labelled, stored
+from fastconv.models.saving.tensors import Unreadable, built, called, labelled, stored
 
-__all__ = ["MAX_BYTES", "read_pickle"]
+__all__ = ["MAX_BYTES", "Vocabulary", "read_pickle"]
 
 #: So much is needed for ten thousand tensors. So few instructions take a second and some 50 MB.
 MAX_BYTES, _MAX_INSTRUCTIONS = 4 * 2**20, 400_000
 _MAX_INTEGER = 16  # bytes
 
 
-def read_pickle(content: bytes, begin: int = 0) -> tuple[Any, int]:
+class Vocabulary(NamedTuple):
+    """What names, calls, persistent ids and states in a pickle stand for: functions of ours.
+
+    Each raises Unreadable for what it does not know.
+    """
+
+    labelled: Callable[[Any, Any], Any]  # of a module and a name
+    called: Callable[[Any, Any], Any]  # of a label and the arguments
+    stored: Callable[[Any], Any]  # of a persistent id
+    built: Callable[[Any, Any], None]  # changes what a state is given to
+    has_bytes: bool  # whether bytes stand in the pickle itself
+
+
+#: That of PyTorch's files.
+TENSORS = Vocabulary(labelled, called, stored, built, False)
+
+
+def read_pickle(
+    content: bytes, begin: int = 0, vocabulary: Vocabulary = TENSORS
+) -> tuple[Any, int]:
     """Return what the pickle at `begin` holds, and where it ends.
 
     Returns
     -------
     value
-        Made of dict, list, tuple, str, int, float, bool, None, Tensor, Storage and Label.
+        Made of dict, list, tuple, str, int, float, bool, None, and what the vocabulary makes.
     end : int
         The position behind the pickle.
 
@@ -44,15 +63,15 @@ def read_pickle(content: bytes, begin: int = 0) -> tuple[Any, int]:
     >>> read_pickle(pickle.dumps({"epoch": 3}, 2))[0]
     {'epoch': 3}
     """
-    machine = _Machine(content, begin)
+    machine = _Machine(content, begin, vocabulary)
     return machine.run(), machine.at
 
 
 class _Machine:
     """The stack machine, without any instruction that could do harm."""
 
-    def __init__(self, content: bytes, begin: int) -> None:
-        self.content, self.at = content, begin
+    def __init__(self, content: bytes, begin: int, vocabulary: Vocabulary) -> None:
+        self.content, self.at, self.words = content, begin, vocabulary
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # the stacks under each mark
         self.memo: dict[int, Any] = {}
@@ -63,7 +82,7 @@ class _Machine:
             if code == b".":
                 break
             act = _INSTRUCTIONS.get(code)
-            if act is None:
+            if act is None or (code in _BYTES and not self.words.has_bytes):
                 raise Unreadable(f"instruction {code!r}, which no file of weights needs")
             act(self)
         else:
@@ -152,11 +171,11 @@ class _Machine:
 
     def label(self) -> None:
         module = self.line()
-        self.push(labelled(module, self.line()))
+        self.push(self.words.labelled(module, self.line()))
 
     def stack_label(self) -> None:
         name, module = self.pop(), self.pop()
-        self.push(labelled(module, name))
+        self.push(self.words.labelled(module, name))
 
     def append(self, values: list[Any]) -> None:
         self.top(list, "a list").extend(values)
@@ -174,13 +193,12 @@ class _Machine:
         self.set_items([key, value])
 
     def build(self) -> None:
-        """Leave out the attributes of an ordered dict, which are the versions of its modules."""
-        self.pop()
-        self.top(dict, "a dict")
+        state = self.pop()
+        self.words.built(self.stack[-1] if self.stack else None, state)
 
     def call(self) -> None:
         given, label = self.pop(), self.pop()
-        self.push(called(label, given))
+        self.push(self.words.called(label, given))
 
 
 def _text(content: bytes) -> str:
@@ -195,11 +213,23 @@ def _texts(form: str) -> Callable[[_Machine], None]:
     return lambda m: m.push(_text(m.take(m.number(form))))
 
 
+def _bytes(form: str) -> Callable[[_Machine], None]:
+    """Return the instruction that pushes bytes, behind their size in a `struct` form."""
+    return lambda m: m.push(m.take(m.number(form)))
+
+
 def _constant(value: Any) -> Callable[[_Machine], None]:
     return lambda m: m.push(value)
 
 
+_BYTES: dict[bytes, Callable[[_Machine], None]] = {
+    b"C": _bytes("<B"),
+    b"B": _bytes("<I"),
+    b"\x8e": _bytes("<Q"),
+    b"\x96": _bytes("<Q"),
+}
 _INSTRUCTIONS: dict[bytes, Callable[[_Machine], None]] = {
+    **_BYTES,
     b"\x80": _Machine.protocol,
     b"\x95": _Machine.frame,
     b"(": _Machine.mark,
@@ -236,5 +266,5 @@ _INSTRUCTIONS: dict[bytes, Callable[[_Machine], None]] = {
     b"\x93": _Machine.stack_label,
     b"R": _Machine.call,
     b"b": _Machine.build,
-    b"Q": lambda m: m.push(stored(m.pop())),
+    b"Q": lambda m: m.push(m.words.stored(m.pop())),
 }
