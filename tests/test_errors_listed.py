@@ -44,6 +44,7 @@ RAW = {
     "LeastBytes": "caught by the planner, which says more",
     "_Seen": "caught by whoever looks for a number that is not finite",
     "_NotFinite": "likewise",
+    "_Left": "caught where the thread ends that it leaves",
 }
 
 

@@ -79,15 +79,30 @@ def test_layers(name, training, dtype):
         layer.set_params(**{key: np.full(parameter.shape, 1e-300)})
 
 
+SHARES = {"cross_entropy", "binary_cross_entropy"}
+BINARY = {"binary_cross_entropy", "sigmoid_cross_entropy", "binary_accuracy", "auc"}
+CLASSES = {
+    "softmax_cross_entropy",
+    "cross_entropy",
+    "accuracy",
+    "top_k",
+    "precision",
+    "recall",
+    "f1",
+}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", registry.losses.names() + registry.metrics.names())
 def test_losses_and_metrics(name, dtype):
     where = registry.losses if name in registry.losses.names() else registry.metrics
-    use = registry.create(where, name, {}, "test")
+    use = registry.create(where, name, {"k": 2} if name == "top_k" else {}, "test")
     outputs, targets = hard((8, 5), dtype), hard((8, 5), "float64", 1)
-    if name == "cross_entropy":
-        outputs = np.abs(outputs)
-    if name.endswith("entropy") or name == "accuracy":
+    if name in SHARES:
+        outputs = np.minimum(np.abs(outputs), 1) if name in BINARY else np.abs(outputs)
+    if name in BINARY:
+        targets = np.where(np.isfinite(targets), np.minimum(np.abs(targets), 1), 1e-300)
+    elif name in CLASSES:
         targets = np.where(np.isfinite(targets), np.abs(targets), 1e-300)
         use(outputs, np.arange(8) % 5)
     use(outputs, targets)

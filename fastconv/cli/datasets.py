@@ -94,9 +94,10 @@ def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
     else:
         train, test = data.stratified_split(labels, SHARE, seed)
     if not len(train) or not len(test):
-        rule = "must have at least two rows" + " of one class" * (labels is not None)
+        kind = " of one class" * (labels is not None)
+        rule = f"must have at least two rows{kind}, to hold some out"
         remedy = "values have an axis of their own: save y[:, None]" if y.dtype.kind == "f" else ""
-        raise ShapeError("train", "y", f"{rule}, to hold some out", y.shape, remedy)
+        raise ShapeError("train", "y", rule, y.shape, remedy)
     return _rows(found.train, train), _rows(found.train, test)
 
 

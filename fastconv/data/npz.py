@@ -63,4 +63,5 @@ def read_npz(path: str | PathLike[str], *, operation: str = "read_npz") -> dict[
     except (FormatError, OSError):
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise many for a damaged or other file
-        raise FormatError(operation, name, f"{rule}; {describe(error)}", remedy=_WRITTEN) from error
+        rule = f"must be an .npz of plain arrays; {describe(error)}"
+        raise FormatError(operation, name, rule, remedy=_WRITTEN) from error

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.errors import shorten
-from fastconv.models.saving.tensors import Label, Unreadable
-from fastconv.models.saving.unpickling import Vocabulary, read_pickle
+from fastconv.models.saving import Label, Unreadable, Vocabulary, read_pickle
 
 __all__ = ["Unreadable", "read_arrays"]
 

@@ -23,6 +23,8 @@
 
 from fastconv.models.saving import checkpoints, configuration, formats, loading, states, strict_json
 from fastconv.models.saving.files import CONFIG, PRIVATE, TRAINING, WeightFile, head_of
+from fastconv.models.saving.tensors import Label, Unreadable
+from fastconv.models.saving.unpickling import Vocabulary, read_pickle
 from fastconv.models.saving.writing import (
     Target,
     target_of,
@@ -33,15 +35,19 @@ from fastconv.models.saving.writing import (
 
 __all__ = [
     "CONFIG",
+    "Label",
     "PRIVATE",
     "TRAINING",
     "Target",
+    "Unreadable",
+    "Vocabulary",
     "WeightFile",
     "checkpoints",
     "configuration",
     "formats",
     "head_of",
     "loading",
+    "read_pickle",
     "states",
     "strict_json",
     "target_of",

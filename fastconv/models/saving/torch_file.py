@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -30,6 +31,8 @@ __all__ = ["TorchFile"]
 
 Array = np.ndarray[Any, Any]
 
+#: How many bytes are read at a time for a checksum.
+_PIECE = 1 << 20
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _REMEDY = "torch.save(module.state_dict(), path) writes one that can be read"
 #: How many dicts, lists and values of them are looked through, and how deep they may be nested.
@@ -90,14 +93,16 @@ class TorchFile(OpenedFile):
             yield
         except Unreadable as error:
             where = f"{self.operation}: {self.path}"
-            raise FormatError(where, "", f"it has {error}", remedy=_REMEDY) from None
+            raise FormatError(
+                where, "", f"must be of tensors; it has {error}", remedy=_REMEDY
+            ) from None
         except Exception as error:  # what zipfile raises of damaged archives is of many kinds
             # EINVAL is a place before the beginning of the file, at which a damaged one looks
             system = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
             if system or isinstance(error, MemoryError) or from_signal(error):
                 raise
             where = f"{self.operation}: {self.path}"
-            rule = f"the archive is damaged, {describe(error)}"
+            rule = f"must be a whole archive; {describe(error)}"
             raise FormatError(where, "", rule) from error
 
     def _find_tensors(self) -> None:
@@ -154,7 +159,19 @@ class TorchFile(OpenedFile):
         begin = part.header_offset + 30 + skipped
         if begin + part.file_size > size:
             raise Unreadable(f"{shorten(name)}, which is cut off")
+        if part.CRC and part.CRC != self._checksum(begin, part.file_size):
+            # PyTorch writes 0 where it is told to spend no time on checksums
+            raise Unreadable(f"{shorten(name)}, whose checksum is not that of its bytes")
         return begin, part.file_size
+
+    def _checksum(self, begin: int, size: int) -> int:
+        """Return the CRC-32 of some bytes of the file."""
+        found, left = 0, size
+        self._file.seek(begin)
+        while left > 0 and (piece := self._file.read(min(left, _PIECE))):
+            found = zlib.crc32(piece, found)
+            left -= len(piece)
+        return found
 
     def _part(self, archive: ZipFile, name: str) -> bytes:
         """Return the bytes of a small part."""
@@ -205,7 +222,8 @@ class TorchFile(OpenedFile):
         plain: Any = numbers.view(np.uint8)
         if self._file.readinto(plain) != numbers.nbytes:
             where = f"{self.operation}: {self.path}"
-            raise FormatError(where, "", f"{name} is cut off, the file changed while it was read")
+            rule = "must be whole; the file changed while it was read"
+            raise FormatError(where, name, rule)
         steps = tuple(stride * numbers.itemsize for stride in strides)
         view: Array = np.ndarray(shape, numbers.dtype, numbers, 0, steps)
         return widened(storage.dtype, view).astype(kept, order="C")

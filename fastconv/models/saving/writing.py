@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import partial
 from io import BufferedWriter
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -277,12 +279,19 @@ def _make_lasting(folder: str) -> None:
     """Have the system store durably that `folder` has a new file, if it can be told to."""
     opened: list[int] = []
     try:
-        # in one step, so that an interrupt right after it finds the descriptor to be closed
-        opened.extend(map(os.open, (folder,), (os.O_RDONLY,)))
-        os.fsync(opened[0])
-    except OSError as error:
-        if error.errno is None:
-            raise
-    finally:
-        for number in opened:
-            os.close(number)
+        try:
+            # in one step, so that an interrupt right after it finds the descriptor to be closed
+            opened.extend(map(os.open, (folder,), (os.O_RDONLY,)))
+            os.fsync(opened[0])
+        except OSError as error:
+            if error.errno is None:
+                raise
+        finally:
+            _close(opened)
+    finally:  # an interrupt may have ended the first attempt
+        _close(opened)
+
+
+def _close(numbers: list[int]) -> None:
+    """Close and forget file descriptors; no interrupt comes between the two."""
+    deque(map(os.close, map(list.pop, repeat(numbers, len(numbers)))), maxlen=0)

@@ -16,7 +16,7 @@ from fastconv.training.trainable import Array, Trainable
 
 __all__ = ["ClassWeights", "as_class_weights", "labels_of"]
 
-ONE_EACH = "must have rows of one class each"
+ONE_EACH_RULE = "must have rows of one class each"
 NO_CLASSES = "to weigh rows, take sample_weight"
 
 
@@ -70,19 +70,21 @@ class ClassWeights:
         if self._binary:
             labels = targets.reshape(len(targets), -1)
             if labels.shape[1] != 1 or not ((labels == 0) | (labels == 1)).all():
-                raise ArgumentError("fit", "class_weight", ONE_EACH, remedy=NO_CLASSES)
+                raise ArgumentError("fit", "class_weight", ONE_EACH_RULE, remedy=NO_CLASSES)
             return self.table[labels[:, 0].astype(np.int64)]
         if targets.ndim == 1 and targets.dtype.kind in "iu":
             return self.table[targets]
         if targets.shape[1:] != self.table.shape or targets.dtype.kind not in "fiub":
             shown = f"y of shape {targets.shape}"
-            raise ShapeError("fit", "class_weight", ONE_EACH, remedy=NO_CLASSES, shown=shown)
+            raise ShapeError("fit", "class_weight", ONE_EACH_RULE, remedy=NO_CLASSES, shown=shown)
         shares = targets.astype(np.float64)
         sums = shares.sum(axis=1)
         if not (abs(sums - 1) < 1e-3).all():
             wrong = float(sums[~(abs(sums - 1) < 1e-3)][0])
             shown = f"a row of y that sums to {wrong:g}"
-            raise ArgumentError("fit", "class_weight", ONE_EACH, wrong, NO_CLASSES, shown=shown)
+            raise ArgumentError(
+                "fit", "class_weight", ONE_EACH_RULE, wrong, NO_CLASSES, shown=shown
+            )
         return shares @ self.table
 
 
@@ -146,9 +148,8 @@ def _balanced(given: str, table: Table | None, classes: int, binary: bool) -> Ar
         rule = 'must be a dict {class: weight}, an array (K,) or "balanced"'
         raise ArgumentTypeError("fit", "class_weight", rule, given)
     if table is None:
-        rule = "must say the weight of each class for an iterable of batches, whose classes nobody"
-        remedy = "give {class: weight}"
-        raise ArgumentError("fit", "class_weight", f"{rule} has counted", given, remedy)
+        rule = "must be a dict for an iterable of batches, whose classes nobody has counted"
+        raise ArgumentError("fit", "class_weight", rule, given, "give {class: weight}")
     counts = _counted(table, classes, binary)
     return np.divide(counts.sum(), classes * counts, out=np.ones(classes), where=counts > 0)
 

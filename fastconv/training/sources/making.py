@@ -18,7 +18,7 @@ from fastconv.training.trainable import Array
 
 __all__ = ["Maker", "naming"]
 
-RULE = "must return (x, y) with the rows that it was given"
+PAIR_RULE = "must return (x, y) with the rows that it was given"
 
 
 @contextmanager
@@ -69,19 +69,19 @@ class Maker:
         found = transform(np.random.default_rng(seeds), x, y)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             shown = type(found).__name__
-            raise ArgumentTypeError("fit", "transform", RULE, found, shown=shown)
+            raise ArgumentTypeError("fit", "transform", PAIR_RULE, found, shown=shown)
         return self._checked("x", found[0], inputs), self._checked("y", found[1], targets)
 
     def _checked(self, name: str, found: Any, before: tuple[Array, ...]) -> tuple[Array, ...]:
         after = tuple([as_array("fit", f"transform's {name}", part) for part in as_tuple(found)])
         if any(is_read(part) for part in after) or len(after) != len(before):
             shown = f"{name} of {len(after)} parts, not {len(before)}"
-            raise ArgumentTypeError("fit", "transform", RULE, shown=shown)
+            raise ArgumentTypeError("fit", "transform", PAIR_RULE, shown=shown)
         layout = self._layout if name == "x" else None
         rows, wanted = count_rows(after, layout), count_rows(before, layout)
         if rows != wanted:
             shown = f"{rows} rows of {name} for {wanted}"
-            raise ShapeError("fit", "transform", RULE, rows, shown=shown)
+            raise ShapeError("fit", "transform", PAIR_RULE, rows, shown=shown)
         return after
 
 

@@ -29,8 +29,9 @@ def split(table: Table, fraction: Any, seed: int) -> tuple[Table, Table]:
     ShapeError
         If one part would be empty.
     """
-    rule = "above 0 and below 1"
-    fraction = as_real("fit", "validation_split", fraction, rule, math.ulp(0.0), 1.0)
+    fraction = as_real(
+        "fit", "validation_split", fraction, "above 0 and below 1", math.ulp(0.0), 1.0
+    )
     labels = labels_of(table)
     if labels is None:
         rows = len(table)
@@ -40,8 +41,9 @@ def split(table: Table, fraction: Any, seed: int) -> tuple[Table, Table]:
         parts = stratified(labels, fraction, np.random.default_rng(seed))
     learned, held_out = (table.part(part) for part in parts)
     if not len(learned) or not len(held_out):
-        rule = "must have at least two rows" + " of one class" * (labels is not None)
-        raise ShapeError("fit", "x", f"{rule} to split", len(table))
+        kind = " of one class" * (labels is not None)
+        rule = f"must have at least two rows{kind} to split"
+        raise ShapeError("fit", "x", rule, len(table))
     for name, part in (("to learn from", learned), ("held out", held_out)):
         if table.weights is not None and not table.weights[part.chosen].any():
             rule = f"must not be 0 for every row {name}"
