@@ -76,9 +76,11 @@ class Function:
         """The settings by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
-    @property
+    @computed_once
     def act(self) -> Act:
         """What a layer that computes this function acts as."""
+        if not self.settings:
+            return self.name
         usual = type(self)().settings
         others = tuple(pair for pair in self.settings.items() if pair not in usual.items())
         return (self.name, others) if others else self.name

@@ -76,7 +76,11 @@ def _infer(
             if program is not None:
                 ctx.workspace_limit = program.allowances[at].forward
                 ctx.lends = program.allowances[at].lends
-        values[op.target] = y = calls.forward(op, ctx, values)
+        if op.trusted:  # without the call of a function, which small layers would notice
+            y = op.layer.forward(ctx, *map(values.__getitem__, op.sources))
+        else:
+            y = calls.forward(op, ctx, values)
+        values[op.target] = y
         for source in op.sources:
             if source in lent and calls.overlap(y, values[source]):
                 lent.add(op.target)
