@@ -142,7 +142,7 @@ def cross_entropy_error(y: Any, t: Any) -> float:
     if y.ndim != 2 or not y.size:
         raise ShapeError(operation, "y", "must have shape (N, classes), or (classes,)", y.shape)
     right = y[np.arange(len(y)), labels(operation, t, y.shape)]
-    return -float(np.sum(np.log(right + TINY)) / len(y))
+    return -float(np.sum(functional.log(right + TINY)) / len(y))
 
 
 def softmax_loss(x: Any, t: Any) -> float:
