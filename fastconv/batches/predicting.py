@@ -33,7 +33,6 @@ __all__ = ["following", "predict", "rows_at_a_time", "taken"]
 def predict(
     model: Runnable,
     x: Any,
-    *,
     batch_size: int | None = 100,
     memory_limit: int | str | None = None,
     operation: str = "predict",
@@ -59,13 +58,15 @@ def predict(
     inputs = as_inputs(operation, model, x)
     layout = model.layout
     total = len(inputs[0]) if layout is None else count_rows(inputs, layout)
-    size, kept = batch_size or max(1, total), held(x, inputs)
+    size = batch_size or max(1, total)
+    kept = 0 if memory_limit is None else held(x, inputs)
     batch_size, program = rows_at_a_time(
         operation, model, inputs, size, memory_limit, held=kept, results=total
     )
     run = following(program, model.predict_batch)
     if total <= batch_size:
-        return run(cast(model, take(inputs, slice(total), layout)))
+        alone = len(inputs) == 1 and type(inputs[0]) is np.ndarray
+        return run(cast(model, inputs if alone else take(inputs, slice(total), layout)))
     with taken(inputs, slices(total, batch_size), layout, program is None) as parts:
         found: Any = run(cast(model, next(parts)))
         first = as_tuple(found)

@@ -87,22 +87,27 @@ class Convolution(Spatial):
 
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, filters, OH, OW) for x (N, C, H, W)."""
-        x = self.as_maps(xs[0])
+        x = xs[0] if xs[0].ndim == 4 else self.as_maps(xs[0])
         weight = self.param("weight")
         # in training, packed weights would serve only one step
         plain = ctx.lends or (ctx.training and weight.trainable)
         y = functional.conv2d(
             x,
-            self.as_maps(weight.value) if plain else self._packed(),
+            self.as_maps(weight.value) if plain else weight.packed(self._key, self._prepare),
             self.parameters["bias"].value if self.bias else None,
             activation=self.function and self.function.in_kernels,
             workspace_limit=ctx.workspace_limit,
             **self.options_for(x.shape[1]),
         )
-        return self.finished(ctx, xs[0], self.as_given(y))
+        if self.axes != "CHW":
+            y = self.as_given(y)
+        if self.function is not None:
+            return self.finished(ctx, xs[0], y)
+        ctx.save(xs[0], None)
+        return y
 
     def finished(self, ctx: Context, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the activation of the sums `y`; save what the backward pass reads."""
+        """Return the activation of the sums `y`, if any; save what the backward pass reads."""
         kept = None
         if self.function is not None:
             y, kept = activate(self.function, ctx, y)

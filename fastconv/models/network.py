@@ -186,10 +186,10 @@ class Network:
     def _predict(
         self, operation: str, x: Any, batch_size: int | None, memory_limit: int | str | None
     ) -> Any:
-        given = inputs.stream(x, self._graph) or tuple(inputs.split(x, self._graph))
-        return batches.predict(
-            self, given, batch_size=batch_size, memory_limit=memory_limit, operation=operation
-        )
+        given: Any = (x,)
+        if type(x) is not np.ndarray or len(self._graph.input_ids) > 1:  # not the usual case
+            given = inputs.stream(x, self._graph) or tuple(inputs.split(x, self._graph))
+        return batches.predict(self, given, batch_size, memory_limit, operation)
 
     def intermediate(self, x: Any, ids: str | Sequence[str]) -> Any:
         """Return what one node makes of a batch, or a tuple of what several nodes make.
