@@ -204,7 +204,7 @@ def test_evaluate_takes_what_fit_takes(data):
         (lambda b: b, {"y": [1]}, "y must be None where x is an iterable of batches, got l"),
         (lambda b: b, {"sample_weight": [1]}, "sample_weight must be None where x is an iterable"),
         (lambda b: b, {"validation_split": 0.1}, "validation_split must be None .*validation_data"),
-        (lambda b: b, {"class_weight": "balanced"}, "class_weight must say the weight of each"),
+        (lambda b: b, {"class_weight": "balanced"}, "class_weight must be a dict for an iterable"),
         (lambda b: b.parts[0][0], {}, "y must be an array"),
         (lambda b: [1, 2], {}, "Model: x must have shape"),
         (lambda b: iter([]), {"epochs": 1}, "x must give at least one batch, got none"),
