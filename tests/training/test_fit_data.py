@@ -529,6 +529,15 @@ def test_an_error_of_a_batch_names_the_batch(when, data):
     assert threading.active_count() == before
 
 
+@pytest.fixture
+def ctrl_c():
+    """Shells make what runs in the background deaf to Ctrl-C; here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("kind", [ByNumber, "iterable"])
 def test_ctrl_c_ends_the_thread_and_leaves_a_network(kind, data):
     x, y = data
@@ -547,6 +556,7 @@ def test_ctrl_c_ends_the_thread_and_leaves_a_network(kind, data):
     net.fit(*given, epochs=1, batch_size=10, verbose=0)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_while_rows_are_read(data):
     x, y = data
     net, before = network(), threading.active_count()
