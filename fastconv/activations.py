@@ -104,6 +104,10 @@ class Function:
         return backward
 
 
+#: The functions of ours that were asked for by a bare name: they never change, so one serves all.
+_USUAL: dict[Any, Function] = {}
+
+
 def resolve(spec: object, operation: str) -> Function | None:
     """Return the function that a name or ``(name, {...})`` stands for; None for None.
 
@@ -119,6 +123,9 @@ def resolve(spec: object, operation: str) -> Function | None:
     """
     if spec is None:
         return None
+    plain = type(spec) is str and "." not in spec  # one of ours, with its usual settings
+    if plain and spec in _USUAL:
+        return _USUAL[spec]
     pair = isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], Mapping)
     if not isinstance(spec, str) and not pair:
         rule = "must be None, a name or (name, {...})"
@@ -128,6 +135,8 @@ def resolve(spec: object, operation: str) -> Function | None:
         rule = "must be a function of each element"
         raise ArgumentError(operation, "activation", rule, name, _OTHERS[name.lower()])
     function: Function = registry.resolve(registry.activations, spec, operation)
+    if plain:
+        _USUAL[name] = function
     return function
 
 
@@ -139,6 +148,8 @@ def resolve_act(act: Act) -> Any:
     >>> resolve_act(("elu", (("alpha", 2.0),))), resolve_act("acme.mish")
     (('elu', {'alpha': 2.0}), None)
     """
+    if act in _USUAL:
+        return act
     name, settings = (act, ()) if isinstance(act, str) else act
     if name not in registry.activations:
         return None

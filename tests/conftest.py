@@ -17,6 +17,9 @@ from fastconv import registry
 Make = Callable[..., np.ndarray]
 ROOT = Path(__file__).parents[1]
 
+# The writer of PyTorch's files stands with the tests of reading them; those of networks use it too.
+sys.path.append(str(ROOT / "tests" / "models"))
+
 # A table measured on this machine would choose for itself.
 os.environ["FASTCONV_COSTS"] = "shipped"
 

@@ -229,7 +229,8 @@ class Builder:
         building.taken.add(name)
         if dtype is None:
             dtype = specs[0].dtype if specs[0].dtype in FLOATS else self._float(specs)
-        as_choice(owner, f"dtype of {name}", dtype, ("float32", "float64"))
+        else:
+            as_choice(owner, f"dtype of {name}", dtype, ("float32", "float64"))
         if not is_sequence(shape):
             raise ArgumentTypeError(owner, f"the shape of {name}", "must be a tuple", shape)
         shape = tuple(as_int(owner, f"the shape of {name}", size, 0) for size in shape)

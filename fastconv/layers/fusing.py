@@ -48,7 +48,8 @@ class ActivationSetting:
     """The attribute `activation`: None, a name or ``(name, {...})``, checked when it is set."""
 
     def __set__(self, layer: Any, value: Any) -> None:
-        function = activations.resolve(value, type(layer).__name__)
+        owner = type(layer).__name__
+        function = None if value is None else activations.resolve(value, owner)
         vars(layer).update(activation=value, function=function)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastconv import activations
-from fastconv.layers.activation import Elementwise, acts_as
+from fastconv.layers.activation import Elementwise
 from fastconv.layers.catalogue import register_layer
 
 __all__ = ["HardSwish"]
@@ -28,5 +28,5 @@ class HardSwish(Elementwise):
     any_batch_axis = True
     new_gradients = True
     gives = activations.HardSwish.gives
-    acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.HardSwish()
+    acts_as = function.act

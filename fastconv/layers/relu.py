@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastconv import activations
-from fastconv.layers.activation import Elementwise, acts_as
+from fastconv.layers.activation import Elementwise
 from fastconv.layers.catalogue import register_layer
 
 __all__ = ["ReLU"]
@@ -24,5 +24,5 @@ class ReLU(Elementwise):
     new_gradients = True
     gives = activations.ReLU.gives
     overwrites_input = True
-    acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.ReLU()
+    acts_as = function.act

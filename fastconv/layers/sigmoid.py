@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastconv import activations
-from fastconv.layers.activation import Elementwise, acts_as
+from fastconv.layers.activation import Elementwise
 from fastconv.layers.catalogue import register_layer
 
 __all__ = ["Sigmoid"]
@@ -24,5 +24,5 @@ class Sigmoid(Elementwise):
     new_gradients = True
     gives = activations.Sigmoid.gives
     overwrites_input = True
-    acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.Sigmoid()
+    acts_as = function.act

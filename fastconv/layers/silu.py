@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastconv import activations
-from fastconv.layers.activation import Elementwise, acts_as
+from fastconv.layers.activation import Elementwise
 from fastconv.layers.catalogue import register_layer
 
 __all__ = ["SiLU"]
@@ -27,5 +27,5 @@ class SiLU(Elementwise):
     any_batch_axis = True
     new_gradients = True
     gives = activations.SiLU.gives
-    acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.SiLU()
+    acts_as = function.act

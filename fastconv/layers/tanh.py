@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastconv import activations
-from fastconv.layers.activation import Elementwise, acts_as
+from fastconv.layers.activation import Elementwise
 from fastconv.layers.catalogue import register_layer
 
 __all__ = ["Tanh"]
@@ -24,5 +24,5 @@ class Tanh(Elementwise):
     new_gradients = True
     gives = activations.Tanh.gives
     overwrites_input = True
-    acts_as = property(acts_as)  # type: ignore[assignment]
     function = activations.Tanh()
+    acts_as = function.act
