@@ -75,7 +75,7 @@ from fastconv.models import (
 from fastconv.threads import get_num_threads, set_num_threads
 from fastconv.threads import introduce as _introduce
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 _introduce()
 
 #: Modules that few programs need, imported when they are first named.

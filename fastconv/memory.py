@@ -133,6 +133,13 @@ def recycling(work: Callable[..., T], *args: object) -> T:
     return result
 
 
+def apart(work: Callable[..., T], *args: object) -> T:
+    """Return ``work(*args)``, whose arrays are all new: for many that live for a moment each."""
+    context = copy_context()
+    context.run(_recycling.set, None)
+    return context.run(work, *args)
+
+
 def frugal(work: Callable[..., T], *args: object) -> T:
     """Return ``work(*args)``; keep no free memory for later calls, and none from before it."""
     release()

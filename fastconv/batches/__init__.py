@@ -27,17 +27,19 @@ from fastconv.batches.arrays import (
     take,
 )
 from fastconv.batches.predicting import following, predict, rows_at_a_time, taken
-from fastconv.batches.protocol import Array, Layout, Runnable
+from fastconv.batches.protocol import PREDICTED, Array, Layout, Runnable, Use
 from fastconv.batches.rows import Rows, is_mapped, is_read
 from fastconv.batches.splitting import stratified
 from fastconv.batches.streams import Stream, as_stream
 
 __all__ = [
+    "PREDICTED",
     "Array",
     "Layout",
     "Rows",
     "Runnable",
     "Stream",
+    "Use",
     "ahead",
     "as_array",
     "as_inputs",

@@ -22,7 +22,7 @@ from fastconv.batches.arrays import (
     slices,
     take,
 )
-from fastconv.batches.protocol import Array, Layout, Runnable
+from fastconv.batches.protocol import PREDICTED, Array, Layout, Runnable, Use
 from fastconv.batches.rows import Rows
 from fastconv.batches.streams import Stream
 from fastconv.errors import ArgumentError, ShapeError
@@ -149,7 +149,7 @@ def rows_at_a_time(
     memory_limit: int | str | None,
     *,
     held: int,
-    gathered: bool = False,
+    use: Use = PREDICTED,
     results: int | None = None,
 ) -> tuple[int, Any]:
     """Return how many rows to compute at once within `memory_limit`, and as what program."""
@@ -157,5 +157,7 @@ def rows_at_a_time(
     if limit is None:
         return batch_size, None
     batch_size = max(1, min(batch_size, count_rows(inputs, model.layout)))
-    program = model.program(operation, limit, batch_size, inputs, results=results, held=held)
+    program = model.program(
+        operation, limit, batch_size, inputs, use=use, results=results, held=held
+    )
     return program.rows, program

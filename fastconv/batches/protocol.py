@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Array", "Layout", "Runnable"]
+__all__ = ["Array", "PREDICTED", "Layout", "Runnable", "Use"]
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +29,27 @@ class Layout(NamedTuple):
     inputs: tuple[int | None, ...]
     outputs: tuple[int | None, ...]
     integers: tuple[np.dtype[Any] | None, ...]
+
+
+class Use(NamedTuple):
+    """What becomes of batches.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the network learns from them.
+    gathered : bool
+        Whether their rows are gathered from places apart.
+    measured : bool
+        Whether losses and metrics are computed of the outputs; in training they always are.
+    """
+
+    training: bool = False
+    gathered: bool = False
+    measured: bool = False
+
+
+PREDICTED = Use()
 
 
 class Runnable(Protocol):
@@ -55,8 +76,7 @@ class Runnable(Protocol):
         batch_size: int,
         arrays: Sequence[Array],
         *,
-        training: bool = False,
-        gathered: bool = False,
+        use: Use = PREDICTED,
         results: int | None = None,
         held: int = 0,
     ) -> Any:

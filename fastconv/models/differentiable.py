@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, as_plain_array, parse_bytes
-from fastconv.batches import count_rows, held
+from fastconv.batches import Use, count_rows, held
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.layers.base import Layer
 from fastconv.layers.parameter import Parameter
@@ -280,7 +280,9 @@ class DifferentiableNetwork(Network):
             found = run(steps, xs, dloss)
         else:
             lists = held(given, arrays)
-            program = self.program(operation, limit, rows, arrays, training=True, held=lists)
+            program = self.program(
+                operation, limit, rows, arrays, use=Use(training=True), held=lists
+            )
             found = memory.frugal(partial(run, program=program), steps, xs, dloss)
         return found
 

@@ -13,10 +13,9 @@ from fastconv.arguments import as_bool, as_int, parse_bytes
 from fastconv.concurrency import BoundedCache
 from fastconv.errors import ArgumentError
 from fastconv.models.graph import Graph, Node, inline, inputs, weights
-from fastconv.models.planning import Asked, Plan, Shared, Subject, make_plan, measure
+from fastconv.models.planning import Asked, Plan, measure, measured_of, plan_of
 from fastconv.models.running import Program, Schedule, give_back_packed, infer, schedule
 from fastconv.models.text import explained, summarize, unknown_attribute
-from fastconv.threads import get_num_threads
 
 __all__ = ["Network"]
 
@@ -29,6 +28,7 @@ class Network:
     name: str | None
     _graph: Graph
     _learns = False
+    compiled: Any = None
     _in_training: Callable[..., Any]
     _ready = True
     layout: batches.Layout | None = None
@@ -131,18 +131,23 @@ class Network:
         batch_size: int,
         arrays: Sequence[Array],
         *,
-        training: bool = False,
-        gathered: bool = False,
+        use: batches.Use = batches.PREDICTED,
         results: int | None = None,
         held: int = 0,
     ) -> Program:
         """Return how batches are run within `memory_limit`, as `fastconv.batches` asks for it."""
         self._prepare()
-        made = inputs.bytes_made(arrays, self._graph, gathered)
-        rows = batch_size if results is None else results
-        asked = Asked(batch_size, training, rows, made, memory_limit=memory_limit, held=held)
+        asked = Asked(
+            batch_size,
+            use.training,
+            batch_size if results is None else results,
+            inputs.bytes_made(arrays, self._graph, use.gathered),
+            memory_limit=memory_limit,
+            held=held,
+            measured=measured_of(self, batch_size, use),
+        )
         program = self._plan(operation, asked).program
-        give_back_packed(self._schedule(self._graph.outputs, training=training), program)
+        give_back_packed(self._schedule(self._graph.outputs, training=use.training), program)
         return program
 
     def cast_inputs(self, x: Any) -> tuple[Array, ...]:
@@ -250,20 +255,12 @@ class Network:
             gathered,
             workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
             memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
+            measured=measured_of(self, batch_size, batches.Use(training)),
         )
         return self._plan("plan", asked)
 
     def _plan(self, operation: str, asked: Asked) -> Plan:
-        frozen = self._frozen() if asked.learns else frozenset()
-        mode = (asked.training, asked.backward, asked.workspace_limit, get_num_threads(), frozen)
-
-        def make() -> Plan:
-            steps = self._schedule(self._graph.outputs, training=asked.training)
-            subject = Subject(self._graph, steps, self._slots, frozen)
-            shared = self._cache.found(("shared", *mode), Shared)
-            return make_plan(subject, asked, shared, operation)
-
-        return self._cache.found(("plan", *mode, asked), make)
+        return plan_of(self, asked, operation)
 
     def measure(
         self, batch_size: int = 1, *, training: bool = False, memory_limit: int | str | None = None

@@ -11,7 +11,7 @@ from fastconv.floating import quietly
 from fastconv.training import remedies
 from fastconv.training.labels import check_values, plain
 
-__all__ = ["as_binary", "check_binary"]
+__all__ = ["check_binary"]
 
 Array = np.ndarray[Any, Any]
 
@@ -55,9 +55,3 @@ def _check_range(operation: str, targets: Array, given: Any) -> None:
             wrong.item(),
             remedies.of_two(given, targets),
         )
-
-
-@quietly
-def as_binary(operation: str, outputs: Array, targets: Any) -> Array:
-    """Return targets, checked as `check_binary` does, in shape and dtype of `outputs`."""
-    return check_binary(operation, outputs.shape, targets).astype(outputs.dtype, copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,6 +14,7 @@ from fastconv import registry
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.training.described import described
 from fastconv.training.losses import Loss
+from fastconv.training.losses.blockwise import BlockwiseLoss
 from fastconv.training.metrics.counting import CountingMetric
 from fastconv.training.metrics.measuring import counted, metric_name, total_of
 from fastconv.training.optimizer import Optimizer
@@ -21,6 +23,12 @@ from fastconv.training.trainable import Array, LossFunction
 from fastconv.training.weighting import as_weights, takes_weights
 
 __all__ = ["Compiled", "Totals"]
+
+ShapeDtype = tuple[tuple[int, ...], np.dtype[Any]]
+
+#: What a metric is taken to need for each answer, such as the class that was said, beside two
+#: arrays of the size of the outputs. It matters where a network ends in what is largest in it.
+BYTES_PER_ANSWER = 24
 
 
 @dataclass
@@ -77,6 +85,35 @@ class Compiled:
                     shown="some",
                 )
 
+    def loss_bytes(self, outputs: Sequence[ShapeDtype], gradients: bool) -> tuple[int, int]:
+        """Return the most bytes that the losses take beside outputs and targets.
+
+        Return those of any number of rows, and those of a row, the gradients among them if they
+        are asked for.
+        """
+        fixed = row = 0
+        for loss, (shape, dtype) in zip(self.losses, outputs, strict=True):
+            size = math.prod(shape) * dtype.itemsize
+            beside = loss.temporary_bytes(shape, dtype) - size
+            if isinstance(loss, BlockwiseLoss):
+                fixed = max(fixed, beside if gradients else loss.block_bytes(shape, dtype))
+                row += size if gradients else 0
+            else:
+                row += size + beside
+        rows = max(1, len(outputs) and outputs[0][0][0])
+        return fixed, -(-row // rows)
+
+    def metric_bytes(self, outputs: Sequence[ShapeDtype]) -> int:
+        """Return the most bytes that a metric takes for outputs of one row, beside them."""
+        return max(
+            [
+                2 * math.prod(shape) * dtype.itemsize + BYTES_PER_ANSWER * math.prod(shape[2:])
+                for (shape, dtype), metrics in zip(outputs, self.metrics, strict=True)
+                if metrics
+            ],
+            default=0,
+        )
+
     def loss_function(
         self, targets: tuple[Array, ...], weights: Array | None = None
     ) -> LossFunction:
@@ -93,13 +130,26 @@ class Compiled:
                 _checked(loss, loss.value_and_gradient(y, t, *weighted), y)
                 for loss, y, t in zip(self.losses, outputs, targets, strict=True)
             ]
-            figures = {"loss": sum(value for value, _ in pairs)}
-            if len(pairs) > 1:
-                for label, (value, _) in zip(self.labels, pairs, strict=True):
-                    figures[f"{label}loss"] = value
-            return figures, tuple(gradient for _, gradient in pairs)
+            return self._named([value for value, _ in pairs]), tuple(dy for _, dy in pairs)
 
         return dloss
+
+    def figures(
+        self, outputs: tuple[Array, ...], targets: tuple[Array, ...], weights: Array | None
+    ) -> dict[str, float]:
+        """Return the losses by name, and compute no more of the gradients than a loss must."""
+        if not all(isinstance(loss, BlockwiseLoss) for loss in self.losses):
+            return self.loss_function(targets, weights)(outputs)[0]
+        called = zip(self.losses, outputs, targets, strict=True)
+        return self._named([loss(y, t, weights) for loss, y, t in called])
+
+    def _named(self, values: Sequence[float]) -> dict[str, float]:
+        figures: dict[str, float] = {"loss": sum(values)}
+        if len(values) > 1:
+            figures.update(
+                (f"{label}loss", v) for label, v in zip(self.labels, values, strict=True)
+            )
+        return figures
 
     def measure(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from fastconv.batches import Stream, ahead, as_tuple, cast, following, rows_at_a_time, slices
+from fastconv.batches import Stream, Use, ahead, as_tuple, cast, following, rows_at_a_time, slices
 from fastconv.errors import ShapeError
 from fastconv.floating import quietly
 from fastconv.training.compiled import Compiled
@@ -52,15 +52,7 @@ def _add(
     memory_limit: int | None,
     totals: Totals,
 ) -> None:
-    batch_size, program = rows_at_a_time(
-        operation,
-        model,
-        table.inputs,
-        min(batch_size, len(table)),
-        memory_limit,
-        held=table.held,
-        gathered=table.gathers,
-    )
+    batch_size, program = _rows_at_a_time(operation, model, table, batch_size, memory_limit)
     run = following(program, model.predict_batch)
     early = program is None and table.is_slow(table.gathers)
     with closing(_parts(table, batch_size, early)) as parts:
@@ -84,10 +76,23 @@ def check_limit(
 ) -> None:
     """Raise now if `measure` could not keep within the limit later."""
     if isinstance(data, Table):
-        size = min(batch_size, len(data))
-        rows_at_a_time(
-            "fit", model, data.inputs, size, memory_limit, held=data.held, gathered=data.gathers
-        )
+        _rows_at_a_time("fit", model, data, batch_size, memory_limit)
+
+
+def _rows_at_a_time(
+    operation: str, model: Trainable, table: Table, batch_size: int, memory_limit: int | None
+) -> tuple[int, Any]:
+    """Return how many rows are measured at once, and as what program."""
+    size = min(batch_size, len(table))
+    return rows_at_a_time(
+        operation,
+        model,
+        table.inputs,
+        size,
+        memory_limit,
+        held=table.held + size * table.target_bytes(table.gathers),
+        use=Use(gathered=table.gathers, measured=True),
+    )
 
 
 @quietly
@@ -97,4 +102,4 @@ def _losses(
     targets: tuple[Array, ...],
     weights: Array | None,
 ) -> dict[str, float]:
-    return compiled.loss_function(targets, weights)(outputs)[0]
+    return compiled.figures(outputs, targets, weights)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.batches import Stream, cast, count_rows
+from fastconv.batches import Stream, Use, cast, count_rows
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.training.batch import Batch, Position
 from fastconv.training.callbacks import History, Run
@@ -217,7 +217,12 @@ def train_on_batch(
     program = None
     if limit is not None:
         program = model.program(
-            "train_on_batch", limit, len(table), table.inputs, training=True, held=table.held
+            "train_on_batch",
+            limit,
+            len(table),
+            table.inputs,
+            use=Use(training=True),
+            held=table.held,
         )
     inputs, targets, *_ = table.take(slice(0, len(table)))
     totals, batch = compiled.totals(), Batch(inputs, targets)

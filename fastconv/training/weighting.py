@@ -6,6 +6,7 @@ nothing, even where its figure is infinite or NaN. Without weights, every row co
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -89,9 +90,17 @@ class Shares:
         if self.weights is not None:
             self.count = float(self.weights.sum()) * (figures // max(1, rows)) or 1.0
 
-    def mean(self, figures: Array) -> float:
-        """Return the weighted mean of `figures` (N, ...)."""
-        return sum_of(figures, self.weights) / self.count
+    def of_rows(self, rows: slice) -> Shares:
+        """Return the shares that some of the rows have in the mean of all."""
+        if self.weights is None:
+            return self
+        part = copy.copy(self)
+        part.weights = self.weights[rows]
+        return part
+
+    def sum(self, figures: Array) -> float:
+        """Return the sum of `figures` (N, ...), each times the weight of its row."""
+        return sum_of(figures, self.weights)
 
     def of(self, gradient: Array, factor: float = 1.0) -> Any:
         """Return what an array like `gradient` (N, ...) is multiplied by for the mean's gradient.

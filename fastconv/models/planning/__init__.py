@@ -3,7 +3,7 @@
 ::
 
     plan            Plan, PlannedNode: the figures, and how they are shown
-    making          make_plan: asks the layers and, if there is a limit, one of the two searches
+    making          plan_of: asks the layers and, if there is a limit, one of the two searches
     subject         the network that is planned, and what the plan is asked for
     prices          what operations take, for any number of rows and any limit
     tally, steps    what is alive while a schedule runs: in inference, and in a step of training
@@ -12,10 +12,9 @@
     measure         what a run really took
 """
 
-from fastconv.models.planning.making import make_plan
+from fastconv.models.planning.making import plan_of
 from fastconv.models.planning.measure import measure
 from fastconv.models.planning.plan import Plan, PlannedNode
-from fastconv.models.planning.prices import Shared
-from fastconv.models.planning.subject import Asked, Subject
+from fastconv.models.planning.subject import Asked, measured_of
 
-__all__ = ["Asked", "Plan", "PlannedNode", "Shared", "Subject", "make_plan", "measure"]
+__all__ = ["Asked", "Plan", "PlannedNode", "measure", "measured_of", "plan_of"]

@@ -76,6 +76,7 @@ class TrainingFit:
             [forward_bytes(cost, lent) for cost, lent in zip(costs, lends, strict=True)],
             [(cost.backward or cost).temporary for cost in costs],
             always,
+            (self.prices.measured.loss_bytes(batch), self.prices.measured.metric_bytes(batch)),
         )
         segments = segmenter.within(limit)
         if segments is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from fastconv.errors import MemoryLimitError
 from fastconv.models.planning.fit_inference import InferenceFit
@@ -19,19 +21,18 @@ from fastconv.models.planning.prices import (
 from fastconv.models.planning.steps import trace_step
 from fastconv.models.planning.subject import Asked, Subject
 from fastconv.models.running import Schedule, Stage
+from fastconv.threads import get_num_threads
 
-__all__ = ["make_plan"]
+__all__ = ["plan_of"]
 
 
-def make_plan(subject: Subject, asked: Asked, shared: Shared, operation: str = "plan") -> Plan:
-    """Return the plan of running a network on a batch.
+def plan_of(net: Any, asked: Asked, operation: str = "plan") -> Plan:
+    """Return the plan of running a network on a batch; the network keeps it.
 
     Parameters
     ----------
-    subject : Subject
+    net : fastconv.Model or fastconv.InferenceModel
     asked : Asked
-    shared : Shared
-        What earlier plans for the same network, mode, ceiling and number of threads found.
     operation : str
         The name that errors begin with.
 
@@ -40,6 +41,20 @@ def make_plan(subject: Subject, asked: Asked, shared: Shared, operation: str = "
     MemoryLimitError
         If a limit cannot be kept; the message says the smallest limit that could be.
     """
+    frozen = net._frozen() if asked.learns else frozenset()
+    mode = (asked.training, asked.backward, asked.workspace_limit, get_num_threads(), frozen)
+
+    def make() -> Plan:
+        steps = net._schedule(net._graph.outputs, training=asked.training)
+        subject = Subject(net._graph, steps, net._slots, frozen)
+        return _made(subject, asked, net._cache.found(("shared", *mode), Shared), operation)
+
+    found: Plan = net._cache.found(("plan", *mode, asked), make)
+    return found
+
+
+def _made(subject: Subject, asked: Asked, shared: Shared, operation: str) -> Plan:
+    """Return the plan; `shared` is what earlier plans of the same mode found."""
     prices = Prices(subject, asked, shared)
     fitted = _fitted(prices, asked, operation)
     _check_workspaces(prices, fitted, asked, operation)
@@ -67,15 +82,38 @@ def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
         return fitted
     batch, room = asked.batch_size, limit - asked.held
     try:
-        if asked.training:
-            return TrainingFit(prices).within(room)
-        return InferenceFit(prices, room, batch, asked.results).fitted()
+        return _within(prices, asked, room)
     except LeastBytes as error:
         least = error.args[0] + asked.held
     mode = "training" if asked.training else "inference"
     rule = f"must be at least {least} bytes for {mode} on a batch of {batch}"
     remedy = "take a smaller batch_size" if asked.training and batch > 1 else ""
     raise MemoryLimitError(operation, "memory_limit", rule, limit, remedy, least=least)
+
+
+def _within(prices: Prices, asked: Asked, room: int) -> Fitted:
+    """Return a program that takes at most `room` bytes, or raise LeastBytes."""
+    if asked.training:
+        return TrainingFit(prices).within(room)
+    after = asked.measured.most(1)
+    try:
+        while True:
+            rows = asked.batch_size
+            fitted = InferenceFit(prices, room, rows, asked.results).fitted()
+            if not after or _alive(prices, fitted, asked)[1] <= room:
+                return fitted
+            if rows == 1:
+                break
+            # fewer outputs at a time leave more room for what is computed of them
+            asked = replace(asked, batch_size=rows // 2, results=rows // 2)
+    except LeastBytes as error:
+        if not after:
+            raise
+        raise LeastBytes(error.args[0] + after) from None
+    try:
+        return InferenceFit(prices, room - after, 1, 1).fitted()
+    except LeastBytes as error:
+        raise LeastBytes(error.args[0] + after) from None
 
 
 def _check_workspaces(prices: Prices, fitted: Fitted, asked: Asked, operation: str) -> None:
@@ -166,7 +204,11 @@ def _alive(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[list[int], int
         stages = program.stages or (Stage(0, len(costs), program.rows),)
         alive = prices.live(stages, asked.results)
         live = [always + a + b for a, b in zip(alive, forward, strict=True)]
-        return live, *_most([(one, _id(prices.schedule, at)) for at, one in enumerate(live)])
+        moments = [(_id(prices.schedule, at), one) for at, one in enumerate(live)]
+        if most := asked.measured.most(program.rows):  # when all else is gone
+            after = most + prices.result_bytes(program.rows) + always
+            moments.append(("the loss", after + (arena if steady else 0)))
+        return live, *_most(moments)
     found = trace_step(prices.tally(program.rows), costs, program.segments)
     live, moments = [], []
     for at, _ in enumerate(costs):
@@ -175,10 +217,18 @@ def _alive(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[list[int], int
         back = found.backward[at] + backward[at] + always if found.backward[at] else 0
         live.append(max(there, back))
         moments += [(name, there), (f"{name} backward", back)]
-    moments.append(("the loss", found.loss + (arena if steady else 0) + always))
-    return live, *_most([(nbytes, name) for name, nbytes in moments])
+    measured, rows = asked.measured, prices.batch
+    loss = found.loss + measured.loss_bytes(rows) + always
+    if not steady:
+        moments.append(("the loss", loss))
+        moments.append(("the metrics", found.metrics + measured.metric_bytes(rows) + always))
+        return live, *_most(moments)
+    moments.append(("the loss", loss - measured.fixed + arena))
+    peak, where = _most(moments)
+    # the arrays of a step stay for the next one, while losses and metrics take others
+    return live, peak + max(measured.fixed, measured.metric_bytes(rows)), where
 
 
-def _most(moments: Sequence[tuple[int, str]]) -> tuple[int, str]:
-    peak, where = max(moments, key=lambda moment: moment[0], default=(0, ""))
+def _most(moments: Sequence[tuple[str, int]]) -> tuple[int, str]:
+    where, peak = max(moments, key=lambda moment: moment[1], default=("", 0))
     return peak, where if peak else ""

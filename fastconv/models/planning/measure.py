@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastconv import memory
-from fastconv.batches import take
+from fastconv.batches import Use, take
 from fastconv.models.planning.plan import Plan
+from fastconv.models.planning.subject import measured_of
+from fastconv.training.losses.blockwise import BlockwiseLoss
 
 __all__ = ["measure"]
+
+LEARNED = Use(training=True)
+
+
+def _losses(net: Any, rows: int) -> Callable[[Any], Any]:
+    """Return what `forward_backward` takes for losses: the network's own, if it is compiled."""
+    compiled = net.compiled
+    if compiled is not None and all(isinstance(one, BlockwiseLoss) for one in compiled.losses):
+        shapes = [spec.whole_shape(rows) for spec in net.output_specs()]
+        targets = tuple(np.zeros(shape) for shape in shapes)
+        for target in targets:  # right for every such loss; for classes the shares of the first
+            target[:, :1] = 1
+        made: Callable[[Any], Any] = compiled.loss_function(targets, np.ones(rows))
+        return made
+
+    def like(ys: tuple[np.ndarray, ...]) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Take the memory of losses that nobody can call, since their targets are unknown."""
+        gradients = [memory.empty(y.shape, y.dtype) for y in ys]
+        for gradient in gradients:
+            gradient.fill(0)
+        beside = measured_of(net, rows, LEARNED).loss_bytes(rows) - sum(y.nbytes for y in ys)
+        memory.empty(max(0, beside), np.uint8)
+        return {}, gradients
+
+    return like
 
 
 def measure(net: Any, plan: Plan) -> int:
@@ -39,8 +67,7 @@ def measure(net: Any, plan: Plan) -> int:
     )
     order = np.arange(rows)
 
-    def dloss(ys: tuple[np.ndarray, ...]) -> tuple[dict[str, float], list[np.ndarray]]:
-        return {}, [np.zeros_like(y) for y in ys]
+    dloss = _losses(net, rows) if plan.training else None
 
     def run() -> None:
         if not plan.training:
@@ -48,7 +75,10 @@ def measure(net: Any, plan: Plan) -> int:
             return
         program = None if plan.memory_limit is None else plan.program
         net.gradients = {}
-        net.forward_backward(take(xs, order, net.layout), dloss, 0, program)
+        gathered = take(xs, order, net.layout)  # which the loop holds to the end of a step
+        outputs = net.forward_backward(gathered, dloss, 0, program)
+        np.empty(rows * measured_of(net, rows, LEARNED).metrics, np.uint8)
+        del outputs  # which metrics are of
 
     run()  # to make what is made only once, such as plans and the pool of threads
     for layer in net._graph.layers.values():

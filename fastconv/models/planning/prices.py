@@ -133,6 +133,7 @@ class Prices:
         self.released = {key.partition("/")[0] for key in subject.released}
         self.constant = subject.constant(asked.learns)
         self.input_bytes, self.ceiling = asked.input_bytes, asked.workspace_limit
+        self.measured = asked.measured
         self._priced: Costs = {}
         self.shared = shared
         self._row_bytes: dict[tuple[int, ...], int] = {}

@@ -37,6 +37,8 @@ class Segmenter:
         Temporary bytes of each operation in the two passes.
     always : int
         Bytes that are alive all the time.
+    measured : (int, int)
+        Bytes that the losses and the metrics take.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Segmenter:
         forward: Sequence[int],
         backward: Sequence[int],
         always: int,
+        measured: tuple[int, int],
     ) -> None:
         self.tally, self.costs, self.always = tally, costs, always
+        self.loss, self.metrics = measured
         self.forward, self.backward = forward, backward
         self.schedule = tally.schedule
         self.count = len(self.schedule.operations)
@@ -60,7 +64,7 @@ class Segmenter:
         """Return the most bytes alive at one time in a step with these segments."""
         if segments not in self._peaks:
             found = trace_step(self.tally, self.costs, segments)
-            most = found.loss
+            most = max(found.loss + self.loss, found.metrics + self.metrics)
             for at in range(self.count):
                 most = max(
                     most,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastconv.layers.spec import LayerCosts
 from fastconv.models.planning.tally import Tally
@@ -21,14 +21,16 @@ class Traced:
     forward, again, backward : list of int
         For each operation, the bytes when it first runs forward, when it is computed again, and
         when it runs backward; 0 if it does not.
-    loss : int
-        The bytes while the loss and its gradient are computed.
+    loss, metrics : int
+        The bytes that are there when the losses are computed, and when the metrics are, without
+        what these take.
     """
 
     forward: list[int]
     again: list[int]
     backward: list[int]
     loss: int
+    metrics: int
 
 
 def trace_step(tally: Tally, costs: Sequence[LayerCosts], segments: Sequence[Segment]) -> Traced:
@@ -122,7 +124,7 @@ class _Step:
         self.gradients = _Gradients(tally)
         self.learned: set[str] = set()
         self.learned_bytes = self.saved = self.twice = 0
-        self.found = Traced([0] * count, [0] * count, [0] * count, 0)
+        self.found = Traced([0] * count, [0] * count, [0] * count, 0, 0)
 
     def run(self) -> Traced:
         tally, outputs = self.tally, self.tally.schedule.outputs
@@ -139,8 +141,7 @@ class _Step:
                 self.alive.let_go(self.operations[at].drops)
         self.alive.let_go(unread)
         # the outputs stay until the end; `values` holds nothing else by now
-        size = tally.bytes_of(outputs)
-        loss = self.alive.total + self.saved + 2 * size
+        loss = self.alive.total + self.saved
         for output in outputs:
             self.gradients.add(output, self.gradients.new(output), False)
         for segment in reversed(self.segments):
@@ -149,7 +150,7 @@ class _Step:
             for at in reversed(range(segment.begin, segment.end)):
                 self._backward(at)
             self.twice = 0
-        return Traced(self.found.forward, self.found.again, self.found.backward, loss)
+        return replace(self.found, loss=loss, metrics=self.alive.total + self.learned_bytes)
 
     def _forward(self, at: int, found: list[int], *, keep: bool) -> None:
         op, cost = self.operations[at], self.costs[at]

@@ -4,13 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from fastconv.batches import Use
 from fastconv.concurrency import computed_once
 from fastconv.layers.spec import Spec
 from fastconv.models.graph import Graph, Slot
 from fastconv.models.running import Operation, Schedule
 
-__all__ = ["Asked", "Subject"]
+__all__ = ["Asked", "Measured", "Subject", "measured_of"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The bytes that losses and metrics take beside the outputs that they are of.
+
+    Attributes
+    ----------
+    fixed : int
+        For losses of any number of rows.
+    loss : int
+        For the losses of a row; in training, the gradients are included.
+    metrics : int
+        For the metrics of a row, which are computed last.
+    """
+
+    fixed: int = 0
+    loss: int = 0
+    metrics: int = 0
+
+    def loss_bytes(self, rows: int) -> int:
+        """Return the bytes of the losses of so many rows."""
+        return self.fixed + rows * self.loss
+
+    def metric_bytes(self, rows: int) -> int:
+        """Return the bytes of the metrics of so many rows."""
+        return rows * self.metrics
+
+    def most(self, rows: int) -> int:
+        """Return the bytes of losses or metrics of so many rows, whichever are more."""
+        return max(self.loss_bytes(rows), self.metric_bytes(rows))
+
+
+def measured_of(net: Any, rows: int, use: Use) -> Measured:
+    """Return what is computed of a network's outputs for so many rows; nothing if they are results.
+
+    If the network is not compiled, it is what a loss is taken to need that says nothing else.
+    """
+    if not use.training and not use.measured:
+        return Measured()
+    graph, compiled = net._graph, net.compiled
+    specs = [graph.specs[output] for output in graph.outputs]
+    if compiled is None:
+        return Measured(loss=2 * sum(spec.nbytes for spec in specs))
+    many, one = [
+        [(spec.whole_shape(count), np.dtype(spec.dtype)) for spec in specs] for count in (rows, 1)
+    ]
+    fixed, loss = compiled.loss_bytes(many, use.training)
+    return Measured(fixed, loss, compiled.metric_bytes(one))
 
 
 @dataclass(frozen=True)
@@ -34,6 +87,8 @@ class Asked:
         Bytes that are there besides all the time: the caller's lists, as arrays.
     backward : bool
         Whether a backward pass follows in training.
+    measured : Measured
+        What is computed of the outputs.
     """
 
     batch_size: int
@@ -44,6 +99,7 @@ class Asked:
     memory_limit: int | None = None
     held: int = 0
     backward: bool = True
+    measured: Measured = Measured()
 
     @property
     def learns(self) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from fastconv.arguments import as_sizes
 from fastconv.errors import ArgumentError
-from fastconv.training.labels import are_labels, check_classes
 
-__all__ = ["ClassLoss", "Loss", "answers_of", "check_shares"]
+__all__ = ["Loss", "check_shares"]
 
 Array = np.ndarray[Any, Any]
 
@@ -55,25 +54,17 @@ class Loss(ABC):
         that does not take them serves as long as none are given.
         """
 
+    def temporary_bytes(self, shape: tuple[int, ...], dtype: Any) -> int:
+        """Return the most bytes that `value_and_gradient` takes beside outputs and targets.
+
+        The gradient is one of them. `shape` is that of the outputs, with the batch. Plans and
+        limits count on it; a loss that does not define this is taken to have one array beside the
+        gradient.
+        """
+        return 2 * math.prod(shape) * np.dtype(dtype).itemsize
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
-
-
-class ClassLoss(Loss):
-    """A loss of outputs over classes that exclude each other, on axis 1."""
-
-    def check_outputs(self, shape: tuple[int, ...]) -> None:
-        """Raise unless outputs of `shape` are of several classes; see `Loss`."""
-        check_classes(self.name, shape)
-
-    def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
-        """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
-        are_labels(self.name, as_sizes(self.name, "shape", shape, 0), targets)
-
-
-def answers_of(outputs: Array) -> int:
-    """Return how many answers outputs (N, K, ...) are, each of K numbers."""
-    return outputs.size // max(1, outputs.shape[1])
 
 
 #: The most that rounding can make of a probability of 1, with room to spare.

@@ -8,10 +8,9 @@ import numpy as np
 
 from fastconv import functional, registry
 from fastconv.arguments import as_sizes
-from fastconv.floating import quietly
-from fastconv.training.binary import as_binary, check_binary
-from fastconv.training.labels import as_outputs
-from fastconv.training.losses.base import Loss, check_shares
+from fastconv.training.binary import check_binary
+from fastconv.training.losses.base import check_shares
+from fastconv.training.losses.blockwise import BlockwiseLoss
 from fastconv.training.weighting import Shares
 
 __all__ = ["BinaryCrossEntropy", "SigmoidCrossEntropy"]
@@ -19,12 +18,15 @@ __all__ = ["BinaryCrossEntropy", "SigmoidCrossEntropy"]
 Array = np.ndarray[Any, Any]
 
 
-class BinaryLoss(Loss):
+class BinaryLoss(BlockwiseLoss):
     """A loss of numbers that are each about one label: 1, yes; 0, no; or a chance between."""
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
         check_binary(self.name, as_sizes(self.name, "shape", shape, 0), targets)
+
+    def _checked(self, outputs: Array, targets: Any) -> Array:
+        return check_binary(self.name, outputs.shape, targets)
 
 
 @registry.losses.register("sigmoid_cross_entropy")
@@ -54,29 +56,23 @@ class SigmoidCrossEntropy(BinaryLoss):
     """
 
     name = "sigmoid_cross_entropy"
+    bytes_per_number = 26, 50
     takes = "log odds"
 
-    @quietly
-    def value_and_gradient(
-        self, outputs: Array, targets: Array, weights: Array | None = None
-    ) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; see `Loss`."""
-        outputs = as_outputs(self.name, outputs)
-        targets = as_binary(self.name, outputs, targets)
-        shares = Shares(self.name, weights, outputs, outputs.size)
+    def _block(self, outputs: Array, targets: Array, shares: Shares) -> tuple[float, Array]:
         others = 1 - targets
         gradient, back = functional.sigmoid(outputs), functional.sigmoid(-outputs)
         gradient *= others
         back *= targets
         gradient -= back
-        del back  # a network that answers for each pixel has large outputs
+        del back
         others = np.where(outputs >= 0, others, targets)  # the part on the other side of 0
         sizes = np.abs(outputs)
         figures = functional.log1p(functional.exp(-sizes))
         sizes *= others
         sizes[others == 0] = 0  # adds nothing, even if the output is infinite
         figures += sizes
-        return shares.mean(figures), shares.apply(gradient)
+        return shares.sum(figures), shares.apply(gradient)
 
 
 @registry.losses.register("binary_cross_entropy")
@@ -102,17 +98,15 @@ class BinaryCrossEntropy(BinaryLoss):
     """
 
     name = "binary_cross_entropy"
+    bytes_per_number = 30, 58
     takes = "chances"
 
-    @quietly
-    def value_and_gradient(
-        self, outputs: Array, targets: Array, weights: Array | None = None
-    ) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; see `Loss`."""
-        outputs = as_outputs(self.name, outputs)
-        targets = as_binary(self.name, outputs, targets)
+    def _checked(self, outputs: Array, targets: Any) -> Array:
+        found = super()._checked(outputs, targets)
         check_shares(self.name, outputs, 'for logits take loss="sigmoid_cross_entropy"')
-        shares = Shares(self.name, weights, outputs, outputs.size)
+        return found
+
+    def _block(self, outputs: Array, targets: Array, shares: Shares) -> tuple[float, Array]:
         floor, others = np.finfo(outputs.dtype).tiny, 1 - targets
         chances = np.minimum(outputs, 1)
         figures = others * np.maximum(functional.log1p(-chances), functional.log(floor))
@@ -120,4 +114,4 @@ class BinaryCrossEntropy(BinaryLoss):
         chances = np.maximum(chances, floor)
         figures += targets * functional.log(chances)
         gradient -= targets / chances
-        return -shares.mean(figures), shares.apply(gradient)
+        return -shares.sum(figures), shares.apply(gradient)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional, registry
-from fastconv.floating import quietly
-from fastconv.training.labels import as_outputs, at_labels, class_targets
-from fastconv.training.losses.base import ClassLoss, answers_of, check_shares
+from fastconv.training.labels import at_labels
+from fastconv.training.losses.base import check_shares
+from fastconv.training.losses.classes import ClassLoss
 from fastconv.training.weighting import Shares
 
 __all__ = ["CrossEntropy"]
@@ -36,27 +36,25 @@ class CrossEntropy(ClassLoss):
     """
 
     name = "cross_entropy"
+    bytes_per_number = 22, 34
     takes = "probabilities"
 
-    @quietly
-    def value_and_gradient(
-        self, outputs: Array, targets: Array, weights: Array | None = None
-    ) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; see `Loss`."""
-        outputs = as_outputs(self.name, outputs)
-        targets, labels = class_targets(self.name, outputs, targets)
+    def _checked(self, outputs: Array, targets: Any) -> Array:
+        found = super()._checked(outputs, targets)
         check_shares(self.name, outputs, 'for logits take loss="softmax_cross_entropy"')
-        shares = Shares(self.name, weights, outputs, answers_of(outputs))
+        return found
+
+    def _block(self, outputs: Array, targets: Array, shares: Shares) -> tuple[float, Array]:
         floor = np.finfo(outputs.dtype).tiny
-        if labels:
+        if targets.ndim < outputs.ndim:
             where = at_labels(targets)
             at_label = np.maximum(outputs[where], floor)
-            mean = shares.mean(functional.log(at_label))
+            total = shares.sum(functional.log(at_label))
             gradient = np.zeros(outputs.shape, outputs.dtype)
             gradient[where] = shares.of(at_label, -1.0) / at_label
             shares.without_idle(gradient)
         else:
             probabilities = np.maximum(outputs, floor)
-            mean = shares.mean(targets * functional.log(probabilities))
+            total = shares.sum(targets * functional.log(probabilities))
             gradient = shares.apply(targets / probabilities, -1.0)
-        return -mean, gradient
+        return -total, gradient

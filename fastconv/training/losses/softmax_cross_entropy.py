@@ -8,9 +8,8 @@ import numpy as np
 
 from fastconv import functional, registry
 from fastconv.arguments import as_real
-from fastconv.floating import quietly
-from fastconv.training.labels import as_outputs, at_labels, class_targets
-from fastconv.training.losses.base import ClassLoss, answers_of
+from fastconv.training.labels import at_labels
+from fastconv.training.losses.classes import ClassLoss
 from fastconv.training.weighting import Shares
 
 __all__ = ["SoftmaxCrossEntropy"]
@@ -46,29 +45,25 @@ class SoftmaxCrossEntropy(ClassLoss):
     """
 
     name = "softmax_cross_entropy"
+    bytes_per_number = 30, 40
     takes = "logits"
     label_smoothing: float = 0.0  # what losses pickled before there was any have
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         rule = "at least 0 and below 1"
         self.label_smoothing = as_real(self.name, "label_smoothing", label_smoothing, rule, 0, 1)
-
-    @quietly
-    def value_and_gradient(
-        self, outputs: Array, targets: Array, weights: Array | None = None
-    ) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; see `Loss`."""
-        outputs = as_outputs(self.name, outputs)
-        targets, labels = class_targets(self.name, outputs, targets)
         if self.label_smoothing:
-            targets, labels = self._smoothed(outputs, targets, labels), False
-        shares = Shares(self.name, weights, outputs, answers_of(outputs))
+            self.bytes_per_number = 38, 50
+
+    def _block(self, outputs: Array, targets: Array, shares: Shares) -> tuple[float, Array]:
+        if self.label_smoothing:
+            targets = self._smoothed(outputs, targets)
         logs = functional.log_softmax(outputs, axis=1)
         gradient = functional.softmax(outputs, axis=1)
-        if labels:
+        if targets.ndim < outputs.ndim:
             where = at_labels(targets)
             at_label = logs[where]
-            mean = shares.mean(at_label)
+            total = shares.sum(at_label)
             gradient[where] = functional.expm1(at_label)
         else:
             # (N, 1, ...); in float64, so that what one class leaves to the others is exact
@@ -82,24 +77,23 @@ class SoftmaxCrossEntropy(ClassLoss):
             # A share of zero adds nothing, even if the logarithm is minus infinity.
             logs[targets == 0] = 0
             logs *= targets
-            mean = shares.mean(logs)
+            total = shares.sum(logs)
         if shares.weights is None:
             gradient /= shares.count
         else:
             shares.apply(gradient)
-        return -mean, gradient
+        return -total, gradient
 
-    def _smoothed(self, outputs: Array, targets: Array, labels: bool) -> Array:
+    def _smoothed(self, outputs: Array, targets: Array) -> Array:
         """Return the smoothed shares for labels or shares."""
-        if labels:
-            shares = np.zeros(outputs.shape, outputs.dtype)
-            shares[at_labels(targets)] = 1
+        shares: Array
+        if targets.ndim < outputs.ndim:
+            shares, whole = np.zeros(outputs.shape, outputs.dtype), 1.0
+            shares[at_labels(targets)] = 1.0 - self.label_smoothing
         else:
-            shares = targets
-        whole = shares.sum(axis=1, keepdims=True)
-        even = whole * (self.label_smoothing / outputs.shape[1])
-        smoothed: Array = shares * (1.0 - self.label_smoothing) + even
-        return smoothed
+            shares, whole = targets * (1.0 - self.label_smoothing), targets.sum(1, keepdims=True)
+        shares += whole * (self.label_smoothing / outputs.shape[1])
+        return shares
 
     def __repr__(self) -> str:
         given = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""

@@ -10,9 +10,8 @@ import numpy as np
 
 from fastconv import registry
 from fastconv.arguments import as_real, as_sizes, check_rounding
-from fastconv.floating import quietly
-from fastconv.training.labels import as_outputs, check_values
-from fastconv.training.losses.base import Loss
+from fastconv.training.labels import check_values
+from fastconv.training.losses.blockwise import BlockwiseLoss
 from fastconv.training.weighting import Shares
 
 __all__ = ["Huber", "MeanAbsoluteErrorLoss", "MeanSquaredError"]
@@ -20,26 +19,22 @@ __all__ = ["Huber", "MeanAbsoluteErrorLoss", "MeanSquaredError"]
 Array = np.ndarray[Any, Any]
 
 
-class ValueLoss(Loss):
+class ValueLoss(BlockwiseLoss):
     """A loss of the distances between outputs and targets, averaged over every element."""
 
     def check_targets(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise if `targets` do not fit outputs of `shape`; see `Loss`."""
         check_values(self.name, as_sizes(self.name, "shape", shape, 0), targets)
 
-    @quietly
-    def value_and_gradient(
-        self, outputs: Array, targets: Array, weights: Array | None = None
-    ) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; see `Loss`."""
-        outputs = as_outputs(self.name, outputs)
-        targets = check_values(self.name, outputs.shape, targets)
-        distance = outputs - targets.astype(outputs.dtype, copy=False)
-        return self._of(distance, Shares(self.name, weights, outputs, distance.size))
+    def _checked(self, outputs: Array, targets: Any) -> Array:
+        return check_values(self.name, outputs.shape, targets)
+
+    def _block(self, outputs: Array, targets: Array, shares: Shares) -> tuple[float, Array]:
+        return self._of(outputs - targets, shares)
 
     @abstractmethod
     def _of(self, distance: Array, shares: Shares) -> tuple[float, Array]:
-        """Return the mean loss and its gradient; it may be written over `distance`."""
+        """Return the sum of losses and the gradient; it may be written over `distance`."""
 
 
 @registry.losses.register("mean_squared_error")
@@ -58,10 +53,11 @@ class MeanSquaredError(ValueLoss):
     """
 
     name = "mean_squared_error"
+    bytes_per_number = 22, 26
 
     def _of(self, distance: Array, shares: Shares) -> tuple[float, Array]:
-        mean = shares.mean(np.square(distance, dtype=np.float64))
-        return mean, shares.apply(distance, 2.0)
+        total = shares.sum(np.square(distance, dtype=np.float64))
+        return total, shares.apply(distance, 2.0)
 
 
 @registry.losses.register("mean_absolute_error")
@@ -82,10 +78,11 @@ class MeanAbsoluteErrorLoss(ValueLoss):
     """
 
     name = "mean_absolute_error"
+    bytes_per_number = 18, 26
 
     def _of(self, distance: Array, shares: Shares) -> tuple[float, Array]:
-        mean = shares.mean(np.abs(distance))
-        return mean, shares.apply(np.sign(distance, out=distance))
+        total = shares.sum(np.abs(distance))
+        return total, shares.apply(np.sign(distance, out=distance))
 
 
 @registry.losses.register("huber")
@@ -112,6 +109,7 @@ class Huber(ValueLoss):
     """
 
     name = "huber"
+    bytes_per_number = 30, 34
 
     def __init__(self, delta: float = 1.0) -> None:
         rule = "positive and finite"
@@ -121,8 +119,8 @@ class Huber(ValueLoss):
     def _of(self, distance: Array, shares: Shares) -> tuple[float, Array]:
         slope = np.clip(distance, -self.delta, self.delta)
         distance -= 0.5 * slope
-        mean = shares.mean(np.multiply(slope, distance, dtype=np.float64))
-        return mean, shares.apply(slope)
+        total = shares.sum(np.multiply(slope, distance, dtype=np.float64))
+        return total, shares.apply(slope)
 
     def __repr__(self) -> str:
         return f"Huber(delta={self.delta})"

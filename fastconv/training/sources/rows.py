@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.batches import Rows, ahead, slices
+from fastconv.batches import Rows, Use, ahead, slices
 from fastconv.errors import MemoryLimitError
 from fastconv.training.batch import Batch, Position
 from fastconv.training.data import check_rows, count_batches
@@ -76,14 +76,15 @@ class RowSource:
         return self._within(rows, 0)
 
     def _within(self, rows: int, beside: int) -> Any:
+        gathered = self._gathers or self.settings.transform is not None
+        targets = rows * self.table.target_bytes(gathered) * (2 if beside else 1)
         return self.model.program(
             "fit",
             self.settings.memory_limit,
             rows,
             self.table.inputs,
-            training=True,
-            gathered=self._gathers or self.settings.transform is not None,
-            held=self.table.held + beside,
+            use=Use(training=True, gathered=gathered),
+            held=self.table.held + beside + targets,
         )
 
     def program(self, batch: Batch) -> Any:

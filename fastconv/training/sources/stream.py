@@ -6,7 +6,7 @@ from collections.abc import Generator
 from itertools import count
 from typing import Any
 
-from fastconv.batches import Stream, ahead, count_rows
+from fastconv.batches import Stream, Use, ahead, count_rows
 from fastconv.errors import ShapeError
 from fastconv.training.batch import Batch, Position
 from fastconv.training.compiled import Compiled
@@ -52,8 +52,9 @@ class StreamSource:
             return None
         rows = count_rows(inputs, self.model.layout)
         copies = 2 if self.settings.transform is None else 3
-        held = copies * sum(array.nbytes for array in inputs)
-        return self.model.program("fit", limit, rows, inputs, training=True, held=held)
+        targets = [array for array in batch.targets if array.ndim > 1]  # one number does not count
+        held = copies * sum(array.nbytes for array in (*inputs, *targets))
+        return self.model.program("fit", limit, rows, inputs, use=Use(training=True), held=held)
 
     def batches(self, position: Position, key: int) -> Generator[Batch]:
         """Yield the batches of an epoch from `position` on; see `Source`."""

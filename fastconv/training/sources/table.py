@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv.batches import Layout, Rows, as_array, count_rows, held, is_mapped, take
+from fastconv.batches import Layout, Rows, as_array, count_rows, held, is_mapped, is_read, take
 from fastconv.errors import ArgumentError
 from fastconv.training.compiled import Compiled
 from fastconv.training.data import as_data
@@ -95,6 +95,17 @@ class Table:
             a.itemsize * int(np.prod(a.shape, dtype=object)) // max(1, a.shape[axis])
             for a, axis in zip(self.inputs, axes, strict=True)
             if axis is not None
+        )
+
+    def target_bytes(self, gathered: bool) -> int:
+        """Return the bytes that the targets of one row take where they are read or `gathered`.
+
+        A single number for a row does not count.
+        """
+        return sum(
+            a.itemsize * int(np.prod(a.shape[1:], dtype=object))
+            for a in self.targets
+            if a.ndim > 1 and (gathered or is_read(a))
         )
 
     def blocks(self, most: int = 1 << 20) -> Iterator[tuple[Array, ...]]:
