@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from fastconv import data, errors, kernels, models, plot, threads
 from fastconv.cli import (
+    completion,
     demo,
     describe,
     doctor,
@@ -42,6 +43,7 @@ COMMANDS = {
     "predict": predict,
     "explain": explain,
     "doctor": doctor,
+    "completion": completion,
 }
 
 
@@ -151,4 +153,5 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         )
         module.add_arguments(made[name])
         made[name].set_defaults(run=module.run)
+    made["completion"].set_defaults(parser=parser)
     return parser, made

@@ -38,7 +38,12 @@ from fastconv.costs import local
 from fastconv.errors import ArgumentError, FastconvError, PluginWarning, describe, shorten
 from fastconv.memory import format_bytes
 
-EXTRAS = {"plot": "matplotlib"}
+EXTRAS = {
+    "plot": "matplotlib",
+    "images": "pillow",
+    "sklearn": "scikit-learn",
+    "completion": "shtab",
+}
 NEEDED = ("numpy", "safetensors", "tqdm")
 
 

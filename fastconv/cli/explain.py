@@ -32,7 +32,7 @@ MAX_BYTES = 2**16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add OPERATION, X, WINDOW and the options of the three operations."""
     parser.add_argument(
-        "operation", metavar="OPERATION", choices=OPERATIONS, help=", ".join(OPERATIONS)
+        "operation", metavar="OPERATION", choices=tuple(OPERATIONS), help=", ".join(OPERATIONS)
     )
     parser.add_argument("x", metavar="X", help="the map: JSON, or a .csv or .npy file")
     parser.add_argument("window", metavar="WINDOW", help="the filter likewise, or a size")
