@@ -38,10 +38,16 @@ class Convolution:
         self.db: Array | None = None
 
     def forward(self, x: Any) -> Array:
+        return self.forward_then(None, x)
+
+    def forward_then(self, activation: str | None, x: Any) -> Array:
+        """Return the output after an activation, ``"relu"`` or None."""
         w = parameter("Convolution", "W", self.W, 4)
         self.x = floats("Convolution", "x", x, w)
         b = floats("Convolution", "b", self.b, w)
-        return functional.conv2d(self.x, w, b, stride=self.stride, padding=self.pad)
+        return functional.conv2d(
+            self.x, w, b, stride=self.stride, padding=self.pad, activation=activation
+        )
 
     def backward(self, dout: Any) -> Array:
         dx = self.gradients(dout, ("x", "weight", "bias"))

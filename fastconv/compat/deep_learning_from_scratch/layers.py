@@ -38,6 +38,10 @@ class Relu:
     def backward(self, dout: Any) -> Array:
         return functional.relu_backward(floats("Relu", "dout", dout, self.y), remembered(self.y))
 
+    def backward_over(self, dout: Array) -> Array:
+        """Return what `backward` does, in the memory of `dout`, which nobody else reads."""
+        return functional.relu_backward(dout, remembered(self.y), out=dout)
+
 
 class Sigmoid:
     """``1 / (1 + exp(-x))``."""
@@ -83,13 +87,21 @@ class Affine:
             rule = f"must have {len(w)} numbers in a row, as W has rows"
             raise ShapeError("Affine", "x", rule, x.shape)
         self.x = x.reshape(len(x), len(w))  # (N, inputs)
-        return functional.dense(self.x, w.T, floats("Affine", "b", self.b, w))
+        b = floats("Affine", "b", self.b, w)
+        if b.shape != w.shape[1:]:
+            raise ShapeError("Affine", "b", f"must have shape {w.shape[1:]}", b.shape)
+        # W lies as the weight of a dense layer from units to inputs, of which y is the gradient of
+        # the input; so nothing is transposed
+        y = np.empty((len(x), w.shape[1]), w.dtype)
+        found = functional.dense_backward(self.x, y, w, needs="x")[0]
+        assert found is not None
+        found += b
+        return found
 
     def backward(self, dout: Any) -> Array:
         x = remembered(self.x)
         dy = floats("Affine", "dout", dout, self.W)
-        # W lies as the weight of a dense layer from units to inputs, whose output is dx here, and
-        # whose gradient is that of W with x and dout exchanged; so nothing is transposed
+        # of that layer, dx is the output, and the gradient is that of W with x and dout exchanged
         _, self.dW, _ = functional.dense_backward(x, dy, self.W, needs="weight")
         self.db = dy.sum(axis=0)
         dx = functional.dense(dy, self.W)

@@ -13,7 +13,7 @@ from fastconv.compat.deep_learning_from_scratch.arrays import floats, rows_of
 from fastconv.compat.deep_learning_from_scratch.files import read_params, write_params
 from fastconv.compat.deep_learning_from_scratch.functions import numerical_gradient
 from fastconv.compat.deep_learning_from_scratch.images import Convolution
-from fastconv.compat.deep_learning_from_scratch.layers import Affine, Dropout, SoftmaxWithLoss
+from fastconv.compat.deep_learning_from_scratch.layers import Affine, Dropout, Relu, SoftmaxWithLoss
 from fastconv.compat.deep_learning_from_scratch.normalization import BatchNormalization
 from fastconv.errors import ShapeError
 
@@ -54,8 +54,14 @@ class Network:
 
     def predict(self, x: Any, train_flg: bool = False) -> Array:
         """Return the scores of a batch, before softmax."""
-        for layer in self._in_order():
-            x = layer.forward(x, train_flg) if isinstance(layer, TRAINED) else layer.forward(x)
+        layers = self._in_order()
+        for layer, after in zip(layers, [*layers[1:], None], strict=True):
+            if isinstance(layer, TRAINED):
+                x = layer.forward(x, train_flg)
+            elif type(layer) is Convolution and type(after) is Relu:
+                x = after.y = layer.forward_then("relu", x)
+            elif not (type(layer) is Relu and layer.y is x):  # else it is done
+                x = layer.forward(x)
         return x  # type: ignore[no-any-return]
 
     def loss(self, x: Any, t: Any, train_flg: bool = False) -> float:
@@ -82,8 +88,9 @@ class Network:
         self.loss(x, t, train_flg=True)
         dout = self.last_layer.backward(1)
         first, *others = self._in_order()
-        for layer in reversed(others):
-            dout = layer.backward(dout)
+        for layer in reversed(others):  # each makes a gradient that is read once
+            over = type(layer) is Relu
+            dout = layer.backward_over(dout) if over else layer.backward(dout)
         if isinstance(first, Convolution):  # nobody asks for the gradient of the images
             first.gradients(dout, ("weight", "bias"))
         else:
