@@ -22,6 +22,19 @@ def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("b", [0, 0.5, np.float32(2)])
+def test_one_number_is_the_bias_of_all(b, rng):
+    """The program that shows filters of chapter 7 convolves with ``b = 0``."""
+    x, w = rng.normal(size=(2, 1, 6, 6)), rng.normal(size=(3, 1, 3, 3))
+    expected = book.Convolution(w, np.full(3, float(b))).forward(x)
+    assert np.array_equal(book.Convolution(w, b).forward(x), expected)
+    x, w = rng.normal(size=(2, 4)), rng.normal(size=(4, 3))
+    expected = book.Affine(w, np.full(3, float(b))).forward(x)
+    assert np.array_equal(book.Affine(w, b).forward(x), expected)
+    with pytest.raises(ShapeError, match=r"Affine: b must have shape \(3,\)"):
+        book.Affine(w, np.zeros(2)).forward(x)
+
+
 @pytest.mark.parametrize(("stride", "pad"), [(1, 0), (2, 1)])
 def test_convolution(rng, stride, pad):
     x, w, b = rng.normal(size=(3, 2, 7, 7)), rng.normal(size=(4, 2, 3, 3)), rng.normal(size=4)

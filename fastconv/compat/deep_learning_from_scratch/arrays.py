@@ -9,7 +9,7 @@ import numpy as np
 from fastconv.arguments import as_plain_array, as_real
 from fastconv.errors import ArgumentError, ShapeError, from_signal
 
-__all__ = ["as_dtype", "as_rate", "floats", "parameter", "rows_of"]
+__all__ = ["as_dtype", "as_rate", "bias", "floats", "parameter", "rows_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -39,6 +39,14 @@ def parameter(operation: str, name: str, value: Any, axes: int) -> Array:
     if value.ndim != axes:
         raise ShapeError(operation, name, f"must have {axes} dimensions", value.shape)
     return as_plain_array(operation, name, value)
+
+
+def bias(operation: str, value: Any, like: Array, units: int) -> Array:
+    """Return the bias of `units` units in the dtype of `like`; one number is that of all."""
+    array = floats(operation, "b", value, like)
+    if array.ndim and array.shape != (units,):
+        raise ShapeError(operation, "b", f"must have shape ({units},)", array.shape)
+    return array if array.ndim else np.full(units, array)
 
 
 def rows_of(operation: str, x: Any, t: Any, names: tuple[str, str] = ("x", "t")) -> list[Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.compat.deep_learning_from_scratch.arrays import floats, parameter
+from fastconv.compat.deep_learning_from_scratch.arrays import bias, floats, parameter
 from fastconv.compat.deep_learning_from_scratch.layers import remembered
 
 __all__ = ["Convolution", "Pooling"]
@@ -23,6 +23,7 @@ class Convolution:
     W : ndarray (FN, C, FH, FW)
         It and `b` are kept, not copied; x takes its dtype.
     b : ndarray (FN,)
+        Or one number for all filters.
     stride, pad : int or (int, int)
 
     Attributes
@@ -44,7 +45,7 @@ class Convolution:
         """Return the output after an activation, ``"relu"`` or None."""
         w = parameter("Convolution", "W", self.W, 4)
         self.x = floats("Convolution", "x", x, w)
-        b = floats("Convolution", "b", self.b, w)
+        b = bias("Convolution", self.b, w, len(w))
         return functional.conv2d(
             self.x, w, b, stride=self.stride, padding=self.pad, activation=activation
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import functional
 from fastconv.arguments import as_plain_array, as_real
-from fastconv.compat.deep_learning_from_scratch.arrays import floats, parameter
+from fastconv.compat.deep_learning_from_scratch.arrays import bias, floats, parameter
 from fastconv.compat.deep_learning_from_scratch.functions import (
     cross_entropy_error,
     labels,
@@ -65,6 +65,7 @@ class Affine:
     W : ndarray (inputs, units)
         The transposed weight of fastconv's Dense. It and `b` are kept, not copied.
     b : ndarray (units,)
+        Or one number for all units.
 
     Attributes
     ----------
@@ -87,9 +88,7 @@ class Affine:
             rule = f"must have {len(w)} numbers in a row, as W has rows"
             raise ShapeError("Affine", "x", rule, x.shape)
         self.x = x.reshape(len(x), len(w))  # (N, inputs)
-        b = floats("Affine", "b", self.b, w)
-        if b.shape != w.shape[1:]:
-            raise ShapeError("Affine", "b", f"must have shape {w.shape[1:]}", b.shape)
+        b = bias("Affine", self.b, w, w.shape[1])
         # W lies as the weight of a dense layer from units to inputs, of which y is the gradient of
         # the input; so nothing is transposed
         y = np.empty((len(x), w.shape[1]), w.dtype)
