@@ -1,6 +1,6 @@
 """Which instruction sets the processor of this machine runs.
 
-Python cannot tell, so a program of three lines around kernels/cpu.h is compiled and run.
+Python cannot tell, so a program of a loop around kernels/cpu.h is compiled and run.
 
     python building/processor.py        prints them: baseline,avx2
 
@@ -23,10 +23,9 @@ SOURCE = """
 #include <stdio.h>
 #include "cpu.h"
 int main(void) {
-    printf("baseline\\n");
-    if (fc_has_avx2()) printf("avx2\\n");
-    if (fc_has_avx512()) printf("avx512\\n");
-    if (fc_has_neon()) printf("neon\\n");
+    int i;
+    for (i = 0; i < FC_SETS; i++)
+        if (fc_sets[i].runs()) puts(fc_sets[i].name);
     return 0;
 }
 """

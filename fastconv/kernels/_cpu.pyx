@@ -4,19 +4,17 @@ Built for the baseline alone, so that it may run anywhere.
 """
 
 cdef extern from "cpu.h":
-    bint fc_has_avx2()
-    bint fc_has_avx512()
-    bint fc_has_neon()
+    ctypedef struct fc_set:
+        const char* name
+        int (*runs)() noexcept nogil
+    const fc_set* fc_sets
+    enum: FC_SETS
 
 
 def supports(str isa):
     """Return whether code built for `isa` can run on this machine."""
-    if isa == "baseline":
-        return True
-    if isa == "avx2":
-        return bool(fc_has_avx2())
-    if isa == "avx512":
-        return bool(fc_has_avx512())
-    if isa == "neon":
-        return bool(fc_has_neon())
+    cdef int i
+    for i in range(FC_SETS):
+        if isa == fc_sets[i].name.decode("ascii"):
+            return bool(fc_sets[i].runs())
     return False
