@@ -155,12 +155,13 @@ def built(shared) -> Tree:
 
 
 PARTS = {path.stem for path in (ROOT / "fastconv" / "kernels" / "parts").glob("*.pyx")}
+DTYPES = tuple(kernels.DTYPES.values())
 COMMON = {"_cpu", "_pool", "_memoryviews"}
 
 
 def variants(*sets: str, parts: Iterable[str] = PARTS) -> set[str]:
     """The modules of some instruction sets."""
-    return {f"_{isa}_{dtype}_{p}" for isa in sets for dtype in ("f32", "f64") for p in parts}
+    return {f"_{isa}_{dtype}_{p}" for isa in sets for dtype in DTYPES for p in parts}
 
 
 def names(*sets: str) -> set[str]:

@@ -29,7 +29,7 @@ LARGEST_WHEEL = 4_000_000
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 #: Accumulators of the register tile that setup.py asks for: pixels times 2 vectors.
 ACCUMULATORS = {"avx2": ("ymm", 6 * 2), "avx512": ("zmm", 14 * 2)}
-DTYPES = ("f32", "f64")
+DTYPES = tuple(kernels.DTYPES.values())
 PARTS = {path.stem for path in (ROOT / "fastconv" / "kernels" / "parts").glob("*.pyx")}
 COMMON = {"_cpu", "_pool", "_memoryviews"}
 WIDE_REGISTER = re.compile(r"%[yz]mm\d")

@@ -230,7 +230,7 @@ class Builder:
         if dtype is None:
             dtype = specs[0].dtype if specs[0].dtype in FLOATS else self._float(specs)
         else:
-            as_choice(owner, f"dtype of {name}", dtype, ("float32", "float64"))
+            as_choice(owner, f"dtype of {name}", dtype, FLOATS)
         if not is_sequence(shape):
             raise ArgumentTypeError(owner, f"the shape of {name}", "must be a tuple", shape)
         shape = tuple(as_int(owner, f"the shape of {name}", size, 0) for size in shape)

@@ -12,12 +12,13 @@ from fastconv.arguments import as_int, as_sizes
 from fastconv.concurrency import computed_once
 from fastconv.errors import ArgumentTypeError, ShapeError
 
-__all__ = ["DTYPES", "DTYPES_RULE", "FLOATS", "LayerCosts", "PassCosts", "Spec"]
+__all__ = ["DTYPES", "DTYPES_RULE", "FLOATS", "FLOATS_RULE", "LayerCosts", "PassCosts", "Spec"]
 
 _ITEMSIZE = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
 #: The dtypes that arrays of a network may have, and those of them that have gradients.
 DTYPES, FLOATS = tuple(_ITEMSIZE), ("float32", "float64")
 DTYPES_RULE = f"must be {', '.join(map(repr, DTYPES[:-1]))} or {DTYPES[-1]!r}"
+FLOATS_RULE = f"must be {' or '.join(map(repr, FLOATS))}"
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,7 +13,7 @@ from fastconv.arguments import as_choice, as_int, is_sequence
 from fastconv.errors import ArgumentTypeError, ShapeError, shorten
 from fastconv.layers.base import Layer
 from fastconv.layers.catalogue import create_layer
-from fastconv.layers.spec import DTYPES
+from fastconv.layers.spec import DTYPES, FLOATS
 from fastconv.testing.arrays import TOLERANCES, require
 from fastconv.testing.case import Case
 from fastconv.testing.inputs import check_batch_axes, check_takes
@@ -84,7 +84,7 @@ def check_layer(
         _check_some(Case(copy.deepcopy(layer), shapes, [other] * len(shapes), rng))
     if not takes_floats:
         return
-    for other in {"float32", "float64"} - {dtype}:
+    for other in (name for name in FLOATS if name != dtype):
         case = Case(copy.deepcopy(layer), shapes, [other] * len(shapes), rng)
         if not all(case.has_dx):
             _check_some(case)

@@ -26,7 +26,7 @@ from typing import Any
 from fastconv import registry
 from fastconv.errors import ArgumentError, ConfigError, Problem, from_signal, shorten
 from fastconv.layers.base import Layer
-from fastconv.layers.spec import DTYPES, DTYPES_RULE, FLOATS, Spec
+from fastconv.layers.spec import DTYPES, DTYPES_RULE, FLOATS, FLOATS_RULE, Spec
 from fastconv.models.graph import Graph, Node
 from fastconv.models.saving import strict_json
 from fastconv.models.saving.problems import MAX_NODES, Problems, input_node, problems_of
@@ -120,7 +120,7 @@ def read(config: Any) -> tuple[Ends, str | None]:
     dtype = config.get("dtype", "float32")
     known = DTYPES if "layers" in config else FLOATS  # the full form has them at the inputs
     if not isinstance(dtype, str) or dtype not in known:
-        rule = DTYPES_RULE if "layers" in config else "must be 'float32' or 'float64'"
+        rule = DTYPES_RULE if "layers" in config else FLOATS_RULE
         problems.add("dtype", rule, dtype)
         dtype = "float32"
     if "layers" in config:
