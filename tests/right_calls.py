@@ -735,6 +735,52 @@ def explanations() -> dict[str, Call]:
     }
 
 
+def pictures(g: Given) -> dict[str, Call]:
+    image, costs = ones(1, 8, 8), {"batch_size": 1, "training": False, "ax": None}
+    history = training.History({"loss": [1.0]}, [0.1])
+    return {
+        "plot.filters": (plot.filters, {"net": g.net, "before": g.weight, "layer": None}),
+        "plot.feature_maps": (
+            plot.feature_maps,
+            {"net": g.net, "image": image, "layers": ["conv2d_1"], "channels": 2},
+        ),
+        "plot.activation_maximization": (
+            plot.activation_maximization,
+            {"net": g.net, "layer": "conv2d_1", "channels": [1], "steps": 1, "seed": 0, "ax": None},
+        ),
+        "plot.filter_responses": (
+            plot.filter_responses,
+            {"image": ones(5, 6), "filters": {"a": [[1, -1]]}},
+        ),
+        "plot.history": (plot.history, {"history": history, "figures": ["loss"], "ax": None}),
+        "plot.confusion_matrix": (
+            plot.confusion_matrix,
+            {"y": [0, 1], "predicted": [1, 1], "names": ["a", "b"], "ax": None},
+        ),
+        "plot.misclassified": (
+            plot.misclassified,
+            {"net": g.net, "x": g.x, "y": g.labels, "names": ["a", "b", "c"], "most": 2},
+        ),
+        "plot.graph": (plot.graph, {"net": g.net, "ax": None}),
+        "plot.memory": (plot.memory, {"net": g.net, **costs}),
+        "plot.algorithms": (plot.algorithms, {"net": g.net, **costs}),
+        "plot.time_against_memory": (
+            plot.time_against_memory,
+            {
+                "x_shape": g.x.shape,
+                "weight_shape": g.weight.shape,
+                "stride": 1,
+                "padding": 0,
+                "dilation": 1,
+                "groups": 1,
+                "repeats": 0,
+                "ax": None,
+            },
+        ),
+        "training.History.plot": (history.plot, {"figures": None, "ax": None}),
+    }
+
+
 def of_the_rest(g: Given) -> dict[str, Call]:
     filters = {"edge": g.weight}
     return {
@@ -774,6 +820,7 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         "plot.filters_text": (plot.filters_text, {"weights": filters, "width": 80, "blocks": True}),
         "plot.filters_png": (plot.filters_png, {"weights": filters, "path": "a.png", "title": ""}),
         "plot.plan_png": (plot.plan_png, {"plan": g.net.plan(1), "path": "a.png"}),
+        **pictures(g),
         "testing.assert_bits_equal": (testing.assert_bits_equal, {"actual": g.x, "expected": g.x}),
         "testing.assert_close": (
             testing.assert_close,

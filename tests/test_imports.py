@@ -15,9 +15,9 @@ import fastconv
 
 PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
-    "errors concurrency floating arguments geometry options step_memory arena memory batches "
-    "threads kernels reference engines costs functional tuning registry activations initializers "
-    "layers training models zoo data plot explain compat sklearn testing cli"
+    "errors concurrency floating arguments notebook drawing geometry options step_memory arena "
+    "memory batches threads kernels reference engines costs functional tuning registry activations "
+    "initializers layers training models zoo data plot explain compat sklearn testing cli"
 ).split()
 # What knows the package as a whole, for its version and its public names.
 KNOW_THE_WHOLE = {"threads.py", "cli/networks.py"}

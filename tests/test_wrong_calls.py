@@ -30,6 +30,7 @@ ELSEWHERE = {
     f"{BOOK}.Convolution.gradients": "backward calls it",
     f"{BOOK}.Trainer.*": "with what makes the Trainer",
     "explain.Explanation": "the functions of explain make it",
+    "plot.EXAMPLE_FILTERS": "a constant",
     "models.*": "models make them: nodes, plans",
     "layers.*Costs": "layers make them, of what they know",
     "layers.Context*": "models make it, and call layers with it",

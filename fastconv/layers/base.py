@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import registry
+from fastconv import notebook, registry
 from fastconv.arguments import is_sequence
-from fastconv.errors import ArgumentTypeError, ConfigError, ShapeError, UnknownAttributeError
+from fastconv.errors import (
+    ArgumentTypeError,
+    ConfigError,
+    ShapeError,
+    UnknownAttributeError,
+    shorten,
+)
 from fastconv.layers.context import Context
 from fastconv.layers.nodes import Node, connect
 from fastconv.layers.owner import Owner
@@ -246,6 +252,17 @@ class Layer(Traits, Owner):
         if self.name is not None:
             settings.append(f"name={self.name!r}")
         return f"{type(self).__name__}({', '.join(settings)})"
+
+    def _repr_html_(self) -> str:
+        title = f"{type(self).__name__}{f' {self.name}' if self.name is not None else ''}"
+        held = {**self.parameters, **self.states}
+        rows = [[name, f"{p.shape} {p.dtype}", f"{p.size:,}"] for name, p in held.items()]
+        settings = [[name, shorten(value, 80)] for name, value in self._config.items()]
+        parts = [
+            notebook.table(["setting", "value"], settings, align="<<") if settings else "",
+            notebook.table(["parameter", "shape", "numbers"], rows, align="<<>") if rows else "",
+        ]
+        return notebook.page(title, *parts)
 
     def _begin(self, name: str | None, config: dict[str, Any]) -> None:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):

@@ -9,6 +9,7 @@ import numpy as np
 from fastconv import functional, initializers
 from fastconv.arguments import as_bool, briefly
 from fastconv.concurrency import computed_once
+from fastconv.costs import ConvolutionCosts
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.geometry import Window2D
 from fastconv.layers.context import Context
@@ -146,21 +147,14 @@ class Convolution(Spatial):
     ) -> LayerCosts:
         """Return the figures of `fastconv.conv2d_costs`; in training those of both directions."""
         (spec,) = specs
-        channels = spec.shape[0]
-        options = dict(self.options_for(channels))
-        algorithm = options.pop("algorithm")
-        options |= {"dtype": spec.dtype, "workspace_limit": workspace_limit}
-        shapes = (batch, *self.maps(spec.shape)), self.weight_shape(channels)
-        table = functional.conv2d_costs(*shapes, **options)
-        choice = table.choice if algorithm == "auto" else algorithm
+        table, choice = self.priced(batch, spec, workspace_limit=workspace_limit)
         cost = table[choice]
         found, backward = table, None
         if training:
             weight = self.parameters.get("weight")
             learns = weight is None or weight.trainable
             direction = "backward" if learns else "input"  # as `backward` asks for them
-            found = functional.conv2d_costs(*shapes, direction=direction, **options)
-            taken = found.choice if algorithm == "auto" else algorithm
+            found, taken = self.priced(batch, spec, direction, workspace_limit)
             back = found[taken]
             backward = PassCosts(back.workspace, back.packed, back.together, back.least)
         return LayerCosts(
@@ -170,11 +164,32 @@ class Convolution(Spatial):
             least=cost.least,
             multiply_adds=cost.multiply_adds,
             algorithm=choice,
-            why=table.why if algorithm == "auto" else "named in the configuration",
+            why=table.why if self.algorithm == "auto" else "named in the configuration",
             backward=backward,
             im2col=found["im2col"].workspace,
             **activation_costs(self.function, batch * self.infer(spec).nbytes, training),
         )
+
+    def priced(
+        self,
+        batch: int,
+        spec: Spec,
+        direction: str = "forward",
+        workspace_limit: int | str | None = None,
+    ) -> tuple[ConvolutionCosts, str]:
+        """Return the costs of every algorithm for a batch, and which one the layer takes."""
+        channels = spec.shape[0]
+        options = dict(self.options_for(channels))
+        algorithm = options.pop("algorithm")
+        table = functional.conv2d_costs(
+            (batch, *self.maps(spec.shape)),
+            self.weight_shape(channels),
+            dtype=spec.dtype,
+            direction=direction,
+            workspace_limit=workspace_limit,
+            **options,
+        )
+        return table, table.choice if algorithm == "auto" else algorithm
 
     def weight_shape(self, channels: int) -> tuple[int, int, int, int]:
         """Return (K, C/groups, R, S), with one row of taps for signals."""

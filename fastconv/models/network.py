@@ -15,7 +15,7 @@ from fastconv.errors import ArgumentError
 from fastconv.models.graph import Graph, Node, inline, inputs, weights
 from fastconv.models.planning import Asked, Plan, measure, measured_of, plan_of
 from fastconv.models.running import Program, Schedule, give_back_packed, infer, schedule
-from fastconv.models.text import explained, summarize, unknown_attribute
+from fastconv.models.text import explained, summarize, summary_html, unknown_attribute
 
 __all__ = ["Network"]
 
@@ -206,8 +206,7 @@ class Network:
             Ids of nodes; the id of a layer's first use is the layer's name.
         """
         numbers = self._graph.numbers("intermediate", ids)
-        values = inputs.cast(x, self._graph)
-        found = self._run(values, numbers)
+        found = self._run(inputs.cast(x, self._graph), numbers)
         return (found,) if len(numbers) == 1 and not isinstance(ids, str) else found
 
     def plan(
@@ -247,12 +246,11 @@ class Network:
             rule = "must be False for a network made for inference"
             remedy = "plan the network it was made from"
             raise ArgumentError("plan", "training", rule, True, remedy)
-        gathered = inputs.bytes_gathered(self._graph, training)
         asked = Asked(
             batch_size,
             training,
             batch_size,
-            gathered,
+            inputs.bytes_gathered(self._graph, training),
             workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
             memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
             measured=measured_of(self, batch_size, batches.Use(training)),
@@ -291,6 +289,9 @@ class Network:
     def summary(self) -> str:
         """Return a table of layers, output shapes and numbers of parameters."""
         return summarize(self._graph, self._slots, self._frozen(), self.name)
+
+    def _repr_html_(self) -> str:
+        return summary_html(self._graph, self._slots, self._frozen(), self.name)
 
     def count_params(self) -> int:
         """Return how many numbers the network can learn; a shared layer counts once."""

@@ -1,4 +1,4 @@
-"""What all pictures need from matplotlib, which is imported only when one is drawn."""
+"""Where pictures are written."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fastconv.arguments import as_path, check_regular
-from fastconv.errors import ArgumentError, MissingExtraError
+from fastconv.errors import ArgumentError
 
-__all__ = ["check_path", "new_figure"]
+__all__ = ["check_path"]
 
 
 def check_path(operation: str, name: str, path: Any) -> Path:
@@ -27,25 +27,3 @@ def check_path(operation: str, name: str, path: Any) -> Path:
     if found.exists():
         check_regular(operation, name, str(found), "must be of a file, or free")
     return found
-
-
-def new_figure(operation: str, size: tuple[float, float]) -> Any:
-    """Return an empty matplotlib figure of `size` inches, which needs no window system.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            operation,
-            "matplotlib",
-            "must be installed",
-            None,
-            'pip install "fastconv[plot]"',
-            shown="none",
-        ) from error
-    return Figure(figsize=size, layout="constrained")

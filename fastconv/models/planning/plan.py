@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fastconv import notebook
 from fastconv.memory import format_bytes
 from fastconv.models.running import Program, Schedule
 from fastconv.models.text import table
@@ -135,14 +136,39 @@ class Plan:
             "nodes": [asdict(node) for node in self.nodes],
         }
 
-    def __str__(self) -> str:
-        mode = "training" if self.training else "inference"
-        title = [f"plan of {mode}, batch of {self.batch_size}"]
+    @property
+    def _title(self) -> str:
+        title = [f"{'training' if self.training else 'inference'}, batch of {self.batch_size}"]
         counts = dict.fromkeys(node.rows for node in self.nodes)
         if list(counts) not in ([], [self.batch_size]):
             title.append(f"{', then '.join(map(str, counts))} at a time")
         if self.memory_limit is not None:
             title.append(f"within {format_bytes(self.memory_limit)}")
+        return ", ".join(title)
+
+    @property
+    def _peak(self) -> str:
+        where = f" at {self.where}" if self.where else ""
+        beside = f"beside {format_bytes(self.parameter_bytes)} of parameters"
+        return f"peak {format_bytes(self.peak)}{where}, {beside}"
+
+    def _repr_html_(self) -> str:
+        sizes = ("activations", "workspace", "packed", "live")
+        rows = [
+            [
+                node.id,
+                node.algorithm,
+                f"{node.multiply_adds:,}",
+                *(format_bytes(getattr(node, size)) for size in sizes),
+                notebook.bar(node.live / max(self.peak, 1)),
+            ]
+            for node in self.nodes
+        ]
+        head = ["node", "algorithm", "multiply-adds", *sizes[:3], "alive", "of the peak"]
+        found = notebook.table(head, rows, align="<<>>>>><", note=self._peak)
+        return notebook.page(f"Plan of {self._title}", found)
+
+    def __str__(self) -> str:
         head = [
             "node",
             "algorithm",
@@ -170,7 +196,7 @@ class Plan:
         ]
         lent = any(node.lent and node.packed for node in self.nodes) and not self.training
         lines = [
-            ", ".join(title),
+            f"plan of {self._title}",
             *([f"inputs: {', '.join(self.inputs)}"] if self.inputs else []),
             table(head, rows, align="<<>>>>>><"),
             _PACKED_IN_CALL if self.training else _PACKED_SPLIT if lent else _PACKED,
@@ -178,8 +204,7 @@ class Plan:
             + (_ALIVE_TRAINING if self.training else _ALIVE).format(
                 _STAYS if self.memory_limit is None else _GOES
             ),
-            f"peak {format_bytes(self.peak)}{f' at {self.where}' if self.where else ''}, "
-            f"beside {format_bytes(self.parameter_bytes)} of parameters",
+            self._peak,
         ]
         if any(node.recomputed for node in self.nodes):
             lines.append("+ computed again in the backward pass, from what was kept before it")

@@ -7,8 +7,8 @@
     words     what Keras, PyTorch and scikit-learn have other words for
 """
 
-from fastconv.models.text.summary import summarize
+from fastconv.models.text.summary import summarize, summary_html
 from fastconv.models.text.table import table
 from fastconv.models.text.words import explained, unknown_attribute
 
-__all__ = ["explained", "summarize", "table", "unknown_attribute"]
+__all__ = ["explained", "summarize", "summary_html", "table", "unknown_attribute"]

@@ -4,6 +4,7 @@
 
     callback                Callback, from which all are derived, and Run, what they see of a fit
     history, printing       the figures of every epoch; lines and bars
+    curves                  the figures of a history as curves
     csv_log, checkpoint     files that grow with a run
     monitor                 one figure: which way is better, and whether it is the best so far
     early_stopping, reduce_on_plateau, learning_rate_schedule

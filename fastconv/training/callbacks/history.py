@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fastconv import registry
+from fastconv import notebook, registry
 from fastconv.arguments import as_mapping, as_plain_array
 from fastconv.training.callbacks.callback import Callback, Figures, Run
+from fastconv.training.callbacks.curves import draw_curves
 
 __all__ = ["History"]
 
@@ -41,6 +42,50 @@ class History(Callback):
         for name, figure in figures.items():
             self.history.setdefault(name, []).append(figure)
         self.learning_rate.append(run.optimizer.last_learning_rate)
+
+    def plot(self, figures: str | Sequence[str] | None = None, *, ax: Any = None) -> Any:
+        """Return a picture of the figures over the epochs, such as loss and accuracy.
+
+        Parameters
+        ----------
+        figures : str or sequence of str, optional
+            Names of figures without ``val_``; by default all. Each has axes of its own, where its
+            figure of validation is dashed. ``"learning_rate"`` is one too, if it is asked for.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw, instead of a figure of its own: one figure, by default the first.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such figure, or none at all yet.
+        MissingExtraError
+            If matplotlib is not installed: ``pip install "fastconv[plot]"``.
+
+        Examples
+        --------
+        >>> history = History({"loss": [1.0, 0.5], "val_loss": [1.2, 0.9]}, [0.1, 0.1])
+        >>> [line.get_ydata().tolist() for line in history.plot().axes[0].lines]
+        [[1.0, 0.5], [1.2, 0.9]]
+        """
+        columns = {**self.history, "learning_rate": self.learning_rate}
+        return draw_curves("plot", columns, figures, ax)
+
+    def _repr_html_(self) -> str:
+        columns = {**self.history, "learning_rate": self.learning_rate}
+        rows = [
+            [name, *(f"{pick:.4g}" for pick in (column[0], min(column), max(column), column[-1]))]
+            + [notebook.sparkline(column)]
+            for name, column in columns.items()
+            if column
+        ]
+        head = ["figure", "first", "least", "largest", "last", "over the epochs"]
+        epochs = len(self.history.get("loss", self.learning_rate))
+        title = f"History of {epochs} epoch{'s' * (epochs != 1)}"
+        return notebook.page(title, notebook.table(head, rows, align="<>>>><"))
 
     def state(self) -> dict[str, Any]:
         """Return the figures so far, as arrays: JSON has no infinity and no NaN."""

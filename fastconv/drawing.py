@@ -1,0 +1,134 @@
+"""What all pictures need from matplotlib, which is imported only when one is drawn.
+
+No picture goes through pyplot: a figure belongs to whoever asked for it, needs no window system,
+and is gone with its last name.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import Any
+
+from fastconv.errors import ArgumentTypeError, MissingExtraError
+from fastconv.errors.texts import in_one_line
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PURPLE",
+    "VERMILION",
+    "axes_for",
+    "label",
+    "legend_below",
+    "new_figure",
+    "quiet",
+]
+
+# Colours that the colour-blind can tell, and that differ in grey too (Okabe and Ito, 2008).
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A5FA8"
+GREY = "#777777"
+
+
+@cache
+def _picture() -> Any:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure of matplotlib that shows itself in a notebook, also without pyplot."""
+
+        __module__, __qualname__ = __name__, "Picture"
+
+        def _repr_png_(self) -> bytes:
+            drawn = io.BytesIO()
+            self.savefig(drawn, format="png")
+            return drawn.getvalue()
+
+    return Picture
+
+
+def __getattr__(name: str) -> Any:  # as pickle asks for it
+    if name == "Picture":
+        return _picture()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def new_figure(
+    operation: str, size: tuple[float, float], *, layout: str | None = "constrained"
+) -> Any:
+    """Return an empty matplotlib figure of `size` inches, which needs no window system.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            operation,
+            "matplotlib",
+            "must be installed",
+            None,
+            'pip install "fastconv[plot]"',
+            shown="none",
+        ) from error
+    return _picture()(figsize=size, layout=layout)
+
+
+def axes_for(
+    operation: str, ax: Any, size: tuple[float, float], *, layout: str | None = "constrained"
+) -> tuple[Any, Any]:
+    """Return (figure, axes): those of `ax`, or of a new figure of `size` inches if it is None.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `ax` is no Axes of matplotlib.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    if ax is None:
+        figure = new_figure(operation, size, layout=layout)
+        return figure, figure.subplots()
+    new_figure(operation, (1, 1))  # which tells whether matplotlib is there
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        rule, remedy = "must be an Axes of matplotlib, or None", "take figure.subplots()"
+        raise ArgumentTypeError(operation, "ax", rule, ax, remedy)
+    figure = ax.figure
+    return getattr(figure, "figure", figure), ax  # of a part of a figure the whole
+
+
+def quiet(axes: Any, grid: str = "") -> Any:
+    """Take the upper and right edge from `axes`, and give them a quiet grid; return them."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    if grid:
+        axes.grid(axis=grid, color="#DDDDDD", linewidth=0.7)
+        axes.set_axisbelow(True)
+    return axes
+
+
+def legend_below(figure: Any, axes: Any, ax: Any) -> None:
+    """Name what `axes` show: below a figure of its own, inside where `ax` was given."""
+    handles, texts = axes.get_legend_handles_labels()
+    if ax is None:
+        columns = len(handles)
+        style = {"ncols": columns, "frameon": False, "fontsize": "small"}
+        figure.legend(handles, texts, loc="outside lower center", **style)
+    else:
+        axes.legend(handles, texts, fontsize="small")
+
+
+def label(text: str, most: int = 40) -> str:
+    """Return a name as matplotlib shows it as it is: in one line, of at most `most` characters.
+
+    A pair of dollars would be a formula, and what begins with ``_`` would be in no legend.
+    """
+    shown = in_one_line(text, max(most, 9)).replace("$", r"\$")
+    return f"\N{HAIR SPACE}{shown}" if shown.startswith("_") else shown
