@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from fastconv import data, errors, kernels, models, plot, threads
+from fastconv import data, errors, kernels, models, threads
 from fastconv.cli import (
     completion,
     demo,
@@ -22,6 +22,7 @@ from fastconv.cli import (
     layers,
     names,
     plan,
+    plot,
     predict,
     summary,
     train,
@@ -42,6 +43,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,
+    "plot": plot,
     "doctor": doctor,
     "completion": completion,
 }
@@ -99,7 +101,7 @@ def _said(error: Exception) -> str:
 
 def _is_python(operation: str) -> bool:
     """Whether `operation` is a name in Python, which nobody typed here, and no command."""
-    modules = (package(), data, package().explain, plot)
+    modules = (package(), data, package().explain, package().plot)
     named = {"fastconv", *COMMANDS, *(name for module in modules for name in module.__all__)}
     return operation in named or callable(getattr(models.Model, operation, None))
 

@@ -15,7 +15,7 @@ from fastconv.models.graph import reshaped
 from fastconv.training.sources.classes import labels_of
 from fastconv.training.sources.table import Table
 
-__all__ = ["Images", "Parts", "add_data", "held_out", "is_digits", "parts"]
+__all__ = ["Images", "Parts", "add_data", "held_out", "is_digits", "parts", "to_judge"]
 
 DIGITS = "digits"
 #: Of the rows, what is held out.
@@ -112,6 +112,13 @@ def _rows(images: Images, rows: np.ndarray[Any, Any]) -> Images:
 def is_digits(arguments: argparse.Namespace) -> bool:
     """Return whether the images are the digits that come with fastconv."""
     return _named(arguments) == DIGITS
+
+
+def to_judge(arguments: argparse.Namespace, found: Parts) -> Images:
+    """Return the images that a network is judged by: those held out, where any are, or all."""
+    if found.test is not None or is_digits(arguments):
+        return held_out(found, arguments.seed)[1]
+    return found.train
 
 
 def _named(arguments: argparse.Namespace) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import parse_bytes
-from fastconv.cli.datasets import Images, Parts, add_data, held_out, is_digits, parts
+from fastconv.cli.datasets import add_data, parts, to_judge
 from fastconv.cli.goal import add_goal, loss_and_metrics
 from fastconv.cli.networks import add_file, at_least, read_network, write
 from fastconv.training import confusion_matrix
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("evaluate", "--seed", arguments.seed, 0)
     limit = parse_bytes("evaluate", "--memory-limit", arguments.memory_limit)
     net = read_network(arguments.file, arguments.seed)
-    x, y = _to_judge(arguments, parts("evaluate", arguments, net))
+    x, y = to_judge(arguments, parts("evaluate", arguments, net))
     net.compile(optimizer="sgd", **loss_and_metrics(arguments, net, y))
     write(f"{len(x):,} images")
     figures = net.evaluate(x, y, batch_size=arguments.batch_size, memory_limit=limit)
@@ -50,12 +50,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.confusion:
         outputs = net.predict(x, arguments.batch_size, memory_limit=limit)
         write(_as_text(confusion_matrix(y, outputs)))
-
-
-def _to_judge(arguments: argparse.Namespace, found: Parts) -> Images:
-    if found.test is not None or is_digits(arguments):
-        return held_out(found, arguments.seed)[1]
-    return found.train
 
 
 def _as_text(matrix: np.ndarray[Any, Any]) -> str:
