@@ -35,7 +35,7 @@ from fastconv import data, models, plot
 from fastconv.arguments import as_choice, as_int
 from fastconv.cli.datasets import Images, add_data, parts, to_judge
 from fastconv.cli.logs import read_log
-from fastconv.cli.networks import add_imports, at_least, check_picture, read_network, typed_path
+from fastconv.cli.networks import add_file, at_least, check_picture, read_network, typed_path
 from fastconv.errors import ArgumentError, shorten
 from fastconv.models.saving import strict_json
 from fastconv.plot.times import settings_of
@@ -45,8 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add WHAT, FILE, where the picture goes, and what the pictures take."""
     add = parser.add_argument
     add("what", metavar="WHAT", help="what to draw; they are listed above")
-    text = "net.json, net.safetensors, or a name that `fastconv models` lists"
-    add("file", metavar="FILE", type=typed_path, help=text)
+    add_file(parser)
     add("--output", metavar="PNG", type=typed_path, required=True, help="the picture to write")
     add("--layer", metavar="NAME", help="of filters, feature-maps and the like: the layer")
     add("--before", metavar="FILE", type=typed_path, help="of filters: before it learned")
@@ -56,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=1, metavar="N", help="images of a batch; default 1")
     add("--training", action="store_true", help="of memory and algorithms: with the backward pass")
     add("--seed", type=int, default=0, help="of starting weights, noise and the split; default 0")
-    add_imports(parser)
     add_data(parser)
 
 

@@ -29,7 +29,8 @@ def filters(net: Any, before: Any = None, *, layer: str | None = None, ax: Any =
     """Draw the filters of a convolution; with `before`, those before and after learning.
 
     Filters of three channels are drawn in colours, all others as the mean of their channels. Each
-    has its own scale, from its smallest weight (dark) to its largest (bright).
+    has its own scale, from its smallest weight (dark) to its largest (bright). Of 1x1 filters the
+    weights are drawn as one matrix, with a row for each filter and a column for each channel.
 
     Parameters
     ----------
@@ -73,7 +74,10 @@ def filters(net: Any, before: Any = None, *, layer: str | None = None, ax: Any =
         if shown["before"].shape != after.shape:
             rule = f"must have filters of shape {after.shape}"
             raise ShapeError("filters", "before", rule, shown["before"].shape)
-    coloured = next(iter(shown.values())).shape[1] == 3
+    channels, *window = next(iter(shown.values())).shape[1:]
+    if window == [1, 1]:
+        return _draw_matrices(shown, ax)
+    coloured = channels == 3
     images = {
         name: weight.transpose(0, 2, 3, 1) if coloured else weight.mean(axis=1)
         for name, weight in shown.items()
@@ -115,10 +119,33 @@ def filters_png(
     figure.savefig(found, format="png", dpi=120)
 
 
+def _draw_matrices(weights: Mapping[str, Array], ax: Any) -> Any:
+    """Draw the weights (K, C, 1, 1) of each entry as a matrix, on its own scale."""
+    if ax is None:
+        figure = new_figure("filters", (4.6 * len(weights), 4.4))
+        panels = list(figure.subplots(1, len(weights), squeeze=False)[0])
+    else:
+        figure, axes = axes_for("filters", ax, (1, 1))
+        panels = [axes]
+    for axes, (name, weight) in zip(panels, weights.items(), strict=True):
+        matrix = scaled(weight[None, :, :, 0, 0])[0]
+        axes.imshow(matrix, cmap="gray", aspect="auto", interpolation="nearest")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(integer=True)
+        axes.set_title(label(name), fontsize="medium")
+        axes.set_xlabel("channel")
+    panels[0].set_ylabel("filter")
+    if ax is None:
+        figure.supxlabel(
+            "dark is the smallest weight of the matrix, bright the largest", fontsize="small"
+        )
+    return figure
+
+
 def _draw(operation: str, images: Mapping[str, Array], ax: Any) -> Any:
     """Draw filters (K, R, S) or (K, R, S, 3), one pair of axes for each entry."""
     count, rows, across = next(iter(images.values())).shape[:3]
-    columns = columns_for(count, 16)
+    columns = columns_for(count, 32)
     lines = -(-count // columns)
     unit = min(0.6, 6.5 / max(columns, lines))
     width = max(2.6, unit * columns * max(1.0, across / rows) + 0.7)

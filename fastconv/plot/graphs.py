@@ -80,7 +80,7 @@ def graph(net: Any, *, ax: Any = None) -> Any:
     axes.set_xlim(-MARGIN, found.size[0] + MARGIN)
     axes.set_ylim(found.size[1], 0.0)
     axes.set_aspect("equal")
-    scale = 1.0 if ax is None else _scale(axes, size)
+    scale = 1.0 if ax is None else _scale(figure, axes, size)
     for *_, corners in found.arrows:
         _arrow(axes, corners, scale)
     for box, text, width, place in zip(boxes, texts, widths, found.places, strict=True):
@@ -165,12 +165,11 @@ def _width(text: str) -> float:
     return float(path.vertices[:, 0].max(initial=0.0)) / 72
 
 
-def _scale(axes: Any, size: tuple[float, float]) -> float:
+def _scale(figure: Any, axes: Any, size: tuple[float, float]) -> float:
     """Return by how much less room `axes` has than the picture needs, in either direction."""
-    axes.figure.draw_without_rendering()  # so that it has been laid out
+    figure.draw_without_rendering()  # so that it has been laid out
     extent = axes.get_window_extent()
-    dpi = axes.figure.dpi
-    return min(extent.width / dpi / size[0], extent.height / dpi / size[1])
+    return float(min(extent.width / size[0], extent.height / size[1]) / figure.dpi)
 
 
 def _arrow(axes: Any, corners: list[tuple[float, float]], scale: float) -> None:

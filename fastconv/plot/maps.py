@@ -71,7 +71,11 @@ def feature_maps(
         given = [layers] if isinstance(layers, str) else layers
         rule = "must be ids of nodes"
         names = as_list(operation, "layers", given, rule, 'such as ["conv1"]', most=100)
-        graph_of(net).numbers(operation, names)
+        graph = graph_of(net)
+        for name, number in zip(names, graph.numbers(operation, names), strict=True):
+            if graph.specs[number].batch_axis != 0:
+                rule = "must be of nodes with the batch first"
+                raise ArgumentError(operation, "layers", rule, name)
     if not names:
         rule, remedy = "must be at least one", "name them: layers=[...]"
         raise ArgumentError(operation, "layers", rule, shown="none", remedy=remedy)

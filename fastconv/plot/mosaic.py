@@ -70,7 +70,7 @@ def show_mosaic(axes: Any, images: Array, columns: int, cmap: str = "gray") -> A
     drawn = axes.imshow(whole, cmap=scale, vmin=0.0, vmax=1.0, interpolation="nearest")
     rows = -(-count // columns)
     every = -(-rows // 24)  # so that numbers do not overlap
-    across = -(-columns // 12)
+    across = -(-columns // 8)
     axes.set_xticks(
         [column * (width + gap) + (width - 1) / 2 for column in range(0, columns, across)],
         [f"+{column}" for column in range(0, columns, across)],

@@ -111,7 +111,7 @@ def time_against_memory(
     )
     quiet(axes, "both")
     bytes_axis(axes, most)
-    axes.set_ylim(0, 1.15 * max(point.seconds for point in points) * 1e3)
+    axes.set_ylim(0, 1.15 * max(point.seconds for point in points) * 1e3 or 1.0)
     measured = f"ms, the least of {repeats} runs on {get_num_threads()} threads"
     axes.set_ylabel(measured if repeats else "estimated ms on one thread")
     axes.set_title(f"{tuple(x_shape)} by {tuple(weight_shape)}", fontsize="medium")

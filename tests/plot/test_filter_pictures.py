@@ -48,7 +48,7 @@ def test_filters_before_and_after_side_by_side(net, rng):
     before = rng.normal(size=after.shape)
     left, right = plot.filters(net, before).axes
     assert [left.get_title(), right.get_title()] == ["before", "after"]
-    columns = columns_for(len(after), 16)
+    columns = columns_for(len(after), 32)
     for axes, weight in ((left, before), (right, after)):
         for number, image in enumerate(scaled(weight.astype(float).mean(axis=1))):
             np.testing.assert_allclose(tile(drawn(axes), number, columns, (5, 5)), image)
@@ -67,6 +67,15 @@ def test_filters_of_three_channels_have_colours():
     weight = np.zeros((1, 3, 1, 2))
     weight[0, 0, 0, 1], weight[0, 2, 0, 0] = 1.0, 1.0  # blue on the left, red on the right
     assert drawn(plot.filters(weight).axes[0]).tolist() == [[[0, 0, 1], [1, 0, 0]]]
+
+
+def test_filters_of_one_pixel_are_a_matrix(rng):
+    weight = rng.normal(size=(5, 7, 1, 1))
+    axes = plot.filters(weight).axes[0]
+    expected = (weight[:, :, 0, 0] - weight.min()) / np.ptp(weight)
+    np.testing.assert_allclose(drawn(axes), expected)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("channel", "filter")
+    assert len(plot.filters(weight, -weight).axes) == 2
 
 
 def test_filters_of_signals_are_lines():

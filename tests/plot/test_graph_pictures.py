@@ -136,6 +136,18 @@ def test_a_network_without_weights_yet_gets_none():
     assert not net._ready
 
 
+def test_a_network_made_for_inference_is_drawn_as_it_runs():
+    net = fastconv.create_model("ResNet18", input_shape=(3, 32, 32), seed=0).for_inference()
+    texts, _, _ = parts(plot.graph(net))
+    assert not any("BatchNorm" in text for text in texts)  # it was folded
+
+
+def test_of_a_part_of_a_figure_the_whole_is_returned():
+    mine = Figure(figsize=(4, 4))
+    left, _ = mine.subfigures(1, 2)
+    assert plot.graph(fastconv.create_model("LeNet5"), ax=left.subplots()) is mine
+
+
 def test_in_axes_that_are_small_letters_are_small():
     mine = Figure(figsize=(2, 2))
     axes = mine.subplots()

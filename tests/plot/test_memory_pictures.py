@@ -121,6 +121,11 @@ def test_estimated_times_are_those_of_the_cost_model():
     assert times[-1] == min(cost.seconds for cost in costs.values()) * 1e3
 
 
+def test_an_empty_batch_takes_no_time():
+    axes = plot.time_against_memory((0, 1, 4, 4), (1, 1, 1, 1), repeats=0).axes[0]
+    assert axes.get_ylim() == (0, 1)
+
+
 def test_measured_times_stand_at_the_same_bytes():
     mine = Figure()
     axes = mine.subplots()

@@ -11,7 +11,6 @@ import numpy as np
 from fastconv import notebook, registry
 from fastconv.arguments import as_mapping, as_plain_array
 from fastconv.training.callbacks.callback import Callback, Figures, Run
-from fastconv.training.callbacks.curves import draw_curves
 
 __all__ = ["History"]
 
@@ -71,6 +70,8 @@ class History(Callback):
         >>> [line.get_ydata().tolist() for line in history.plot().axes[0].lines]
         [[1.0, 0.5], [1.2, 0.9]]
         """
+        from fastconv.training.callbacks.curves import draw_curves  # which few programs need
+
         columns = {**self.history, "learning_rate": self.learning_rate}
         return draw_curves("plot", columns, figures, ax)
 
