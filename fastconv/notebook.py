@@ -34,7 +34,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str, not
     Examples
     --------
     >>> print(table(["id"], [["<b>"]], align="<").split("<tbody>")[1].split("</tr>")[0])
-    <tr><td style="text-align:left;padding:1px 8px">&lt;b&gt;</td></tr>
+    <tr><td style="text-align:left;padding:1px 8px">&lt;b&gt;</td>
     """
     sides = [{"<": "left", ">": "right"}[sign] for sign in align]
     lines = [
