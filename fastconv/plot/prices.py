@@ -44,7 +44,8 @@ def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any
     -------
     matplotlib.figure.Figure
         A row for each convolution, with a mark for each algorithm: its bytes of workspace and
-        packed weights. The ring is around what the layer takes.
+        packed weights. The ring is around what the layer takes. Transposed convolutions, which
+        are gradients of others, are left out.
 
     Raises
     ------
