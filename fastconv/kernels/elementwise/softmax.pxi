@@ -15,6 +15,9 @@
 #
 # The logarithm is log1p of the sum of all classes except one of the largest, so that it is right
 # where the others are tiny.  Classes that equal the largest are counted and not summed.
+#
+# Classes are `near` if none lies so far below the largest that its power could be subnormal, which
+# takes some operations less and changes no bit.
 
 cdef extern from "simd/functions.h":
     """
@@ -29,13 +32,17 @@ cdef extern from "simd/functions.h":
     enum: KEPT_NUMBERS
     enum: KEPT_ADDITIONS                   # of a partial sum, until what they lost is added
     real MINUS_INFINITY
+    real EXP_NEAR
     vreal vexp_below(vreal x, vreal most) noexcept nogil
+    vreal vexp_near(vreal x, vreal most) noexcept nogil
     vreal vunless(vmask, vreal) noexcept nogil
     vreal vchoose(vmask, vreal, vreal) noexcept nogil
     vreal vload_filled(const real*, Py_ssize_t n, Py_ssize_t room, real fill) noexcept nogil
     void vstore_within(real*, vreal, Py_ssize_t n, Py_ssize_t room) noexcept nogil
     vreal vfrom_counts(vmask) noexcept nogil
     vmask vequal(vreal a, vreal b) noexcept nogil
+    vmask vless(vreal a, vreal b) noexcept nogil
+    vreal vsmaller(vreal a, vreal b) noexcept nogil
     vmask vcount(vmask counts, vmask) noexcept nogil
 
 cdef enum:
@@ -61,13 +68,17 @@ cdef inline void add_keeping(vreal* total, vreal* lost, vreal a) noexcept nogil:
     total[0] = after
 
 
-cdef inline void add_lost(vreal* total, vreal* lost, Py_ssize_t k) noexcept nogil:
-    """Add what was lost so far to the total, if class k is the last of KEPT_ADDITIONS."""
+cdef inline bint ends_additions(Py_ssize_t k) noexcept nogil:
+    """Whether class k is the last of KEPT_ADDITIONS."""
+    return k // VL % KEPT_ADDITIONS == KEPT_ADDITIONS - 1
+
+
+cdef inline void add_lost(vreal* total, vreal* lost) noexcept nogil:
+    """Add what was lost so far to the total."""
     cdef vreal before = lost[0]
-    if k // VL % KEPT_ADDITIONS == KEPT_ADDITIONS - 1:
-        lost[0] = vzero()
-        # what an infinite sum has lost is NaN
-        add_keeping(total, lost, vchoose(vequal(before, before), before, vzero()))
+    lost[0] = vzero()
+    # what an infinite sum has lost is NaN
+    add_keeping(total, lost, vchoose(vequal(before, before), before, vzero()))
 
 
 cdef inline void add_product_keeping(vreal* total, vreal* lost, vreal a, vreal b) noexcept nogil:
@@ -79,33 +90,38 @@ cdef inline void add_product_keeping(vreal* total, vreal* lost, vreal a, vreal b
     total[0] = after
 
 
-cdef inline void add_slots(vreal* total, vreal* lost, Py_ssize_t apart,
-                           Py_ssize_t slots) noexcept nogil:
-    """Add the partial sums, and leave their sum in the first; those from `slots` on are zero."""
-    cdef Py_ssize_t i, half = VL // 2
-    while half > 0:
-        for i in range(min(half, slots - half)):
-            add_keeping(&total[i * apart], &lost[i * apart], total[(i + half) * apart])
-            lost[i * apart] = lost[i * apart] + lost[(i + half) * apart]
-        half //= 2
-
-
-cdef inline vreal add_class(const int kind, vreal* total, vreal* lost, vmask* ties, vreal x,
-                            vreal other) noexcept nogil:
-    """Add a class to the sum, and return what its value is made from; `other` is the largest class,
-    or dy."""
+cdef inline vreal class_value(const int kind, const bint near, vmask* ties, vreal x,
+                              vreal most) noexcept nogil:
+    """What is added up of a class, which is counted if it is as large as `most`."""
     cdef vreal v
     cdef vmask tie
     if kind == SOFTMAX_BACKWARD:
-        add_product_keeping(total, lost, x, other)
         return x
-    v = vexp_below(x, other)
+    v = vexp_near(x, most) if near else vexp_below(x, most)
     if kind == LOG_SOFTMAX:
-        tie = vequal(x - other, vzero())   # never if both are infinite: then everything is NaN
+        tie = vequal(x - most, vzero())    # never if both are infinite: then everything is NaN
         ties[0] = vcount(ties[0], tie)
         v = vunless(tie, v)
-    add_keeping(total, lost, v)
     return v
+
+
+cdef inline void add_class(const int kind, vreal* total, vreal* lost, vreal v,
+                           vreal dy) noexcept nogil:
+    if kind == SOFTMAX_BACKWARD:
+        add_product_keeping(total, lost, v, dy)
+    else:
+        add_keeping(total, lost, v)
+
+
+cdef inline void begin_class(const int kind, vreal* total, vreal* lost, vreal v,
+                             vreal dy) noexcept nogil:
+    """The same for a sum that is zero, in fewer operations."""
+    if kind == SOFTMAX_BACKWARD:
+        total[0] = vmadd(vzero(), v, dy)
+        # the difference is NaN where the product is not finite
+        lost[0] = (total[0] - total[0]) + vmadd(-total[0], v, dy)
+    else:
+        total[0], lost[0] = v, vzero()
 
 
 cdef inline vreal of_sum(const int kind, vreal total, vreal lost, vreal ties) noexcept nogil:
@@ -126,156 +142,8 @@ cdef inline vreal share(const int kind, vreal x, vreal other, vreal of_all) noex
     return x * (other - of_all)
 
 
-cdef inline void share_block(const int kind, const bint whole, const Shares* g,
-                             Py_ssize_t origin, Py_ssize_t left) noexcept nogil:
-    """Do up to PLANE_VECTORS vectors of positions, the first of which is at `origin`.
-
-    Few classes are laid out anew on the stack.  Where they lie, planes of 4 KiB would share a few
-    places of the cache, and a load would wait for a store whose address has the same last 12 bits.
-    """
-    cdef vreal total[PLANE_POSITIONS]
-    cdef vreal lost[PLANE_POSITIONS]
-    cdef vreal other[PLANE_VECTORS]
-    cdef vmask ties[PLANE_VECTORS]
-    cdef real kept[KEPT_NUMBERS]
-    cdef real kept_dy[KEPT_NUMBERS]
-    cdef const real* x = g.x + origin
-    cdef const real* dy = g.dy + origin if kind == SOFTMAX_BACKWARD else NULL
-    cdef real* raised = g.out + origin     # for a softmax: exp(x - most)
-    cdef vreal v
-    cdef Py_ssize_t k, b, slot, n, apart = g.P, room = PLANE_POSITIONS if whole else left
-    cdef Py_ssize_t vectors = PLANE_VECTORS if whole else (left + VL - 1) // VL
-    for slot in range(PLANE_VECTORS * min(<Py_ssize_t> VL, g.K)):
-        total[slot] = lost[slot] = vzero()
-    for b in range(PLANE_VECTORS):
-        other[b], ties[b] = vset1(MINUS_INFINITY), vtap(0)
-    if kind != SOFTMAX_BACKWARD or g.K <= KEPT_CLASSES:
-        for k in range(g.K):
-            for b in range(vectors):
-                v = vload_n(x + k * g.P + b * VL, room - b * VL)
-                if g.K <= KEPT_CLASSES:
-                    vstore(kept + k * PLANE_POSITIONS + b * VL, v)
-                if kind == SOFTMAX_BACKWARD:
-                    vstore(kept_dy + k * PLANE_POSITIONS + b * VL,
-                           vload_n(dy + k * g.P + b * VL, room - b * VL))
-                else:
-                    other[b] = vlarger(v, other[b])
-    if g.K <= KEPT_CLASSES:
-        x, dy, raised, apart, room = kept, kept_dy, kept, PLANE_POSITIONS, PLANE_POSITIONS
-    for k in range(g.K):
-        for b in range(vectors):
-            n = room - b * VL
-            if kind == SOFTMAX_BACKWARD:
-                other[b] = vload_n(dy + k * apart + b * VL, n)
-            slot = k % VL * PLANE_VECTORS + b
-            v = add_class(kind, &total[slot], &lost[slot], &ties[b],
-                          vload_n(x + k * apart + b * VL, n), other[b])
-            add_lost(&total[slot], &lost[slot], k)
-            if kind == SOFTMAX:
-                vstore_n(raised + k * apart + b * VL, v, n)
-    for b in range(vectors):
-        add_slots(&total[b], &lost[b], PLANE_VECTORS, g.K)
-        total[b] = of_sum(kind, total[b], lost[b], vfrom_counts(ties[b]))
-    for k in range(g.K):
-        for b in range(vectors):
-            n = room - b * VL
-            if kind == SOFTMAX:
-                v = vload_n(raised + k * apart + b * VL, n)
-            else:
-                v = vload_n(x + k * apart + b * VL, n)
-            if kind == SOFTMAX_BACKWARD:
-                other[b] = vload_n(dy + k * apart + b * VL, n)
-            vstore_n(g.out + origin + k * g.P + b * VL, share(kind, v, other[b], total[b]),
-                     PLANE_POSITIONS if whole else left - b * VL)
-
-
-cdef inline void share_planes(const int kind, void* args, Py_ssize_t begin,
-                              Py_ssize_t end) noexcept nogil:
-    """Items are PLANE_POSITIONS of an image."""
-    cdef const Shares* g = <const Shares*> args
-    cdef Py_ssize_t blocks = (g.P + PLANE_POSITIONS - 1) // PLANE_POSITIONS
-    cdef Py_ssize_t item, first, origin
-    for item in range(begin, end):
-        first = item % blocks * PLANE_POSITIONS
-        origin = item // blocks * g.K * g.P + first
-        if g.P - first >= PLANE_POSITIONS:
-            share_block(kind, True, g, origin, PLANE_POSITIONS)
-        else:
-            share_block(kind, False, g, origin, g.P - first)
-
-
-cdef inline void share_rows(const int kind, void* args, Py_ssize_t begin,
-                            Py_ssize_t end) noexcept nogil:
-    """Items are up to VL positions, each of which is a row of classes."""
-    cdef const Shares* g = <const Shares*> args
-    cdef vreal total[VL]
-    cdef vreal lost[VL]
-    cdef vreal counts[VL]
-    cdef real most[VL]
-    cdef real of_all[VL]
-    cdef vreal v, other
-    cdef vmask ties
-    cdef Py_ssize_t item, r, i, at, first, last, left, whole = g.N * g.K
-    for item in range(begin, end):
-        # the numbers of this item: stores at the end of a row may reach into its next row
-        first, last = item * g.rows * g.K, min((item + 1) * g.rows * g.K, whole)
-        for r in range(VL):
-            total[r] = lost[r] = counts[r] = vzero()
-        if kind != SOFTMAX_BACKWARD:
-            r = 0
-            for at from first <= at < last by g.K:
-                other = vset1(MINUS_INFINITY)
-                for i from 0 <= i < g.K by VL:
-                    v = vload_filled(g.x + at + i, g.K - i, whole - at - i, MINUS_INFINITY)
-                    other = vlarger(v, other)
-                total[r] = other
-                r += 1
-            vtranspose(total)
-            other = total[0]
-            for i in range(1, VL):
-                other = vlarger(total[i], other)
-            vstore(most, other)
-            for r in range(VL):
-                total[r] = vzero()
-        r = 0
-        for at from first <= at < last by g.K:
-            ties = vtap(0)
-            other = vset1(most[r])
-            for i from 0 <= i < g.K by VL:
-                left = g.K - i
-                if kind == SOFTMAX_BACKWARD:
-                    other = vload_filled(g.dy + at + i, left, whole - at - i, 0)
-                    v = vload_filled(g.x + at + i, left, whole - at - i, 0)
-                else:
-                    v = vload_filled(g.x + at + i, left, whole - at - i, MINUS_INFINITY)
-                v = add_class(kind, &total[r], &lost[r], &ties, v, other)
-                add_lost(&total[r], &lost[r], i)
-                if kind == SOFTMAX:
-                    vstore_within(g.out + at + i, v, left, last - at - i)
-            counts[r] = vfrom_counts(ties)
-            r += 1
-        vtranspose(total)
-        vtranspose(lost)
-        add_slots(total, lost, 1, g.K)
-        if kind == LOG_SOFTMAX:
-            vtranspose(counts)
-            for i in range(1, VL):
-                counts[0] = counts[0] + counts[i]
-        vstore(of_all, of_sum(kind, total[0], lost[0], counts[0]))
-        r = 0
-        for at from first <= at < last by g.K:
-            other = vset1(most[r])
-            for i from 0 <= i < g.K by VL:
-                left = g.K - i
-                if kind == SOFTMAX:
-                    v = vload_filled(g.out + at + i, left, last - at - i, 0)
-                else:
-                    v = vload_filled(g.x + at + i, left, whole - at - i, 0)
-                if kind == SOFTMAX_BACKWARD:
-                    other = vload_filled(g.dy + at + i, left, whole - at - i, 0)
-                v = share(kind, v, other, vset1(of_all[r]))
-                vstore_within(g.out + at + i, v, left, last - at - i)
-            r += 1
+include "elementwise/softmax_planes.pxi"
+include "elementwise/softmax_rows.pxi"
 
 
 cdef void softmax_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

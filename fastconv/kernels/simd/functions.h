@@ -67,6 +67,12 @@ FC_INLINE vreal vexp_below(vreal x, vreal most) {
     vreal d = x - most, back = d - x;
     return vexp_sum(d, (x - (d - back)) - (most + back));
 }
+/* The same bits in fewer operations where no difference is below EXP_NEAR, or where it is NaN. */
+FC_INLINE vreal vexp_near(vreal x, vreal most) {
+    vreal d = x - most, back = d - x;
+    exp_parts e = vexp_parts(d, (x - (d - back)) - (most + back));
+    return (vset1(1) + e.q) * vpower_of_whole(e.whole);
+}
 /* exp(x) - 1.  For x > 1 it is made with 2^(n - 1), then doubled: 2^n alone could overflow. */
 FC_INLINE vreal vexpm1(vreal x) {
     vreal within = vsmaller(vset1(EXP_MOST), vlarger(vset1(EXPM1_LEAST), x));

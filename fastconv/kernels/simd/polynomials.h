@@ -24,6 +24,7 @@ enum { FRACTION_BITS = 52 };
 #define LN2_LOW -4.2009150726810846e-11
 #define EXP_LEAST -746.0             /* below, exp rounds to 0; beyond EXP_MOST to infinity */
 #define EXP_MOST 710.0
+#define EXP_NEAR -700.0              /* from here on, exp is no subnormal number */
 #define EXPM1_LEAST -40.0            /* below, exp(x) - 1 rounds to -1 */
 #define TANH_MOST 20.0               /* beyond, the functions round to 1 */
 #define ERF_MOST 5.95
@@ -83,6 +84,7 @@ enum { FRACTION_BITS = 23 };
 #define LN2_LOW 3.19461833e-05f
 #define EXP_LEAST -104.0f
 #define EXP_MOST 89.0f
+#define EXP_NEAR -80.0f
 #define EXPM1_LEAST -20.0f
 #define TANH_MOST 10.0f
 #define ERF_MOST 3.95f
