@@ -141,12 +141,6 @@ cdef inline void average_windows(const Pooling* g, const int S, const int step,
                         r0, r1, <real> rows_counted(g, i), g.y + plane * outputs + i * OW)
 
 
-cdef inline bint is_whole_plane(const Pooling* g) noexcept nogil:
-    """Whether there is one window, and it is the whole map without padding."""
-    return g.rows.outputs == 1 and g.columns.outputs == 1 and g.rows.taps == g.H \
-        and g.columns.taps == g.W and g.rows.offset == 0 and g.columns.offset == 0
-
-
 cdef inline real sum_plane(const real* x, Py_ssize_t n) noexcept nogil:
     """The sum of a plane: four chains of vectors, added with their lanes in a fixed tree."""
     cdef double totals[VL]

@@ -45,6 +45,13 @@ cdef inline Py_ssize_t columns_counted(const Pooling* g, Py_ssize_t j) noexcept 
     return counted(&g.columns, j, g.left, g.right)
 
 
+cdef inline bint is_whole_plane(const Pooling* g) noexcept nogil:
+    """Whether there is one window, and it is the whole map without padding."""
+    return g.rows.outputs == 1 and g.columns.outputs == 1 and g.rows.taps == g.H \
+        and g.columns.taps == g.W and g.rows.offset == 0 and g.columns.offset == 0 \
+        and g.rows.dilation == 1 and g.columns.dilation == 1
+
+
 cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
                                  const bint backward) noexcept nogil:
     """Where planes come from memory, prefetch what the plane after next reads and writes; if planes
@@ -68,6 +75,7 @@ cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
 include "pooling/max_pooling.pxi"
 include "pooling/gather.pxi"
 include "pooling/max_gradient.pxi"
+include "pooling/whole_maxima.pxi"
 include "pooling/average_pooling.pxi"
 include "pooling/window_sums.pxi"
 
@@ -89,6 +97,11 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
     return g
 
 
+cdef Py_ssize_t maps_at_once(const Pooling* g, bint whole) noexcept nogil:
+    """How many items a thread takes at a time: whole maps may be small."""
+    return 1 + WHOLE_RUN // (g.H * g.W) if whole else 1
+
+
 def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
                bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
     """Write maxima of planes (P, H, W) to y (P, OH, OW); argmax is None, or uint8 or int32 like y.
@@ -101,9 +114,12 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
     cdef int[:, :, ::1] wide
     cdef task_t task = max_planes_alone
     cdef Bands bands
+    cdef bint whole = is_whole_plane(&g)
     g.x, g.y, g.relu = &x[0, 0, 0], &y[0, 0, 0], relu
     if argmax is None:
-        if has_halves(&g):
+        if whole:
+            task = max_whole_alone
+        elif has_halves(&g):
             task = halves_alone
         elif look_at_bands(&g, &bands):
             task = max_bands
@@ -113,7 +129,9 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
         if argmax.itemsize == 1:
             narrow = argmax
             g.argmax = &narrow[0, 0, 0]
-            if has_halves(&g):
+            if whole:
+                task = max_whole_uint8
+            elif has_halves(&g):
                 task = halves_with_taps
             elif has_lines(&g):
                 task = lines_task(&g, True)
@@ -124,9 +142,10 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
                 task = max_planes_uint8
         else:
             wide = argmax
-            g.argmax, task = &wide[0, 0, 0], max_planes_int32
+            g.argmax = &wide[0, 0, 0]
+            task = max_whole_int32 if whole else max_planes_int32
     with nogil:
-        run_items(task, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
+        run_items(task, &g, x.shape[0] * g.blocks, part, parts, maps_at_once(&g, whole), threads)
 
 
 def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, kernel, stride, pad,
@@ -137,11 +156,14 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
     cdef const unsigned char[:, :, ::1] narrow
     cdef const int[:, :, ::1] wide
     cdef task_t task
+    cdef bint whole = is_whole_plane(&g)
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     if argmax.itemsize == 1:
         narrow = argmax
         g.argmax = <void*> &narrow[0, 0, 0]
-        if has_halves(&g):
+        if whole:
+            task = max_whole_backward_uint8
+        elif has_halves(&g):
             task = spread_maxima
         elif gathers_by_two(&g):
             task = gather_maxima
@@ -151,9 +173,10 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
             task = max_backward_uint8
     else:
         wide = argmax
-        g.argmax, task = <void*> &wide[0, 0, 0], max_backward_int32
+        g.argmax = <void*> &wide[0, 0, 0]
+        task = max_whole_backward_int32 if whole else max_backward_int32
     with nogil:
-        run_items(task, &g, dx.shape[0], part, parts, 1, threads)
+        run_items(task, &g, dx.shape[0], part, parts, maps_at_once(&g, whole), threads)
 
 
 def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,

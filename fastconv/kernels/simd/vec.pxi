@@ -37,6 +37,7 @@ cdef extern from "simd/vec.h":
     vreal vsqrt(vreal) noexcept nogil
     vreal vratio(vreal a, vreal b) noexcept nogil
     real vsum(vreal) noexcept nogil
+    real vmost(vreal) noexcept nogil
     void vsum_halves(vreal, real* low, real* high) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
     void vdeal(const int m, const vreal*, vreal*) noexcept nogil

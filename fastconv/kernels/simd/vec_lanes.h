@@ -271,6 +271,14 @@ FC_INLINE real vsum(vreal v) {
 #endif
 }
 
+/* The largest number of all lanes, none of which is NaN; of zeros any. */
+FC_INLINE real vmost(vreal v) {
+    real lanes[VL];
+    for (int step = VL / 2; step; step /= 2) v = vlarger(v, vturned(v, vturn(step)));
+    vstore(lanes, v);
+    return lanes[0];
+}
+
 /* The sums of the lower and of the upper half.  Each is added in the tree of `vsum`, as if the
  * other half were zero.  A caller that has one place for both passes two equal halves. */
 FC_INLINE void vsum_halves(vreal v, real *low, real *high) {
