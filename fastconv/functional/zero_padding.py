@@ -13,7 +13,6 @@ from fastconv.functional import checks
 
 __all__ = ["as_sides", "zero_padding2d", "zero_padding2d_backward"]
 
-ONE = (1, 1)
 Sides = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -25,6 +24,12 @@ def as_sides(operation: str, padding: Any) -> Sides:
     sides = as_padding(operation, padding)
     assert not isinstance(sides, str)
     return sides
+
+
+def _frame(x: np.ndarray, y: np.ndarray, top: int, left: int) -> None:
+    """Write `x` to `y` from a row and a column on, and zeros around it."""
+    kernel = kernels.module(x.dtype).frame_maps
+    threads.run(kernel, x, y, top, left, work=threads.MOVE * y.size)
 
 
 def zero_padding2d(x: Any, padding: Any, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -69,19 +74,7 @@ def zero_padding2d(x: Any, padding: Any, *, out: np.ndarray | None = None) -> np
         raise ArgumentError(operation, "padding", rule, max(size), "take less padding")
     y = checks.as_output(operation, out, (n, c, *size), x.dtype, x)
     if y.size:
-        # every element of y is the only tap of a window
-        threads.run(
-            kernels.module(x.dtype).unfold,
-            checks.readable(x),
-            y.reshape(-1),
-            ONE,
-            ONE,
-            (top, left),
-            ONE,
-            *size,
-            False,
-            work=threads.MOVE * y.size,
-        )
+        _frame(checks.readable(x), y, top, left)
     return y
 
 
@@ -121,18 +114,5 @@ def zero_padding2d_backward(dy: Any, padding: Any) -> np.ndarray:
         raise ShapeError(operation, "dy", rule, dy.shape, shown=f"shape {dy.shape}")
     dx = memory.empty((n, c, h, w), dy.dtype)
     if dx.size:
-        inner = checks.readable(dy[:, :, top : top + h, left : left + w])
-        threads.run(
-            kernels.module(dy.dtype).unfold,
-            inner,
-            dx.reshape(-1),
-            ONE,
-            ONE,
-            (0, 0),
-            ONE,
-            h,
-            w,
-            False,
-            work=threads.MOVE * dx.size,
-        )
+        _frame(checks.readable(dy[:, :, top : top + h, left : left + w]), dx, 0, 0)
     return dx

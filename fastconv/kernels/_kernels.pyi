@@ -501,6 +501,9 @@ def upsample2d_backward(
     parts: int,
     threads: int,
 ) -> None: ...
+def frame_maps(
+    x: Array, y: Array, top: int, left: int, part: int, parts: int, threads: int
+) -> None: ...
 def add_channel_bias(
     y: Array, bias: Array | None, relu: bool, part: int, parts: int, threads: int
 ) -> None: ...

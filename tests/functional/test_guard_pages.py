@@ -279,6 +279,41 @@ def check_embedding() -> None:
             same(dx, reference.embedding_backward(slopes, plain, 5))
 
 
+def check_whole_maxima() -> None:
+    for dtype, size, at_end in cases():
+        for h, w in ((1, size), (7, size)):
+            plain = whole_numbers((3, 2, h, w), dtype)
+            x = guarded(plain, at_end)
+            y, argmax = functional.max_pool2d_argmax(x, (h, w))
+            right, places = reference.max_pool2d(plain, (h, w), return_indices=True)
+            same(y, right)
+            out = guarded(right, at_end)
+            functional.max_pool2d(x, (h, w), out=out)
+            same(out, right)
+            module, dx = kernels.module(x.dtype), guarded(plain, at_end)
+            given = (guarded(a, at_end).reshape(6, 1, 1) for a in (right, argmax))
+            module.max_pool2d_backward(
+                *given, dx.reshape(6, h, w), (h, w), (1, 1), (0, 0), (1, 1), 0, 1, 1
+            )
+            same(dx, reference.max_pool2d_backward(right, places, plain.shape))
+
+
+def check_zeros() -> None:
+    for dtype, size, at_end in cases():
+        module = kernels.module(np.dtype(dtype))
+        for sides in (((0, 0), (0, 0)), ((1, 0), (0, 1)), ((2, 1), (3, 9))):
+            plain = whole_numbers((2, 2, 3, size), dtype)
+            right = reference.zero_padding2d(plain, sides)
+            out, (top, left) = guarded(right + 1, at_end), (sides[0][0], sides[1][0])
+            for x in (guarded(plain, at_end), guarded(plain[..., ::-1], at_end)[..., ::-1]):
+                module.frame_maps(x, out, top, left, 0, 1, 1)
+                same(out, right)
+            inner = out[:, :, top : top + 3, left : left + size]
+            dx = guarded(plain + 1, at_end)
+            module.frame_maps(inner, dx, 0, 0, 0, 1, 1)
+            same(dx, plain)
+
+
 def check_the_guard() -> None:
     """Read one byte too far on purpose."""
     ctypes.string_at(guarded(np.zeros(4), True).ctypes.data, 33)
@@ -297,6 +332,8 @@ CHECKS = {
     "local response": check_local_response,
     "sample norms": check_sample_norms,
     "embedding": check_embedding,
+    "whole maxima": check_whole_maxima,
+    "zeros": check_zeros,
     "guard": check_the_guard,
 }
 
