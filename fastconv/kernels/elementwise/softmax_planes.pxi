@@ -74,7 +74,7 @@ cdef inline void add_partial_sums(const Py_ssize_t vectors, Py_ssize_t slots, vr
 cdef inline void share_block(const int kind, const Py_ssize_t vectors, const bint whole,
                              const Shares* g, Py_ssize_t origin, Py_ssize_t left,
                              Py_ssize_t ahead) noexcept nogil:
-    """Do some vectors of positions, the first of which is at `origin`; the next block is `ahead`."""
+    """Do some vectors of positions, the first of which is at `origin`; the next are at `ahead`."""
     cdef vreal total[PLANE_POSITIONS]
     cdef vreal lost[PLANE_POSITIONS]
     cdef vreal most[PLANE_VECTORS]

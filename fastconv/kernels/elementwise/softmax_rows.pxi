@@ -1,7 +1,7 @@
 # Softmax, its logarithm and its gradient with classes in the lanes, up to VL positions at a time.
 #
-# The powers of a softmax wait where the values will be, those of few classes on the stack: a load of
-# what two stores have just written waits for both.
+# The powers of a softmax wait where the values will be, those of few classes on the stack: a load
+# of what two stores have just written waits for both.
 
 cdef struct Row:
     const real* x                          # the input, or for the values of a softmax the powers
