@@ -527,6 +527,8 @@ def of_training(g: Given) -> dict[str, Call]:
         found[f"{name}.value_and_gradient"] = loss.value_and_gradient, given
         found[f"{name}.check_outputs"] = loss.check_outputs, {"shape": (3,)}
         found[f"{name}.check_targets"] = loss.check_targets, {"shape": (2, 3), "targets": targets}
+        sizes = {"shape": (2, 3), "itemsize": 4, "gradient": True}
+        found[f"{name}.temporary_bytes"] = loss.temporary_bytes, sizes
     found["SoftmaxCrossEntropy"] = t.SoftmaxCrossEntropy, {"label_smoothing": 0.1}
     found["Huber"] = t.Huber, {"delta": 1.0}
     for name, targets in (("Accuracy", g.labels), ("MeanAbsoluteError", y), ("BinaryAccuracy", y)):

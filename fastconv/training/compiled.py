@@ -94,12 +94,12 @@ class Compiled:
         fixed = row = 0
         for loss, (shape, dtype) in zip(self.losses, outputs, strict=True):
             size = math.prod(shape) * dtype.itemsize
-            beside = loss.temporary_bytes(shape, dtype) - size
             if isinstance(loss, BlockwiseLoss):
-                fixed = max(fixed, beside if gradients else loss.block_bytes(shape, dtype))
+                taken = loss.temporary_bytes(shape, dtype.itemsize, gradient=gradients)
+                fixed = max(fixed, taken - size if gradients else taken)
                 row += size if gradients else 0
             else:
-                row += size + beside
+                row += loss.temporary_bytes(shape, dtype.itemsize)
         rows = max(1, len(outputs) and outputs[0][0][0])
         return fixed, -(-row // rows)
 

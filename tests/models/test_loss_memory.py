@@ -77,7 +77,7 @@ def test_blocks_change_no_gradient(spec, weighted, rng, monkeypatch):
 @pytest.mark.parametrize("shape", [(4, 2, 63), (2, 10, 128, 100), (64, 2, 80, 80)])
 def test_a_loss_takes_what_it_states(spec, dtype, shape, rng):
     loss = loss_of(spec)
-    stated, most = loss.temporary_bytes(shape, dtype), 0
+    stated, most = loss.temporary_bytes(shape, np.dtype(dtype).itemsize), 0
     for labels in (False, True) if loss.name in OF_CLASSES else (False,):
         for weights in ((), (np.ones(shape[0]),)):
             outputs, targets = data_for(loss, shape, dtype, rng, labels)
@@ -89,7 +89,7 @@ def test_a_loss_takes_what_it_states(spec, dtype, shape, rng):
     assert most <= stated + 12_000  # Python's own objects
     assert most >= 0.7 * stated
     without = traced(lambda: loss(outputs, targets))
-    assert without <= loss.block_bytes(shape, dtype) + 12_000
+    assert without <= loss.temporary_bytes(shape, np.dtype(dtype).itemsize, gradient=False) + 12_000
 
 
 def test_a_loss_of_others_counts_as_it_says():
@@ -100,8 +100,8 @@ def test_a_loss_of_others_counts_as_it_says():
             return 0.0, np.zeros_like(outputs)
 
     class Hungry(Own):
-        def temporary_bytes(self, shape, dtype):
-            return 7 * math.prod(shape) * np.dtype(dtype).itemsize
+        def temporary_bytes(self, shape, itemsize=4):
+            return 7 * math.prod(shape) * itemsize
 
     peaks = []
     for loss in (Own(), Hungry()):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from fastconv.arguments import as_int, as_sizes
 from fastconv.errors import ArgumentError
 
 __all__ = ["Loss", "check_shares"]
@@ -54,14 +55,17 @@ class Loss(ABC):
         that does not take them serves as long as none are given.
         """
 
-    def temporary_bytes(self, shape: tuple[int, ...], dtype: Any) -> int:
+    def temporary_bytes(self, shape: tuple[int, ...], itemsize: int = 4) -> int:
         """Return the most bytes that `value_and_gradient` takes beside outputs and targets.
 
-        The gradient is one of them. `shape` is that of the outputs, with the batch. Plans and
-        limits count on it; a loss that does not define this is taken to have one array beside the
-        gradient.
+        The gradient is one of them. `shape` is that of the outputs, with the batch, and a number
+        of them has `itemsize` bytes. Plans and limits count on it; a loss that does not define
+        this is taken to have one array beside the gradient.
         """
-        return 2 * math.prod(shape) * np.dtype(dtype).itemsize
+        return 2 * self._numbers(shape) * as_int(self.name, "itemsize", itemsize, 4, 8)
+
+    def _numbers(self, shape: tuple[int, ...]) -> int:
+        return math.prod(as_sizes(self.name, "shape", shape, 0))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory
+from fastconv.arguments import as_bool, as_int
 from fastconv.floating import quietly
 from fastconv.training.labels import as_outputs
 from fastconv.training.losses.base import Loss
@@ -75,14 +76,18 @@ class BlockwiseLoss(Loss):
         held: list[Array] = []
         return self._mean(outputs, targets, weights, held), held[0]
 
-    def temporary_bytes(self, shape: tuple[int, ...], dtype: Any) -> int:
-        """Return the bytes beside outputs and targets, the gradient included; see `Loss`."""
-        whole, taken = math.prod(shape), self.block_bytes(shape, dtype)
-        return taken if block_numbers(shape) == whole else taken + whole * np.dtype(dtype).itemsize
+    def temporary_bytes(
+        self, shape: tuple[int, ...], itemsize: int = 4, *, gradient: bool = True
+    ) -> int:
+        """Return the bytes beside outputs and targets; see `Loss`.
 
-    def block_bytes(self, shape: tuple[int, ...], dtype: Any) -> int:
-        """Return the bytes of the largest block of outputs of `shape`."""
-        return block_numbers(shape) * self.bytes_per_number[np.dtype(dtype).itemsize == 8]
+        Without `gradient`, they are those of the figure alone: of one block.
+        """
+        itemsize, whole = as_int(self.name, "itemsize", itemsize, 4, 8), self._numbers(shape)
+        numbers = block_numbers(tuple(shape))
+        taken = numbers * self.bytes_per_number[itemsize == 8]
+        kept = as_bool(self.name, "gradient", gradient) and numbers < whole
+        return taken + whole * itemsize if kept else taken
 
     @quietly
     def _mean(self, outputs: Array, targets: Any, weights: Any, held: list[Array] | None) -> float:
