@@ -19,7 +19,7 @@ PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 # The frozen program is built beside an installed fastconv, in an environment of its own.
 FROZEN := .venv-frozen
 
-.PHONY: always demo test test-slow test-resume test-frozen fuzz sanitize lint format peers choices resident gallery clean help
+.PHONY: always demo test test-slow test-resume test-frozen fuzz sanitize lint format peers choices resident drawings clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -104,8 +104,8 @@ $(VENV)/.bench: $(VENV)/.made
 	$(BIN)/python -m pip install --quiet asv==0.6.6 virtualenv numpy
 	touch $@
 
-gallery: $(VENV)/.demo  ## draw the pictures of docs/memory.md again
-	$(BIN)/python docs/gallery/draw.py $(ARGS)
+drawings: $(VENV)/.demo  ## draw the pictures of docs/memory.md again
+	$(BIN)/python docs/drawings/draw.py $(ARGS)
 
 peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime, OpenVINO, MNN and ncnn: docs/peers.md
 	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GALLERY = ROOT / "docs" / "gallery"
+DRAWINGS = ROOT / "docs" / "drawings"
 #: Those that measure nothing.
 EXACT = ("mec", "network", "networks", "sweep")
 
@@ -56,11 +56,11 @@ def test_time_against_memory_can_be_drawn(monkeypatch):
 def test_pictures_of_the_page_are_there_and_small():
     pictures = set(importlib.import_module("draw").PICTURES)
     page = (ROOT / "docs" / "memory.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"!\[[^]]+\]\(gallery/(\w+)\.png\)", page)) == pictures
+    assert set(re.findall(r"!\[[^]]+\]\(drawings/(\w+)\.png\)", page)) == pictures
     for name in pictures:
-        path = GALLERY / f"{name}.png"
+        path = DRAWINGS / f"{name}.png"
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 100_000
-        assert (GALLERY / f"{name}.py").exists()
+        assert (DRAWINGS / f"{name}.py").exists()
 
 
 def test_a_picture_has_the_same_bytes_again(monkeypatch, tmp_path):

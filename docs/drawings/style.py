@@ -1,4 +1,4 @@
-"""How the pictures of this gallery look, and where their layers come from."""
+"""How these pictures look, and where their layers come from."""
 
 from __future__ import annotations
 

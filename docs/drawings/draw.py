@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/memory.md: ``python docs/gallery/draw.py [names]``, or all of them."""
+"""Draw the pictures of docs/memory.md: ``python docs/drawings/draw.py [names]``, or all of them."""
 
 from __future__ import annotations
 
