@@ -72,9 +72,9 @@ def normal(rng: np.random.Generator) -> Make:
 
 @pytest.fixture
 def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Import from the folders of benchmarks and drawings, and forget it after."""
+    """Import from the folders of benchmarks, drawings and experiments, and forget it after."""
     before, folders = set(sys.modules), (ROOT / "benchmarks", ROOT / "docs")
-    for name in ("benchmarks", "docs/drawings"):
+    for name in ("benchmarks", "docs/drawings", "docs/gallery"):
         monkeypatch.syspath_prepend(ROOT / name)
         for path in (ROOT / name).glob("*.py"):  # tests have helpers of such names too
             monkeypatch.delitem(sys.modules, path.stem, raising=False)
