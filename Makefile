@@ -19,7 +19,7 @@ PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 # The frozen program is built beside an installed fastconv, in an environment of its own.
 FROZEN := .venv-frozen
 
-.PHONY: always demo test test-slow test-resume test-frozen fuzz sanitize lint format peers choices resident drawings clean help
+.PHONY: always demo test test-slow test-resume test-frozen fuzz sanitize lint format peers choices resident drawings test-gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -146,6 +146,9 @@ $(VENV)/.dev: $(VENV)/.made $(VENV)/.settings $(SOURCES)
 SETTINGS := ^(FASTCONV_(BUILD_[A-Z]*|VECTORS|THREADS|SANITIZE)|CC|CFLAGS|CPPFLAGS|LDFLAGS)=
 $(VENV)/.settings: $(VENV)/.made always
 	@env | grep -E '$(SETTINGS)' | sort > $@.now; cmp -s $@.now $@ || cp $@.now $@; rm $@.now
+
+test-gallery: $(VENV)/.demo  ## run the experiments of docs/gallery, each within a minute of two cores
+	$(BIN)/python tests/gallery.py $(ARGS)
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) $(FROZEN) benchmarks/.asv build *.egg-info

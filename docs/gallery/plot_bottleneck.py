@@ -83,17 +83,16 @@ print(table({"accuracy, %": accuracies}))
 # What came out
 # -------------
 
-left, middle, right = new(3, width=4.2)
-short = {name: name.replace(" ", "\n", 1).replace(", ", ",\n") for name in [*WAYS, *BLOCKS]}
-left.bar([short[name] for name in WAYS], parameters.values(), color=COLOURS)
+left, middle, right = new(3)
+left.bar(list(WAYS), parameters.values(), color=COLOURS)
 left.set_ylabel("parameters of the block")
-dots(middle, {short[name]: values for name, values in times.items()})
+dots(middle, times)
 middle.set_ylabel("ms for one image of 100x100")
 middle.set_ylim(0)
-dots(right, {short[name]: values for name, values in accuracies.items()})
+dots(right, accuracies)
 right.set_ylabel("accuracy on the test, %")
 for axes in (left, middle, right):
-    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="x", labelsize=9)
 
 print(over_all(accuracies, "%"))
 print(compared("through 16", "3x3 directly", accuracies))

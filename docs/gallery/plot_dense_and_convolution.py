@@ -92,7 +92,7 @@ lines(left, parameters["convolutional"], by_size)
 left.set(xlabel="parameters", ylabel="accuracy on the test, %", xscale="log")
 left.set_xticks(parameters["convolutional"], [f"{p:,}" for p in parameters["convolutional"]])
 left.minorticks_off()
-dots(right, {name.replace(", ", "\n"): v for name, v in orders.items()})
+dots(right, orders)
 right.set_xlabel("order of the pixels")
 
 for count, rows in columns.items():

@@ -17,7 +17,7 @@ import fastconv
 
 SEEDS = range(5)
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
-RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 EPOCHS = 5
 
 # %%
@@ -35,7 +35,7 @@ def learned(optimizer, seed, epochs):
          "Flatten", ("Dense", {"units": 10})],
         input_shape=(1, 8, 8), seed=seed)  # fmt: skip
     net.compile(optimizer, "softmax_cross_entropy", "accuracy")
-    net.fit(x, y, batch_size=64, epochs=epochs, seed=seed, verbose=0, stop_on_nan=False)
+    net.fit(x, y, batch_size=100, epochs=epochs, seed=seed, verbose=0, stop_on_nan=False)
     return net.history.history["loss"], 100 * net.evaluate(*test)["accuracy"]
 
 

@@ -98,7 +98,7 @@ left, middle = new(2, width=5.5)
 lines(left, SHIFTS, right)
 left.set(xlabel="shift of the test's digits, pixels", ylabel="right answers, %", xticks=SHIFTS)
 dots(middle, same)
-middle.set_ylabel("answers that a shift of one pixel leaves the same, %")
+middle.set_ylabel("same answer after a shift by one pixel, %")
 
 print(over_all(same))
 print("Same answers:", compared("max", "average", same))

@@ -34,7 +34,7 @@ def dots(
         aside = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0]
         axes.plot(at + np.asarray(aside), values, "o", color=colour, alpha=0.55, markersize=5)
         axes.hlines(np.mean(values), at - 0.3, at + 0.3, color=colour, linewidth=2.5)
-    axes.set_xticks(range(len(figures)), list(figures))
+    axes.set_xticks(range(len(figures)), [name.replace(", ", ",\n") for name in figures])
     axes.set_xlim(-0.6, len(figures) - 0.4)
 
 
