@@ -81,7 +81,9 @@ columns = {
     f"{scale:g}": {way: rows[:, at] for way, rows in errors.items()}
     for at, scale in enumerate(SCALES)
 }
-print("error that is left, by the standard deviation of the noise; pixels go from 0 to 1")
+for name, net in nets.items():
+    print(f"{name}: {net.count_params():,} parameters")
+print("\nerror that is left, by the standard deviation of the noise; pixels go from 0 to 1")
 print(table(columns, digits=3))
 
 # %%
@@ -113,9 +115,9 @@ axes.set(
 
 at_noise = columns[f"{NOISE:g}"]
 for way in ("noisy", "mean of 3x3", "without shortcuts"):
-    print(f"Errors at {NOISE:g}:", compared("U-Net", way, at_noise, "", digits=3))
+    print(f"Errors at {NOISE:g}:", compared("U-Net", way, at_noise, "of the range", digits=3))
 low = columns[f"{SCALES[0]:g}"]
-print(f"Errors at {SCALES[0]:g}:", compared("U-Net", "noisy", low, "", digits=3))
+print(f"Errors at {SCALES[0]:g}:", compared("U-Net", "noisy", low, "of the range", digits=3))
 plt.show()
 
 # %%

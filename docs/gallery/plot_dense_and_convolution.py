@@ -103,6 +103,6 @@ plt.show()
 
 # %%
 # To a dense network every order of the pixels is as good: what differs between its two columns is
-# chance. What a convolutional network loses when they are shuffled is what it had from
-# the shape. Equal parameters are not equal computation: a convolution uses each of its weights at
-# every place.
+# chance. Where a convolutional network loses by shuffling, that is what it had from the shape.
+# Equal parameters are not equal computation: a convolution uses each of its weights at every
+# place.
