@@ -17,7 +17,7 @@ import fastconv
 
 SEEDS = range(5)
 NOISE = 0.3
-EPOCHS = 10
+EPOCHS = 8
 
 # %%
 # Networks that answer with an image

@@ -87,13 +87,13 @@ print("\n" + table({"accuracy of the largest, %": orders}))
 # What came out
 # -------------
 
-left, right = new(2, width=5.2, sharey=True)
+left, right = new(2, width=5.2)
 lines(left, parameters["convolutional"], by_size)
 left.set(xlabel="parameters", ylabel="accuracy on the test, %", xscale="log")
 left.set_xticks(parameters["convolutional"], [f"{p:,}" for p in parameters["convolutional"]])
 left.minorticks_off()
 dots(right, orders)
-right.set_xlabel("order of the pixels")
+right.set(ylabel="accuracy of the largest on the test, %", xlabel="order of the pixels")
 
 for count, rows in columns.items():
     print(f"{count} parameters:", compared("convolutional", "dense", rows))

@@ -20,8 +20,8 @@ SIZES = (1, 3, 5, 7)
 ALGORITHMS = ("direct", "im2col_tiled", "im2col")
 
 # %%
-# The example of the lecture
-# --------------------------
+# The example of a lecture
+# ------------------------
 # Ten images (3, 7, 7) and filters of 5x5: how many numbers there are, and how many in the matrix.
 
 images = np.zeros((10, 3, 7, 7), np.float32)

@@ -51,5 +51,6 @@ def lines(
     for (name, rows), colour in zip(figures.items(), colours * 3, strict=False):
         rows = np.asarray(rows, float)
         axes.fill_between(xs, rows.min(0), rows.max(0), color=colour, alpha=0.15, linewidth=0)
-        axes.plot(xs, rows.mean(0), "o-", color=colour, label=name, markersize=4)
+        dot = 4 if len(xs) < 20 else 0
+        axes.plot(xs, rows.mean(0), "o-", color=colour, label=name, markersize=dot)
     axes.legend(frameon=False)

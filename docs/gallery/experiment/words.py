@@ -23,7 +23,7 @@ def table(columns: Mapping[str, Figures | Mapping[str, object]], digits: int = 1
     """
     names = list(next(iter(columns.values())))
     cells = [[_cell(figures[name], digits) for figures in columns.values()] for name in names]
-    rows = [["", *columns], *([name, *row] for name, row in zip(names, cells, strict=True))]
+    rows = [["", *columns], *([str(name), *row] for name, row in zip(names, cells, strict=True))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "   ".join(
