@@ -53,7 +53,7 @@ for seed in SEEDS:
     weight = np.random.default_rng(seed).standard_normal((16, 1, 3, 3)).astype(np.float32)
     named = {name: fastconv.conv2d(digit, weight, algorithm=name) for name in ("im2col", "direct")}
     assert all(np.allclose(loops(digit[0], weight), y[0], atol=1e-5) for y in named.values())
-    taken["nested loops"].append(milliseconds(loops, digit[0], weight, runs=1))
+    taken["nested loops"].append(milliseconds(loops, digit[0], weight, runs=3))
     for name in named:
         taken[name].append(milliseconds(fastconv.conv2d, digit, weight, algorithm=name))
 print(table({"ms": taken}, digits=4))

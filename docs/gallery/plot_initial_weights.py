@@ -3,8 +3,8 @@ Initial weights compared
 ========================
 
 **The claim.** How a network begins decides whether it learns. Gaussian weights of a small standard
-deviation let the signal fade from layer to layer; large ones drive sigmoids to their ends.
-Xavier's fit sigmoids, He's fit ReLU.
+deviation let the signal fade from layer to layer; large ones drive tanh and sigmoid to their
+ends. Xavier's fit functions of that shape, He's fit ReLU.
 
 **The question.** What reaches the fifth layer, and what is learned from there?
 """
@@ -17,7 +17,7 @@ import fastconv
 
 SEEDS = range(5)
 DEPTH = 5
-EPOCHS = 6
+EPOCHS = 4
 INITIALIZERS = {
     "std 0.01": ("gaussian", {"std": 0.01}),
     "std 1": ("gaussian", {"std": 1.0}),
@@ -58,7 +58,7 @@ found = {
         name: [experiment(activation, initializer, seed) for seed in SEEDS]
         for name, initializer in INITIALIZERS.items()
     }
-    for activation in ("ReLU", "Sigmoid")
+    for activation in ("ReLU", "Tanh", "Sigmoid")
 }
 accuracies = {
     activation: {name: [run[2] for run in runs] for name, runs in rows.items()}
