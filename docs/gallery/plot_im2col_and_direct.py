@@ -11,7 +11,7 @@ image in place, but not in loops of Python?
 
 import matplotlib.pyplot as plt
 import numpy as np
-from experiment import COLOURS, compared, lines, milliseconds, new, table
+from experiment import compared, lines, milliseconds, new, table
 
 import fastconv
 
@@ -125,12 +125,10 @@ for name in ALGORITHMS:
 # -------------
 
 left, right = new(2, width=5)
-for (name, values), colour in zip(workspace.items(), COLOURS, strict=False):
-    left.plot(SIZES, values, "o-", color=colour, label=name)
-left.legend(frameon=False)
-left.set(xlabel="size of the kernel, pixels", ylabel="workspace, MB")
+lines(left, SIZES, {name: [values] for name, values in workspace.items()})
+left.set(xlabel="size of the kernel, pixels", ylabel="workspace, MB", xticks=SIZES)
 lines(right, SIZES, times)
-right.set(xlabel="size of the kernel, pixels", ylabel="ms on one thread", ylim=0)
+right.set(xlabel="size of the kernel, pixels", ylabel="ms on one thread", ylim=0, xticks=SIZES)
 
 for size, rows in columns.items():
     print(f"{size}:", compared("direct", "im2col", rows, "ms"))

@@ -85,7 +85,7 @@ for axes, (kind, rows) in zip(panels, accuracies.items(), strict=True):
         found = np.array([rows[size] for size in sizes])
         colour = ["#0072B2", "#D55E00"][1 - parity]
         lines(axes, sizes, {name: found.T}, [colour])
-    axes.set(title=kind, xlabel="size of the kernel, pixels")
+    axes.set(title=kind, xlabel="size of the kernel, pixels", xticks=SIZES)
 panels[0].set_ylabel("accuracy on the test, %")
 
 for kind, rows in accuracies.items():
