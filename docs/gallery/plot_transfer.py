@@ -104,6 +104,6 @@ plt.show()
 
 # %%
 # "Anew, filters kept" trains the last layer alone, behind filters that are random numbers: what is
-# above it is due to filters that learned. What "transferred" has before "anew", or behind it, is due
-# to the digits that were learned from first. Five digits of 8x8 are a small school; a network that
-# has seen a million photographs has more to take along.
+# above it is due to filters that learned. What "transferred" has before "anew", or behind it, is
+# due to the digits that were learned from first. Five digits of 8x8 are a small school; a network
+# that has seen a million photographs has more to take along.
