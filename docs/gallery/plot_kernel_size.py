@@ -12,7 +12,7 @@ where each layer adds its input to its output, so that the two should lie on eac
 
 import matplotlib.pyplot as plt
 import numpy as np
-from experiment import compared, digits, lines, new, table
+from experiment import COLOURS, compared, digits, dots, new, table
 
 import fastconv
 
@@ -80,12 +80,9 @@ print(table({f"{kind}, %": rows for kind, rows in accuracies.items()}))
 
 panels = new(2, sharey=True)
 for axes, (kind, rows) in zip(panels, accuracies.items(), strict=True):
-    for parity, name in ((1, "odd"), (0, "even")):
-        sizes = [size for size in SIZES if size % 2 == parity]
-        found = np.array([rows[size] for size in sizes])
-        colour = ["#0072B2", "#D55E00"][1 - parity]
-        lines(axes, sizes, {name: found.T}, [colour])
-    axes.set(title=kind, xlabel="size of the kernel, pixels", xticks=SIZES)
+    colours = [COLOURS[0] if size % 2 else COLOURS[1] for size in SIZES]
+    dots(axes, {f"{size}x{size}": found for size, found in rows.items()}, colours)
+    axes.set(title=kind, xlabel="kernel: odd in blue, even in red")
 panels[0].set_ylabel("accuracy on the test, %")
 
 for kind, rows in accuracies.items():
@@ -96,7 +93,7 @@ for kind, rows in accuracies.items():
 plt.show()
 
 # %%
-# The bands go from the lowest to the highest seed. An even kernel holds an odd one that is a pixel
-# smaller, and a layer may learn zeros for the rest. So it can always make up for the half pixel
-# where a map has room for it. Whether training finds that is what the sentences say. Where
-# seeds disagree, this experiment does not support the advice, and does not refute it.
+# An even kernel holds an odd one that is a pixel smaller, and a layer may learn zeros for the rest:
+# so it can always make up for the half pixel where a map has room for it. Whether training finds
+# that is what the sentences say. Where seeds disagree, this experiment does not support the
+# advice, and does not refute it.
