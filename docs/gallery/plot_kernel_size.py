@@ -82,7 +82,7 @@ panels = new(2, sharey=True)
 for axes, (kind, rows) in zip(panels, accuracies.items(), strict=True):
     colours = [COLOURS[0] if size % 2 else COLOURS[1] for size in SIZES]
     dots(axes, {f"{size}x{size}": found for size, found in rows.items()}, colours)
-    axes.set(title=kind, xlabel="kernel: odd in blue, even in red")
+    axes.set(title=kind, xlabel="kernel: odd in blue, even in orange")
 panels[0].set_ylabel("accuracy on the test, %")
 
 for kind, rows in accuracies.items():
