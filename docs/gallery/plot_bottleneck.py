@@ -31,7 +31,7 @@ def conv(filters, kernel_size):
 # round is the fastest of ten runs.
 
 WAYS = {
-    "3x3 directly": [conv(64, 3)],
+    "directly": [conv(64, 3)],
     "through 16": [conv(16, 1), "ReLU", conv(64, 3)],
     "through 8": [conv(8, 1), "ReLU", conv(64, 3)],
     "through 4": [conv(4, 1), "ReLU", conv(64, 3)],
@@ -49,10 +49,10 @@ for _ in SEEDS:
         times[name].append(milliseconds(net, image, runs=10))
 fastconv.set_num_threads(None)
 
-share = multiplications["1x1 alone"] / multiplications["3x3 directly"]
+share = multiplications["1x1 alone"] / multiplications["directly"]
 print(table({"parameters": parameters, "multiply-adds": multiplications, "ms": times}, digits=2))
 print(f"\nA 1x1 convolution alone computes {share:.4f} of a 3x3 one: 1/9 is {1 / 9:.4f}.")
-print("In time,", compared("through 16", "3x3 directly", times, "ms", digits=2, repeat="round"))
+print("In time,", compared("through 16", "directly", times, "ms", digits=2, repeat="round"))
 
 # %%
 # What is learned
@@ -95,7 +95,7 @@ for axes in (left, middle, right):
     axes.tick_params(axis="x", labelsize=9)
 
 print(over_all(accuracies, "%"))
-print(compared("through 16", "3x3 directly", accuracies))
+print(compared("through 16", "directly", accuracies))
 print(compared("through 16", "through 16, no ReLU", accuracies))
 plt.show()
 
