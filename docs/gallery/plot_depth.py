@@ -18,8 +18,8 @@ from experiment import compared, digits, lines, new, over_all, table
 import fastconv
 
 SEEDS = range(5)
-DEPTHS = (1, 3, 9)
-EPOCHS = 4
+DEPTHS = (1, 3, 8)
+EPOCHS = 3
 
 # %%
 # Networks of every depth
@@ -90,10 +90,10 @@ right.set(
 
 for kind, rows in tables.items():
     print(f"{kind}:", over_all(rows))
-    print(f"{kind}:", compared("9", "1", rows))
-deepest = {kind: tables[kind]["9"] for kind in KINDS}
+    print(f"{kind}:", compared("8", "1", rows))
+deepest = {kind: tables[kind]["8"] for kind in KINDS}
 for kind in list(KINDS)[1:]:
-    print("9 layers:", compared(kind, "plain", deepest))
+    print("8 layers:", compared(kind, "plain", deepest))
 plt.show()
 
 # %%
