@@ -36,19 +36,24 @@ def cast(model: Runnable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
     return model.cast_inputs(arrays if len(arrays) > 1 else arrays[0])
 
 
-def as_inputs(operation: str, model: Runnable, x: Any) -> tuple[Array, ...]:
+def as_inputs(
+    operation: str, model: Runnable, x: Any, *, tried: bool = True
+) -> tuple[Array, ...]:
     """Return the inputs as arrays of equal length, not yet cast; one row tries shape and dtype.
 
-    Objects whose rows are to be read are `Rows`.
+    Objects whose rows are to be read are `Rows`. Without `tried` the model may take something else,
+    which is made of these rows later.
     """
     arrays = tuple([as_array(operation, "x", part) for part in as_tuple(x)])
     if model.layout is not None:
-        return _as_laid_out(operation, model, model.layout, arrays)
+        return _as_laid_out(operation, model, model.layout, arrays, tried)
     counts = [len(a) if a.ndim else None for a in arrays]
     if not counts or None in counts:
         raise ShapeError(operation, "x", "must be a batch (N, ...)", (), shown="shape ()")
     if len(set(counts)) > 1:
         raise ShapeError(operation, "inputs", "must have equally many rows", counts)
+    if not tried:
+        return arrays
     try:
         cast(model, tuple([a[:1] for a in arrays]))
     except ShapeError:
@@ -63,7 +68,7 @@ def _outlines(arrays: Sequence[Array]) -> tuple[Array, ...]:
 
 
 def _as_laid_out(
-    operation: str, model: Runnable, layout: Layout, arrays: tuple[Array, ...]
+    operation: str, model: Runnable, layout: Layout, arrays: tuple[Array, ...], tried: bool
 ) -> tuple[Array, ...]:
     axes = layout.inputs
     for name, axis, array in zip(layout.names, axes, arrays, strict=True):
@@ -75,6 +80,8 @@ def _as_laid_out(
     counts = [a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None]
     if len(set(counts)) > 1:
         raise ShapeError(operation, "inputs", "must have equally many rows", counts)
+    if not tried:
+        return arrays
     cast(model, take(arrays, slice(1), layout))
     for name, array, dtype in zip(layout.names, arrays, layout.integers, strict=True):
         if dtype is not None and not isinstance(array, Rows):  # here, and not in an epoch's middle

@@ -100,8 +100,9 @@ class TrainableNetwork(DifferentiableNetwork):
         sample_weight : array-like (N,), optional
             What each row counts, times what its class does.
         transform : callable, optional
-            ``transform(rng, x, y) -> (x, y)`` is called on each batch to learn from. Its random
-            numbers are keyed by seed, epoch and batch; `fastconv.data` has some.
+            ``transform(rng, x, y) -> (x, y)`` is called on each batch to learn from, and makes
+            what the network takes. Its random numbers are keyed by seed, epoch and batch;
+            `fastconv.data` has some.
         stop_on_nan : bool
             Whether to raise TrainingError if loss, gradients or statistics are not finite,
             before they reach a weight.

@@ -41,10 +41,14 @@ BLOCK = 1 << 20
 
 
 def as_data(
-    operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any
+    operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any, untried: str = ""
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Return inputs and targets as arrays with equally many rows; the losses check the targets."""
-    inputs = as_inputs(operation, model, x)
+    """Return inputs and targets as arrays with equally many rows; the losses check the targets.
+
+    `untried` names those of x and y, as in ``"xy"``, that need not fit the model and its losses: a
+    transform makes of them what is to fit.
+    """
+    inputs = as_inputs(operation, model, x, tried="x" not in untried)
     wanted = len(compiled.losses)
     if wanted > 1 and not isinstance(y, (tuple, list)):
         rule = f"must be a tuple of {wanted} arrays"
@@ -72,6 +76,16 @@ def as_data(
     if rows == 0:
         shown = f"shape {inputs[0].shape}"
         raise ShapeError(operation, "x", "must hold at least one row", inputs[0].shape, shown=shown)
+    if "y" not in untried:
+        _check_targets(model, compiled, targets, given)
+    return inputs, targets
+
+
+def _check_targets(
+    model: Trainable, compiled: Compiled, targets: Sequence[Array], given: Sequence[Any]
+) -> None:
+    """Raise if a loss cannot take its targets, which were made of `given`."""
+    rows, wanted = len(targets[0]), len(targets)
     for number, (loss, spec, target, part) in enumerate(
         zip(compiled.losses, model.output_specs(), targets, given, strict=True)
     ):
@@ -86,7 +100,6 @@ def as_data(
             same = part is target or isinstance(target, Rows)
             found = error if same else _said_of(part, loss, shape, error)
             raise found if wanted == 1 else _said_of_output(number, found) from None
-    return inputs, targets
 
 
 def _check_read(loss: Loss, shape: tuple[int, ...], targets: Rows) -> None:

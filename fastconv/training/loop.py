@@ -81,7 +81,8 @@ def fit(
     transform : callable, optional
         ``transform(rng, x, y) -> (x, y)`` is called on every batch to learn from, before it is
         cast, and may change the arrays in place. The key of its generator of random numbers is the
-        seed, the epoch and the batch.
+        seed, the epoch and the batch. What it returns must fit the model; rows for validation, held
+        out ones too, must fit as they are.
     stop_on_nan : bool
         Whether training ends when loss, gradients or statistics are not finite, before they reach
         a weight.

@@ -50,7 +50,8 @@ class _Composed(Transform):
     def __init__(
         self, name: str, settings: dict[str, Any], transforms: tuple[Callable[..., Any], ...]
     ) -> None:
-        super().__init__(name, settings, partial(_in_turn, transforms))
+        kept = all(isinstance(each, Transform) and each.keeps_y for each in transforms)
+        super().__init__(name, settings, partial(_in_turn, transforms), keeps_y=kept)
         self._transforms = transforms
 
     def __repr__(self) -> str:

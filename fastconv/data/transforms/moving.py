@@ -43,7 +43,7 @@ def shift(pixels: int | tuple[int, int], *, fill: float = 0, targets: bool = Fal
     targets = as_bool("shift", "targets", targets)
     settings = {"pixels": (vertical, horizontal), "fill": fill, "targets": targets}
     apply = partial(_cropped, "shift", None, (vertical, horizontal), fill, targets)
-    return Transform("shift", settings, apply)
+    return Transform("shift", settings, apply, keeps_y=not targets)
 
 
 def crop(
@@ -58,7 +58,8 @@ def crop(
     Parameters
     ----------
     size : int or (H, W)
-        Of the part. In `fit`, which checks x before, it is that of x: `padding` lets it move.
+        Of the part: of the images that the network takes, where ``fit`` cuts it out of larger
+        ones. Rows for validation are not cut. With `padding` it may be the size of x.
     padding : int or (vertical, horizontal)
         How many pixels are put around the image before.
     fill : float
@@ -84,7 +85,7 @@ def crop(
     targets = as_bool("crop", "targets", targets)
     settings = {"size": (height, width), "padding": around, "fill": fill, "targets": targets}
     apply = partial(_cropped, "crop", (height, width), around, fill, targets)
-    return Transform("crop", settings, apply)
+    return Transform("crop", settings, apply, keeps_y=not targets)
 
 
 def flip(
@@ -119,7 +120,8 @@ def flip(
     if not (horizontal or vertical):
         raise ArgumentError("flip", "horizontal or vertical", "must be True", False)
     settings = {"horizontal": horizontal, "vertical": vertical, "share": share, "targets": targets}
-    return Transform("flip", settings, partial(_flipped, horizontal, vertical, share, targets))
+    apply = partial(_flipped, horizontal, vertical, share, targets)
+    return Transform("flip", settings, apply, keeps_y=not targets)
 
 
 def _fill(operation: str, fill: Any) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_plain_array
+from fastconv.arguments import as_bool, as_plain_array
 from fastconv.errors import ArgumentTypeError, ShapeError
 
 __all__ = ["Transform", "as_images", "filled"]
@@ -25,6 +25,9 @@ class Transform:
     settings : mapping of str to JSON values
     apply : callable
         It is called with (rng, x, y), and returns (x, y).
+    keeps_y : bool
+        Whether it returns the y that it was given. Then ``fit`` looks at all of y before the first
+        step; else at that of each batch, once it is transformed.
 
     Examples
     --------
@@ -33,17 +36,22 @@ class Transform:
     shift(pixels=(2, 2), fill=0, targets=False)
     """
 
+    keeps_y = False  # of one that was pickled before there was this
+
     def __init__(
         self,
         name: str,
         settings: Mapping[str, Any],
         apply: Callable[[np.random.Generator, Any, Any], Pair],
+        *,
+        keeps_y: bool = False,
     ) -> None:
         if not callable(apply):
             raise ArgumentTypeError("Transform", "apply", "must be callable", apply)
         if not isinstance(settings, Mapping):
             raise ArgumentTypeError("Transform", "settings", "must be a mapping", settings)
         self.name, self.settings, self._apply = name, dict(settings), apply
+        self.keeps_y = as_bool("Transform", "keeps_y", keeps_y)
 
     def __call__(self, rng: np.random.Generator, x: Any, y: Any = None) -> Pair:
         """Return x and y as they are to be learned from.

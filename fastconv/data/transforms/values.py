@@ -36,7 +36,7 @@ def noise(scale: float) -> Transform:
     0.1
     """
     scale = as_real("noise", "scale", scale, "at least 0 and finite", 0.0, np.inf)
-    return Transform("noise", {"scale": scale}, partial(_noisy, scale))
+    return Transform("noise", {"scale": scale}, partial(_noisy, scale), keeps_y=True)
 
 
 def _noisy(scale: float, rng: np.random.Generator, x: Any, y: Any) -> Pair:
@@ -79,7 +79,7 @@ def normalise(mean: Any = 0.0, std: Any = 1.0) -> Transform:
     if not (stds > 0).all():
         raise ArgumentError("normalise", "std", "must be above 0", float(stds[~(stds > 0)][0]))
     settings = {"mean": means.tolist(), "std": stds.tolist()}
-    return Transform("normalise", settings, partial(_normalised, means, stds))
+    return Transform("normalise", settings, partial(_normalised, means, stds), keeps_y=True)
 
 
 def _numbers(name: str, value: Any) -> Array:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastconv.batches import Stream
-from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.batches import Stream, as_inputs
+from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.data import as_parts
 from fastconv.training.settings import Settings
 from fastconv.training.sources.classes import as_class_weights
+from fastconv.training.sources.making import untried
 from fastconv.training.sources.rows import RowSource
 from fastconv.training.sources.source import Source
 from fastconv.training.sources.splitting import split
@@ -58,8 +59,11 @@ def opened(
         held_out = _validation(model, compiled, given.validation_data, epochs)
     if isinstance(given.x, Stream):
         return _stream(model, compiled, given, settings, epochs), held_out
-    table = as_table("fit", model, compiled, given.x, given.y, given.sample_weight)
-    if given.validation_split is not None:
+    splits = given.validation_split is not None
+    before = untried(settings, y_serves=splits or given.class_weight is not None)
+    table = as_table("fit", model, compiled, given.x, given.y, given.sample_weight, before)
+    if splits:
+        _check_as_given(model, table)
         table, held_out = split(table, given.validation_split, settings.seed)
     classes = as_class_weights(model, compiled, given.class_weight, table)
     return RowSource(model, table, settings, classes), held_out
@@ -80,6 +84,16 @@ def _stream(
     _check_once(given.x, epochs, "x")
     classes = as_class_weights(model, compiled, given.class_weight, None)
     return StreamSource(model, compiled, given.x, settings, classes)
+
+
+def _check_as_given(model: Trainable, table: Table) -> None:
+    """Raise if the model cannot be measured on rows as they are, before a transform."""
+    try:
+        as_inputs("fit", model, table.inputs)
+    except ShapeError as error:
+        remedy = "rows that validation_split holds out are not transformed: give validation_data"
+        parts = error.operation, error.parameter, error.rule, error.value
+        raise ShapeError(*parts, error.remedy or remedy, shown=error.shown) from None
 
 
 def _check_once(stream: Stream, epochs: int, name: str) -> None:

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.batches import Layout, as_array, as_tuple, count_rows, is_read
-from fastconv.errors import ArgumentTypeError, ShapeError
+from fastconv.batches import as_array, as_tuple, count_rows, is_read
+from fastconv.errors import ArgumentTypeError, FastconvError, ShapeError
 from fastconv.training.batch import Batch, Position
+from fastconv.training.data import as_data
 from fastconv.training.settings import Settings
 from fastconv.training.sources.classes import ClassWeights
 from fastconv.training.sources.table import Some
-from fastconv.training.trainable import Array
+from fastconv.training.trainable import Array, Trainable
 
-__all__ = ["Maker", "naming"]
+__all__ = ["Maker", "naming", "untried"]
 
 PAIR_RULE = "must return (x, y) with the rows that it was given"
 
@@ -31,22 +32,34 @@ def naming(epoch: int, number: int) -> Iterator[None]:
         raise
 
 
+def untried(settings: Settings, *, y_serves: bool = False) -> str:
+    """Return which of x and y a transform makes fit the model, as `as_data` takes it.
+
+    `y_serves` says whether y as it is given has a use of its own, for which it must fit.
+    """
+    if settings.transform is None:
+        return ""
+    return "x" if y_serves or getattr(settings.transform, "keeps_y", False) is True else "xy"
+
+
 class Maker:
     """Makes the batches of an epoch of the rows that a source takes for them.
 
     Parameters
     ----------
-    layout : Layout or None
+    model : Trainable
+        Which is compiled.
     settings : Settings
         Its `transform` gets (rng, x, y), where x and y are arrays of its own, or tuples of them for
-        several inputs or outputs, and the key of rng is the seed, the epoch and the batch.
+        several inputs or outputs, and the key of rng is the seed, the epoch and the batch. What it
+        returns must fit the model and its losses.
     classes : ClassWeights or None
     """
 
     def __init__(
-        self, layout: Layout | None, settings: Settings, classes: ClassWeights | None
+        self, model: Trainable, settings: Settings, classes: ClassWeights | None
     ) -> None:
-        self._layout, self._settings, self._classes = layout, settings, classes
+        self._model, self._settings, self._classes = model, settings, classes
 
     def batch(self, some: Some, position: Position, key: int) -> Batch:
         """Return the batch at `position`, of the epoch that `key` counts."""
@@ -70,14 +83,26 @@ class Maker:
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             shown = type(found).__name__
             raise ArgumentTypeError("fit", "transform", PAIR_RULE, found, shown=shown)
-        return self._checked("x", found[0], inputs), self._checked("y", found[1], targets)
+        return self._fitting(self._rows("x", found[0], inputs), self._rows("y", found[1], targets))
 
-    def _checked(self, name: str, found: Any, before: tuple[Array, ...]) -> tuple[Array, ...]:
+    def _fitting(
+        self, inputs: tuple[Array, ...], targets: tuple[Array, ...]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        compiled = self._model.compiled
+        assert compiled is not None
+        y = targets if len(targets) > 1 else targets[0]
+        try:
+            return as_data("fit", self._model, compiled, inputs, y)
+        except FastconvError as error:
+            parts = f"transform's {error.parameter}", error.rule, error.value, error.remedy
+            raise type(error)("fit", *parts, shown=error.shown) from None
+
+    def _rows(self, name: str, found: Any, before: tuple[Array, ...]) -> tuple[Array, ...]:
         after = tuple([as_array("fit", f"transform's {name}", part) for part in as_tuple(found)])
         if any(is_read(part) for part in after) or len(after) != len(before):
             shown = f"{name} of {len(after)} parts, not {len(before)}"
             raise ArgumentTypeError("fit", "transform", PAIR_RULE, shown=shown)
-        layout = self._layout if name == "x" else None
+        layout = self._model.layout if name == "x" else None
         rows, wanted = count_rows(after, layout), count_rows(before, layout)
         if rows != wanted:
             shown = f"{rows} rows of {name} for {wanted}"

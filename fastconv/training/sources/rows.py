@@ -37,7 +37,7 @@ class RowSource:
         classes: ClassWeights | None = None,
     ) -> None:
         self.model, self.table, self.settings = model, table, settings
-        self.classes, self._maker = classes, Maker(model.layout, settings, classes)
+        self.classes, self._maker = classes, Maker(model, settings, classes)
         self._gathers = settings.shuffle or table.gathers
         self._early = settings.transform is not None or table.is_slow(self._gathers)
         self._least, self._count, self._program = 1, 0, None

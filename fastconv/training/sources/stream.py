@@ -12,7 +12,7 @@ from fastconv.training.batch import Batch, Position
 from fastconv.training.compiled import Compiled
 from fastconv.training.settings import Settings
 from fastconv.training.sources.classes import ClassWeights
-from fastconv.training.sources.making import Maker, naming
+from fastconv.training.sources.making import Maker, naming, untried
 from fastconv.training.sources.table import as_table
 from fastconv.training.trainable import Array, Trainable
 
@@ -39,7 +39,8 @@ class StreamSource:
     ) -> None:
         self.model, self.compiled, self.stream, self.settings = model, compiled, stream, settings
         self.once = stream.once
-        self.classes, self._maker = classes, Maker(model.layout, settings, classes)
+        self._untried = untried(settings, y_serves=classes is not None)
+        self.classes, self._maker = classes, Maker(model, settings, classes)
 
     def plan(self) -> int | None:
         """Return how many batches the iterable says that it has; see `Source`."""
@@ -77,6 +78,6 @@ class StreamSource:
 
     def _batch(self, triple: Any, position: Position, key: int) -> Batch:
         with naming(*position):
-            table = as_table("fit", self.model, self.compiled, *triple)
+            table = as_table("fit", self.model, self.compiled, *triple, self._untried)
             some = table.take(slice(0, len(table)))
             return self._maker.batch(some._replace(rows=slice(0, None)), position, key)

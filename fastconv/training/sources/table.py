@@ -118,10 +118,16 @@ class Table:
 
 
 def as_table(
-    operation: str, model: Trainable, compiled: Compiled, x: Any, y: Any, sample_weight: Any = None
+    operation: str,
+    model: Trainable,
+    compiled: Compiled,
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    untried: str = "",
 ) -> Table:
-    """Return what was given as a table; raise if something does not fit the model."""
-    inputs, targets = as_data(operation, model, compiled, x, y)
+    """Return what was given as a table; raise if something does not fit, as `as_data` does."""
+    inputs, targets = as_data(operation, model, compiled, x, y, untried)
     rows = count_rows(inputs, model.layout)
     weights = _weights(operation, compiled, sample_weight, rows)
     return Table(inputs, targets, weights, model.layout, held(x, inputs))
