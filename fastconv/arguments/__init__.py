@@ -7,6 +7,7 @@
     words     True or False, one of some words, texts
     arrays    shapes, and arrays of real numbers
     integers  arrays of integers, and whether they fit a dtype
+    functions what functions can be called with
 
 Errors name the operation, the parameter, the rule and the value.
 """
@@ -21,6 +22,7 @@ from fastconv.arguments.arrays import (
     check_exact,
     is_masked,
 )
+from fastconv.arguments.functions import call_it, check_function, takes
 from fastconv.arguments.integers import as_integers, check_range
 from fastconv.arguments.numbers import (
     LARGEST,
@@ -61,7 +63,9 @@ __all__ = [
     "as_text",
     "briefly",
     "check_axes",
+    "call_it",
     "check_exact",
+    "check_function",
     "check_place",
     "check_range",
     "check_regular",
@@ -71,4 +75,5 @@ __all__ = [
     "is_sequence",
     "parse_bytes",
     "parse_int",
+    "takes",
 ]

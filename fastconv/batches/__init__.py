@@ -30,9 +30,10 @@ from fastconv.batches.predicting import following, predict, rows_at_a_time, take
 from fastconv.batches.protocol import PREDICTED, Array, Layout, Runnable, Use
 from fastconv.batches.rows import Rows, is_mapped, is_read
 from fastconv.batches.splitting import stratified
-from fastconv.batches.streams import Stream, as_stream
+from fastconv.batches.streams import BATCH_SIZE, Stream, as_stream, check_alone, check_unsized
 
 __all__ = [
+    "BATCH_SIZE",
     "PREDICTED",
     "Array",
     "Layout",
@@ -46,6 +47,8 @@ __all__ = [
     "as_stream",
     "as_tuple",
     "cast",
+    "check_alone",
+    "check_unsized",
     "count_rows",
     "empty_like",
     "following",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arguments import as_plain_array, check_range
+from fastconv.arguments import as_plain_array, call_it, check_range
 from fastconv.batches.protocol import Array, Layout, Runnable
 from fastconv.batches.rows import Rows, reads
 from fastconv.errors import ArgumentTypeError, ShapeError
@@ -36,9 +36,7 @@ def cast(model: Runnable, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
     return model.cast_inputs(arrays if len(arrays) > 1 else arrays[0])
 
 
-def as_inputs(
-    operation: str, model: Runnable, x: Any, *, tried: bool = True
-) -> tuple[Array, ...]:
+def as_inputs(operation: str, model: Runnable, x: Any, *, tried: bool = True) -> tuple[Array, ...]:
     """Return the inputs as arrays of equal length, not yet cast; one row tries shape and dtype.
 
     Objects whose rows are to be read are `Rows`. Without `tried` the model may take something else,
@@ -136,6 +134,9 @@ def as_array(operation: str, name: str, value: Any) -> Array:
         return value
     if isinstance(value, Rows) or reads(value):
         return value if isinstance(value, Rows) else Rows(operation, name, value)  # type: ignore[return-value]
+    if remedy := call_it(value):
+        rule, shown = "must be an array (N, ...)", type(value).__name__
+        raise ArgumentTypeError(operation, name, rule, type(value), remedy, shown=shown)
     # of any dtype: the model and the losses say which they take, and what to do with others
     return as_plain_array(operation, name, value, None, rule="must be an array (N, ...)")
 

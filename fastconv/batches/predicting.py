@@ -24,7 +24,7 @@ from fastconv.batches.arrays import (
 )
 from fastconv.batches.protocol import PREDICTED, Array, Layout, Runnable, Use
 from fastconv.batches.rows import Rows
-from fastconv.batches.streams import Stream
+from fastconv.batches.streams import BATCH_SIZE, Stream, check_unsized
 from fastconv.errors import ArgumentError, ShapeError
 
 __all__ = ["following", "predict", "rows_at_a_time", "taken"]
@@ -33,7 +33,7 @@ __all__ = ["following", "predict", "rows_at_a_time", "taken"]
 def predict(
     model: Runnable,
     x: Any,
-    batch_size: int | None = 100,
+    batch_size: int | None = BATCH_SIZE,
     memory_limit: int | str | None = None,
     operation: str = "predict",
 ) -> Any:
@@ -43,7 +43,7 @@ def predict(
     ----------
     x : array (N, ...), object whose rows are read, tuple of them, or Stream
     batch_size : int or None
-        None is all rows at once.
+        None is all rows at once. Beside a Stream it must be left out.
     operation : str
         What errors name.
 
@@ -51,9 +51,11 @@ def predict(
     -------
     ndarray (N, ...), or a tuple of them for several outputs
     """
+    asked = batch_size
     if batch_size is not None:
         batch_size = as_int(operation, "batch_size", batch_size, 1)
     if isinstance(x, Stream):
+        check_unsized(operation, asked)
         return _of_stream(model, x, memory_limit, operation)
     inputs = as_inputs(operation, model, x)
     layout = model.layout

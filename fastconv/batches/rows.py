@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from fastconv.batches.ahead import keep_on
 from fastconv.batches.protocol import Array
 from fastconv.errors import ArgumentTypeError, ShapeError
 
-__all__ = ["Rows", "is_mapped", "is_read", "reads"]
+__all__ = ["COUNT_RULE", "Rows", "asked", "is_mapped", "is_read", "reads"]
+
+COUNT_RULE = "must have a __len__ that gives how many there are"
 
 
 def reads(value: Any) -> bool:
@@ -34,6 +36,20 @@ def reads(value: Any) -> bool:
     except TypeError:
         return True
     return False
+
+
+def asked(operation: str, name: str, rule: str, function: Callable[[Any], Any], given: Any) -> Any:
+    """Return ``function(given)``; raise ArgumentTypeError if that has the wrong kind for Python.
+
+    What code of the object itself raises tells more, and is let through.
+    """
+    try:
+        return function(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise
+        shown = f"{type(given).__name__}: {error}"
+        raise ArgumentTypeError(operation, name, rule, type(given), shown=shown) from None
 
 
 def is_read(array: Any) -> bool:
@@ -86,7 +102,7 @@ class Rows:
 
     def __init__(self, operation: str, name: str, given: Any) -> None:
         self._operation, self._name, self._given = operation, name, given
-        count = len(given)
+        count = asked(operation, name, COUNT_RULE, len, given)
         self._by_numbers = getattr(given, "shape", None) is not None
         if self._by_numbers:
             self.shape = as_sizes(operation, f"{name}.shape", given.shape, 0)

@@ -8,15 +8,41 @@ from typing import Any
 import numpy as np
 
 from fastconv.batches.ahead import keep_on
-from fastconv.batches.rows import reads
-from fastconv.errors import ArgumentTypeError
+from fastconv.batches.rows import COUNT_RULE, asked, reads
+from fastconv.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["Stream", "as_stream"]
+__all__ = ["BATCH_SIZE", "Stream", "as_stream", "check_alone", "check_unsized"]
 
 #: What makes a network's inputs, one thing for each, of the x of a batch.
 Split = Callable[[Any], Sequence[Any]]
 
 _ROWS = "rows come as two objects, x and y, each with __len__ and __getitem__"
+
+
+class _Usual(int):
+    """A number that nobody asked for, which can be told from the same one that somebody wrote."""
+
+
+#: How many rows there are at a time where nobody says.
+BATCH_SIZE: int = _Usual(100)
+
+
+def check_alone(operation: str, name: str, value: Any, remedy: str = "") -> None:
+    """Raise ArgumentTypeError unless `value`, which each batch must bring itself, is None."""
+    if value is not None:
+        rule, shown = "must be None where x is an iterable of batches", type(value).__name__
+        raise ArgumentTypeError(operation, name, rule, type(value), remedy, shown=shown)
+
+
+def check_unsized(operation: str, batch_size: int | None) -> None:
+    """Raise ArgumentError if somebody asked for a size of batches that come as they are."""
+    if batch_size is not BATCH_SIZE and batch_size is not None:
+        raise ArgumentError(
+            operation,
+            "batch_size",
+            "must be left out where x is an iterable of batches, which have sizes of their own",
+            batch_size,
+        )
 
 
 class Stream:
@@ -32,11 +58,15 @@ class Stream:
 
     def __init__(self, given: Any, split: Split, inputs: int) -> None:
         self._given, self._split, self._several = given, split, inputs > 1
-        self.once = iter(given) is given if hasattr(given, "__iter__") else False
-        try:
-            self.count: int | None = len(given)
-        except TypeError:
-            self.count = None
+        self.once = self._begun() is given if _has(given, "__iter__") else False
+        self.count: int | None = None
+        if _has(given, "__len__"):
+            try:
+                self.count = asked("Model", "x", COUNT_RULE, len, given)
+            except ArgumentTypeError:
+                raise
+            except TypeError:  # so loaders of data say that they do not know
+                pass
 
     def triples(self, operation: str) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
         """Yield inputs, targets, and the weights of the rows or None, of one batch at a time."""
@@ -70,9 +100,18 @@ class Stream:
             yield tuple(self._split(item))
 
     def _items(self) -> Iterator[Any]:
-        if hasattr(self._given, "__iter__"):
-            return iter(self._given)
+        if _has(self._given, "__iter__"):
+            return self._begun()
         return (self._given[number] for number in range(len(self._given)))
+
+    def _begun(self) -> Iterator[Any]:
+        rule = "must have an __iter__ that gives an iterator of batches"
+        return iter(asked("Model", "x", rule, iter, self._given))
+
+
+def _has(thing: Any, method: str) -> bool:
+    """Whether Python finds this method, which it looks for in the class alone."""
+    return hasattr(type(thing), method)
 
 
 def _is_triple(item: Any) -> bool:
@@ -102,7 +141,7 @@ def as_stream(x: Any, split: Split, inputs: int, *, alone: bool) -> Stream | Non
         return Stream(x, split, inputs) if alone and x and all(map(_is_pair, x)) else None
     if reads(x):
         return Stream(x, split, inputs) if alone else None
-    if hasattr(x, "__iter__") and not _is_array(x):
+    if _has(x, "__iter__") and not _is_array(x):
         return Stream(x, split, inputs)
     return None
 
@@ -115,5 +154,5 @@ def _is_pair(item: Any) -> bool:
 def _is_array(x: Any) -> bool:
     """Whether NumPy makes an array of `x` at once."""
     return any(hasattr(x, name) for name in ("__array__", "__array_interface__", "__dlpack__")) or (
-        hasattr(type(x), "__len__") and hasattr(type(x), "__getitem__")
+        _has(x, "__len__") and _has(x, "__getitem__")
     )

@@ -164,7 +164,7 @@ class Network:
 
     @explained
     def predict(
-        self, x: Any, batch_size: int = 100, *, memory_limit: int | str | None = None
+        self, x: Any, batch_size: int = batches.BATCH_SIZE, *, memory_limit: int | str | None = None
     ) -> Any:
         """Return what the network returns, batch by batch, for any number of rows.
 
@@ -174,7 +174,8 @@ class Network:
             An object with ``__len__`` and ``__getitem__`` is read row by row; one that also has a
             ``shape`` is given the row numbers of a batch. An iterable gives x, or (x, y).
         batch_size : int
-            The most rows that are computed at a time; the result does not depend on it.
+            The most rows that are computed at a time; the result does not depend on it. Batches of
+            an iterable are as they come, and it is left out.
         memory_limit : int or str, optional
             The most bytes, also as in ``"20 MB"``, for activations, results, workspace, packed
             weights, and cast copies and read rows of `x` together. To keep within it, a run takes

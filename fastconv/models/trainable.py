@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fastconv.batches import BATCH_SIZE
 from fastconv.models.differentiable import DifferentiableNetwork
 from fastconv.models.graph import inputs
 from fastconv.models.text import explained
@@ -58,7 +59,7 @@ class TrainableNetwork(DifferentiableNetwork):
         x: Any,
         y: Any = None,
         *,
-        batch_size: int = 100,
+        batch_size: int = BATCH_SIZE,
         epochs: int = 10,
         validation_data: Any = None,
         validation_split: float | None = None,
@@ -83,7 +84,9 @@ class TrainableNetwork(DifferentiableNetwork):
             (x, y) or (x, y, sample_weight), and comes without y; an iterator runs for one epoch.
         y : array-like (N, ...), object whose rows are read, or tuple of them
         batch_size, epochs : int
-            A last batch with fewer rows than a layer can learn from joins the one before.
+            A last batch with fewer rows than a layer can learn from joins the one before. Batches
+            of an iterable are as they come: then `batch_size` is that of the rows of
+            validation_data, and without such it is left out.
         validation_data : (x, y), (x, y, sample_weight), or iterable of batches, optional
             The network is evaluated on it after each epoch.
         validation_split : float, optional
@@ -164,7 +167,7 @@ class TrainableNetwork(DifferentiableNetwork):
         x: Any,
         y: Any = None,
         *,
-        batch_size: int = 100,
+        batch_size: int = BATCH_SIZE,
         sample_weight: Any = None,
         memory_limit: int | str | None = None,
     ) -> dict[str, float]:
@@ -175,7 +178,8 @@ class TrainableNetwork(DifferentiableNetwork):
         x, y : array-like (N, ...), objects whose rows are read, tuples of them; or x alone
             An iterable of batches is given as x alone; see `fit`.
         batch_size : int
-            The most rows that are computed at a time; those of an iterable are as they come.
+            The most rows that are computed at a time. Batches of an iterable are as they come, and
+            it is left out.
         sample_weight : array-like (N,), optional
             What each row counts.
         memory_limit : int or str, optional

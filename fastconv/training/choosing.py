@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastconv import registry
-from fastconv.arguments import as_list
+from fastconv.arguments import as_list, check_function
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.labels import check_classes
@@ -120,6 +120,9 @@ def _instance(where: registry.Registry[Any], spec: Any, kind: Any) -> Any:
     if not isinstance(found, kind):
         rule = f"must be a name, (name, {{...}}) or an instance of {kind.__name__}"
         raise ArgumentTypeError("compile", where.kind, rule, found)
+    if kind is Callable:
+        names = ("outputs", "targets")
+        check_function("compile", where.kind, found, names, "must take (outputs, targets)")
     return found
 
 

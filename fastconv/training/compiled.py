@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import registry
+from fastconv.arguments import takes
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fastconv.training.described import described
 from fastconv.training.losses import Loss
@@ -20,7 +21,7 @@ from fastconv.training.metrics.measuring import counted, metric_name, total_of
 from fastconv.training.optimizer import Optimizer
 from fastconv.training.totals import Totals
 from fastconv.training.trainable import Array, LossFunction
-from fastconv.training.weighting import as_weights, takes_weights
+from fastconv.training.weighting import as_weights
 
 __all__ = ["Compiled", "Totals"]
 
@@ -75,7 +76,7 @@ class Compiled:
     def check_weights(self, operation: str, parameter: str = "weights") -> None:
         """Raise ArgumentTypeError if a loss of somebody else's cannot weigh its rows."""
         for loss in self.losses:
-            if not takes_weights(loss.value_and_gradient):
+            if not takes(loss.value_and_gradient, 3):  # outputs, targets, weights
                 raise ArgumentTypeError(
                     operation,
                     parameter,

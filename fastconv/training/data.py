@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from fastconv.arguments import call_it
 from fastconv.batches import Rows, as_array, as_inputs, count_rows
 from fastconv.errors import (
     ArgumentError,
@@ -147,8 +148,9 @@ def as_parts(validation_data: Any) -> tuple[Any, Any, Any]:
         raise ArgumentTypeError(
             "fit",
             "validation_data",
-            "must be a pair (x, y), or (x, y, sample_weight)",
+            "must be (x, y), (x, y, sample_weight) or an iterable of batches",
             type(validation_data),
+            call_it(validation_data),
             shown=type(validation_data).__name__,
         )
     x, y, *weights = validation_data

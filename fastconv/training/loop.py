@@ -8,8 +8,16 @@ from typing import Any
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.batches import Stream, Use, cast, count_rows
-from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.batches import (
+    BATCH_SIZE,
+    Stream,
+    Use,
+    cast,
+    check_alone,
+    check_unsized,
+    count_rows,
+)
+from fastconv.errors import ArgumentError
 from fastconv.training.batch import Batch, Position
 from fastconv.training.callbacks import History, Run
 from fastconv.training.chain import Chain, as_callbacks, printer
@@ -21,7 +29,7 @@ from fastconv.training.fingerprint import check_again, prints_of, settings_of
 from fastconv.training.finite import guarded_step
 from fastconv.training.resuming import Course, compiled_as
 from fastconv.training.settings import Settings
-from fastconv.training.sources import Given, HeldOut, Source, as_table, opened
+from fastconv.training.sources import IN_BATCHES, Given, HeldOut, Source, as_table, opened
 from fastconv.training.trainable import Trainable
 
 __all__ = ["compile", "evaluate", "fit", "train_on_batch"]
@@ -32,7 +40,7 @@ def fit(
     x: Any,
     y: Any = None,
     *,
-    batch_size: int = 100,
+    batch_size: int = BATCH_SIZE,
     epochs: int = 10,
     validation_data: Any = None,
     validation_split: float | None = None,
@@ -60,7 +68,8 @@ def fit(
     batch_size, epochs : int
         The last batch of an epoch may be smaller. If it has fewer rows than a layer can learn
         from (such as one row for a BatchNorm of vectors), it joins the batch before. Those of a
-        Stream are as it gives them.
+        Stream are as it gives them, and `batch_size` must be left out unless there are rows for
+        validation, of which it says how many are computed at a time.
     validation_data : (x, y), (x, y, sample_weight), or Stream, optional
         The model is evaluated on it after every epoch; these figures are named ``val_…``.
     validation_split : float, optional
@@ -120,6 +129,8 @@ def fit(
         compile(model, **compiled_as(saved.checkpoint, saved.path))
     compiled = _compiled("fit", model)
     epochs = as_int("fit", "epochs", epochs, 1)
+    if isinstance(x, Stream) and (validation_data is None or isinstance(validation_data, Stream)):
+        check_unsized("fit", batch_size)
     history = History()
     callbacks = [history, *printer(verbose), *as_callbacks(callbacks)]
     settings = Settings(batch_size, shuffle, seed, stop_on_nan, memory_limit, transform)
@@ -236,7 +247,7 @@ def evaluate(
     x: Any,
     y: Any = None,
     *,
-    batch_size: int = 100,
+    batch_size: int = BATCH_SIZE,
     sample_weight: Any = None,
     memory_limit: int | str | None = None,
 ) -> dict[str, float]:
@@ -248,16 +259,15 @@ def evaluate(
         As `fit` takes them.
     """
     compiled = _compiled("evaluate", model)
-    batch_size = as_int("evaluate", "batch_size", batch_size, 1)
+    size = as_int("evaluate", "batch_size", batch_size, 1)
     limit = parse_bytes("evaluate", "memory_limit", memory_limit)
-    data = x
-    if not isinstance(x, Stream):
-        data = as_table("evaluate", model, compiled, x, y, sample_weight)
-    elif y is not None or sample_weight is not None:
-        name, value = ("y", y) if y is not None else ("sample_weight", sample_weight)
-        rule, shown = "must be None where x is an iterable of batches", type(value).__name__
-        raise ArgumentTypeError("evaluate", name, rule, type(value), shown=shown)
-    return measure("evaluate", model, compiled, data, batch_size, limit)
+    if isinstance(x, Stream):
+        check_unsized("evaluate", batch_size)
+        check_alone("evaluate", "y", y)
+        check_alone("evaluate", "sample_weight", sample_weight, IN_BATCHES)
+        return measure("evaluate", model, compiled, x, size, limit)
+    table = as_table("evaluate", model, compiled, x, y, sample_weight)
+    return measure("evaluate", model, compiled, table, size, limit)
 
 
 def _step(

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.errors import ArgumentTypeError
+from fastconv.arguments import as_bool, as_int, check_function, parse_bytes
 
 __all__ = ["Settings"]
+
+#: What makes transforms; no module below `fastconv.data` can ask that for them.
+TRANSFORMS = ("shift", "flip", "crop", "noise", "normalise", "compose")
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,17 @@ class Settings:
             ("memory_limit", parse_bytes("fit", "memory_limit", self.memory_limit)),
         ):
             object.__setattr__(self, name, value)
-        if self.transform is not None and not callable(self.transform):
-            listed = isinstance(self.transform, (list, tuple))
-            raise ArgumentTypeError(
-                "fit",
-                "transform",
-                "must be a function (rng, x, y) -> (x, y)",
-                type(self.transform),
-                "fastconv.data.compose(...) makes one of several" if listed else "",
-                shown=type(self.transform).__name__,
-            )
+        if self.transform is not None:
+            names, rule = ("rng", "x", "y"), "must be a function (rng, x, y) -> (x, y)"
+            remedy = _remedy(self.transform)
+            check_function("fit", "transform", self.transform, names, rule, remedy)
+
+
+def _remedy(transform: Any) -> str:
+    """Return what to do about a transform that is none."""
+    names = isinstance(transform, (list, tuple)) and all(isinstance(n, str) for n in transform[:1])
+    if names or isinstance(transform, str):
+        return f"fastconv.data has {', '.join(TRANSFORMS)}: write fastconv.data.shift(2)"
+    if isinstance(transform, (list, tuple)):
+        return "fastconv.data.compose(...) makes one of several"
+    return ""

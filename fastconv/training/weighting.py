@@ -7,8 +7,6 @@ nothing, even where its figure is infinite or NaN. Without weights, every row co
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from fastconv.arguments import as_plain_array
 from fastconv.errors import ArgumentError, ShapeError
 from fastconv.floating import quietly
 
-__all__ = ["Shares", "as_weights", "sum_of", "takes_weights"]
+__all__ = ["Shares", "as_weights", "sum_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -122,14 +120,3 @@ class Shares:
         if self.weights is not None:
             gradient[self.weights == 0] = 0
         return gradient
-
-
-def takes_weights(function: Callable[..., Any]) -> bool:
-    """Whether `function` can be called with (outputs, targets, weights)."""
-    try:
-        inspect.signature(function).bind(None, None, None)
-    except TypeError:
-        return False
-    except ValueError:  # some functions written in C do not tell what they take
-        return True
-    return True

@@ -46,8 +46,8 @@ given = {
     "mapped": lambda: (x, y), "number": lambda: (ByNumber(x), ByNumber(y)),
     "batches": lambda: (((x[i:i + 50], y[i:i + 50]) for i in range(0, rows, 50)),),
 }[kind]()
-net.fit(*given, epochs=1, batch_size=50, verbose=0, callbacks=Watch(),
-        validation_split=None if kind == "batches" else 0.1)
+more = {} if kind == "batches" else {"batch_size": 50, "validation_split": 0.1}
+net.fit(*given, epochs=1, verbose=0, callbacks=Watch(), **more)
 print(net.compiled.step, begin, most)
 """
 

@@ -83,8 +83,10 @@ def network(loss="softmax_cross_entropy", metrics="accuracy", layers=(), units=3
 def trained(x, y=None, *, limit=None, **settings):
     """Return the weights and figures of a fit, as bytes and numbers."""
     net = network()
-    given = {"epochs": 3, "batch_size": 10, "verbose": 0, "memory_limit": limit, **settings}
-    history = net.fit(x, y, **given)
+    given = {"epochs": 3, "verbose": 0, "memory_limit": limit}
+    if y is not None:  # batches have sizes of their own
+        given["batch_size"] = 10
+    history = net.fit(x, y, **{**given, **settings})
     return {key: value.tobytes() for key, value in net.weights().items()}, history.history
 
 
@@ -179,8 +181,9 @@ def test_evaluate_takes_what_fit_takes(data):
     x, y = data
     net = network()
     expected = net.evaluate(x, y, batch_size=10)
-    for given in ((ByNumber(x), y), (ByNumbers(x), ByNumber(y)), (Batches(x, y),)):
+    for given in ((ByNumber(x), y), (ByNumbers(x), ByNumber(y))):
         assert net.evaluate(*given, batch_size=10) == expected
+    assert net.evaluate(Batches(x, y)) == expected
     weights = np.arange(ROWS) % 2
     some = net.evaluate(x[1::2], y[1::2])
     for given in ({"x": x, "y": y, "sample_weight": weights}, {"x": Batches(x, y, 7, weights)}):
@@ -263,7 +266,7 @@ def test_a_transform_is_compared_by_its_settings_when_a_run_goes_on(data, tmp_pa
     for key, value in net.weights().items():
         np.testing.assert_array_equal(value, whole.weights()[key])
     with pytest.raises(ArgumentTypeError, match="x must be an iterable that begins anew"):
-        network().fit(iter(Batches(*data)), resume=path, **{**settings, "epochs": 1})
+        network().fit(iter(Batches(*data)), resume=path, epochs=1, verbose=0)
 
 
 # Weights
@@ -517,13 +520,13 @@ def test_an_error_of_a_batch_names_the_batch(when, data):
                 yield part
 
     given = {
-        "read": lambda: {"x": Broken(x), "y": y},
-        "transform": lambda: {"x": x, "y": y, "transform": transform},
+        "read": lambda: {"x": Broken(x), "y": y, "batch_size": 10},
+        "transform": lambda: {"x": x, "y": y, "batch_size": 10, "transform": transform},
         "iterable": lambda: {"x": Stops(x, y)},
     }[when]()
     net, before = network(), threading.active_count()
     with pytest.raises(ZeroDivisionError, match="mine") as caught:
-        net.fit(**given, epochs=3, batch_size=10, verbose=0)
+        net.fit(**given, epochs=3, verbose=0)
     assert caught.value.__notes__ == ["fit: this was batch 3 of epoch 2"]
     assert net.compiled.step == 6 and len(net.history.history["loss"]) == 1
     assert threading.active_count() == before
@@ -548,12 +551,14 @@ def test_ctrl_c_ends_the_thread_and_leaves_a_network(kind, data):
                 signal.raise_signal(signal.SIGINT)
 
     net, before = network(), threading.active_count()
-    given = (Batches(x, y),) if kind == "iterable" else (kind(x, wait=0.001), y)
+    given = {"x": Batches(x, y), "verbose": 0}
+    if kind != "iterable":
+        given = {"x": kind(x, wait=0.001), "y": y, "batch_size": 10, "verbose": 0}
     with pytest.raises(KeyboardInterrupt):
-        net.fit(*given, epochs=5, batch_size=10, verbose=0, callbacks=Interrupt())
+        net.fit(**given, epochs=5, callbacks=Interrupt())
     assert threading.active_count() == before
     assert len(net.history.history["loss"]) == 1 and net.compiled.step == 5
-    net.fit(*given, epochs=1, batch_size=10, verbose=0)
+    net.fit(**given, epochs=1)
 
 
 @pytest.mark.usefixtures("ctrl_c")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arguments import check_function
 from fastconv.data.transforms.transform import Pair, Transform
 from fastconv.errors import ArgumentTypeError
 
@@ -38,11 +39,8 @@ def compose(*transforms: Callable[..., Any]) -> Transform:
     compose(flip(horizontal=True, vertical=False, share=0.5, targets=False), noise(scale=0.1))
     """
     for number, transform in enumerate(transforms):
-        if not callable(transform):
-            rule = "must be a function (rng, x, y) -> (x, y)"
-            shown = type(transform).__name__
-            name = f"transforms[{number}]"
-            raise ArgumentTypeError("compose", name, rule, type(transform), shown=shown)
+        names, rule = ("rng", "x", "y"), "must be a function (rng, x, y) -> (x, y)"
+        check_function("compose", f"transforms[{number}]", transform, names, rule)
     return _Composed("compose", {"transforms": _configs(transforms)}, transforms)
 
 

@@ -12,10 +12,20 @@
     given      what ``fit`` was given: a source, and what is held out for validation
 """
 
-from fastconv.training.sources.given import Given, HeldOut, opened
+from fastconv.training.sources.given import IN_BATCHES, Given, HeldOut, opened
 from fastconv.training.sources.rows import RowSource
 from fastconv.training.sources.source import Source
 from fastconv.training.sources.stream import StreamSource
 from fastconv.training.sources.table import Table, as_table
 
-__all__ = ["Given", "HeldOut", "RowSource", "Source", "StreamSource", "Table", "as_table", "opened"]
+__all__ = [
+    "IN_BATCHES",
+    "Given",
+    "HeldOut",
+    "RowSource",
+    "Source",
+    "StreamSource",
+    "Table",
+    "as_table",
+    "opened",
+]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastconv.batches import Stream, as_inputs
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.batches import Stream, as_inputs, check_alone
+from fastconv.errors import ArgumentError, ShapeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.data import as_parts
 from fastconv.training.settings import Settings
@@ -19,11 +19,13 @@ from fastconv.training.sources.stream import StreamSource
 from fastconv.training.sources.table import Table, as_table
 from fastconv.training.trainable import Trainable
 
-__all__ = ["Given", "HeldOut", "opened"]
+__all__ = ["IN_BATCHES", "Given", "HeldOut", "opened"]
 
 #: What the model is measured on after every epoch.
 HeldOut = Table | Stream
 
+#: What to do instead of a sample_weight beside an iterable of batches.
+IN_BATCHES = "give batches (x, y, sample_weight)"
 _ONCE = "give an iterable that begins anew each time: a list, or an object with __iter__"
 
 
@@ -72,15 +74,9 @@ def opened(
 def _stream(
     model: Trainable, compiled: Compiled, given: Given, settings: Settings, epochs: int
 ) -> StreamSource:
-    for name, value, remedy in (
-        ("y", given.y, ""),
-        ("validation_split", given.validation_split, "give validation_data"),
-        ("sample_weight", given.sample_weight, "give batches (x, y, sample_weight)"),
-    ):
-        if value is not None:
-            rule = "must be None where x is an iterable of batches"
-            shown = type(value).__name__
-            raise ArgumentTypeError("fit", name, rule, type(value), remedy, shown=shown)
+    check_alone("fit", "y", given.y)
+    check_alone("fit", "validation_split", given.validation_split, "give validation_data")
+    check_alone("fit", "sample_weight", given.sample_weight, IN_BATCHES)
     _check_once(given.x, epochs, "x")
     classes = as_class_weights(model, compiled, given.class_weight, None)
     return StreamSource(model, compiled, given.x, settings, classes)

@@ -56,9 +56,7 @@ class Maker:
     classes : ClassWeights or None
     """
 
-    def __init__(
-        self, model: Trainable, settings: Settings, classes: ClassWeights | None
-    ) -> None:
+    def __init__(self, model: Trainable, settings: Settings, classes: ClassWeights | None) -> None:
         self._model, self._settings, self._classes = model, settings, classes
 
     def batch(self, some: Some, position: Position, key: int) -> Batch:

@@ -78,6 +78,7 @@ class StreamSource:
 
     def _batch(self, triple: Any, position: Position, key: int) -> Batch:
         with naming(*position):
-            table = as_table("fit", self.model, self.compiled, *triple, self._untried)
+            x, y, weights = triple
+            table = as_table("fit", self.model, self.compiled, x, y, weights, self._untried)
             some = table.take(slice(0, len(table)))
             return self._maker.batch(some._replace(rows=slice(0, None)), position, key)
