@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["as_path", "check_place", "check_regular", "home"]
+__all__ = ["as_path", "check_place", "check_regular", "check_suffix", "home"]
+
+#: Suffixes of files of other formats.
+ELSEWHERE = (".h5", ".keras", ".onnx", ".pt", ".pth", ".npz", ".pkl")
 
 
 def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> Path:
@@ -38,6 +43,26 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
         rule = "must not begin with ~ where the variable HOME does not say which folder that is"
         raise ArgumentError(operation, parameter, rule, path, "write the folder in full")
     return folder.joinpath(*rest)
+
+
+def check_suffix(
+    operation: str, parameter: str, path: str, calls: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Raise ArgumentError if `path`, of a network to be written, has the suffix of another format.
+
+    `calls` has for some suffixes the call that writes such a file.
+
+    Examples
+    --------
+    >>> check_suffix("save", "path", "net.safetensors")
+    """
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() in ELSEWHERE:
+        remedy = f"write {os.path.basename(stem) + '.safetensors'!r}"
+        if call := calls.get(suffix.lower()):
+            remedy = f"{remedy}, or {call}"
+        rule = f"must not end in {suffix.lower()}, which is another format"
+        raise ArgumentError(operation, parameter, rule, path, remedy)
 
 
 def check_place(operation: str, parameter: str, path: str) -> None:

@@ -49,6 +49,12 @@ def from_config(config: Mapping[str, Any] | str | bytes, *, seed: int | None = N
     return Model(trace(inputs, outputs), name=name, seed=seed)
 
 
+def _owners(weights: str) -> list[str]:
+    """Return which of fastconv's own networks come with weights of this name."""
+    ours = [name for name in registry.models.names() if "." not in name]
+    return [name for name in ours if weights in offered_weights(registry.models.get(name))]
+
+
 @overload
 def load(path: str | os.PathLike[str], *, seed: int | None = None) -> Model: ...
 @overload
@@ -212,7 +218,8 @@ def create_model(
     ConfigError
         If an argument or the configuration is wrong, or the weights are of another network.
     ArgumentTypeError, ArgumentError, FormatError, OSError
-        If `weights` is no name, or no file that can be read.
+        If `weights` is no name, or no file that can be read; or is a name, and a setting that is
+        given is not that of the network that was trained.
 
     Examples
     --------
@@ -223,13 +230,13 @@ def create_model(
         if config:
             raise ConfigError("create_model", "a mapping", "takes no arguments", config)
         made: Any = model
-        trained = chosen_weights(None, weights)
+        trained = chosen_weights(None, weights, _owners)
     else:
         try:
-            trained = chosen_weights(registry.models.get(model), weights)
+            trained = chosen_weights(registry.models.get(model), weights, _owners)
         except ConfigError as error:
             raise error.within("create_model") from None
-        config = {**trained.settings, **config} if trained else config
+        config = trained.completed(weights, config) if trained else config
         made = registry.create(registry.models, model, config, "create_model")
         if seed is not None and isinstance(made, Model):
             raise ArgumentError(

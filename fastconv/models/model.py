@@ -169,8 +169,9 @@ class Model(CheckpointedNetwork):
             Whether it is an error if the file lacks a weight, or has one that no layer has.
         mapping : mapping or callable, optional
             From names in the file, or beginnings of them that end in "." or "/", to keys
-            ``layer/parameter``; to None, which leaves an array out; or to ``(key, axes)``, for
-            `numpy.transpose`. `fastconv.zoo.torchvision` gives it for torchvision's networks.
+            ``layer/parameter``; to None, which leaves an array out, if it is there; or to
+            ``(key, axes)``, for `numpy.transpose`. `fastconv.zoo.torchvision` gives it for
+            torchvision's networks.
 
         Returns
         -------

@@ -11,8 +11,9 @@ from fastconv.arguments import as_int, as_list, check_function
 from fastconv.errors import ArgumentTypeError, shorten
 from fastconv.training.callbacks import Callback, EpochLines, Figures, ProgressBar, Run
 from fastconv.training.choosing import is_pair
+from fastconv.training.compiled import Compiled
 
-__all__ = ["Chain", "as_callbacks", "printer"]
+__all__ = ["Chain", "as_callbacks", "figures_of", "printer"]
 
 
 class Chain:
@@ -144,6 +145,15 @@ def _as_callback(spec: Any) -> Callback:
     figures = ("run", "epoch", "figures")
     check_function("fit", "callback", found, figures, "must take (run, epoch, figures)")
     return _AtEpochEnd(found)
+
+
+def figures_of(compiled: Compiled, validates: bool, callbacks: Iterable[Callback]) -> Any:
+    """Return the names of all figures of a ``fit``, or None if a callback may add some."""
+    ours = f"{Callback.__module__.rpartition('.')[0]}."
+    if not all(type(callback).__module__.startswith(ours) for callback in callbacks):
+        return None
+    prefixes = ("", "val_") if validates else ("",)
+    return tuple(prefix + name for prefix in prefixes for name in compiled.figure_names)
 
 
 def printer(verbose: Any) -> Sequence[Callback]:

@@ -66,6 +66,12 @@ class Compiled:
             ],
         }
 
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """The names of all figures, without those of validation."""
+        losses = [f"{label}loss" for label in self.labels] if len(self.labels) > 1 else []
+        return "loss", *losses, *chain(*self.names)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "course": None}
 

@@ -8,19 +8,11 @@ from typing import Any
 
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.batches import (
-    BATCH_SIZE,
-    Stream,
-    Use,
-    cast,
-    check_alone,
-    check_unsized,
-    count_rows,
-)
+from fastconv.batches import BATCH_SIZE, Stream, Use, cast, check_alone, check_unsized, count_rows
 from fastconv.errors import ArgumentError
 from fastconv.training.batch import Batch, Position
 from fastconv.training.callbacks import History, Run
-from fastconv.training.chain import Chain, as_callbacks, printer
+from fastconv.training.chain import Chain, as_callbacks, figures_of, printer
 from fastconv.training.choosing import compile
 from fastconv.training.compiled import Compiled, Totals
 from fastconv.training.data import check_rows, warn_of_scale
@@ -138,6 +130,7 @@ def fit(
     source, held_out = opened(model, compiled, given, settings, epochs)
     validates = held_out is not None
     run = Run(model, compiled.optimizer, epochs, source.plan(), False, validates, settings)
+    run.figures = figures_of(compiled, validates, callbacks)
     check_limit(model, held_out, _size(source, settings), settings.memory_limit)
     if source.known is not None:
         warn_of_scale(model, source.known)

@@ -14,7 +14,7 @@ __all__ = ["deep_conv_net", "keras_mnist", "simple_conv_net"]
 Config = dict[str, Any]
 
 
-@with_weights(digits=digits("SimpleConvNet", hidden=50))
+@with_weights(digits=digits("SimpleConvNet", filters=30, kernel_size=5, hidden=50))
 def simple_conv_net(
     classes: int = 10,
     input_shape: tuple[int, int, int] = (1, 28, 28),

@@ -104,6 +104,17 @@ def test_prefixes_orders_of_axes_and_left_out_names(tmp_path):
         assert_bits_equal(again.weights()[key], array)
 
 
+def test_what_is_left_out_need_not_be_there(tmp_path):
+    net, path = dense(), tmp_path / "net.safetensors"
+    net.save_weights(path)
+    nothing = {"optimizer.": None, "model/": None, "epoch": None}
+    assert dense().load_weights(path, mapping=nothing) == ["dense_1/weight", "dense_1/bias"]
+    rule = "mapping must be of names in the file, or of their beginnings, got"
+    for key, to in (("optimizer.", "x/"), ("epoch", "x/y"), (3, None), ("a/", ("x/y", (0,)))):
+        with pytest.raises(ConfigError, match=f"{rule} {key!r}"):
+            dense().load_weights(path, mapping={**nothing, key: to})
+
+
 def test_what_is_missing_and_left_over_is_told_with_the_nearest_name(tmp_path):
     path = tmp_path / "net.pth"
     path.write_bytes(

@@ -10,6 +10,7 @@ import pytest
 
 import fastconv
 from fastconv import registry
+from fastconv.arguments.paths import ELSEWHERE
 from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError
 from fastconv.testing import assert_bits_equal
 from fastconv.training import (
@@ -321,7 +322,11 @@ def test_a_figure_that_is_not_there(made):
     words = r"must be a figure of this run \('loss', 'accuracy', 'val_loss', 'val_accuracy'\), got"
     with pytest.raises(ArgumentError, match=words + " 'val_auc'"):
         net.fit(X, Y, epochs=9, callbacks=made("val_auc"), **FIT)
-    assert net.compiled.step == 6  # at the end of the first epoch
+    assert net.compiled.step == 0
+    with pytest.raises(ArgumentError, match=words.replace(r"\), got", r", 'mine'\), got")):
+        others = [Figures(mine=[1.0]), made("val_auc")]
+        net.fit(X, Y, epochs=9, callbacks=others, **FIT)
+    assert net.compiled.step == 6  # at the end of the first epoch, for others may add figures
     net = network()
     with pytest.raises(ArgumentError, match="got 'val_accuracy_2'; did you mean 'val_accuracy'?"):
         net.fit(X, Y, epochs=9, callbacks=made("val_accuracy_2"), **FIT)
@@ -330,6 +335,47 @@ def test_a_figure_that_is_not_there(made):
     with pytest.raises(ArgumentError, match=words):
         net.fit(X, Y, callbacks=made("val_loss"), **{**FIT, "validation_data": None})
     assert net.compiled.step == 0
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, ReduceOnPlateau, ModelCheckpoint])
+def test_the_figure_that_another_library_calls_so(kind):
+    path = {"path": "x.safetensors"} if kind is ModelCheckpoint else {}
+    for name, meant in (
+        ("val_acc", "val_accuracy"),
+        ("acc", "accuracy"),
+        ("val_f1_score", "val_f1"),
+        ("val_accurcy", "val_accuracy"),
+        ("head_acc", "head_accuracy"),
+    ):
+        told = f"mode must be 'min' or 'max' .* {name!r}.*; did you mean monitor={meant!r}?"
+        with pytest.raises(ArgumentError, match=told):
+            kind(**path, monitor=name)
+    net = network()
+    for name in ("val_acc", "val_categorical_accuracy"):
+        watching = kind(**path, monitor=name, mode="max")
+        with pytest.raises(ArgumentError, match=f"got {name!r}; did you mean 'val_accuracy'?"):
+            net.fit(X, Y, callbacks=watching, **FIT)
+    assert net.compiled.step == 0
+
+
+def test_the_figures_of_several_outputs_are_known_before_they_come():
+    given = fastconv.Input((4,))
+    heads = [fastconv.create_layer("Dense", units=3, name=name)(given) for name in ("a", "b")]
+    net = fastconv.Model(given, tuple(heads))
+    net.compile("sgd", "softmax_cross_entropy", ["accuracy", "accuracy"])
+    seen = []
+
+    class Looks(Callback):
+        def on_fit_begin(self, run):
+            seen.append(run.figures)
+
+    x, y = np.zeros((6, 4), np.float32), (np.arange(6) % 3,) * 2
+    net.fit(x, y, epochs=1, verbose=0, validation_data=(x, y), callbacks=Looks())
+    stopping = EarlyStopping(monitor="val_b_accuracy_2")
+    net.fit(x, y, epochs=1, verbose=0, validation_data=(x, y), callbacks=stopping)
+    assert seen == [None] and stopping.best is not None
+    names = (*net.compiled.figure_names, *(f"val_{name}" for name in net.compiled.figure_names))
+    assert names == tuple(net.history.history)
 
 
 # reduce_on_plateau, learning_rate_schedule
@@ -442,6 +488,15 @@ def test_checkpoints_hold_what_all_others_did_with_the_epoch():
         (("checkpoint", {"path": "a", "every": 0}), ArgumentError, "every must be at least 1"),
         (("checkpoint", {"path": "a", "keep": 0}), ArgumentError, "keep must be at least 1"),
         (("checkpoint", {"path": ""}), ArgumentError, "path must be the path of a file"),
+        (
+            ("checkpoint", {"path": "some/a.PTH"}),
+            ArgumentError,
+            r"checkpoint: path must not end in \.pth, which .*; write 'a.safetensors'$",
+        ),
+        *[
+            (("checkpoint", {"path": f"a{suffix}"}), ArgumentError, f"must not end in {suffix}")
+            for suffix in ELSEWHERE
+        ],
         (
             ("checkpoint", {"path": "a", "every": 3, "monitor": "loss"}),
             ArgumentError,

@@ -153,3 +153,30 @@ def test_a_loss_of_others_without_weights_serves_until_some_are_given():
         net.compiled.check_weights("fit", "sample_weight")
     with pytest.raises(ArgumentTypeError, match="the loss 'own'"):
         net.compiled.loss_function((y,), np.ones(4))
+
+
+@pytest.mark.parametrize("targets", [lambda y: y, lambda y: np.eye(3)[y]], ids=["labels", "rows"])
+def test_class_weights_without_a_finite_sum_are_told_before_the_first_step(linear, blobs, targets):
+    x, y = blobs
+    y = targets(y)
+    model = linear()
+    loop.compile(model, "sgd", "softmax_cross_entropy")
+    rule = "fit: class_weight must have a finite sum over the rows, times their sample_weight, got"
+    for size, settings in (
+        (10, {"class_weight": [1e308] * 3}),
+        (1, {"class_weight": {0: 1e308}}),  # of each batch alone the sum is finite
+        (10, {"class_weight": {2: 1e300}, "sample_weight": np.full(150, 1e10)}),
+        (1, {"class_weight": {2: 1e300}, "sample_weight": np.full(150, 1e7)}),
+    ):
+        with np.errstate(all="raise"), pytest.raises(ArgumentError, match=f"{rule} inf"):
+            loop.fit(model, (x,), y, batch_size=size, verbose=0, **settings)
+    assert model.compiled.step == 0
+    loop.fit(model, (x,), y, epochs=1, verbose=0, class_weight={0: 1e305})
+
+
+def test_class_weights_of_batches_without_a_finite_sum(linear, blobs):
+    net = fastconv.Sequential([("Dense", {"units": 3})], (4,), seed=0)
+    net.compile("sgd", "softmax_cross_entropy")
+    with pytest.raises(ArgumentError, match="fit: class_weight must have a finite sum .* got inf"):
+        net.fit([blobs], epochs=1, verbose=0, class_weight=[1e308] * 3)
+    assert net.compiled.step == 0

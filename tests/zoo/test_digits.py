@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv.errors import ArgumentError, ArgumentTypeError, ConfigError
+from fastconv import registry
+from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.zoo.trained import FOLDER
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +47,21 @@ def test_settings_beside_weights():
     assert (
         fastconv.create_model("KerasMNIST", weights="digits", kernel_size=4).count_params() == 7306
     )
-    with pytest.raises(ConfigError, match="fc2/weight must have shape"):
-        fastconv.create_model("SimpleConvNet", weights="digits", classes=11)
+    for shape in ((1, 8, 8), [1, 8, 8]):
+        fastconv.create_model("DigitsNet", weights="digits", classes=10, input_shape=shape)
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_settings_of_another_network_beside_weights(name):
+    owner = registry.models.get(name)
+    others = {"classes": 11, "input_shape": (1, 28, 28), "filters": 31, "hidden": 49}
+    others["kernel_size"] = 7
+    taken = [key for key in others if key in registry.parameters_of(owner)]
+    assert taken[:2] == ["classes", "input_shape"]
+    for key in taken:
+        told = rf"create_model: {key} must be .* for the weights 'digits', got .*; or leave the we"
+        with pytest.raises(ArgumentError, match=told):
+            fastconv.create_model(name, weights="digits", **{key: others[key]})
 
 
 def test_weights_from_a_file(tmp_path):
@@ -69,8 +83,12 @@ def test_wrong_weights_are_told(tmp_path):
         "create_model: weights must be None, 'digits' or a path, got 'digit'; "
         "did you mean 'digits'?"
     )
-    with pytest.raises(ArgumentError, match="must be None or a path, got 'imagenet'"):
+    with pytest.raises(ArgumentError, match="must be None or a path, got 'imagenet'; it is no fi"):
         fastconv.create_model("ResNet50", weights="imagenet")
+    told = "got 'digits'; networks that come with such are DigitsNet, KerasMNIST, SimpleConvNet"
+    for model in ("VGG16", fastconv.create_model("LeNet5").to_config()):
+        with pytest.raises(ArgumentError, match=told):
+            fastconv.create_model(model, weights="digits")
     with pytest.raises(ArgumentTypeError, match="must be None or a path, got True"):
         fastconv.create_model("ResNet50", weights=True)
     with pytest.raises(FileNotFoundError):

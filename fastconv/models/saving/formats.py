@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import os
 from typing import NamedTuple
 
-from fastconv.errors import ArgumentError
-
-__all__ = ["HEAD", "Format", "refuse_suffix", "tell"]
+__all__ = ["HEAD", "WRITERS", "Format", "tell"]
 
 #: How many bytes from the beginning of a file `tell` needs.
 HEAD = 128
@@ -104,33 +101,8 @@ def _zipped(head: bytes) -> Format:
     return Format("a ZIP archive", "unpack it first")
 
 
-#: Suffixes of other formats, with the call that writes such a file if there is one.
-_SUFFIXES = {
-    ".h5": "",
-    ".keras": "",
-    ".onnx": "",
-    ".pt": "",
-    ".pth": "",
+#: For some suffixes of other formats, the call that writes such a file.
+WRITERS = {
     ".npz": "numpy.savez(path, **net.weights()) writes the weights",
     ".pkl": "pickle.dump(net, file) writes one",
 }
-
-
-def refuse_suffix(operation: str, path: str) -> None:
-    """Raise ArgumentError if `path` has the suffix of another format.
-
-    Examples
-    --------
-    >>> refuse_suffix("save", "net.safetensors")
-    """
-    stem, suffix = os.path.splitext(path)
-    call = _SUFFIXES.get(suffix.lower())
-    if call is not None:
-        ours = f"write {os.path.basename(stem) + '.safetensors'!r}"
-        raise ArgumentError(
-            operation,
-            "path",
-            f"must not end in {suffix.lower()}, which is another format",
-            path,
-            f"{ours}, or {call}" if call else ours,
-        )

@@ -40,7 +40,7 @@ class Renaming:
     ----------
     mapping : mapping, callable or None
         Of a mapping, the keys are names, or beginnings of names that end in "." or "/", of which
-        the longest one counts.
+        the longest one counts. Those that go anywhere must be in the file; None is for what may be.
 
     Raises
     ------
@@ -83,8 +83,12 @@ class Renaming:
         return Target(name)
 
     def unused(self) -> list[Any]:
-        """Return the keys of the mapping that are neither a name so far nor its beginning."""
-        keys = self._mapping if isinstance(self._mapping, Mapping) else ()
+        """Return the keys of the mapping that are neither a name so far nor its beginning.
+
+        What would be left out is none of them: where it is not there, nothing is wrong.
+        """
+        given = self._mapping if isinstance(self._mapping, Mapping) else {}
+        keys = [key for key, to in given.items() if to is not None or not isinstance(key, str)]
         whole = set(self._names)
         return [
             key

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv.arguments import as_path, check_regular
+from fastconv.arguments import as_path, check_regular, check_suffix
 from fastconv.errors import ArgumentError, FormatError
 from fastconv.models.saving import formats, rotation, sealing, strict_json
 from fastconv.models.saving.files import CONFIG, FROZEN, TRAINING, WeightFile
@@ -63,7 +63,7 @@ def target_of(operation: str, path: Any) -> Target:
         If `path` is no path, has the suffix of another format, or exists but is no regular file.
     """
     name = str(as_path(operation, "path", path))
-    formats.refuse_suffix(operation, name)
+    check_suffix(operation, "path", name, formats.WRITERS)
     target = os.path.realpath(name)
     try:
         mode = check_regular(operation, "path", target, "must be of a file, or free")

@@ -38,6 +38,9 @@ class Run:
         The batch that comes next: at the end of an epoch the first one of the epoch after it.
     totals : Totals
         The sums of the figures of this epoch so far.
+    figures : tuple of str or None
+        The names of all figures that epochs end with; None where a callback that is not
+        fastconv's own may add some.
     """
 
     model: Any
@@ -49,6 +52,7 @@ class Run:
     settings: Settings = field(default_factory=Settings)
     position: Position = Position()
     totals: Totals = field(default_factory=Totals)
+    figures: tuple[str, ...] | None = None
 
 
 class Callback:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import registry
-from fastconv.arguments import as_choice, as_int, as_path, check_place
+from fastconv.arguments import as_choice, as_int, as_path, check_place, check_suffix
 from fastconv.errors import ArgumentError
 from fastconv.training.callbacks.callback import Callback, Figures, Run
 from fastconv.training.callbacks.monitor import Monitor
@@ -47,6 +47,7 @@ class ModelCheckpoint(Callback):
         mode: str | None = None,
     ) -> None:
         self.path = str(as_path("checkpoint", "path", path))
+        check_suffix("checkpoint", "path", self.path)
         if isinstance(every, str):
             if every != "epoch":
                 rule, remedy = "must be 'epoch' or a number of batches", "such as 100"

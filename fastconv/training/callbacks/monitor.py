@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from fastconv import registry
 from fastconv.arguments import as_choice, as_real, as_text
 from fastconv.errors import ArgumentError, did_you_mean
+from fastconv.registry.spellings import name_offers
 from fastconv.training.callbacks.callback import Figures, Run
 from fastconv.training.callbacks.states import taken
 
@@ -64,6 +66,8 @@ class Monitor:
                 self.name,
                 f"give fit validation_data, or monitor {self.name[4:]!r}",
             )
+        if run.figures is not None:
+            self._check(run.figures)
 
     def improved(self, figures: Figures) -> bool:
         """Return whether the figure is the best one so far, and remember it if it is.
@@ -73,17 +77,21 @@ class Monitor:
         ArgumentError
             If there is no such figure; it lists those that there are.
         """
-        if self.name not in figures:
-            there = ", ".join(map(repr, figures))
-            remedy = did_you_mean(self.name, figures)
-            rule = f"must be a figure of this run ({there})"
-            raise ArgumentError(self.operation, "monitor", rule, self.name, remedy)
+        self._check(figures)
         figure = float(figures[self.name])
         if self._is_better(figure):
             self.best, self.since = figure, 0
             return True
         self.since += 1
         return False
+
+    def _check(self, figures: Collection[str]) -> None:
+        """Raise ArgumentError unless there is such a figure."""
+        if self.name not in figures:
+            meant = _meant(self.name)
+            remedy = did_you_mean(meant if meant in figures else self.name, figures)
+            rule = f"must be a figure of this run ({', '.join(map(repr, figures))})"
+            raise ArgumentError(self.operation, "monitor", rule, self.name, remedy)
 
     def _is_better(self, figure: float) -> bool:
         if not abs(figure) < float("inf"):
@@ -111,4 +119,14 @@ def _more_is_better(operation: str, name: str) -> bool:
         if any(stem == end or stem.endswith(f"_{end}") for end in ends):
             return more
     rule = f"must be 'min' or 'max' for a figure called {name!r}, which does not say what is better"
-    raise ArgumentError(operation, "mode", rule, None)
+    meant = _meant(name)
+    remedy = f"did you mean monitor={meant!r}?" if meant else ""
+    raise ArgumentError(operation, "mode", rule, None, remedy)
+
+
+def _meant(name: str) -> str:
+    """Return the figure that another library calls `name`, ``val_accuracy`` for ``val_acc``."""
+    for stem in (name.removeprefix("val_"), name.rpartition("_")[2]):
+        if offers := name_offers("metric", stem, registry.metrics.names()):
+            return name.removesuffix(stem) + offers[0]
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,11 +31,12 @@ def labels_of(table: Table) -> Array | None:
         return None
     shape, kind = table.targets[0].shape, table.targets[0].dtype.kind
     if len(shape) == 1 and kind in "iu":
-        return np.concatenate([block.astype(np.int64) for (block,) in table.blocks()])
+        return np.concatenate([some.targets[0].astype(np.int64) for some in table.blocks()])
     if len(shape) != 2 or shape[1] < 2 or kind not in "fiub":
         return None
     labels = []
-    for (block,) in table.blocks():
+    for some in table.blocks():
+        (block,) = some.targets
         if not (((block == 0) | (block == 1)).all() and (block.sum(axis=1) == 1).all()):
             return None
         labels.append(block.argmax(axis=1))
@@ -54,6 +56,7 @@ class ClassWeights:
     def __init__(self, table: Array, binary: bool = False) -> None:
         self.table, self._binary = table, binary
 
+    @quietly
     def times(self, targets: Array, weights: Array | None) -> Array:
         """Return `weights`, or ones, times what the classes of the rows count.
 
@@ -63,9 +66,10 @@ class ClassWeights:
         weights : ndarray (n,) of float64, or None
         """
         found = self._of(targets)
-        return found if weights is None else found * weights
+        found = found if weights is None else found * weights
+        _check_sum(float(found.sum()))
+        return found
 
-    @quietly
     def _of(self, targets: Array) -> Array:
         if self._binary:
             labels = targets.reshape(len(targets), -1)
@@ -126,10 +130,17 @@ def as_class_weights(
     return weights
 
 
+@quietly
 def _try(weights: ClassWeights, table: Table) -> None:
-    """Raise now if a row has no weight later."""
-    for (block,) in table.blocks():
-        weights.times(block, None)
+    """Raise now if a row has no weight later, or if all of them have no finite sum."""
+    blocks = (weights.times(some.targets[0], some.weights) for some in table.blocks())
+    _check_sum(sum(float(block.sum()) for block in blocks))
+
+
+def _check_sum(total: float) -> None:
+    if not total < math.inf:
+        rule = "must have a finite sum over the rows, times their sample_weight"
+        raise ArgumentError("fit", "class_weight", rule, total, "take smaller numbers")
 
 
 def _named(given: Mapping[Any, Any], classes: int) -> Array:
@@ -158,6 +169,7 @@ def _counted(table: Table, classes: int, binary: bool) -> Array:
     """Return how many rows are of each class; of shares their sums."""
     each = [ClassWeights(row, binary) for row in np.eye(classes)]
     sums: Iterable[Array] = (
-        np.array([one.times(block, None).sum() for one in each]) for (block,) in table.blocks()
+        np.array([one.times(some.targets[0], None).sum() for one in each])
+        for some in table.blocks()
     )
     return np.sum(list(sums), axis=0)

@@ -108,13 +108,13 @@ class Table:
             if a.ndim > 1 and (gathered or is_read(a))
         )
 
-    def blocks(self, most: int = 1 << 20) -> Iterator[tuple[Array, ...]]:
-        """Yield the targets of all rows, at most some `most` bytes of them at a time."""
+    def blocks(self, most: int = 1 << 20) -> Iterator[Some]:
+        """Yield all rows without their inputs, at most some `most` bytes of targets at a time."""
         size = sum(a.itemsize * int(np.prod(a.shape[1:], dtype=object)) for a in self.targets)
         step = max(1, most // max(1, size))
-        alone = replace(self, inputs=(), weights=None, layout=None)
+        alone = replace(self, inputs=(), layout=None)
         for begin in range(0, len(self), step):
-            yield alone.take(slice(begin, min(begin + step, len(self)))).targets
+            yield alone.take(slice(begin, min(begin + step, len(self))))
 
 
 def as_table(
