@@ -28,7 +28,7 @@ from fastconv.cli import (
     train,
 )
 from fastconv.cli.networks import import_modules, package, version
-from fastconv.errors import ArgumentError, FastconvError, did_you_mean, shorten
+from fastconv.errors import ArgumentError, FastconvError, TrainingError, did_you_mean, shorten
 
 __all__ = ["main"]
 
@@ -50,7 +50,9 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after a user's error, or 130 after Ctrl-C.
+    """Run the command line; return its exit code.
+
+    It is 0, or 1 where figures are infinite or NaN, 2 after a user's error, or 130 after Ctrl-C.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (FastconvError, OSError) as error:
         print(f"{who}: {_said(error)}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, TrainingError) else 2
     except MemoryError as error:
         print(f"{who}: there is not enough memory; {errors.describe(error)}", file=sys.stderr)
         return 2

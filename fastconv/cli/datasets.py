@@ -96,8 +96,13 @@ def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
     if not len(train) or not len(test):
         kind = " of one class" * (labels is not None)
         rule = f"must have at least two rows{kind}, to hold some out"
-        remedy = "values have an axis of their own: save y[:, None]" if y.dtype.kind == "f" else ""
-        raise ShapeError("train", "y", rule, y.shape, remedy)
+        remedy = "an .npz may bring images to test on: x_test and y_test"
+        if y.ndim == 1 and y.dtype.kind == "f":
+            remedy = "values have an axis of their own: save y[:, None]"
+        shown = f"{len(y)} row{'s' * (len(y) != 1)}"
+        if labels is not None:
+            shown += f" of {len(np.unique(labels))} class{'es' * (len(np.unique(labels)) != 1)}"
+        raise ShapeError("train", "y", rule, y.shape, remedy, shown=shown)
     return _rows(found.train, train), _rows(found.train, test)
 
 

@@ -3,6 +3,8 @@
 Of the digits these are the quarter that `fastconv train` holds out with the same --seed, of MNIST
 its test part, of an .npz x_test and y_test if it has them. Of any other source they are all.
 
+Where a figure is infinite or NaN, that is said, and the exit code is 1.
+
 examples:
   fastconv evaluate net.safetensors
   fastconv evaluate net.safetensors --data ~/mnist --metric top_k:k=3 --metric accuracy
@@ -18,8 +20,8 @@ import numpy as np
 
 from fastconv.arguments import parse_bytes
 from fastconv.cli.datasets import add_data, parts, to_judge
-from fastconv.cli.goal import add_goal, loss_and_metrics
-from fastconv.cli.networks import add_file, at_least, read_network, write
+from fastconv.cli.goal import add_goal, check_finite, loss_and_metrics
+from fastconv.cli.networks import add_file, at_least, network_of, write
 from fastconv.training import confusion_matrix
 
 
@@ -40,13 +42,14 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("evaluate", "--batch-size", arguments.batch_size, 1)
     at_least("evaluate", "--seed", arguments.seed, 0)
     limit = parse_bytes("evaluate", "--memory-limit", arguments.memory_limit)
-    net = read_network(arguments.file, arguments.seed)
+    net = network_of(arguments, arguments.seed)
     x, y = to_judge(arguments, parts("evaluate", arguments, net))
     net.compile(optimizer="sgd", **loss_and_metrics(arguments, net, y))
     write(f"{len(x):,} images")
     figures = net.evaluate(x, y, batch_size=arguments.batch_size, memory_limit=limit)
     for name, figure in figures.items():
         write(f"{name}: {figure:.4g}")
+    check_finite("evaluate", figures)
     if arguments.confusion:
         outputs = net.predict(x, arguments.batch_size, memory_limit=limit)
         write(_as_text(confusion_matrix(y, outputs)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from fastconv import registry
 from fastconv.cli.choices import CHOICE, typed_choice
+from fastconv.errors import TrainingError
 
-__all__ = ["add_goal", "is_chosen", "loss_and_metrics"]
+__all__ = ["add_goal", "check_finite", "is_chosen", "loss_and_metrics"]
 
 #: The loss for what an output gives, where the labels are classes.
 _LOSSES = {"probabilities": "cross_entropy", "chances": "binary_cross_entropy"}
@@ -50,6 +53,14 @@ def loss_and_metrics(arguments: argparse.Namespace, net: Any, y: Any) -> dict[st
     name = loss if isinstance(loss, str) else loss[0]
     metrics = arguments.metric or [_metric(name)]
     return {"loss": loss, "metrics": metrics}
+
+
+def check_finite(command: str, figures: Mapping[str, float]) -> None:
+    """Raise TrainingError if a figure is infinite or NaN."""
+    for name, figure in figures.items():
+        if not math.isfinite(figure):
+            remedy = "numbers in the data or the weights are infinite or NaN, or too large"
+            raise TrainingError(command, name, "must be finite", figure, remedy)
 
 
 def _metric(loss: str) -> str:

@@ -22,7 +22,7 @@ import json
 
 from fastconv import plot
 from fastconv.arguments import parse_bytes
-from fastconv.cli.networks import add_file, at_least, check_picture, read_network, typed_path
+from fastconv.cli.networks import add_file, at_least, check_picture, network_of, typed_path
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("plan", "--batch", arguments.batch, 1)
     if arguments.png:
         check_picture("plan", "--png", arguments.png)
-    net = read_network(arguments.file)
+    net = network_of(arguments)
     limit = parse_bytes("plan", "--memory-limit", arguments.memory_limit)
     plan = net.plan(
         arguments.batch,

@@ -35,7 +35,14 @@ from fastconv import data, models, plot
 from fastconv.arguments import as_choice, as_int
 from fastconv.cli.datasets import Images, add_data, parts, to_judge
 from fastconv.cli.logs import read_log
-from fastconv.cli.networks import add_file, at_least, check_picture, read_network, typed_path
+from fastconv.cli.networks import (
+    add_file,
+    at_least,
+    check_picture,
+    network_of,
+    read_network,
+    typed_path,
+)
 from fastconv.errors import ArgumentError, shorten
 from fastconv.models.saving import strict_json
 from fastconv.plot.times import settings_of
@@ -136,7 +143,7 @@ def _responses(arguments: argparse.Namespace) -> Any:
 
 
 def _network(arguments: argparse.Namespace) -> models.Model:
-    return read_network(arguments.file, arguments.seed)
+    return network_of(arguments, arguments.seed)
 
 
 def _judged(arguments: argparse.Namespace) -> tuple[models.Model, Images]:

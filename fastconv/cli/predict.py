@@ -2,7 +2,8 @@
 
 Each line has the number of an image, the class that the network finds, and how sure it is. With
 --numbers, and of a network that gives no classes, it has the numbers that come out. Where the
-images have a test part, as MNIST's, that is taken.
+images have a test part, as MNIST's, that is taken. Where something that comes out is infinite or
+NaN, that is said at the end, and the exit code is 1.
 
 examples:
   fastconv predict net.safetensors --data mine.npz          arrays x; y is not needed
@@ -22,15 +23,8 @@ import numpy as np
 from fastconv import functional
 from fastconv.arguments import parse_bytes
 from fastconv.cli.datasets import add_data, parts
-from fastconv.cli.networks import (
-    add_file,
-    at_least,
-    check_writable,
-    read_network,
-    typed_path,
-    write,
-)
-from fastconv.errors import ArgumentError
+from fastconv.cli.networks import add_file, at_least, check_writable, network_of, typed_path, write
+from fastconv.errors import ArgumentError, TrainingError
 
 #: So many numbers of an output that has no classes are printed.
 SHOWN = 8
@@ -55,16 +49,30 @@ def run(arguments: argparse.Namespace) -> None:
         if Path(arguments.save).suffix != ".npz":
             raise ArgumentError("predict", "--save", "must end in .npz", arguments.save)
         check_writable("predict", "--save", arguments.save)
-    net = read_network(arguments.file)
+    net = network_of(arguments)
     found = parts("predict", arguments, net, labels=False)
     x = (found.test or found.train).x
     y = net.predict(x, arguments.batch_size, memory_limit=limit)
     if arguments.save:
         np.savez(arguments.save, y=y)
         write(f"saved as {arguments.save}")
-        return
-    for line in _lines(net, y, arguments.numbers):
-        print(line)
+    else:
+        for line in _lines(net, y, arguments.numbers):
+            print(line)
+    _check_finite(y)
+
+
+def _check_finite(y: Any) -> None:
+    """Raise TrainingError if what came out is infinite or NaN for some image."""
+    for output in y if isinstance(y, tuple) else (y,):
+        finite = np.isfinite(output).all(axis=tuple(range(1, output.ndim)))
+        if not finite.all():
+            row = int(finite.argmin())
+            shown = f"{output[row][~np.isfinite(output[row])][0]:g} for image {row}"
+            remedy = f"it is so for {np.count_nonzero(~finite)} of {len(finite)} images"
+            raise TrainingError(
+                "predict", "the outputs", "must be finite", remedy=remedy, shown=shown
+            )
 
 
 def _lines(net: Any, y: Any, numbers: bool) -> Iterator[str]:

@@ -13,13 +13,14 @@ shapes that do not fit, the first.
 examples:
   fastconv summary net.json
   fastconv summary net.json --import my_layers    with layers of your own
+  fastconv summary ResNet50 --classes 10 --input-shape 3,64,64
 """
 
 from __future__ import annotations
 
 import argparse
 
-from fastconv.cli.networks import add_file, read_network
+from fastconv.cli.networks import add_file, network_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,4 +30,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the table."""
-    print(read_network(arguments.file).summary())
+    print(network_of(arguments).summary())

@@ -24,7 +24,8 @@ examples:
   fastconv train net.json --checkpoint run.safetensors --resume run.safetensors
 
 Where the network and the labels say which loss fits, none need be named. Ctrl-C ends training;
-what was learned until then is saved where --save says.
+what was learned until then is saved where --save says. Where numbers become infinite or NaN, that
+is said, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from fastconv import data, registry
 from fastconv.arguments import as_real, parse_bytes
 from fastconv.cli.choices import CHOICE, typed_choice, typed_rate
 from fastconv.cli.datasets import add_data, held_out, parts
-from fastconv.cli.goal import add_goal, is_chosen, loss_and_metrics
-from fastconv.cli.networks import add_file, at_least, check_saving, read_network, typed_path, write
+from fastconv.cli.goal import add_goal, check_finite, is_chosen, loss_and_metrics
+from fastconv.cli.networks import add_file, at_least, check_saving, network_of, typed_path, write
 from fastconv.errors import ArgumentError, ConfigError, did_you_mean
 
 _TRANSFORMS = {each.__name__: each for each in (data.crop, data.flip, data.noise, data.shift)}
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
             check_saving("train", option, path)
     optimizer = _optimizer(arguments)
     callbacks, transform = _callbacks(arguments), _transform(arguments)
-    net = read_network(arguments.file, arguments.seed)
+    net = network_of(arguments, arguments.seed)
     (x, y), test = held_out(parts("train", arguments, net), arguments.seed)
     if optimizer is not None:
         net.compile(optimizer=optimizer, **loss_and_metrics(arguments, net, y))
@@ -124,8 +125,10 @@ def run(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         _save(arguments, net)
         raise
-    _tell(net.evaluate(*test))
+    figures = net.evaluate(*test)
+    _tell(figures)
     _save(arguments, net)
+    check_finite("train", figures)
 
 
 def _optimizer(arguments: argparse.Namespace) -> Any:

@@ -33,15 +33,18 @@ def _batch(operation: str, parameter: str, value: Any) -> np.ndarray:
 
 
 def _of_channels(
-    operation: str, parameter: str, value: Any, x: np.ndarray, dtype: np.dtype
+    operation: str, parameter: str, value: Any, x: np.ndarray, *, statistic: bool = False
 ) -> np.ndarray:
-    """Return a number for each channel of `x`, contiguous; statistics may be float32 too."""
+    """Return a number for each channel of `x`, contiguous and of its dtype.
+
+    A statistic is of float64, whatever x is of; it may be given as float32.
+    """
     array = checks.as_array(operation, parameter, value)
-    if array.dtype != dtype and dtype is not WIDE:
+    if not statistic and not checks.are_of_one_dtype(x, array):
         checks.of_one_dtype(operation, **{"x": x, parameter: array})
     if array.shape != x.shape[1:2]:
         raise ShapeError(operation, parameter, f"must have shape {x.shape[1:2]}", array.shape)
-    return np.ascontiguousarray(checks.contiguous(array), dtype)
+    return np.ascontiguousarray(checks.contiguous(array), WIDE if statistic else None)
 
 
 def _pair(operation: str, running: Any) -> list[tuple[str, Any]]:
@@ -68,7 +71,7 @@ def batch_norm(
         Of the dtype of `x`.
     epsilon : float
     running : (mean, variance), optional
-        Each (C,).
+        Each (C,), of float32 or float64.
 
     Returns
     -------
@@ -96,15 +99,15 @@ def batch_norm(
     """
     operation = "batch_norm"
     x = _batch(operation, "x", x)
-    weight = _of_channels(operation, "weight", weight, x, x.dtype)
-    bias = _of_channels(operation, "bias", bias, x, x.dtype)
+    weight = _of_channels(operation, "weight", weight, x)
+    bias = _of_channels(operation, "bias", bias, x)
     epsilon = as_real(operation, "epsilon", epsilon, "positive and finite", math.ulp(0.0), math.inf)
     check_rounding(operation, "epsilon", epsilon, x.dtype)
     if running is None:
         mean, variance, inverse = (np.empty(x.shape[1]) for _ in range(3))
     else:
         mean, variance = (
-            _of_channels(operation, name, values, x, WIDE).copy()
+            _of_channels(operation, name, values, x, statistic=True).copy()
             for name, values in _pair(operation, running)
         )
         inverse = 1.0 / np.sqrt(variance + epsilon)
@@ -154,9 +157,9 @@ def batch_norm_backward(
         checks.of_one_dtype(operation, x=x, dy=dy)
     if dy.shape != x.shape:
         raise ShapeError(operation, "dy", f"must have the shape of x, {x.shape}", dy.shape)
-    weight = _of_channels(operation, "weight", weight, x, x.dtype)
-    mean = _of_channels(operation, "mean", mean, x, WIDE)
-    inverse = _of_channels(operation, "inverse", inverse, x, WIDE)
+    weight = _of_channels(operation, "weight", weight, x)
+    mean = _of_channels(operation, "mean", mean, x, statistic=True)
+    inverse = _of_channels(operation, "inverse", inverse, x, statistic=True)
     as_bool(operation, "batch", batch)
     as_bool(operation, "needs_x", needs_x)
     dx = memory.empty(x.shape, x.dtype) if needs_x else None

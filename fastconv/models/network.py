@@ -174,8 +174,7 @@ class Network:
             An object with ``__len__`` and ``__getitem__`` is read row by row; one that also has a
             ``shape`` is given the row numbers of a batch. An iterable gives x, or (x, y).
         batch_size : int
-            The most rows that are computed at a time; the result does not depend on it. Batches of
-            an iterable are as they come, and it is left out.
+            The most rows at a time, which changes no result; left out for an iterable of batches.
         memory_limit : int or str, optional
             The most bytes, also as in ``"20 MB"``, for activations, results, workspace, packed
             weights, and cast copies and read rows of `x` together. To keep within it, a run takes
