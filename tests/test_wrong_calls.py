@@ -85,6 +85,7 @@ ELSEWHERE = {
     "registry.check_config": "its answer is a list of problems, whatever is given",
     "registry.setting_problems": "likewise",
     "registry.parameters_of": "asked of what is registered",
+    "registry.own_settings": "likewise",
     "registry.spec_of": "likewise",
 }
 

@@ -94,14 +94,15 @@ def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
     else:
         train, test = data.stratified_split(labels, SHARE, seed)
     if not len(train) or not len(test):
-        kind = " of one class" * (labels is not None)
-        rule = f"must have at least two rows{kind}, to hold some out"
+        classes = None if labels is None or y.dtype.kind == "f" else len(np.unique(labels))
+        alike = "" if classes is None else " of one class"
+        rule = f"must have at least two rows{alike}, to hold some out"
         remedy = "an .npz may bring images to test on: x_test and y_test"
-        if y.ndim == 1 and y.dtype.kind == "f":
+        if classes is None and y.ndim == 1:
             remedy = "values have an axis of their own: save y[:, None]"
         shown = f"{len(y)} row{'s' * (len(y) != 1)}"
-        if labels is not None:
-            shown += f" of {len(np.unique(labels))} class{'es' * (len(np.unique(labels)) != 1)}"
+        if classes is not None:
+            shown += f" of {classes} class{'es' * (classes != 1)}"
         raise ShapeError("train", "y", rule, y.shape, remedy, shown=shown)
     return _rows(found.train, train), _rows(found.train, test)
 

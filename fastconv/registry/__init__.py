@@ -16,7 +16,8 @@ listed from metadata. Only the one that is asked for is imported.
     names      the form of names and versions
     plugins    entry points
     trained    weights that come with a named network
-    settings   check_config, create, resolve: settings checked against a signature; spec_of: back
+    settings   check_config, create, resolve: settings checked against a signature;
+               own_settings, spec_of: and back
     elsewhere  what other libraries call the same things
     spellings  which of our names somebody means who writes one of theirs
 """
@@ -31,6 +32,7 @@ from fastconv.registry.core import Registry
 from fastconv.registry.settings import (
     check_config,
     create,
+    own_settings,
     parameters_of,
     resolve,
     setting_problems,
@@ -50,6 +52,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "own_settings",
     "parameters_of",
     "resolve",
     "schedules",

@@ -12,7 +12,15 @@ from fastconv.errors import ArgumentTypeError, ConfigError, Problem, shorten
 from fastconv.registry.core import Registry
 from fastconv.registry.spellings import setting_remedy
 
-__all__ = ["check_config", "create", "parameters_of", "resolve", "setting_problems", "spec_of"]
+__all__ = [
+    "check_config",
+    "create",
+    "own_settings",
+    "parameters_of",
+    "resolve",
+    "setting_problems",
+    "spec_of",
+]
 
 
 def parameters_of(owner: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -155,10 +163,24 @@ def resolve(registry: Registry[Any], spec: object, operation: str) -> Any:
     return spec
 
 
+def own_settings(obj: object) -> dict[str, Any]:
+    """Return the settings of an instance: its attributes called as the parameters of its class.
+
+    A parameter that no attribute is called as is left out.
+
+    Examples
+    --------
+    >>> from fastconv import training
+    >>> own_settings(training.ConstantRate(0.5))
+    {'learning_rate': 0.5, 'warm_up': 0}
+    """
+    return {key: getattr(obj, key) for key in parameters_of(type(obj)) if hasattr(obj, key)}
+
+
 def spec_of(registry: Registry[Any], obj: object) -> list[Any] | None:
     """Return ``[name, {...}]``, from which `resolve` makes the equal of `obj`.
 
-    None if its class is not registered. A setting is an attribute of the same name.
+    None if its class is not registered, or keeps a setting in no attribute of the same name.
 
     Examples
     --------
@@ -167,6 +189,7 @@ def spec_of(registry: Registry[Any], obj: object) -> list[Any] | None:
     ['exponential', {'factor': 0.5, 'steps': 1, 'learning_rate': None, 'warm_up': 0}]
     """
     name = registry.name_of(type(obj))
-    if name is None:
+    settings = own_settings(obj)
+    if name is None or settings.keys() != parameters_of(type(obj)).keys():
         return None
-    return [name, {key: getattr(obj, key) for key in parameters_of(type(obj))}]
+    return [name, settings]

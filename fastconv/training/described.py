@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.errors import ArgumentError
-from fastconv.registry import Registry, parameters_of
+from fastconv.registry import Registry, own_settings
 
 __all__ = ["described", "differences", "plain"]
 
@@ -32,8 +32,7 @@ def _settings(thing: Any) -> dict[str, Any]:
     try:
         return dict(thing.settings())
     except (AttributeError, ArgumentError):  # it has no such method, or a setting without a name
-        own = parameters_of(type(thing))
-        return {key: getattr(thing, key) for key in own if hasattr(thing, key)}
+        return own_settings(thing)
 
 
 def plain(value: Any) -> Any:

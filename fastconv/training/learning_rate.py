@@ -76,13 +76,13 @@ class HasLearningRate:
         Raises
         ------
         ArgumentError
-            If its class has no name.
+            If its class has no name, or does not keep its settings.
         """
         if self._schedule is None:
             return None
         spec = registry.spec_of(registry.schedules, self._schedule)
         if spec is None:
-            rule = "must have a name to be written"
+            rule = "must have a name, and an attribute for each setting, to be written"
             remedy = "decorate its class with @fastconv.registry.schedules.register('acme.name')"
             raise ArgumentError(self.name, "schedule", rule, type(self._schedule).__name__, remedy)
         return spec

@@ -265,11 +265,11 @@ class Optimizer(HasLearningRate, Clipping, Owned, ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as JSON values, from which the same kind makes an equal optimizer."""
-        own = {key: getattr(self, key, None) for key in registry.parameters_of(type(self))}
+        own = registry.own_settings(self)
         return {**own, "learning_rate": self.named_schedule() or self._learning_rate}
 
     def __repr__(self) -> str:
-        own = {key: getattr(self, key, None) for key in registry.parameters_of(type(self))}
+        own = registry.own_settings(self)
         own["learning_rate"] = self._learning_rate if self._schedule is None else self._schedule
         if not self.weight_decay:
             own.pop("weight_decay", None)

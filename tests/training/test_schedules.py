@@ -146,7 +146,9 @@ class Fast(Schedule):
 def test_a_schedule_of_ones_own():
     with registry.isolated():
         unnamed = SGD(Fast())
-        with pytest.raises(ArgumentError, match="schedule must have a name to be written, got 'F"):
+        with pytest.raises(
+            ArgumentError, match="schedule must have a name, and .*, to be written, got 'F"
+        ):
             unnamed.state()
         registry.schedules.register("acme.fast", Fast)
         assert unnamed.state()["schedule"] == ["acme.fast", {"learning_rate": None, "warm_up": 0}]
@@ -217,3 +219,24 @@ def test_what_schedules_show():
         '["step", {"steps": [1, 2], "factor": 0.1, "learning_rate": null, "warm_up": 0}]'
     )
     assert registry.spec_of(registry.schedules, Fast()) is None
+
+
+def test_a_schedule_that_keeps_no_setting_is_not_written():
+    with registry.isolated():
+
+        @registry.schedules.register("acme.forgets")
+        class Forgets(Schedule):
+            name = "forgets"
+
+            def __init__(self, pace):
+                super().__init__()
+                self._pace = pace
+
+            def share(self, step):
+                return self._pace
+
+        assert registry.own_settings(Forgets(2.0)) == {}
+        assert registry.spec_of(registry.schedules, Forgets(2.0)) is None
+        optimizer = SGD(learning_rate=Forgets(2.0))
+        with pytest.raises(ArgumentError, match="must have a name, and an attribute for each sett"):
+            optimizer.settings()
