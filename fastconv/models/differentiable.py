@@ -174,6 +174,10 @@ class DifferentiableNetwork(Network):
         choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
         return learning.least_rows(self._graph, choosy)
 
+    def input_specs(self) -> list[Spec]:
+        """Return shape without the batch, and dtype, of each input."""
+        return list(self._graph.input_specs)
+
     def output_specs(self) -> list[Spec]:
         """Return shape without the batch, and dtype, of each output."""
         return [self._graph.specs[output] for output in self._graph.outputs]

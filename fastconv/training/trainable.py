@@ -87,6 +87,9 @@ class Trainable(Runnable, Protocol):
     def normalized_inputs(self) -> Sequence[bool]:
         """Return for each input whether the network brings it from any scale to a usual one."""
 
+    def input_specs(self) -> Sequence[Spec]:
+        """Return shape and dtype of each input, without the batch."""
+
     def output_layers(self) -> Sequence[Any]:
         """Return the layer that makes each output, or None if none does."""
 

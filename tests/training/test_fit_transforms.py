@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 import fastconv
 from fastconv.data import compose, crop, flip, noise, normalise, shift
 from fastconv.data.transforms import Transform
-from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fastconv.errors import ArgumentError, ArgumentTypeError, MemoryLimitError, ShapeError
 
 ROWS = 23
 
@@ -152,3 +154,21 @@ def test_class_weights_go_by_the_labels_that_are_given(data):
     fitted(x, y + 10, transform=less)
     with pytest.raises(ArgumentError, match="labels must be 0 to 2"):
         fitted(x, y + 10, transform=less, class_weight={0: 2.0})
+
+
+def test_a_limit_counts_what_a_transform_makes_ahead(data):
+    x, y = data[0][..., :2, :2].copy(), data[1]
+    names = set()
+
+    def larger(rng, x, y):
+        names.add(threading.current_thread().name)
+        return np.tile(x, (1, 1, 3, 3)), y
+
+    with pytest.raises(MemoryLimitError) as caught:
+        fitted(x, y, transform=larger, memory_limit=1)
+    least, row = caught.value.least, 4 * 2 * 2
+    ahead = 10 * (row + 4 * 6 * 6)  # a batch as it is given, and what is made of it
+    for limit, early in ((least, False), (least + ahead - 1, False), (least + ahead, True)):
+        names.clear()
+        fitted(x, y, transform=larger, memory_limit=limit)
+        assert names == {"fastconv-ahead"} if early else "fastconv-ahead" not in names

@@ -40,9 +40,10 @@ class AUC(Labels, CountingMetric):
     A class that no row is of, or every row, has no such pair. It does not count in averages; where
     none counts, the figure is 0.5, that of guessing. If an output is NaN, so is the figure.
 
-    No outputs are rounded or put into bins: all different ones are kept, 32 bytes for each class
-    and row. With ``softmax_cross_entropy`` outputs are compared by the probabilities that they
-    stand for. Called by itself, the metric takes outputs as they are.
+    No outputs are rounded or put into bins: all of them are kept, 32 bytes for each class and row,
+    and up to four times as much while they are sorted. With ``softmax_cross_entropy`` outputs are
+    compared by the probabilities that they stand for. Called by itself, the metric takes outputs as
+    they are.
 
     Source: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747.
 

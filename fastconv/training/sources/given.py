@@ -65,7 +65,8 @@ def opened(
     before = untried(settings, y_serves=splits or given.class_weight is not None)
     table = as_table("fit", model, compiled, given.x, given.y, given.sample_weight, before)
     if splits:
-        _check_as_given(model, table)
+        if before:
+            _check_as_given(model, table)
         table, held_out = split(table, given.validation_split, settings.seed)
     classes = as_class_weights(model, compiled, given.class_weight, table)
     return RowSource(model, table, settings, classes), held_out

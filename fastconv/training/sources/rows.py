@@ -67,7 +67,10 @@ class RowSource:
         table, transforms = self.table, self.settings.transform is not None
         self._early = transforms or table.is_slow(self._gathers)
         most = max([a.copies if isinstance(a, Rows) else 1 for a in table.inputs])
-        beside = rows * table.row_bytes() * (most + transforms)
+        beside = rows * table.row_bytes() * most
+        if transforms:  # what it makes is as large as its rows, or as the model takes them
+            taken = sum(s.nbytes for s in self.model.input_specs() if s.batch_axis is not None)
+            beside += rows * max(table.row_bytes(), taken)
         if self._early:
             try:
                 return self._within(rows, beside)
