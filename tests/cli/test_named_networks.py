@@ -35,9 +35,11 @@ def net(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_takes_the_settings_of_a_name(command, net, capsys):
+def test_every_command_takes_the_settings_of_a_name(command, net, tmp_path, capsys):
     assert {"summary", "plan", "train", "evaluate", "predict", "plot"} <= set(COMMANDS)
-    words = (command, "graph") if command == "plot" else (command,)
+    words = (command,)
+    if command == "plot":
+        words = (command, "graph", "--output", str(tmp_path / "graph.png"))
     for option, value, said in (
         ("--classes", "3", "got 3 for"),
         ("--input-shape", "1,8,8", r"got (1, 8, 8) for"),
