@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,8 @@ from fastconv.geometry import Window2D
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.convolution import Convolution
-from fastconv.layers.fusing import (
-    activation_costs,
-    fold,
-    given_numbers,
-    giver,
-    is_affine,
-    with_activation,
-)
-from fastconv.layers.spec import LayerCosts, PassCosts, Spec
+from fastconv.layers.fusing import fold, given_numbers, giver, is_affine, with_activation
+from fastconv.layers.spec import LayerCosts, Spec
 from fastconv.layers.traits import Affine
 from fastconv.options import ConvOptions, as_options
 
@@ -168,50 +162,27 @@ class Conv2DTranspose(Convolution):
         workspace_limit: int | str | None = None,
     ) -> LayerCosts:
         """Return the figures of `fastconv.conv2d_costs` for the convolution turned around."""
-        (spec,) = specs
+        found = super().costs(batch, *specs, training=training, workspace_limit=workspace_limit)
+        # `together` has the weights, which each call packs; the gradient's sums are those of both
+        return replace(found, packed=0, multiply_adds=found.multiply_adds // 2)
+
+    def as_conv2d(
+        self, batch: int, spec: Spec
+    ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], dict[str, Any]]:
+        """Return the shapes and options of the `conv2d` that leads back."""
         (oh, ow), turned = self._transposed(spec)
-        shapes = (batch, self.filters, oh, ow), self.weight_shape(spec.shape[0])
+        options = {
+            "stride": turned.stride,
+            "padding": turned.padding,
+            "dilation": turned.dilation,
+            "groups": turned.groups,
+            "precision": turned.precision,
+        }
+        return ((batch, self.filters, oh, ow), self.weight_shape(spec.shape[0])), options
 
-        def found(direction: str) -> Any:
-            table = functional.conv2d_costs(
-                *shapes,
-                stride=turned.stride,
-                padding=turned.padding,
-                dilation=turned.dilation,
-                groups=turned.groups,
-                precision=turned.precision,
-                dtype=spec.dtype,
-                workspace_limit=workspace_limit,
-                direction=direction,
-            )
-            return table, table.choice if self.algorithm == "auto" else self.algorithm
-
-        table, choice = found("input")
-        cost, unfolded, backward = table[choice], table["im2col"].workspace, None
-        if training:
-            weight = self.parameters.get("weight")
-            learns = weight is None or weight.trainable
-            directions = ("forward", "weight") if learns else ("forward",)
-            tables = [found(direction) for direction in directions]
-            backs = [one[taken] for one, taken in tables]
-            backward = PassCosts(
-                *(
-                    max(getattr(back, figure) for back in backs)
-                    for figure in ("workspace", "packed", "together", "least")
-                )
-            )
-            unfolded = max(one["im2col"].workspace for one, _ in tables)
-        return LayerCosts(
-            workspace=cost.workspace,
-            together=cost.together,  # with the weights that each call packs
-            least=cost.least,
-            multiply_adds=cost.multiply_adds // 2,  # that of the gradient has those of both
-            algorithm=choice,
-            why=table.why if self.algorithm == "auto" else "named in the configuration",
-            backward=backward,
-            im2col=unfolded,
-            **activation_costs(self.function, batch * self.infer(spec).nbytes, training),
-        )
+    def directions(self, learns: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the directions of the `conv2d` that leads back."""
+        return ("input",), ("forward", "weight") if learns else ("forward",)
 
     def folded(self, affine: Affine) -> Any:
         """Return a twin whose own weights compute this layer and then `affine`."""

@@ -20,6 +20,9 @@ from fastconv.options import ConvOptions
 
 __all__ = ["Convolution"]
 
+#: What every algorithm takes, and the one that is taken.
+Priced = tuple[ConvolutionCosts, str]
+
 
 class Convolution(Spatial):
     """A layer that slides filters over maps; a subclass says what its settings are.
@@ -147,27 +150,48 @@ class Convolution(Spatial):
     ) -> LayerCosts:
         """Return the figures of `fastconv.conv2d_costs`; in training those of both directions."""
         (spec,) = specs
-        table, choice = self.priced(batch, spec, workspace_limit=workspace_limit)
-        cost = table[choice]
-        found, backward = table, None
-        if training:
-            weight = self.parameters.get("weight")
-            learns = weight is None or weight.trainable
-            direction = "backward" if learns else "input"  # as `backward` asks for them
-            found, taken = self.priced(batch, spec, direction, workspace_limit)
-            back = found[taken]
-            backward = PassCosts(back.workspace, back.packed, back.together, back.least)
+        passes = self.passes(batch, spec, training=training, workspace_limit=workspace_limit)
+        (((table, taken),), backs) = passes
+        cost, backward = table[taken], None
+        if backs:
+            found = [other[name] for other, name in backs]
+            backward = PassCosts(
+                max(back.workspace for back in found),
+                max(back.packed for back in found),
+                max(back.together for back in found),
+                max(back.least for back in found),
+                seconds=sum(back.seconds for back in found),
+            )
         return LayerCosts(
             workspace=cost.workspace,
             packed=cost.packed,
             together=cost.together,
             least=cost.least,
+            seconds=cost.seconds,
             multiply_adds=cost.multiply_adds,
-            algorithm=choice,
+            algorithm=taken,
             why=table.why if self.algorithm == "auto" else "named in the configuration",
             backward=backward,
-            im2col=found["im2col"].workspace,
+            im2col=max(other["im2col"].workspace for other, _ in backs or passes[0]),
+            backward_algorithm=" and ".join(dict.fromkeys(name for _, name in backs)),
             **activation_costs(self.function, batch * self.infer(spec).nbytes, training),
+        )
+
+    def passes(
+        self,
+        batch: int,
+        spec: Spec,
+        *,
+        training: bool = False,
+        workspace_limit: int | str | None = None,
+    ) -> tuple[list[Priced], list[Priced]]:
+        """Return what `priced` does for the convolutions of the forward pass, and for those of
+        the backward pass, of which there are none unless `training`."""
+        weight = self.parameters.get("weight")
+        first, then = self.directions(weight is None or weight.trainable)
+        return (
+            [self.priced(batch, spec, one, workspace_limit) for one in first],
+            [self.priced(batch, spec, one, workspace_limit) for one in then if training],
         )
 
     def priced(
@@ -176,20 +200,30 @@ class Convolution(Spatial):
         spec: Spec,
         direction: str = "forward",
         workspace_limit: int | str | None = None,
-    ) -> tuple[ConvolutionCosts, str]:
+    ) -> Priced:
         """Return the costs of every algorithm for a batch, and which one the layer takes."""
-        channels = spec.shape[0]
-        options = dict(self.options_for(channels))
-        algorithm = options.pop("algorithm")
+        shapes, options = self.as_conv2d(batch, spec)
         table = functional.conv2d_costs(
-            (batch, *self.maps(spec.shape)),
-            self.weight_shape(channels),
+            *shapes,
             dtype=spec.dtype,
             direction=direction,
             workspace_limit=workspace_limit,
             **options,
         )
-        return table, table.choice if algorithm == "auto" else algorithm
+        return table, table.choice if self.algorithm == "auto" else self.algorithm
+
+    def as_conv2d(
+        self, batch: int, spec: Spec
+    ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], dict[str, Any]]:
+        """Return the shapes and options of the `conv2d` that computes the layer."""
+        channels = spec.shape[0]
+        options = dict(self.options_for(channels))
+        del options["algorithm"]
+        return ((batch, *self.maps(spec.shape)), self.weight_shape(channels)), options
+
+    def directions(self, learns: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the directions of `conv2d_costs` of the forward and the backward pass."""
+        return ("forward",), ("backward" if learns else "input",)  # as `backward` asks for them
 
     def weight_shape(self, channels: int) -> tuple[int, int, int, int]:
         """Return (K, C/groups, R, S), with one row of taps for signals."""

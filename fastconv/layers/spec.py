@@ -134,12 +134,15 @@ class PassCosts:
     least : int or None
         The smallest ``workspace_limit`` with which the chosen algorithm can run. None means
         `workspace`.
+    seconds : float
+        An estimate for one thread, which serves to compare; 0 where there is none.
     """
 
     workspace: int = 0
     packed: int = 0
     together: int | None = None
     least: int | None = None
+    seconds: float = field(default=0.0, kw_only=True)
 
     @property
     def temporary(self) -> int:
@@ -179,6 +182,8 @@ class LayerCosts(PassCosts):
         backward pass. 0 where there is no such choice.
     dy_copied : int
         What the backward pass takes besides, for a copy of `dy`, if it may not write over `dy`.
+    backward_algorithm : str
+        The algorithm of the backward pass; two are joined by ``" and "``.
     """
 
     saved: int = 0
@@ -190,3 +195,4 @@ class LayerCosts(PassCosts):
     backward: PassCosts | None = None
     im2col: int = 0
     dy_copied: int = 0
+    backward_algorithm: str = ""
