@@ -32,12 +32,13 @@ from fastconv.models.catalogue import (
 from fastconv.models.graph import Input, Node
 from fastconv.models.inference import InferenceModel
 from fastconv.models.model import Model, Sequential
-from fastconv.models.planning import Plan, PlannedNode
+from fastconv.models.planning import Moment, Plan, PlannedNode
 
 __all__ = [
     "InferenceModel",
     "Input",
     "Model",
+    "Moment",
     "Node",
     "Plan",
     "PlannedNode",

@@ -2,7 +2,7 @@
 
 ::
 
-    plan            Plan, PlannedNode: the figures, and how they are shown
+    plan            Plan, PlannedNode, Moment: the figures, and how they are shown
     making          plan_of: asks the layers and, if there is a limit, one of the two searches
     subject         the network that is planned, and what the plan is asked for
     prices          what operations take, for any number of rows and any limit
@@ -14,7 +14,7 @@
 
 from fastconv.models.planning.making import plan_of
 from fastconv.models.planning.measure import measure
-from fastconv.models.planning.plan import Plan, PlannedNode
+from fastconv.models.planning.plan import Moment, Plan, PlannedNode
 from fastconv.models.planning.subject import Asked, measured_of
 
-__all__ = ["Asked", "Plan", "PlannedNode", "measure", "measured_of", "plan_of"]
+__all__ = ["Asked", "Moment", "Plan", "PlannedNode", "measure", "measured_of", "plan_of"]

@@ -11,16 +11,20 @@ import contextlib
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
-from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, Way, beside
+from fastconv.models.planning.prices import (
+    Fitted,
+    LeastBytes,
+    Prices,
+    Way,
+    beside,
+    splitting_seconds,
+)
 from fastconv.models.running import Allowance, Operation, Program, Stage, whole
 
 __all__ = ["InferenceFit"]
 
-# These figures serve only to compare ways that all keep within a limit.
-PACKED_BYTES_PER_SECOND = 8e9
-GATHERED_BYTES_PER_SECOND = 1e10
-SECONDS_A_CALL = 8e-6
 #: How many places to cut at are tried, and how many cuts a network may have.
 PLACES, CUTS = 6, 2
 #: How many ways a network remembers.
@@ -254,17 +258,9 @@ class InferenceFit:
             best = seconds, stages
 
     def _seconds(self, stages: Sequence[Stage], kept: frozenset[str]) -> float:
-        """Estimate the seconds that splitting costs: for calls, packing and gathering."""
-        total = 0.0
-        for at, stage in enumerate(stages):
-            runs = math.ceil(self.batch / stage.rows)
-            lent = self._lent_bytes(kept, stage.begin, stage.end)
-            calls = (stage.end - stage.begin) * SECONDS_A_CALL
-            total += runs * (calls + lent / PACKED_BYTES_PER_SECOND)
-            if at and stages[at - 1].rows < stage.rows:
-                row = self.prices.row_bytes(stage.sources)
-                total += self.batch * row / GATHERED_BYTES_PER_SECOND
-        return total
+        """Estimate the seconds that splitting costs."""
+        lent = partial(self._lent_bytes, kept)
+        return splitting_seconds(self.batch, stages, lent, self.prices.row_bytes)
 
     def _lent_bytes(self, kept: frozenset[str], begin: int, end: int) -> int:
         """Return the bytes that the operations of a stage pack for each call."""

@@ -88,7 +88,8 @@ class TrainingFit:
         cost = self.prices.cost(at, self.prices.batch, forward)
         if cost.backward is None or forward == backward:
             return cost
-        return replace(cost, backward=self.prices.cost(at, self.prices.batch, backward).backward)
+        other = self.prices.cost(at, self.prices.batch, backward)
+        return replace(cost, backward=other.backward, backward_algorithm=other.backward_algorithm)
 
     def _widened(
         self,

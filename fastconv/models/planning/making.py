@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fastconv.errors import MemoryLimitError
+from fastconv.layers.spec import LayerCosts, PassCosts
 from fastconv.models.planning.fit_inference import InferenceFit
 from fastconv.models.planning.fit_training import TrainingFit
-from fastconv.models.planning.plan import Plan, PlannedNode
+from fastconv.models.planning.plan import Moment, Plan, PlannedNode
 from fastconv.models.planning.prices import (
     Fitted,
     LeastBytes,
@@ -17,10 +18,11 @@ from fastconv.models.planning.prices import (
     Shared,
     forward_bytes,
     packing_bytes,
+    splitting_seconds,
 )
-from fastconv.models.planning.steps import trace_step
+from fastconv.models.planning.steps import Held, trace_step
 from fastconv.models.planning.subject import Asked, Subject
-from fastconv.models.running import Schedule, Stage
+from fastconv.models.running import Schedule
 from fastconv.threads import get_num_threads
 
 __all__ = ["plan_of"]
@@ -58,27 +60,36 @@ def _made(subject: Subject, asked: Asked, shared: Shared, operation: str) -> Pla
     prices = Prices(subject, asked, shared)
     fitted = _fitted(prices, asked, operation)
     _check_workspaces(prices, fitted, asked, operation)
-    live, peak, where = _alive(prices, fitted, asked)
+    moments = _moments(prices, fitted, asked)
+    peak, where = _peak(subject.schedule, moments)
+    live = _live(moments, ("forward", "again", "backward"), len(fitted.costs))
+    more = asked.held - _beside(prices, asked)
     return Plan(
         asked.batch_size,
         asked.training,
         asked.workspace_limit,
         asked.memory_limit,
         fitted.program.rows,
-        _nodes(subject, prices, fitted, [asked.held + each for each in live]),
+        _nodes(subject, prices, fitted, [each + more for each in live]),
         asked.held + peak,
         where,
         sum(slot.nbytes for key, slot in subject.slots.items() if key not in subject.released),
         subject.schedule,
         fitted.program,
-        _unusual_inputs(subject),
+        subject.unusual_inputs,
+        moments,
+        _seconds(prices, fitted, moments),
+        tuple(subject.specs),
     )
 
 
 def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
     """Return the program, within the limit if there is one."""
     fitted, limit = prices.free(), asked.memory_limit
-    if limit is None or asked.held + _alive(prices, fitted, asked)[1] <= limit:
+    if limit is None:
+        return fitted
+    peak, _ = _peak(prices.schedule, _moments(prices, fitted, asked))
+    if asked.held + peak <= limit:
         return fitted
     batch, room = asked.batch_size, limit - asked.held
     try:
@@ -100,7 +111,7 @@ def _within(prices: Prices, asked: Asked, room: int) -> Fitted:
         while True:
             rows = asked.batch_size
             fitted = InferenceFit(prices, room, rows, asked.results).fitted()
-            if not after or _alive(prices, fitted, asked)[1] <= room:
+            if not after or _peak(prices.schedule, _moments(prices, fitted, asked))[0] <= room:
                 return fitted
             if rows == 1:
                 break
@@ -133,8 +144,7 @@ def _nodes(
     subject: Subject, prices: Prices, fitted: Fitted, live: Sequence[int]
 ) -> tuple[PlannedNode, ...]:
     program, tally = fitted.program, prices.tally(1)
-    stages = program.stages or (Stage(0, len(fitted.costs), program.rows),)
-    rows = [stage.rows for stage in stages for _ in range(stage.begin, stage.end)]
+    rows = [stage.rows for stage in program.parts for _ in range(stage.begin, stage.end)]
     again = [s.recomputed for s in program.segments for _ in range(s.begin, s.end)]
     counted: set[str] = set()
     nodes = []
@@ -169,66 +179,121 @@ def _nodes(
     return tuple(nodes)
 
 
-def _unusual_inputs(subject: Subject) -> tuple[str, ...]:
-    """Return the inputs as text if one has integers or its batch not on axis 0, else nothing."""
-    graph = subject.graph
-    if all(spec.is_plain for spec in graph.input_specs):
-        return ()
-    return tuple(
-        f"{name} {spec.letters} {spec.dtype}"
-        for name, spec in zip(graph.input_ids, graph.input_specs, strict=True)
-    )
-
-
 def _id(schedule: Schedule, at: int) -> str:
     return "+".join(step.id for step in schedule.operations[at].steps)
 
 
-def _alive(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[list[int], int, str]:
-    """Return the bytes alive at each node, the most of them, and where that is.
+def _moments(prices: Prices, fitted: Fitted, asked: Asked) -> tuple[Moment, ...]:
+    """Return the moments of a run of `fitted`.
 
     Without a limit a run keeps its workspace from call to call, so the largest one counts
     everywhere.
     """
-    steady = asked.memory_limit is None
     program, costs = fitted.program, fitted.costs
     lends = [one.lends for one in program.allowances]
     kept = {op.name for op, lent in zip(prices.operations, lends, strict=True) if not lent}
-    always = packing_bytes(prices.operations, prices.resident(costs), kept)
+    packed = packing_bytes(prices.operations, prices.resident(costs), kept)
     forward = [forward_bytes(c, lent) for c, lent in zip(costs, lends, strict=True)]
     backward = [(c.backward or c).temporary if prices.training else 0 for c in costs]
-    if steady:
-        arena = max([0, *forward, *backward])
-        forward = backward = [arena] * len(costs)
-    if not prices.training:
-        stages = program.stages or (Stage(0, len(costs), program.rows),)
-        alive = prices.live(stages, asked.results)
-        live = [always + a + b for a, b in zip(alive, forward, strict=True)]
-        moments = [(_id(prices.schedule, at), one) for at, one in enumerate(live)]
-        if most := asked.measured.most(program.rows):  # when all else is gone
-            after = most + prices.result_bytes(program.rows) + always
-            moments.append(("the loss", after + (arena if steady else 0)))
-        return live, *_most(moments)
-    found = trace_step(prices.tally(program.rows), costs, program.segments)
-    live, moments = [], []
-    for at, _ in enumerate(costs):
-        name = _id(prices.schedule, at)
-        there = max(found.forward[at], found.again[at]) + forward[at] + always
-        back = found.backward[at] + backward[at] + always if found.backward[at] else 0
-        live.append(max(there, back))
-        moments += [(name, there), (f"{name} backward", back)]
+    steady, arena = asked.memory_limit is None, max([0, *forward, *backward])
+    stays = arena + _beside(prices, asked) if steady else 0
+    calls = {"forward": forward, "again": forward, "backward": backward}
+    once = _measured(prices, fitted, asked)
+    found = []
+    for held, share in _held(prices, fitted, asked):
+        own = once[held.phase] if held.at < 0 else 0 if steady else calls[held.phase][held.at]
+        algorithm, cost = _of_phase(costs, held)
+        found.append(
+            Moment(
+                held.phase,
+                held.at,
+                algorithm,
+                held.activations,
+                held.saved,
+                held.gradients,
+                own + stays,
+                packed,
+                share * cost.seconds,
+            )
+        )
+    return tuple(found)
+
+
+def _beside(prices: Prices, asked: Asked) -> int:
+    """Return what losses and metrics take while the arrays of a step stay for the next one."""
+    if asked.memory_limit is not None or not prices.training:
+        return 0
+    return max(asked.measured.fixed, asked.measured.metric_bytes(prices.batch))
+
+
+def _measured(prices: Prices, fitted: Fitted, asked: Asked) -> dict[str, int]:
+    """Return what losses and metrics take of their own."""
     measured, rows = asked.measured, prices.batch
-    loss = found.loss + measured.loss_bytes(rows) + always
-    if not steady:
-        moments.append(("the loss", loss))
-        moments.append(("the metrics", found.metrics + measured.metric_bytes(rows) + always))
-        return live, *_most(moments)
-    moments.append(("the loss", loss - measured.fixed + arena))
-    peak, where = _most(moments)
-    # the arrays of a step stay for the next one, while losses and metrics take others
-    return live, peak + max(measured.fixed, measured.metric_bytes(rows)), where
+    if not prices.training:
+        return {"loss": measured.most(fitted.program.rows)}
+    counted = measured.fixed if asked.memory_limit is None else 0
+    return {"loss": measured.loss_bytes(rows) - counted, "metrics": measured.metric_bytes(rows)}
 
 
-def _most(moments: Sequence[tuple[str, int]]) -> tuple[int, str]:
-    where, peak = max(moments, key=lambda moment: moment[1], default=("", 0))
+def _held(prices: Prices, fitted: Fitted, asked: Asked) -> Iterator[tuple[Held, float]]:
+    """Yield what is held at each moment, and by how much the batch exceeds the rows that run."""
+    program, costs = fitted.program, fitted.costs
+    if prices.training:
+        for held in trace_step(prices.tally(program.rows), costs, program.segments).held:
+            if held.phase != "metrics" or asked.memory_limit is not None:  # else as `_beside` says
+                yield held, 1.0
+        return
+    stages = program.parts
+    live = prices.live(stages, asked.results)
+    for stage in stages:
+        for at in range(stage.begin, stage.end):
+            yield Held("forward", at, live[at], 0, 0), prices.batch / stage.rows
+    if asked.measured.most(program.rows):  # when all else is gone
+        yield Held("loss", -1, prices.result_bytes(program.rows), 0, 0), 1.0
+
+
+def _of_phase(costs: Sequence[LayerCosts], held: Held) -> tuple[str, PassCosts]:
+    """Return the algorithm and the costs of the call that runs at a moment."""
+    if held.at < 0:
+        return "", PassCosts()
+    cost = costs[held.at]
+    if held.phase == "backward":
+        return cost.backward_algorithm, cost.backward or PassCosts()
+    return cost.algorithm, cost
+
+
+def _peak(schedule: Schedule, moments: Sequence[Moment]) -> tuple[int, str]:
+    """Return the most bytes alive at one time, and where that is."""
+    count = len(schedule.operations)
+    there, back = _live(moments, ("forward", "again"), count), _live(moments, ("backward",), count)
+    found = []
+    for at in range(count):
+        name = _id(schedule, at)
+        found += [(there[at], name), (back[at], f"{name} backward")]
+    found += [(moment.nbytes, f"the {moment.phase}") for moment in moments if moment.at < 0]
+    peak, where = max(found, key=lambda one: one[0], default=(0, ""))
     return peak, where if peak else ""
+
+
+def _live(moments: Sequence[Moment], phases: Collection[str], count: int) -> list[int]:
+    """Return for each of `count` operations the most bytes alive in some phases."""
+    live = [0] * count
+    for moment in moments:
+        if moment.phase in phases:
+            live[moment.at] = max(live[moment.at], moment.nbytes)
+    return live
+
+
+def _seconds(prices: Prices, fitted: Fitted, moments: Sequence[Moment]) -> float:
+    """Estimate the time of a run: of its calls and, in inference, of smaller runs."""
+    took = sum(moment.seconds for moment in moments)
+    if prices.training:
+        return took
+
+    def lent_bytes(begin: int, end: int) -> int:
+        parts = zip(fitted.costs[begin:end], fitted.program.allowances[begin:end], strict=True)
+        return sum(cost.packed for cost, allowed in parts if allowed.lends)
+
+    return took + splitting_seconds(
+        prices.batch, fitted.program.parts, lent_bytes, prices.row_bytes
+    )

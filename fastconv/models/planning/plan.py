@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fastconv import notebook
+from fastconv.layers.spec import Spec
 from fastconv.memory import format_bytes
 from fastconv.models.running import Program, Schedule
 from fastconv.models.text import table
 
-__all__ = ["Plan", "PlannedNode"]
+__all__ = ["Moment", "Plan", "PlannedNode"]
 
 # What the column "alive" counts. The peak is its largest number.
 _ALIVE = "the activations that are still needed, {}, and packed weights that are kept"
@@ -81,6 +82,51 @@ class PlannedNode:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What is alive, in bytes, while one operation runs.
+
+    Attributes
+    ----------
+    phase : str
+        ``"forward"``; in training also ``"loss"``, ``"again"`` for what is computed once more,
+        ``"backward"`` and, within a limit, ``"metrics"``.
+    at : int
+        The place of the operation in the plan; -1 for losses and metrics.
+    algorithm : str
+        The one that the call takes, where there is a choice.
+    activations : int
+        Inputs that the run makes itself, outputs that are still needed, and results.
+    saved : int
+        What was saved for the backward pass besides.
+    gradients : int
+        Those of parameters and of activations.
+    workspace : int
+        Temporary memory of the call, with the weights that it packs for itself; of the losses,
+        with the gradients of outputs; of the metrics. Without a limit it is the largest of all
+        calls, which stays, and in training with what losses or metrics take beside it.
+    packed : int
+        Packed weights that are kept, of all layers.
+    seconds : float
+        An estimate of the call on the whole batch and one thread; 0 where the layer states none.
+    """
+
+    phase: str
+    at: int
+    algorithm: str
+    activations: int
+    saved: int
+    gradients: int
+    workspace: int
+    packed: int
+    seconds: float
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes in all."""
+        return self.activations + self.saved + self.gradients + self.workspace + self.packed
+
+
+@dataclass(frozen=True)
 class Plan:
     """The costs of one batch, as `fastconv.Model.plan` gives them; ``print(plan)`` is a table.
 
@@ -100,6 +146,14 @@ class Plan:
     inputs : tuple of str
         Name, shape and dtype of each input if any of them has integers, or no batch on axis 0;
         else empty.
+    moments : tuple of Moment
+        What is alive while each operation runs, in running order; in training that is forward, the
+        loss, and backward with what is computed again. The peak is the largest of them.
+    seconds : float
+        The estimated time of the convolutions on one thread and, in inference, of all calls, of
+        packing for them and of gathering rows. It serves to compare limits.
+    specs : tuple of Spec
+        Of every value: the inputs, and what the operations of `schedule` make.
     """
 
     batch_size: int
@@ -114,6 +168,9 @@ class Plan:
     schedule: Schedule = field(repr=False, compare=False)
     program: Program = field(repr=False, compare=False)
     inputs: tuple[str, ...] = ()
+    moments: tuple[Moment, ...] = field(default=(), repr=False, compare=False)
+    seconds: float = field(default=0.0, compare=False)
+    specs: tuple[Spec, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def multiply_adds(self) -> int:

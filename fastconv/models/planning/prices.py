@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from fastconv.concurrency import computed_once
@@ -20,7 +21,13 @@ __all__ = [
     "beside",
     "forward_bytes",
     "packing_bytes",
+    "splitting_seconds",
 ]
+
+# These figures serve only to compare ways that all keep within a limit.
+PACKED_BYTES_PER_SECOND = 8e9
+GATHERED_BYTES_PER_SECOND = 1e10
+SECONDS_A_CALL = 8e-6
 
 #: The costs of an operation, by its place, the number of rows and the workspace limit.
 Costs = dict[tuple[int, int, int | None], LayerCosts]
@@ -98,6 +105,33 @@ def forward_bytes(cost: LayerCosts, lends: bool) -> int:
     A layer that states none may pack for each call, whoever lends: `together` has it.
     """
     return cost.temporary if lends or not cost.packed else cost.workspace
+
+
+def splitting_seconds(
+    batch: int,
+    stages: Sequence[Stage],
+    lent_bytes: Callable[[int, int], int],
+    row_bytes: Callable[[tuple[int, ...]], int],
+) -> float:
+    """Estimate the seconds of all calls, of packing for each call, and of gathering rows.
+
+    Parameters
+    ----------
+    batch : int
+    stages : sequence of Stage
+    lent_bytes : callable
+        Returns for the first operation and the one after the last what they pack for each call.
+    row_bytes : callable
+        Returns the bytes of one row of some values.
+    """
+    total = 0.0
+    for at, stage in enumerate(stages):
+        runs = math.ceil(batch / stage.rows)
+        calls = (stage.end - stage.begin) * SECONDS_A_CALL
+        total += runs * (calls + lent_bytes(stage.begin, stage.end) / PACKED_BYTES_PER_SECOND)
+        if at and stages[at - 1].rows < stage.rows:
+            total += batch * row_bytes(stage.sources) / GATHERED_BYTES_PER_SECOND
+    return total
 
 
 class Prices:

@@ -77,6 +77,8 @@ class Segmenter:
     def least(self) -> tuple[Segments, int]:
         """Return the segments with the smallest peak, and that peak."""
         best = whole(self.schedule)
+        if not self.count:
+            return best, self.peak(best)
         low, high = 0, self.peak(best)
         self._measure()
         while low < high:  # the estimate leads the search, but only the true peak decides

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastconv.layers.spec import LayerCosts
 from fastconv.models.planning.tally import Tally
 from fastconv.models.running import Operation, Segment
 
-__all__ = ["Traced", "trace_step"]
+__all__ = ["Held", "Traced", "trace_step"]
+
+
+class Held(NamedTuple):
+    """Bytes that are alive at one time of a step, without what runs then takes itself.
+
+    Attributes
+    ----------
+    phase : str
+        ``"forward"``, ``"loss"``, ``"again"``, ``"backward"`` or ``"metrics"``.
+    at : int
+        The operation that runs; -1 for losses and metrics.
+    activations, saved, gradients : int
+    """
+
+    phase: str
+    at: int
+    activations: int
+    saved: int
+    gradients: int
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes in all."""
+        return self.activations + self.saved + self.gradients
 
 
 @dataclass(frozen=True)
 class Traced:
-    """Bytes alive while each operation runs, without its temporary memory.
+    """What is alive in a step of training.
 
     Attributes
     ----------
+    held : list of Held
+        In the order in which the step runs.
     forward, again, backward : list of int
         For each operation, the bytes when it first runs forward, when it is computed again, and
         when it runs backward; 0 if it does not.
@@ -26,6 +53,7 @@ class Traced:
         what these take.
     """
 
+    held: list[Held]
     forward: list[int]
     again: list[int]
     backward: list[int]
@@ -119,12 +147,11 @@ class _Step:
     def __init__(self, tally: Tally, costs: Sequence[LayerCosts], segments: Sequence[Segment]):
         self.tally, self.costs, self.segments = tally, costs, segments
         self.operations = tally.schedule.operations
-        count = len(self.operations)
         self.alive = _Alive(tally)
         self.gradients = _Gradients(tally)
         self.learned: set[str] = set()
         self.learned_bytes = self.saved = self.twice = 0
-        self.found = Traced([0] * count, [0] * count, [0] * count, 0, 0)
+        self.held: list[Held] = []
 
     def run(self) -> Traced:
         tally, outputs = self.tally, self.tally.schedule.outputs
@@ -137,11 +164,11 @@ class _Step:
             if segment.recomputed:
                 self.alive.hold(segment.sources)
             for at in range(segment.begin, segment.end):
-                self._forward(at, self.found.forward, keep=not segment.recomputed)
+                self._forward(at, "forward", keep=not segment.recomputed)
                 self.alive.let_go(self.operations[at].drops)
         self.alive.let_go(unread)
         # the outputs stay until the end; `values` holds nothing else by now
-        loss = self.alive.total + self.saved
+        self._note("loss", -1, self.saved, 0)
         for output in outputs:
             self.gradients.add(output, self.gradients.new(output), False)
         for segment in reversed(self.segments):
@@ -150,14 +177,29 @@ class _Step:
             for at in reversed(range(segment.begin, segment.end)):
                 self._backward(at)
             self.twice = 0
-        return replace(self.found, loss=loss, metrics=self.alive.total + self.learned_bytes)
+        self._note("metrics", -1, 0, self.learned_bytes)
+        return self._traced()
 
-    def _forward(self, at: int, found: list[int], *, keep: bool) -> None:
+    def _traced(self) -> Traced:
+        lists = {phase: [0] * len(self.operations) for phase in ("forward", "again", "backward")}
+        once = {}
+        for one in self.held:
+            if one.at < 0:
+                once[one.phase] = one.nbytes
+            else:
+                lists[one.phase][one.at] = one.nbytes
+        forward, again, backward = lists.values()
+        return Traced(self.held, forward, again, backward, once["loss"], once["metrics"])
+
+    def _note(self, phase: str, at: int, saved: int, gradients: int) -> None:
+        self.held.append(Held(phase, at, self.alive.total + self.twice, saved, gradients))
+
+    def _forward(self, at: int, phase: str, *, keep: bool) -> None:
         op, cost = self.operations[at], self.costs[at]
         self.alive.hold([op.target])
         saved = self.tally.saved(at, cost)
-        besides = self.gradients.bytes_with(()) + self.learned_bytes
-        found[at] = self.alive.total + self.twice + self.saved + saved + besides
+        gradients = self.gradients.bytes_with(()) + self.learned_bytes
+        self._note(phase, at, self.saved + saved, gradients)
         if keep:
             self.alive.hold(self.tally.kept(at, cost))
             self.saved += saved
@@ -167,7 +209,7 @@ class _Step:
             target = self.operations[at].target
             if target in self.tally.schedule.outputs:  # made again, beside the one handed out
                 self.twice += self.tally.bytes_of([target])
-            self._forward(at, self.found.again, keep=True)
+            self._forward(at, "again", keep=True)
             self.alive.let_go(drops)
 
     def _backward(self, at: int) -> None:
@@ -178,14 +220,13 @@ class _Step:
             dxs = self._gradients_of_inputs(op, dy, owned)
             learned = self._learn(op)
             extra = 0 if owned else cost.dy_copied
-            base = self.alive.total + self.twice + self.saved + self.learned_bytes
             arrays = [dy, *(array for _, array, _ in dxs)]
             most = self.gradients.bytes_with(arrays) + extra + learned
             for source, array, ours in dxs:
                 beside = self.gradients.add(source, array, ours)
                 if beside:
                     most = max(most, self.gradients.bytes_with(arrays) + learned)
-            self.found.backward[at] = base + most
+            self._note("backward", at, self.saved, self.learned_bytes + most)
         self.alive.let_go(tally.kept(at, cost))
         self.saved -= tally.saved(at, cost)
 

@@ -161,6 +161,16 @@ class Subject:
             if parameter.size and not parameter.nbytes
         }
 
+    @property
+    def unusual_inputs(self) -> tuple[str, ...]:
+        """The inputs as text if one has integers or its batch not on axis 0, else nothing."""
+        if all(spec.is_plain for spec in self.graph.input_specs):
+            return ()
+        return tuple(
+            f"{name} {spec.letters} {spec.dtype}"
+            for name, spec in zip(self.graph.input_ids, self.graph.input_specs, strict=True)
+        )
+
     def constant(self, training: bool) -> set[str]:
         """Return the layers whose weights do not change while the schedule runs."""
         return {op.name for op in self.schedule.operations if not training or self._stays(op)}

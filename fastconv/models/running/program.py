@@ -94,6 +94,11 @@ class Program:
     segments: tuple[Segment, ...]
     stages: tuple[Stage, ...] = ()
 
+    @property
+    def parts(self) -> tuple[Stage, ...]:
+        """The stages; one of all rows where there is none."""
+        return self.stages or (Stage(0, len(self.allowances), self.rows),)
+
 
 def segment(schedule: Schedule, begin: int, end: int) -> Segment:
     """Return the operations from `begin` to `end` as a segment that is computed again."""
