@@ -821,6 +821,16 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         "plot.draws_blocks": (plot.draws_blocks, {"stream": None}),
         "plot.filters_text": (plot.filters_text, {"weights": filters, "width": 80, "blocks": True}),
         "plot.filters_png": (plot.filters_png, {"weights": filters, "path": "a.png", "title": ""}),
+        "plot.plan_page": (
+            plot.plan_page,
+            {
+                "net": g.net,
+                "batch_size": 1,
+                "training": False,
+                "workspace_limit": None,
+                "memory_limit": None,
+            },
+        ),
         "plot.plan_png": (plot.plan_png, {"plan": g.net.plan(1), "path": "a.png"}),
         **pictures(g),
         "testing.assert_bits_equal": (testing.assert_bits_equal, {"actual": g.x, "expected": g.x}),

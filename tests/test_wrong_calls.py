@@ -292,6 +292,8 @@ REMEDIES = [
     (lambda g: fastconv.plot.filters_text(ones(1, 1, 3, 3)), "filters"),
     (lambda g: fastconv.plot.plan_png(g.net.plan(1), "plan.svg"), "plan.png"),
     (lambda g: fastconv.plot.plan_png("plan", "plan.png"), "net.plan"),
+    (lambda g: fastconv.plot.plan_page(g.net.plan(1)), "fastconv.load"),
+    (lambda g: fastconv.plot.plan_page(g.frozen, training=True), "made from"),
     (lambda g: fastconv.data.stratified_split(np.eye(3)), r"y.argmax\(1\)"),
     (lambda g: fastconv.testing.check_layer("ReLU", (0, 3)), "empty batch"),
     (lambda g: fastconv.testing.check_layer(right_calls.Own, (2, 3)), r"Own\(\.\.\.\)"),

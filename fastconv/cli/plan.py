@@ -4,7 +4,8 @@ For every node: the algorithm and why it was chosen, multiply-adds, how many par
 bytes of activations, workspace and packed weights, and all that is alive while it runs; at the
 end the peak, which is the largest of these, and where it is. Nothing is computed, so the plan
 of a network that does not fit this machine is right too. With --memory-limit the plan says how
-a run keeps within it, or what the least would be. --json has the full reasons.
+a run keeps within it, or what the least would be. --json has the full reasons. --html writes a
+page for a browser that needs nothing else, with a slider for the limit.
 
 examples:
   fastconv plan net.json                          inference on one image
@@ -12,6 +13,7 @@ examples:
   fastconv plan net.json --batch 100 --memory-limit '20 MB'
   fastconv plan net.json --measure                run it once too, and say what it took
   fastconv plan net.json --png plan.png           bars, with im2col beside
+  fastconv plan net.json --html plan.html         the same for every limit, as a page
   fastconv plan net.json --json | python -m json.tool
 """
 
@@ -22,9 +24,17 @@ import json
 
 from fastconv import plot
 from fastconv.arguments import parse_bytes
-from fastconv.cli.networks import add_file, at_least, check_picture, network_of, typed_path
+from fastconv.cli.networks import (
+    add_file,
+    at_least,
+    check_picture,
+    check_writable,
+    network_of,
+    typed_path,
+)
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes
+from fastconv.plot.figure import check_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--png", metavar="FILE", type=typed_path, help="write a picture; needs matplotlib"
     )
+    parser.add_argument(
+        "--html", metavar="FILE", type=typed_path, help="write a page with a slider for the limit"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -52,6 +65,9 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("plan", "--batch", arguments.batch, 1)
     if arguments.png:
         check_picture("plan", "--png", arguments.png)
+    if arguments.html:
+        check_path("plan", "--html", arguments.html, ".html")
+        check_writable("plan", "--html", arguments.html)
     net = network_of(arguments)
     limit = parse_bytes("plan", "--memory-limit", arguments.memory_limit)
     plan = net.plan(
@@ -82,3 +98,15 @@ def run(arguments: argparse.Namespace) -> None:
         plot.plan_png(plan, arguments.png)
         if not arguments.json:
             print(f"as a picture: {arguments.png}")
+    if arguments.html:
+        page = plot.plan_page(
+            net,
+            arguments.batch,
+            training=arguments.training,
+            workspace_limit=arguments.workspace_limit,
+            memory_limit=limit,
+        )
+        with open(arguments.html, "w", encoding="ascii", newline="\n") as file:
+            file.write(page)
+        if not arguments.json:
+            print(f"as a page: {arguments.html}")

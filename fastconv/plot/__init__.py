@@ -1,7 +1,8 @@
 """Pictures: of networks, of what they have learned, and of what they take.
 
 Each function returns a figure of matplotlib, which the extra ``plot`` installs, and which shows
-itself in a notebook; ``figure.savefig("picture.png")`` writes it. `filters_text` needs nothing.
+itself in a notebook; ``figure.savefig("picture.png")`` writes it. `filters_text` and `plan_page`
+return text, and need nothing.
 
 ::
 
@@ -15,6 +16,7 @@ itself in a notebook; ``figure.savefig("picture.png")`` writes it. `filters_text
     plans         memory, node by node
     prices        what each algorithm takes in every layer
     times         how long each takes, against its bytes
+    page          plans for many limits, as a page of HTML with a slider
     blocks        filters as text in a terminal
 
     mosaic, weights, networks, figure   what these have in common
@@ -29,6 +31,7 @@ from fastconv.plot.filter_grid import filters, filters_png
 from fastconv.plot.graphs import graph
 from fastconv.plot.maps import feature_maps
 from fastconv.plot.mistakes import confusion_matrix, misclassified
+from fastconv.plot.page import plan_page
 from fastconv.plot.plans import memory, plan_png
 from fastconv.plot.prices import algorithms
 from fastconv.plot.responses import EXAMPLE_FILTERS, filter_responses
@@ -49,6 +52,7 @@ __all__ = [
     "history",
     "memory",
     "misclassified",
+    "plan_page",
     "plan_png",
     "time_against_memory",
 ]

@@ -1,4 +1,4 @@
-"""Where pictures are written."""
+"""Where pictures and pages are written."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fastconv.errors import ArgumentError
 __all__ = ["check_path"]
 
 
-def check_path(operation: str, name: str, path: Any) -> Path:
-    """Return `path`; it must end as that of a PNG, the only kind of picture that is written.
+def check_path(operation: str, name: str, path: Any, suffix: str = ".png") -> Path:
+    """Return `path`; it must end in `suffix`, by default as that of a PNG.
 
     Raises
     ------
@@ -21,9 +21,9 @@ def check_path(operation: str, name: str, path: Any) -> Path:
         If it does not; the error names `operation` and the argument `name`.
     """
     found = as_path(operation, name, path)
-    if not str(found).lower().endswith(".png"):
-        remedy = f"such as {found.stem[:40]}.png"
-        raise ArgumentError(operation, name, "must end in .png", os.fspath(path), remedy)
+    if not str(found).lower().endswith(suffix):
+        rule, remedy = f"must end in {suffix}", f"such as {found.stem[:40]}{suffix}"
+        raise ArgumentError(operation, name, rule, os.fspath(path), remedy)
     if found.exists():
         check_regular(operation, name, str(found), "must be of a file, or free")
     return found
