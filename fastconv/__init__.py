@@ -79,7 +79,7 @@ __version__ = "0.10.0"
 _introduce()
 
 #: Modules that few programs need, imported when they are first named.
-_LATER = ("compat", "explain", "plot", "testing")
+_LATER = ("compat", "explain", "plot", "sklearn", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ The number comes from the first of these that is given: `set_num_threads`, the e
 threadpoolctl limits fastconv's pool too: ``threadpool_limits(1)`` does what `set_num_threads`
 would.  It is no dependency.  If something else, such as scikit-learn, has loaded it, fastconv makes
 its pool known to it: when fastconv is imported, or else at the next large operation.
+
+Threads of control that train side by side, such as joblib's, share this number: see `sharing`.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from fastconv.arguments import LARGEST, as_int, parse_int
 from fastconv.errors import ArgumentError
 
-__all__ = ["get_num_threads", "introduce", "run", "set_num_threads", "usable_cpus"]
+__all__ = ["get_num_threads", "introduce", "run", "set_num_threads", "sharing", "usable_cpus"]
 
 MOST_THREADS = 256
 #: Up to so many multiply-adds, one thread is faster than waking a second one.
@@ -37,6 +41,8 @@ slice_work = 50_000_000
 _chosen: int | None = None
 #: Whether threadpoolctl has been loaded and knows the pool.
 _introduced = False
+#: The threads of control that are inside `sharing`, and the most that each of them may use.
+_sharers: dict[int, int] = {}
 
 
 def affinity_cpus() -> int:
@@ -97,7 +103,7 @@ except ArgumentError as error:
 
 
 def get_num_threads() -> int:
-    """Return how many threads a large operation may use.
+    """Return how many threads a large operation may use; inside `sharing`, the caller's share.
 
     Raises
     ------
@@ -110,10 +116,54 @@ def get_num_threads() -> int:
     >>> fastconv.get_num_threads() >= 1
     True
     """
+    count = _in_process()
+    return _share(count) if _sharers else count
+
+
+def _in_process() -> int:
+    """Return the number that holds where nothing is shared."""
     count = _default if _chosen is None else _chosen
     if not count and refusal is not None:
         raise copy(refusal)  # a single error would keep alive what every caller refers to
     return count
+
+
+def _share(count: int) -> int:
+    """Return the share of the calling thread of control, or `count` if it is in no block."""
+    caller = get_ident()
+    most = _sharers.get(caller)
+    if most is None:
+        return count
+    share = max(1, min(most, count // len(_sharers)))
+    if share < most:
+        _sharers[caller] = share
+    return share
+
+
+@contextmanager
+def sharing(most: int = MOST_THREADS) -> Iterator[None]:
+    """Let the calling thread of control use an equal share of the threads, and at most `most`.
+
+    Everything else that is inside such a block at the same time has as large a share, so that
+    together they use no more threads than one of them would alone.  A share never grows before its
+    block ends: what has been planned for it still fits.  Blocks may be nested.
+
+    Examples
+    --------
+    >>> with sharing(1):
+    ...     get_num_threads()
+    1
+    """
+    caller = get_ident()
+    before = _sharers.get(caller)
+    try:
+        _sharers[caller] = most if before is None else min(most, before)
+        yield
+    finally:
+        if before is None:
+            _sharers.pop(caller, None)
+        else:
+            _sharers[caller] = before
 
 
 def set_num_threads(n: int | None) -> None:
@@ -168,7 +218,7 @@ def introduce() -> None:
         check_symbols = ("fastconv_pool",)
 
         def get_num_threads(self) -> int:
-            return get_num_threads()
+            return _in_process()  # which is what a limit that ends sets again
 
         def set_num_threads(self, num_threads: int) -> None:
             set_num_threads(num_threads)

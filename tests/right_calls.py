@@ -20,6 +20,7 @@ from fastconv import (
     models,
     plot,
     registry,
+    sklearn,
     testing,
     training,
     zoo,
@@ -39,6 +40,7 @@ MODULES = {
     "models": models,
     "plot": plot,
     "registry": registry,
+    "sklearn": sklearn,
     "testing": testing,
     "training": training,
     "zoo": zoo,
@@ -783,6 +785,41 @@ def pictures(g: Given) -> dict[str, Call]:
     }
 
 
+def estimators() -> dict[str, Call]:
+    """Return the estimators of scikit-learn, which look at their parameters where they are fitted.
+
+    `random_state` is looked at by scikit-learn, and `augment` is whatever can be called.
+    """
+    x, y = np.arange(32.0).reshape(8, 4) / 32, np.arange(8) % 2
+    settings = {
+        "model": None,
+        "input_shape": (4,),
+        "epochs": 1,
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "learning_rate": 0.01,
+        "loss": None,
+        "early_stopping": True,
+        "patience": 1,
+        "validation_fraction": 0.5,
+        "callbacks": (),
+        "threads": 1,
+        "memory_limit": "1 MiB",
+        "verbose": 0,
+    }
+
+    def fitted(cls: Any) -> Callable[..., Any]:
+        return lambda **given: cls(**given).fit(x, y)
+
+    return {
+        "sklearn.CNNClassifier": (
+            fitted(sklearn.CNNClassifier),
+            {**settings, "class_weight": "balanced"},
+        ),
+        "sklearn.CNNRegressor": (fitted(sklearn.CNNRegressor), settings),
+    }
+
+
 def of_the_rest(g: Given) -> dict[str, Call]:
     filters = {"edge": g.weight}
     return {
@@ -818,6 +855,7 @@ def of_the_rest(g: Given) -> dict[str, Call]:
         "memory.parse_bytes": (lambda value: memory.parse_bytes("f", "x", value), {"value": 3}),
         **explanations(),
         **of_the_book(),
+        **estimators(),
         "plot.draws_blocks": (plot.draws_blocks, {"stream": None}),
         "plot.filters_text": (plot.filters_text, {"weights": filters, "width": 80, "blocks": True}),
         "plot.filters_png": (plot.filters_png, {"weights": filters, "path": "a.png", "title": ""}),

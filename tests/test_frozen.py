@@ -30,6 +30,7 @@ def test_the_hook_collects_modules_data_and_names(monkeypatch):
     def collect_submodules(package, filter):
         asked["modules"].append(package)
         assert filter("fastconv.kernels._cpu") and not filter("fastconv.__pyinstaller")
+        assert not filter("fastconv.sklearn.classifier")
         return [f"{package}.kernels._cpu"]
 
     def collect_data_files(package, excludes):

@@ -33,6 +33,8 @@ PUBLIC = {
     ("fastconv/layers/depthwise_conv2d.py", "DepthwiseConv2D.__init__"): "the same",
     ("fastconv/models/trainable.py", "TrainableNetwork.fit"): "the settings of training",
     ("fastconv/training/loop.py", "fit"): "the same, for whatever is Trainable",
+    ("fastconv/sklearn/classifier.py", "CNNClassifier.__init__"): "what get_params returns",
+    ("fastconv/sklearn/estimator.py", "NetworkEstimator.__init__"): "likewise",
     (f"{BOOK}/conv_nets.py", "DeepConvNet.__init__"): "the book's signature",
     (f"{BOOK}/multi_layer_nets.py", "MultiLayerNetExtend.__init__"): "likewise",
     (f"{BOOK}/trainer.py", "Trainer.__init__"): "likewise",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -134,3 +135,61 @@ def test_an_integer_of_a_text():
     assert [parse_int(text) for text in ("7", " -07\n", "+0", "9" * 200)] == [7, -7, 0, 10**100]
     for text in ("", " ", "-", "1 2", "1e3", "0x2", "\N{FULLWIDTH DIGIT TWO}", "1.0"):
         assert parse_int(text) is None
+
+
+def test_threads_of_control_share_the_threads():
+    """An equal share each, which grows no more before a block ends."""
+    before = fastconv.get_num_threads()
+    fastconv.set_num_threads(7)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def other():
+        with threads.sharing():
+            inside.set()
+            go_on.wait(60)
+
+    try:
+        with threads.sharing():
+            assert fastconv.get_num_threads() == 7
+            with threads.sharing(4), threads.sharing(5):
+                assert fastconv.get_num_threads() == 4
+            assert fastconv.get_num_threads() == 7
+            second = threading.Thread(target=other)
+            second.start()
+            assert inside.wait(60)
+            assert fastconv.get_num_threads() == 3
+            go_on.set()
+            second.join()
+            assert fastconv.get_num_threads() == 3
+        assert fastconv.get_num_threads() == 7
+        with pytest.raises(ZeroDivisionError), threads.sharing(1):
+            1 / 0  # noqa: B018
+        assert fastconv.get_num_threads() == 7
+        with threads.sharing(2):
+            fastconv.set_num_threads(1)
+            assert fastconv.get_num_threads() == 1
+    finally:
+        go_on.set()
+        fastconv.set_num_threads(None)
+    assert fastconv.get_num_threads() == before
+
+
+def test_there_is_at_least_one_for_each():
+    fastconv.set_num_threads(1)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def other():
+        with threads.sharing():
+            inside.set()
+            go_on.wait(60)
+
+    second = threading.Thread(target=other)
+    try:
+        second.start()
+        assert inside.wait(60) and fastconv.get_num_threads() == 1
+        with threads.sharing():
+            assert fastconv.get_num_threads() == 1
+    finally:
+        go_on.set()
+        second.join()
+        fastconv.set_num_threads(None)

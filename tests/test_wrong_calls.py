@@ -79,6 +79,8 @@ ELSEWHERE = {
     "training.*.figure": "likewise",
     "training.Loss*": "abstract: its subclasses are tried",
     "training.Trainable*": "a protocol",
+    "sklearn.*.*fit": "scikit-learn's own checks tell what X and y must be",
+    "sklearn.*.predict*": "likewise",
     "registry.Registry": "the registries are made",
     "registry.Registry.announce": "told of the names of fastconv's own modules",
     "registry.Registry.name_of": "asked of anything; what is not registered has no name",

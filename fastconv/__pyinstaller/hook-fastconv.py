@@ -2,6 +2,7 @@
 
 Which instruction set is used is decided where the program runs, so that all compiled modules go
 along; so do the data files, and the names and versions that ``fastconv doctor`` reports.
+``fastconv.sklearn`` goes along where a program imports it, since scikit-learn comes with it.
 """
 
 # mypy: ignore-errors
@@ -10,7 +11,8 @@ from importlib.metadata import PackageNotFoundError
 
 from PyInstaller.utils.hooks import collect_data_files, collect_submodules, copy_metadata
 
-hiddenimports = collect_submodules("fastconv", filter=lambda name: "__pyinstaller" not in name)
+APART = ("fastconv.__pyinstaller", "fastconv.sklearn")
+hiddenimports = collect_submodules("fastconv", filter=lambda name: not name.startswith(APART))
 # none of the sources, which a clone has beside the modules
 datas = collect_data_files("fastconv", excludes=["**/*.p[xy]*", "**/*.[ch]", "**/*.md"])
 for distribution in ("fastconv", "numpy", "safetensors", "tqdm"):
