@@ -39,9 +39,9 @@ class Convolution:
         self.db: Array | None = None
 
     def forward(self, x: Any) -> Array:
-        return self.forward_then(None, x)
+        return self._forward_then(None, x)
 
-    def forward_then(self, activation: str | None, x: Any) -> Array:
+    def _forward_then(self, activation: str | None, x: Any) -> Array:
         """Return the output after an activation, ``"relu"`` or None."""
         w = parameter("Convolution", "W", self.W, 4)
         self.x = floats("Convolution", "x", x, w)

@@ -38,7 +38,7 @@ class Relu:
     def backward(self, dout: Any) -> Array:
         return functional.relu_backward(floats("Relu", "dout", dout, self.y), remembered(self.y))
 
-    def backward_over(self, dout: Array) -> Array:
+    def _backward_over(self, dout: Array) -> Array:
         """Return what `backward` does, in the memory of `dout`, which nobody else reads."""
         return functional.relu_backward(dout, remembered(self.y), out=dout)
 

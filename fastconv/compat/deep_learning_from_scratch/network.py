@@ -59,7 +59,7 @@ class Network:
             if isinstance(layer, TRAINED):
                 x = layer.forward(x, train_flg)
             elif type(layer) is Convolution and type(after) is Relu:
-                x = after.y = layer.forward_then("relu", x)
+                x = after.y = layer._forward_then("relu", x)
             elif not (type(layer) is Relu and layer.y is x):  # else it is done
                 x = layer.forward(x)
         return x  # type: ignore[no-any-return]
@@ -90,7 +90,7 @@ class Network:
         first, *others = self._in_order()
         for layer in reversed(others):  # each makes a gradient that is read once
             over = type(layer) is Relu
-            dout = layer.backward_over(dout) if over else layer.backward(dout)
+            dout = layer._backward_over(dout) if over else layer.backward(dout)
         if isinstance(first, Convolution):  # nobody asks for the gradient of the images
             first.gradients(dout, ("weight", "bias"))
         else:
