@@ -63,6 +63,31 @@ format: $(VENV)/.dev  ## lay out all Python files as lint wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# What Sphinx reads is put together first. Pages are written anew every time; what the gallery's
+# scripts gave is kept until they change. GALLERY=0 makes their pages without running them.
+DOCS := build/docs
+GALLERY ?= 1
+
+.PHONY: docs test-site
+
+docs: $(VENV)/.docs  ## the site of the documentation, in build/docs/html; GALLERY=0 for a quick one
+	$(BIN)/python docs/site/stage.py $(DOCS)/source
+	rm -rf $(DOCS)/html
+	GALLERY=$(GALLERY) $(BIN)/sphinx-build -W --keep-going -q -c docs -d $(DOCS)/doctrees \
+		$(DOCS)/source $(DOCS)/html
+	@echo "The first page is $(DOCS)/html/index.html"
+
+test-site: $(VENV)/.site docs  ## every page of the site in a Chromium that is installed; CHROMIUM=path
+	$(BIN)/python -m pytest -q docs/tests $(ARGS)
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[docs]'
+	touch $@
+
+$(VENV)/.site: $(VENV)/.docs
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[site]'
+	touch $@
+
 # asv looks for virtualenv beside its own interpreter.
 ASV = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/asv
 ASV_CONF := --config benchmarks/asv.conf.json

@@ -44,8 +44,8 @@ def read_csv(
 
     Returns
     -------
-    x : ndarray (N, *shape), float32
-        From 0 to 1.
+    x : ndarray (N, ...), float32
+        N images of `shape`, from 0 to 1.
     y : ndarray (N,), int64, or None
 
     Raises
