@@ -28,7 +28,6 @@ extensions = [
 if any((HERE / "gallery").glob("plot_*.py")):
     extensions.append("sphinx_gallery.gen_gallery")
 root_doc = "index"
-suppress_warnings = ["toc.empty_glob"]
 exclude_patterns = ["extra"]  # which is copied as it is
 templates_path = [str(HERE / "site" / "templates")]
 html_static_path = ["site/static"]

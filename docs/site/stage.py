@@ -100,12 +100,18 @@ def stage(folder: Path) -> Stage:
     reference = names.reference()
     for page, text in _made(reference):
         made.write(PurePosixPath(page), text.encode())
-    for origin, beneath in ((OWN, "."), (ASV, "extra/asv")):
-        for path in sorted(filter(Path.is_file, origin.rglob("*"))):
-            if path.parent != names.REFERENCE:
-                below = PurePosixPath(beneath, path.relative_to(origin).as_posix())
-                made.write(below, path.read_bytes())
     scripts = {path.stem for path in (ROOT / "docs" / "gallery").glob("plot_*.py")}
+    absent = {"gallery/index"} if not scripts else set()
+    if not (ROOT / "docs" / "ja").is_dir():
+        absent.add("ja/index")
+    for path in filter(Path.is_file, OWN.rglob("*")):
+        below = PurePosixPath(path.relative_to(OWN).as_posix())
+        if path.parent != names.REFERENCE and below.with_suffix("").as_posix() not in absent:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            there = [line for line in lines if line not in absent]  # tables of contents name them
+            made.write(below, "\n".join([*there, ""]).encode())
+    for path in filter(Path.is_file, ASV.rglob("*")):
+        made.write(PurePosixPath("extra/asv", path.relative_to(ASV).as_posix()), path.read_bytes())
     made.clear(scripts.union(*map(names.listed, reference.values())))
     (folder / "extra").mkdir(exist_ok=True)  # Sphinx wants it, though there may be nothing in it
     return made

@@ -116,6 +116,27 @@ def test_the_page_of_commands_has_every_option(site):
         assert module.__doc__.partition("\n")[0] in section
 
 
+# The first page.
+
+
+def test_the_picture_says_what_plans_say(site):
+    html = site("picture").picture()
+    net = fastconv.create_model("DeepConvNet")
+    free, bounded = (net.plan(100, memory_limit=limit).peak for limit in (None, "1 MB"))
+    unfolded, *told = map(float, re.findall(r"<strong>([\d.]+) MB</strong>", html))
+    assert told == [float(f"{peak / 1e6:.3g}") for peak in (free, bounded)]
+    assert unfolded > 4 * told[0] and told[1] <= 1
+
+
+def test_the_program_of_the_first_page_is_that_of_readme():
+    """Which is run by the tests of README."""
+    readme, page = (
+        re.findall(r"^```python\n(.*?)^```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for path in (ROOT / "README.md", SITE / "pages" / "index.md")
+    )
+    assert page == readme[:1]
+
+
 # Links.
 
 
