@@ -47,10 +47,11 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "plot_gallery": os.environ.get("GALLERY") != "0",
     "filename_pattern": "/plot_",
-    "ignore_pattern": r"^(?!.*/plot_[^/]*\.py$)",  # beside the scripts stands what they share
+    "ignore_pattern": r"^(?!plot_)",  # beside the scripts stands what they share
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "show_signature": False,
     "write_computation_times": False,  # a page that fetches scripts from other hosts
     "matplotlib_animations": False,
 }
