@@ -33,6 +33,8 @@ templates_path = [str(HERE / "site" / "templates")]
 html_static_path = ["site/static"]
 default_role = "py:obj"  # `conv2d` in a docstring is a link where there is such a page
 
+highlight_language = "none"  # of blocks that name none: diagrams and commands
+
 myst_enable_extensions = ["colon_fence", "attrs_block"]
 myst_heading_anchors = 4
 
