@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 
-from markdown import escaped, table
+from prose import escaped, table
 
 from fastconv import cli
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from markdown import escaped, table
+from prose import escaped, table
 
 from fastconv import layers, registry, training
 from fastconv.layers import Spec

@@ -203,6 +203,6 @@ def test_the_whole_can_be_put_together(site, tmp_path):
 
 
 def test_doctests_of_the_site(site):
-    for name in ("links", "markdown", "names", "places"):
+    for name in ("links", "prose", "names", "places"):
         failed, _ = doctest.testmod(site(name))
         assert not failed
