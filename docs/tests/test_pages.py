@@ -188,6 +188,6 @@ def test_a_reader_who_prefers_dark_gets_it(scheme: str, browser: Browser, addres
     context = browser.new_context(color_scheme=scheme)
     tab = context.new_page()
     tab.goto(address)
-    channels = tab.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\\\d+/g)")
+    channels = tab.evaluate(r"getComputedStyle(document.body).backgroundColor.match(/\d+/g)")
     context.close()
     assert (sum(map(int, channels[:3])) < 3 * 128) is (scheme == "dark")
