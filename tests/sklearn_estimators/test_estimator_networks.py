@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def own_network(input_shape, outputs, seed):
         lambda shape, outputs: {"layers": ["Flatten", ("Dense", {"units": outputs})]},
         lambda shape, outputs: ("SimpleConvNet", {"hidden": 5}),
     ],
-    ids=str,
+    ids=lambda model: re.sub(r" at 0x\w+", "", str(model)),
 )
 def test_a_network_of_whatever_model_is(model):
     if isinstance(model, functools.partial):
