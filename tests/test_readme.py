@@ -18,7 +18,15 @@ from fastconv.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [path for path in (README, *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
+DOCS = ROOT / "docs"
+FOUND = (README, *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("ja/*.md")))
+PAGES = [path for path in FOUND if path.exists()]
+
+
+def named(path: Path) -> str:
+    """What a page is called in the names of tests: pages in two languages share their names."""
+    return path.relative_to(ROOT).as_posix()
+
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs").is_dir(), reason="the tests stand without the pages"
@@ -46,7 +54,7 @@ def run(path: Path, folder: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "python")], ids=named)
 def test_the_python_of_a_page_runs(path, tmp_path, environment):
     out = run(path, tmp_path, environment)
     if path == README:
@@ -104,13 +112,13 @@ def test_the_networks_of_the_pages_about_layers_and_models_can_be_made_and_run(t
     assert np.isfinite(net(x)).all()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=named)
 def test_links_of_a_page_lead_somewhere(path):
     for link in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
         assert link.startswith("https://") or (path.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=named)
 def test_what_a_page_makes_can_be_made(path):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
