@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,17 @@ def test_what_a_page_makes_can_be_made(path):
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+def test_the_entry_points_of_the_page_about_plugins_are_what_its_python_registers():
+    page = ROOT / "docs" / "plugin.md"
+    (text,) = blocks(page, "toml")
+    defined = r'^@fastconv\.register_(layer|model)\("([^"]+)"\)\n(?:class|def) (\w+)'
+    wanted: dict[str, dict[str, str]] = {"fastconv.layers": {}, "fastconv.models": {}}
+    for kind, name, place in re.findall(defined, "\n".join(blocks(page, "python")), re.MULTILINE):
+        wanted[f"fastconv.{kind}s"][name] = f"acme_layers:{place}"
+    assert all(wanted.values())
+    assert tomllib.loads(text)["project"]["entry-points"] == wanted
 
 
 def test_what_the_page_of_training_says_of_settings():
