@@ -63,6 +63,20 @@ def test_the_python_of_a_page_runs(path, tmp_path, environment):
         assert accuracy(out) == pytest.approx(accuracy(README.read_text("utf-8")), abs=1.5)
 
 
+SHOWN = [path for path in PAGES if blocks(path, "text")]
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=named)
+def test_what_a_page_shows_is_what_its_python_prints(path, tmp_path, environment):
+    """Line by line, in this order; … stands for what another machine may print otherwise."""
+    out = run(path, tmp_path, environment)
+    for line in "".join(blocks(path, "text")).splitlines():
+        pattern = ".+".join(map(re.escape, line.split("…")))
+        found = re.search(rf"^{pattern}$", out, re.MULTILINE)
+        assert found, f"{line}\nis not in\n{out}"
+        out = out[found.end() :]
+
+
 def accuracy(text: str) -> float:
     """The percentage that a text says."""
     return float(re.search(r"^test accuracy: ([\d.]+) ?%$", text, re.MULTILINE)[1])
