@@ -256,6 +256,14 @@ def test_load_mnist_looks_where_the_book_has_it(folder, monkeypatch):
         path.rename(folder / "dataset" / path.name)
     monkeypatch.chdir(folder)
     assert book.load_mnist()[0][0].shape == (3, 4)
+    (folder / "ch07").mkdir()  # as the book's programs are started
+    monkeypatch.chdir(folder / "ch07")
+    assert book.load_mnist()[0][0].shape == (3, 4)
+    with pytest.raises(ArgumentError, match="must hold train-images"):
+        book.load_mnist(folder="dataset")  # what is named is not looked for elsewhere
+    (folder / "ch07" / "dataset").mkdir()
+    with pytest.raises(ArgumentError, match="got 'dataset' without it"):
+        book.load_mnist()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def load_mnist(
     normalize: bool = True,
     flatten: bool = True,
     one_hot_label: bool = False,
-    folder: Any = "dataset",
+    folder: Any = None,
 ) -> tuple[Part, Part]:
     """Read MNIST from the four IDX files in a folder; nothing is downloaded.
 
@@ -31,9 +32,10 @@ def load_mnist(
         Whether images are (N, 784), or (N, 1, 28, 28).
     one_hot_label : bool
         Whether labels are float64 (N, 10), or uint8 (N,).
-    folder : path
-        Where the files are, plain or as ``.gz``; see `fastconv.data.mnist`. The book keeps them in
-        a folder called dataset.
+    folder : path, optional
+        Where the files are, plain or as ``.gz``; see `fastconv.data.mnist`. By default the folder
+        dataset of the current folder, or else of the one above it: the book's programs are started
+        in ch04 to ch08, and dataset is beside those.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def load_mnist(
         ("one_hot_label", one_hot_label),
     ):
         as_bool("load_mnist", name, value)
-    train, test = data.mnist(folder)
+    train, test = data.mnist(_book_folder() if folder is None else folder)
 
     def as_asked(part: Part) -> Part:
         x, t = part
@@ -60,3 +62,8 @@ def load_mnist(
         return x.reshape(len(x), -1) if flatten else x, labels
 
     return as_asked(train), as_asked(test)
+
+
+def _book_folder() -> Path:
+    here, above = Path("dataset"), Path("..", "dataset")
+    return above if above.is_dir() and not here.is_dir() else here
