@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,14 @@ def test_a_text_is_a_text():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="HOME is of POSIX")
+def test_what_is_in_an_archive_is_no_path_and_the_error_names_the_way(tmp_path):
+    with zipfile.ZipFile(tmp_path / "acme.zip", "w") as archive:
+        archive.writestr("acme/net.safetensors", b"")
+    inside = zipfile.Path(tmp_path / "acme.zip") / "acme" / "net.safetensors"
+    with pytest.raises(ArgumentTypeError, match=r"got Path; importlib\.resources\.as_file makes it"):
+        fastconv.load(inside)
+
+
 def test_a_path_may_begin_with_the_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert as_path("load", "path", "~/nets/a.json") == tmp_path / "nets" / "a.json"
