@@ -145,7 +145,7 @@ def test_what_is_in_an_archive_is_no_path_and_the_error_names_the_way(tmp_path):
     with zipfile.ZipFile(tmp_path / "acme.zip", "w") as archive:
         archive.writestr("acme/net.safetensors", b"")
     inside = zipfile.Path(tmp_path / "acme.zip") / "acme" / "net.safetensors"
-    with pytest.raises(ArgumentTypeError, match=r"got Path; importlib\.resources\.as_file makes it"):
+    with pytest.raises(ArgumentTypeError, match="got Path; importlib.resources.as_file"):
         fastconv.load(inside)
 
 

@@ -31,7 +31,7 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
     if not isinstance(path, str):
         name = type(value).__name__
         remedy = "give its name" if hasattr(type(value), "read") else ""
-        if hasattr(type(value), "read_bytes"):  # what is in an archive, as importlib.resources has it
+        if hasattr(type(value), "read_bytes"):  # what lies in an archive
             remedy = "importlib.resources.as_file makes it a file"
         raise ArgumentTypeError(operation, parameter, rule, value, remedy, shown=name)
     if not path or "\0" in path or not _is_name(path):

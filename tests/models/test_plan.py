@@ -10,6 +10,7 @@ from networks import book, branches, random_like, small, traced
 
 import fastconv
 from fastconv.errors import ArgumentError
+from fastconv.memory import format_bytes
 
 create = fastconv.create_layer
 
@@ -95,6 +96,16 @@ def test_training_takes_more():
     assert ids.index("max_pool2d_1") < ids.index("relu_1")  # fewer elements to rectify
     net.freeze()
     assert net.plan(16, training=True).peak < training.peak
+
+
+def test_a_peak_says_what_losses_and_metrics_add_to_the_nodes():
+    net = small()
+    assert "metrics" not in str(net.plan(100, training=True))
+    net.compile("adam", "softmax_cross_entropy", ["accuracy"])
+    plan = net.plan(100, training=True)
+    more = plan.peak - max(node.live for node in plan.nodes)
+    said = f" backward, {format_bytes(more)} of it for losses and metrics, beside "
+    assert more > 0 and said in str(plan) and said in plan._repr_html_()
 
 
 def test_residual_blocks_keep_two_arrays():

@@ -17,10 +17,7 @@ Part = tuple[Array, Array]
 
 
 def load_mnist(
-    normalize: bool = True,
-    flatten: bool = True,
-    one_hot_label: bool = False,
-    folder: Any = None,
+    normalize: bool = True, flatten: bool = True, one_hot_label: bool = False, folder: Any = None
 ) -> tuple[Part, Part]:
     """Read MNIST from the four IDX files in a folder; nothing is downloaded.
 

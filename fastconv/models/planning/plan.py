@@ -14,7 +14,7 @@ from fastconv.models.text import table
 
 __all__ = ["Moment", "Plan", "PlannedNode"]
 
-# What the column "alive" counts. The peak is its largest number.
+# What the column "alive" counts. The peak is its largest number, with what losses and metrics take.
 _ALIVE = "the activations that are still needed, {}, and packed weights that are kept"
 _ALIVE_TRAINING = (
     "the activations and gradients that are still needed, what was saved, and\n"
@@ -53,7 +53,8 @@ class PlannedNode:
     saved : int
         What training keeps for the backward pass besides inputs and outputs.
     live : int
-        Everything that is alive while the node runs. In training it is the larger figure of
+        Everything that is alive while the node runs, but what losses and metrics of a compiled
+        network keep all the time, which is in the peak. In training it is the larger figure of
         forward and backward.
     recomputed : bool
         Whether the backward pass computes the node again, so that less is kept.
@@ -206,6 +207,9 @@ class Plan:
     @property
     def _peak(self) -> str:
         where = f" at {self.where}" if self.where else ""
+        more = self.peak - max((node.live for node in self.nodes), default=self.peak)
+        if more > 0 and not self.where.startswith("the "):  # which are of no node
+            where += f", {format_bytes(more)} of it for losses and metrics"
         beside = f"beside {format_bytes(self.parameter_bytes)} of parameters"
         return f"peak {format_bytes(self.peak)}{where}, {beside}"
 
