@@ -32,7 +32,7 @@ def load_mnist(
     folder : path, optional
         Where the files are, plain or as ``.gz``; see `fastconv.data.mnist`. By default the folder
         dataset of the current folder, or else of the one above it: the book's programs are started
-        in ch04 to ch08, and dataset is beside those.
+        in ch05 and the like, and dataset is beside those.
 
     Returns
     -------
