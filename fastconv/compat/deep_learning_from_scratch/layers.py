@@ -40,7 +40,9 @@ class Relu:
 
     def _backward_over(self, dout: Array) -> Array:
         """Return what `backward` does, in the memory of `dout`, which nobody else reads."""
-        return functional.relu_backward(dout, remembered(self.y), out=dout)
+        y = remembered(self.y)
+        dout = floats("Relu", "dout", dout, y)
+        return functional.relu_backward(dout, y, out=dout)
 
 
 class Sigmoid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,14 @@ from fastconv.arguments import as_int
 from fastconv.compat.deep_learning_from_scratch.arrays import floats, rows_of
 from fastconv.compat.deep_learning_from_scratch.files import read_params, write_params
 from fastconv.compat.deep_learning_from_scratch.functions import numerical_gradient
-from fastconv.compat.deep_learning_from_scratch.images import Convolution
-from fastconv.compat.deep_learning_from_scratch.layers import Affine, Dropout, Relu, SoftmaxWithLoss
+from fastconv.compat.deep_learning_from_scratch.images import Convolution, Pooling
+from fastconv.compat.deep_learning_from_scratch.layers import (
+    Affine,
+    Dropout,
+    Relu,
+    Sigmoid,
+    SoftmaxWithLoss,
+)
 from fastconv.compat.deep_learning_from_scratch.normalization import BatchNormalization
 from fastconv.errors import ShapeError
 
@@ -24,6 +31,13 @@ Gradients = dict[str, Any]
 
 #: What behaves differently in training.
 TRAINED = (Dropout, BatchNormalization)
+#: What makes a gradient of its own in each backward pass, and does not keep it.
+OWN = (Affine, BatchNormalization, Convolution, Dropout, Pooling, Relu, Sigmoid, SoftmaxWithLoss)
+
+
+def _is_own(layer: Any, *kinds: type) -> bool:
+    """Whether a layer is one of `kinds` as it stands here: no subclass, no method replaced."""
+    return type(layer) in kinds and vars(layer).keys().isdisjoint(("forward", "backward"))
 
 
 def gaussian(scale: float, *shape: int, dtype: Any) -> Array:
@@ -54,13 +68,14 @@ class Network:
 
     def predict(self, x: Any, train_flg: bool = False) -> Array:
         """Return the scores of a batch, before softmax."""
-        layers = self._in_order()
-        for layer, after in zip(layers, [*layers[1:], None], strict=True):
+        layers = iter(pairwise([*self._in_order(), None]))
+        for layer, after in layers:
             if isinstance(layer, TRAINED):
                 x = layer.forward(x, train_flg)
-            elif type(layer) is Convolution and type(after) is Relu:
+            elif _is_own(layer, Convolution) and _is_own(after, Relu):
                 x = after.y = layer._forward_then("relu", x)
-            elif not (type(layer) is Relu and layer.y is x):  # else it is done
+                next(layers)  # which is done
+            else:
                 x = layer.forward(x)
         return x  # type: ignore[no-any-return]
 
@@ -87,19 +102,21 @@ class Network:
         """Return the gradient of the loss for every parameter, by backpropagation."""
         self.loss(x, t, train_flg=True)
         dout = self.last_layer.backward(1)
-        first, *others = self._in_order()
-        for layer in reversed(others):  # each makes a gradient that is read once
-            over = type(layer) is Relu
-            dout = layer._backward_over(dout) if over else layer.backward(dout)
-        if isinstance(first, Convolution):  # nobody asks for the gradient of the images
-            first.gradients(dout, ("weight", "bias"))
-        else:
-            first.backward(dout)
-        found = {key: getattr(layer, f"d{name}") for key, layer, name in self._parameters()}
-        if self.weight_decay_lambda:
-            for key in found:
-                if key[:1] == "W":
-                    found[key] = found[key] + self.weight_decay_lambda * self.params[key]
+        # what layers of others return may be theirs to keep, ours make a gradient that is read once
+        source = self.last_layer
+        for number, layer in reversed(list(enumerate(self._in_order()))):
+            if not number and _is_own(layer, Convolution):
+                layer.gradients(dout, ("weight", "bias"))  # nobody asks for that of the images
+            elif _is_own(layer, Relu) and _is_own(source, *OWN):
+                dout = layer._backward_over(dout)
+            else:
+                dout = layer.backward(dout)
+            source = layer
+        found = {}
+        for key, layer, name in self._parameters():
+            found[key] = getattr(layer, f"d{name}")
+            if self.weight_decay_lambda and name == "W":
+                found[key] = found[key] + self.weight_decay_lambda * layer.W
         return found
 
     def numerical_gradient(self, x: Any, t: Any) -> Gradients:
