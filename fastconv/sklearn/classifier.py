@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin  # type: ignore[import-untyped]
 from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
 from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped]
 
-from fastconv.errors import ArgumentError, shorten
+from fastconv.errors import ArgumentError, ArgumentTypeError, shorten
 from fastconv.functional import softmax
 from fastconv.models import Model
 from fastconv.sklearn.estimator import Array, NetworkEstimator
@@ -201,10 +201,11 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
             rule = "must be given in the first call of partial_fit"
             raise ArgumentError(name, "classes", rule, None)
         X, y = self._rows(X, y, reset=first)
-        known = np.unique(classes) if first else self.classes_
-        if not first and classes is not None and not np.array_equal(np.unique(classes), known):
+        given = None if classes is None else self._labels(classes)
+        known = self.classes_ if given is None or not first else given
+        if not first and given is not None and not np.array_equal(given, known):
             rule = f"must be those of the call before, {shorten(known.tolist())}"
-            raise ArgumentError(name, "classes", rule, np.unique(classes).tolist())
+            raise ArgumentError(name, "classes", rule, given.tolist())
         if len(known) < 2:
             self._refuse_one(known)
         unknown = np.setdiff1d(y, known)
@@ -239,6 +240,17 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return X, y
+
+    def _labels(self, classes: Any) -> Array:
+        """Return all labels that there will be, sorted."""
+        try:
+            found: Array = np.unique(classes)
+        except (TypeError, ValueError):  # such as text beside numbers, or lists of unequal lengths
+            rule = "must be labels of one kind, numbers or text"
+            raise ArgumentTypeError(type(self).__name__, "classes", rule, classes) from None
+        if found.size and found[-1] != found[-1]:  # NaN is sorted to the end
+            raise ArgumentError(type(self).__name__, "classes", "must not be NaN", found[-1].item())
+        return found
 
     def _refuse_one(self, classes: Array) -> None:
         shown = f"1 class, {shorten(classes.tolist()[0])}" if len(classes) else "none"

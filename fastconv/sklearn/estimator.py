@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator  # type: ignore[import-untyped]
 from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
 
-from fastconv.arguments import CHANNELS_FIRST, as_bool, as_int, as_sizes
+from fastconv.arguments import CHANNELS_FIRST, as_bool, as_int, as_plain_array, as_sizes
 from fastconv.errors import ArgumentError, FastconvError, ShapeError
 from fastconv.layers.spec import Spec
 from fastconv.models import Model
@@ -129,8 +129,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _new_network(self, X: Array, outputs: int) -> Model:
         """Return a compiled network; `random_state` alone decides its seed."""
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         operation = type(self).__name__
+        try:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        except ValueError:
+            rule = "must be None, an integer from 0 to 2**32 - 1, or a RandomState"
+            raise ArgumentError(operation, "random_state", rule, self.random_state) from None
         net = make_network(operation, self.model, self._example_shape(X), outputs, seed)
         loss = self._usual_loss(net) if self.loss is None else self.loss
         net.compile(self._optimizer(), loss, self._metrics)
@@ -216,8 +220,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """Return the weights of rows for `Model.fit`, which checks all else about them."""
         if sample_weight is None:
             return None
-        weights = np.asarray(sample_weight)
-        if weights.size and weights.dtype.kind in "iufb" and not weights.any():
+        weights = as_plain_array(type(self).__name__, "sample_weight", sample_weight)
+        if weights.size and not weights.any():
             rule = "must not be zero for every row"
             raise ArgumentError(type(self).__name__, "sample_weight", rule, 0)
         return weights

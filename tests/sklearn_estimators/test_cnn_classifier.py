@@ -221,6 +221,17 @@ def test_wrong_weights_of_rows_are_told(images, weights, said):
         CNNClassifier(epochs=1).fit(*images, sample_weight=weights)
 
 
+def test_weights_that_are_no_array_are_told(images):
+    with pytest.raises(ArgumentTypeError, match="^CNNClassifier: sample_weight must be an array"):
+        CNNClassifier(epochs=1).fit(*images, sample_weight=[[1], [1, 2]])
+
+
+@pytest.mark.parametrize("state", [-1, 2**32, 1.5, "zero", [1], np.random.default_rng(0)])
+def test_a_wrong_random_state_is_told(images, state):
+    with pytest.raises(ArgumentError, match="^CNNClassifier: random_state must be None, an int"):
+        CNNClassifier(epochs=1, random_state=state).fit(*images)
+
+
 def test_one_class_is_told(images):
     with pytest.raises(ArgumentError, match="y must hold at least 2 classes, got 1 class, 'a'"):
         CNNClassifier().fit(images[0], ["a"] * 240)

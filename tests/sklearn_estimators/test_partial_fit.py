@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from fitted import weights_of
 
-from fastconv.errors import ArgumentError
+from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.sklearn import CNNClassifier
 
 
@@ -33,6 +34,7 @@ def test_partial_fit_goes_on_as_fit_does(images):
         ({}, {}, "classes must be given in the first call"),
         ({}, {"classes": ["lies"]}, "at least 2 classes, got 1 class, 'lies'"),
         ({}, {"classes": ["lies", "runs"]}, "y must hold classes of .*, got 'stands'"),
+        ({}, {"classes": [1.0, np.nan]}, "classes must not be NaN"),
         (
             {"class_weight": "balanced"},
             {"classes": ["lies", "stands"]},
@@ -55,3 +57,10 @@ def test_other_classes_later_are_told(images):
     classifier = CNNClassifier(random_state=0).partial_fit(x, y, classes=["lies", "stands"])
     with pytest.raises(ArgumentError, match="classes must be those of the call before"):
         classifier.partial_fit(x, y, classes=["lies", "runs"])
+
+
+@pytest.mark.parametrize("classes", [np.array(["lies", 1], object), [None, 1], [[1], [1, 2]]])
+def test_classes_of_several_kinds_are_told(images, classes):
+    for classifier in (CNNClassifier(), CNNClassifier(epochs=1, random_state=0).fit(*images)):
+        with pytest.raises(ArgumentTypeError, match="classes must be labels of one kind"):
+            classifier.partial_fit(*images, classes=classes)
