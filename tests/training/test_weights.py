@@ -180,3 +180,13 @@ def test_class_weights_of_batches_without_a_finite_sum(linear, blobs):
     with pytest.raises(ArgumentError, match="fit: class_weight must have a finite sum .* got inf"):
         net.fit([blobs], epochs=1, verbose=0, class_weight=[1e308] * 3)
     assert net.compiled.step == 0
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"softmax_cross_entropy", "cross_entropy"}))
+@pytest.mark.parametrize("weights", [(), ([2.0],)])
+def test_one_number_is_one_row(name, weights):
+    loss = _loss(name)
+    value, gradient = loss.value_and_gradient(np.array(0.25), np.array(1.0), *weights)
+    expected, row = loss.value_and_gradient(np.array([0.25]), np.array([1.0]))
+    assert value == expected and gradient.shape == () and gradient == row[0]
+    assert loss(np.array(0.25), np.array(1.0), *weights) == value

@@ -93,12 +93,14 @@ class BlockwiseLoss(Loss):
     def _mean(self, outputs: Array, targets: Any, weights: Any, held: list[Array] | None) -> float:
         """Return the mean loss; append the gradient to `held` unless that is None."""
         outputs = as_outputs(self.name, outputs)
-        targets = self._checked(outputs, targets)
+        targets, shape = self._checked(outputs, targets), outputs.shape
+        if not shape:  # one number is the one of one row
+            outputs, targets = outputs.reshape(1), targets.reshape(1)
         shares = Shares(self.name, weights, outputs, self._figures(outputs))
         if outputs.size <= NUMBERS:
             total, gradient = self._block(outputs, self._cast(targets, outputs), shares)
             if held is not None:
-                held.append(gradient)
+                held.append(gradient.reshape(shape))
             return total / shares.count
         whole = None
         if held is not None:
