@@ -160,8 +160,7 @@ def _width(text: str) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    shown = text.replace(r"\$", "$")
-    path = TextPath((0, 0), shown, LETTERS, prop=FontProperties(), usetex=False)
+    path = TextPath((0, 0), text, LETTERS, prop=FontProperties(), usetex=False)
     return float(path.vertices[:, 0].max(initial=0.0)) / 72
 
 

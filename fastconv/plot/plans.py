@@ -105,7 +105,8 @@ def memory(
 
 def _drawn(operation: str, plan: Plan, ax: Any) -> Any:
     nodes = plan.nodes
-    largest = max([1, *(node.live + _im2col_beyond(node) for node in nodes)])
+    # the peak may be beyond every node: what the loss takes is no node's
+    largest = max([1, plan.peak, *(node.live + _im2col_beyond(node) for node in nodes)])
     factor, unit = next((f, u) for f, u in UNITS if largest >= f)
     figure, axis = axes_for(operation, ax, (9.0, 1.9 + 0.3 * len(nodes)))
     for at, node in enumerate(nodes):

@@ -130,6 +130,13 @@ def test_long_names_and_formulas_are_shown_as_they_are_within_their_box():
     assert outer.x0 <= inner.x0 and inner.x1 <= outer.x1
 
 
+def test_a_name_that_is_no_formula_is_shown_as_it_is():
+    conv = ("Conv2D", {"filters": 1, "kernel_size": 1, "name": r"$\frac{$"})
+    figure = plot.graph(fastconv.Sequential([conv, "Sigmoid"], (1, 2, 2)))
+    assert parts(figure)[0][1].startswith(r"\$\frac{\$")
+    figure.draw_without_rendering()
+
+
 def test_a_network_without_weights_yet_gets_none():
     net = fastconv.create_model("VGG16")
     plot.graph(net)

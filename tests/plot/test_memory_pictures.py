@@ -35,6 +35,17 @@ def test_bars_are_the_bytes_of_the_plan(training):
         assert line.get_xdata()[0] * unit == pytest.approx(plan.peak)
 
 
+def test_a_peak_beyond_every_node_is_within_the_picture():
+    """What the loss takes is no node's, and may be most."""
+    net = fastconv.Sequential(["Flatten"], (1, 8, 8))
+    plan = net.plan(2, training=True)
+    assert plan.peak > max(node.live for node in plan.nodes)
+    figure = plot.memory(plan)
+    figure.draw_without_rendering()  # matplotlib warns if there is no room
+    (axes,) = figure.axes
+    assert axes.get_xlim()[1] > axes.lines[0].get_xdata()[0]
+
+
 def test_what_is_computed_again_is_marked():
     net = fastconv.create_model("UNet", seed=0)
     plan = net.plan(10, training=True, memory_limit="120 MB")
