@@ -183,3 +183,19 @@ def test_metrics_take_no_more_than_is_counted(metric, classes, rng):
         pytest.skip("the metric is of other outputs")
     counted = 2 * outputs.nbytes + BYTES_PER_ANSWER * outputs.size // classes
     assert traced(lambda: found(outputs, targets)) <= counted + 20_000
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_targets_that_are_lists_count_as_the_arrays_that_are_made_of_them(method, rng):
+    net, x, y = of_pixels("mean_squared_error", rng)
+    settings = {"batch_size": 4, **({"epochs": 1, "verbose": 0} if method == "fit" else {})}
+
+    def run(targets, **limit):
+        return getattr(net, method)(x, targets, **settings, **limit)
+
+    limit = least(lambda **k: run(y, **k)) + y.nbytes
+    rows = list(y)
+    assert least(lambda **k: run(rows, **k)) == limit
+    run(rows, memory_limit=limit)
+    net.gradients = {}
+    assert traced(lambda: run(rows, memory_limit=limit)) <= limit * 1.01 + SLACK

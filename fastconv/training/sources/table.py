@@ -38,7 +38,7 @@ class Table:
     layout : Layout or None
         Where the rows of the inputs are.
     held : int
-        Bytes of inputs that were made of lists.
+        Bytes of inputs and targets that were made of lists.
     chosen : slice, ndarray of int64, or None
         Which rows of the arrays are those of the table; None for all.
     """
@@ -130,7 +130,8 @@ def as_table(
     inputs, targets = as_data(operation, model, compiled, x, y, untried)
     rows = count_rows(inputs, model.layout)
     weights = _weights(operation, compiled, sample_weight, rows)
-    return Table(inputs, targets, weights, model.layout, held(x, inputs))
+    made = held(x, inputs) + held(y, targets)
+    return Table(inputs, targets, weights, model.layout, made)
 
 
 def _weights(operation: str, compiled: Compiled, given: Any, rows: int) -> Array | None:
