@@ -199,3 +199,17 @@ def test_targets_that_are_lists_count_as_the_arrays_that_are_made_of_them(method
     run(rows, memory_limit=limit)
     net.gradients = {}
     assert traced(lambda: run(rows, memory_limit=limit)) <= limit * 1.01 + SLACK
+
+
+def test_weights_of_another_dtype_count_as_the_array_that_is_made_of_them(rng):
+    net = fastconv.Sequential([("Dense", {"units": 1})], (2,), seed=0)
+    net.compile("sgd", "mean_squared_error")
+    rows = 50_000
+    x, y, weights = rng.random((rows, 2), np.float32), rng.random((rows, 1)), np.ones(rows)
+
+    def run(given, **limit):
+        return net.evaluate(x, y, sample_weight=given, batch_size=100, **limit)
+
+    limit = least(lambda **k: run(weights, **k))
+    assert least(lambda **k: run(weights.astype(np.float32), **k)) == limit + weights.nbytes
+    assert least(lambda **k: run(weights.tolist(), **k)) == limit + weights.nbytes

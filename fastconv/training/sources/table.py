@@ -38,7 +38,7 @@ class Table:
     layout : Layout or None
         Where the rows of the inputs are.
     held : int
-        Bytes of inputs and targets that were made of lists.
+        Bytes of inputs, targets and weights that were made of lists or of other dtypes.
     chosen : slice, ndarray of int64, or None
         Which rows of the arrays are those of the table; None for all.
     """
@@ -131,6 +131,7 @@ def as_table(
     rows = count_rows(inputs, model.layout)
     weights = _weights(operation, compiled, sample_weight, rows)
     made = held(x, inputs) + held(y, targets)
+    made += 0 if weights is None else held(sample_weight, (weights,))
     return Table(inputs, targets, weights, model.layout, made)
 
 
