@@ -87,7 +87,7 @@ def axes_for(
     Raises
     ------
     ArgumentTypeError
-        If `ax` is no Axes of matplotlib.
+        If `ax` is no Axes of matplotlib, is polar or the like, or was taken from its figure.
     MissingExtraError
         If matplotlib is not installed.
     """
@@ -101,6 +101,9 @@ def axes_for(
         rule, remedy = "must be an Axes of matplotlib, or None", "take figure.subplots()"
         raise ArgumentTypeError(operation, "ax", rule, ax, remedy)
     figure = ax.figure
+    if figure is None or ax.name != "rectilinear":  # taken away; polar, or of three dimensions
+        rule, remedy = "must be plain axes of a figure", "take figure.subplots()"
+        raise ArgumentTypeError(operation, "ax", rule, ax, remedy, shown=type(ax).__name__)
     return getattr(figure, "figure", figure), ax  # of a part of a figure the whole
 
 

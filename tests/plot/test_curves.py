@@ -101,3 +101,12 @@ def test_no_picture_goes_through_pyplot(environment, tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("projection", ["polar", "mollweide", None])
+def test_axes_that_are_not_plain_or_were_taken_away_are_refused(projection):
+    axes = Figure().add_subplot(projection=projection)
+    if projection is None:
+        axes.remove()
+    with pytest.raises(ArgumentTypeError, match="ax must be plain axes of a figure, got "):
+        History({"loss": [1.0]}, [0.1]).plot(ax=axes)
