@@ -95,7 +95,7 @@ def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
         train, test = data.stratified_split(labels, SHARE, seed)
     if not len(train) or not len(test):
         classes = None if labels is None or y.dtype.kind == "f" else len(np.unique(labels))
-        alike = "" if classes is None else " of one class"
+        alike = "" if labels is None else " of one class"
         rule = f"must have at least two rows{alike}, to hold some out"
         remedy = "an .npz may bring images to test on: x_test and y_test"
         if classes is None and y.ndim == 1:
