@@ -52,7 +52,7 @@ def predict(
     ndarray (N, ...), or a tuple of them for several outputs
     """
     asked = batch_size
-    if batch_size is not None:
+    if batch_size is not None and batch_size is not BATCH_SIZE:  # which is as it must be
         batch_size = as_int(operation, "batch_size", batch_size, 1)
     if isinstance(x, Stream):
         check_unsized(operation, asked)

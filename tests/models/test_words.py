@@ -146,7 +146,7 @@ def test_what_attributes_there_are_in_training_and_in_inference(net):
             getattr(net.for_inference(), name)
 
 
-@pytest.mark.parametrize("name", ["_private", "__array__", "xyzzy_plugh", "_repr_html_"])
+@pytest.mark.parametrize("name", ["_private", "__array__", "xyzzy_plugh", "_repr_svg_"])
 def test_other_attributes_are_missing_as_usual(name, net):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'") as caught:
         getattr(net, name)

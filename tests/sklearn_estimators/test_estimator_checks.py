@@ -29,6 +29,10 @@ def test_the_checks_of_scikit_learn_hold(name, environment):
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    other = {check: why for status, check, why in found if status != "passed"}
+    other = {
+        check: why
+        for status, check, why in found
+        if status != "passed" and "pandas is not installed" not in why  # the library's own skip
+    }
     assert other.keys() == EXCUSED.keys(), other
     assert len(found) >= 55

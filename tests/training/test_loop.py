@@ -249,7 +249,10 @@ def test_fit_refuses_wrong_data(net, linear, blobs):
             call(model, x[:0], y[:0])
         with pytest.raises(ShapeError, match="as many rows as x, 150"):
             call(model, x, y[:-1])
-    with pytest.raises(ArgumentTypeError, match="validation_data must be a pair"):
+    with pytest.raises(
+        ArgumentTypeError,
+        match=r"validation_data must be \(x, y\), \(x, y, sample_weight\) or an iterable",
+    ):
         loop.fit(model, x, y, validation_data=x, verbose=0)
     for setting in ({"batch_size": 0}, {"epochs": 0}, {"verbose": 3}, {"seed": -1}):
         with pytest.raises(ArgumentError, match=f"fit: {next(iter(setting))} must be"):
