@@ -42,11 +42,14 @@ class Use(NamedTuple):
         Whether their rows are gathered from places apart.
     measured : bool
         Whether losses and metrics are computed of the outputs; in training they always are.
+    counted : int
+        Of how many rows in all metrics keep counts, as far as that is known.
     """
 
     training: bool = False
     gathered: bool = False
     measured: bool = False
+    counted: int = 0
 
 
 PREDICTED = Use()

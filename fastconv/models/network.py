@@ -137,14 +137,15 @@ class Network:
     ) -> Program:
         """Return how batches are run within `memory_limit`, as `fastconv.batches` asks for it."""
         self._prepare()
+        measured = measured_of(self, batch_size, use)
         asked = Asked(
             batch_size,
             use.training,
             batch_size if results is None else results,
             inputs.bytes_made(arrays, self._graph, use.gathered),
             memory_limit=memory_limit,
-            held=held,
-            measured=measured_of(self, batch_size, use),
+            held=held + measured.kept,
+            measured=measured,
         )
         program = self._plan(operation, asked).program
         give_back_packed(self._schedule(self._graph.outputs, training=use.training), program)

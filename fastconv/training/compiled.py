@@ -121,6 +121,18 @@ class Compiled:
             default=0,
         )
 
+    def count_bytes(self, outputs: Sequence[tuple[int, ...]], rows: int) -> tuple[int, int]:
+        """Return what metrics keep of `rows` rows in all, and the most that one adds to it for a
+        while, where `outputs` are the shapes of one row's, without the batch.
+        """
+        found = [
+            metric.count_bytes(shape, rows)
+            for shape, metrics in zip(outputs, self.metrics, strict=True)
+            for metric in metrics
+            if isinstance(metric, CountingMetric)
+        ]
+        return sum(kept for kept, _ in found), max([0, *(adding for _, adding in found)])
+
     def loss_function(
         self, targets: tuple[Array, ...], weights: Array | None = None
     ) -> LossFunction:

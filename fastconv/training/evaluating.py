@@ -91,7 +91,7 @@ def _rows_at_a_time(
         size,
         memory_limit,
         held=table.held + size * table.target_bytes(table.gathers),
-        use=Use(gathered=table.gathers, measured=True),
+        use=Use(gathered=table.gathers, measured=True, counted=len(table)),
     )
 
 

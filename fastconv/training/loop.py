@@ -9,7 +9,7 @@ from typing import Any
 from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
 from fastconv.batches import BATCH_SIZE, Stream, Use, cast, check_alone, check_unsized, count_rows
-from fastconv.errors import ArgumentError
+from fastconv.errors import ArgumentError, MemoryLimitError
 from fastconv.training.batch import Batch, Position
 from fastconv.training.callbacks import History, Run
 from fastconv.training.chain import Chain, as_callbacks, figures_of, printer
@@ -129,9 +129,9 @@ def fit(
     given = Given(x, y, validation_data, validation_split, class_weight, sample_weight)
     source, held_out = opened(model, compiled, given, settings, epochs)
     validates = held_out is not None
-    run = Run(model, compiled.optimizer, epochs, source.plan(), False, validates, settings)
+    batches = _planned(model, source, held_out, settings)
+    run = Run(model, compiled.optimizer, epochs, batches, False, validates, settings)
     run.figures = figures_of(compiled, validates, callbacks)
-    check_limit(model, held_out, _size(source, settings), settings.memory_limit)
     if source.known is not None:
         warn_of_scale(model, source.known)
     model.history = history
@@ -150,6 +150,28 @@ def fit(
     finally:
         memory.release()  # memory that each step keeps for the next one
     return history
+
+
+def _planned(
+    model: Trainable, source: Source, held_out: HeldOut | None, settings: Settings
+) -> int | None:
+    """Return the number of batches of an epoch, if it is known.
+
+    Where the limit is too small for a step, for validation or for both, the error names what is
+    enough for both.
+    """
+    batches, needs = None, []
+    try:
+        batches = source.plan()
+    except MemoryLimitError as error:
+        needs.append(error)
+    try:
+        check_limit(model, held_out, _size(source, settings), settings.memory_limit)
+    except MemoryLimitError as error:
+        needs.append(error)
+    if needs:
+        raise max(needs, key=lambda error: error.least)
+    return batches
 
 
 def _size(source: Source, settings: Settings) -> int:

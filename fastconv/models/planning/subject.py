@@ -29,11 +29,17 @@ class Measured:
         For the losses of a row; in training, the gradients are included.
     metrics : int
         For the metrics of a row, which are computed last.
+    kept : int
+        For what metrics keep of all rows, from batch to batch.
+    adding : int
+        For a batch to be added to that.
     """
 
     fixed: int = 0
     loss: int = 0
     metrics: int = 0
+    kept: int = 0
+    adding: int = 0
 
     def loss_bytes(self, rows: int) -> int:
         """Return the bytes of the losses of so many rows."""
@@ -41,7 +47,7 @@ class Measured:
 
     def metric_bytes(self, rows: int) -> int:
         """Return the bytes of the metrics of so many rows."""
-        return rows * self.metrics
+        return rows * self.metrics + self.adding
 
     def most(self, rows: int) -> int:
         """Return the bytes of losses or metrics of so many rows, whichever are more."""
@@ -63,7 +69,8 @@ def measured_of(net: Any, rows: int, use: Use) -> Measured:
         [(spec.whole_shape(count), np.dtype(spec.dtype)) for spec in specs] for count in (rows, 1)
     ]
     fixed, loss = compiled.loss_bytes(many, use.training)
-    return Measured(fixed, loss, compiled.metric_bytes(one))
+    counts = compiled.count_bytes([spec.shape for spec in specs], use.counted)
+    return Measured(fixed, loss, compiled.metric_bytes(one), *counts)
 
 
 @dataclass(frozen=True)

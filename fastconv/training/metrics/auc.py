@@ -19,6 +19,11 @@ __all__ = ["AUC"]
 
 Array = np.ndarray[Any, Any]
 
+#: The class, the output, and how much of the row is of the class and how much is not, as float64.
+BYTES_PER_COUNT = 32
+#: What sorting takes besides: the rows before, and their order with what is needed to find it.
+BYTES_PER_SORTED = 80
+
 
 @registry.metrics.register("auc")
 class AUC(Labels, CountingMetric):
@@ -41,9 +46,9 @@ class AUC(Labels, CountingMetric):
     none counts, the figure is 0.5, that of guessing. If an output is NaN, so is the figure.
 
     No outputs are rounded or put into bins: all of them are kept, 32 bytes for each class and row,
-    and up to four times as much while they are sorted. With ``softmax_cross_entropy`` outputs are
-    compared by the probabilities that they stand for. Called by itself, the metric takes outputs as
-    they are.
+    and 80 more while they are sorted, as `count_bytes` states and limits of memory count. With
+    ``softmax_cross_entropy`` outputs are compared by the probabilities that they stand for. Called
+    by itself, the metric takes outputs as they are.
 
     Source: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747.
 
@@ -105,6 +110,12 @@ class AUC(Labels, CountingMetric):
         """Return the counts of both, sorted."""
         return _sorted(np.concatenate([counts, more]))
 
+    def count_bytes(self, shape: tuple[int, ...], rows: int) -> tuple[int, int]:
+        """Return the bytes of the counts of `rows` rows, and of adding to them; see the base."""
+        classes = 1 if isinstance(self.average, int) else shape[0]
+        answers = rows * classes * math.prod(shape[1:])
+        return BYTES_PER_COUNT * answers, BYTES_PER_SORTED * answers
+
     @quietly
     def figure(self, counts: Array) -> float:
         """Return the average of the areas of the classes."""
@@ -132,6 +143,10 @@ def _sorted(rows: Array) -> Array:
 
     So the order does not depend on which rows were sorted together, nor does any sum.
     """
+    return rows[_order(rows)]
+
+
+def _order(rows: Array) -> Array:
     # complex numbers are compared by their first part, and if that is equal by their second
     keys = np.ascontiguousarray(rows[:, :2]).view(np.complex128)[:, 0]
-    return rows[np.argsort(keys, kind="stable")]  # quick on two sorted halves
+    return np.argsort(keys, kind="stable")  # quick on two sorted halves

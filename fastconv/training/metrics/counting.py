@@ -55,6 +55,15 @@ class CountingMetric(ABC):
         """Return the counts of the rows of `counts` and of `more` together: their sum."""
         return counts + more
 
+    def count_bytes(self, shape: tuple[int, ...], rows: int) -> tuple[int, int]:
+        """Return what the counts of `rows` rows take, where each row has outputs of `shape`.
+
+        The first number is the bytes that stay from batch to batch, the second the most that it
+        takes besides to count a batch and to add its counts to the others. A limit of memory holds
+        for both. Counts that are a few numbers, as most are, need not be counted: they are (0, 0).
+        """
+        return 0, 0
+
     @abstractmethod
     def figure(self, counts: Array) -> float:
         """Return the figure that follows from the counts of all rows."""

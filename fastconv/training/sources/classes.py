@@ -70,6 +70,11 @@ class ClassWeights:
         _check_sum(float(found.sum()))
         return found
 
+    def row_bytes(self, targets: Array) -> int:
+        """Return the bytes that a row of `targets` takes to be weighed, its weight included."""
+        shares = 0 if targets.ndim == 1 else math.prod(targets.shape[1:])
+        return 8 * (shares + 5)
+
     def _of(self, targets: Array) -> Array:
         if self._binary:
             labels = targets.reshape(len(targets), -1)

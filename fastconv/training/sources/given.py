@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastconv.batches import Stream, as_inputs, check_alone
@@ -60,7 +60,7 @@ def opened(
             raise ArgumentError("fit", "validation_split", rule, given.validation_split)
         held_out = _validation(model, compiled, given.validation_data, epochs)
     if isinstance(given.x, Stream):
-        return _stream(model, compiled, given, settings, epochs), held_out
+        return _stream(model, compiled, given, settings, epochs, held_out), held_out
     splits = given.validation_split is not None
     before = untried(settings, y_serves=splits or given.class_weight is not None)
     table = as_table("fit", model, compiled, given.x, given.y, given.sample_weight, before)
@@ -68,19 +68,36 @@ def opened(
         if before:
             _check_as_given(model, table)
         table, held_out = split(table, given.validation_split, settings.seed)
+    elif isinstance(held_out, Table):
+        table, held_out = _beside(table, held_out)
+    if isinstance(held_out, Table):
+        kept = compiled.count_bytes([spec.shape for spec in model.output_specs()], len(table))[0]
+        held_out = replace(held_out, held=held_out.held + kept)
     classes = as_class_weights(model, compiled, given.class_weight, table)
     return RowSource(model, table, settings, classes), held_out
 
 
+def _beside(table: Table, other: Table) -> tuple[Table, Table]:
+    """Return two tables that are there at one time, each with what is held for both."""
+    held = table.held + other.held
+    return replace(table, held=held), replace(other, held=held)
+
+
 def _stream(
-    model: Trainable, compiled: Compiled, given: Given, settings: Settings, epochs: int
+    model: Trainable,
+    compiled: Compiled,
+    given: Given,
+    settings: Settings,
+    epochs: int,
+    held_out: HeldOut | None,
 ) -> StreamSource:
     check_alone("fit", "y", given.y)
     check_alone("fit", "validation_split", given.validation_split, "give validation_data")
     check_alone("fit", "sample_weight", given.sample_weight, IN_BATCHES)
     _check_once(given.x, epochs, "x")
     classes = as_class_weights(model, compiled, given.class_weight, None)
-    return StreamSource(model, compiled, given.x, settings, classes)
+    held = held_out.held if isinstance(held_out, Table) else 0
+    return StreamSource(model, compiled, given.x, settings, classes, held)
 
 
 def _check_as_given(model: Trainable, table: Table) -> None:

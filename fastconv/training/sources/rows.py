@@ -81,12 +81,14 @@ class RowSource:
     def _within(self, rows: int, beside: int) -> Any:
         gathered = self._gathers or self.settings.transform is not None
         targets = rows * self.table.target_bytes(gathered) * (2 if beside else 1)
+        if self.classes is not None:
+            targets += rows * self.classes.row_bytes(self.table.targets[0])
         return self.model.program(
             "fit",
             self.settings.memory_limit,
             rows,
             self.table.inputs,
-            use=Use(training=True, gathered=gathered),
+            use=Use(training=True, gathered=gathered, counted=self.rows),
             held=self.table.held + beside + targets,
         )
 

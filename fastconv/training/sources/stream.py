@@ -23,7 +23,7 @@ class StreamSource:
     """An iterable of batches, whose sizes and order are its own.
 
     A thread runs it, and makes the next batch while one is computed. Under a limit, that batch
-    counts.
+    counts, and so do `held` bytes that are there besides.
     """
 
     known: tuple[Array, ...] | None = None
@@ -36,11 +36,13 @@ class StreamSource:
         stream: Stream,
         settings: Settings,
         classes: ClassWeights | None = None,
+        held: int = 0,
     ) -> None:
         self.model, self.compiled, self.stream, self.settings = model, compiled, stream, settings
         self.once = stream.once
         self._untried = untried(settings, y_serves=classes is not None)
         self.classes, self._maker = classes, Maker(model, settings, classes)
+        self._held = held
 
     def plan(self) -> int | None:
         """Return how many batches the iterable says that it has; see `Source`."""
@@ -54,7 +56,9 @@ class StreamSource:
         rows = count_rows(inputs, self.model.layout)
         copies = 2 if self.settings.transform is None else 3
         targets = [array for array in batch.targets if array.ndim > 1]  # one number does not count
-        held = copies * sum(array.nbytes for array in (*inputs, *targets))
+        held = self._held + copies * sum(array.nbytes for array in (*inputs, *targets))
+        if self.classes is not None:
+            held += rows * self.classes.row_bytes(batch.targets[0])
         return self.model.program("fit", limit, rows, inputs, use=Use(training=True), held=held)
 
     def batches(self, position: Position, key: int) -> Generator[Batch]:
