@@ -151,7 +151,8 @@ FC_INLINE vmask fc_first(ptrdiff_t n) { return fc_lane < (ireal)n - (vmask){0}; 
 #define fc_maskz_move(n, v) ((vreal)((vmask)(v) & FC_MASK(n)))
 #endif
 
-/* The first n lanes, 0 <= n <= VL.  Lanes beyond are zero, and memory beyond is not touched. */
+/* The first n lanes: all where n is VL or more, none where it is 0 or less, as behind the end of a
+ * row that several vectors share.  Lanes beyond are zero, and memory beyond is not touched. */
 FC_INLINE vreal vload_n(const real *p, ptrdiff_t n) {
     if (n >= VL) return vload(p);
     if (n <= 0) return vzero();
@@ -165,6 +166,7 @@ FC_INLINE vreal vload_n(const real *p, ptrdiff_t n) {
 }
 FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
     if (n >= VL) { vstore(p, v); return; }
+    if (n <= 0) return;  /* no shift makes the mask of a negative count */
 #ifdef fc_mask_storeu
     fc_mask_storeu(p, n, v);
 #else
@@ -172,7 +174,6 @@ FC_INLINE void vstore_n(real *p, vreal v, ptrdiff_t n) {
     real lanes[VL];
     const real *from = lanes;
     vstore(lanes, v);
-    if (n <= 0) return;
     if (VL > 4 && n & 4) {
         memcpy(p, from, 4 * sizeof(real));
         p += 4, from += 4;
