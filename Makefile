@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard building/*.py $(addprefix fastconv/kernels/,\
 	*.pyx *.pxd *.pyi *.h */*.pyx */*.pxi */*/*.pxi */*.h))
 ARGS ?=
+# How many processes run the tests; 0 runs them in one, for a debugger.
+TESTS ?= auto
 
 # Peers are measured in an environment of their own.  PyTorch is named apart, since what its
 # plain name brings differs: see benchmarks/peers/README.md.
@@ -29,7 +31,7 @@ demo: $(VENV)/.demo  ## train a small network on real digits and show what its m
 	$(BIN)/fastconv demo $(ARGS)
 
 test: $(VENV)/.dev lint  ## lint, types and all tests but the slow ones
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n $(TESTS) $(ARGS)
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
