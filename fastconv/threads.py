@@ -102,6 +102,11 @@ except ArgumentError as error:
     refusal, _default = error, 0
 
 
+def is_chosen() -> bool:
+    """Return whether somebody chose the number of threads, in the environment or by a call."""
+    return _chosen is not None or _from_environment() is not None
+
+
 def get_num_threads() -> int:
     """Return how many threads a large operation may use; inside `sharing`, the caller's share.
 

@@ -18,14 +18,7 @@ from fastconv.layers.spec import Spec
 from fastconv.models.graph import inputs, learning
 from fastconv.models.network import Network
 from fastconv.models.planning import Asked
-from fastconv.models.running import (
-    Program,
-    differentiate,
-    first_not_finite,
-    loss_gradients,
-    overlap,
-    rehearse,
-)
+from fastconv.models.running import Program, differentiate, loss_gradients, overlap, rehearse
 from fastconv.models.text import explained
 from fastconv.training.data import as_data, check_least
 from fastconv.training.trainable import Accept, Answer
@@ -80,15 +73,6 @@ class DifferentiableNetwork(Network):
         lent = [any(overlap(y, x) for x in xs) for y in outputs]
         own = (y.copy() if is_lent else y for y, is_lent in zip(outputs, lent, strict=True))
         return tuple(own), losses
-
-    def first_not_finite(
-        self, xs: Sequence[Array], step: int, program: Program | None = None
-    ) -> tuple[str, float] | None:
-        """Return the first weight or output of a layer that is not finite in a step, if any."""
-        self._prepare()
-        steps = self._schedule(self._graph.outputs, training=True)
-        look = partial(first_not_finite, rng_key=(self.seed, step), program=program)
-        return memory.frugal(look, steps, list(xs))
 
     def input_gradient(self, x: Any, dy: Any) -> Any:
         """Return the gradient of ``sum(dy * net(x))`` with respect to `x`, as in inference.

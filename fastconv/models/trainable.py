@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastconv.batches import BATCH_SIZE
-from fastconv.models.differentiable import DifferentiableNetwork
 from fastconv.models.graph import inputs
+from fastconv.models.sharded import ShardedNetwork
 from fastconv.models.text import explained
 from fastconv.training import loop
 from fastconv.training.callbacks import History
@@ -16,7 +16,7 @@ from fastconv.training.compiled import Compiled
 __all__ = ["TrainableNetwork"]
 
 
-class TrainableNetwork(DifferentiableNetwork):
+class TrainableNetwork(ShardedNetwork):
     """A network that has gradients and learns.
 
     Attributes
@@ -73,6 +73,9 @@ class TrainableNetwork(DifferentiableNetwork):
         stop_on_nan: bool = True,
         resume: Any = None,
         memory_limit: int | str | None = None,
+        comm: Any = None,
+        shards: int | None = None,
+        batch_norm: str = "by_piece",
     ) -> History:
         """Train on arrays, on rows that are read, or on batches; see `fastconv.training.loop.fit`.
 
@@ -141,6 +144,9 @@ class TrainableNetwork(DifferentiableNetwork):
             stop_on_nan=stop_on_nan,
             resume=resume,
             memory_limit=memory_limit,
+            comm=comm,
+            shards=shards,
+            batch_norm=batch_norm,
         )
 
     @explained

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fastconv.batches import Array
 
-__all__ = ["Batch", "Position"]
+__all__ = ["Batch", "Pieces", "Position", "place_of"]
 
 
 class Position(NamedTuple):
@@ -17,6 +17,11 @@ class Position(NamedTuple):
 
     epoch: int = 0
     batch: int = 0
+
+
+def place_of(epoch: int | None, number: int) -> str:
+    """Return epoch and batch as text, counted from 1 as in what is printed of epochs."""
+    return "" if epoch is None else f" in epoch {epoch + 1}, batch {number + 1}"
 
 
 class Batch:
@@ -33,9 +38,14 @@ class Batch:
     epoch : int, optional
     number : int
         The epoch, and the number of the batch in it, both counted from 0.
+
+    Attributes
+    ----------
+    piece : int or None
+        If it is a piece of a batch, its number in that.
     """
 
-    __slots__ = ("epoch", "inputs", "number", "rows", "targets", "weights")
+    __slots__ = ("epoch", "inputs", "number", "piece", "rows", "targets", "weights")
 
     def __init__(
         self,
@@ -48,14 +58,32 @@ class Batch:
     ) -> None:
         self.inputs, self.targets, self.weights, self.rows = inputs, targets, weights, rows
         self.epoch, self.number = epoch, number
-
-    @property
-    def place(self) -> str:
-        """Epoch and batch as text, counted from 1 as in what is printed of epochs."""
-        if self.epoch is None:
-            return ""
-        return f" in epoch {self.epoch + 1}, batch {self.number + 1}"
+        self.piece: int | None = None
 
     def row(self, index: int) -> int:
         """Return the number that row `index` of the batch has among all rows."""
         return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
+
+
+class Pieces(NamedTuple):
+    """The pieces of one batch that this process computes, and how many there are in all.
+
+    Attributes
+    ----------
+    parts : tuple of Batch
+    own : range
+        Their places among all pieces of the batch that have rows.
+    rows : tuple of int
+        How many rows each of all those pieces has.
+    weighted : bool
+        Whether rows count differently.
+    number : int
+    epoch : int
+    """
+
+    parts: tuple[Batch, ...]
+    own: range
+    rows: tuple[int, ...]
+    weighted: bool
+    number: int
+    epoch: int

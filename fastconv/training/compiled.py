@@ -134,19 +134,20 @@ class Compiled:
         return sum(kept for kept, _ in found), max([0, *(adding for _, adding in found)])
 
     def loss_function(
-        self, targets: tuple[Array, ...], weights: Array | None = None
+        self, targets: tuple[Array, ...], weights: Array | None = None, whole: float | None = None
     ) -> LossFunction:
         """Return the function from outputs to (figures by name, one gradient per output).
 
-        `weights` (N,) say how much each row counts in every loss; see `Loss`.
+        `weights` (N,) say how much each row counts in every loss; see `Loss`. With `whole`, the
+        rows are part of a batch whose rows weigh so much: gradients are of its mean loss, and
+        figures are sums, to be divided by `whole` when they are added up.
         """
         if weights is not None:
             self.check_weights("loss")
-        weighted = () if weights is None else (weights,)
 
         def dloss(outputs: tuple[Array, ...]) -> tuple[dict[str, float], tuple[Array, ...]]:
             pairs = [
-                _checked(loss, loss.value_and_gradient(y, t, *weighted), y)
+                _of(loss, y, t, weights, whole)
                 for loss, y, t in zip(self.losses, outputs, targets, strict=True)
             ]
             return self._named([value for value, _ in pairs]), tuple(dy for _, dy in pairs)
@@ -197,13 +198,31 @@ class Compiled:
     def totals(self, state: Mapping[str, Any] | None = None) -> Totals:
         """Return empty totals, or those that `Totals.state` gave the `state` of."""
         totals = Totals()
-        named = zip(chain(*self.names), chain(*self.metrics), strict=True)
-        totals.restore(state or {}, dict(named))
+        totals.restore(state or {}, self.by_name)
         return totals
+
+    @property
+    def by_name(self) -> dict[str, Any]:
+        """The metrics, by the names of their figures."""
+        return dict(zip(chain(*self.names), chain(*self.metrics), strict=True))
 
 
 def _loss_name(loss: Loss) -> str:
     return str(getattr(loss, "name", type(loss).__name__))
+
+
+def _of(
+    loss: Loss, outputs: Array, targets: Array, weights: Array | None, whole: float | None
+) -> tuple[float, Array]:
+    """Return figure and gradient of a loss for a batch, or for a part of a batch of `whole`."""
+    if whole is not None and isinstance(loss, BlockwiseLoss):
+        return loss.part_of_mean(outputs, targets, weights, whole)
+    weighted = () if weights is None else (weights,)
+    figure, gradient = _checked(loss, loss.value_and_gradient(outputs, targets, *weighted), outputs)
+    if whole is None:
+        return figure, gradient
+    own = len(outputs) if weights is None else float(weights.sum())
+    return figure * own, gradient * gradient.dtype.type(own / (whole or 1.0))
 
 
 def _checked(loss: Loss, given: Any, outputs: Array) -> tuple[float, Array]:

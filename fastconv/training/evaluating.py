@@ -10,6 +10,7 @@ from fastconv.batches import Stream, Use, ahead, as_tuple, cast, following, rows
 from fastconv.errors import ShapeError
 from fastconv.floating import quietly
 from fastconv.training.compiled import Compiled
+from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.sources import HeldOut, Table, as_table
 from fastconv.training.sources.table import Some
 from fastconv.training.totals import Totals
@@ -25,47 +26,93 @@ def measure(
     data: HeldOut,
     batch_size: int,
     memory_limit: int | None,
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
-    """Return the figures of all rows of a table, or of an iterable of batches."""
-    totals = compiled.totals()
+    """Return the figures of all rows of a table, or of an iterable of batches.
+
+    Of several ranks, each computes some of the batches, and all have the figures of all.
+    """
+    rounds = _Rounds(compiled, ranks or Ranks())
     if not isinstance(data, Stream):
-        _add(operation, model, compiled, data, batch_size, memory_limit, totals)
-        return totals.means()
+        _add(operation, model, data, batch_size, memory_limit, rounds)
+        return rounds.totals().means()
     with closing(ahead(lambda: data.triples(operation))) as triples:
         for triple in triples:
             table = as_table(operation, model, compiled, *triple)
             del triple
-            _add(operation, model, compiled, table, len(table), memory_limit, totals)
+            _add(operation, model, table, len(table), memory_limit, rounds)
             del table
-    figures = totals.means()
+    figures = rounds.totals().means()
     if not figures:
         raise ShapeError(operation, "x", "must give at least one batch", 0, shown="none")
     return figures
 
 
+class _Rounds:
+    """Adds up figures in the order of the batches, of which in each round every rank computes one.
+
+    Parameters
+    ----------
+    compiled : Compiled
+    ranks : Ranks
+    """
+
+    def __init__(self, compiled: Compiled, ranks: Ranks) -> None:
+        self.compiled, self._ranks, self._totals = compiled, ranks, compiled.totals()
+        self._own: dict[str, Any] | None = None
+        self._place = 0  # in the round
+
+    def mine(self, ahead: int = 0) -> bool:
+        """Whether this rank computes the next batch, or one so many batches later."""
+        return (self._place + ahead) % self._ranks.ranks == self._ranks.rank
+
+    def done(self, figures: Totals | None) -> None:
+        """Go on to the next batch; `figures` are of the one before, if it was this rank's."""
+        if figures is not None:
+            self._own = figures.state()
+        self._place += 1
+        if self._place == self._ranks.ranks:
+            self.totals()
+
+    def totals(self) -> Totals:
+        """Return the figures of all batches so far; all ranks call it at the same time."""
+        for state in self._ranks.exchanged(self._own) if self._place else ():
+            self._totals.merge(state or {}, self.compiled.by_name)
+        self._own, self._place = None, 0
+        return self._totals
+
+
 def _add(
     operation: str,
     model: Trainable,
-    compiled: Compiled,
     table: Table,
     batch_size: int,
     memory_limit: int | None,
-    totals: Totals,
+    rounds: _Rounds,
 ) -> None:
+    compiled = rounds.compiled
     batch_size, program = _rows_at_a_time(operation, model, table, batch_size, memory_limit)
     run = following(program, model.predict_batch)
     early = program is None and table.is_slow(table.gathers)
-    with closing(_parts(table, batch_size, early)) as parts:
-        for inputs, targets, weights, _ in parts:
+    batches = list(slices(len(table), batch_size))
+    own = [rows for number, rows in enumerate(batches) if rounds.mine(number)]
+    with closing(_parts(table, own, early)) as parts:
+        for _ in batches:
+            if not rounds.mine():
+                rounds.done(None)
+                continue
+            inputs, targets, weights, _ = next(parts)
             outputs = as_tuple(run(cast(model, inputs)))
             del inputs
-            losses = _losses(compiled, outputs, targets, weights)
+            losses, totals = _losses(compiled, outputs, targets, weights), compiled.totals()
             compiled.measure(totals, losses, outputs, targets, weights)
+            del outputs
+            rounds.done(totals)
 
 
-def _parts(table: Table, size: int, early: bool) -> Any:
+def _parts(table: Table, batches: list[slice], early: bool) -> Any:
     def made() -> Iterator[Some]:
-        for rows in slices(len(table), size):
+        for rows in batches:
             yield table.take(rows)
 
     return ahead(made) if early else made()

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from typing import Any
 
-from fastconv import memory
 from fastconv.arguments import as_bool, as_int, parse_bytes
-from fastconv.batches import BATCH_SIZE, Stream, Use, cast, check_alone, check_unsized, count_rows
-from fastconv.errors import ArgumentError, MemoryLimitError
-from fastconv.training.batch import Batch, Position
-from fastconv.training.callbacks import History, Run
-from fastconv.training.chain import Chain, as_callbacks, figures_of, printer
+from fastconv.batches import BATCH_SIZE, Stream, Use, check_alone, check_unsized
+from fastconv.training.batch import Batch
+from fastconv.training.callbacks import History
+from fastconv.training.chain import as_callbacks, printer
 from fastconv.training.choosing import compile
-from fastconv.training.compiled import Compiled, Totals
-from fastconv.training.data import check_rows, warn_of_scale
-from fastconv.training.evaluating import check_limit, measure
-from fastconv.training.fingerprint import check_again, prints_of, settings_of
-from fastconv.training.finite import guarded_step
-from fastconv.training.resuming import Course, compiled_as
+from fastconv.training.evaluating import measure
+from fastconv.training.fitting import Asked, run_fit
 from fastconv.training.settings import Settings
-from fastconv.training.sources import IN_BATCHES, Given, HeldOut, Source, as_table, opened
+from fastconv.training.sharding.cutting import shards_of
+from fastconv.training.sharding.faults import joined_by
+from fastconv.training.sources import IN_BATCHES, Given, as_table
+from fastconv.training.step import compiled_of, take_whole_step
 from fastconv.training.trainable import Trainable
 
 __all__ = ["compile", "evaluate", "fit", "train_on_batch"]
@@ -46,6 +42,9 @@ def fit(
     stop_on_nan: bool = True,
     resume: Any = None,
     memory_limit: int | str | None = None,
+    comm: Any = None,
+    shards: int | None = None,
+    batch_norm: str = "by_piece",
 ) -> History:
     """Train a compiled model.
 
@@ -91,6 +90,14 @@ def fit(
         A checkpoint, from which training goes on to the bits of a run that never stopped. `epochs`
         is the number of all epochs; whatever else decides about the result must be as it was. A
         model that is not compiled is compiled as it was.
+    comm : communicator of mpi4py's buffer interface, optional
+        The processes that train together, each with a network and data alike. Rank 0 alone prints
+        and writes.
+    shards : int, optional
+        In how many pieces each batch is cut, which decides about the bits; how many processes
+        compute them does not. By default 16 with a `comm`; without one, the batch is not cut.
+    batch_norm : {"by_piece", "synchronised"}
+        Of which rows BatchNorm takes its statistics where batches are cut.
 
     Returns
     -------
@@ -116,113 +123,23 @@ def fit(
     computed. Nothing but time depends on it. An error in it is raised here, with a note of the
     batch that it was.
     """
-    saved = None if resume is None else model.read_checkpoint("fit", resume)
-    if saved is not None and model.compiled is None:
-        compile(model, **compiled_as(saved.checkpoint, saved.path))
-    compiled = _compiled("fit", model)
-    epochs = as_int("fit", "epochs", epochs, 1)
-    if isinstance(x, Stream) and (validation_data is None or isinstance(validation_data, Stream)):
-        check_unsized("fit", batch_size)
     history = History()
-    callbacks = [history, *printer(verbose), *as_callbacks(callbacks)]
-    settings = Settings(batch_size, shuffle, seed, stop_on_nan, memory_limit, transform)
+    called = [history, *printer(verbose), *as_callbacks(callbacks)]
+    asked = Asked(as_int("fit", "epochs", epochs, 1), batch_size, called, resume)
     given = Given(x, y, validation_data, validation_split, class_weight, sample_weight)
-    source, held_out = opened(model, compiled, given, settings, epochs)
-    validates = held_out is not None
-    batches = _planned(model, source, held_out, settings)
-    run = Run(model, compiled.optimizer, epochs, batches, False, validates, settings)
-    run.figures = figures_of(compiled, validates, callbacks)
-    if source.known is not None:
-        warn_of_scale(model, source.known)
-    model.history = history
-    told = Chain(callbacks, run)
-    course = Course(model, told, run, settings_of(settings, **prints_of(given, source, held_out)))
-    if saved is not None:
-        check_again(source)
-        course.check(model, saved)
-    compiled.course = course
-    try:
-        with told:
-            if saved is not None:
-                course.restore(model, saved)
-                saved = None  # its arrays are not needed any more
-            _epochs(source, held_out, run, told, course)
-    finally:
-        memory.release()  # memory that each step keeps for the next one
+    with joined_by(comm) as ranks:
+        settings = Settings(
+            batch_size,
+            shuffle,
+            seed,
+            stop_on_nan,
+            memory_limit,
+            transform,
+            shards_of(shards, comm, ranks.ranks),
+            batch_norm,
+        )
+        run_fit(model, given, settings, asked, ranks)
     return history
-
-
-def _planned(
-    model: Trainable, source: Source, held_out: HeldOut | None, settings: Settings
-) -> int | None:
-    """Return the number of batches of an epoch, if it is known.
-
-    Where the limit is too small for a step, for validation or for both, the error names what is
-    enough for both.
-    """
-    batches, needs = None, []
-    try:
-        batches = source.plan()
-    except MemoryLimitError as error:
-        needs.append(error)
-    try:
-        check_limit(model, held_out, _size(source, settings), settings.memory_limit)
-    except MemoryLimitError as error:
-        needs.append(error)
-    if needs:
-        raise max(needs, key=lambda error: error.least)
-    return batches
-
-
-def _size(source: Source, settings: Settings) -> int:
-    """Return how many rows are measured at a time."""
-    return min(settings.batch_size, source.rows or settings.batch_size)
-
-
-def _epochs(
-    source: Source, held_out: HeldOut | None, run: Run, told: Chain, course: Course
-) -> None:
-    """Train the epochs that are left."""
-    model, compiled, limit = run.model, run.model.compiled, run.settings.memory_limit
-    for epoch in range(run.position.epoch, 0 if run.stop else run.epochs):
-        told.epoch_begin(epoch)
-        figures = _epoch(source, run, told, course)
-        if held_out is not None:
-            if limit is not None:
-                model.gradients = {}
-            size = _size(source, run.settings)
-            measured = measure("fit", model, compiled, held_out, size, limit)
-            figures.update({f"val_{name}": figure for name, figure in measured.items()})
-        compiled.epoch += 1
-        run.position, run.totals = Position(epoch + 1), compiled.totals()
-        told.epoch_end(epoch, figures)
-        if run.stop:
-            break
-
-
-def _epoch(source: Source, run: Run, told: Chain, course: Course) -> dict[str, float]:
-    """Take one step on every batch from the run's position on; return the means of the figures."""
-    model, compiled = run.model, run.model.compiled
-    run.batches, look = source.plan(), source.known is None and not run.position.epoch
-    with closing(source.batches(run.position, compiled.epoch)) as batches:
-        for batch in batches:
-            number = batch.number
-            if look and not number:
-                warn_of_scale(model, batch.inputs, held=False)
-            _step(
-                "fit",
-                model,
-                compiled,
-                batch,
-                run.totals,
-                source.program(batch),
-                run.settings.stop_on_nan,
-            )
-            del batch  # before the next one is gathered
-            run.position = Position(run.position.epoch, number + 1)
-            course.mark(model)
-            told.batch_end(number, run.totals.so_far())
-    return run.totals.means()
 
 
 def train_on_batch(
@@ -237,7 +154,7 @@ def train_on_batch(
 
     `stop_on_nan` and the errors are those of `fit`.
     """
-    compiled = _compiled("train_on_batch", model)
+    compiled = compiled_of("train_on_batch", model)
     stop_on_nan = as_bool("train_on_batch", "stop_on_nan", stop_on_nan)
     table = as_table("train_on_batch", model, compiled, x, y)
     limit = parse_bytes("train_on_batch", "memory_limit", memory_limit)
@@ -253,7 +170,7 @@ def train_on_batch(
         )
     inputs, targets, *_ = table.take(slice(0, len(table)))
     totals, batch = compiled.totals(), Batch(inputs, targets)
-    _step("train_on_batch", model, compiled, batch, totals, program, stop_on_nan)
+    take_whole_step("train_on_batch", model, batch, totals, program, stop_on_nan)
     return totals.means()
 
 
@@ -273,7 +190,7 @@ def evaluate(
     x, y, sample_weight
         As `fit` takes them.
     """
-    compiled = _compiled("evaluate", model)
+    compiled = compiled_of("evaluate", model)
     size = as_int("evaluate", "batch_size", batch_size, 1)
     limit = parse_bytes("evaluate", "memory_limit", memory_limit)
     if isinstance(x, Stream):
@@ -283,37 +200,3 @@ def evaluate(
         return measure("evaluate", model, compiled, x, size, limit)
     table = as_table("evaluate", model, compiled, x, y, sample_weight)
     return measure("evaluate", model, compiled, table, size, limit)
-
-
-def _step(
-    operation: str,
-    model: Trainable,
-    compiled: Compiled,
-    batch: Batch,
-    totals: Totals,
-    program: Any,
-    stop_on_nan: bool,
-) -> None:
-    """Take one step; a metric that fails does so before a weight has changed."""
-    check_rows(operation, "x", model, count_rows(batch.inputs, model.layout))
-    dloss = compiled.loss_function(batch.targets, batch.weights)
-    if stop_on_nan:
-        outputs, losses = guarded_step(operation, model, batch, dloss, compiled.step, program)
-    else:
-        outputs, losses = model.forward_backward(
-            cast(model, batch.inputs), dloss, compiled.step, program
-        )
-    compiled.measure(totals, losses, outputs, batch.targets, batch.weights)
-    compiled.optimizer.update(model.trainable_parameters(), model.gradients)
-    compiled.step += 1
-
-
-def _compiled(operation: str, model: Trainable) -> Compiled:
-    if model.compiled is None:
-        raise ArgumentError(
-            operation,
-            "model",
-            "must be compiled first",
-            remedy='call net.compile(optimizer="adam", loss="softmax_cross_entropy")',
-        )
-    return model.compiled

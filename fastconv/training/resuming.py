@@ -18,7 +18,7 @@ from fastconv.training.described import described, differences
 if TYPE_CHECKING:
     from fastconv.training.trainable import Trainable
 
-__all__ = ["Course", "Saved", "capture", "compiled_as"]
+__all__ = ["Course", "Saved", "capture", "compiled_as", "named"]
 
 
 class Saved(Protocol):
@@ -141,7 +141,7 @@ class Course:
         """Return each callback whose state was kept, with that state."""
         left, found = list(kept), []
         for callback in self._callbacks():
-            name, settings = _named(callback)
+            name, settings = named(callback)
             one = next((one for one in left if one.name == name), None)
             if one is not None:
                 left.remove(one)
@@ -174,7 +174,7 @@ def _all_or_none(found: list[tuple[Callback, dict[str, Any]]]) -> Iterator[None]
         raise
 
 
-def _named(callback: Callback) -> tuple[str, dict[str, Any]]:
+def named(callback: Callback) -> tuple[str, dict[str, Any]]:
     """Return name and settings of a callback, but for where it writes, which may change."""
     name, settings = described(callback, registry.callbacks)
     settings.pop("path", None)
@@ -183,7 +183,7 @@ def _named(callback: Callback) -> tuple[str, dict[str, Any]]:
 
 def _kept(callback: Callback, state: dict[str, Any]) -> Kept:
     as_mapping(type(callback).__name__, "state()", state, "names to values")
-    return Kept(*_named(callback), dict(state), callback.runs_last)
+    return Kept(*named(callback), dict(state), callback.runs_last)
 
 
 def _refuse_callbacks(saved: Saved, wanted: str, got: str) -> None:

@@ -73,6 +73,14 @@ class Totals:
             self._counts[name] = _Counts(metric, counts)
         self._order[name] = None
 
+    def merge(self, state: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+        """Add what the `state` of other totals has; `metrics` has the metric of each name."""
+        for name, held in state.items():
+            if isinstance(held, np.ndarray):
+                self.count(name, metrics[name], held)
+            else:
+                self.add(name, *held)
+
     def means(self, prefix: str = "") -> dict[str, float]:
         """Return the figures by `prefix` + name; where all weights are 0, a mean is 0."""
         for counts in self._counts.values():
@@ -99,8 +107,4 @@ class Totals:
     def restore(self, state: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
         """Go on from what `state` gave; `metrics` has the metric of each name."""
         self.__init__()  # type: ignore[misc]
-        for name, held in state.items():
-            if isinstance(held, np.ndarray):
-                self.count(name, metrics[name], held)
-            else:
-                self.add(name, *held)
+        self.merge(state, metrics)

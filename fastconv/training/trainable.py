@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastconv.training.callbacks import History
     from fastconv.training.compiled import Compiled
 
-__all__ = ["Accept", "Answer", "LossFunction", "Trainable"]
+__all__ = ["Accept", "Answer", "LossFunction", "PieceRun", "Taker", "Trainable"]
 
 LossFunction = Callable[[tuple[Array, ...]], tuple[dict[str, float], tuple[Array, ...]]]
 #: It is called with the gradients and the new statistics of a step, by ``layer/parameter``, before
@@ -34,6 +34,40 @@ class Answer(NamedTuple):
 
     kind: str | None
     layer: str
+
+
+class PieceRun(NamedTuple):
+    """A piece of a batch that is to be run.
+
+    Attributes
+    ----------
+    number : int
+        Beside seed, step and node the key of its random numbers.
+    xs : callable
+        It returns the inputs, cast.
+    dloss : LossFunction
+        What the piece adds to the losses of the batch, and to their gradients.
+    """
+
+    number: int
+    xs: Callable[[], tuple[Array, ...]]
+    dloss: LossFunction
+
+
+class Taker(Protocol):
+    """What takes the results of pieces; `at` counts the pieces that are run, from 0."""
+
+    def gradient(self, at: int, key: str, array: Array) -> None:
+        """Take a gradient, as soon as it is known; the memory of `array` is not to be kept."""
+
+    def statistics(self, at: int, arrays: Mapping[str, Array]) -> None:
+        """Take the new statistics of a piece, by ``layer/parameter``."""
+
+    def outputs(self, at: int, outputs: tuple[Array, ...], losses: Mapping[str, float]) -> None:
+        """Take the outputs of a piece, and what its losses add to those of the batch."""
+
+    def poll(self) -> None:
+        """Do what is waiting; it is called after each operation of the backward pass."""
 
 
 class Trainable(Runnable, Protocol):
@@ -73,12 +107,30 @@ class Trainable(Runnable, Protocol):
         Return the outputs, and the losses by name.
         """
 
+    def learned_in_order(self) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
+        """Return the parameters that the optimizer changes, and the statistics of training.
+
+        Both are by ``layer/parameter``, in the order in which gradients become known.
+        """
+
+    def run_pieces(
+        self, pieces: Sequence[PieceRun], step: int, taker: Taker, program: Any = None
+    ) -> None:
+        """Run pieces of a batch forward and backward; `taker` gets all that they give.
+
+        The pieces are run in order; nothing of the model changes.
+        """
+
+    def take_statistics(self, arrays: Mapping[str, Array]) -> None:
+        """Give statistics new values, by ``layer/parameter``."""
+
     def first_not_finite(
-        self, xs: tuple[Array, ...], step: int, program: Any = None
+        self, xs: tuple[Array, ...], step: int, program: Any = None, piece: int | None = None
     ) -> tuple[str, float] | None:
         """Return the first weight or output of a layer that is not finite in a step, if any.
 
-        An example is ``("the output of conv2d_1", inf)``.
+        An example is ``("the output of conv2d_1", inf)``. `piece` is the number of a piece of the
+        batch, if `xs` are its inputs.
         """
 
     def trainable_parameters(self) -> dict[str, Parameter]:

@@ -72,6 +72,8 @@ class Shares:
     outputs : ndarray (N, ...)
     figures : int
         How many figures all rows have together.
+    whole : float, optional
+        The rows are part of a batch, whose rows weigh so much: the mean is of its figures.
 
     Attributes
     ----------
@@ -81,11 +83,15 @@ class Shares:
         the number of figures.
     """
 
-    def __init__(self, operation: str, weights: Any, outputs: Array, figures: int) -> None:
+    def __init__(
+        self, operation: str, weights: Any, outputs: Array, figures: int, whole: float | None = None
+    ) -> None:
         rows = len(outputs) if outputs.ndim else 1
         self.weights = as_weights(operation, weights, rows)
         self.count: float = max(1, figures)
-        if self.weights is not None:
+        if whole is not None:
+            self.count = whole * (figures // max(1, rows)) or 1.0
+        elif self.weights is not None:
             self.count = float(self.weights.sum()) * (figures // max(1, rows)) or 1.0
 
     def of_rows(self, rows: slice) -> Shares:

@@ -11,7 +11,7 @@ from fastconv import memory
 from fastconv.errors import ShapeError
 from fastconv.floating import quietly
 from fastconv.layers.context import Context
-from fastconv.layers.parameter import assign_all
+from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.running import calls
 from fastconv.models.running.program import Allowance, Program, Segment, whole
 from fastconv.models.running.schedule import Operation, Schedule
@@ -70,11 +70,7 @@ def differentiate(
     """
     run = Pass(schedule, program, training, rng_key, needs)
     results, losses, found = run.gradients(values, dloss)
-    statistics = {
-        f"{op.name}/{name}": calls.new_state(op, name, value)
-        for op, new_state in run.statistics
-        for name, value in new_state.items()
-    }
+    statistics = run.new_statistics()
     if accept is not None:
         accept(found.params, {key: value for key, (_, value) in statistics.items()})
     if statistics:
@@ -99,6 +95,8 @@ class Pass:
         self.needs = ["inputs" in needs] * schedule.inputs + [False] * made
         for number in schedule.integers:
             self.needs[number] = False
+        #: What the random numbers are keyed by beside seed, step and node.
+        self.key: tuple[int, ...] = ()
         self.segments = whole(schedule) if program is None else program.segments
         self.allowances = None if program is None else program.allowances
         self.contexts: list[Context | None] = [None] * len(schedule.operations)
@@ -148,6 +146,14 @@ class Pass:
         values.clear()
         return results
 
+    def new_statistics(self) -> dict[str, tuple[Parameter, Array]]:
+        """Return each statistic that the layers gave, by ``layer/parameter``, and its new value."""
+        return {
+            f"{op.name}/{name}": calls.new_state(op, name, value)
+            for op, new_state in self.statistics
+            for name, value in new_state.items()
+        }
+
     def backward(self, sums: _Sums) -> dict[str, Array]:
         """Return the gradients of the parameters; leave those of the inputs in `sums`."""
         by_param = _Sums()
@@ -156,7 +162,11 @@ class Pass:
                 self._again(segment)
             for at in reversed(range(segment.begin, segment.end)):
                 self._back(at, sums, by_param)
+                self.passed(at, by_param.arrays)
         return by_param.arrays
+
+    def passed(self, at: int, by_param: dict[str, Array]) -> None:
+        """Do what is to be done behind operation `at` of the backward pass; here nothing."""
 
     def _back(self, at: int, sums: _Sums, by_param: _Sums) -> None:
         """From the gradient of one output, compute those of its inputs and parameters.
@@ -205,7 +215,7 @@ class Pass:
             self.training and not op.layer.frozen,
             needs=sources,
             needs_params=learns,
-            rng_key=(*self.rng_key, op.number),
+            rng_key=(*self.rng_key, op.number, *self.key),
             workspace_limit=allowed.forward,
             lends=allowed.lends and self.allowances is not None,
         )

@@ -67,6 +67,7 @@ def first_not_finite(
     values: list[Any],
     *,
     rng_key: tuple[int, int],
+    key: tuple[int, ...] = (),
     program: Program | None = None,
 ) -> tuple[str, float] | None:
     """Return the first weight or output that is not finite in the forward pass of training.
@@ -75,6 +76,8 @@ def first_not_finite(
     ----------
     schedule, values, rng_key, program
         As `differentiate` takes them.
+    key : tuple of int
+        What the random numbers are keyed by besides.
 
     Returns
     -------
@@ -93,6 +96,7 @@ def first_not_finite(
         look(f"the output of {op.steps[0].id}", y)
 
     run = Pass(schedule, program, True, rng_key, needs=())
+    run.key = key
     try:
         run.forward(values, watch)
     except _Seen as found:

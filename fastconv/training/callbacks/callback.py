@@ -41,6 +41,9 @@ class Run:
     figures : tuple of str or None
         The names of all figures that epochs end with; None where a callback that is not
         fastconv's own may add some.
+    rank, ranks : int
+        Which of how many processes this is. All that train together call their callbacks alike;
+        what prints or writes asks whether `writes`.
     """
 
     model: Any
@@ -53,6 +56,13 @@ class Run:
     position: Position = Position()
     totals: Totals = field(default_factory=Totals)
     figures: tuple[str, ...] | None = None
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is the process that prints and writes files: that of rank 0."""
+        return self.rank == 0
 
 
 class Callback:

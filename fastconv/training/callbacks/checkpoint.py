@@ -67,7 +67,8 @@ class ModelCheckpoint(Callback):
         self._batches = 0
 
     def on_fit_begin(self, run: Run) -> None:
-        check_place("checkpoint", "path", self.path)
+        if run.writes:
+            check_place("checkpoint", "path", self.path)
         self._batches = 0
         if self._watched is not None:
             self._watched.begin(run)
@@ -83,7 +84,8 @@ class ModelCheckpoint(Callback):
                 self._save(run)
 
     def _save(self, run: Run) -> None:
-        run.model.save(self.path, training=True, keep=self.keep)
+        if run.writes:
+            run.model.save(self.path, training=True, keep=self.keep)
 
     def state(self) -> dict[str, Any]:
         """Return the number of batches, and the best figure."""

@@ -38,10 +38,12 @@ class CSVLog(Callback):
         self.path = str(as_path("csv_log", "path", path))
         self._rows: list[dict[str, str]] = []
         self._columns: list[str] | None = None  # those that the file begins with
+        self._writes = True
 
     def on_fit_begin(self, run: Run) -> None:
-        self._rows, self._columns = [], None
-        check_place("csv_log", "path", self.path)
+        self._rows, self._columns, self._writes = [], None, run.writes
+        if run.writes:
+            check_place("csv_log", "path", self.path)
 
     def on_epoch_end(self, run: Run, epoch: int, figures: Figures) -> None:
         rate = float(run.optimizer.last_learning_rate)
@@ -55,6 +57,8 @@ class CSVLog(Callback):
             self._write("w", [dict(zip(self._columns, self._columns, strict=True)), *self._rows])
 
     def _write(self, how: str, rows: list[dict[str, str]]) -> None:
+        if not self._writes:
+            return
         text = io.StringIO()
         csv.DictWriter(text, self._columns or (), lineterminator="\n").writerows(rows)
         with open(self.path, how, encoding="utf-8", newline="") as file:

@@ -48,7 +48,8 @@ class EpochLines(Callback):
         line, rate = _line(figures), run.optimizer.last_learning_rate
         if run.optimizer.schedule is not None or rate != self._rate:
             line += f"  learning_rate {rate:.3g}"
-        print(f"{_title(run, epoch)}  {line}  ({seconds:.1f} s)", flush=True)
+        if run.writes:
+            print(f"{_title(run, epoch)}  {line}  ({seconds:.1f} s)", flush=True)
 
 
 @registry.callbacks.register("progress_bar")
@@ -62,7 +63,8 @@ class ProgressBar(EpochLines):
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
         super().on_epoch_begin(run, epoch)
-        if sys.stdout is not None and sys.stdout.isatty():  # None where it is closed
+        terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it is closed
+        if terminal and run.writes:
             import shutil
 
             from tqdm import tqdm  # type: ignore[import-untyped]

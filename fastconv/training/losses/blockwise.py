@@ -76,6 +76,17 @@ class BlockwiseLoss(Loss):
         held: list[Array] = []
         return self._mean(outputs, targets, weights, held), held[0]
 
+    def part_of_mean(
+        self, outputs: Array, targets: Any, weights: Array | None, whole: float
+    ) -> tuple[float, Array]:
+        """Return what some rows of a batch add to its mean loss, and that loss's gradient.
+
+        `whole` is what all rows of the batch weigh, or how many they are. The first is times
+        `whole`: of the rows of a batch, it adds up to what is to be divided once.
+        """
+        held: list[Array] = []
+        return self._mean(outputs, targets, weights, held, whole), held[0]
+
     def temporary_bytes(
         self, shape: tuple[int, ...], itemsize: int = 4, *, gradient: bool = True
     ) -> int:
@@ -90,23 +101,35 @@ class BlockwiseLoss(Loss):
         return taken + whole * itemsize if kept else taken
 
     @quietly
-    def _mean(self, outputs: Array, targets: Any, weights: Any, held: list[Array] | None) -> float:
-        """Return the mean loss; append the gradient to `held` unless that is None."""
+    def _mean(
+        self,
+        outputs: Array,
+        targets: Any,
+        weights: Any,
+        held: list[Array] | None,
+        whole: float | None = None,
+    ) -> float:
+        """Return the mean loss, or that of rows of a batch times what `whole` of it weighs.
+
+        Append the gradient to `held` unless that is None.
+        """
         outputs = as_outputs(self.name, outputs)
         targets, shape = self._checked(outputs, targets), outputs.shape
         if not shape:  # one number is the one of one row
             outputs, targets = outputs.reshape(1), targets.reshape(1)
-        shares = Shares(self.name, weights, outputs, self._figures(outputs))
+        figures = self._figures(outputs)
+        shares = Shares(self.name, weights, outputs, figures, whole)
+        count = shares.count if whole is None else figures // max(1, len(outputs))
         if outputs.size <= NUMBERS:
             total, gradient = self._block(outputs, self._cast(targets, outputs), shares)
             if held is not None:
                 held.append(gradient.reshape(shape))
-            return total / shares.count
-        whole = None
+            return total / count
+        together = None
         if held is not None:
-            whole = memory.empty(outputs.shape, outputs.dtype)
-            held.append(whole)
-        return memory.apart(self._of_blocks, outputs, targets, shares, whole) / shares.count
+            together = memory.empty(outputs.shape, outputs.dtype)
+            held.append(together)
+        return memory.apart(self._of_blocks, outputs, targets, shares, together) / count
 
     def _of_blocks(
         self, outputs: Array, targets: Array, shares: Shares, whole: Array | None

@@ -10,6 +10,7 @@ from fastconv.errors import ArgumentError, ShapeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.data import as_parts
 from fastconv.training.settings import Settings
+from fastconv.training.sharding.cutting import Cutter
 from fastconv.training.sources.classes import as_class_weights
 from fastconv.training.sources.making import untried
 from fastconv.training.sources.rows import RowSource
@@ -46,7 +47,12 @@ class Given:
 
 
 def opened(
-    model: Trainable, compiled: Compiled, given: Given, settings: Settings, epochs: int
+    model: Trainable,
+    compiled: Compiled,
+    given: Given,
+    settings: Settings,
+    epochs: int,
+    cutter: Cutter | None = None,
 ) -> tuple[Source, HeldOut | None]:
     """Return where the batches come from, and the rows or batches for validation, if any.
 
@@ -60,7 +66,7 @@ def opened(
             raise ArgumentError("fit", "validation_split", rule, given.validation_split)
         held_out = _validation(model, compiled, given.validation_data, epochs)
     if isinstance(given.x, Stream):
-        return _stream(model, compiled, given, settings, epochs, held_out), held_out
+        return _stream(model, compiled, given, settings, epochs, held_out, cutter), held_out
     splits = given.validation_split is not None
     before = untried(settings, y_serves=splits or given.class_weight is not None)
     table = as_table("fit", model, compiled, given.x, given.y, given.sample_weight, before)
@@ -74,7 +80,7 @@ def opened(
         kept = compiled.count_bytes([spec.shape for spec in model.output_specs()], len(table))[0]
         held_out = replace(held_out, held=held_out.held + kept)
     classes = as_class_weights(model, compiled, given.class_weight, table)
-    return RowSource(model, table, settings, classes), held_out
+    return RowSource(model, table, settings, classes, cutter), held_out
 
 
 def _beside(table: Table, other: Table) -> tuple[Table, Table]:
@@ -90,6 +96,7 @@ def _stream(
     settings: Settings,
     epochs: int,
     held_out: HeldOut | None,
+    cutter: Cutter | None,
 ) -> StreamSource:
     check_alone("fit", "y", given.y)
     check_alone("fit", "validation_split", given.validation_split, "give validation_data")
@@ -97,7 +104,7 @@ def _stream(
     _check_once(given.x, epochs, "x")
     classes = as_class_weights(model, compiled, given.class_weight, None)
     held = held_out.held if isinstance(held_out, Table) else 0
-    return StreamSource(model, compiled, given.x, settings, classes, held)
+    return StreamSource(model, compiled, given.x, settings, classes, cutter, held)
 
 
 def _check_as_given(model: Trainable, table: Table) -> None:

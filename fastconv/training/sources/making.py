@@ -10,11 +10,12 @@ import numpy as np
 
 from fastconv.batches import as_array, as_tuple, count_rows, is_read
 from fastconv.errors import ArgumentTypeError, FastconvError, ShapeError
-from fastconv.training.batch import Batch, Position
+from fastconv.training.batch import Batch, Pieces, Position
 from fastconv.training.data import as_data
 from fastconv.training.settings import Settings
+from fastconv.training.sharding.cutting import Cutter
 from fastconv.training.sources.classes import ClassWeights
-from fastconv.training.sources.table import Some
+from fastconv.training.sources.table import Some, Table
 from fastconv.training.trainable import Array, Trainable
 
 __all__ = ["Maker", "naming", "untried"]
@@ -54,27 +55,59 @@ class Maker:
         several inputs or outputs, and the key of rng is the seed, the epoch and the batch. What it
         returns must fit the model and its losses.
     classes : ClassWeights or None
+    cutter : Cutter, optional
+        How batches are cut, if they are. Each piece is then made by itself, and its number is part
+        of the transform's key.
     """
 
-    def __init__(self, model: Trainable, settings: Settings, classes: ClassWeights | None) -> None:
+    def __init__(
+        self,
+        model: Trainable,
+        settings: Settings,
+        classes: ClassWeights | None,
+        cutter: Cutter | None = None,
+    ) -> None:
         self._model, self._settings, self._classes = model, settings, classes
+        self._cutter = cutter
 
-    def batch(self, some: Some, position: Position, key: int) -> Batch:
-        """Return the batch at `position`, of the epoch that `key` counts."""
+    def of(self, table: Table, chosen: Any, position: Position, key: int) -> Batch | Pieces:
+        """Return the batch of the `chosen` rows of a table, or those of its pieces made here."""
+        if self._cutter is None:
+            return self.batch(table.take(chosen), position, key)
+        is_slice = isinstance(chosen, slice)
+        rows = chosen.stop - chosen.start if is_slice else len(chosen)
+        pieces, own = self._cutter.cut(self._model, rows)
+        parts = []
+        for piece in pieces[own.start : own.stop]:
+            part = slice(piece.begin, piece.end)
+            if is_slice:
+                part = slice(chosen.start + piece.begin, chosen.start + piece.end)
+            some = table.take(part if is_slice else chosen[part])
+            parts.append(self.batch(some, position, key, piece.number))
+        weighted = self._classes is not None or table.weights is not None
+        counts = tuple([piece.rows for piece in pieces])
+        return Pieces(tuple(parts), own, counts, weighted, position.batch, position.epoch)
+
+    def batch(self, some: Some, position: Position, key: int, piece: int | None = None) -> Batch:
+        """Return the batch at `position`, of the epoch that `key` counts, or a piece of it."""
         inputs, targets, weights, rows = some
         if self._classes is not None:
             weights = self._classes.times(targets[0], weights)
         if self._settings.transform is not None:
-            inputs, targets = self._transformed(inputs, targets, key, position.batch)
-        return Batch(inputs, targets, weights, rows, *position)
+            keys = (1,) if piece is None else (1, piece)
+            # The spawn key makes it another than that of the order of the rows, also for batch 0.
+            entropy = self._settings.seed, key, position.batch
+            seeds = np.random.SeedSequence(entropy, spawn_key=keys)
+            inputs, targets = self._transformed(inputs, targets, seeds)
+        made = Batch(inputs, targets, weights, rows, *position)
+        made.piece = piece
+        return made
 
     def _transformed(
-        self, inputs: tuple[Array, ...], targets: tuple[Array, ...], key: int, number: int
+        self, inputs: tuple[Array, ...], targets: tuple[Array, ...], seeds: np.random.SeedSequence
     ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         transform = self._settings.transform
         assert transform is not None
-        # The spawn key makes it another than that of the order of the rows, also for batch 0.
-        seeds = np.random.SeedSequence((self._settings.seed, key, number), spawn_key=(1,))
         given = [tuple([_own(array) for array in arrays]) for arrays in (inputs, targets)]
         x, y = (arrays if len(arrays) > 1 else arrays[0] for arrays in given)
         found = transform(np.random.default_rng(seeds), x, y)

@@ -9,9 +9,11 @@ import numpy as np
 
 from fastconv.batches import Rows, Use, ahead, slices
 from fastconv.errors import MemoryLimitError
-from fastconv.training.batch import Batch, Position
+from fastconv.training.batch import Batch, Pieces, Position
 from fastconv.training.data import check_rows, count_batches
 from fastconv.training.settings import Settings
+from fastconv.training.sharding.cutting import Cutter
+from fastconv.training.sharding.sums import bytes_of_sums
 from fastconv.training.sources.classes import ClassWeights
 from fastconv.training.sources.making import Maker, naming
 from fastconv.training.sources.table import Table
@@ -35,9 +37,11 @@ class RowSource:
         table: Table,
         settings: Settings,
         classes: ClassWeights | None = None,
+        cutter: Cutter | None = None,
     ) -> None:
         self.model, self.table, self.settings = model, table, settings
-        self.classes, self._maker = classes, Maker(model, settings, classes)
+        self.classes, self._cutter = classes, cutter
+        self._maker = Maker(model, settings, classes, cutter)
         self._gathers = settings.shuffle or table.gathers
         self._early = settings.transform is not None or table.is_slow(self._gathers)
         self._least, self._count, self._program = 1, 0, None
@@ -57,6 +61,8 @@ class RowSource:
         size = self.settings.batch_size
         self._least = check_rows("fit", "batch_size", self.model, size)
         check_rows("fit", "x", self.model, self.rows)
+        if self._cutter is not None:
+            self._cutter.check(self.model, size)
         self._count, largest = count_batches(self.rows, size, self._least)
         if self.settings.memory_limit is not None:
             self._program = self._planned(largest)
@@ -83,26 +89,39 @@ class RowSource:
         targets = rows * self.table.target_bytes(gathered) * (2 if beside else 1)
         if self.classes is not None:
             targets += rows * self.classes.row_bytes(self.table.targets[0])
+        running, more = self._running(rows, gathered)
         return self.model.program(
             "fit",
             self.settings.memory_limit,
-            rows,
+            running,
             self.table.inputs,
             use=Use(training=True, gathered=gathered, counted=self.rows),
-            held=self.table.held + beside + targets,
+            held=self.table.held + beside + targets + more,
         )
 
-    def program(self, batch: Batch) -> Any:
+    def _running(self, rows: int, gathered: bool) -> tuple[int, int]:
+        """Return how many rows of a batch run at a time, and the bytes that the others take.
+
+        They do not depend on how many processes there are, for algorithms depend on them.
+        """
+        if self._cutter is None:
+            return rows, 0
+        last = self.rows - (self._count - 1) * self.settings.batch_size
+        running = self._cutter.largest(self.model, {rows, last})
+        others = (rows - running) * self.table.row_bytes() if gathered else 0
+        return running, others + bytes_of_sums(self.model, self._cutter.shards)
+
+    def program(self, batch: Batch | Pieces) -> Any:
         """Return the program of all batches; see `Source`."""
         return self._program
 
-    def batches(self, position: Position, key: int) -> Generator[Batch]:
+    def batches(self, position: Position, key: int) -> Generator[Batch | Pieces]:
         """Yield the batches of an epoch from `position` on; see `Source`."""
         if self._early:
             return ahead(lambda: self._made(position, key))
         return self._made(position, key)
 
-    def _made(self, position: Position, key: int) -> Generator[Batch]:
+    def _made(self, position: Position, key: int) -> Generator[Batch | Pieces]:
         rows, size, order = self.rows, self.settings.batch_size, None
         if self.settings.shuffle:
             order = np.random.default_rng((self.settings.seed, key)).permutation(rows)
@@ -112,6 +131,6 @@ class RowSource:
         for number, chosen in enumerate(parts, position.batch):
             yield self._batch(chosen, position._replace(batch=number), key)
 
-    def _batch(self, chosen: Any, position: Position, key: int) -> Batch:
+    def _batch(self, chosen: Any, position: Position, key: int) -> Batch | Pieces:
         with naming(*position):
-            return self._maker.batch(self.table.take(chosen), position, key)
+            return self._maker.of(self.table, chosen, position, key)

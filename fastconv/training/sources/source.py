@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Protocol
 
-from fastconv.training.batch import Batch, Position
+from fastconv.training.batch import Batch, Pieces, Position
 from fastconv.training.sources.classes import ClassWeights
 from fastconv.training.trainable import Array
 
@@ -43,7 +43,7 @@ class Source(Protocol):
         callbacks may freeze layers, and validation packs weights.
         """
 
-    def batches(self, position: Position, key: int) -> Generator[Batch]:
+    def batches(self, position: Position, key: int) -> Generator[Batch | Pieces]:
         """Yield the batches of an epoch from `position` on.
 
         Parameters
@@ -57,12 +57,13 @@ class Source(Protocol):
 
         Notes
         -----
-        A batch is the loop's alone: the source keeps nothing of it. Who leaves the epoch early
-        closes the generator, and with it a thread that made the next batch meanwhile. An error
-        of what makes a batch has a note that names the batch.
+        Where batches are cut, it yields those pieces of each that this process computes, and makes
+        no others. A batch is the loop's alone: the source keeps nothing of it. Who leaves the epoch
+        early closes the generator, and with it a thread that made the next batch meanwhile. An
+        error of what makes a batch has a note that names the batch.
         """
 
-    def program(self, batch: Batch) -> Any:
+    def program(self, batch: Batch | Pieces) -> Any:
         """Return how the step on `batch` keeps within the limit; None without one.
 
         It is asked for in the thread of the loop, and before the step.

@@ -8,9 +8,11 @@ from typing import Any
 
 from fastconv.batches import Stream, Use, ahead, count_rows
 from fastconv.errors import ShapeError
-from fastconv.training.batch import Batch, Position
+from fastconv.training.batch import Batch, Pieces, Position
 from fastconv.training.compiled import Compiled
 from fastconv.training.settings import Settings
+from fastconv.training.sharding.cutting import Cutter
+from fastconv.training.sharding.sums import bytes_of_sums
 from fastconv.training.sources.classes import ClassWeights
 from fastconv.training.sources.making import Maker, naming, untried
 from fastconv.training.sources.table import as_table
@@ -36,36 +38,45 @@ class StreamSource:
         stream: Stream,
         settings: Settings,
         classes: ClassWeights | None = None,
+        cutter: Cutter | None = None,
         held: int = 0,
     ) -> None:
         self.model, self.compiled, self.stream, self.settings = model, compiled, stream, settings
         self.once = stream.once
         self._untried = untried(settings, y_serves=classes is not None)
-        self.classes, self._maker = classes, Maker(model, settings, classes)
+        self.classes, self._cutter = classes, cutter
+        self._maker = Maker(model, settings, classes, cutter)
         self._held = held
 
     def plan(self) -> int | None:
         """Return how many batches the iterable says that it has; see `Source`."""
         return self.stream.count
 
-    def program(self, batch: Batch) -> Any:
+    def program(self, batch: Batch | Pieces) -> Any:
         """Return how the step on this batch keeps within the limit; see `Source`."""
-        limit, inputs = self.settings.memory_limit, batch.inputs
-        if limit is None:
+        limit = self.settings.memory_limit
+        part = next(iter(batch.parts), None) if isinstance(batch, Pieces) else batch
+        if limit is None or part is None:
             return None
-        rows = count_rows(inputs, self.model.layout)
+        inputs, rows = part.inputs, count_rows(part.inputs, self.model.layout)
         copies = 2 if self.settings.transform is None else 3
-        targets = [array for array in batch.targets if array.ndim > 1]  # one number does not count
-        held = self._held + copies * sum(array.nbytes for array in (*inputs, *targets))
+        targets = [array for array in part.targets if array.ndim > 1]  # one number does not count
+        held = copies * sum(array.nbytes for array in (*inputs, *targets))
         if self.classes is not None:
-            held += rows * self.classes.row_bytes(batch.targets[0])
+            held += rows * self.classes.row_bytes(part.targets[0])
+        if isinstance(batch, Pieces):
+            assert self._cutter is not None
+            whole = sum(batch.rows)
+            held = -(-held * whole // rows) + bytes_of_sums(self.model, len(batch.rows))
+            rows = self._cutter.largest(self.model, [whole])
+        held += self._held
         return self.model.program("fit", limit, rows, inputs, use=Use(training=True), held=held)
 
-    def batches(self, position: Position, key: int) -> Generator[Batch]:
+    def batches(self, position: Position, key: int) -> Generator[Batch | Pieces]:
         """Yield the batches of an epoch from `position` on; see `Source`."""
         return ahead(lambda: self._made(position, key))
 
-    def _made(self, position: Position, key: int) -> Generator[Batch]:
+    def _made(self, position: Position, key: int) -> Generator[Batch | Pieces]:
         triples, number = self.stream.triples("fit"), 0
         for number in count():
             here = position._replace(batch=number)
@@ -80,9 +91,8 @@ class StreamSource:
         if not number:
             raise ShapeError("fit", "x", "must give at least one batch", 0, shown="none")
 
-    def _batch(self, triple: Any, position: Position, key: int) -> Batch:
+    def _batch(self, triple: Any, position: Position, key: int) -> Batch | Pieces:
         with naming(*position):
             x, y, weights = triple
             table = as_table("fit", self.model, self.compiled, x, y, weights, self._untried)
-            some = table.take(slice(0, len(table)))
-            return self._maker.batch(some._replace(rows=slice(0, None)), position, key)
+            return self._maker.of(table, slice(0, len(table)), position, key)
