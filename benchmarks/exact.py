@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,24 @@ def asv(command: str, *arguments: str, configuration: Path = CONFIGURATION) -> i
         [*base, command, *options, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**with_ccache(os.environ), "PYTHONUNBUFFERED": "1"},
     ) as running:
         assert running.stdout is not None
         for line in without_noise(running.stdout):
             print(line, end="", flush=True)
     return running.returncode
+
+
+def with_ccache(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` with compilation through ccache, if that is installed.
+
+    asv builds every commit anew, in the same folder; most C is that of a commit before.  A ``CC``
+    that is set stays.
+    """
+    compiler = sysconfig.get_config_var("CC")  # None on Windows
+    if compiler and shutil.which("ccache"):
+        return {"CC": f"ccache {compiler}", **environment}
+    return dict(environment)
 
 
 def without_noise(lines: Iterable[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from style import save
 
 #: A module each, with a function `draw`; `tradeoff` measures times, the others nothing.
-PICTURES = ("sweep", "networks", "mec", "network", "tradeoff")
+PICTURES = ("sweep", "networks", "mec", "network", "tradeoff", "history")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PICTURES:

@@ -85,7 +85,8 @@ History of commits
 ===================
 
 `Time and memory over the commits <../asv/index.html>`__, drawn by asv. Its pages are no part of
-this site: they fetch scripts from other hosts. :doc:`benchmarks` says what is measured.
+this site: they fetch scripts from other hosts. :doc:`benchmarks` says what is measured, and has
+a picture of the bytes of all commits that were measured.
 """
 
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DRAWINGS = ROOT / "docs" / "drawings"
 #: Those that measure nothing.
-EXACT = ("mec", "network", "networks", "sweep")
+EXACT = ("history", "mec", "network", "networks", "sweep")
 
 pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.usefixtures("own_modules")

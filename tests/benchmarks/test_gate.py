@@ -250,6 +250,16 @@ def test_only_exact_values_are_measured():
         assert not re.search(exact.EXACT, name)
 
 
+def test_commits_are_compiled_through_ccache_where_it_is_installed(monkeypatch):
+    exact = importlib.import_module("exact")
+    monkeypatch.setattr(exact.sysconfig, "get_config_var", {"CC": "gcc -pthread"}.get)
+    monkeypatch.setattr(exact.shutil, "which", {"ccache": "/usr/bin/ccache"}.get)
+    assert exact.with_ccache({"A": "1"}) == {"A": "1", "CC": "ccache gcc -pthread"}
+    assert exact.with_ccache({"CC": "clang"}) == {"CC": "clang"}
+    monkeypatch.setattr(exact.shutil, "which", {}.get)
+    assert exact.with_ccache({"A": "1"}) == {"A": "1"}
+
+
 def test_tables_and_skipped_cases_are_not_printed():
     exact = importlib.import_module("exact")
     shown = """\
