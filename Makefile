@@ -21,7 +21,10 @@ PACKAGE := $(wildcard fastconv/*.py fastconv/*/*.py)
 # The frozen program is built beside an installed fastconv, in an environment of its own.
 FROZEN := .venv-frozen
 
-.PHONY: always demo test test-slow test-resume test-frozen fuzz sanitize lint format peers choices resident drawings test-gallery clean help
+# Dask, Ray, Spark, joblib and an MPI are half a gigabyte, and stay apart.
+ENGINES := .venv-engines
+
+.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -47,6 +50,15 @@ test-frozen: $(FROZEN)/.made  ## freeze a program with PyInstaller, and run it
 $(FROZEN)/.made: $(SOURCES) $(PACKAGE)
 	test -x $(FROZEN)/bin/python || $(PYTHON) -m venv $(FROZEN)
 	$(FROZEN)/bin/python -m pip install --quiet pyinstaller .
+	touch $@
+
+test-engines: $(ENGINES)/.made  ## predictions by Dask, Ray, Spark, joblib: the real ones, started and stopped
+	FASTCONV_COSTS=shipped $(ENGINES)/bin/python -m pytest -q tests/serving tests/engines $(ARGS)
+	@command -v java > /dev/null || test -n "$$JAVA_HOME" || echo "SPARK WAS NOT TESTED: it needs Java 17"
+
+$(ENGINES)/.made: $(SOURCES)
+	test -x $(ENGINES)/bin/python || $(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install --quiet --no-compile --editable '.[engines]'
 	touch $@
 
 fuzz: $(VENV)/.dev  ## 200000 random calls of every function against guard pages, on each instruction set
@@ -178,6 +190,6 @@ test-gallery: $(VENV)/.demo  ## run the experiments of docs/gallery, each within
 	$(BIN)/python tests/gallery.py $(ARGS)
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) $(FROZEN) benchmarks/.asv build *.egg-info
+	rm -rf $(VENV) $(PEERS) $(FROZEN) $(ENGINES) benchmarks/.asv build *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f fastconv/kernels/*.so fastconv/kernels/*.c fastconv/kernels/build.json

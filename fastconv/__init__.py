@@ -72,6 +72,7 @@ from fastconv.models import (
     load,
     register_model,
 )
+from fastconv.serving import Predictor
 from fastconv.threads import get_num_threads, set_num_threads
 from fastconv.threads import introduce as _introduce
 
@@ -79,7 +80,7 @@ __version__ = "0.10.0"
 _introduce()
 
 #: Modules that few programs need, imported when they are first named.
-_LATER = ("compat", "explain", "plot", "sklearn", "testing")
+_LATER = ("compat", "dask", "explain", "plot", "sklearn", "testing")
 
 
 def __getattr__(name: str) -> Any:
@@ -122,6 +123,7 @@ __all__ = [
     "Model",
     "PackedWeight",
     "PluginWarning",
+    "Predictor",
     "Sequential",
     "ShapeError",
     "Spec",

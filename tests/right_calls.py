@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +34,7 @@ Call = tuple[Callable[..., Any], dict[str, Any]]
 MODULES = {
     "": fastconv,
     "compat.deep_learning_from_scratch": book,
+    **({"dask": fastconv.dask} if find_spec("dask") else {}),
     "data": data,
     "explain": explain,
     "functional": functional,
@@ -476,6 +479,22 @@ def of_models(g: Given) -> dict[str, Call]:
         "InferenceModel.measure": (g.frozen.measure, {"batch_size": 1, "memory_limit": None}),
         "Input": (fastconv.Input, {"shape": (1, 8, 8), "dtype": "float32", "batch_axis": 0}),
         "load": (fastconv.load, {"path": "net.safetensors", "for_inference": False}),
+        "Predictor": (
+            fastconv.Predictor,
+            {
+                "source": "net.safetensors",
+                "memory_limit": None,
+                "batch_size": 1,
+                "columns": "x",
+                "results": ["y"],
+                "for_inference": False,
+            },
+        ),
+        "Predictor.__call__": (
+            lambda table, x: fastconv.Predictor(net)(table if x is g.x else x),
+            {"table": {"x": g.x}, "x": g.x},
+        ),
+        **of_dask(g),
         "from_config": (fastconv.from_config, {"config": net.to_config(), "seed": 0}),
         "create_model": (
             lambda model, name: fastconv.create_model(model, name=name),
@@ -723,6 +742,15 @@ def of_the_book() -> dict[str, Call]:
     for name in ("relu", "relu_grad", "sigmoid", "sigmoid_grad", "softmax", "step_function"):
         found[name] = getattr(book, name), {"x": rows}
     return {f"compat.deep_learning_from_scratch.{name}": call for name, call in found.items()}
+
+
+def of_dask(g: Given) -> dict[str, Call]:
+    """Where Dask is installed."""
+    if "dask" not in MODULES:
+        return {}
+    array = import_module("dask.array").from_array(g.x)
+    right = {"net": "net.safetensors", "array": array, "memory_limit": None}
+    return {"dask.predict": (fastconv.dask.predict, right)}
 
 
 def explanations() -> dict[str, Call]:

@@ -17,7 +17,8 @@ PACKAGE = Path(fastconv.__file__).parent
 ORDER = (
     "errors concurrency floating arguments notebook drawing geometry options step_memory arena "
     "memory batches threads kernels reference engines costs functional tuning registry activations "
-    "initializers layers training models zoo data plot explain compat sklearn testing cli"
+    "initializers layers training models serving zoo data plot explain compat sklearn dask testing "
+    "cli"
 ).split()
 # What knows the package as a whole, for its version and its public names.
 KNOW_THE_WHOLE = {"threads.py", "cli/networks.py"}
@@ -29,7 +30,7 @@ TOLD = {
 }
 # The reference is the specification: it may lean on nothing that it specifies.
 ALONE = {"reference": {"geometry", "errors", "floating"}}
-OPTIONAL = {"matplotlib", "onnx", "PIL", "safetensors", "sklearn", "tqdm"}
+OPTIONAL = {"dask", "matplotlib", "onnx", "pandas", "PIL", "safetensors", "sklearn", "tqdm"}
 # What a room is made of: it is imported as soon as the room is, and not with the package.
 MADE_OF = {"sklearn": {"sklearn"}}
 # What PyInstaller reads and the package does not import.
@@ -228,6 +229,7 @@ def test_importing_fastconv_loads_nothing_slow(environment):
         "tempfile",
         "fastconv.cli",
         "fastconv.compat",
+        "fastconv.dask",
         "fastconv.explain",
         "fastconv.plot",
         "fastconv.sklearn",

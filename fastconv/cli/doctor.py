@@ -43,6 +43,7 @@ EXTRAS = {
     "images": "pillow",
     "sklearn": "scikit-learn",
     "completion": "shtab",
+    "dask": "dask",
 }
 NEEDED = ("numpy", "safetensors", "tqdm")
 

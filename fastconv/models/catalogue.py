@@ -13,7 +13,7 @@ from fastconv.layers import description
 from fastconv.models.graph import trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.model import Model
-from fastconv.models.saving import CONFIG, WeightFile, configuration, loading
+from fastconv.models.saving import CONFIG, Source, WeightFile, configuration, loading
 from fastconv.registry.trained import chosen_weights, offered_weights
 
 __all__ = ["create_model", "describe_model", "from_config", "list_models", "load", "register_model"]
@@ -56,17 +56,15 @@ def _owners(weights: str) -> list[str]:
 
 
 @overload
-def load(path: str | os.PathLike[str], *, seed: int | None = None) -> Model: ...
+def load(path: Source, *, seed: int | None = None) -> Model: ...
+@overload
+def load(path: Source, *, seed: int | None = None, for_inference: Literal[False]) -> Model: ...
 @overload
 def load(
-    path: str | os.PathLike[str], *, seed: int | None = None, for_inference: Literal[False]
-) -> Model: ...
-@overload
-def load(
-    path: str | os.PathLike[str], *, seed: int | None = None, for_inference: Literal[True]
+    path: Source, *, seed: int | None = None, for_inference: Literal[True]
 ) -> InferenceModel: ...
 def load(
-    path: str | os.PathLike[str], *, seed: int | None = None, for_inference: bool = False
+    path: Source, *, seed: int | None = None, for_inference: bool = False
 ) -> Model | InferenceModel:
     """Return the network that `Model.save` wrote; what was frozen is frozen again.
 
@@ -74,7 +72,10 @@ def load(
 
     Parameters
     ----------
-    path : str or path
+    path : str, path, bytes or binary file
+        Where the file is, its bytes, or the file itself, open in binary mode. That is read from its
+        beginning, and not closed; one that has no places, such as a download, from where it is, and
+        as a whole first.
     seed : int, optional
         The seed of dropout, if the network is trained further; by default another one each time.
     for_inference : bool
@@ -84,13 +85,23 @@ def load(
     Raises
     ------
     ArgumentError
-        If `path` leads to something other than a file, such as a directory or a pipe.
+        If `path` leads to something other than a file, such as a directory or a pipe, or is a file
+        that is closed.
+    ArgumentTypeError
+        If it is none of these, or a file of text.
     FormatError
         If the file has another format, is damaged, or holds other arrays than its network needs.
         Every byte of a checkpoint is looked at.
         Arrays of float16 and bfloat16 are right: they are widened, which is exact.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> net = fastconv.Sequential(["Flatten", ("Dense", {"units": 10})], input_shape=(1, 8, 8))
+    >>> load(net.to_bytes()).count_params()
+    650
     """
     for_inference = as_bool("load", "for_inference", for_inference)
     if seed is not None:

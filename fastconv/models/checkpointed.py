@@ -14,6 +14,7 @@ from fastconv.models.saving import (
     PRIVATE,
     Target,
     checkpoints,
+    network_bytes,
     states,
     target_of,
     write_checkpoint,
@@ -80,6 +81,18 @@ class CheckpointedNetwork(TrainableNetwork):
                 )
             return
         write_network(target, self.to_config(), self.weights(), self._learned_frozen())
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of the file that `save` writes; `fastconv.load` takes them too.
+
+        They are the same for the same network, wherever they are made.
+
+        Raises
+        ------
+        ConfigError
+            If a layer or setting cannot be written.
+        """
+        return network_bytes(self.to_config(), self.weights(), self._learned_frozen())
 
     def _write_checkpoint(self, target: Target, keep: int) -> bool:
         """Write a checkpoint, while nothing changes weights; return whether it is of one moment."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from fastconv.layers.parameter import exclusively
 from fastconv.models.checkpointed import CheckpointedNetwork
 from fastconv.models.graph import Graph, Node, as_nodes, trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
-from fastconv.models.saving import configuration, loading
+from fastconv.models.saving import Source, configuration, loading
 
 __all__ = ["Model", "Sequential"]
 
@@ -148,12 +147,7 @@ class Model(CheckpointedNetwork):
         return configuration.write(self._graph, self.name)
 
     def load_weights(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        only: str = "*",
-        strict: bool = True,
-        mapping: loading.Names = None,
+        self, path: Source, *, only: str = "*", strict: bool = True, mapping: loading.Names = None
     ) -> list[str]:
         """Read weights from a safetensors file, of this library or another, or one of PyTorch.
 
@@ -162,7 +156,8 @@ class Model(CheckpointedNetwork):
 
         Parameters
         ----------
-        path : str or path
+        path : str, path, bytes or binary file
+            As of `fastconv.load`.
         only : str
             Which layers, such as ``"conv*"``, or keys, such as ``"*/weight"``.
         strict : bool

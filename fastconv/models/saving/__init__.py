@@ -9,24 +9,25 @@
     states          makes JSON and arrays from the states of training, and these from them
     strict_json     reads JSON within limits, and refuses a key that comes twice
     formats         tells by its first bytes which format a file has
-    opened          what files of weights have in common while they are open
+    opened          opens what is given, and what files of weights have in common while open
     files           WeightFile: reads a file
     tensors         what a file of PyTorch may hold beside dicts and lists
     unpickling      reads the pickle in a file of PyTorch, and never unpickles it
     torch_file      TorchFile: reads the weights in such a file
     renaming        from the names in a file to those of a network
     writing         writes a file, in the place of the old one or not at all
-    sealing         the checksum of a checkpoint, its last array
+    sealing         what a file is made of, and the checksum of a checkpoint, its last array
     rotation        keeps the checkpoints before the newest
     loading         reads a file into the parameters of a network: all of them or none
 """
 
 from fastconv.models.saving import checkpoints, configuration, formats, loading, states, strict_json
-from fastconv.models.saving.files import CONFIG, PRIVATE, TRAINING, WeightFile, head_of
+from fastconv.models.saving.files import CONFIG, PRIVATE, TRAINING, Source, WeightFile, head_of
 from fastconv.models.saving.tensors import Label, Unreadable
 from fastconv.models.saving.unpickling import Vocabulary, read_pickle
 from fastconv.models.saving.writing import (
     Target,
+    network_bytes,
     target_of,
     write_checkpoint,
     write_network,
@@ -37,6 +38,7 @@ __all__ = [
     "CONFIG",
     "Label",
     "PRIVATE",
+    "Source",
     "TRAINING",
     "Target",
     "Unreadable",
@@ -47,6 +49,7 @@ __all__ = [
     "formats",
     "head_of",
     "loading",
+    "network_bytes",
     "read_pickle",
     "states",
     "strict_json",

@@ -8,21 +8,30 @@ hostile file takes no more memory than its own size.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv.arguments import as_path, check_regular
 from fastconv.errors import ConfigError, FormatError, shorten
 from fastconv.floating import quietly
 from fastconv.models.saving import formats, rotation, sealing, strict_json
-from fastconv.models.saving.opened import OpenedFile
+from fastconv.models.saving.opened import Opened, OpenedFile, Source, opened
 
-__all__ = ["CONFIG", "FROZEN", "PRIVATE", "TRAINING", "Entry", "WeightFile", "head_of"]
+__all__ = [
+    "CONFIG",
+    "FROZEN",
+    "PRIVATE",
+    "TRAINING",
+    "Entry",
+    "Source",
+    "WeightFile",
+    "head_of",
+    "told",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -92,7 +101,7 @@ class WeightFile(OpenedFile):
     ----------
     operation : str
         The operation that errors name.
-    path : str or path
+    path : str, path, bytes or binary file
 
     Attributes
     ----------
@@ -113,12 +122,7 @@ class WeightFile(OpenedFile):
     """
 
     def _read_contents(self) -> None:
-        size = os.fstat(self._file.fileno()).st_size
-        self._read_header(size)
-        self._check_seal(size)
-
-    def _read_header(self, size: int) -> None:
-        operation, name = self.operation, self.path
+        operation, name, size = self.operation, self.path, self.size
         head = self._file.read(formats.HEAD)
         length = int.from_bytes(head[:8], "little")
         if len(head) < 8 or length > size - 8 or head[8:9] != b"{":
@@ -163,6 +167,7 @@ class WeightFile(OpenedFile):
         except ConfigError as error:
             raise self.refusal(str(error)) from None
         self._data = 8 + length
+        self._check_seal(size)
 
     def _check_seal(self, size: int) -> None:
         """Take the arrays of training out of `entries`; raise if a checkpoint was changed."""
@@ -175,7 +180,7 @@ class WeightFile(OpenedFile):
         last = size - self._data
         right = seal is not None and seal[:2] == ("U8", (sealing.SIZE,)) and seal.end == last
         if not (right and sealing.is_whole(self._file, size)):
-            older = rotation.older(self.path)
+            older = rotation.older(self.path) if self.on_disk else []
             before = f"; {older[0]} is the one before" if older else ""
             rule = "the checkpoint is damaged, its checksum does not fit its content"
             raise self.refusal(rule + before)
@@ -280,7 +285,15 @@ def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
 
 def head_of(operation: str, path: Any) -> bytes:
     """Return the first bytes of a file, for `formats.tell`; the errors are as of `WeightFile`."""
-    name = str(as_path(operation, "path", path))
-    check_regular(operation, "path", name)
-    with open(name, "rb") as file:
-        return file.read(formats.HEAD)
+    with closing(opened(operation, path)) as given:
+        return given.head(formats.HEAD)
+
+
+def told(operation: str, source: Any) -> tuple[Opened, formats.Format | None]:
+    """Return a file that is open at its beginning, and which format it has, if that is known."""
+    given = opened(operation, source)
+    try:
+        return given, formats.tell(given.head(formats.HEAD))
+    except BaseException:
+        given.close()
+        raise

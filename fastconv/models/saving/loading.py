@@ -12,7 +12,7 @@ from fastconv.errors import ConfigError, Problem, did_you_mean, shorten
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.graph import Graph, Step, weights
 from fastconv.models.saving import formats, strict_json
-from fastconv.models.saving.files import FROZEN, WeightFile, head_of
+from fastconv.models.saving.files import FROZEN, WeightFile, told
 from fastconv.models.saving.renaming import Names, Renaming, Target
 from fastconv.models.saving.torch_file import TorchFile
 
@@ -96,9 +96,9 @@ def load_into(graph: Graph, path: Any, only: str, strict: bool, mapping: Names) 
     """
     strict = as_bool("load_weights", "strict", strict)
     renaming = Renaming(mapping)
-    told = formats.tell(head_of("load_weights", path))
-    kind = TorchFile if told is formats.TORCH else WeightFile
-    with kind("load_weights", path) as file:
+    given, found = told("load_weights", path)
+    kind = TorchFile if found is formats.TORCH else WeightFile
+    with kind("load_weights", given) as file:
         return _load_into(graph, file, only, strict, renaming)
 
 

@@ -8,7 +8,6 @@ the pickles. Everything is checked against the size of the file before an array 
 from __future__ import annotations
 
 import errno
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +64,7 @@ class TorchFile(OpenedFile):
     ----------
     operation : str
         The operation that errors name.
-    path : str or path
+    path : str, path, bytes or binary file
 
     Attributes
     ----------
@@ -150,14 +149,13 @@ class TorchFile(OpenedFile):
         part = archive.getinfo(name)
         if part.compress_type or part.flag_bits & 1 or part.file_size != part.compress_size:
             raise Unreadable(f"{shorten(name)}, which is compressed or encrypted")
-        size = os.fstat(self._file.fileno()).st_size
         self._file.seek(part.header_offset)
         head = self._file.read(30)
         if len(head) < 30 or head[:4] != b"PK\x03\x04":
             raise Unreadable(f"{shorten(name)} where the archive has none")
         skipped = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         begin = part.header_offset + 30 + skipped
-        if begin + part.file_size > size:
+        if begin + part.file_size > self.size:
             raise Unreadable(f"{shorten(name)}, which is cut off")
         if part.CRC and part.CRC != self._checksum(begin, part.file_size):
             # PyTorch writes 0 where it is told to spend no time on checksums
@@ -197,12 +195,11 @@ class TorchFile(OpenedFile):
         if not isinstance(keys, list) or not all(type(key) is str for key in keys):
             raise Unreadable("no list of its storages")
         sizes = {t.storage.key: ITEMSIZE[t.storage.dtype] for _, t in _tensors(value)}
-        whole = os.fstat(self._file.fileno()).st_size
         for key in keys:
             self._file.seek(at)
             count = int.from_bytes(self._file.read(8), "little")
-            nbytes = count * sizes.get(key, whole)
-            if key in self._places or nbytes > whole - at - 8:
+            nbytes = count * sizes.get(key, self.size)
+            if key in self._places or nbytes > self.size - at - 8:
                 raise Unreadable(f"a storage {shorten(key)} that is cut off, or no tensor has")
             self._places[key] = at + 8, nbytes
             at += 8 + nbytes

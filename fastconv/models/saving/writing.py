@@ -24,25 +24,17 @@ try:
 except ImportError:  # on Windows, where a file that somebody has opened cannot be removed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Target", "target_of", "write_checkpoint", "write_network", "write_weights"]
+__all__ = [
+    "Target",
+    "network_bytes",
+    "target_of",
+    "write_checkpoint",
+    "write_network",
+    "write_weights",
+]
 
 Array = np.ndarray[Any, Any]
 
-#: safetensors' name of each dtype, in the order in which it writes them.
-_DTYPES = {
-    "uint64": "U64",
-    "int64": "I64",
-    "float64": "F64",
-    "float32": "F32",
-    "uint32": "U32",
-    "int32": "I32",
-    "float16": "F16",
-    "uint16": "U16",
-    "int16": "I16",
-    "int8": "I8",
-    "uint8": "U8",
-    "bool": "BOOL",
-}
 #: Names of files that are being written. If the writer is killed, the next one clears them away.
 _PREFIX, _SUFFIX = ".fastconv-", ".part"
 
@@ -85,6 +77,13 @@ def write_network(
         If the file cannot be written.
     """
     write_weights(target, arrays, _metadata(config, frozen))
+
+
+def network_bytes(
+    config: Mapping[str, Any], arrays: Mapping[str, Array], frozen: Iterable[str]
+) -> bytes:
+    """Return the bytes of the file that `write_network` would write."""
+    return b"".join(sealing.content(arrays, _metadata(config, frozen), None))
 
 
 def write_checkpoint(
@@ -166,7 +165,7 @@ def write_weights(
     OSError
         If the file cannot be written.
     """
-    parts = _content(arrays, metadata, seal)
+    parts = sealing.content(arrays, metadata, seal)
     folder = os.path.dirname(target.path)
     _clear_away(folder)
     # A new file has the mode that the system makes of 0o666 and the process's mask.
@@ -194,30 +193,6 @@ def write_weights(
                 raise OSError(error.errno, error.strerror, target.path) from None
             raise
     _make_lasting(folder)
-
-
-def _content(
-    arrays: Mapping[str, Array], metadata: Mapping[str, str] | None, seal: str | None
-) -> list[Any]:
-    """Return what comes before the arrays, and their bytes in the order of the file."""
-    entries: dict[str, Any] = {} if metadata is None else {"__metadata__": dict(metadata)}
-    dtypes, at = list(_DTYPES), 0
-    parts: list[Any] = []
-    for name in sorted(arrays, key=lambda name: (dtypes.index(arrays[name].dtype.name), name)):
-        array, end = arrays[name], at + arrays[name].nbytes
-        entries[name] = _entry(_DTYPES[array.dtype.name], list(array.shape), at, end)
-        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        parts.append(little.reshape(-1).view(np.uint8))
-        at = end
-    if seal is not None:
-        entries[seal] = _entry("U8", [sealing.SIZE], at, at + sealing.SIZE)
-    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return [len(text).to_bytes(8, "little") + text, *parts]
-
-
-def _entry(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
 def _beside(folder: str) -> str:
