@@ -219,6 +219,8 @@ class Parameter:
     def writable(self) -> Array:
         """Return the value, to be written to until the function that `exclusively` runs ends.
 
+        A value that may only be read, since a pickle was mapped from a file, becomes a copy.
+
         Raises
         ------
         FastconvError
@@ -233,6 +235,8 @@ class Parameter:
                 remedy="call exclusively(function), or assign(array)",
             )
         self._forms = _Forms(self._forms.version + 1, place)
+        if not value.flags.writeable:
+            value = self._value = np.array(value, order="C")
         return value
 
     def bump(self) -> None:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import column_or_1d  # type: ignore[import-untyped
 from fastconv.errors import ArgumentError, ArgumentTypeError, shorten
 from fastconv.functional import softmax
 from fastconv.models import Model
-from fastconv.sklearn.estimator import Array, NetworkEstimator
+from fastconv.sklearn.estimator import Array, NetworkEstimator, unchanged_by_errors
 
 __all__ = ["CNNClassifier"]
 
@@ -76,6 +76,8 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         The trained network; `net_.save` writes a file that needs no scikit-learn.
     history_ : History
         The figures of every epoch; `history_.history` maps their names to lists.
+    n_iter_ : int
+        How many epochs the network was trained, those of `partial_fit` too.
     n_features_in_ : int
         How many numbers a row of X has.
     feature_names_in_ : ndarray of str
@@ -150,6 +152,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
+    @unchanged_by_errors
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> CNNClassifier:
         """Train a new network.
 
@@ -164,7 +167,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         Returns
         -------
         CNNClassifier
-            Itself.
+            Itself; after an error it is as it was before the call.
         """
         X, y = self._rows(X, y, reset=True)
         classes, labels = np.unique(y, return_inverse=True)
@@ -179,6 +182,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         self.classes_ = classes
         return self
 
+    @unchanged_by_errors
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> CNNClassifier:

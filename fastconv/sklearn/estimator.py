@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator  # type: ignore[import-untyped]
@@ -22,12 +24,32 @@ from fastconv.training.callbacks import Callback
 from fastconv.training.chain import as_callbacks
 from fastconv.training.choosing import is_pair
 
-__all__ = ["NetworkEstimator"]
+__all__ = ["NetworkEstimator", "unchanged_by_errors"]
 
+F = TypeVar("F", bound=Callable[..., Any])
 Array = np.ndarray[Any, Any]
 
 #: What parameters of `Model.fit` are called here.
 OURS = {"transform": "augment", "validation_split": "validation_fraction"}
+
+
+def unchanged_by_errors(method: F) -> F:
+    """Return a method that leaves the estimator as it was if it raises anything.
+
+    scikit-learn's checks of X set attributes before there is a network that goes with them.
+    """
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **options: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **options)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(F, run)
 
 
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
@@ -35,6 +57,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 
     net_: Model
     history_: History
+    n_iter_: int
 
     def __init__(
         self,
@@ -198,15 +221,13 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         split = self.validation_fraction if self._stops_early() else None
         more |= {"validation_split": split, "callbacks": self._callbacks()}
         history = self._learn(net, X, y, self.epochs, **more)
-        self.net_, self.history_ = net, history
+        self._keep(net, history, len(history.learning_rate))
 
     def _learn_on(self, net: Model, X: Array, y: Array, **more: Any) -> None:
         """Train the network for one epoch more, which the history goes on with."""
         if self._stops_early():
             rule = "must be False for partial_fit, which holds no rows out"
             raise ArgumentError(type(self).__name__, "early_stopping", rule, self.early_stopping)
-        if not all(p.value.flags.writeable for p in net.trainable_parameters().values()):
-            net = copy.deepcopy(net)  # joblib has mapped the weights from a file, to be read alone
         before = self.history_ if hasattr(self, "net_") else None
         found = self._learn(net, X, y, 1, callbacks=self._callbacks(), **more)
         if before is not None:
@@ -214,7 +235,10 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
                 before.history.setdefault(name, []).extend(figures)
             before.learning_rate += found.learning_rate
             found = before
-        self.net_, self.history_ = net, found
+        self._keep(net, found, len(found.learning_rate))
+
+    def _keep(self, net: Model, history: History, epochs: int) -> None:
+        self.net_, self.history_, self.n_iter_ = net, history, epochs
 
     def _weights(self, sample_weight: Any) -> Any:
         """Return the weights of rows for `Model.fit`, which checks all else about them."""

@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin  # type: ignore[import-untyped]
 
 from fastconv.errors import ShapeError
 from fastconv.models import Model
-from fastconv.sklearn.estimator import Array, NetworkEstimator
+from fastconv.sklearn.estimator import Array, NetworkEstimator, unchanged_by_errors
 
 __all__ = ["CNNRegressor"]
 
@@ -30,7 +30,7 @@ class CNNRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    net_, history_, n_features_in_, feature_names_in_
+    net_, history_, n_iter_, n_features_in_, feature_names_in_
         As of `CNNClassifier`.
 
     Notes
@@ -59,6 +59,7 @@ class CNNRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
 
     _one_number: bool
 
+    @unchanged_by_errors
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> CNNRegressor:
         """Train a new network.
 
@@ -72,7 +73,7 @@ class CNNRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
         Returns
         -------
         CNNRegressor
-            Itself.
+            Itself; after an error it is as it was before the call.
         """
         X, y = self._rows(X, y, reset=True)
         weights = self._weights(sample_weight)
@@ -87,6 +88,7 @@ class CNNRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
         self._one_number = one
         return self
 
+    @unchanged_by_errors
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> CNNRegressor:
         """Train for one epoch on some rows; the network, and its optimizer, go on from before.
 

@@ -204,6 +204,9 @@ class Optimizer(HasLearningRate, Clipping, Owned, ABC):
         if key not in self._slots:
             zeros = (np.zeros(parameter.shape, parameter.dtype) for _ in self.slot_names)
             self._slots[key] = tuple(zeros)
+        elif not all(slot.flags.writeable for slot in self._slots[key]):
+            # a pickle was mapped from a file, to be read alone
+            self._slots[key] = tuple([np.array(slot, order="C") for slot in self._slots[key]])
         return self._slots[key]
 
     def state_dict(self) -> dict[str, Array]:

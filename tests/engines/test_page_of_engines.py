@@ -57,7 +57,7 @@ def test_a_program_runs_as_it_stands(program, tmp_path, environment):
             env=environment,
             capture_output=True,
             encoding="utf-8",
-            timeout=300,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
     images, _ = fastconv.data.digits()

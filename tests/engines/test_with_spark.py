@@ -74,6 +74,28 @@ def test_predict_batch_udf(images, path, expected):
     assert_bits_equal(in_order(found), expected[:ROWS])
 
 
+def test_predict_batch_udf_of_two_inputs(images, x):
+    a, b = fastconv.Input((1, 8, 8)), fastconv.Input((1,))
+    flat = fastconv.create_layer("Flatten")(a)
+    both = fastconv.create_layer("Concatenate")(flat, b)
+    net = fastconv.Model((a, b), fastconv.create_layer("Dense", units=3)(both), seed=0)
+    content = net.to_bytes()
+
+    def make():
+        predictor = fastconv.Predictor(content)
+        return lambda image, number: predictor(image, number)
+
+    predict = predict_batch_udf(
+        make,
+        return_type=ArrayType(FloatType()),
+        batch_size=500,
+        input_tensor_shapes=[[1, 8, 8], None],
+    )
+    found = images.select("number", predict("image", "number").alias("prediction"))
+    numbers = np.arange(ROWS, dtype=np.float32)[:, None]
+    assert_bits_equal(in_order(found), net.predict((x[:ROWS], numbers)))
+
+
 def test_pandas_udf_of_a_series(images, net, expected):
     predictor = fastconv.Predictor(net)
 

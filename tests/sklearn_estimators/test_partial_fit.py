@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import joblib
 import numpy as np
 import pytest
 from fitted import weights_of
@@ -64,3 +65,18 @@ def test_classes_of_several_kinds_are_told(images, classes):
     for classifier in (CNNClassifier(), CNNClassifier(epochs=1, random_state=0).fit(*images)):
         with pytest.raises(ArgumentTypeError, match="classes must be labels of one kind"):
             classifier.partial_fit(*images, classes=classes)
+
+
+def test_weights_that_joblib_has_mapped_go_on_learning(images, tmp_path):
+    """To the same bits, in memory of their own."""
+    x, y = images
+    whole = CNNClassifier(random_state=0).partial_fit(x, y, classes=["lies", "stands"])
+    joblib.dump(whole, tmp_path / "classifier.joblib")
+    content = (tmp_path / "classifier.joblib").read_bytes()
+    mapped = joblib.load(tmp_path / "classifier.joblib", mmap_mode="r")
+    weight = mapped.net_.layers[-1].parameters["weight"].value
+    assert isinstance(weight, np.memmap) and not weight.flags.writeable
+    for each in (whole, mapped):
+        each.partial_fit(x, y)
+    assert weights_of(mapped) == weights_of(whole)
+    assert (tmp_path / "classifier.joblib").read_bytes() == content
