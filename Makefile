@@ -182,7 +182,7 @@ $(VENV)/.dev: $(VENV)/.made $(VENV)/.settings $(SOURCES)
 	touch $@ $(VENV)/.demo
 
 # The builder's variables: written anew, and so newer than what was built, when they change.
-SETTINGS := ^(FASTCONV_(BUILD_[A-Z]*|VECTORS|THREADS|SANITIZE)|CC|CFLAGS|CPPFLAGS|LDFLAGS)=
+SETTINGS := ^(FASTCONV_(BUILD_[A-Z]*|ABI3|VECTORS|THREADS|SANITIZE)|CC|CFLAGS|CPPFLAGS|LDFLAGS)=
 $(VENV)/.settings: $(VENV)/.made always
 	@env | grep -E '$(SETTINGS)' | sort > $@.now; cmp -s $@.now $@ || cp $@.now $@; rm $@.now
 

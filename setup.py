@@ -14,9 +14,13 @@ FASTCONV_BUILD_OPTIMIZE  ``0`` compiles in a quarter of the time what runs at a 
 FASTCONV_VECTORS         ``0`` builds with plain numbers instead of vector types, as a compiler
                          without them does
 FASTCONV_THREADS         ``0`` builds without threads
+FASTCONV_ABI3            ``1`` builds modules against the stable ABI: one wheel, ``cp311-abi3``,
+                         for Python 3.11 and every later one
 FASTCONV_SANITIZE        ``address`` builds for the sanitizers of addresses and undefined
                          behaviour, ``thread`` for that of threads; see tests/sanitize.py
-MAX_JOBS                 how many modules are compiled at once; as many as processors by default
+MAX_JOBS                 how many modules are compiled at once; by default as many as the
+                         processors that affinity and a container's quota leave to the build
+SOURCE_DATE_EPOCH        the time of the files in a source distribution and in a wheel
 CFLAGS                   is obeyed but for -O and -m, which are what each module is about; without
                          a -g in it there is no debug information
 """
@@ -30,7 +34,13 @@ from setuptools import setup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # pip builds without it
 
+from building import switches  # noqa: E402
+from building.archive import Sdist  # noqa: E402
 from building.command import BuildKernels  # noqa: E402
 from building.modules import modules  # noqa: E402
 
-setup(ext_modules=modules(), cmdclass={"build_ext": BuildKernels})
+setup(
+    ext_modules=modules(),
+    cmdclass={"build_ext": BuildKernels, "sdist": Sdist},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if switches.ABI3 else {},
+)

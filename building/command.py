@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from setuptools.command.build_ext import build_ext
+from setuptools.command.build_ext import build_ext, get_abi3_suffix
 
 from building import flags, processor, store, switches, targets
 from building.modules import KERNELS, PARTS, Module
@@ -186,9 +186,10 @@ class BuildKernels(build_ext):
     def remove_stale(self, folder: Path) -> None:
         """Remove modules for this Python that are not built now, so that no wheel has them."""
         expected = {Path(self.get_ext_filename(e.name)).name for e in self.extensions}
-        suffix = Path(self.get_ext_filename("x")).name.removeprefix("x")
-        for path in folder.glob(f"_*{suffix}"):
-            if path.name not in expected:
+        own = Path(self.get_ext_filename("x")).name.removeprefix("x")
+        for path in folder.glob("_*"):
+            suffix = "." + path.name.partition(".")[2]
+            if suffix in (own, get_abi3_suffix()) and path.name not in expected:
                 path.unlink()
 
     def write_report(self, root: Path) -> None:

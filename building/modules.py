@@ -23,6 +23,8 @@ DTYPES = {"f32": (), "f64": (("FC_DOUBLE", "1"),)}
 COMMON = ("_cpu", "_pool")
 #: The code for memoryviews, which all modules share. Cython writes it; it has no source.
 SHARED = "_memoryviews"
+#: The oldest Python of the stable ABI: 3.11 is the first whose memoryviews belong to it.
+OLDEST = "0x030B0000"
 
 
 class Module(Extension):
@@ -54,7 +56,12 @@ class Module(Extension):
             f"{PACKAGE}.{name}",
             [source.as_posix()],
             include_dirs=[str(KERNELS)],
-            define_macros=[*macros, *([] if switches.OPTIMIZE else [("FC_UNOPTIMIZED", "1")])],
+            define_macros=[
+                *macros,
+                *([] if switches.OPTIMIZE else [("FC_UNOPTIMIZED", "1")]),
+                *([("Py_LIMITED_API", OLDEST)] if switches.ABI3 else []),
+            ],
+            py_limited_api=switches.ABI3,
         )
         self.target, self.part = target, part
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import sysconfig
+from pathlib import Path
 
 ISAS = "FASTCONV_BUILD_ISAS"
 
@@ -25,22 +28,49 @@ def sanitizer() -> str:
     return known[value]
 
 
+def abi3() -> bool:
+    """Return whether modules are for every Python; end the build if this one cannot make them."""
+    on = is_on("FASTCONV_ABI3", False)
+    if on and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        sys.exit(
+            "setup.py: FASTCONV_ABI3=1 needs a Python with a global lock, since that without one "
+            "has no stable ABI of 3.11: build for it alone, without this variable"
+        )
+    return on
+
+
 def jobs() -> int:
-    """Return how many modules are compiled at once: ``MAX_JOBS``, or the number of processors."""
+    """Return how many modules are compiled at once: ``MAX_JOBS``, or the processors granted."""
     value = os.environ.get("MAX_JOBS")
     if not value:
-        try:
-            return len(os.sched_getaffinity(0))
-        except AttributeError:  # a system without affinity
-            return os.cpu_count() or 1
+        return granted_processors()
     if not (value.isascii() and value.isdigit() and 0 < int(value) < 10_000):
         sys.exit(f"setup.py: MAX_JOBS must be a number from 1 to 9999, got {value!r}")
     return int(value)
+
+
+def granted_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many processors affinity and the container's quota leave to this build."""
+    try:
+        processors = len(os.sched_getaffinity(0))
+    except AttributeError:  # a system without affinity
+        processors = os.cpu_count() or 1
+    files = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))  # versions 2 and 1
+    for names in files:
+        try:
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            granted = int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):  # not there, or "max": no limit
+            continue
+        if granted > 0:  # version 1 has -1 for no limit
+            return max(1, min(processors, math.ceil(granted)))
+    return processors
 
 
 VECTORS = is_on("FASTCONV_VECTORS", True)
 THREADS = is_on("FASTCONV_THREADS", True)
 SANITIZE = sanitizer()
 OPTIMIZE = is_on("FASTCONV_BUILD_OPTIMIZE", True)
+ABI3 = abi3()
 ASKED = os.environ.get(ISAS) or "native"
 JOBS = jobs()

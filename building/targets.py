@@ -43,8 +43,8 @@ def instruction_sets() -> tuple[InstructionSet, ...]:
     be the one that builds.
     """
     platform = sysconfig.get_platform().lower()
-    if sys.maxsize <= 2**32:  # a 32-bit Python names the 64-bit machine that it runs on
-        return OTHER
+    if sys.maxsize <= 2**32 and not cross_building():
+        return OTHER  # a 32-bit Python names the 64-bit machine that it runs on
     found = re.search(rf"[-_]({'|'.join(MACHINES)})$", platform)
     return MACHINES[found[1]] if found else OTHER
 

@@ -255,7 +255,16 @@ def test_a_32_bit_python_on_a_64_bit_machine(building, monkeypatch):
     targets = building("targets")
     monkeypatch.setattr(targets.sysconfig, "get_platform", lambda: "linux-x86_64")
     monkeypatch.setattr(targets.sys, "maxsize", 2**31 - 1)
+    monkeypatch.delenv("_PYTHON_HOST_PLATFORM", raising=False)
     assert [each.name for each in targets.instruction_sets()] == ["baseline"]
+
+
+def test_a_32_bit_python_that_builds_for_another_machine(building, monkeypatch):
+    targets = building("targets")
+    monkeypatch.setattr(targets.sysconfig, "get_platform", lambda: "linux-aarch64")
+    monkeypatch.setattr(targets.sys, "maxsize", 2**31 - 1)
+    monkeypatch.setenv("_PYTHON_HOST_PLATFORM", "linux-aarch64")
+    assert tuple(each.name for each in targets.instruction_sets()) == ARM
 
 
 def test_the_build_and_the_package_know_the_same_sets(building):
@@ -368,6 +377,37 @@ def test_jobs_are_the_builders(building, monkeypatch):
     assert 1 <= switches.jobs() <= os.cpu_count()
 
 
+@pytest.mark.parametrize(
+    ("files", "jobs"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "250000 100000\n"}, 3),
+        ({"cpu.max": "10000 100000\n"}, 1),
+        ({"cpu.max": "1600000 100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        ({"cpu.max": "100000 0\n"}, 8),
+    ],
+)
+def test_jobs_stay_within_what_the_container_is_granted(
+    building, monkeypatch, tmp_path, files, jobs
+):
+    switches = building("switches")
+    monkeypatch.setattr(switches.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert switches.granted_processors(tmp_path) == jobs
+
+
+def test_jobs_of_a_system_without_affinity_are_its_processors(building, monkeypatch, tmp_path):
+    switches = building("switches")
+    monkeypatch.delattr(switches.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(switches.os, "cpu_count", lambda: 5)
+    assert switches.granted_processors(tmp_path) == 5
+
+
 def last(words: list[str], start: str) -> str:
     """The word that the compiler obeys among those of one kind."""
     return [word for word in words if word.startswith(start)][-1]
@@ -400,6 +440,54 @@ def test_debug_flags_are_the_builders(tree):
         assert last(words, "-O") in ("-O1", "-O2", "-O3")
     tree.build(FASTCONV_BUILD_ISAS="avx2", FASTCONV_BUILD_OPTIMIZE="0")
     assert {last(words, "-O") for words in tree.compiled().values()} == {"-O1"}
+
+
+LIMITED = "-DPy_LIMITED_API=0x030B0000"
+
+
+def test_modules_of_the_stable_abi_take_the_place_of_those_of_one_python(tree):
+    def suffixes() -> set[str]:
+        return {path.name.partition(".")[2] for path in tree.kernels.glob("_*.so")}
+
+    tree.build(FASTCONV_BUILD_ISAS="baseline")
+    (own,) = suffixes()
+    assert own != "abi3.so"
+    assert not [words for words in tree.compiled().values() if LIMITED in words]
+    other = tree.kernels / "_cpu.cpython-399-x86_64-linux-gnu.so"
+    other.touch()
+    tree.build(FASTCONV_BUILD_ISAS="baseline", FASTCONV_ABI3="1")
+    assert set(tree.compiled()) == names("baseline")
+    assert all(LIMITED in words for words in tree.compiled().values())
+    assert suffixes() == {"abi3.so", other.name.partition(".")[2]}  # an import would prefer own
+    assert tree.modules() == names("baseline")
+    tree.build(FASTCONV_BUILD_ISAS="baseline")
+    assert tree.compiled() == {}
+    assert suffixes() == {own, other.name.partition(".")[2]}
+
+
+def test_a_wheel_of_the_stable_abi_is_named_so(tree):
+    (tree.folder / "pyproject.toml").write_text(
+        '[project]\nname = "fastconv"\nversion = "1"\n[tool.setuptools]\npackages = ["fastconv"]\n'
+    )
+    own = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    for value, tag in ("1", "-cp311-abi3-"), ("0", f"-{own}-{own}"):
+        words = ("bdist_wheel", "--dist-dir", f"wheel{value}")
+        done = tree.run(*words, FASTCONV_ABI3=value, FASTCONV_BUILD_ISAS="baseline")
+        assert done.returncode == 0, done.stderr
+        (wheel,) = (tree.folder / f"wheel{value}").glob("*.whl")
+        assert tag in wheel.name
+
+
+def test_a_python_without_a_lock_has_no_such_abi(building, monkeypatch):
+    switches = building("switches")
+    monkeypatch.setenv("FASTCONV_ABI3", "1")
+    monkeypatch.setattr(switches.sysconfig, "get_config_var", lambda name: 0)
+    assert switches.abi3()
+    monkeypatch.setattr(switches.sysconfig, "get_config_var", lambda name: 1)
+    with pytest.raises(SystemExit, match="FASTCONV_ABI3=1 needs a Python with a global lock"):
+        switches.abi3()
+    monkeypatch.setenv("FASTCONV_ABI3", "0")
+    assert not switches.abi3()
 
 
 def test_a_spare_fuses_products_and_sums_as_the_others_where_the_target_can(tree):
@@ -461,6 +549,7 @@ def test_a_changed_file_is_built_into_what_includes_it(built, changed, compiled)
         ("FASTCONV_SANITIZE", "address", True),
         ("FASTCONV_SANITIZE", "thread", True),
         ("FASTCONV_BUILD_OPTIMIZE", "0", True),
+        ("FASTCONV_ABI3", "1", True),
         ("MAX_JOBS", "1", None),
     ],
 )

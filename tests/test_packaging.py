@@ -61,13 +61,16 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("the tests stand without the sources")
     folder = tmp_path_factory.mktemp("sources") / "fastconv-copy"
     built = shutil.ignore_patterns(
-        "*.so", "*.pyd", "*.c", "build.json", "__pycache__", "*.egg-info"
+        "*.so", "*.pyd", "_*.c", "build.json", "__pycache__", "*.egg-info", ".asv"
     )
     folder.mkdir()
-    for name in ("building", "fastconv", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=built)
+    for name in ("benchmarks", "building", "docs", "fastconv", "tests"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=built)
     for path in ROOT.iterdir():
-        if path.suffix in (".toml", ".py", ".md", ".in") or path.name == "LICENSE":
+        if path.suffix in (".toml", ".py", ".md", ".in", ".cff"):
+            shutil.copy2(path, folder)
+        elif path.name in ("LICENSE", "Makefile"):
             shutil.copy2(path, folder)
     return folder
 
@@ -85,8 +88,12 @@ def sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(sources, tree)
     for leftover in ("_cpu.c", "_cpu.cpython-311-x86_64-linux-gnu.so", "build.json"):
         (tree / "fastconv" / "kernels" / leftover).write_text("{}")
-    out = tmp_path_factory.mktemp("sdist")
-    run(sys.executable, "-c", BACKEND.format("sdist"), out, cwd=tree)
+    return make_sdist(tree, tmp_path_factory.mktemp("sdist"))
+
+
+def make_sdist(tree: Path, out: Path, **variables: str) -> Path:
+    """Make the source distribution of a copy of the sources."""
+    run(sys.executable, "-c", BACKEND.format("sdist"), out, cwd=tree, **variables)
     (archive,) = out.glob("*.tar.gz")
     return archive
 
@@ -122,7 +129,42 @@ def test_sdist_holds_the_sources_and_nothing_built(sdist):
     assert {f"building/{path.name}" for path in (ROOT / "building").glob("*.py")} <= names
     assert {"fastconv/py.typed", "fastconv/data/digits.npz", "tests/conftest.py"} <= names
     built = [name for name in names if re.search(r"\.(c|so|pyd|py[cod])$|build\.json$", name)]
-    assert not built
+    assert built == ["tests/sanitizers/pool_stress.c"]
+
+
+def test_sdist_holds_what_packagers_run_and_give_along(sdist):
+    names = names_in(sdist)
+    asked = ["git", "ls-files", "--", "docs", "tests", "benchmarks"]
+    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode or not listed.stdout:
+        pytest.skip("only a clone knows what belongs to it")
+    assert set(listed.stdout.splitlines()) <= names
+    assert {"Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff"} <= names
+    assert not [name for name in names if name.startswith((".github/", ".ci/"))]
+
+
+def test_equal_sources_make_equal_sdists(sources, sdist, tmp_path):
+    """Times, permissions and the order of a folder are those of whoever unpacked the sources."""
+    tree = shutil.copytree(sources, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    for number, path in enumerate(sorted(tree.rglob("*"), reverse=True)):
+        if path.is_file():
+            path.chmod(0o600)
+            os.utime(path, (1_000_000_000 + number, 1_000_000_000 + number))
+    again = make_sdist(tree, tmp_path / "again")
+    assert again.name == sdist.name
+    assert again.read_bytes() == sdist.read_bytes()
+    dated = make_sdist(tree, tmp_path / "dated", SOURCE_DATE_EPOCH="1700000000")
+    with tarfile.open(dated) as archive:
+        assert {member.mtime for member in archive} == {1_700_000_000}
+    assert names_in(dated) == names_in(sdist)
+
+
+def test_a_source_date_is_a_number(sources, tmp_path):
+    command = [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", str(tmp_path)]
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "yesterday"}
+    done = subprocess.run(command, cwd=sources, env=environment, capture_output=True, text=True)
+    assert done.returncode
+    assert "SOURCE_DATE_EPOCH must be seconds since 1970, got 'yesterday'" in done.stderr
 
 
 def test_python_files_of_the_wheel(copy, tmp_path):
@@ -154,11 +196,8 @@ def modules_of(*isas: str, parts: Iterable[str] = ()) -> set[str]:
 
 
 def test_installed_modules_are_those_of_the_report():
-    found = {
-        path.name.partition(".")[0]
-        for path in INSTALLED.iterdir()
-        if path.name.endswith(EXTENSION_SUFFIXES[0])
-    }
+    parted = [path.name.partition(".") for path in INSTALLED.iterdir()]
+    found = {name for name, _, suffix in parted if f".{suffix}" in EXTENSION_SUFFIXES}
     assert found == modules_of(*kernels.built_isas()) | COMMON
     assert not PARTS or set(built.parts()) == PARTS
 
@@ -416,7 +455,7 @@ def test_a_sum_on_the_stack_is_seen():
 
 def test_no_module_leaves_the_unit_of_long_doubles_in_disorder(objdump):
     """MMX registers are those of long doubles, which are NaN from there on in that thread."""
-    for path in INSTALLED.glob(f"_*{EXTENSION_SUFFIXES[0]}"):
+    for path in INSTALLED.glob("_*.so"):
         used = [line for line in objdump(path) if re.search(r"%mm[0-7]\b", line.operands)]
         assert not used, f"{path.name}: {len(used)} instructions, the first {used[0]}"
 

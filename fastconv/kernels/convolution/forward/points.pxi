@@ -17,6 +17,7 @@ cdef extern from *:
            POINT_MOST = 3,
            /* 0 leaves 1x1 to strips.pxi, flat.pxi and the tile, also where a panel is narrower */
            POINT_VECTORS = TILE >= 12 || LANES % POINT_TILE ? 0 : POINT_MOST,
+           POINT_STRIP = POINT_VECTORS ? 2 * POINT_VECTORS : 1, /* never 0: it divides */
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_CHANNELS = 128,
@@ -26,6 +27,7 @@ cdef extern from *:
     """
     enum: POINT_MOST                       # most vectors of a tile; a strip has twice as many
     enum: POINT_VECTORS
+    enum: POINT_STRIP                      # most vectors of a strip
     enum: POINT_TILE                       # filters of a tile; they divide LANES
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
@@ -61,13 +63,13 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.length = ceil_div(pixels, VL)
     if pixels < POINT_PIXELS or 10 * pixels < 9 * plan.length * VL:
         return False                       # too many empty lanes, or weights are read too often
-    plan.strips = ceil_div(plan.length, 2 * POINT_VECTORS)
+    plan.strips = ceil_div(plan.length, POINT_STRIP)
     plan.channels = min(c.C, c.block)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, POINT_CHANNELS))
     plan.filters = c.K
     if plan.channels < c.C:                # sums wait, and if there are several blocks totals too
         plan.filters = POINTS_KEPT if c.C > c.block else 2 * POINTS_KEPT
-    plan.filters = clamp(ITEM_WORK // (2 * POINT_VECTORS * VL * c.C), POINT_TILE, plan.filters)
+    plan.filters = clamp(ITEM_WORK // (POINT_STRIP * VL * c.C), POINT_TILE, plan.filters)
     plan.filter_blocks = ceil_div(c.K, plan.filters)
     plan.filters = ceil_div(ceil_div(c.K, plan.filter_blocks), POINT_TILE) * POINT_TILE
     plan.filter_blocks = ceil_div(c.K, plan.filters)
@@ -97,7 +99,7 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
             at = at + c.rows.stride * c.xh - (column * step if done == count else 0)
             count = min(width, pixels - done)
         if ahead:
-            for i from 0 <= i < 2 * POINT_VECTORS * VL by CACHE_LINE:
+            for i from 0 <= i < POINT_STRIP * VL by CACHE_LINE:
                 vprefetch(x + pixels + i)
         x = x + c.xc
         to = to + length
