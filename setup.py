@@ -10,7 +10,8 @@ FASTCONV_BUILD_ISAS      which instruction sets are built: ``native`` (the defau
                          what is better: compiled in half the time, it runs at six tenths
                          of its speed.
 FASTCONV_BUILD_OPTIMIZE  ``0`` compiles in a quarter of the time what runs at a fraction of the
-                         speed, with the same results of the baseline and the same memory
+                         speed, with the same results of the baseline and the same memory;
+                         ``spare`` in half the time, with the same results of every set
 FASTCONV_VECTORS         ``0`` builds with plain numbers instead of vector types, as a compiler
                          without them does
 FASTCONV_THREADS         ``0`` builds without threads

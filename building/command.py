@@ -70,7 +70,7 @@ class BuildKernels(build_ext):
             runs = self.ask_processor()
         try:
             selection = targets.select(
-                switches.ASKED, [t.name for t in known], dict(self.refused()), runs
+                switches.ASKED, [t.name for t in known], dict(self.refused()), runs, switches.SPARE
             )
         except ValueError as error:
             sys.exit(f"setup.py: {error}")

@@ -19,6 +19,14 @@ def is_on(variable: str, default: bool) -> bool:
     return value == "1"
 
 
+def optimization() -> str:
+    """Return "1", "0", or "spare" for what compiles fast to the same bits."""
+    value = os.environ.get("FASTCONV_BUILD_OPTIMIZE") or "1"
+    if value not in ("0", "1", "spare"):
+        sys.exit(f"setup.py: FASTCONV_BUILD_OPTIMIZE must be 0, 1 or spare, got {value!r}")
+    return value
+
+
 def sanitizer() -> str:
     """Return "address" (which includes undefined behaviour), "thread", or "" for no sanitizer."""
     value = os.environ.get("FASTCONV_SANITIZE") or "0"
@@ -70,7 +78,8 @@ def granted_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 VECTORS = is_on("FASTCONV_VECTORS", True)
 THREADS = is_on("FASTCONV_THREADS", True)
 SANITIZE = sanitizer()
-OPTIMIZE = is_on("FASTCONV_BUILD_OPTIMIZE", True)
+OPTIMIZE = optimization() != "0"
+SPARE = optimization() == "spare"
 ABI3 = abi3()
 ASKED = os.environ.get(ISAS) or "native"
 JOBS = jobs()

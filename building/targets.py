@@ -59,13 +59,17 @@ class Selection:
     """Which instruction sets are built, and why the others are not."""
 
     built: tuple[str, ...]
-    spare: tuple[str, ...]  # built sets that nobody named: they stand in on lesser processors
+    spare: tuple[str, ...]  # compiled in less time: those that stand in on lesser processors
     not_asked_for: tuple[str, ...]
     refused: Mapping[str, str]  # by the compiler or the build's switches, each with the reason
 
 
 def select(
-    asked: str, known: Sequence[str], refused: Mapping[str, str], runs: Collection[str] | None
+    asked: str,
+    known: Sequence[str],
+    refused: Mapping[str, str],
+    runs: Collection[str] | None,
+    spare: bool = False,
 ) -> Selection:
     """Return what ``FASTCONV_BUILD_ISAS=asked`` builds.
 
@@ -82,6 +86,8 @@ def select(
     runs : collection of str, or None
         The sets that the processor runs.  None means that they are not known, as in a cross build;
         ``"native"`` is then ``"all"``.
+    spare : bool
+        Whether all of them are spares.
 
     Raises
     ------
@@ -104,7 +110,7 @@ def select(
     built = tuple(name for name in possible if name in {"baseline", *wanted})
     return Selection(
         built=built,
-        spare=tuple(name for name in built[:-1] if name not in wanted),
+        spare=built if spare else tuple(name for name in built[:-1] if name not in wanted),
         not_asked_for=tuple(name for name in possible if name not in built),
         refused=dict(refused),
     )

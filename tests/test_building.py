@@ -217,6 +217,13 @@ def test_a_spare_is_compiled_in_less_time(tree):
     assert {levels[name] for name in variants("avx2")} == {"-O3"}
     tree.build(FASTCONV_BUILD_ISAS="baseline,avx2")
     assert {last(words, "-O") for words in tree.compiled().values()} == {"-O3"}
+    report = tree.build(FASTCONV_BUILD_ISAS="baseline,avx2", FASTCONV_BUILD_OPTIMIZE="spare")
+    assert report["spare"] == ["baseline", "avx2"]
+    compiled = tree.compiled()
+    assert set(compiled) == variants("avx2")  # the others are as the first build made them
+    assert all("-fexpensive-optimizations" in words for words in compiled.values())
+    done = tree.run(FASTCONV_BUILD_OPTIMIZE="2")
+    assert "FASTCONV_BUILD_OPTIMIZE must be 0, 1 or spare, got '2'" in done.stderr
 
 
 @pytest.mark.parametrize("asked", ["avx", "AVX2", "baseline,sse9", "native,avx2", ",", "avx2,"])
