@@ -24,11 +24,11 @@ FROZEN := .venv-frozen
 # Dask, Ray, Spark, joblib and an MPI are half a gigabyte, and stay apart.
 ENGINES := .venv-engines
 
-.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean help
+.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean test-aarch64 test-clang test-pythons help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
 demo: $(VENV)/.demo  ## train a small network on real digits and show what its memory costs
 	$(BIN)/fastconv demo $(ARGS)
@@ -46,6 +46,15 @@ test-frozen: $(FROZEN)/.made  ## freeze a program with PyInstaller, and run it
 	$(FROZEN)/bin/pyinstaller --noconfirm --log-level WARN --distpath build/frozen \
 		--workpath build/frozen/work --specpath build/frozen tests/frozen/program.py
 	cd build/frozen/program && env -u PYTHONPATH ./program
+
+test-aarch64: $(VENV)/.dev  ## NEON, cross-built and emulated on a Debian of x86-64; ARGS=--all for every functional test
+	$(BIN)/python tests/aarch64.py $(ARGS)
+
+test-clang: $(VENV)/.dev  ## the functional tests on kernels that Clang built; CLANG=clang-19
+	$(BIN)/python tests/clang.py $(ARGS)
+
+test-pythons: $(VENV)/.dev  ## equal bits under this Python and two more, and by the stable ABI; ARGS=python3.12
+	$(BIN)/python tests/pythons.py $(ARGS)
 
 $(FROZEN)/.made: $(SOURCES) $(PACKAGE)
 	test -x $(FROZEN)/bin/python || $(PYTHON) -m venv $(FROZEN)

@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from elsewhere import apart
+
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "tests" / "sanitizers"
 FOLDER = ROOT / "build" / "sanitize"
@@ -96,21 +98,7 @@ FLAGS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread
 
 def build(kind: str) -> Path:
     """Build the package in a folder of its own and return that."""
-    library = FOLDER / kind / "lib"
-    for path in library.rglob("*.py"):  # one that is gone from the sources would stay
-        path.unlink()
-    command = [
-        sys.executable,
-        "setup.py",
-        "-q",
-        "build",
-        "--build-base",
-        str(FOLDER / kind),
-        "--build-lib",
-        str(library),
-    ]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "FASTCONV_SANITIZE": kind}, check=True)
-    return library
+    return apart.build(FOLDER / kind, {"FASTCONV_SANITIZE": kind})
 
 
 def environment(kind: str, library: Path) -> dict[str, str]:
@@ -123,14 +111,7 @@ def environment(kind: str, library: Path) -> dict[str, str]:
         if not os.path.isabs(path):
             sys.exit(f"sanitize: {compiler} has no {name}; it needs GCC with its sanitizers")
         found.append(path)
-    return {
-        **os.environ,
-        **OPTIONS[kind],
-        "LD_PRELOAD": " ".join(found),
-        # a child would import what lies in the folder it is started in, not built for this
-        "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": os.pathsep.join((str(library), str(ROOT / "tests"))),
-    }
+    return {**apart.environment(library), **OPTIONS[kind], "LD_PRELOAD": " ".join(found)}
 
 
 def stress_pool(kind: str) -> None:
