@@ -38,12 +38,6 @@ def compiler(tools: Path, sysroot: Path) -> str:
     return interpreters.write_script(path, words, [f"export LD_LIBRARY_PATH={libraries}"])
 
 
-def python_of(suite: str) -> str:
-    """Return the version of the Python that a release of Debian has for aarch64."""
-    root = debian.unpack(FOLDER / "default", suite, "arm64", ["python3-minimal"])
-    return (root / "usr" / "bin" / "python3").readlink().name.removeprefix("python")
-
-
 def set_up() -> interpreters.Interpreter:
     """Unpack everything, unless it is there, and return the Python of aarch64."""
     suite = debian.release()
@@ -53,10 +47,9 @@ def set_up() -> interpreters.Interpreter:
     tools = debian.unpack(FOLDER / "tools", suite, "amd64", wanted)
     emulator = next(tools.glob("usr/bin/qemu-aarch64*"))
     root = FOLDER / "python" / "debian" / "root"
-    version = python_of(suite)
     words = [str(emulator), "-L", str(root)]
-    python = interpreters.unpack(FOLDER / "python", suite, "arm64", version, words)
-    (settings,) = root.glob(f"usr/lib/python{version}/_sysconfigdata__{MACHINE}-linux-gnu.py")
+    python = interpreters.unpack(FOLDER / "python", suite, "arm64", "3", words)
+    (settings,) = root.glob(f"usr/lib/python{python.version}/_sysconfigdata__{MACHINE}-linux-gnu.py")
     (FOLDER / "settings").mkdir(exist_ok=True)
     shutil.copy(settings, FOLDER / "settings")
     variables = {
@@ -65,11 +58,11 @@ def set_up() -> interpreters.Interpreter:
         "PYTHONPATH": str(FOLDER / "settings"),
         "CC": (cc := compiler(tools, root)),
         "LDSHARED": f"{cc} -shared",
-        "CFLAGS": f"-I{root}/usr/include/python{version} -I{root}/usr/include",
+        "CFLAGS": f"-I{root}/usr/include/python{python.version} -I{root}/usr/include",
         "FASTCONV_BUILD_ISAS": "all",
         "FASTCONV_BUILD_OPTIMIZE": "spare",
     }
-    return interpreters.Interpreter(version, python.command, variables)
+    return interpreters.Interpreter(python.version, python.command, variables)
 
 
 def main(arguments: list[str] | None = None) -> int:

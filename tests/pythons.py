@@ -78,7 +78,7 @@ def run(python: Interpreter, library: Path, *words: str, isa: str = "") -> list[
 def main(arguments: list[str] | None = None) -> int:
     """Build and compare; return 1 if bits differ or a test fails."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--cases", type=int, default=3000, help="of the fuzzer, to compare bits")
+    parser.add_argument("--cases", type=int, default=1000, help="of the fuzzer, to compare bits")
     parser.add_argument("pythons", nargs="*", help="commands of other Pythons, such as python3.12")
     given = parser.parse_args(arguments)
     pythons = every(given.pythons)

@@ -307,7 +307,16 @@ def test_build_without_threads(copy, tmp_path):
     assert smoke(copy, tmp_path)["pool"] == "none"
 
 
-@pytest.mark.parametrize("variable", ["FASTCONV_VECTORS", "FASTCONV_THREADS"])
+@pytest.mark.slow
+def test_build_of_the_stable_abi(copy, tmp_path):
+    """Under other Pythons it is run by tests/pythons.py."""
+    build(copy, FASTCONV_ABI3="1", FASTCONV_BUILD_ISAS="baseline", FASTCONV_BUILD_OPTIMIZE="spare")
+    found = {path.name for path in (copy / "fastconv" / "kernels").glob("_*.so")}
+    assert found == {f"{name}.abi3.so" for name in modules_of("baseline") | COMMON}
+    assert smoke(copy, tmp_path)["built"] == ["baseline"]
+
+
+@pytest.mark.parametrize("variable", ["FASTCONV_VECTORS", "FASTCONV_THREADS", "FASTCONV_ABI3"])
 def test_switches_refuse_other_values(sources, variable):
     command = [sys.executable, "setup.py", "--version"]
     environment = os.environ | {variable: "maybe"}

@@ -1,4 +1,4 @@
-"""The bits of what the kernels give: ``python -m elsewhere.bits 3000``.
+"""The bits of what the kernels give: ``python -m elsewhere.bits 1000``.
 
 Runs cases of the fuzzer, whose arguments come from their numbers alone, and prints a digest of all
 results for each kind of function. Builds that give the same bits print the same lines.

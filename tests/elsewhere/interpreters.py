@@ -91,13 +91,15 @@ def unpack(
     suite, architecture : str
         The release of Debian and the processor, such as ``"sid"`` and ``"arm64"``.
     version : str
-        Such as ``"3.14"``.
+        Such as ``"3.14"``, or ``"3"`` for the one that the release takes by default.
     emulator : sequence of str
-        The command that runs programs of that processor in the unpacked root, if it is another
-        than this one; without it they are run with the C library of their own release.
+        The command that runs programs of that processor in the root of the packages, if it is
+        another than this one; without it they are run with the C library of their own release.
     """
     packages = [f"python{version}-dev", "libc6-dev", "libstdc++6"]
     root = debian.unpack(folder / "debian", suite, architecture, packages)
+    if version == "3":
+        version = (root / "usr" / "bin" / "python3").readlink().name.removeprefix("python")
     machine = MACHINES[architecture]
     site = install_wheels(folder / "site", version, machine, requirements())
     program = str(root / "usr" / "bin" / f"python{version}")
