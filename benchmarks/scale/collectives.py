@@ -1,0 +1,230 @@
+"""Sums over ranks: which messages they send, and how long they take by a formula.
+
+Every algorithm is told twice. `rounds` yields its messages, which the simulation sends one by one;
+the formula beside it counts them. A test holds both against each other.
+
+n ranks sum P bytes; a message of m bytes takes ``latency + m / bandwidth``, and an addition of m
+bytes ``adding * m``.
+
+::
+
+    ring           2 (n - 1) messages of P / n            n - 1 additions of P / n
+    tree           2 log2(n) messages of P                log2(n) additions of P
+    hierarchical   a ring within each machine, one between machines for each slice
+    fixed          n - 1 messages of k P / n and n - 1 of P / n     k n - 1 additions of P / n
+
+`fixed` is what fastconv does: k partial sums of every rank go to the rank that owns their slice,
+which adds all k n of them in one binary tree over the pieces, so that no order depends on n.
+
+Sources: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations",
+2009 (ring); Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in
+MPICH", 2005 (tree, pairwise exchange).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, log2
+
+from scale.constants import Cluster, Link
+
+__all__ = ["ALGORITHMS", "Message", "Round", "leaving", "partial_sums", "rounds", "seconds"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """Bytes that one rank sends to another, and what the receiver then adds."""
+
+    sender: int
+    receiver: int
+    nbytes: float
+    link: Link
+    added: float = 0.0
+
+
+#: Messages that do not wait for each other; every rank sends and receives at most one of them.
+Round = list[Message]
+
+
+def partial_sums(shards: int, ranks: int) -> int:
+    """Return how many partial sums a rank sends, at most.
+
+    A rank has neighbouring pieces, ``shards * r // ranks`` and on. It may add up those that a node
+    of the tree over all pieces has to itself; the sums of such nodes are what it sends.
+
+    Examples
+    --------
+    >>> partial_sums(16, 4)  # four pieces, one node
+    1
+    >>> partial_sums(16, 3)  # pieces 5 to 9 are the nodes 5, 6 to 7, 8 to 9
+    3
+    """
+    return max(
+        _nodes(0, shards, shards * rank // ranks, shards * (rank + 1) // ranks)
+        for rank in range(ranks)
+    )
+
+
+def _nodes(first: int, last: int, low: int, high: int) -> int:
+    """Count the nodes of the tree over pieces `first` to `last` that `low` to `high` covers."""
+    low, high = max(first, low), min(last, high)
+    if low >= high:
+        return 0
+    if (low, high) == (first, last):
+        return 1
+    # a node has two children, the left one a power of two
+    middle = first + (1 << ceil(log2(last - first)) - 1)
+    return _nodes(first, middle, low, high) + _nodes(middle, last, low, high)
+
+
+def rounds(algorithm: str, cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:
+    """Yield the rounds of one sum of `nbytes`, in order."""
+    yield from ALGORITHMS[algorithm].rounds(cluster, nbytes, shards)
+
+
+def seconds(algorithm: str, cluster: Cluster, nbytes: float, shards: int) -> float:
+    """Return how long one sum of `nbytes` takes if all ranks begin together."""
+    return ALGORITHMS[algorithm].seconds(cluster, nbytes, shards)
+
+
+def leaving(algorithm: str, cluster: Cluster, nbytes: float, shards: int) -> float:
+    """Return the bytes that leave the machine from which most do."""
+    sent = [0.0] * cluster.machines
+    for messages in rounds(algorithm, cluster, nbytes, shards):
+        for message in messages:
+            here, there = (
+                rank // cluster.ranks_per_machine for rank in (message.sender, message.receiver)
+            )
+            if here != there:
+                sent[here] += message.nbytes
+    return max(sent)
+
+
+# Ring.
+
+
+def _ring(ranks: list[int], nbytes: float, link: Link, turns: int, adds: bool) -> Iterator[Round]:
+    part = nbytes / len(ranks)
+    for _ in range(turns):
+        yield [
+            Message(ranks[i - 1], rank, part, link, part if adds else 0.0)
+            for i, rank in enumerate(ranks)
+        ]
+
+
+def _ring_rounds(cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:
+    ranks = list(range(cluster.ranks))
+    for adds in (True, False):
+        yield from _ring(ranks, nbytes, cluster.link, cluster.ranks - 1, adds)
+
+
+def _ring_seconds(cluster: Cluster, nbytes: float, shards: int) -> float:
+    n, part = cluster.ranks, nbytes / cluster.ranks
+    return (n - 1) * (2 * cluster.link.message(part) + cluster.adding * part)
+
+
+# Tree.
+
+
+def _tree_rounds(cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:
+    n, link = cluster.ranks, cluster.link
+    distances = [1 << k for k in range(_levels(n))]
+    for distance in distances:
+        yield [
+            Message(rank, rank - distance, nbytes, link, nbytes)
+            for rank in range(distance, n, 2 * distance)
+        ]
+    for distance in reversed(distances):
+        yield [
+            Message(rank - distance, rank, nbytes, link)
+            for rank in range(distance, n, 2 * distance)
+        ]
+
+
+def _tree_seconds(cluster: Cluster, nbytes: float, shards: int) -> float:
+    return _levels(cluster.ranks) * (2 * cluster.link.message(nbytes) + cluster.adding * nbytes)
+
+
+def _levels(ranks: int) -> int:
+    return ceil(log2(ranks))
+
+
+# Hierarchical: reduce-scatter in each machine, rings between machines, allgather in each machine.
+
+
+def _hierarchical_rounds(cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:
+    g, m = cluster.ranks_per_machine, cluster.machines
+    inside = [list(range(first, first + g)) for first in range(0, cluster.ranks, g)]
+    across = [list(range(first, cluster.ranks, g)) for first in range(g)]
+    link = cluster.link.shared(g)
+    yield from _together(inside, nbytes, cluster.within, (g - 1, True))
+    for adds in (True, False):
+        yield from _together(across, nbytes / g, link, (m - 1, adds))
+    yield from _together(inside, nbytes, cluster.within, (g - 1, False))
+
+
+def _together(
+    rings: list[list[int]], nbytes: float, link: Link, turns: tuple[int, bool]
+) -> Iterator[Round]:
+    """Yield the rounds of several rings that turn at once."""
+    for each in zip(*(_ring(ring, nbytes, link, *turns) for ring in rings), strict=True):
+        yield [message for messages in each for message in messages]
+
+
+def _hierarchical_seconds(cluster: Cluster, nbytes: float, shards: int) -> float:
+    g, m = cluster.ranks_per_machine, cluster.machines
+    inside, across = nbytes / g, nbytes / g / m
+    adding = cluster.adding
+    within = (g - 1) * (2 * cluster.within.message(inside) + adding * inside)
+    return within + (m - 1) * (2 * cluster.link.shared(g).message(across) + adding * across)
+
+
+# Fixed: alltoall of slices, a tree over the pieces, allgather.
+
+
+def _fixed_rounds(cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:
+    n, part = cluster.ranks, nbytes / cluster.ranks
+    partials = partial_sums(shards, n)
+    for distance in range(1, n):
+        # all is added at the end of the exchange: the order is that of the tree
+        added = (partials * n - 1) * part if distance == n - 1 else 0.0
+        yield [
+            Message(rank, to, partials * part, _way(cluster, rank, to), added)
+            for rank in range(n)
+            for to in [(rank + distance) % n]
+        ]
+    for _ in range(n - 1):
+        yield [
+            Message(rank, to, part, _way(cluster, rank, to))
+            for rank in range(n)
+            for to in [(rank + 1) % n]
+        ]
+
+
+def _way(cluster: Cluster, here: int, there: int) -> Link:
+    g = cluster.ranks_per_machine
+    return cluster.within if here // g == there // g else cluster.link.shared(g)
+
+
+def _fixed_seconds(cluster: Cluster, nbytes: float, shards: int) -> float:
+    n, part = cluster.ranks, nbytes / cluster.ranks
+    if n == 1:
+        return 0.0
+    partials, link = partial_sums(shards, n), cluster.link.shared(cluster.ranks_per_machine)
+    wire = (n - 1) * (link.message(partials * part) + link.message(part))
+    return wire + (partials * n - 1) * cluster.adding * part
+
+
+@dataclass(frozen=True)
+class _Algorithm:
+    rounds: Callable[[Cluster, float, int], Iterator[Round]]
+    seconds: Callable[[Cluster, float, int], float]
+
+
+ALGORITHMS = {
+    "ring": _Algorithm(_ring_rounds, _ring_seconds),
+    "tree": _Algorithm(_tree_rounds, _tree_seconds),
+    "hierarchical": _Algorithm(_hierarchical_rounds, _hierarchical_seconds),
+    "fixed": _Algorithm(_fixed_rounds, _fixed_seconds),
+}
