@@ -3,22 +3,23 @@
 Every algorithm is told twice. `rounds` yields its messages, which the simulation sends one by one;
 the formula beside it counts them. A test holds both against each other.
 
-n ranks sum P bytes; a message of m bytes takes ``latency + m / bandwidth``, and an addition of m
-bytes ``adding * m``.
+n ranks sum P bytes. One after the other, each rank sends
 
 ::
 
-    ring           2 (n - 1) messages of P / n            n - 1 additions of P / n
-    tree           2 log2(n) messages of P                log2(n) additions of P
-    hierarchical   a ring within each machine, one between machines for each slice
-    fixed          n - 1 messages of k P / n and n - 1 of P / n     k n - 1 additions of P / n
+    ring           2 (n - 1) messages of P / n, and adds n - 1 times P / n
+    tree           2 log2(n) messages of P, and adds log2(n) times P
+    hierarchical   a ring within each machine, and one between machines for each slice
+    fixed          k (n - 1) messages of P / n, all at once; it adds k n - 1 times P / n, and sends
+                   n - 1 messages of P / n, all at once
 
-`fixed` is what fastconv does: k partial sums of every rank go to the rank that owns their slice,
-which adds all k n of them in one binary tree over the pieces, so that no order depends on n.
+`fixed` is what fastconv does: the k partial sums of every rank go to the ranks that own their
+slices, each of which adds all k n of them in one binary tree over the pieces, so that no order
+depends on n.
 
 Sources: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations",
 2009 (ring); Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in
-MPICH", 2005 (tree, pairwise exchange).
+MPICH", 2005 (tree, and the sums that are scattered and gathered).
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Message:
     added: float = 0.0
 
 
-#: Messages that do not wait for each other; every rank sends and receives at most one of them.
+#: Messages that do not wait for each other. A rank sends its own in order, and has received all
+#: that are for it before it begins the next round.
 Round = list[Message]
 
 
@@ -186,19 +188,13 @@ def _hierarchical_seconds(cluster: Cluster, nbytes: float, shards: int) -> float
 def _fixed_rounds(cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:
     n, part = cluster.ranks, nbytes / cluster.ranks
     partials = partial_sums(shards, n)
-    for distance in range(1, n):
-        # all is added at the end of the exchange: the order is that of the tree
-        added = (partials * n - 1) * part if distance == n - 1 else 0.0
+    added = (partials * n - 1) / (partials * (n - 1)) * part if n > 1 else 0.0
+    for copies, each in ((partials, added), (1, 0.0)):
         yield [
-            Message(rank, to, partials * part, _way(cluster, rank, to), added)
+            Message(rank, to, part, _way(cluster, rank, to), each)
+            for distance in range(1, n)
             for rank in range(n)
-            for to in [(rank + distance) % n]
-        ]
-    for _ in range(n - 1):
-        yield [
-            Message(rank, to, part, _way(cluster, rank, to))
-            for rank in range(n)
-            for to in [(rank + 1) % n]
+            for to in [(rank + distance) % n] * copies
         ]
 
 
@@ -212,7 +208,7 @@ def _fixed_seconds(cluster: Cluster, nbytes: float, shards: int) -> float:
     if n == 1:
         return 0.0
     partials, link = partial_sums(shards, n), cluster.link.shared(cluster.ranks_per_machine)
-    wire = (n - 1) * (link.message(partials * part) + link.message(part))
+    wire = (partials + 1) * (n - 1) * link.busy(part) + 2 * link.latency
     return wire + (partials * n - 1) * cluster.adding * part
 
 

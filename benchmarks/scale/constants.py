@@ -14,35 +14,42 @@ class Link:
     Attributes
     ----------
     latency : float
-        Seconds that every message takes, whatever its size.
+        Seconds between sending the last byte of a message and having it at the other end.
+    overhead : float
+        Seconds that every message keeps sender and receiver busy, whatever its size.
     bandwidth : float
         Bytes a second.
+
+    Notes
+    -----
+    Culler and others, "LogP: towards a realistic model of parallel computation", 1993, with bytes
+    as in Alexandrov and others, "LogGP", 1995.
     """
 
     latency: float
+    overhead: float
     bandwidth: float
 
-    def message(self, nbytes: float) -> float:
-        """Return the seconds of one message; sender and receiver are busy so long.
+    def busy(self, nbytes: float) -> float:
+        """Return how long a message keeps each of its ends from sending or receiving the next."""
+        return self.overhead + nbytes / self.bandwidth
 
-        Notes
-        -----
-        The model of Hockney, "The communication challenge for MPP", 1994.
-        """
-        return self.latency + nbytes / self.bandwidth
+    def message(self, nbytes: float) -> float:
+        """Return the seconds until a message is there."""
+        return self.busy(nbytes) + self.latency
 
     def shared(self, ranks: int) -> Link:
         """Return what each of some ranks has, when all of them use the link at once."""
-        return Link(self.latency, self.bandwidth / ranks)
+        return Link(self.latency, self.overhead, self.bandwidth / ranks)
 
 
-#: Networks by their names: a message through the sockets of an ordinary kernel, and through a card
-#: that the program reaches directly.  The bandwidth is 0.94 of the nominal one, which is what
-#: headers of Ethernet, IP and TCP leave of frames of 1,500 bytes.
+#: Networks as they are sold.  Of the nominal bandwidth 0.94 is left by the headers of Ethernet, IP
+#: and TCP in frames of 1,500 bytes.  Messages of the first two go through the sockets of the
+#: operating system; of the last, through a card that programs reach directly.
 LINKS = {
-    "1 Gbit/s": Link(50e-6, 0.94 * 1e9 / 8),
-    "10 Gbit/s": Link(30e-6, 0.94 * 10e9 / 8),
-    "100 Gbit/s": Link(3e-6, 0.94 * 100e9 / 8),
+    "1 Gbit/s": Link(50e-6, 10e-6, 0.94 * 1e9 / 8),
+    "10 Gbit/s": Link(30e-6, 10e-6, 0.94 * 10e9 / 8),
+    "100 Gbit/s": Link(2e-6, 3e-6, 0.94 * 100e9 / 8),
 }
 
 
@@ -59,7 +66,7 @@ class Work:
     row : float
         Seconds of the forward and backward pass of one row.
     piece : float
-        Seconds that a piece takes besides its rows.
+        Seconds that a piece takes besides its rows: the calls, and adding its gradients to others.
     step : float
         Seconds that a step takes besides its pieces: the optimizer, above all.
     """

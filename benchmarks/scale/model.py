@@ -2,7 +2,7 @@
 
 ::
 
-    step = pieces of a rank * (piece + rows of a piece * row) + local additions
+    step = pieces of a rank * (piece + rows of a piece * row)
            + what of the sum is not hidden behind the backward pass + optimizer
 """
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from scale.collectives import partial_sums, seconds
+from scale.collectives import seconds
 from scale.constants import Cluster, Job, Link, Work
 
-__all__ = ["BACKWARD", "Step", "alone", "furthest", "local", "speedup", "step", "weak", "window"]
+__all__ = ["BACKWARD", "Step", "alone", "furthest", "speedup", "step", "weak", "window"]
 
 #: The share of a piece's time that its backward pass takes: two products of three.
 BACKWARD = 2 / 3
@@ -28,8 +28,6 @@ class Step:
     ----------
     compute : float
         Forward and backward passes of the rank that has most pieces.
-    adding : float
-        Sums of the pieces that it has itself.
     waiting : float
         The sum over ranks, as far as nothing is computed meanwhile.
     update : float
@@ -37,21 +35,13 @@ class Step:
     """
 
     compute: float
-    adding: float
     waiting: float
     update: float
 
     @property
     def seconds(self) -> float:
         """The whole step."""
-        return self.compute + self.adding + self.waiting + self.update
-
-
-def local(cluster: Cluster, job: Job) -> int:
-    """Return how many additions a rank does on its own pieces before it sends."""
-    pieces = job.pieces(cluster.ranks)
-    sent = partial_sums(job.shards, cluster.ranks) if job.algorithm == "fixed" else 1
-    return pieces - min(sent, pieces)
+        return self.compute + self.waiting + self.update
 
 
 def window(work: Work, job: Job) -> float:
@@ -64,18 +54,17 @@ def window(work: Work, job: Job) -> float:
 def step(work: Work, cluster: Cluster, job: Job) -> Step:
     """Return the parts of a step of which no rank is late."""
     compute = job.pieces(cluster.ranks) * work.piece + job.rows(cluster.ranks) * work.row
-    adding = local(cluster, job) * work.parameter_bytes * cluster.adding
     ready = window(work, job)
     each = seconds(job.algorithm, cluster, work.parameter_bytes / job.buckets, job.shards)
     # the sums follow each other: either the last one waits for its bucket, or all for the first
     first = ready * (1 / job.buckets - 1)
     waiting = max(each, first + job.buckets * each)
-    return Step(compute, adding, waiting, work.step)
+    return Step(compute, waiting, work.step)
 
 
 def alone(work: Work, batch: int) -> float:
     """Return the seconds of a step on one rank, the batch as one piece."""
-    return step(work, Cluster(1, Link(0.0, 1.0)), Job(batch, 1)).seconds
+    return step(work, Cluster(1, Link(0.0, 0.0, 1.0)), Job(batch, 1)).seconds
 
 
 def speedup(work: Work, cluster: Cluster, job: Job) -> float:

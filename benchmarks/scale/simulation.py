@@ -7,14 +7,14 @@ time; what the simulation adds is what late ranks do to the others.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from scale.collectives import Message, rounds
 from scale.constants import Cluster, Job, Work
 from scale.events import Process, Signal, Simulation
-from scale.model import local, window
+from scale.model import window
 
 __all__ = ["exponential_delays", "simulate"]
 
@@ -48,11 +48,9 @@ def _computing(
     rank, late = who
     n, shards = cluster.ranks, job.shards
     pieces = shards * (rank + 1) // n - shards * rank // n
-    most = job.pieces(n)
     seconds = pieces * (work.piece + job.batch / shards * work.row)
     backward = window(work, job)
-    adding = local(cluster, job) * work.parameter_bytes * cluster.adding * pieces / most
-    yield max(seconds - backward, 0.0) + late + adding
+    yield max(seconds - backward, 0.0) + late
     for bucket in ready:
         yield backward / len(ready) if pieces else 0.0
         bucket.give(simulation)
@@ -64,43 +62,41 @@ class _Sums:
     def __init__(self, simulation: Simulation, work: Work, cluster: Cluster, job: Job) -> None:
         self.simulation, self.work, self.cluster = simulation, work, cluster
         part = work.parameter_bytes / job.buckets
-        every = list(rounds(job.algorithm, cluster, part, job.shards))
-        #: By rank, for every round in which it takes part: the round, and its messages.
-        self.turns: list[list[tuple[int, list[Message]]]] = [[] for _ in range(cluster.ranks)]
-        for number, messages in enumerate(every):
-            own: defaultdict[int, list[Message]] = defaultdict(list)
-            for message in messages:
-                own[message.sender].append(message)
-                own[message.receiver].append(message)
-            for rank, mine in own.items():
-                self.turns[rank].append((number, mine))
-        #: By bucket, round and receiver.
-        self.awaited: defaultdict[tuple[int, int, int], Signal] = defaultdict(Signal)
-        self.arrived: defaultdict[tuple[int, int, int], Signal] = defaultdict(Signal)
+        every = [list(each) for each in rounds(job.algorithm, cluster, part, job.shards)]
+        #: By rank and round, what it sends and what it receives, in order.
+        self.sent = [_by_rank(each, "sender") for each in every]
+        self.received = [_by_rank(each, "receiver") for each in every]
+        #: When a rank has taken all that has come to it.
+        self.free = [0.0] * cluster.ranks
+        #: By bucket and message.
+        self.arrived: defaultdict[tuple[int, int], Signal] = defaultdict(Signal)
 
     def travelling(self, rank: int, ready: list[Signal]) -> Process:
         """Send and receive what `rank` has in the sums, bucket after bucket; then update."""
         for bucket, signal in enumerate(ready):
             yield signal
-            for number, messages in self.turns[rank]:
-                added = 0.0
-                for message in messages:
-                    key = bucket, number, message.receiver
-                    if message.receiver == rank:
-                        self.awaited[key].give(self.simulation)
-                    else:
-                        self.simulation.start(self._message(message, key))
-                for message in messages:
-                    yield self.arrived[(bucket, number, message.receiver)]
-                    added += message.added if message.receiver == rank else 0.0
-                yield self.cluster.adding * added
+            for sent, received in zip(self.sent, self.received, strict=True):
+                for message in sent[rank]:
+                    yield message.link.busy(message.nbytes)
+                    self.simulation.start(self._arriving(message, bucket))
+                for message in received[rank]:
+                    yield self.arrived[(bucket, id(message))]
+                yield self.cluster.adding * sum(message.added for message in received[rank])
         yield self.work.step
 
-    def _message(self, message: Message, key: tuple[int, int, int]) -> Process:
-        """Travel when the receiver waits for it, and keep both busy until it is there."""
-        yield self.awaited[key]
-        yield message.link.message(message.nbytes)
-        self.arrived[key].give(self.simulation)
+    def _arriving(self, message: Message, bucket: int) -> Process:
+        """Begin when the last byte has left; the receiver takes one message after the other."""
+        now, to = self.simulation.now, message.receiver
+        self.free[to] = max(now, self.free[to] + message.link.busy(message.nbytes))
+        yield self.free[to] - now + message.link.latency
+        self.arrived[(bucket, id(message))].give(self.simulation)
+
+
+def _by_rank(messages: Iterable[Message], end: str) -> defaultdict[int, list[Message]]:
+    found: defaultdict[int, list[Message]] = defaultdict(list)
+    for message in messages:
+        found[getattr(message, end)].append(message)
+    return found
 
 
 def exponential_delays(rng: np.random.Generator, mean: float, ranks: int) -> np.ndarray:

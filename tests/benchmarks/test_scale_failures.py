@@ -93,7 +93,7 @@ def test_late_ranks_and_failures_in_one_run(failures, faults, rng):
         importlib.import_module(f"scale.{name}") for name in ("constants", "simulation")
     )
     work = constants.Work("network", 4_000_000, 1e-3, 2e-3, 3e-3)
-    cluster, job = constants.Cluster(4, constants.Link(1e-4, 1e8)), constants.Job(240, 4)
+    cluster, job = constants.Cluster(4, constants.Link(1e-4, 1e-5, 1e8)), constants.Job(240, 4)
     made = []
 
     def step() -> float:
