@@ -25,6 +25,7 @@ FROZEN := .venv-frozen
 ENGINES := .venv-engines
 
 .PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean test-aarch64 test-clang test-pythons help
+.PHONY: scale scale-page
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -152,8 +153,21 @@ $(VENV)/.bench: $(VENV)/.made
 	$(BIN)/python -m pip install --quiet asv==0.6.6 virtualenv numpy
 	touch $@
 
-drawings: $(VENV)/.demo  ## draw the pictures of docs/memory.md again
+drawings: $(VENV)/.demo  ## draw the pictures of docs/memory.md and docs/scale.md again
 	$(BIN)/python docs/drawings/draw.py $(ARGS)
+
+scale: $(VENV)/.mpi  ## measure two ranks of this machine, and make docs/scale.md and its picture of that
+	cd benchmarks && FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} ../$(BIN)/mpiexec -n 2 \
+		../$(BIN)/python -m mpi4py -m scale.measure $(ARGS)
+	$(MAKE) scale-page
+
+scale-page: $(VENV)/.demo  ## the tables and the picture of docs/scale.md, of what was measured last
+	cd benchmarks && ../$(BIN)/python -m scale.page
+	$(BIN)/python docs/drawings/draw.py ranks
+
+$(VENV)/.mpi: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet mpi4py mpich
+	touch $@
 
 peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime, OpenVINO, MNN and ncnn: docs/peers.md
 	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import fastconv
 from peers.settings import Settings
 
-__all__ = ["Others", "describe"]
+__all__ = ["Others", "describe", "processor"]
 
 DISTRIBUTIONS = {
     "torch": "PyTorch",
@@ -29,7 +29,7 @@ def describe(settings: Settings) -> dict[str, str]:
     return {
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "processor": f"{_processor()}, {_usable()} of {os.cpu_count()} processors usable",
+        "processor": f"{processor()}, {_usable()} of {os.cpu_count()} processors usable",
         "threads": f"{settings.threads} in every library",
         "instruction set": f"fastconv runs {fastconv.active_isa()}; the peers choose theirs",
         "layout": "NCHW, float32; PyTorch also in channels_last where it says so",
@@ -48,7 +48,7 @@ def describe(settings: Settings) -> dict[str, str]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the model of the processor, with family and model number: names may be vague."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()

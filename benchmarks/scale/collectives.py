@@ -28,6 +28,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, log2
 
+from fastconv.training.sharding.cutting import owned
+from fastconv.training.sharding.tree import whole_nodes
 from scale.constants import Cluster, Link
 
 __all__ = ["ALGORITHMS", "Message", "Round", "leaving", "partial_sums", "rounds", "seconds"]
@@ -52,8 +54,7 @@ Round = list[Message]
 def partial_sums(shards: int, ranks: int) -> int:
     """Return how many partial sums a rank sends, at most.
 
-    A rank has neighbouring pieces, ``shards * r // ranks`` and on. It may add up those that a node
-    of the tree over all pieces has to itself; the sums of such nodes are what it sends.
+    They are the largest nodes of the tree over all pieces that its own pieces make.
 
     Examples
     --------
@@ -62,22 +63,7 @@ def partial_sums(shards: int, ranks: int) -> int:
     >>> partial_sums(16, 3)  # pieces 5 to 9 are the nodes 5, 6 to 7, 8 to 9
     3
     """
-    return max(
-        _nodes(0, shards, shards * rank // ranks, shards * (rank + 1) // ranks)
-        for rank in range(ranks)
-    )
-
-
-def _nodes(first: int, last: int, low: int, high: int) -> int:
-    """Count the nodes of the tree over pieces `first` to `last` that `low` to `high` covers."""
-    low, high = max(first, low), min(last, high)
-    if low >= high:
-        return 0
-    if (low, high) == (first, last):
-        return 1
-    # a node has two children, the left one a power of two
-    middle = first + (1 << ceil(log2(last - first)) - 1)
-    return _nodes(first, middle, low, high) + _nodes(middle, last, low, high)
+    return max(len(whole_nodes(owned(shards, rank, ranks), shards)) for rank in range(ranks))
 
 
 def rounds(algorithm: str, cluster: Cluster, nbytes: float, shards: int) -> Iterator[Round]:

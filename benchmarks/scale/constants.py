@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["LINKS", "Cluster", "Job", "Link", "Work"]
 
@@ -77,10 +77,9 @@ class Work:
     piece: float
     step: float
 
-    def faster(self, times: float) -> Work:
-        """Return the same work on a machine that computes so many times as fast."""
-        row, piece, step = (each / times for each in (self.row, self.piece, self.step))
-        return Work(self.name, self.parameter_bytes, row, piece, step)
+    def on_cores(self, cores: int) -> Work:
+        """Return the same work with rows spread over so many cores, and the rest as it is."""
+        return replace(self, row=self.row / cores)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/memory.md: ``python docs/drawings/draw.py [names]``, or all of them."""
+"""Draw pictures of docs/: ``python docs/drawings/draw.py [names]``, or all of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from importlib import import_module
 
 from style import save
 
-#: A module each, with a function `draw`; `tradeoff` measures times, the others nothing.
-PICTURES = ("sweep", "networks", "mec", "network", "tradeoff", "history")
+#: By page, a module each with a function `draw`; `tradeoff` measures times, the others nothing.
+PICTURES = {
+    "memory": ("sweep", "networks", "mec", "network", "tradeoff", "history"),
+    "scale": ("ranks",),
+}
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or PICTURES:
+    for name in sys.argv[1:] or [each for names in PICTURES.values() for each in names]:
         print(save(import_module(name).draw, name))

@@ -1,4 +1,4 @@
-"""The pictures of docs/memory.md can be drawn, and are there."""
+"""The pictures of pages can be drawn, and are there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DRAWINGS = ROOT / "docs" / "drawings"
 #: Those that measure nothing.
-EXACT = ("history", "mec", "network", "networks", "sweep")
+EXACT = ("history", "mec", "network", "networks", "ranks", "sweep")
 
 pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.usefixtures("own_modules")
@@ -53,14 +53,14 @@ def test_time_against_memory_can_be_drawn(monkeypatch):
     assert tradeoff.frontier(timed) == [(points[0].nbytes / 1e6, 2.0)]
 
 
-def test_pictures_of_the_page_are_there_and_small():
-    pictures = set(importlib.import_module("draw").PICTURES)
-    page = (ROOT / "docs" / "memory.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"!\[[^]]+\]\(drawings/(\w+)\.png\)", page)) == pictures
-    for name in pictures:
-        path = DRAWINGS / f"{name}.png"
-        assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 100_000
-        assert (DRAWINGS / f"{name}.py").exists()
+def test_pictures_of_the_pages_are_there_and_small():
+    for page, names in importlib.import_module("draw").PICTURES.items():
+        text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+        assert set(re.findall(r"!\[[^]]+\]\(drawings/(\w+)\.png\)", text)) == set(names)
+        for name in names:
+            path = DRAWINGS / f"{name}.png"
+            assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 100_000
+            assert (DRAWINGS / f"{name}.py").exists()
 
 
 def test_a_picture_has_the_same_bytes_again(monkeypatch, tmp_path):
