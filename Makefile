@@ -158,11 +158,11 @@ drawings: $(VENV)/.demo  ## draw the pictures of docs/memory.md and docs/scale.m
 
 scale: $(VENV)/.mpi  ## measure two ranks of this machine, and make docs/scale.md and its picture of that
 	cd benchmarks && FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} ../$(BIN)/mpiexec -n 2 \
-		../$(BIN)/python -m mpi4py -m scale.measure $(ARGS)
+		../$(BIN)/python -m mpi4py -m scaling.measure $(ARGS)
 	$(MAKE) scale-page
 
 scale-page: $(VENV)/.demo  ## the tables and the picture of docs/scale.md, of what was measured last
-	cd benchmarks && ../$(BIN)/python -m scale.page
+	cd benchmarks && ../$(BIN)/python -m scaling.page
 	$(BIN)/python docs/drawings/draw.py ranks
 
 $(VENV)/.mpi: $(VENV)/.dev

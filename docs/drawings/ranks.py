@@ -5,9 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from scale.constants import LINKS
-from scale.measured import load
-from scale.predictions import BATCH, CORES, RANKS, ROWS, Machines
+from scaling.constants import LINKS
+from scaling.measured import load
+from scaling.predictions import BATCH, CORES, RANKS, ROWS, Machines
 from style import INK, QUIET, new, plain, save
 
 #: Networks and their colours; Okabe and Ito's.

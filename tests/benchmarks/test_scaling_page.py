@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("own_modules")
 
 @pytest.fixture
 def measured(own_modules):
-    return importlib.import_module("scale.measured")
+    return importlib.import_module("scaling.measured")
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def found(measured):
 
 @pytest.fixture
 def page(own_modules):
-    return importlib.import_module("scale.page")
+    return importlib.import_module("scaling.page")
 
 
 # The measurement.
 
 
 def test_the_simulation_reproduces_the_measured_steps(measured, found):
-    simulation = importlib.import_module("scale.simulation")
-    cases = importlib.import_module("scale.networks").STEPS
+    simulation = importlib.import_module("scaling.simulation")
+    cases = importlib.import_module("scaling.networks").STEPS
     assert {case for case, _ in found.steps} == set(cases)
     for case, seconds in found.steps:
         made = simulation.simulate(found.works[case.network], found.two, found.job(case))
@@ -40,7 +40,7 @@ def test_the_simulation_reproduces_the_measured_steps(measured, found):
 
 
 def test_every_network_was_measured_and_is_what_its_plan_says(found):
-    networks = importlib.import_module("scale.networks").NETWORKS
+    networks = importlib.import_module("scaling.networks").NETWORKS
     assert [network.name for network in networks] == list(found.works)
     for network in networks:
         plan = network.make().plan(1)
@@ -90,15 +90,15 @@ def test_other_constants_make_other_tables(page, found):
 
 @pytest.fixture
 def machines(own_modules, found):
-    predictions = importlib.import_module("scale.predictions")
-    links = importlib.import_module("scale.constants").LINKS
+    predictions = importlib.import_module("scaling.predictions")
+    links = importlib.import_module("scaling.constants").LINKS
     return {name: predictions.Machines(found, link) for name, link in links.items()}
 
 
 def test_the_rule_is_near_the_model(found, machines):
     """The whole batch / (one nth of it + the gradients twice over the network)."""
-    model = importlib.import_module("scale.model")
-    ranks = importlib.import_module("scale.predictions").RANKS
+    model = importlib.import_module("scaling.model")
+    ranks = importlib.import_module("scaling.predictions").RANKS
     for kind in machines.values():
         for name in found.works:
             work, modelled = kind.work(name), kind.strong(name, 256)[ranks.index(8)]
@@ -109,19 +109,19 @@ def test_the_rule_is_near_the_model(found, machines):
 
 def test_convolutions_gain_more_than_dense_layers(machines):
     kind = machines["1 Gbit/s"]
-    eight = importlib.import_module("scale.predictions").RANKS.index(8)
+    eight = importlib.import_module("scaling.predictions").RANKS.index(8)
     dense, convolutions = (kind.strong(name, 256)[eight] for name in ("AlexNet", "ResNet50"))
     assert convolutions > 2 * dense
 
 
 def test_small_networks_on_small_images_lose(machines):
-    eight = importlib.import_module("scale.predictions").RANKS.index(8)
+    eight = importlib.import_module("scaling.predictions").RANKS.index(8)
     for name in ("SimpleConvNet", "LeNet5", "DigitsNet"):
         assert machines["1 Gbit/s"].strong(name, 256)[eight] < 1.5
 
 
 def test_pieces_that_are_no_powers_of_two_send_more(found, machines):
-    collectives = importlib.import_module("scale.collectives")
+    collectives = importlib.import_module("scaling.collectives")
     cluster = machines["10 Gbit/s"].cluster(3)
     sent = [collectives.leaving("fixed", cluster, 1.0, shards) for shards in (3, 16)]
     assert collectives.partial_sums(16, 3) == 3 and sent[1] == pytest.approx(2 * sent[0])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scale.constants import Cluster, Job, Link, Work
-from scale.measured import Measured, buckets
-from scale.model import furthest, speedup, step, weak
+from scaling.constants import Cluster, Job, Link, Work
+from scaling.measured import Measured, buckets
+from scaling.model import furthest, speedup, step, weak
 
 __all__ = ["BATCH", "CORES", "RANKS", "ROWS", "Machines"]
 

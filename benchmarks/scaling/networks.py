@@ -43,7 +43,7 @@ class Network:
     def cases(self) -> list[Case]:
         """Return the steps that are measured on each rank alone: more of them if they are short."""
         short = ((1, 1), (4, 1), (4, 4), (8, 1), (8, 8))
-        times = short if self.rows > 2 else ((1, 1), (2, 1), (2, 2))
+        times = short if self.rows > 2 else ((1, 1), (4, 1), (4, 4))
         return [Case(self.name, rows * self.rows, pieces) for rows, pieces in times]
 
     def make(self) -> fastconv.Model:
@@ -63,12 +63,12 @@ NETWORKS = (
     Network("LeNet5", 16),
     Network("ResNet18 on 32x32", 16, "ResNet18", SMALL),
     Network("AlexNet", 2),
-    Network("VGG16", 1),
+    Network("VGG16", 2),
     Network("ResNet18", 2),
     Network("ResNet50", 2),
     Network("MobileNetV1", 2),
     Network("MobileNetV2", 2),
-    Network("UNet", 1),
+    Network("UNet", 2),
 )
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("own_modules")
 
 @pytest.fixture
 def failures(own_modules):
-    return importlib.import_module("scale.failures")
+    return importlib.import_module("scaling.failures")
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_failures_and_steps_in_vain_are_counted(failures, faults, rng):
 def test_late_ranks_and_failures_in_one_run(failures, faults, rng):
     """Steps whose time is the simulation's, messages, late ranks and all."""
     constants, simulation = (
-        importlib.import_module(f"scale.{name}") for name in ("constants", "simulation")
+        importlib.import_module(f"scaling.{name}") for name in ("constants", "simulation")
     )
     work = constants.Work("network", 4_000_000, 1e-3, 2e-3, 3e-3)
     cluster, job = constants.Cluster(4, constants.Link(1e-4, 1e-5, 1e8)), constants.Job(240, 4)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from scale.collectives import seconds
-from scale.constants import Cluster, Job, Link, Work
+from scaling.collectives import seconds
+from scaling.constants import Cluster, Job, Link, Work
 
 __all__ = ["BACKWARD", "Step", "alone", "furthest", "speedup", "step", "weak", "window"]
 

@@ -26,11 +26,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, log2
 
 from fastconv.training.sharding.cutting import owned
 from fastconv.training.sharding.tree import whole_nodes
-from scale.constants import Cluster, Link
+from scaling.constants import Cluster, Link
 
 __all__ = ["ALGORITHMS", "Message", "Round", "leaving", "partial_sums", "rounds", "seconds"]
 
@@ -51,6 +52,7 @@ class Message:
 Round = list[Message]
 
 
+@cache
 def partial_sums(shards: int, ranks: int) -> int:
     """Return how many partial sums a rank sends, at most.
 

@@ -1,7 +1,7 @@
 """A step as events: every rank computes its buckets, and sends every message of their sums.
 
-Nothing here knows the formulas of `scale.model`. Where no rank is late, both must come to the same
-time; what the simulation adds is what late ranks do to the others.
+Nothing here knows the formulas of `scaling.model`. Where no rank is late, both must come to the
+same time; what the simulation adds is what late ranks do to the others.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from scale.collectives import Message, rounds
-from scale.constants import Cluster, Job, Work
-from scale.events import Process, Signal, Simulation
-from scale.model import window
+from scaling.collectives import Message, rounds
+from scaling.constants import Cluster, Job, Work
+from scaling.events import Process, Signal, Simulation
+from scaling.model import window
 
 __all__ = ["exponential_delays", "simulate"]
 

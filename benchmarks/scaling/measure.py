@@ -1,6 +1,6 @@
 """Measure what the model takes, on two ranks of this machine, and steps that it must reproduce.
 
-    mpiexec -n 2 python -m mpi4py -m scale.measure      # from benchmarks/; or: make scale
+    mpiexec -n 2 python -m mpi4py -m scaling.measure      # from benchmarks/; or: make scale
 
 Both ranks do everything at the same time, one thread each, since so they do when they train
 together: they share caches, memory and the clock of the processor. Of each call the fastest of many
@@ -24,8 +24,8 @@ from mpi4py import MPI
 from peers.machine import Others, processor
 
 import fastconv
-from scale.measured import FILE
-from scale.networks import NETWORKS, STEPS, Case, Network
+from scaling.measured import FILE
+from scaling.networks import NETWORKS, STEPS, Case, Network
 
 #: Bytes that are read in turn, so that none of them is in a cache, as gradients are not.
 SPREAD = 64 << 20
@@ -41,7 +41,9 @@ def main() -> None:
     """Measure everything; write it down."""
     comm = MPI.COMM_WORLD
     if comm.Get_size() != 2:
-        raise SystemExit("scale.measure: it takes two ranks: mpiexec -n 2 python -m mpi4py -m ...")
+        raise SystemExit(
+            "scaling.measure: it takes two ranks: mpiexec -n 2 python -m mpi4py -m ..."
+        )
     fastconv.set_num_threads(1)
     others = Others()
     only = set(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Write the tables of docs/scale.md anew: ``python -m scale.page``, from the folder benchmarks/."""
+"""Write the tables of docs/scale.md: ``python -m scaling.page``, from the folder benchmarks/."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scale.collectives import leaving, seconds
-from scale.constants import LINKS
-from scale.failures import Faults, daly, expected, young
-from scale.measured import Measured, load
-from scale.model import alone, step
-from scale.predictions import BATCH, CORES, RANKS, ROWS, Machines
-from scale.simulation import simulate
+from scaling.collectives import leaving, seconds
+from scaling.constants import LINKS
+from scaling.failures import Faults, daly, expected, young
+from scaling.measured import Measured, load
+from scaling.model import alone, step
+from scaling.predictions import BATCH, CORES, RANKS, ROWS, Machines
+from scaling.simulation import simulate
 
 __all__ = ["FAULTS", "PAGE", "TABLES", "written"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastconv.training.sharding.layout import BUCKET
-from scale.constants import Cluster, Job, Link, Work
-from scale.networks import Case
+from scaling.constants import Cluster, Job, Link, Work
+from scaling.networks import Case
 
 __all__ = ["FILE", "Measured", "buckets", "load", "split"]
 
@@ -67,7 +67,7 @@ def buckets(parameter_bytes: int) -> int:
 
 
 def load(path: Path = FILE) -> Measured:
-    """Read what `scale.measure` wrote."""
+    """Read what `scaling.measure` wrote."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     networks = found["networks"]
     return Measured(

@@ -14,22 +14,22 @@ ALGORITHMS = ("ring", "tree", "hierarchical", "fixed")
 
 @pytest.fixture
 def constants(own_modules):
-    return importlib.import_module("scale.constants")
+    return importlib.import_module("scaling.constants")
 
 
 @pytest.fixture
 def model(own_modules):
-    return importlib.import_module("scale.model")
+    return importlib.import_module("scaling.model")
 
 
 @pytest.fixture
 def simulation(own_modules):
-    return importlib.import_module("scale.simulation")
+    return importlib.import_module("scaling.simulation")
 
 
 @pytest.fixture
 def events(own_modules):
-    return importlib.import_module("scale.events")
+    return importlib.import_module("scaling.events")
 
 
 @pytest.fixture

@@ -17,17 +17,17 @@ ALGORITHMS = ("ring", "tree", "hierarchical", "fixed")
 
 @pytest.fixture
 def constants(own_modules):
-    return importlib.import_module("scale.constants")
+    return importlib.import_module("scaling.constants")
 
 
 @pytest.fixture
 def collectives(own_modules):
-    return importlib.import_module("scale.collectives")
+    return importlib.import_module("scaling.collectives")
 
 
 @pytest.fixture
 def model(own_modules):
-    return importlib.import_module("scale.model")
+    return importlib.import_module("scaling.model")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def work(constants):
 
 @pytest.mark.parametrize("name", ["collectives", "events"])
 def test_the_examples_run(name):
-    found = doctest.testmod(importlib.import_module(f"scale.{name}"))
+    found = doctest.testmod(importlib.import_module(f"scaling.{name}"))
     assert found.attempted and not found.failed
 
 
