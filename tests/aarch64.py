@@ -49,7 +49,9 @@ def set_up() -> interpreters.Interpreter:
     root = FOLDER / "python" / "debian" / "root"
     words = [str(emulator), "-L", str(root)]
     python = interpreters.unpack(FOLDER / "python", suite, "arm64", "3", words)
-    (settings,) = root.glob(f"usr/lib/python{python.version}/_sysconfigdata__{MACHINE}-linux-gnu.py")
+    (settings,) = root.glob(
+        f"usr/lib/python{python.version}/_sysconfigdata__{MACHINE}-linux-gnu.py"
+    )
     (FOLDER / "settings").mkdir(exist_ok=True)
     shutil.copy(settings, FOLDER / "settings")
     variables = {
