@@ -54,6 +54,7 @@ ELSEWHERE = {
     "Model.versions": "likewise",
     "Model.read_checkpoint": "likewise, with the path that fit was given",
     "Model.take_over": "likewise, with what read_checkpoint returned",
+    "training.*.count_bytes": "plans ask for it, with the shapes of outputs",
     "training.Answer": "models make it",
     "training.Run": "fit makes it",
     "training.History": "fit makes it",

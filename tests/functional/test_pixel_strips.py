@@ -115,7 +115,7 @@ def test_weights_are_turned_in_the_memory_of_packed_ones(case, monkeypatch):
     finally:
         fastconv.set_num_threads(before)
     # a tile of so many pixels as with AVX-512 has no registers for their places
-    assert taken == [module.tile_pixels < 12]
+    assert [engine >= 0 for engine in taken] == [module.tile_pixels < 12]
     g = Conv2DGeometry.make(
         "conv2d",
         x_shape,
