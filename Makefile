@@ -24,8 +24,8 @@ FROZEN := .venv-frozen
 # Dask, Ray, Spark, joblib and an MPI are half a gigabyte, and stay apart.
 ENGINES := .venv-engines
 
-.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean test-aarch64 test-clang test-pythons help
 .PHONY: scale scale-page
+.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean test-aarch64 test-clang test-pythons test-mpi help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -42,6 +42,14 @@ test-slow: $(VENV)/.dev  ## the tests that take minutes or gigabytes
 
 test-resume: $(VENV)/.dev  ## training killed 200 times, and 50 times with a full disk: it goes on to the same bits
 	$(BIN)/python tests/killing.py $(ARGS)
+
+test-mpi: $(VENV)/.mpi  ## training on 1 to 4 ranks over MPI, some of them killed; ARGS='--kills 50'
+	$(BIN)/python -m pytest -q -x tests/distributed
+	$(BIN)/python tests/mpi_killing.py $(or $(ARGS),--kills 5)
+
+$(VENV)/.mpi: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[test,mpi]'
+	touch $@
 
 test-frozen: $(FROZEN)/.made  ## freeze a program with PyInstaller, and run it
 	$(FROZEN)/bin/pyinstaller --noconfirm --log-level WARN --distpath build/frozen \

@@ -44,6 +44,7 @@ EXTRAS = {
     "sklearn": "scikit-learn",
     "completion": "shtab",
     "dask": "dask",
+    "mpi": "mpi4py",
 }
 NEEDED = ("numpy", "safetensors", "tqdm")
 

@@ -11,6 +11,7 @@ from fastconv.arguments import as_real
 from fastconv.errors import ArgumentError
 from fastconv.floating import quietly
 from fastconv.layers.base import Layer
+from fastconv.layers.batch_moments import gradient_of_input, merged, moments
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
 from fastconv.layers.spec import LayerCosts, Spec
@@ -41,7 +42,10 @@ class BatchNorm(Layer):
     ``running_mean`` and ``running_var``, (C,), the variance with divisor N H W. The formula is
     that of Ioffe and Szegedy 2015, algorithm 1. No temporary bytes beside the output.
 
-    A batch must hold two values a channel to have a variance: for vectors, two rows.
+    A batch must hold two values a channel to have a variance: for vectors, two rows. Where ``fit``
+    cuts batches into pieces, each piece takes its own mean and variance, or with
+    ``batch_norm="synchronised"`` those of the batch. Then the gradient of x takes an array of its
+    size besides.
 
     Examples
     --------
@@ -55,6 +59,7 @@ class BatchNorm(Layer):
     normalizes = True
     output_may_be_overwritten = True
     channel_affine = True
+    synchronises = True
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         self.momentum = as_real("BatchNorm", "momentum", momentum, "at least 0, below 1", 0.0, 1.0)
@@ -81,6 +86,9 @@ class BatchNorm(Layer):
         running = None
         if not ctx.training:
             running = self.param("running_mean").value, self.param("running_var").value
+        elif ctx.moments is not None:
+            count, mean, spread = ctx.moments
+            running = mean, spread / count
         weight, bias = self.param("weight").value, self.param("bias").value
         y, mean, variance, inverse = functional.batch_norm(x, weight, bias, self.epsilon, running)
         if ctx.training:
@@ -98,12 +106,38 @@ class BatchNorm(Layer):
         if not self._reads_input(ctx):
             return self._scaled(dy) if ctx.needs(0) else None
         x, mean, inverse = ctx.saved
+        weight = self.param("weight").value
+        if (
+            ctx.moments is not None and ctx.slopes is not None
+        ):  # `gradient_sums` gave the other gradients
+            if not ctx.needs(0):
+                return None
+            return gradient_of_input(dy, x, weight, ctx.moments, ctx.slopes, self.epsilon)
         dx, dweight, dbias = functional.batch_norm_backward(
-            dy, x, self.param("weight").value, mean, inverse, ctx.training, ctx.needs(0)
+            dy, x, weight, mean, inverse, ctx.training, ctx.needs(0)
         )
         ctx.add_grad("weight", dweight)
         ctx.add_grad("bias", dbias)
         return dx
+
+    def moments(self, *xs: np.ndarray) -> np.ndarray:
+        """Return count, mean and spread of each channel, (3, C); see `Traits`."""
+        return moments(xs[0])
+
+    def merged(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return the moments of two pieces together; see `Traits`."""
+        return merged(one, other)
+
+    def gradient_sums(self, ctx: Context, dy: np.ndarray) -> np.ndarray:
+        """Return the sums of dy, and of dy times the normalised x, (2, C); see `Traits`."""
+        x, mean, inverse = ctx.saved
+        weight = self.param("weight").value
+        _, dweight, dbias = functional.batch_norm_backward(
+            dy, x, weight, mean, inverse, False, False
+        )
+        ctx.add_grad("weight", dweight)
+        ctx.add_grad("bias", dbias)
+        return np.stack([dbias, dweight]).astype(np.float64)
 
     def _reads_input(self, ctx: Context) -> bool:
         """Whether a gradient depends on x; if statistics are constant, that of x does not."""

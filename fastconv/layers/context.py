@@ -45,9 +45,14 @@ class Context:
         Statistics that take effect after the step.
     may_overwrite : bool
         Whether nobody but the layer reads its input (or in the backward pass `dy`) again.
+    moments, slopes : ndarray or None
+        Of a layer that `synchronises` and sees a piece of a batch: what all pieces gave together,
+        the second in the backward pass. None where its input is the batch.
     """
 
     may_overwrite = False
+    moments: np.ndarray | None = None
+    slopes: np.ndarray | None = None
     saved: tuple[Any, ...] = ()
     #: Shape and dtype of each input; the model checks that gradients have them too.
     given: Sequence[tuple[tuple[int, ...], np.dtype[Any]]] = ()

@@ -62,6 +62,11 @@ class Traits:
     # Whether the layer brings inputs of any scale, such as pixels from 0 to 255, to a usual one.
     normalizes: bool = False
 
+    # Whether in training the output depends on sums over the batch, which pieces of it add up to.
+    # `moments` gives those of a piece, `merged` those of two, and `gradient_sums` what a piece adds
+    # to what the gradient needs. ``ctx.moments`` and ``ctx.slopes`` are then those of the batch.
+    synchronises: bool = False
+
     # Memory
 
     # Whether the output is the first input's memory in another shape.
@@ -141,6 +146,22 @@ class Traits:
         """
         raise NotImplementedError(f"{type(self).__name__}: folded must be defined")
 
+    def moments(self, *xs: np.ndarray) -> np.ndarray:
+        """Return what a piece of a batch adds to what a layer that `synchronises` takes of it."""
+        raise NotImplementedError(f"{type(self).__name__}: moments must be defined")
+
+    def merged(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return the moments of two pieces together, as new numbers."""
+        raise NotImplementedError(f"{type(self).__name__}: merged must be defined")
+
+    def gradient_sums(self, ctx: Any, dy: np.ndarray) -> np.ndarray:
+        """Return what a piece adds to what the gradient of a layer that `synchronises` needs.
+
+        Those of pieces are added. `ctx` is that of the forward pass, and gets the gradients of the
+        parameters.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: gradient_sums must be defined")
+
     @property
     def patched(self) -> bool:
         """Whether this object has its own `forward` or `backward`, so that no promise holds."""
@@ -162,8 +183,12 @@ _OWN = (
     "commutes_with",
     "channel_affine",
     "folds_affine",
+    "synchronises",
     "idle",
     "with_activation",
     "affine",
     "folded",
+    "moments",
+    "merged",
+    "gradient_sums",
 )

@@ -9,9 +9,24 @@ from typing import Any
 import numpy as np
 
 from fastconv import memory
+from fastconv.arguments import as_bool, as_choice, as_int, parse_bytes
+from fastconv.batches import Use
+from fastconv.errors import ArgumentError
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.differentiable import DifferentiableNetwork
-from fastconv.models.running import Program, first_not_finite, learned, run_piece
+from fastconv.models.graph import inputs, learning
+from fastconv.models.planning import Asked, Plan, measured_of
+from fastconv.models.running import (
+    Program,
+    first_not_finite,
+    learned,
+    run_piece,
+    run_together,
+    synchronising,
+)
+from fastconv.training.settings import BATCH_NORM, MOST_SHARDS
+from fastconv.training.sharding.cutting import Cutter
+from fastconv.training.sharding.sums import bytes_of_sums
 from fastconv.training.trainable import PieceRun, Taker
 
 __all__ = ["ShardedNetwork"]
@@ -27,13 +42,106 @@ class ShardedNetwork(DifferentiableNetwork):
         self._prepare()
         return learned(self._schedule(self._graph.outputs, training=True))
 
+    def plan(
+        self,
+        batch_size: int = 1,
+        *,
+        training: bool = False,
+        workspace_limit: int | str | None = None,
+        memory_limit: int | str | None = None,
+        shards: int | None = None,
+        batch_norm: str = "by_piece",
+    ) -> Plan:
+        """Return what one batch will take, node by node, without running it.
+
+        Parameters
+        ----------
+        batch_size : int
+        training : bool
+            Whether to plan a step of `fit`, which gathers its batch in an array of its own, or
+            inference.
+        workspace_limit : int or str, optional
+            The most bytes of workspace that a node may take, also as in ``"8 MiB"``.
+        memory_limit : int or str, optional
+            The most bytes for everything; the plan says how a run keeps within them.
+        shards, batch_norm
+            As `fit` takes them. The plan is that of a process that runs all pieces: nodes are those
+            of the largest one, and sums of gradients, and the rows of the others, are in the peak.
+
+        Returns
+        -------
+        Plan
+            ``print`` shows a table; `Plan.to_dict` gives plain values.
+
+        Raises
+        ------
+        MemoryLimitError
+            If a limit cannot be kept; the message has the least figure that could.
+        """
+        if shards is None:
+            return super().plan(
+                batch_size,
+                training=training,
+                workspace_limit=workspace_limit,
+                memory_limit=memory_limit,
+            )
+        batch_size = as_int("plan", "batch_size", batch_size, 1)
+        if not as_bool("plan", "training", training):
+            remedy = "or leave shards out: inference is not cut"
+            raise ArgumentError("plan", "training", "must be True with shards", False, remedy)
+        self._prepare()
+        cutter = Cutter(
+            as_int("plan", "shards", shards, 1, MOST_SHARDS),
+            as_choice("plan", "batch_norm", batch_norm, BATCH_NORM) == "synchronised",
+        )
+        cutter.check(self, batch_size, "plan")
+        rows, made = cutter.largest(self, [batch_size]), inputs.bytes_gathered(self._graph, True)
+        sums, specs = bytes_of_sums(self, cutter.shards), self._graph.input_specs
+        a_row = sum(n for n, spec in zip(made, specs, strict=True) if spec.batch_axis is not None)
+        asked = Asked(
+            rows,
+            True,
+            rows,
+            made,
+            workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
+            memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
+            held=sums + (batch_size - rows) * a_row,
+            measured=measured_of(self, rows, Use(training=True)),
+        )
+        return self._plan("plan", asked).cut(batch_size, sums)
+
+    def least_rows_of_piece(self) -> int:
+        """Return the fewest rows of a piece where statistics are of whole batches."""
+        choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
+        own = [(step, cut_off) for step, cut_off in choosy if not step.layer.synchronises]
+        return learning.least_rows(self._graph, own)[0]
+
     def run_pieces(
-        self, pieces: Sequence[PieceRun], step: int, taker: Taker, program: Program | None = None
+        self,
+        pieces: Sequence[PieceRun],
+        step: int,
+        taker: Taker,
+        program: Program | None = None,
+        *,
+        synchronised: bool = False,
     ) -> None:
-        """Run pieces of a batch, one after the other; see `fastconv.training.Trainable`."""
+        """Run pieces of a batch; see `fastconv.training.Trainable`."""
         self._prepare()
         steps = self._schedule(self._graph.outputs, training=True)
         keep = memory.recycling if program is None else memory.frugal
+        if synchronised and synchronising(steps):
+            together = partial(
+                run_together,
+                numbers=[piece.number for piece in pieces],
+                rng_key=(self.seed, step),
+                program=program,
+            )
+            values = [list(piece.xs()) for piece in pieces]
+            dlosses = [piece.dloss for piece in pieces]
+            found = keep(together, steps, values, dlosses, taker)
+            for at, (outputs, figures) in enumerate(found):
+                taker.outputs(at, outputs, figures)
+            return
         for at, piece in enumerate(pieces):
             run = partial(
                 run_piece, piece=(at, piece.number), rng_key=(self.seed, step), program=program

@@ -119,6 +119,14 @@ class TrainableNetwork(ShardedNetwork):
             weights and the gathered batch together, and for the next batch if there is room to
             read it ahead. If need be, the backward pass computes activations again. Loss and
             gradients have the bits that the same algorithms give without a limit.
+        comm : communicator of mpi4py's buffer interface, optional
+            The processes that train together, such as ``MPI.COMM_WORLD``; each is given the same.
+            Rank 0 prints and writes. The bits do not depend on how many there are.
+        shards : int, optional
+            In how many pieces each batch is cut, of which each process runs some. By default 16
+            with `comm`, and else none: the batch is run as a whole.
+        batch_norm : {"by_piece", "synchronised"}
+            Whether BatchNorm takes the statistics of each piece, or of the whole batch.
 
         Returns
         -------

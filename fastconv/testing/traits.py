@@ -18,6 +18,7 @@ from fastconv.testing.fusing import (
 )
 from fastconv.testing.inputs import check_batch_axes
 from fastconv.testing.passes import Pass, require_equal, require_same, run_both_ways
+from fastconv.testing.synchronising import check_synchronised
 
 __all__ = ["check_forms", "check_traits"]
 
@@ -35,6 +36,7 @@ _SWITCHES = (
     "passes_gradient",
     "channel_affine",
     "folds_affine",
+    "synchronises",
 )
 
 
@@ -59,6 +61,7 @@ def check_traits(case: Case) -> None:
     check_affine(case)
     check_folded(case)
     _check_normalizes(case)
+    check_synchronised(case)
 
 
 def check_forms(case: Case) -> None:

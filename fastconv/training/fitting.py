@@ -69,7 +69,8 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
     with sharing_cores(ranks):
         fit = ranks.agreed(lambda: _made(model, given, settings, asked, ranks, saved))
         callbacks = [list(named(callback)) for callback in fit.told.callbacks]
-        alike = {**fit.course.settings, "epochs": fit.run.epochs}
+        told = {"epochs": fit.run.epochs, "stop_on_nan": settings.stop_on_nan}
+        alike = {**fit.course.settings, **told}
         check_alike(model, alike, callbacks, ranks, fresh=saved is None)
         try:
             with fit.told:
@@ -84,7 +85,7 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
 
 def _read(model: Trainable, resume: Any, ranks: Ranks) -> Any:
     """Return the checkpoint, which rank 0 reads for all; the model is compiled as it was."""
-    if resume is None:
+    if not ranks.from_first(resume is not None):  # others may not see the file
         return None
 
     def read() -> Any:
@@ -115,7 +116,7 @@ def _made(
     run = Run(model, compiled.optimizer, epochs, batches, False, validates, settings)
     run.figures = figures_of(compiled, validates, asked.callbacks)
     run.rank, run.ranks = ranks.rank, ranks.ranks
-    if source.known is not None:
+    if source.known is not None and run.writes:
         warn_of_scale(model, source.known)
     model.history = next(one for one in asked.callbacks if isinstance(one, History))
     told = Chain(asked.callbacks, run)
@@ -178,7 +179,8 @@ def _epoch(fit: _Fit) -> dict[str, float]:
     """Take one step on every batch from the run's position on; return the means of the figures."""
     run, source = fit.run, fit.source
     model, stop_on_nan = run.model, run.settings.stop_on_nan
-    run.batches, look = source.plan(), source.known is None and not run.position.epoch
+    run.batches = source.plan()
+    look = source.known is None and not run.position.epoch and run.writes
     with closing(source.batches(run.position, model.compiled.epoch)) as batches:
         for batch in batches:
             number = batch.number

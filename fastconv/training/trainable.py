@@ -66,6 +66,9 @@ class Taker(Protocol):
     def outputs(self, at: int, outputs: tuple[Array, ...], losses: Mapping[str, float]) -> None:
         """Take the outputs of a piece, and what its losses add to those of the batch."""
 
+    def together(self, arrays: Sequence[Array], merge: Callable[[Array, Array], Array]) -> Array:
+        """Return what `merge` makes of one array of each piece, those of other processes too."""
+
     def poll(self) -> None:
         """Do what is waiting; it is called after each operation of the backward pass."""
 
@@ -113,12 +116,22 @@ class Trainable(Runnable, Protocol):
         Both are by ``layer/parameter``, in the order in which gradients become known.
         """
 
+    def least_rows_of_piece(self) -> int:
+        """Return the fewest rows of a piece where statistics are of whole batches."""
+
     def run_pieces(
-        self, pieces: Sequence[PieceRun], step: int, taker: Taker, program: Any = None
+        self,
+        pieces: Sequence[PieceRun],
+        step: int,
+        taker: Taker,
+        program: Any = None,
+        *,
+        synchronised: bool = False,
     ) -> None:
         """Run pieces of a batch forward and backward; `taker` gets all that they give.
 
-        The pieces are run in order; nothing of the model changes.
+        Nothing of the model changes. If `synchronised`, layers that can take statistics of the
+        whole batch; then the pieces run at the same time, else one after the other.
         """
 
     def take_statistics(self, arrays: Mapping[str, Array]) -> None:

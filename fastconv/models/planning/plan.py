@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fastconv import notebook
@@ -155,6 +155,9 @@ class Plan:
         packing for them and of gathering rows. It serves to compare limits.
     specs : tuple of Spec
         Of every value: the inputs, and what the operations of `schedule` make.
+    sums : int
+        Bytes of the peak for sums of the gradients of pieces, and for those that are on their way
+        to other processes; 0 where the batch is not cut.
     """
 
     batch_size: int
@@ -172,6 +175,16 @@ class Plan:
     moments: tuple[Moment, ...] = field(default=(), repr=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
     specs: tuple[Spec, ...] = field(default=(), repr=False, compare=False)
+    sums: int = 0
+
+    def cut(self, batch_size: int, sums: int) -> Plan:
+        """Return the plan of a batch that is cut into pieces, of which this is that of one."""
+        rows = max(1, self.batch_size)
+        nodes = tuple(
+            replace(node, multiply_adds=node.multiply_adds * batch_size // rows)
+            for node in self.nodes
+        )
+        return replace(self, batch_size=batch_size, nodes=nodes, sums=sums)
 
     @property
     def multiply_adds(self) -> int:
@@ -191,6 +204,7 @@ class Plan:
             "multiply_adds": self.multiply_adds,
             "parameter_bytes": self.parameter_bytes,
             **({"inputs": list(self.inputs)} if self.inputs else {}),
+            **({"sums": self.sums} if self.sums else {}),
             "nodes": [asdict(node) for node in self.nodes],
         }
 
@@ -207,6 +221,8 @@ class Plan:
     @property
     def _peak(self) -> str:
         where = f" at {self.where}" if self.where else ""
+        if self.sums:
+            where += f", {format_bytes(self.sums)} of it for sums of gradients of pieces"
         more = self.peak - max((node.live for node in self.nodes), default=self.peak)
         if more > 0 and not self.where.startswith("the "):  # which are of no node
             where += f", {format_bytes(more)} of it for losses and metrics"

@@ -14,7 +14,7 @@
 from fastconv.models.running.calls import overlap
 from fastconv.models.running.differentiate import differentiate
 from fastconv.models.running.infer import give_back_packed, infer
-from fastconv.models.running.pieces import learned, run_piece
+from fastconv.models.running.pieces import learned, run_piece, run_together, synchronising
 from fastconv.models.running.program import Allowance, Program, Segment, Stage, segment, whole
 from fastconv.models.running.rehearse import first_not_finite, loss_gradients, rehearse
 from fastconv.models.running.schedule import Operation, Schedule, schedule
@@ -35,7 +35,9 @@ __all__ = [
     "overlap",
     "rehearse",
     "run_piece",
+    "run_together",
     "schedule",
     "segment",
+    "synchronising",
     "whole",
 ]

@@ -17,7 +17,7 @@ from fastconv.models.running.program import Allowance, Program, Segment, whole
 from fastconv.models.running.schedule import Operation, Schedule
 from fastconv.training.trainable import Accept
 
-__all__ = ["Gradients", "Pass", "differentiate"]
+__all__ = ["Gradients", "Pass", "Sums", "differentiate"]
 
 Array = np.ndarray[Any, Any]
 Losses = Callable[[tuple[Array, ...]], tuple[dict[str, float], Sequence[Array]]]
@@ -97,6 +97,8 @@ class Pass:
             self.needs[number] = False
         #: What the random numbers are keyed by beside seed, step and node.
         self.key: tuple[int, ...] = ()
+        #: What layers that synchronise take of the whole batch, by operation.
+        self.moments: dict[int, Array] = {}
         self.segments = whole(schedule) if program is None else program.segments
         self.allowances = None if program is None else program.allowances
         self.contexts: list[Context | None] = [None] * len(schedule.operations)
@@ -108,16 +110,20 @@ class Pass:
     ) -> tuple[tuple[Array, ...], dict[str, float], Gradients]:
         """Return outputs, losses and gradients; no parameter and no statistic changes."""
         results = self.forward(values)
+        losses, sums = self.slopes_of(results, dloss)
+        by_param = self.backward(sums)
+        dxs = [sums.arrays.get(number) for number in range(self.schedule.inputs)]
+        return results, losses, Gradients(by_param, dxs)
+
+    def slopes_of(self, results: tuple[Array, ...], dloss: Losses) -> tuple[dict[str, float], Sums]:
+        """Return the losses, and the gradients of the outputs."""
         losses, dys = dloss(results)
-        sums = _Sums()
+        sums = Sums()
         for number, y, dy in zip(self.schedule.outputs, results, dys, strict=True):
             if dy.shape != y.shape:
                 raise ShapeError("backward", "dy", f"must have the shape {y.shape}", dy.shape)
             sums.add(number, dy)
-        del dys, dy
-        by_param = self.backward(sums)
-        dxs = [sums.arrays.get(number) for number in range(self.schedule.inputs)]
-        return results, losses, Gradients(by_param, dxs)
+        return losses, sums
 
     def forward(
         self, values: list[Any], watch: Callable[[Operation, Array], None] | None = None
@@ -126,22 +132,38 @@ class Pass:
 
         `watch` is called with each operation and its output.
         """
-        values.extend([None] * (self.schedule.values - len(values)))
+        self.begin(values)
         for segment in self.segments:
-            if segment.recomputed:
-                self.checkpoints[segment] = {v: values[v] for v in segment.sources}
             for at in range(segment.begin, segment.end):
-                op = self.schedule.operations[at]
-                ctx = self._run(at, values)
+                self.go_on(segment, at, values)
                 if watch is not None:
+                    op = self.schedule.operations[at]
                     watch(op, values[op.target])
-                if ctx.new_state and ctx.training:
-                    self.statistics.append((op, ctx.new_state))
-                if self.needs[op.target] and not segment.recomputed:
-                    self.contexts[at] = ctx
-                del ctx
-                for number in op.drops:
-                    values[number] = None
+                self.drop(at, values)
+        return self.results(values)
+
+    def begin(self, values: list[Any]) -> None:
+        """Make room for all values behind the inputs."""
+        values.extend([None] * (self.schedule.values - len(values)))
+
+    def go_on(self, segment: Segment, at: int, values: list[Any]) -> None:
+        """Run one operation of a segment forward."""
+        if segment.recomputed and at == segment.begin:
+            self.checkpoints[segment] = {v: values[v] for v in segment.sources}
+        op = self.schedule.operations[at]
+        ctx = self._run(at, values)
+        if ctx.new_state and ctx.training:
+            self.statistics.append((op, ctx.new_state))
+        if self.needs[op.target] and not segment.recomputed:
+            self.contexts[at] = ctx
+
+    def drop(self, at: int, values: list[Any]) -> None:
+        """Let go what nobody reads behind operation `at`."""
+        for number in self.schedule.operations[at].drops:
+            values[number] = None
+
+    def results(self, values: list[Any]) -> tuple[Array, ...]:
+        """Return the outputs; let go all values."""
         results = tuple(values[number] for number in self.schedule.outputs)
         values.clear()
         return results
@@ -154,21 +176,21 @@ class Pass:
             for name, value in new_state.items()
         }
 
-    def backward(self, sums: _Sums) -> dict[str, Array]:
+    def backward(self, sums: Sums) -> dict[str, Array]:
         """Return the gradients of the parameters; leave those of the inputs in `sums`."""
-        by_param = _Sums()
+        by_param = Sums()
         for segment in reversed(self.segments):
             if segment.recomputed:
-                self._again(segment)
+                self.again(segment)
             for at in reversed(range(segment.begin, segment.end)):
-                self._back(at, sums, by_param)
+                self.back(at, sums, by_param)
                 self.passed(at, by_param.arrays)
         return by_param.arrays
 
     def passed(self, at: int, by_param: dict[str, Array]) -> None:
         """Do what is to be done behind operation `at` of the backward pass; here nothing."""
 
-    def _back(self, at: int, sums: _Sums, by_param: _Sums) -> None:
+    def back(self, at: int, sums: Sums, by_param: Sums) -> None:
         """From the gradient of one output, compute those of its inputs and parameters.
 
         This is a function of its own so that no local name keeps an array alive for longer.
@@ -191,7 +213,7 @@ class Pass:
         for name, gradient in ctx.grads.items():
             by_param.add(f"{op.name}/{name}", gradient)
 
-    def _again(self, segment: Segment) -> None:
+    def again(self, segment: Segment) -> None:
         """Compute again the contexts of a segment; its new statistics are known already."""
         values = self.checkpoints.pop(segment)
         for at, drops in zip(range(segment.begin, segment.end), segment.drops, strict=True):
@@ -220,6 +242,7 @@ class Pass:
             lends=allowed.lends and self.allowances is not None,
         )
         ctx.may_overwrite = op.in_place
+        ctx.moments = self.moments.get(at)
         ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
         values[op.target] = calls.forward(op, ctx, values)
         self.needs[op.target] = ctx.differentiated
@@ -230,7 +253,7 @@ class Pass:
         return frozenset(name for name, p in named if p.trainable and self.params)
 
 
-class _Sums:
+class Sums:
     """Adds up arrays by key; it writes only to arrays that nobody else reads."""
 
     def __init__(self) -> None:

@@ -88,7 +88,9 @@ class Cutter:
     def cut(self, model: Trainable, rows: int) -> tuple[list[Piece], range]:
         """Return the pieces of a batch of `rows` rows, and the places of this rank's."""
         least, _ = model.least_rows()
-        pieces = cut(rows, self.shards, 1 if self.synchronised else least)
+        if self.synchronised:
+            least = model.least_rows_of_piece()
+        pieces = cut(rows, self.shards, least)
         return pieces, owned(len(pieces), self.rank, self.ranks)
 
     def largest(self, model: Trainable, batches: Iterable[int]) -> int:
@@ -100,13 +102,13 @@ class Cutter:
             return max(batches)
         return max(piece.rows for rows in batches for piece in self.cut(model, rows)[0])
 
-    def check(self, model: Trainable, batch_size: int) -> None:
+    def check(self, model: Trainable, batch_size: int, operation: str = "fit") -> None:
         """Raise ArgumentError if the pieces of a full batch are too small for a layer to learn."""
         least, layer = model.least_rows()
         most = batch_size // least
         if least > 1 and self.shards > most and not self.synchronised:
             raise ArgumentError(
-                "fit",
+                operation,
                 "shards",
                 f"must be at most {most} for a batch_size of {batch_size}, as {layer} needs "
                 f"{least} rows of a piece to learn",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from fastconv.batches import cast
 from fastconv.errors import TrainingError
 from fastconv.training.batch import Pieces
-from fastconv.training.compiled import Compiled, Totals
+from fastconv.training.compiled import Totals
 from fastconv.training.finite import Wrong, check_finite, error_of, where_wrong
 from fastconv.training.sharding.cutting import owned
 from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.sharding.sums import WIDE, Blocks, Sums, layout_of, statistic
 from fastconv.training.sharding.travelling import Travel
-from fastconv.training.sharding.tree import joined, whole_nodes
+from fastconv.training.sharding.tree import Node, joined, whole_nodes
 from fastconv.training.trainable import Array, PieceRun, Trainable
 
 __all__ = ["Together"]
@@ -45,16 +45,13 @@ class _Taker:
     """Takes what this rank's pieces give; see `fastconv.training.trainable.Taker`."""
 
     def __init__(
-        self,
-        model: Trainable,
-        compiled: Compiled,
-        pieces: Pieces,
-        sums: Sums,
-        travel: Travel | None,
+        self, model: Trainable, pieces: Pieces, sums: Sums, travel: Travel | None, ranks: Ranks
     ) -> None:
-        self._compiled, self._pieces, self._sums, self._travel = compiled, pieces, sums, travel
+        assert model.compiled is not None
+        self._compiled, self._ranks = model.compiled, ranks
+        self._pieces, self._sums, self._travel = pieces, sums, travel
         _, self._states = model.learned_in_order()
-        self._given: list[str] = []
+        self._given: list[list[str]] = []
         self.told: list[_Told] = []
 
     def gradient(self, at: int, key: str, array: Array) -> None:
@@ -66,12 +63,21 @@ class _Taker:
         share = rows[self._pieces.own[at]] / sum(rows)
         for key, state in self._states.items():
             self._sums.add(at, statistic(key), share * arrays.get(key, state.value).astype(WIDE))
-        self._given = list(arrays)
+        self._given.append(list(arrays))
 
     def outputs(self, at: int, outputs: tuple[Array, ...], losses: Mapping[str, float]) -> None:
         part, totals = self._pieces.parts[at], self._compiled.totals()
         self._compiled.measure(totals, {}, outputs, part.targets, part.weights)
-        self.told.append(_Told(dict(losses), totals.state(), self._given))
+        self.told.append(_Told(dict(losses), totals.state(), self._given[at]))
+
+    def together(self, arrays: Sequence[Array], merge: Callable[[Array, Array], Array]) -> Array:
+        count, own = len(self._pieces.rows), self._pieces.own
+        leaves = {(at, at + 1): array for at, array in zip(own, arrays, strict=True)}
+        parts = {node: joined(leaves, merge, node) for node in whole_nodes(own, count)}
+        found: dict[Node, Array] = {}
+        for some in self._ranks.exchanged(parts):
+            found.update(some)
+        return joined(found, merge, (0, count))
 
     def poll(self) -> None:
         if self._travel is not None:
@@ -104,7 +110,7 @@ class Together:
         whole = _whole(pieces, ranks)
         model.gradients = {}  # those of the last step lie where these are to be
         sums, travel = _sums(model, pieces, ranks, self._blocks)
-        taker = _Taker(model, compiled, pieces, sums, travel)
+        taker = _Taker(model, pieces, sums, travel, ranks)
         runs = [
             PieceRun(
                 part.piece or 0,
@@ -113,7 +119,7 @@ class Together:
             )
             for part in pieces.parts
         ]
-        model.run_pieces(runs, compiled.step, taker, program)
+        model.run_pieces(runs, compiled.step, taker, program, synchronised=self._synchronised)
         if travel is not None:
             travel.finish()
         told = [one for some in ranks.exchanged(taker.told) for one in some]
@@ -163,7 +169,7 @@ def _sums(
     own = nodes[ranks.rank]
     if ranks.ranks == 1:
         return Sums(layout, own, blocks, lambda number: None), None
-    travel = Travel(ranks, layout, nodes)
+    travel = Travel(ranks, layout, nodes, blocks.scratch)
     sums = Sums(layout, own, blocks, travel.final)
     travel.blocks = sums.kept
     return sums, travel

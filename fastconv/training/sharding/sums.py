@@ -47,6 +47,8 @@ class Blocks:
     """
 
     def __init__(self) -> None:
+        #: Memory for what is received.
+        self.scratch: list[Array] = []
         self._lent: list[tuple[Array, weakref.ref[Loan]]] = []
 
     def taken(self, count: int, nbytes: int) -> list[Array]:

@@ -54,9 +54,13 @@ class Travel:
         Equal on all ranks.
     nodes : list of list of Node
         Of each rank, those that it has the sums of.
+    scratch : list of ndarray
+        Memory of earlier exchanges, which serves again.
     """
 
-    def __init__(self, ranks: Ranks, layout: Layout, nodes: Sequence[Sequence[Node]]) -> None:
+    def __init__(
+        self, ranks: Ranks, layout: Layout, nodes: Sequence[Sequence[Node]], scratch: list[Array]
+    ) -> None:
         self._ranks, self._nodes = ranks, nodes
         self._buckets = layout.buckets()
         self._root = (0, max(node[1] for group in nodes for node in group))
@@ -64,7 +68,7 @@ class Travel:
         self._started = 0
         self._final = 0  # how many arrays are final, with all those before them
         self._ready: set[int] = set()
-        self._scratch: list[Array] = []
+        self._scratch = scratch
         self.blocks: list[Array] = []
 
     def final(self, number: int) -> None:

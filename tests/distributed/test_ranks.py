@@ -1,0 +1,221 @@
+"""Ranks that are threads: the same bits for any number of them, one run for its callbacks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from communicators import Ended, on_ranks
+from six_networks import SIX, X, Y, bits, trained
+
+import fastconv
+from fastconv.training import Callback
+
+FAST = {"epochs": 1}
+
+
+def alike(found, due):
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+        assert one == due
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_bits_do_not_depend_on_ranks(name):
+    due = bits(trained(name))
+    for ranks in (2, 3):
+        alike(on_ranks(ranks, lambda comm: bits(trained(name, comm))), due)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4, 11])
+def test_more_ranks_than_pieces_and_any_number(ranks):
+    due = bits(trained("mlp", **FAST))
+    alike(on_ranks(ranks, lambda comm: bits(trained("mlp", comm, **FAST))), due)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_norm": "synchronised"},
+        {"sample_weight": np.linspace(0, 3, 93)},
+        {"class_weight": "balanced", "validation_data": None, "validation_split": 0.3},
+        {"shuffle": False, "memory_limit": "30 MB"},
+        {"transform": fastconv.data.noise(0.1), "shards": 5},
+        {"callbacks": [("early_stopping", {"patience": 1}), "reduce_on_plateau"], "epochs": 3},
+    ],
+    ids=lambda settings: "-".join(settings),
+)
+def test_settings(settings):
+    given = {**FAST, **settings}
+    due = bits(trained("convolutional", **given))
+    alike(on_ranks(3, lambda comm: bits(trained("convolutional", comm, **given))), due)
+
+
+class Read:
+    """Rows that are read; it notes which."""
+
+    def __init__(self, array):
+        self.array, self.rows = array, []
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, rows):
+        self.rows += np.atleast_1d(rows).tolist()
+        return self.array[rows]
+
+
+def network():
+    net = fastconv.Sequential(["Flatten", ("Dense", {"units": 4})], X.shape[1:], seed=0)
+    net.compile("sgd", "softmax_cross_entropy", ["accuracy"])
+    return net
+
+
+def test_each_rank_reads_its_own_rows():
+    def work(comm):
+        read = Read(X)
+        network().fit(read, Y, batch_size=31, epochs=1, comm=comm, shards=4, verbose=0)
+        return read.rows
+
+    found = on_ranks(2, work)
+    own = [set(rows) - {0} for rows in found]  # a first row tries the shape
+    assert not own[0] & own[1] and own[0] | own[1] | {0} == set(range(93))
+
+
+def test_every_rank_runs_through_an_iterable():
+    batches = [(X[at : at + 25], Y[at : at + 25]) for at in range(0, 93, 25)]
+
+    def work(comm=None):
+        net = network()
+        net.fit(batches, epochs=2, comm=comm, shards=4, verbose=0, validation_data=batches)
+        return bits(net)
+
+    alike(on_ranks(3, work), work())
+
+
+class Watch(Callback):
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, run, epoch, figures):
+        self.seen.append((run.rank, run.ranks, run.writes, tuple(figures.values())))
+
+
+def test_callbacks_run_on_every_rank_and_rank_0_writes(tmp_path, capsys):
+    def work(comm):
+        folder = tmp_path if comm.Get_rank() == 0 else tmp_path / "of nobody"
+        watch, log = Watch(), ("csv_log", {"path": folder / "log.csv"})
+        saved = ("checkpoint", {"path": folder / "net.safetensors"})
+        net = network()
+        net.fit(X, Y, epochs=2, comm=comm, verbose=2, callbacks=[watch, log, saved])
+        return watch.seen
+
+    found = on_ranks(2, work)
+    assert [[one[:3] for one in seen] for seen in found] == [
+        [(0, 2, True)] * 2,
+        [(1, 2, False)] * 2,
+    ]
+    assert [one[3] for one in found[0]] == [one[3] for one in found[1]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "log.csv",
+        "net.safetensors",
+        "net.safetensors.1",
+    ]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("every", ["epoch", 3])
+def test_a_run_goes_on_with_any_number_of_ranks(tmp_path, every):
+    given = {"shards": 8, "batch_norm": "by_piece"}
+    due = bits(trained("convolutional", **given))
+
+    class Stop(Callback):
+        runs_last = True
+        batches = 0
+
+        def on_batch_end(self, run, batch, figures):
+            self.batches += 1
+            if self.batches == 8:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "net.safetensors"
+    saving = [("checkpoint", {"path": path, "every": every})]
+    on_ranks(2, lambda comm: trained("convolutional", comm, callbacks=[*saving, Stop()], **given))
+    again = partial(trained, "convolutional", resume=path, callbacks=saving, **given)
+    copies = [path.read_bytes() for _ in range(1)]
+    alike(on_ranks(3, lambda comm: bits(again(comm))), due)
+    path.write_bytes(copies[0])
+    assert bits(again()) == due
+
+
+def test_other_pieces_cannot_go_on(tmp_path):
+    path = tmp_path / "net.safetensors"
+    trained("mlp", callbacks=[("checkpoint", {"path": path})], **FAST)
+    for other in ({"shards": 4}, {"shards": None}, {"batch_norm": "synchronised"}):
+        with pytest.raises(fastconv.errors.ArgumentError, match="must be"):
+            trained("mlp", resume=path, epochs=2, **other)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (
+            lambda net, given: net.set_weights({k: v + 1 for k, v in net.weights().items()}),
+            "seed=0",
+        ),
+        (lambda net, given: given.update(batch_size=12), "batch_size must be the same"),
+        (lambda net, given: given.update(epochs=9), "epochs must be the same"),
+        (lambda net, given: given.update(callbacks=["early_stopping"]), "callbacks"),
+        (lambda net, given: net.compile("adam", "softmax_cross_entropy"), "compiled"),
+        (lambda net, given: given.update(x=X[:50], y=Y[:50]), "must be the same on all ranks"),
+    ],
+)
+def test_what_differs_is_told_on_all_ranks(change, said):
+    def work(comm):
+        net, given = network(), {"x": X, "y": Y, "epochs": 2, "verbose": 0}
+        if comm.Get_rank() == 1:
+            change(net, given)
+        net.fit(comm=comm, **given)
+
+    for error in on_ranks(3, work):
+        assert isinstance(error, fastconv.errors.ArgumentError), error
+        assert said in str(error)
+
+
+def test_an_error_before_training_is_told_on_all_ranks():
+    def work(comm):
+        network().fit(X, Y[: 93 - comm.Get_rank()], comm=comm, verbose=0)
+
+    first, second = on_ranks(2, work)
+    assert "as many rows as x" in str(second)
+    assert "rank 1 must not fail" in str(first) and "as many rows as x" in str(first)
+
+
+def test_an_error_in_training_ends_all_and_says_what_it_was(capsys):
+    class Fails(Callback):
+        def on_batch_end(self, run, batch, figures):
+            if run.rank == 1 and batch == 1:
+                raise RuntimeError("the disk of rank 1 is gone")
+
+    def work(comm):
+        network().fit(X, Y, batch_size=20, comm=comm, verbose=0, callbacks=[Fails()])
+
+    assert all(isinstance(error, Ended) for error in on_ranks(3, work))
+    said = capsys.readouterr().err
+    assert "[rank 1] RuntimeError: the disk of rank 1 is gone" in said
+    assert "[rank 1] ends all 3 ranks" in said
+
+
+def test_what_is_not_finite_is_raised_on_all_ranks():
+    x = X.copy()
+    x[70] = np.nan
+
+    def work(comm):
+        network().fit(x, Y, batch_size=93, shuffle=False, comm=comm, verbose=0)
+
+    for error in on_ranks(3, work):
+        assert isinstance(error, fastconv.errors.TrainingError), error
+        assert "in row 70 in epoch 1, batch 1" in str(error)
