@@ -426,6 +426,9 @@ def of_models(g: Given) -> dict[str, Call]:
         "verbose": 0,
         "callbacks": (),
         "resume": None,
+        "comm": None,
+        "shards": 2,
+        "batch_norm": "by_piece",
     }
     arrays = {"dense_1/bias": ones(3)}
     found: dict[str, Call] = {
@@ -457,7 +460,10 @@ def of_models(g: Given) -> dict[str, Call]:
             g.network().loss_gradients,
             {"x": x, "y": g.labels, "sample_weight": ones(2), "memory_limit": None},
         ),
-        "Model.plan": (net.plan, {"training": False, **limits}),
+        "Model.plan": (
+            g.network().plan,
+            {**limits, "batch_size": 2, "training": True, "shards": 2, "batch_norm": "by_piece"},
+        ),
         "Model.measure": (net.measure, {"batch_size": 1, "memory_limit": None}),
         "Model.__getitem__": (net.__getitem__, {"name": "dense_1"}),
         "Model.input_gradient": (net.input_gradient, {"x": x, "dy": dy}),

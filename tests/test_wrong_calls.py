@@ -85,6 +85,7 @@ ELSEWHERE = {
     "training.*.counts": "calls of the metric, and training, call it with what they have checked",
     "training.*.added": "likewise, with counts",
     "training.*.figure": "likewise",
+    "training.*.part_of_mean": "steps call it, with rows of what they have checked",
     "training.Loss*": "abstract: its subclasses are tried",
     "training.Trainable*": "a protocol",
     "sklearn.*.*fit": "scikit-learn's own checks tell what X and y must be",

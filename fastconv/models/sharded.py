@@ -111,7 +111,18 @@ class ShardedNetwork(DifferentiableNetwork):
         return self._plan("plan", asked).cut(batch_size, sums)
 
     def least_rows_of_piece(self) -> int:
-        """Return the fewest rows of a piece where statistics are of whole batches."""
+        """Return the fewest rows of a piece where statistics are of whole batches.
+
+        Raises
+        ------
+        ArgumentError
+            If a layer keeps statistics, and cannot take those of a whole batch.
+        """
+        for name, layer in self._graph.layers.items():
+            if layer.states and not layer.frozen and not layer.synchronises:
+                rule = f"must be 'by_piece' for {name}, whose statistics do not synchronise"
+                remedy = "the traits of layers say how they would"
+                raise ArgumentError("fit", "batch_norm", rule, "synchronised", remedy)
         choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
         own = [(step, cut_off) for step, cut_off in choosy if not step.layer.synchronises]
         return learning.least_rows(self._graph, own)[0]

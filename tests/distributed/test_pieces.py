@@ -7,6 +7,8 @@ import pytest
 
 import fastconv
 from fastconv.errors import ArgumentError
+from fastconv.testing.case import Case
+from fastconv.testing.synchronising import check_synchronised
 from fastconv.training.losses import SoftmaxCrossEntropy
 from fastconv.training.sharding.cutting import cut, owned, shards_of
 from fastconv.training.sharding.layout import Layout
@@ -167,6 +169,31 @@ def test_statistics_by_piece_are_the_mean_of_the_pieces():
         net.weights()["batch_norm_1/running_mean"], mean, rtol=1e-6, atol=1e-8
     )
     np.testing.assert_allclose(net.weights()["batch_norm_1/running_var"], variance, rtol=1e-6)
+
+
+class OwnNorm(fastconv.layers.BatchNorm):
+    """A class of one's own says anew how it synchronises."""
+
+
+def test_statistics_that_cannot_be_of_the_batch_are_refused():
+    net = network([OwnNorm()])
+    with pytest.raises(ArgumentError, match="'by_piece' for own_norm_1, whose statistics"):
+        net.fit(X, Y, batch_size=20, shards=4, verbose=0, batch_norm="synchronised")
+    net.fit(X, Y, batch_size=20, shards=4, verbose=0, epochs=1)
+
+
+def test_a_false_promise_to_synchronise_is_found():
+    class Wrong(fastconv.layers.BatchNorm):
+        synchronises = True
+        moments = fastconv.layers.BatchNorm.moments
+        gradient_sums = fastconv.layers.BatchNorm.gradient_sums
+
+        def merged(self, one, other):
+            return one
+
+    with pytest.raises(AssertionError):
+        check_synchronised(Case(Wrong(), [(7, 3, 4, 4)], ["float64"], 0))
+    check_synchronised(Case(fastconv.layers.BatchNorm(), [(7, 3, 4, 4)], ["float64"], 0))
 
 
 def test_pieces_that_are_too_small_are_refused_with_what_to_do():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from fastconv.batches import cast
 from fastconv.errors import TrainingError
+from fastconv.floating import quietly
 from fastconv.training.batch import Pieces
 from fastconv.training.compiled import Totals
 from fastconv.training.finite import Wrong, check_finite, error_of, where_wrong
@@ -19,8 +20,6 @@ from fastconv.training.sharding.tree import Node, joined, whole_nodes
 from fastconv.training.trainable import Array, PieceRun, Trainable
 
 __all__ = ["Together"]
-
-T = TypeVar("T")
 
 
 class _Told(NamedTuple):
@@ -175,6 +174,7 @@ def _sums(
     return sums, travel
 
 
+@quietly
 def _found(
     model: Trainable, sums: Sums, given: set[str]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
