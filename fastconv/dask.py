@@ -88,7 +88,7 @@ def predict(net: Any, array: Any, *, memory_limit: int | str | None = None) -> A
         raise ArgumentTypeError(OPERATION, "array", rule, len(arrays), shown=f"{len(arrays)}")
     for one, (name, spec) in zip(arrays, inputs.items(), strict=True):
         _check(da, one, name if len(inputs) > 1 else "array", spec)
-        if one.chunks[0] != arrays[0].chunks[0] and not _unknown(one):
+        if not _alike(one.chunks[0], arrays[0].chunks[0]):
             rule = f"must have the chunks of the first array along the rows, {arrays[0].chunks[0]}"
             raise ShapeError(OPERATION, name, rule, one.chunks[0])
     found = _outputs(da, predictor, arrays)
@@ -144,9 +144,10 @@ def _check(da: Any, array: Any, name: str, spec: Spec) -> None:
         raise ShapeError(OPERATION, name, rule, array.chunks, remedy, shown=f"{array.chunks}")
 
 
-def _unknown(array: Any) -> bool:
-    """Whether nobody knows yet how many rows the chunks have."""
-    return bool(np.isnan(array.chunks[0]).any())
+def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether chunks have as many rows each, as far as that is known: NaN is a number of rows."""
+    known = [pair for pair in zip(one, other, strict=False) if not np.isnan(pair).any()]
+    return len(one) == len(other) and all(a == b for a, b in known)
 
 
 def _predicted(*given: Any) -> Any:

@@ -102,6 +102,13 @@ def test_several_inputs_and_outputs(x):
         assert_bits_equal(one, other)
     with pytest.raises(ShapeError, match="b must have the chunks of the first array"):
         fastconv.dask.predict(net, (given[0], given[1].rechunk((800, -1))))
+    some = da.map_blocks(
+        lambda block: block, given[1], chunks=((np.nan,) * 12, (64,)), meta=flat[:0]
+    )
+    assert np.isnan(some.shape[0])
+    assert_bits_equal(fastconv.dask.predict(net, (given[0], some))[1].compute(), got[1])
+    with pytest.raises(ShapeError, match="b must have the chunks of the first array"):
+        fastconv.dask.predict(net, (given[0].rechunk((800, -1, -1, -1)), some))
     with pytest.raises(ArgumentTypeError, match="one array for each input: a, b, got 1"):
         fastconv.dask.predict(net, given[0])
 
