@@ -11,13 +11,7 @@ from pathlib import Path
 
 from building import modules, store
 
-DIRECTIVES = (
-    "boundscheck=False",
-    "wraparound=False",
-    "initializedcheck=False",
-    "cdivision=True",
-    "freethreading_compatible=True",
-)
+DIRECTIVES = ("boundscheck=False", "wraparound=False", "initializedcheck=False", "cdivision=True")
 
 #: The line in Cython's C where the functions of a module end.  Behind it comes what fills the
 #: module when it is imported, and helpers for calls and errors.  At -O3 that would take a sixth of

@@ -50,10 +50,10 @@ def named(command: str) -> Interpreter:
 
 def every(commands: list[str]) -> list[Interpreter]:
     """Return the Pythons that are tried."""
+    debian.release()  # ends the program where this is no Debian
     unpacked = [
         interpreters.unpack(FOLDER / version, suite, debian.architecture(), version)
         for suite, version in RELEASES.items()
-        if debian.release() and version != interpreters.own().version
     ]
     return [interpreters.own(), *unpacked, *map(named, commands)]
 
@@ -85,11 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
     stable = apart.build(FOLDER / "abi3", {**SPARE, "FASTCONV_ABI3": "1"})
     expected: list[str] = []
     wrong = []
-    for python in pythons:
-        folder = FOLDER / python.version
-        variables = {**python.variables, **SPARE}
+    for number, python in enumerate(pythons):
+        folder, variables = FOLDER / f"built-{number}", {**python.variables, **SPARE}
         for kind, library in (
-            ("its own modules", apart.build(folder / "built", variables, python.command)),
+            ("its own modules", apart.build(folder, variables, python.command)),
             ("modules of the stable ABI", stable),
         ):
             what = f"Python {python.version} with {kind}"

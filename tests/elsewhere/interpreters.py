@@ -101,20 +101,20 @@ def unpack(
     if version == "3":
         version = (root / "usr" / "bin" / "python3").readlink().name.removeprefix("python")
     machine = MACHINES[architecture]
+    triplet = f"{machine}-linux-gnu"
     site = install_wheels(folder / "site", version, machine, requirements())
     program = str(root / "usr" / "bin" / f"python{version}")
     words = [*emulator, program]
     if not emulator:
-        folders = (path.parent for path in sorted(root.rglob("lib*.so*")) if "lib" in path.parts)
-        libraries = [path for path in dict.fromkeys(folders) if path.name == f"{machine}-linux-gnu"]
+        libraries = [root / "usr" / "lib" / triplet, root / "lib" / triplet]
         loader = next(root.rglob("ld-linux-*.so.*"))
         words = [str(loader), "--library-path", os.pathsep.join(map(str, libraries)), program]
     script = write_starter(folder, words, site)
     headers = folder / "headers"
     headers.mkdir(exist_ok=True)
-    beside = headers / f"{machine}-linux-gnu"  # what Python.h asks for; not the C library's
+    beside = headers / triplet  # what Python.h asks for; not the C library's
     if not beside.is_symlink():
-        beside.symlink_to(root / "usr" / "include" / beside.name)
+        beside.symlink_to(root / "usr" / "include" / triplet)
     variables = {
         "CC": "cc",
         "LDSHARED": "cc -shared",
