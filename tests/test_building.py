@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -447,6 +448,30 @@ def test_debug_flags_are_the_builders(tree):
         assert last(words, "-O") in ("-O1", "-O2", "-O3")
     tree.build(FASTCONV_BUILD_ISAS="avx2", FASTCONV_BUILD_OPTIMIZE="0")
     assert {last(words, "-O") for words in tree.compiled().values()} == {"-O1"}
+
+
+def test_variables_of_a_build_are_those_that_setup_lists():
+    """Where they are told, and where make looks whether they have changed."""
+    if not (ROOT / "setup.py").is_file():
+        pytest.skip("the tests stand without the sources")
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^([A-Z][A-Z_0-9]+)  ", text, re.MULTILINE))
+    assert {"FASTCONV_BUILD_ISAS", "FASTCONV_ABI3", "MAX_JOBS", "CFLAGS"} <= listed
+    ours = {name for name in listed if name.startswith("FASTCONV_")}
+    read = {
+        name
+        for path in (ROOT / "building").glob("*.py")
+        for name in re.findall(r"\bFASTCONV_[A-Z_0-9]+", path.read_text(encoding="utf-8"))
+    }
+    assert ours == read - {"FASTCONV_ISA", "FASTCONV_COSTS"}  # those of digits.py are of a run
+    for name in ("docs/packagers.md", "pyproject.toml"):
+        if (ROOT / name).is_file():
+            told = re.findall(r"\bFASTCONV_[A-Z_0-9]+", (ROOT / name).read_text(encoding="utf-8"))
+            assert told and set(told) <= ours, name
+    if (ROOT / "Makefile").is_file():
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        (watched,) = re.findall(r"^SETTINGS := (.*)$", makefile, re.MULTILINE)
+        assert all(re.match(watched, f"{name}=") for name in ours | {"CFLAGS"})
 
 
 LIMITED = "-DPy_LIMITED_API=0x030B0000"
