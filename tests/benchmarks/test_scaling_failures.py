@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from dataclasses import replace
 
@@ -10,11 +9,6 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.usefixtures("own_modules")
-
-
-@pytest.fixture
-def failures(own_modules):
-    return importlib.import_module("scaling.failures")
 
 
 @pytest.fixture
@@ -87,12 +81,8 @@ def test_failures_and_steps_in_vain_are_counted(failures, faults, rng):
     assert again == pytest.approx(count * 400 / 2, rel=0.15)  # half an interval each
 
 
-def test_late_ranks_and_failures_in_one_run(failures, faults, rng):
+def test_late_ranks_and_failures_in_one_run(constants, simulation, failures, work, faults, rng):
     """Steps whose time is the simulation's, messages, late ranks and all."""
-    constants, simulation = (
-        importlib.import_module(f"scaling.{name}") for name in ("constants", "simulation")
-    )
-    work = constants.Work("network", 4_000_000, 1e-3, 2e-3, 3e-3)
     cluster, job = constants.Cluster(4, constants.Link(1e-4, 1e-5, 1e8)), constants.Job(240, 4)
     made = []
 

@@ -16,28 +16,8 @@ ALGORITHMS = ("ring", "tree", "hierarchical", "fixed")
 
 
 @pytest.fixture
-def constants(own_modules):
-    return importlib.import_module("scaling.constants")
-
-
-@pytest.fixture
-def collectives(own_modules):
-    return importlib.import_module("scaling.collectives")
-
-
-@pytest.fixture
-def model(own_modules):
-    return importlib.import_module("scaling.model")
-
-
-@pytest.fixture
 def link(constants):
     return constants.Link(latency=1e-4, overhead=1e-5, bandwidth=1e8)
-
-
-@pytest.fixture
-def work(constants):
-    return constants.Work("network", parameter_bytes=4_000_000, row=1e-3, piece=2e-3, step=3e-3)
 
 
 @pytest.mark.parametrize("name", ["collectives", "events"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,25 +14,14 @@ pytestmark = pytest.mark.usefixtures("own_modules")
 
 
 @pytest.fixture
-def measured(own_modules):
-    return importlib.import_module("scaling.measured")
-
-
-@pytest.fixture
 def found(measured):
     return measured.load()
-
-
-@pytest.fixture
-def page(own_modules):
-    return importlib.import_module("scaling.page")
 
 
 # The measurement.
 
 
-def test_the_simulation_reproduces_the_measured_steps(measured, found):
-    simulation = importlib.import_module("scaling.simulation")
+def test_the_simulation_reproduces_the_measured_steps(simulation, found):
     cases = importlib.import_module("scaling.networks").STEPS
     assert {case for case, _ in found.steps} == set(cases)
     for case, seconds in found.steps:
@@ -76,8 +66,6 @@ def test_numbers_are_written_for_readers(page):
 
 def test_other_constants_make_other_tables(page, found):
     """Each table follows from the measurement, or from the assumptions that the page states."""
-    from dataclasses import replace
-
     slower = {name: replace(work, row=work.row * 3) for name, work in found.works.items()}
     link = replace(found.link, overhead=found.link.overhead * 3)
     other = replace(found, works=slower, link=link, adding=found.adding * 3)
@@ -95,9 +83,8 @@ def machines(own_modules, found):
     return {name: predictions.Machines(found, link) for name, link in links.items()}
 
 
-def test_the_rule_is_near_the_model(found, machines):
+def test_the_rule_is_near_the_model(model, found, machines):
     """The whole batch / (one nth of it + the gradients twice over the network)."""
-    model = importlib.import_module("scaling.model")
     ranks = importlib.import_module("scaling.predictions").RANKS
     for kind in machines.values():
         for name in found.works:
@@ -123,8 +110,7 @@ def test_small_images_do_not_need_eight_machines_and_photographs_do(machines):
         assert 2.5 < machines["10 Gbit/s"].strong(name, 256)[eight] < 7.5
 
 
-def test_pieces_that_are_no_powers_of_two_send_more(found, machines):
-    collectives = importlib.import_module("scaling.collectives")
+def test_pieces_that_are_no_powers_of_two_send_more(collectives, machines):
     cluster = machines["10 Gbit/s"].cluster(3)
     sent = [collectives.leaving("fixed", cluster, 1.0, shards) for shards in (3, 16)]
     assert collectives.partial_sums(16, 3) == 3 and sent[1] == pytest.approx(2 * sent[0])

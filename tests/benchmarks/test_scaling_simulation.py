@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 
 import pytest
@@ -10,31 +9,6 @@ import pytest
 pytestmark = pytest.mark.usefixtures("own_modules")
 RANKS = (1, 2, 3, 4, 5, 8, 12)
 ALGORITHMS = ("ring", "tree", "hierarchical", "fixed")
-
-
-@pytest.fixture
-def constants(own_modules):
-    return importlib.import_module("scaling.constants")
-
-
-@pytest.fixture
-def model(own_modules):
-    return importlib.import_module("scaling.model")
-
-
-@pytest.fixture
-def simulation(own_modules):
-    return importlib.import_module("scaling.simulation")
-
-
-@pytest.fixture
-def events(own_modules):
-    return importlib.import_module("scaling.events")
-
-
-@pytest.fixture
-def work(constants):
-    return constants.Work("network", parameter_bytes=4_000_000, row=1e-3, piece=2e-3, step=3e-3)
 
 
 @pytest.fixture
