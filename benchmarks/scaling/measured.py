@@ -103,7 +103,8 @@ def split(cases: Sequence[tuple[int, int]], times: Sequence[float]) -> tuple[flo
     left = [0, 1, 2]
     while True:
         found = np.zeros(3)
-        found[left] = np.linalg.lstsq(known[:, left] * weights[:, None], np.ones(len(times)))[0]
+        weighted = known[:, left] * weights[:, None]
+        found[left] = np.linalg.lstsq(weighted, np.ones(len(times)), rcond=None)[0]
         if (found >= 0).all():
             row, piece, step = map(float, found)
             return row, piece, step

@@ -236,5 +236,6 @@ def written(text: str, measured: Measured) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), load()), encoding="utf-8")
-    print(f"written: {PAGE}")
+    found = load()
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    print(f"{reproduced(found)}\nwritten: {PAGE}")
