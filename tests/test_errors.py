@@ -57,6 +57,20 @@ def test_a_text_alone_is_the_message():
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (["aeroplane", "bicycle", "boat", "camel"], "['aeroplane', 'bicycle', ..., 'camel']"),
+        (("aeroplane", "bicycle", "boat", "camel"), "('aeroplane', 'bicycle', ..., 'camel')"),
+        (list(range(100)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..., 99]"),
+        (["a" * 30, "b" * 30], "['aaaaaaaaaaaaaaa ... bbbbbbbbbbbbbbb']"),
+        (["boat", "camel"], "['boat', 'camel']"),
+    ],
+)
+def test_of_a_long_list_whole_items_are_shown(value, shown):
+    assert errors.shorten(value, 40) == shown
+
+
 def test_a_long_value_is_shown_shortened():
     assert len(str(ArgumentError("f", "x", "must be short", "a" * 10**6))) < 120
 

@@ -27,12 +27,37 @@ def did_you_mean(name: object, candidates: Iterable[str]) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)`` in one line, cut in the middle at `limit` characters."""
+    """Return ``repr(value)`` in one line, of at most `limit` characters; the middle is left out.
+
+    Of a list or tuple whole items are left out, as long as two of them have room.
+
+    Examples
+    --------
+    >>> shorten(["aeroplane", "bicycle", "boat", "camel"], 40)
+    "['aeroplane', 'bicycle', ..., 'camel']"
+    """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
         return f"an integer of about {value.bit_length() * 0.30103:.0f} digits"
     if type(value) in (list, tuple) and len(value) > 2 * limit:  # type: ignore[arg-type]
         value = value[:limit] + value[-limit:]  # type: ignore[index]  # no more is shown
-    return in_one_line(text_of(repr, value) or f"<{type(value).__name__}>", limit)
+    text = text_of(repr, value) or f"<{type(value).__name__}>"
+    if len(text) > limit and type(value) in (list, tuple):
+        text = _with_whole_items(value, limit) or text  # type: ignore[arg-type]
+    return in_one_line(text, limit)
+
+
+def _with_whole_items(values: list[object] | tuple[object, ...], limit: int) -> str:
+    """Return `values` with the first ones and the last that have room, or "" if two have none."""
+    begin, end = "[]" if isinstance(values, list) else "()"
+    items = [text_of(repr, value) or "" for value in values]
+    *first, last = items
+    shown = ""
+    for count in range(1, len(first)):
+        text = f"{begin}{', '.join(first[:count])}, ..., {last}{end}"
+        if len(text) > limit:
+            break
+        shown = text
+    return shown
 
 
 def text_of(show: type[str] | Callable[[object], str], value: object) -> str | None:
