@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 from fastconv import registry
 from fastconv.arguments import as_real, check_rounding
 from fastconv.errors import ArgumentError, ArgumentTypeError, UnknownAttributeError
+from fastconv.training.named import Named
 from fastconv.training.schedules import Schedule
 
 __all__ = ["HasLearningRate", "Rate", "as_schedule"]
@@ -17,10 +18,9 @@ Rate = Any
 _LR = "it is called learning_rate"
 
 
-class HasLearningRate:
+class HasLearningRate(Named):
     """The part of an optimizer that knows the rate of every step."""
 
-    name: ClassVar[str]
     _learning_rate: float
     _schedule: Schedule | None = None
     _dtypes: tuple[str, ...] = ()

@@ -6,16 +6,17 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from fastconv import registry
 from fastconv.arguments import as_int, as_real, is_sequence
 from fastconv.errors import ArgumentError
+from fastconv.training.named import Named
 
 __all__ = ["ConstantRate", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay"]
 
 
-class Schedule(ABC):
+class Schedule(Named, ABC):
     """What share of the learning rate a step takes.
 
     Steps are those of the optimizer since ``compile``, counted from 0. A share depends on the
@@ -39,8 +40,6 @@ class Schedule(ABC):
     >>> [Inverse(warm_up=2)(step) for step in range(4)]
     [0.5, 1.0, 0.3333333333333333, 0.25]
     """
-
-    name: ClassVar[str]
 
     def __init__(self, learning_rate: float | None = None, warm_up: int = 0) -> None:
         rule = "at least 0 and finite"

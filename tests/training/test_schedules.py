@@ -240,3 +240,15 @@ def test_a_schedule_that_keeps_no_setting_is_not_written():
         optimizer = SGD(learning_rate=Forgets(2.0))
         with pytest.raises(ArgumentError, match="must have a name, and an attribute for each sett"):
             optimizer.settings()
+
+
+def test_a_class_without_a_name_is_called_by_that_of_the_class():
+    class Rising(Schedule):
+        def share(self, step):
+            return -1.0
+
+    with pytest.raises(ArgumentError, match="^Rising: warm_up must be at least 0, got -1"):
+        Rising(warm_up=-1)
+    with pytest.raises(ArgumentError, match="^Rising: the share must be .* at step 3, got -1.0"):
+        Rising()(3)
+    assert Rising.name == "Rising" and StepDecay.name == "step"

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.arguments import as_int, as_sizes
 from fastconv.errors import ArgumentError
+from fastconv.training.named import Named
 
 __all__ = ["Loss", "check_shares"]
 
@@ -20,14 +21,13 @@ Array = np.ndarray[Any, Any]
 Takes = Literal["logits", "probabilities", "log odds", "chances", "values"]
 
 
-class Loss(ABC):
+class Loss(Named, ABC):
     """A loss: call it for the figure, or ask for the figure and its gradient at once.
 
     `takes` says what the outputs must be, and ``compile`` checks that the layer behind them gives
     that. In ``fit``, NumPy's floating-point errors are ignored while a loss runs, as for layers.
     """
 
-    name: ClassVar[str]
     takes: ClassVar[Takes] = "values"
 
     def __call__(self, outputs: Array, targets: Array, weights: Any = None) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from fastconv.errors import ShapeError
 from fastconv.training.labels import as_outputs
+from fastconv.training.named import Named
 from fastconv.training.weighting import as_weights
 
 __all__ = ["CountingMetric"]
@@ -16,7 +17,7 @@ __all__ = ["CountingMetric"]
 Array = np.ndarray[Any, Any]
 
 
-class CountingMetric(ABC):
+class CountingMetric(Named, ABC):
     """A metric whose figure follows from counts, which batches of any sizes add up to.
 
     Examples
@@ -32,8 +33,6 @@ class CountingMetric(ABC):
     >>> Largest()(np.array([[1.0], [7.0]]), np.array([0, 1]))
     7.0
     """
-
-    name: ClassVar[str]
 
     def __call__(self, outputs: Any, targets: Any, weights: Any = None) -> float:
         """Return the figure of all rows of `outputs` (N, ...), each counted as its weight."""
