@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 from fastconv import data, errors, kernels, models, threads
 from fastconv.cli import (
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_command(words)
         parser, commands = _parsers()
+        _check_values(words, commands)
         chosen, unknown = parser.parse_known_args(words)
         who = f"fastconv {chosen.command}"
         _check_known(unknown, commands[chosen.command])
@@ -114,6 +116,24 @@ def _check_command(words: list[str]) -> None:
     if word is not None and word not in COMMANDS:
         remedy = did_you_mean(word, COMMANDS) or "`fastconv --help` tells what each does"
         raise ArgumentError("", "the command", f"must be {_either(COMMANDS)}", word, remedy)
+
+
+def _check_values(words: list[str], commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Refuse an option that has no value behind it, and say which value it takes."""
+    at = next((at for at, word in enumerate(words) if word in commands), len(words))
+    taking = {
+        option: action
+        for action in (commands[words[at]]._actions if at < len(words) else ())
+        if action.nargs is None
+        for option in action.option_strings
+    }
+    for word, behind in zip_longest(words[at + 1 :], words[at + 2 :], fillvalue="--"):
+        if word == "--":
+            return
+        if word in taking and behind.startswith("--"):
+            value = taking[word].metavar or taking[word].dest.upper()
+            remedy = f"write {word} {value}: {taking[word].help}"
+            raise ArgumentError("", word, "must have a value behind it", remedy=remedy)
 
 
 def _check_known(unknown: list[str], command: argparse.ArgumentParser) -> None:

@@ -1,19 +1,34 @@
-"""Reads choices that commands take: a name, or a name with settings as ``adamw:clip_norm=1``."""
+"""Reads choices that commands take: a word, or a name with settings as ``adamw:clip_norm=1``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["CHOICE", "typed_choice", "typed_rate"]
+__all__ = ["CHOICE", "OneOf", "typed_choice", "typed_rate"]
 
 #: What help texts say about it.
 CHOICE = "NAME, or NAME:setting=value,setting=value"
 
 #: A comma ends a value only where another setting begins, for values may hold commas.
 _NEXT = re.compile(r",(?=\s*\w+\s*=)")
+
+
+class OneOf:
+    """The type of an argument that is one of some words, which shells complete.
+
+    The command itself refuses others: it can say which word is near.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = tuple(words)
+
+    def __call__(self, text: str) -> str:
+        """Return what was typed."""
+        return text
 
 
 def typed_choice(text: str) -> str | tuple[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from fastconv.cli.choices import OneOf
 from fastconv.cli.networks import typed_path
 from fastconv.errors import MissingExtraError
 
@@ -53,6 +54,8 @@ def script(shell: str, parser: argparse.ArgumentParser) -> str:
         for action in command._actions:
             if action.type is typed_path:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
+            elif isinstance(action.type, OneOf):
+                action.choices = action.type.words
     return str(shtab.complete(parser, shell))
 
 

@@ -27,12 +27,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import data, models, plot
 from fastconv.arguments import as_choice, as_int
+from fastconv.cli.choices import OneOf
 from fastconv.cli.datasets import Images, add_data, parts, to_judge
 from fastconv.cli.logs import read_log
 from fastconv.cli.networks import (
@@ -51,17 +52,17 @@ from fastconv.plot.times import settings_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add WHAT, FILE, where the picture goes, and what the pictures take."""
     add = parser.add_argument
-    add("what", metavar="WHAT", help="what to draw; they are listed above")
+    add("what", metavar="WHAT", type=OneOf(PICTURES), help="what to draw; they are listed above")
     add_file(parser)
     add("--output", metavar="PNG", type=typed_path, required=True, help="the picture to write")
     add("--layer", metavar="NAME", help="of filters, feature-maps and the like: the layer")
     add("--before", metavar="FILE", type=typed_path, help="of filters: before it learned")
-    add("--row", type=int, default=0, metavar="N", help="of feature-maps: the image; default 0")
+    add("--row", type=int, metavar="N", help="of feature-maps: the image; default 0")
     add("--channels", metavar="N", help="how many feature-maps; or those to excite, '[0,3]'")
     add("--steps", type=int, metavar="N", help="of activation-maximization; default 60")
-    add("--batch", type=int, default=1, metavar="N", help="images of a batch; default 1")
+    add("--batch", type=int, metavar="N", help="of what a run takes: images of a batch; default 1")
     add("--training", action="store_true", help="of memory and algorithms: with the backward pass")
-    add("--seed", type=int, default=0, help="of starting weights, noise and the split; default 0")
+    add("--seed", type=int, help="of starting weights, noise and the split; default 0")
     add_data(parser)
 
 
@@ -71,9 +72,31 @@ def run(arguments: argparse.Namespace) -> None:
     check_picture("plot", "--output", arguments.output)
     at_least("plot", "--seed", arguments.seed, 0)
     at_least("plot", "--batch", arguments.batch, 1)
-    figure = PICTURES[arguments.what](arguments)
+    _check_options(arguments)
+    given = vars(arguments)
+    given.update({name: usual for name, usual in USUAL.items() if given[name] is None})
+    figure = PICTURES[arguments.what].draw(arguments)
     figure.savefig(arguments.output, format="png", dpi=120)
     print(f"as a picture: {arguments.output}")
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse an option that the picture does not take."""
+    what, given = arguments.what, vars(arguments)
+    taken = PICTURES[what].takes
+    every = frozenset().union(*(picture.takes for picture in PICTURES.values()))
+    for name in sorted(every - taken):
+        if given[name] not in (None, []) and given[name] is not False:
+            known = ", ".join(sorted(map(_option, taken)))
+            remedy = f"it takes {known}" if known else "it takes FILE and --output alone"
+            raise ArgumentError(
+                "plot", _option(name), f"must be left out for {what}", remedy=remedy
+            )
+
+
+def _option(name: str) -> str:
+    """Return how an option is typed whose value has this name."""
+    return "--import" if name == "imports" else f"--{name.replace('_', '-')}"
 
 
 def _graph(arguments: argparse.Namespace) -> Any:
@@ -159,17 +182,29 @@ def _channels(arguments: argparse.Namespace, otherwise: Any) -> Any:
     return strict_json.parse(arguments.channels, "--channels")
 
 
+class Picture(NamedTuple):
+    """What draws a picture, and the names of the options that it takes beside ``--output``."""
+
+    draw: Callable[[argparse.Namespace], Any]
+    takes: frozenset[str] = frozenset()
+
+
+#: Options of pictures of a network, and of those that also take images.
+OF_NETWORKS = frozenset({"classes", "input_shape", "imports", "seed"})
+OF_IMAGES = OF_NETWORKS | {"data", "mnist", "npz"}
+#: What an option says that is not given.
+USUAL = {"row": 0, "batch": 1, "seed": 0}
 #: What can be drawn, by the word for it.
-PICTURES: dict[str, Callable[[argparse.Namespace], Any]] = {
-    "graph": _graph,
-    "filters": _filters,
-    "feature-maps": _feature_maps,
-    "activation-maximization": _excitation,
-    "confusion-matrix": _confusion,
-    "misclassified": _misclassified,
-    "memory": _memory,
-    "algorithms": _algorithms,
-    "time-against-memory": _times,
-    "history": _history,
-    "filter-responses": _responses,
+PICTURES = {
+    "graph": Picture(_graph, OF_NETWORKS),
+    "filters": Picture(_filters, OF_NETWORKS | {"layer", "before"}),
+    "feature-maps": Picture(_feature_maps, OF_IMAGES | {"layer", "row", "channels"}),
+    "activation-maximization": Picture(_excitation, OF_NETWORKS | {"layer", "channels", "steps"}),
+    "confusion-matrix": Picture(_confusion, OF_IMAGES),
+    "misclassified": Picture(_misclassified, OF_IMAGES),
+    "memory": Picture(_memory, OF_NETWORKS | {"batch", "training"}),
+    "algorithms": Picture(_algorithms, OF_NETWORKS | {"batch", "training"}),
+    "time-against-memory": Picture(_times, OF_NETWORKS | {"layer", "batch"}),
+    "history": Picture(_history),
+    "filter-responses": Picture(_responses),
 }

@@ -631,3 +631,25 @@ def test_files_of_other_kinds_are_told_in_one_line(capsys, tmp_path, command, na
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert err.startswith(f"fastconv {command}: ") and words in err and name in err
     assert "utf-8" not in err and "load: " not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plan", "DigitsNet", "--html"], "--html must have a value behind it; write --html FILE"),
+        (["plan", "DigitsNet", "--html", "--json"], "--html must have a value behind it"),
+        (["plan", "--batch", "--training", "DigitsNet"], "write --batch N: images"),
+        (["summary", "DigitsNet", "--classes"], "--classes must have a value behind it"),
+    ],
+)
+def test_an_option_without_its_value_says_what_to_write(words, told, capsys):
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith(f"fastconv: {told}") or told in err
+
+
+def test_a_value_may_begin_with_a_dash(capsys):
+    code, _, err = run(capsys, "plan", "DigitsNet", "--batch", "-3")
+    assert code == 2 and "--batch must be at least 1, got -3" in err
+    code, _, err = run(capsys, "plan", "--", "--html")  # behind two dashes nothing is an option
+    assert code == 2 and "No such file or directory: --html" in err

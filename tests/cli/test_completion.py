@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from fastconv.cli import COMMANDS, main
+from fastconv.cli.plot import PICTURES
 
 TYPED = {
     "fastconv ": set(COMMANDS),
@@ -16,6 +17,9 @@ TYPED = {
     "fastconv plan --mem": {"--memory-limit"},
     "fastconv summary net.": {"net.json"},
     "fastconv completion z": {"zsh"},
+    "fastconv plot feature": {"feature-maps"},
+    "fastconv plot ": set(PICTURES),
+    "fastconv plot graph net.": {"net.json"},
 }
 
 

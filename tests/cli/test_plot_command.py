@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ import fastconv
 from fastconv import plot
 from fastconv.cli import main
 from fastconv.cli.logs import read_log
-from fastconv.cli.plot import PICTURES
+from fastconv.cli.plot import PICTURES, add_arguments
 
 pytest.importorskip("matplotlib")
 
@@ -154,3 +155,29 @@ def test_a_picture_is_a_png_in_a_folder_that_exists(tmp_path, capsys):
     ):
         code, _, err = run(capsys, "graph", "DigitsNet", "--output", path)
         assert code == 2 and told in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["history", "log.csv", "--batch", "1"], "--batch must be left out for history; it takes "),
+        (["history", "log.csv", "--row", "0"], "--row must be left out for history; it takes "),
+        (["history", "log.csv", "--import", "json"], "--import must be left out for history"),
+        (["filter-responses", "a.png", "--layer", "conv1"], "it takes FILE and --output alone"),
+        (["graph", "DigitsNet", "--training"], "--training must be left out for graph"),
+        (["memory", "DigitsNet", "--data", "digits"], "it takes --batch, --classes, --import, "),
+    ],
+)
+def test_no_option_is_passed_over(words, told, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *words, "--output", "a.png")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("fastconv plot: ") and told in err
+
+
+def test_every_option_belongs_to_a_picture():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = {action.dest for action in parser._actions if action.option_strings}
+    taken = frozenset().union(*(picture.takes for picture in PICTURES.values()))
+    assert options == taken | {"help", "output"}
