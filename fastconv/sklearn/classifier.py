@@ -32,6 +32,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         in one number for each class, logits or probabilities.
     input_shape : tuple of int, optional
         The shape of one example, such as (C, H, W), in which rows of an X of two axes are folded.
+        Grey images have one channel, (1, H, W); (C, L) are signals.
         By default that of a row of X; for a `model` that has a shape of its own, that one.
     epochs, batch_size : int
         As of `fastconv.Model.fit`. `predict` computes as many rows at a time.
@@ -97,6 +98,12 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         scikit-learn's own, if X or y is no array of finite numbers, or of classes.
     TrainingError
         If the numbers of the network become infinite or NaN. It is a ValueError.
+
+    Warns
+    -----
+    DataWarning
+        By `fit`, if `input_shape` is (n, n) and the small network is made of it: a network for
+        signals, where grey images may have been meant.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
@@ -14,7 +15,8 @@ from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
 
 from fastconv.arguments import CHANNELS_FIRST, as_bool, as_int, as_plain_array, as_sizes
-from fastconv.errors import ArgumentError, FastconvError, ShapeError
+from fastconv.errors import ArgumentError, DataWarning, FastconvError, ShapeError
+from fastconv.errors.callers import outside
 from fastconv.layers.spec import Spec
 from fastconv.models import Model
 from fastconv.sklearn.networks import input_spec, make_network
@@ -128,7 +130,16 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """Return the shape that one example has before a network says another."""
         operation = type(self).__name__
         if self.input_shape is not None:
-            return as_sizes(operation, "input_shape", self.input_shape)
+            given = as_sizes(operation, "input_shape", self.input_shape)
+            if self.model is None and len(given) == 2 and given[0] == given[1] > 1:
+                warnings.warn(
+                    f"{operation}: input_shape {given} stands for signals, {given[0]} channels of "
+                    f"{given[1]} numbers; for grey images write input_shape=(1, {given[0]}, "
+                    f"{given[1]})",
+                    DataWarning,
+                    stacklevel=outside(),
+                )
+            return given
         shape = X.shape[1:]
         if len(shape) == 2:
             rows, columns = shape

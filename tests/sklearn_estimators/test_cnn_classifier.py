@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +12,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import compute_class_weight
 
 import fastconv
-from fastconv.errors import ArgumentError, ArgumentTypeError, MemoryLimitError, ShapeError
+from fastconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataWarning,
+    MemoryLimitError,
+    ShapeError,
+)
 from fastconv.sklearn import CNNClassifier
 
 LINEAR = ["Flatten", ("Dense", {"units": 2})]
@@ -269,3 +276,22 @@ def test_batches_are_augmented(images):
     CNNClassifier(epochs=1, augment=augment).fit(x, y)
     assert len(seen) == 8 and seen[0] == {0, 1}
     CNNClassifier(epochs=1, augment=fastconv.data.shift(1)).fit(x, y)
+
+
+def test_a_square_input_shape_of_two_axes_is_read_as_signals_and_says_so(images):
+    x, y = images
+    flat = x.reshape(len(x), -1)
+    side = int(flat.shape[1] ** 0.5)
+    square = CNNClassifier(input_shape=(side, side), epochs=1, random_state=0)
+    with pytest.warns(DataWarning, match=rf"write input_shape=\(1, {side}, {side}\)") as told:
+        square.fit(flat[:60, : side * side], y[:60])
+    assert told[0].filename == __file__
+    for shape, model in (
+        ((1, side, side), None),
+        ((2, side * side // 2), None),
+        ((side,) * 2, LINEAR),
+    ):
+        numbers = int(np.prod(shape))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            CNNClassifier(model, input_shape=shape, epochs=1).fit(flat[:60, :numbers], y[:60])
