@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_int, as_list
-from fastconv.drawing import axes_for, label, new_figure
+from fastconv.drawing import axes_for, label, legible, new_figure
 from fastconv.errors import ArgumentError
-from fastconv.floating import quietly
 from fastconv.models import Model
 from fastconv.plot.mosaic import columns_for, framed
 from fastconv.plot.networks import as_network, graph_of
@@ -26,7 +25,7 @@ _USUAL, _MOST = 12, 64
 _RATE = 0.05
 
 
-@quietly
+@legible
 def activation_maximization(
     net: Any,
     layer: str,

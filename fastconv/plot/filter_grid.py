@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_text
-from fastconv.drawing import axes_for, label, new_figure
+from fastconv.drawing import axes_for, label, legible, new_figure
 from fastconv.errors import ArgumentError, ShapeError
-from fastconv.floating import quietly
 from fastconv.plot.figure import check_path
 from fastconv.plot.mosaic import columns_for, scaled, show_mosaic
 from fastconv.plot.weights import means_of, weight_of
@@ -24,7 +23,7 @@ _MEAN = "each filter is the mean of its channels"
 _SCALE = "on its own scale: dark is its smallest weight, bright its largest"
 
 
-@quietly
+@legible
 def filters(net: Any, before: Any = None, *, layer: str | None = None, ax: Any = None) -> Any:
     """Draw the filters of a convolution; with `before`, those before and after learning.
 
@@ -113,10 +112,16 @@ def filters_png(
     found = check_path("filters_png", "path", path)
     maps = means_of("filters_png", weights)
     as_text("filters_png", "title", title)
+    _titled(maps, title).savefig(found, format="png", dpi=120)
+
+
+@legible
+def _titled(maps: Mapping[str, Array], title: str) -> Any:
+    """Draw filters (K, R, S) below a title."""
     figure = _draw("filters_png", maps, None)
     figure.suptitle(label(title, 100))
     figure.supxlabel(f"{_MEAN}, {_SCALE}", fontsize="small")
-    figure.savefig(found, format="png", dpi=120)
+    return figure
 
 
 def _draw_matrices(weights: Mapping[str, Array], ax: Any) -> Any:

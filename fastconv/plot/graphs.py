@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastconv.drawing import axes_for, label, new_figure
+from fastconv.drawing import axes_for, families_for, label, legible, new_figure
 from fastconv.errors.texts import in_one_line
-from fastconv.floating import quietly
 from fastconv.models.graph import Graph, Step
 from fastconv.plot.layering import layered
 from fastconv.plot.networks import as_network, finishes, graph_of, weight_shape
@@ -32,7 +31,7 @@ class _Box:
     sources: list[int] = field(default_factory=list)
 
 
-@quietly
+@legible
 def graph(net: Any, *, ax: Any = None) -> Any:
     """Draw the graph of a network: a box for each layer, and arrows from those that it reads.
 
@@ -160,7 +159,8 @@ def _width(text: str) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    path = TextPath((0, 0), text, LETTERS, prop=FontProperties(), usetex=False)
+    letters = FontProperties(family=families_for(text))
+    path = TextPath((0, 0), text, LETTERS, prop=letters, usetex=False)
     return float(path.vertices[:, 0].max(initial=0.0)) / 72
 
 

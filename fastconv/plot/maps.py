@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import as_int, as_list
-from fastconv.drawing import label, new_figure
+from fastconv.drawing import label, legible, new_figure
 from fastconv.errors import ArgumentError
-from fastconv.floating import quietly
 from fastconv.models.graph import Graph
 from fastconv.plot.mosaic import columns_for, scaled, show_mosaic
 from fastconv.plot.networks import as_image, as_network, finishes, graph_of
@@ -23,7 +22,7 @@ Array = np.ndarray[Any, Any]
 _USUAL = 11
 
 
-@quietly
+@legible
 def feature_maps(
     net: Any, image: Any, layers: Sequence[str] | None = None, *, channels: int = 16
 ) -> Any:

@@ -9,9 +9,8 @@ import numpy as np
 
 from fastconv import training
 from fastconv.arguments import as_int, as_list, as_plain_array, as_text
-from fastconv.drawing import GREY, axes_for, label, new_figure
+from fastconv.drawing import GREY, axes_for, label, legible, new_figure
 from fastconv.errors import ArgumentError, ShapeError
-from fastconv.floating import quietly
 from fastconv.plot.mosaic import framed, scaled
 from fastconv.plot.networks import as_network
 
@@ -23,7 +22,7 @@ Array = np.ndarray[Any, Any]
 _WRITTEN = 25
 
 
-@quietly
+@legible
 def confusion_matrix(
     y: Any, predicted: Any, *, names: Sequence[str] | None = None, ax: Any = None
 ) -> Any:
@@ -90,7 +89,7 @@ def confusion_matrix(
     return figure
 
 
-@quietly
+@legible
 def misclassified(
     net: Any, x: Any, y: Any, *, names: Sequence[str] | None = None, most: int = 20
 ) -> Any:

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from fastconv.arguments import as_bool, as_int
-from fastconv.drawing import BLUE, GREY, ORANGE, axes_for, label, legend_below
+from fastconv.drawing import BLUE, GREY, ORANGE, axes_for, label, legend_below, legible
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.floating import quietly
 from fastconv.memory import format_bytes
@@ -103,6 +103,7 @@ def memory(
     return _drawn(operation, net.plan(rows, training=training), ax)
 
 
+@legible
 def _drawn(operation: str, plan: Plan, ax: Any) -> Any:
     nodes = plan.nodes
     # the peak may be beyond every node: what the loss takes is no node's

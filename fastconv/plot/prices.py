@@ -6,9 +6,18 @@ from typing import Any
 
 from fastconv.arguments import as_bool, as_int
 from fastconv.costs import AlgorithmCost
-from fastconv.drawing import BLUE, GREEN, ORANGE, VERMILION, axes_for, label, legend_below, quiet
+from fastconv.drawing import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    VERMILION,
+    axes_for,
+    label,
+    legend_below,
+    legible,
+    quiet,
+)
 from fastconv.errors import ArgumentError
-from fastconv.floating import quietly
 from fastconv.layers import Conv2DTranspose
 from fastconv.layers.convolution import Convolution
 from fastconv.memory import format_bytes
@@ -26,7 +35,7 @@ STYLES = {
 }
 
 
-@quietly
+@legible
 def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any = None) -> Any:
     """Draw what each algorithm would take in each convolution of a network.
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from fastconv import functional
 from fastconv.arguments import as_mapping, as_plain_array, as_text
-from fastconv.drawing import label, new_figure
+from fastconv.drawing import label, legible, new_figure
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError
-from fastconv.floating import quietly
 from fastconv.plot.mosaic import framed
 
 __all__ = ["EXAMPLE_FILTERS", "filter_responses"]
@@ -43,7 +42,7 @@ _WHITE = 0.995
 _WRITTEN = 7
 
 
-@quietly
+@legible
 def filter_responses(image: Any, filters: Mapping[str, Any] | None = None) -> Any:
     """Draw an image, and beside it how strongly each of some filters responds to it.
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from fastconv import functional
 from fastconv.arguments import as_int
-from fastconv.drawing import axes_for, legend_below, quiet
+from fastconv.drawing import axes_for, legend_below, legible, quiet
 from fastconv.errors import ArgumentError, nearest
-from fastconv.floating import quietly
 from fastconv.functional import conv2d_costs
 from fastconv.plot.networks import as_network, graph_of
 from fastconv.plot.prices import STYLES, bytes_axis, bytes_of, convolutions
@@ -32,7 +31,7 @@ class Point(NamedTuple):
     limit: int | None
 
 
-@quietly
+@legible
 def time_against_memory(
     x_shape: Any,
     weight_shape: Any,

@@ -53,4 +53,4 @@ def lines(
         axes.fill_between(xs, rows.min(0), rows.max(0), color=colour, alpha=0.15, linewidth=0)
         dot = 4 if len(xs) < 20 else 0
         axes.plot(xs, rows.mean(0), "o-", color=colour, label=name, markersize=dot)
-    axes.legend(frameon=False)
+    axes.legend(loc="best", frameon=False)  # named, so that a slow machine is told nothing

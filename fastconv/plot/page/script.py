@@ -83,7 +83,8 @@ function formatMore(value, than) {
 }
 const limitText = (stop) => (stop.limit === null ? "no limit" : formatBytes(stop.limit));
 function rowsText(stop) {
-  if (stop.rows.every((rows) => rows === data.batch)) return `all ${data.batch} at a time`;
+  if (data.batch === 1) return "the only one";
+  if (stop.rows.every((rows) => rows === data.batch)) return `all ${data.batch} at once`;
   return `${stop.rows.join(", then ")} of ${data.batch} at a time`;
 }
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
@@ -273,7 +274,7 @@ function showSummary(stop) {
     parts.push(again.length
       ? `${again.length} of ${count(nodes.length, "layer is", "layers are")} computed again`
       : "nothing is computed again");
-  } else {
+  } else if (data.batch > 1) {
     parts.push(rowsText(stop));
   }
   const changed = others(stop);

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastconv.arguments import as_choice, as_list
-from fastconv.drawing import BLUE, VERMILION, axes_for, label, new_figure, quiet
+from fastconv.drawing import BLUE, VERMILION, axes_for, label, legible, new_figure, quiet
 from fastconv.errors import ArgumentError
 
 __all__ = ["draw_curves"]
@@ -14,6 +14,7 @@ __all__ = ["draw_curves"]
 _VALIDATION, _RATE = "val_", "learning_rate"
 
 
+@legible
 def draw_curves(
     operation: str,
     columns: Mapping[str, Sequence[float]],
@@ -77,4 +78,4 @@ def _curve(axes: Any, columns: Mapping[str, Sequence[float]], name: str) -> None
     axes.set_ylabel(label(name.replace("_", " ")))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(handles) > 1:
-        axes.legend(handles, texts, frameon=False)
+        axes.legend(handles, texts, loc="best", frameon=False)
