@@ -4,6 +4,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Without --no-compile pip would translate every module of NumPy and Matplotlib to bytecode; Python
+# does so with those that are imported. What setuptools says of every editable installation is that
+# a folder fastconv where Python is started comes first, as it should here.
+EDITABLE := PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet \
+	--no-compile --editable
 SOURCES := pyproject.toml setup.py $(wildcard building/*.py $(addprefix fastconv/kernels/,\
 	*.pyx *.pxd *.pyi *.h */*.pyx */*.pxi */*/*.pxi */*.h))
 ARGS ?=
@@ -113,11 +118,11 @@ test-site: $(VENV)/.site docs  ## every page of the site in a Chromium that is i
 	$(BIN)/python -m pytest -q docs/tests $(ARGS)
 
 $(VENV)/.docs: $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[docs]'
+	$(EDITABLE) '.[docs]'
 	touch $@
 
 $(VENV)/.site: $(VENV)/.docs
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[site]'
+	$(EDITABLE) '.[site]'
 	touch $@
 
 # asv looks for virtualenv beside its own interpreter.
@@ -198,18 +203,16 @@ $(VENV)/.made:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@
 
-# Without --no-compile pip would translate every module of NumPy and Matplotlib to bytecode; Python
-# does so with those that are imported.
 $(VENV)/.demo: $(VENV)/.made $(VENV)/.settings $(SOURCES)
 	@echo "compiling what has changed of the kernels: a minute or two the first time"
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[plot]'
+	$(EDITABLE) '.[plot]'
 	touch $@
 
 # The tests run on every instruction set that the processor has; what is built already stays.
 $(VENV)/.dev: $(VENV)/.made $(VENV)/.settings $(SOURCES)
 	@echo "compiling what has changed of the kernels: a minute or two the first time"
 	FASTCONV_BUILD_ISAS=$${FASTCONV_BUILD_ISAS:-$$($(BIN)/python building/processor.py)} \
-		$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+		$(EDITABLE) '.[dev]'
 	touch $@ $(VENV)/.demo
 
 # The builder's variables: written anew, and so newer than what was built, when they change.
