@@ -21,9 +21,9 @@ bounded before anything runs, and a registry and files that last.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastconv import data, errors, functional, layers, memory, registry, training, zoo
+from fastconv import errors, functional, layers, memory, registry, zoo
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -76,11 +76,17 @@ from fastconv.serving import Predictor
 from fastconv.threads import get_num_threads, set_num_threads
 from fastconv.threads import introduce as _introduce
 
+if TYPE_CHECKING:
+    from fastconv import data as data
+    from fastconv import training as training
+
 __version__ = "0.10.0"
 _introduce()
 
-#: Modules that few programs need, imported when they are first named.
-_LATER = ("compat", "dask", "explain", "plot", "sklearn", "testing")
+#: Modules that not every program needs, imported when they are first named.
+_LATER = ("compat", "dask", "data", "explain", "plot", "sklearn", "testing", "training")
+for _named in ("callbacks", "losses", "metrics", "optimizers", "schedules"):
+    getattr(registry, _named).live_in("fastconv.training")
 
 
 def __getattr__(name: str) -> Any:
@@ -88,7 +94,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name.startswith("_"):  # Python itself asks for such names
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    homes = (layers, functional, training)
+    homes = (layers, functional, importlib.import_module(f"{__name__}.training"))
     known = {key: f"{home.__name__}.{key}" for home in homes for key in home.__all__}
     if name in known:
         remedy = f"it is {known[name]}"

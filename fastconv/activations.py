@@ -39,8 +39,11 @@ Array = np.ndarray[Any, Any]
 Act = str | tuple[str, tuple[tuple[str, Any], ...]]
 
 
+@dataclass(frozen=True)
 class Function:
     """A function of each element, with its gradient; the fields of a subclass are its settings.
+
+    A subclass with settings is a dataclass of its own, one without takes all of this one.
 
     Attributes
     ----------
@@ -174,7 +177,6 @@ def _remedy(spec: object) -> str:
     return ""
 
 
-@dataclass(frozen=True)
 class ReLU(Function):
     """max(x, 0)."""
 
@@ -182,7 +184,6 @@ class ReLU(Function):
     in_kernels = "relu"
 
 
-@dataclass(frozen=True)
 class ReLU6(Function):
     """min(max(x, 0), 6)."""
 
@@ -207,7 +208,6 @@ class ELU(Function):
     alpha: float = 1.0
 
 
-@dataclass(frozen=True)
 class Sigmoid(Function):
     """1 / (1 + exp(-x))."""
 
@@ -215,7 +215,6 @@ class Sigmoid(Function):
     gives = "chances"
 
 
-@dataclass(frozen=True)
 class Tanh(Function):
     """The hyperbolic tangent."""
 
@@ -223,7 +222,6 @@ class Tanh(Function):
     gives = "bounded"
 
 
-@dataclass(frozen=True)
 class Softplus(Function):
     """log(1 + exp(x))."""
 
@@ -240,7 +238,6 @@ class HardSigmoid(Function):
     beta: float = 0.5
 
 
-@dataclass(frozen=True)
 class HardSwish(Function):
     """x min(max(x + 3, 0), 6) / 6."""
 
@@ -248,7 +245,6 @@ class HardSwish(Function):
     reads = "input"
 
 
-@dataclass(frozen=True)
 class SiLU(Function):
     """x times the logistic function of x."""
 

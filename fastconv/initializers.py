@@ -44,9 +44,13 @@ def resolve(spec: object, operation: str) -> Initializer:
     return initializer
 
 
-@registry.initializers.register("he")
 @dataclass(frozen=True)
-class He:
+class _Plain:
+    """An initializer without settings: all objects of a class are equal."""
+
+
+@registry.initializers.register("he")
+class He(_Plain):
     """Gaussian of variance 2/fan_in, for layers before ReLU (He et al. 2015, section 2.2)."""
 
     def __call__(
@@ -57,8 +61,7 @@ class He:
 
 
 @registry.initializers.register("xavier")
-@dataclass(frozen=True)
-class Xavier:
+class Xavier(_Plain):
     """Gaussian of variance 1/fan_in, for sigmoid and tanh ("Deep Learning from Scratch", 6.2)."""
 
     def __call__(
@@ -118,8 +121,7 @@ class Constant:
 
 
 @registry.initializers.register("zeros")
-@dataclass(frozen=True)
-class Zeros:
+class Zeros(_Plain):
     """Zero everywhere."""
 
     def __call__(
@@ -130,8 +132,7 @@ class Zeros:
 
 
 @registry.initializers.register("ones")
-@dataclass(frozen=True)
-class Ones:
+class Ones(_Plain):
     """One everywhere."""
 
     def __call__(

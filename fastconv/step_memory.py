@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import math
-import random
 import weakref
 from collections.abc import Sequence
 
@@ -202,6 +201,8 @@ def layout(loans: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     )
     order = sorted(range(len(loans)), key=lambda n: (-sizes[n], lives[n]))
     best = _placed(sizes, lives, order)
+    import random  # few plans come so far
+
     rng = random.Random(0)
     for _ in range(min(TRIES, 10**6 // len(loans) ** 2)):
         if max(map(sum, best)) <= bound:

@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from pathlib import Path
 from threading import get_ident
 from typing import Any
 
@@ -53,18 +52,23 @@ def affinity_cpus() -> int:
         return os.cpu_count() or 1
 
 
-def quota_cpus(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+def quota_cpus(root: str | os.PathLike[str] = "/sys/fs/cgroup") -> float | None:
     """Return how many processors' time the cgroup grants; None means no limit."""
     try:  # version 2: "max 100000" or "150000 100000"
-        quota, period = (root / "cpu.max").read_text().split()
+        quota, period = _read(root, "cpu.max").split()
     except (OSError, ValueError):
         try:  # version 1: -1 means no limit
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
-            period = (root / "cpu/cpu.cfs_period_us").read_text()
+            quota = _read(root, "cpu/cpu.cfs_quota_us")
+            period = _read(root, "cpu/cpu.cfs_period_us")
         except (OSError, ValueError):
             return None
     quota_us, period_us = parse_int(quota) or 0, parse_int(period) or 0
     return quota_us / period_us if quota_us > 0 and period_us > 0 else None
+
+
+def _read(root: str | os.PathLike[str], name: str) -> str:
+    with open(os.path.join(root, name), encoding="ascii") as file:
+        return file.read()
 
 
 def usable_cpus() -> int:

@@ -219,20 +219,27 @@ def test_importing_fastconv_loads_nothing_slow(environment):
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     slow = {
+        "csv",
         "difflib",
         "gzip",
+        "hashlib",
         "importlib.metadata",
         "importlib.resources",
         "numpy.ma",
         "numpy.random",
+        "pathlib",
+        "random",
         "shutil",
         "tempfile",
         "fastconv.cli",
         "fastconv.compat",
         "fastconv.dask",
+        "fastconv.data",
         "fastconv.explain",
+        "fastconv.models.planning",
         "fastconv.plot",
         "fastconv.sklearn",
+        "fastconv.training",
         "fastconv.testing",
     }
     assert not slow & set(run.stdout.split())
@@ -256,3 +263,23 @@ def test_a_name_that_is_not_here_is_told_where_it_is(name, remedy):
     assert str(caught.value) == f"fastconv: {name} is no name of the package; {remedy}"
     for nothing in ("nothing_like_it", "__wrapped__", "", "x" * 10**4):
         assert not hasattr(fastconv, nothing)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "fastconv.registry.losses.get('huber')",
+        "assert 'adam' in fastconv.registry.optimizers",
+        "assert 'accuracy' in fastconv.registry.metrics.names()",
+        "assert 'csv_log' in list(fastconv.registry.callbacks)",
+        "fastconv.registry.schedules.entries['cosine']",
+        "fastconv.training.History",
+        "from fastconv.training import loop",
+        "fastconv.models.Plan",
+        "from fastconv.models import PlannedNode",
+        "import pickle; pickle.loads(b'cfastconv.models.plan\\nPlan\\n.')",
+        "fastconv.data.digits()",
+    ],
+)
+def test_what_waits_is_there_when_it_is_first_named(first, environment):
+    subprocess.run([sys.executable, "-c", f"import fastconv; {first}"], check=True, env=environment)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv.errors import ArgumentError, ArgumentTypeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["as_path", "check_place", "check_regular", "check_suffix", "home"]
 
@@ -23,6 +25,8 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
     A leading ``~`` is the folder of the user.  Where nobody knows that, it is refused: nothing is
     to go to a folder that is called ``~``.
     """
+    from pathlib import Path  # no part of an import of fastconv, which is to be quick
+
     rule = f"must be the path of a {what}"
     try:
         path = os.fspath(value)
@@ -102,6 +106,8 @@ def check_regular(
 
 def home() -> Path | None:
     """Return the folder of the user, or None for one whom the system does not know."""
+    from pathlib import Path
+
     if os.name == "posix" and not os.path.isabs(os.environ.get("HOME", "")):
         try:  # an empty HOME says no more than none
             import pwd

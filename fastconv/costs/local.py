@@ -14,12 +14,14 @@ import sys
 import warnings
 from dataclasses import asdict, fields
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastconv.arguments import as_path, home
 from fastconv.costs.table import SHIPPED, Table
 from fastconv.errors import ArgumentError, CostTableWarning, FormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Source", "active", "cache_path", "processor", "save", "source"]
 
@@ -155,6 +157,8 @@ def cache_path(isa: str) -> Path:
 
 
 def _cache_folder() -> Path:
+    from pathlib import Path
+
     if sys.platform == "win32":
         given = os.environ.get("LOCALAPPDATA", "")
         return Path(given or _home("LOCALAPPDATA") / "AppData/Local") / "fastconv" / "Cache"

@@ -6,13 +6,15 @@ import math
 import struct
 import zlib
 from os import PathLike
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from fastconv.arguments import as_path, check_regular
 from fastconv.errors import ArgumentError, FormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["mnist", "read_idx"]
 

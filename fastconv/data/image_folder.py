@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastconv.arguments import as_bool, as_int, as_list, as_pair, as_path
 from fastconv.errors import ArgumentError, FormatError, MissingExtraError, ShapeError, describe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["ImageFolder", "Images", "image_folder"]
 

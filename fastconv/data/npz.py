@@ -9,7 +9,6 @@ import numpy as np
 
 from fastconv.arguments import as_path, check_regular
 from fastconv.errors import FormatError, describe
-from fastconv.models.saving import formats, head_of
 
 __all__ = ["read_npz"]
 
@@ -45,6 +44,8 @@ def read_npz(path: str | PathLike[str], *, operation: str = "read_npz") -> dict[
     >>> {name: array.shape for name, array in read_npz(path).items()}
     {'x': (5, 1, 8, 8), 'y': (5,)}
     """
+    from fastconv.models.saving import formats, head_of
+
     name = str(as_path(operation, "path", path))
     check_regular(operation, "path", name)
     head = head_of(operation, name)

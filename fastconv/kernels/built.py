@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import lru_cache
-from pathlib import Path
 
 from fastconv.kernels import _cpu
 from fastconv.kernels.missing import not_compiled
@@ -16,7 +16,8 @@ KNOWN = ("baseline", "avx2", "avx512", "neon")
 @lru_cache(maxsize=1)
 def _report() -> dict:
     try:
-        report = json.loads((Path(__file__).parent / "build.json").read_text())
+        with open(os.path.join(os.path.dirname(__file__), "build.json"), encoding="utf-8") as file:
+            report = json.load(file)
         report["asked"], report["built"], report["not_asked_for"], report["refused"]
         report["parts"], report["spare"]
     except (OSError, ValueError, KeyError, TypeError) as error:  # of another build

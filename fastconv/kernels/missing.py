@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 
 from fastconv.errors import NotCompiledError, describe
 
 __all__ = ["not_compiled"]
 
-FOLDER = Path(__file__).parent
+FOLDER = os.path.dirname(__file__)
 
 
-def not_compiled(error: Exception, folder: Path = FOLDER) -> NotCompiledError:
+def not_compiled(error: Exception, place: str | os.PathLike[str] = FOLDER) -> NotCompiledError:
     """Return the error to raise where `error` came of using the modules in `folder`.
 
     Parameters
     ----------
     error : Exception
         Of an import, or of reading what the build has written.
-    folder : Path
-        That of this package.
+    place : path
+        The folder of this package.
     """
+    import shlex  # not before there is an error to explain
+    from pathlib import Path
+
+    folder = Path(place)
     if not folder.is_dir():
         archive = next((str(path) for path in folder.parents if path.is_file()), str(folder))
         return NotCompiledError(

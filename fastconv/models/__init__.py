@@ -19,8 +19,9 @@ and above them what users hold, each on those before::
 """
 
 import sys
+from typing import TYPE_CHECKING, Any
 
-from fastconv.models import graph, planning, running
+from fastconv.models import graph, running
 from fastconv.models.catalogue import (
     create_model,
     describe_model,
@@ -32,7 +33,9 @@ from fastconv.models.catalogue import (
 from fastconv.models.graph import Input, Node
 from fastconv.models.inference import InferenceModel
 from fastconv.models.model import Model, Sequential
-from fastconv.models.planning import Moment, Plan, PlannedNode
+
+if TYPE_CHECKING:
+    from fastconv.models.planning import Moment, Plan, PlannedNode
 
 __all__ = [
     "InferenceModel",
@@ -51,6 +54,17 @@ __all__ = [
     "register_model",
 ]
 
+
+def __getattr__(name: str) -> Any:
+    """Return a class of plans, which few programs name; planning is imported then."""
+    if name not in ("Moment", "Plan", "PlannedNode"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fastconv.models import planning
+
+    return getattr(planning, name)
+
+
 # Pickles name what they are made of by module. Those of before name modules that have moved.
-_MOVED = {"plan": planning, "program": running, "schedule": running, "weights": graph}
+_HERE = sys.modules[__name__]
+_MOVED = {"plan": _HERE, "program": running, "schedule": running, "weights": graph}
 sys.modules.update({f"{__name__}.{name}": wing for name, wing in _MOVED.items()})

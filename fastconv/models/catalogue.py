@@ -13,7 +13,7 @@ from fastconv.layers import description
 from fastconv.models.graph import trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
 from fastconv.models.model import Model
-from fastconv.models.saving import CONFIG, Source, WeightFile, configuration, loading
+from fastconv.models.saving import CONFIG, Source, WeightFile, configuration
 from fastconv.registry.trained import chosen_weights, offered_weights
 
 __all__ = ["create_model", "describe_model", "from_config", "list_models", "load", "register_model"]
@@ -103,6 +103,8 @@ def load(
     >>> load(net.to_bytes()).count_params()
     650
     """
+    from fastconv.models.saving import loading
+
     for_inference = as_bool("load", "for_inference", for_inference)
     if seed is not None:
         seed = as_int("load", "seed", seed, 0, 2**63 - 1)

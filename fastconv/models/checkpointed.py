@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv.arguments import as_bool, as_int
 from fastconv.errors import ArgumentError, CheckpointWarning
+from fastconv.errors.callers import outside
 from fastconv.layers.parameter import assign_all, exclusively
 from fastconv.models.graph import weights
 from fastconv.models.saving import (
     PRIVATE,
     Target,
-    checkpoints,
     network_bytes,
-    states,
     target_of,
     write_checkpoint,
     write_network,
     write_weights,
 )
 from fastconv.models.trainable import TrainableNetwork
-from fastconv.training.data import outside
-from fastconv.training.resuming import capture
+
+if TYPE_CHECKING:  # what knows training is imported where it is used
+    from fastconv.models.saving import checkpoints
 
 __all__ = ["CheckpointedNetwork"]
 
@@ -96,6 +96,9 @@ class CheckpointedNetwork(TrainableNetwork):
 
     def _write_checkpoint(self, target: Target, keep: int) -> bool:
         """Write a checkpoint, while nothing changes weights; return whether it is of one moment."""
+        from fastconv.models.saving import states
+        from fastconv.training.resuming import capture
+
         checkpoint, whole = capture(self)
         text, arrays = states.flattened(checkpoint.state(), PRIVATE)
         arrays |= {key: p.value for key, p in weights.named(self._graph).items()}
@@ -120,6 +123,8 @@ class CheckpointedNetwork(TrainableNetwork):
 
     def read_checkpoint(self, operation: str, path: Any) -> checkpoints.Saved:
         """Return a checkpoint of this network, checked; see `fastconv.training.Trainable`."""
+        from fastconv.models.saving import checkpoints
+
         return checkpoints.newest(operation, path, self._graph)
 
     def take_over(self, saved: checkpoints.Saved) -> None:

@@ -17,15 +17,12 @@ from fastconv.layers.parameter import Parameter
 from fastconv.layers.spec import Spec
 from fastconv.models.graph import inputs, learning
 from fastconv.models.network import Network
-from fastconv.models.planning import Asked
 from fastconv.models.running import Program, differentiate, loss_gradients, overlap, rehearse
 from fastconv.models.text import explained
-from fastconv.training.data import as_data, check_least
-from fastconv.training.trainable import Accept, Answer
-from fastconv.training.weighting import as_weights
 
 if TYPE_CHECKING:
     from fastconv.training.compiled import Compiled
+    from fastconv.training.trainable import Accept, Answer
 
 __all__ = ["DifferentiableNetwork"]
 
@@ -184,7 +181,9 @@ class DifferentiableNetwork(Network):
         choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
         least, layer = learning.least_rows(self._graph, [(step, False) for step, _ in choosy])
         if layer:  # else no rows are right too
-            check_least("Model", "x", rows, least, layer)
+            from fastconv.training import data
+
+            data.check_least("Model", "x", rows, least, layer)
         steps = self._schedule(self._graph.outputs, training=True)
         run = partial(rehearse, rng_key=(seed, 0))
         if limit is None:
@@ -202,8 +201,8 @@ class DifferentiableNetwork(Network):
         read = [np.asarray(array) for array in given]
         made = inputs.bytes_made(read, self._graph, False)
         lists = held(tuple(given), tuple(read))
-        asked = Asked(rows, True, rows, made, memory_limit=limit, held=lists, backward=False)
-        return self._plan("Model", asked).program
+        asked = {"memory_limit": limit, "held": lists, "backward": False}
+        return self._plan("Model", None, rows, True, rows, made, **asked).program
 
     @explained
     def loss_gradients(
@@ -242,21 +241,19 @@ class DifferentiableNetwork(Network):
         >>> sorted(gradients), gradients["dense_1/weight"].shape
         (['dense_1/bias', 'dense_1/weight'], (2, 3))
         """
+        from fastconv.training import data, weighting
+
         operation = "loss_gradients"
         self._prepare()
         compiled = self.compiled
         if compiled is None:
-            raise ArgumentError(
-                operation,
-                "model",
-                "must be compiled first",
-                remedy='call net.compile(optimizer="adam", loss="softmax_cross_entropy")',
-            )
+            remedy = 'call net.compile(optimizer="adam", loss="softmax_cross_entropy")'
+            raise ArgumentError(operation, "model", "must be compiled first", remedy=remedy)
         given = tuple(inputs.split(x, self._graph))
-        arrays, targets = as_data(operation, self, compiled, given, y)
+        arrays, targets = data.as_data(operation, self, compiled, given, y)
         rows = count_rows(arrays, self.layout)
-        check_least(operation, "x", rows, *self.least_rows())
-        weights = as_weights(operation, sample_weight, rows, "sample_weight")
+        data.check_least(operation, "x", rows, *self.least_rows())
+        weights = weighting.as_weights(operation, sample_weight, rows, "sample_weight")
         if weights is not None:
             compiled.check_weights(operation, "sample_weight")
         limit = parse_bytes(operation, "memory_limit", memory_limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from fastconv.layers.parameter import exclusively
 from fastconv.models.checkpointed import CheckpointedNetwork
 from fastconv.models.graph import Graph, Node, as_nodes, trace, weights
 from fastconv.models.inference import InferenceModel, freeze_network
-from fastconv.models.saving import Source, configuration, loading
+from fastconv.models.saving import Source, configuration
+
+if TYPE_CHECKING:
+    from fastconv.models.saving import loading
 
 __all__ = ["Model", "Sequential"]
 
@@ -184,6 +187,8 @@ class Model(CheckpointedNetwork):
             If names or shapes do not fit; it lists all. After an error nothing is loaded.
         """
         self._prepare()
+        from fastconv.models.saving import loading
+
         loaded = loading.load_into(self._graph, path, only, strict, mapping)
         self._pack()
         return loaded

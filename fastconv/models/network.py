@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from fastconv.arguments import as_bool, as_int, parse_bytes
 from fastconv.concurrency import BoundedCache
 from fastconv.errors import ArgumentError
 from fastconv.models.graph import Graph, Node, inline, inputs, weights
-from fastconv.models.planning import Asked, Plan, measure, measured_of, plan_of
 from fastconv.models.running import Program, Schedule, give_back_packed, infer, schedule
 from fastconv.models.text import explained, summarize, summary_html, unknown_attribute
+
+if TYPE_CHECKING:  # planning is imported when a plan is asked for: many programs never do
+    from fastconv.models.planning import Plan
 
 __all__ = ["Network"]
 
@@ -137,17 +139,10 @@ class Network:
     ) -> Program:
         """Return how batches are run within `memory_limit`, as `fastconv.batches` asks for it."""
         self._prepare()
-        measured = measured_of(self, batch_size, use)
-        asked = Asked(
-            batch_size,
-            use.training,
-            batch_size if results is None else results,
-            inputs.bytes_made(arrays, self._graph, use.gathered),
-            memory_limit=memory_limit,
-            held=held + measured.kept,
-            measured=measured,
-        )
-        program = self._plan(operation, asked).program
+        results = batch_size if results is None else results
+        made = inputs.bytes_made(arrays, self._graph, use.gathered)
+        asked = batch_size, use.training, results, made
+        program = self._plan(operation, use, *asked, memory_limit=memory_limit, held=held).program
         give_back_packed(self._schedule(self._graph.outputs, training=use.training), program)
         return program
 
@@ -247,19 +242,21 @@ class Network:
             rule = "must be False for a network made for inference"
             remedy = "plan the network it was made from"
             raise ArgumentError("plan", "training", rule, True, remedy)
-        asked = Asked(
-            batch_size,
-            training,
-            batch_size,
-            inputs.bytes_gathered(self._graph, training),
-            workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
-            memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
-            measured=measured_of(self, batch_size, batches.Use(training)),
-        )
-        return self._plan("plan", asked)
+        asked = batch_size, training, batch_size, inputs.bytes_gathered(self._graph, training)
+        limits = {
+            "workspace_limit": parse_bytes("plan", "workspace_limit", workspace_limit),
+            "memory_limit": parse_bytes("plan", "memory_limit", memory_limit),
+        }
+        return self._plan("plan", batches.Use(training), *asked, **limits)
 
-    def _plan(self, operation: str, asked: Asked) -> Plan:
-        return plan_of(self, asked, operation)
+    def _plan(self, operation: str, use: batches.Use | None, *asked: Any, **more: Any) -> Plan:
+        """Return the plan that is `asked` for, by the fields of Asked; `use` tells of outputs."""
+        from fastconv.models.planning import Asked, measured_of, plan_of
+
+        if use is not None:
+            more["measured"] = measured_of(self, asked[0], use)
+            more["held"] = more.get("held", 0) + more["measured"].kept
+        return plan_of(self, Asked(*asked, **more), operation)
 
     def measure(
         self, batch_size: int = 1, *, training: bool = False, memory_limit: int | str | None = None
@@ -281,6 +278,8 @@ class Network:
         >>> 1.0 < net.measure(100) / net.plan(100).peak < 1.01
         True
         """
+        from fastconv.models.planning import measure
+
         self._prepare()
         return measure(self, self.plan(batch_size, training=training, memory_limit=memory_limit))
 

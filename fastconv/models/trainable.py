@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv.batches import BATCH_SIZE
 from fastconv.models.graph import inputs
 from fastconv.models.sharded import ShardedNetwork
 from fastconv.models.text import explained
-from fastconv.training import loop
-from fastconv.training.callbacks import History
-from fastconv.training.compiled import Compiled
+
+if TYPE_CHECKING:  # training is imported where it is used: many programs only run networks
+    from fastconv.training.callbacks import History
+    from fastconv.training.compiled import Compiled
 
 __all__ = ["TrainableNetwork"]
 
@@ -51,6 +52,8 @@ class TrainableNetwork(ShardedNetwork):
             ``auc``, ``mean_absolute_error``, or any function of (outputs, targets) that gives
             one figure per answer. If names are equal, the later ones are numbered.
         """
+        from fastconv.training import loop
+
         loop.compile(self, optimizer, loss, metrics)
 
     @explained
@@ -134,6 +137,8 @@ class TrainableNetwork(ShardedNetwork):
             ``.history`` has for each figure a list with one entry per epoch. The network's own
             `history` is the same object, also after an error or Ctrl-C.
         """
+        from fastconv.training import loop
+
         return loop.fit(
             self,
             self._data(x, y),
@@ -171,6 +176,8 @@ class TrainableNetwork(ShardedNetwork):
         memory_limit : int or str, optional
             The most bytes that the step may take; see `fit`.
         """
+        from fastconv.training import loop
+
         return loop.train_on_batch(
             self, self._parts(x), y, stop_on_nan=stop_on_nan, memory_limit=memory_limit
         )
@@ -199,6 +206,8 @@ class TrainableNetwork(ShardedNetwork):
         memory_limit : int or str, optional
             The most bytes that each batch may take; see `predict`.
         """
+        from fastconv.training import loop
+
         return loop.evaluate(
             self,
             self._data(x, y),

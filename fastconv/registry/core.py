@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from fastconv.arguments import as_bool, as_text
-from fastconv.concurrency import Mutex
+from fastconv.concurrency import Mutex, computed_once
 from fastconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -17,7 +17,7 @@ from fastconv.errors import (
     nearest,
     shorten,
 )
-from fastconv.registry.names import BARE, VERSIONED, newest, short, versions
+from fastconv.registry.names import BARE, VERSIONED, newest, newest_of, short, versions
 from fastconv.registry.plugins import Offer, Plugins
 from fastconv.registry.spellings import absent, either, name_offers
 
@@ -30,6 +30,28 @@ LISTED = {
     "layer": "fastconv.list_layers(), or the command `fastconv layers`, shows all",
     "model": "fastconv.list_models() shows all",
 }
+
+
+class _Known(Generic[T]):
+    """What is registered and announced at one moment; it never changes, a new one takes its place.
+
+    Every layer of a network looks into the two tables. They are made when one first does: while
+    the package is imported, some hundred names are registered and none is looked up.
+    """
+
+    def __init__(self, entries: dict[str, T], announced: Mapping[str, str]) -> None:
+        self.entries = entries
+        self.announced = announced
+
+    @computed_once
+    def ours(self) -> dict[str, str]:
+        """From each short name of fastconv's own to its newest version."""
+        return newest_of([*self.entries, *self.announced])
+
+    @computed_once
+    def names(self) -> dict[tuple[str, str | int], str]:
+        """From where an object was defined to the name under which it was registered last."""
+        return {_origin(entry): name for name, entry in self.entries.items()}
 
 
 class Registry(Generic[T]):
@@ -57,20 +79,22 @@ class Registry(Generic[T]):
     (3, 3)
     """
 
-    _entries: dict[str, T]
-    _bare: dict[str, str | None]
-    _names: dict[tuple[str, str | int], str]
-
     def __init__(
         self, kind: str, *, entry_point_group: str | None = None, versioned: bool = False
     ) -> None:
         self.kind = kind
         self.versioned = versioned
         self.requires: type | None = None
-        self._announced: dict[str, str] = {}
-        self._set({})
+        self._home = ""
+        self._table: _Known[T] = _Known({}, {})
         self._plugins = Plugins(kind, entry_point_group)
         self._mutex = Mutex()
+
+    @property
+    def _known(self) -> _Known[T]:
+        if self._home:  # a module that others import now has them wait; the same thread goes on
+            importlib.import_module(self._home)
+        return self._table
 
     @overload
     def register(
@@ -104,7 +128,8 @@ class Registry(Generic[T]):
         return obj
 
     def _put(self, operation: str, name: str, obj: T, override: bool) -> None:
-        taken = self._entries.get(name)
+        known = self._table
+        taken = known.entries.get(name)
         if taken is not None and not override and _origin(taken) != _origin(obj):
             owner = ".".join(map(str, _origin(taken)))
             raise ArgumentError(
@@ -116,7 +141,7 @@ class Registry(Generic[T]):
                 shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
             )
         # Copied, so that another thread that is iterating is not disturbed.
-        self._set({**self._entries, name: obj})
+        self._table = _Known({**known.entries, name: obj}, known.announced)
 
     def announce(self, places: Mapping[str, str]) -> None:
         """Let full names stand for what is in modules that are not imported before it is used.
@@ -126,8 +151,12 @@ class Registry(Generic[T]):
         places : mapping of str to str
             From full names to ``"module:attribute"``.
         """
-        self._announced = {**self._announced, **places}
-        self._set(self._entries)
+        known = self._table
+        self._table = _Known(known.entries, {**known.announced, **places})
+
+    def live_in(self, module: str) -> None:
+        """Have `module` imported, which registers names, before the first of them is looked up."""
+        self._home = module
 
     def get(self, name: object) -> T:
         """Return what `name` stands for; import the plugin that offers it if need be.
@@ -140,20 +169,21 @@ class Registry(Generic[T]):
             If two distributions offer the name.
         """
         found = self.canonical(name)  # this may replace the entries
-        return self._entries[found]
+        return self._known.entries[found]
 
     def canonical(self, name: object) -> str:
         """Return the full name, ``fastconv.Conv2D.v1`` for ``Conv2D``; errors are as of `get`."""
         found = self._find(name)
         if found is None:
             raise self._unknown(name)
-        if found not in self._entries and found in self._announced:
-            module, _, attribute = self._announced[found].partition(":")
+        known = self._known
+        if found not in known.entries and found in known.announced:
+            module, _, attribute = known.announced[found].partition(":")
             self.register(found, getattr(importlib.import_module(module), attribute))
-        if found not in self._entries:
+        if found not in self._known.entries:
             obj = self._plugins.load(found)
             try:
-                if found not in self._entries:
+                if found not in self._known.entries:
                     self.register(found, obj)
             except BaseException as error:  # what a plugin gives may be anything
                 if from_signal(error):
@@ -169,12 +199,12 @@ class Registry(Generic[T]):
 
     def name_of(self, obj: object) -> str | None:
         """Return the full name under which `obj` was registered last, or None."""
-        return self._names.get(_origin(obj))
+        return self._known.names.get(_origin(obj))
 
     @property
     def entries(self) -> dict[str, T]:
         """A copy of what is registered by now, by full name; nothing is imported for it."""
-        return dict(self._entries)
+        return dict(self._known.entries)
 
     def offers(self) -> list[Offer]:
         """Return what installed packages offer, and why some is not used; nothing is imported."""
@@ -183,21 +213,14 @@ class Registry(Generic[T]):
 
     def snapshot(self) -> Callable[[], None]:
         """List plugins anew, and return a function that brings back the present entries."""
-        entries, plugins = self._entries, self._plugins
+        entries, plugins = self._known.entries, self._plugins
         self._plugins = Plugins(plugins.kind, plugins.group)
 
         def restore() -> None:
-            self._set(entries)
+            self._table = _Known(entries, self._table.announced)
             self._plugins = plugins
 
         return restore
-
-    def _set(self, entries: dict[str, T]) -> None:
-        """Replace the entries, and the tables of them that every layer of a network looks into."""
-        ours = [name for name in (*entries, *self._announced) if name.startswith("fastconv.")]
-        newest_of = {stem: newest(f"fastconv.{stem}", ours) for stem in map(short, ours)}
-        names = {_origin(entry): name for name, entry in entries.items()}
-        vars(self).update(_entries=entries, _bare=newest_of, _names=names)  # in one step
 
     def __contains__(self, name: object) -> bool:
         return self._find(name) is not None
@@ -206,7 +229,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __repr__(self) -> str:
-        return f"<Registry of {self.kind}: {', '.join(self._entries)}>"
+        return f"<Registry of {self.kind}: {', '.join(self._known.entries)}>"
 
     def _check_name(self, operation: str, name: object, obj: object) -> None:
         form = VERSIONED if self.versioned else BARE
@@ -228,20 +251,24 @@ class Registry(Generic[T]):
             )
 
     def _everything(self) -> list[str]:
-        known = list({**self._entries, **self._announced})
+        known = list(self._here())
         ours = [short(name) for name in known if name.startswith("fastconv.")]
         return [*known, *self._plugins.offered(ours)]
+
+    def _here(self) -> dict[str, Any]:
+        """Return all full names that need no plugin."""
+        return {**self._known.entries, **self._known.announced}
 
     def _find(self, name: object) -> str | None:
         if not isinstance(name, str):
             return None
-        if self.versioned and name in self._bare:
-            return self._bare[name]
+        if self.versioned and name in self._known.ours:
+            return self._known.ours[name]
         stem = name if "." in name or not self.versioned else f"fastconv.{name}"
         if "." in name and not name.startswith("fastconv."):
             # In a third party's namespace the newest version may not be imported yet.
             return newest(stem, self._everything())
-        return newest(stem, {**self._entries, **self._announced})
+        return newest(stem, self._here())
 
     def _unknown(self, name: object) -> UnknownNameError:
         failure = self._plugins.failure(name) if isinstance(name, str) else None

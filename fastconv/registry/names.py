@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-__all__ = ["BARE", "VERSIONED", "newest", "short", "versions"]
+__all__ = ["BARE", "VERSIONED", "newest", "newest_of", "short", "versions"]
 
 VERSIONED = re.compile(r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*\.v[1-9][0-9]{0,3}")
 BARE = re.compile(r"([a-z][a-z0-9_]*\.)?[a-z][a-z0-9_]*")
@@ -22,6 +22,24 @@ def newest(stem: str, names: Collection[str]) -> str | None:
     if stem in names:
         return stem
     return max(versions(stem, names), key=_version, default=None)
+
+
+def newest_of(names: Iterable[str]) -> dict[str, str]:
+    """Return, for each short name of fastconv's own among `names`, the name of its newest version.
+
+    Examples
+    --------
+    >>> newest_of(["fastconv.Mish.v9", "fastconv.Mish.v10", "acme.Mish.v11"])
+    {'Mish': 'fastconv.Mish.v10'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        if not name.startswith("fastconv."):
+            continue
+        stem = short(name)
+        if stem not in found or _version(name) > _version(found[stem]):
+            found[stem] = name
+    return found
 
 
 def versions(stem: str, names: Collection[str]) -> list[str]:

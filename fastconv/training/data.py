@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any
 
 from fastconv.arguments import call_it
@@ -18,20 +16,13 @@ from fastconv.errors import (
     ShapeError,
     from_signal,
 )
+from fastconv.errors.callers import outside
 from fastconv.training import remedies
 from fastconv.training.compiled import Compiled
 from fastconv.training.losses import Loss
 from fastconv.training.trainable import Array, Trainable
 
-__all__ = [
-    "as_data",
-    "as_parts",
-    "check_least",
-    "check_rows",
-    "count_batches",
-    "outside",
-    "warn_of_scale",
-]
+__all__ = ["as_data", "as_parts", "check_least", "check_rows", "count_batches", "warn_of_scale"]
 
 #: The largest whole number that inputs usually have. Larger ones are pixels or the like.
 USUAL = 32
@@ -212,12 +203,3 @@ def warn_of_scale(model: Trainable, inputs: Sequence[Array], *, held: bool = Tru
                 stacklevel=outside(),
             )
             return
-
-
-def outside() -> int:
-    """Return the stacklevel of the first caller that is not one of fastconv's own functions."""
-    level = 2
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("fastconv."):
-        level, frame = level + 1, frame.f_back
-    return level

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fastconv.arguments import as_int
 from fastconv.errors import ArgumentError
 from fastconv.layers.base import Layer
 from fastconv.layers.spec import FLOATS
 from fastconv.models.graph.graph import Graph, Step
-from fastconv.training.trainable import Answer
+
+if TYPE_CHECKING:
+    from fastconv.training.trainable import Answer
 
 __all__ = ["answer", "choosy", "least_rows", "normalized_inputs"]
 
@@ -19,6 +22,8 @@ _PASSED_ON = ("input", "elements")
 
 def answer(graph: Graph, number: int) -> Answer:
     """Return what the numbers of the value `number` are, looking past layers that pass them on."""
+    from fastconv.training.trainable import Answer
+
     first = len(graph.input_specs)
     shares = True  # whether shares that axis 1 divides among classes are still on axis 1
     while number >= first:

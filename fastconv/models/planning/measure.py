@@ -13,7 +13,6 @@ from fastconv import memory
 from fastconv.batches import Use, take
 from fastconv.models.planning.plan import Plan
 from fastconv.models.planning.subject import measured_of
-from fastconv.training.losses.blockwise import BlockwiseLoss
 
 __all__ = ["measure"]
 
@@ -22,6 +21,8 @@ LEARNED = Use(training=True)
 
 def _losses(net: Any, rows: int) -> Callable[[Any], Any]:
     """Return what `forward_backward` takes for losses: the network's own, if it is compiled."""
+    from fastconv.training.losses.blockwise import BlockwiseLoss
+
     compiled = net.compiled
     if compiled is not None and all(isinstance(one, BlockwiseLoss) for one in compiled.losses):
         shapes = [spec.whole_shape(rows) for spec in net.output_specs()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.running import calls
 from fastconv.models.running.program import Allowance, Program, Segment, whole
 from fastconv.models.running.schedule import Operation, Schedule
-from fastconv.training.trainable import Accept
+
+if TYPE_CHECKING:
+    from fastconv.training.trainable import Accept
 
 __all__ = ["Gradients", "Pass", "Sums", "differentiate"]
 

@@ -19,9 +19,10 @@
     sealing         what a file is made of, and the checksum of a checkpoint, its last array
     rotation        keeps the checkpoints before the newest
     loading         reads a file into the parameters of a network: all of them or none
+
+Modules that the door names, such as `checkpoints`, are imported when somebody asks for them.
 """
 
-from fastconv.models.saving import checkpoints, configuration, formats, loading, states, strict_json
 from fastconv.models.saving.files import CONFIG, PRIVATE, TRAINING, Source, WeightFile, head_of
 from fastconv.models.saving.tensors import Label, Unreadable
 from fastconv.models.saving.unpickling import Vocabulary, read_pickle

@@ -19,11 +19,11 @@ from fastconv.errors import (
     describe,
     shorten,
 )
+from fastconv.errors.callers import outside
 from fastconv.models.graph import Graph, trace, weights
 from fastconv.models.saving import configuration, loading, rotation, states
 from fastconv.models.saving.files import CONFIG, TRAINING, WeightFile
 from fastconv.training.checkpoint import Checkpoint
-from fastconv.training.data import outside
 from fastconv.training.described import differences
 
 __all__ = ["Saved", "newest"]

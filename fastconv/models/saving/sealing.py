@@ -6,7 +6,6 @@ It comes last so that a file is written in one go, and every byte is hashed as i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from io import BufferedReader, BufferedWriter
@@ -21,7 +20,7 @@ Array = np.ndarray[Any, Any]
 #: The name of the array; no layer has it, since layers have names.
 SEAL = "/training/sha256"
 #: The bytes of a seal.
-SIZE = hashlib.sha256().digest_size
+SIZE = 32
 #: How many bytes are read at a time.
 _PIECE = 1 << 20
 #: safetensors' name of each dtype, in the order in which it writes them.
@@ -67,6 +66,8 @@ def _entry(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, Any]
 
 def fill(file: BufferedWriter, parts: Iterable[Any], sealed: bool) -> None:
     """Write `parts`, bytes or contiguous arrays of uint8, and behind them the seal if wanted."""
+    import hashlib  # which is long in coming, and most files have no seal
+
     digest = hashlib.sha256() if sealed else None
     for part in parts:
         file.write(part)
@@ -78,6 +79,8 @@ def fill(file: BufferedWriter, parts: Iterable[Any], sealed: bool) -> None:
 
 def is_whole(file: BufferedReader, size: int) -> bool:
     """Whether the last bytes of a file of `size` bytes are the seal of those before them."""
+    import hashlib
+
     digest, left = hashlib.sha256(), size - SIZE
     file.seek(0)
     while left > 0:

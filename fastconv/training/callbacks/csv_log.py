@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -59,6 +58,8 @@ class CSVLog(Callback):
     def _write(self, how: str, rows: list[dict[str, str]]) -> None:
         if not self._writes:
             return
+        import csv
+
         text = io.StringIO()
         csv.DictWriter(text, self._columns or (), lineterminator="\n").writerows(rows)
         with open(self.path, how, encoding="utf-8", newline="") as file:
