@@ -17,7 +17,7 @@ from fastconv.plot.page import LIMITS
 DESK, PHONE = (1280, 900), (390, 844)
 NAME = "</script></title><img src=x onerror=alert(1)>"
 #: Whether it is training, and the images of a batch.
-SHOWN = {"small": (False, 20), "training": (True, 20), "ResNet50": (False, 4)}
+SHOWN = {"small": (False, 20), "one": (False, 1), "training": (True, 20), "ResNet50": (False, 4)}
 
 Open = Callable[..., Page]
 
@@ -39,7 +39,8 @@ def network() -> fastconv.Sequential:
 @pytest.fixture(scope="module")
 def networks() -> dict[str, fastconv.Model]:
     net = network()
-    return {"small": net, "training": net, "ResNet50": fastconv.create_model("ResNet50")}
+    others = dict.fromkeys(("small", "one", "training"), net)
+    return {**others, "ResNet50": fastconv.create_model("ResNet50")}
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,13 @@ def test_the_slider_by_keyboard_shows_the_plans(
         page.keyboard.press("ArrowRight")
     page.keyboard.press("End")
     assert page.evaluate(SAID)["chosen"] == "no limit"
+
+
+def test_of_one_image_nothing_is_said_of_rows(open_page: Open) -> None:
+    assert "; all 20 at once" in open_page("small").locator("#summary").inner_text()
+    page = open_page("one")
+    assert "at " not in page.locator("#summary").inner_text().split(";", 1)[-1]
+    assert "Rows of the batch" not in page.locator("#figures").inner_text()
 
 
 def test_bars_are_as_long_as_what_they_stand_for(

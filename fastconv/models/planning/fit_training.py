@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from fastconv.layers.spec import LayerCosts
 from fastconv.models.planning.prices import (
@@ -18,6 +19,29 @@ from fastconv.models.planning.steps import trace_step
 from fastconv.models.running import Allowance, Program, Segment
 
 __all__ = ["TrainingFit"]
+
+#: How many beginnings are kept, and of how many operations at most: a segmenter has four tables of
+#: a number for each pair of them.
+_KEPT, _SMALL = 4, 256
+
+
+class _Begin(NamedTuple):
+    """What an attempt begins with, which is the same for every limit.
+
+    Attributes
+    ----------
+    costs : list of LayerCosts
+    limits : list of (int, int)
+        The workspace limits of each operation, forward and backward.
+    lends : list of bool
+        Whether each operation packs its weights for the call.
+    segmenter : Segmenter
+    """
+
+    costs: list[LayerCosts]
+    limits: list[tuple[int, int]]
+    lends: list[bool]
+    segmenter: Segmenter
 
 
 class TrainingFit:
@@ -60,6 +84,20 @@ class TrainingFit:
         Its operations have their preferred algorithms if `liked`, else those of the smallest
         workspace.  The layers `kept` keep their packed weights.
         """
+        prices, known = self.prices, self.prices.shared.steps
+        key = prices.batch, prices.input_bytes, prices.measured, liked, kept
+        # Taken out, so that no other thread works on its tables meanwhile.
+        begin = known.pop(key, None) or self._begin(liked, kept)
+        segments = begin.segmenter.within(limit)
+        least = begin.segmenter.least()[1] if segments is None else 0
+        if len(self.operations) <= _SMALL:
+            known[key] = begin
+            for oldest in list(known)[:-_KEPT]:
+                known.pop(oldest, None)
+        return least if segments is None else self._widened(limit, segments, begin, liked)
+
+    def _begin(self, liked: bool, kept: frozenset[str]) -> _Begin:
+        """Return what an attempt begins with; see `_attempt`."""
         batch, count = self.prices.batch, len(self.operations)
         lends = [op.name not in kept for op in self.operations]
         costs, limits = [], []
@@ -68,20 +106,15 @@ class TrainingFit:
             forward, backward = best.lowest_limit, (best.backward or best).lowest_limit
             limits.append((forward, backward))
             costs.append(self._both(at, forward, backward))
-        tally = self.prices.tally(batch)
-        always = packing_bytes(self.operations, costs, kept)
         segmenter = Segmenter(
-            tally,
+            self.prices.tally(batch),
             costs,
             [forward_bytes(cost, lent) for cost, lent in zip(costs, lends, strict=True)],
             [(cost.backward or cost).temporary for cost in costs],
-            always,
+            packing_bytes(self.operations, costs, kept),
             (self.prices.measured.loss_bytes(batch), self.prices.measured.metric_bytes(batch)),
         )
-        segments = segmenter.within(limit)
-        if segments is None:
-            return segmenter.least()[1]
-        return self._widened(limit, segments, costs, limits, lends, always, liked)
+        return _Begin(costs, limits, lends, segmenter)
 
     def _both(self, at: int, forward: int, backward: int) -> LayerCosts:
         """Return the costs of an operation whose passes have limits of their own."""
@@ -92,16 +125,11 @@ class TrainingFit:
         return replace(cost, backward=other.backward, backward_algorithm=other.backward_algorithm)
 
     def _widened(
-        self,
-        limit: int,
-        segments: tuple[Segment, ...],
-        costs: list[LayerCosts],
-        limits: list[tuple[int, int]],
-        lends: list[bool],
-        always: int,
-        liked: bool,
+        self, limit: int, segments: tuple[Segment, ...], begin: _Begin, liked: bool
     ) -> Fitted:
         """Return a program in which each operation gets the workspace that there is room for."""
+        costs, limits, lends = list(begin.costs), begin.limits, begin.lends
+        always = begin.segmenter.always
         found = trace_step(self.prices.tally(self.prices.batch), costs, segments)
         allowances = []
         for at, (forward, backward) in enumerate(limits):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastconv.concurrency import computed_once
 from fastconv.layers.spec import LayerCosts, PassCosts
@@ -63,12 +64,13 @@ class Shared:
     ways : dict
         Ways by limit, bytes of a row of each input, rows, rows of results, and whether the bytes
         of the results may decide about algorithms.
+    steps : dict
+        What plans of a step of training begin with, whatever their limit is.
     """
 
     costs: Costs = field(default_factory=dict)
-    ways: dict[tuple[int, tuple[int, ...], int, int, bool], Way | None] = field(
-        default_factory=dict
-    )
+    ways: dict[tuple[Any, ...], Way | None] = field(default_factory=dict)
+    steps: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
 class LeastBytes(Exception):

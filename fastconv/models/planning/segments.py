@@ -57,6 +57,7 @@ class Segmenter:
         self.count = len(self.schedule.operations)
         self._peaks: dict[Segments, int] = {}
         self._gains: dict[tuple[int, int], int] = {}
+        self._least: tuple[Segments, int] | None = None
         # (lowest limit, highest limit, what _within finds for both and all between them)
         self._known: list[tuple[int, int, Segments | None]] = []
 
@@ -76,6 +77,11 @@ class Segmenter:
 
     def least(self) -> tuple[Segments, int]:
         """Return the segments with the smallest peak, and that peak."""
+        if self._least is None:
+            self._least = self._found_least()
+        return self._least
+
+    def _found_least(self) -> tuple[Segments, int]:
         best = whole(self.schedule)
         if not self.count:
             return best, self.peak(best)

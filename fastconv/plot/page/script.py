@@ -83,7 +83,6 @@ function formatMore(value, than) {
 }
 const limitText = (stop) => (stop.limit === null ? "no limit" : formatBytes(stop.limit));
 function rowsText(stop) {
-  if (data.batch === 1) return "the only one";
   if (stop.rows.every((rows) => rows === data.batch)) return `all ${data.batch} at once`;
   return `${stop.rows.join(", then ")} of ${data.batch} at a time`;
 }
@@ -297,8 +296,8 @@ function showSummary(stop) {
       ["Multiply-adds again", stop.again ? formatCount(stop.again) : "none",
         `${share} % of the forward pass`]);
   } else {
-    figures.push(["Rows of the batch", rowsText(stop), ""],
-      ["Packing for each call", layers(lending(stop)), "more than without a limit"]);
+    if (data.batch > 1) figures.push(["Rows of the batch", rowsText(stop), ""]);
+    figures.push(["Packing for each call", layers(lending(stop)), "more than without a limit"]);
   }
   get("figures").replaceChildren(...figures.map(([name, value, below]) => make("div", {},
     make("dt", {}, name), make("dd", {}, value, make("small", {}, make("bdi", {}, below))))));
