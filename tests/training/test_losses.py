@@ -276,3 +276,19 @@ def test_a_loss_of_others_that_gives_something_else_is_named(give, text):
             call(x, y)
     for key, value in net.weights().items():
         assert np.array_equal(value, weights[key])
+
+
+@pytest.mark.parametrize("name", registry.losses.names())
+def test_gradients_have_the_byte_order_of_the_machine(name):
+    loss = registry.losses.get(name)()
+    shares = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+    expected = loss.value_and_gradient(shares, shares)[1]
+    other = shares.astype(shares.dtype.newbyteorder())
+    found = loss.value_and_gradient(other, other)[1]
+    assert found.dtype.isnative
+    np.testing.assert_array_equal(found, expected)
+    if name in OF_CLASSES:
+        classes = np.array([0, 1])
+        found = loss.value_and_gradient(other, classes)[1]
+        assert found.dtype.isnative
+        np.testing.assert_array_equal(found, loss.value_and_gradient(shares, classes)[1])

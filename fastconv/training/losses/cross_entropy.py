@@ -50,7 +50,7 @@ class CrossEntropy(ClassLoss):
             where = at_labels(targets)
             at_label = np.maximum(outputs[where], floor)
             total = shares.sum(functional.log(at_label))
-            gradient = np.zeros(outputs.shape, outputs.dtype)
+            gradient = np.zeros(outputs.shape, outputs.dtype.newbyteorder("="))
             gradient[where] = shares.of(at_label, -1.0) / at_label
             shares.without_idle(gradient)
         else:
