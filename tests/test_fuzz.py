@@ -207,7 +207,7 @@ def test_every_kernel_is_reached(monkeypatch):
             return getattr(self.module, name)
 
     module = kernels.module
-    if module(np.dtype("float32")).tile_pixels >= 12:  # tiles so large have no registers for its places
+    if module(np.dtype("float32")).tile_pixels >= 12:  # too many for its registers
         missing.discard("conv2d_backward_input_plain")
     monkeypatch.setattr(kernels, "module", lambda dtype: Recorded(module(dtype)))
     guarded = Memory()

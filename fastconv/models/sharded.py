@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from fastconv.errors import ArgumentError
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.differentiable import DifferentiableNetwork
 from fastconv.models.graph import inputs, learning
-from fastconv.models.planning import Asked, Plan, measured_of
 from fastconv.models.running import (
     Program,
     first_not_finite,
@@ -24,10 +23,10 @@ from fastconv.models.running import (
     run_together,
     synchronising,
 )
-from fastconv.training.settings import BATCH_NORM, MOST_SHARDS
-from fastconv.training.sharding.cutting import Cutter
-from fastconv.training.sharding.sums import bytes_of_sums
-from fastconv.training.trainable import PieceRun, Taker
+
+if TYPE_CHECKING:  # what knows training is imported where it is used
+    from fastconv.models.planning import Plan
+    from fastconv.training.trainable import PieceRun, Taker
 
 __all__ = ["ShardedNetwork"]
 
@@ -85,6 +84,10 @@ class ShardedNetwork(DifferentiableNetwork):
                 workspace_limit=workspace_limit,
                 memory_limit=memory_limit,
             )
+        from fastconv.training.settings import BATCH_NORM, MOST_SHARDS
+        from fastconv.training.sharding.cutting import Cutter
+        from fastconv.training.sharding.sums import bytes_of_sums
+
         batch_size = as_int("plan", "batch_size", batch_size, 1)
         if not as_bool("plan", "training", training):
             remedy = "or leave shards out: inference is not cut"
@@ -98,7 +101,9 @@ class ShardedNetwork(DifferentiableNetwork):
         rows, made = cutter.largest(self, [batch_size]), inputs.bytes_gathered(self._graph, True)
         sums, specs = bytes_of_sums(self, cutter.shards), self._graph.input_specs
         a_row = sum(n for n, spec in zip(made, specs, strict=True) if spec.batch_axis is not None)
-        asked = Asked(
+        plan = self._plan(
+            "plan",
+            Use(training=True),
             rows,
             True,
             rows,
@@ -106,9 +111,8 @@ class ShardedNetwork(DifferentiableNetwork):
             workspace_limit=parse_bytes("plan", "workspace_limit", workspace_limit),
             memory_limit=parse_bytes("plan", "memory_limit", memory_limit),
             held=sums + (batch_size - rows) * a_row,
-            measured=measured_of(self, rows, Use(training=True)),
         )
-        return self._plan("plan", asked).cut(batch_size, sums)
+        return plan.cut(batch_size, sums)
 
     def least_rows_of_piece(self) -> int:
         """Return the fewest rows of a piece where statistics are of whole batches.

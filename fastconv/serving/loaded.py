@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from fastconv.arguments import check_regular
 from fastconv.concurrency import BoundedCache, Mutex
@@ -28,7 +27,15 @@ class Loaded(NamedTuple):
 
 def checksum(content: bytes) -> str:
     """Return what tells the content of a file from that of all others."""
+    import hashlib  # which is long in coming, and few programs need it
+
     return hashlib.sha256(content).hexdigest()
+
+
+def _digest(file: BinaryIO) -> str:
+    import hashlib
+
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unasked(*key: Any) -> Any:
@@ -80,7 +87,7 @@ def _loaded(source: str | bytes, digest: str | None, for_inference: bool) -> Loa
     with file:
         about = os.fstat(file.fileno())
         stamp = about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
-        found = _digests.found(stamp, lambda: hashlib.file_digest(file, "sha256").hexdigest())
+        found = _digests.found(stamp, lambda: _digest(file))
         return kept(found, partial(load, file, for_inference=for_inference))
 
 

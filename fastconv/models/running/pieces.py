@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from fastconv.layers.parameter import Parameter
 from fastconv.models.running.differentiate import Losses, Pass, Sums
 from fastconv.models.running.program import Program, whole
 from fastconv.models.running.schedule import Operation, Schedule
-from fastconv.training.trainable import Taker
+
+if TYPE_CHECKING:
+    from fastconv.training.trainable import Taker
 
 __all__ = ["learned", "run_piece", "run_together", "synchronising"]
 
