@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
+from io import BufferedReader
+from typing import Any, NamedTuple
 
 from fastconv.arguments import check_regular
 from fastconv.concurrency import BoundedCache, Mutex
@@ -32,7 +33,7 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _digest(file: BinaryIO) -> str:
+def _digest(file: BufferedReader) -> str:
     import hashlib
 
     return hashlib.file_digest(file, "sha256").hexdigest()
