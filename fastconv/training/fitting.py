@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastconv import memory
@@ -75,7 +76,7 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
         try:
             with fit.told:
                 if saved is not None:
-                    fit.course.restore(model, saved)
+                    ranks.agreed(partial(fit.course.restore, model, saved))
                     saved = None  # its arrays are not needed any more
                 _epochs(fit)
         finally:
@@ -92,8 +93,12 @@ def _read(model: Trainable, resume: Any, ranks: Ranks) -> Any:
         return model.read_checkpoint("fit", resume) if ranks.rank == 0 else None
 
     saved = ranks.from_first(ranks.agreed(read))
-    if model.compiled is None:
-        compile(model, **compiled_as(saved.checkpoint, saved.path))
+
+    def compiled() -> None:
+        if model.compiled is None:
+            compile(model, **compiled_as(saved.checkpoint, saved.path))
+
+    ranks.agreed(compiled)
     return saved
 
 

@@ -79,10 +79,10 @@ def fit(
     sample_weight : array (N,), optional
         What each row counts; 0 leaves it out.
     transform : callable, optional
-        ``transform(rng, x, y) -> (x, y)`` is called on every batch to learn from, before it is
-        cast, and may change the arrays in place. The key of its generator of random numbers is the
-        seed, the epoch and the batch. What it returns must fit the model; rows for validation, held
-        out ones too, must fit as they are.
+        ``transform(rng, x, y) -> (x, y)`` is called on every batch to learn from, or on each piece
+        of it, before it is cast, and may change the arrays in place. The key of its generator of
+        random numbers is the seed, the epoch, the batch and the piece. What it returns must fit the
+        model; rows for validation, held out ones too, must fit as they are.
     stop_on_nan : bool
         Whether training ends when loss, gradients or statistics are not finite, before they reach
         a weight.
@@ -124,20 +124,17 @@ def fit(
     batch that it was.
     """
     history = History()
-    called = [history, *printer(verbose), *as_callbacks(callbacks)]
-    asked = Asked(as_int("fit", "epochs", epochs, 1), batch_size, called, resume)
     given = Given(x, y, validation_data, validation_split, class_weight, sample_weight)
     with joined_by(comm) as ranks:
-        settings = Settings(
-            batch_size,
-            shuffle,
-            seed,
-            stop_on_nan,
-            memory_limit,
-            transform,
-            shards_of(shards, comm, ranks.ranks),
-            batch_norm,
-        )
+
+        def checked() -> tuple[Asked, Settings]:
+            called = [history, *printer(verbose), *as_callbacks(callbacks)]
+            asked = Asked(as_int("fit", "epochs", epochs, 1), batch_size, called, resume)
+            pieces = shards_of(shards, comm, ranks.ranks)
+            how = batch_size, shuffle, seed, stop_on_nan, memory_limit, transform
+            return asked, Settings(*how, pieces, batch_norm)
+
+        asked, settings = ranks.agreed(checked)
         run_fit(model, given, settings, asked, ranks)
     return history
 
