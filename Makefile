@@ -76,7 +76,7 @@ $(FROZEN)/.made: $(SOURCES) $(PACKAGE)
 	touch $@
 
 test-engines: $(ENGINES)/.made  ## predictions by Dask, Ray, Spark, joblib: the real ones, started and stopped
-	FASTCONV_COSTS=shipped $(ENGINES)/bin/python -m pytest -q tests/serving tests/engines $(ARGS)
+	FASTCONV_COSTS=shipped $(ENGINES)/bin/python -m pytest -q -W default tests/serving tests/engines $(ARGS)
 	@command -v java > /dev/null || test -n "$$JAVA_HOME" || echo "SPARK WAS NOT TESTED: it needs Java 17"
 
 $(ENGINES)/.made: $(SOURCES)

@@ -45,6 +45,10 @@ def test_the_bits_of_processes(method, path, x, expected):
     assert method == "fork" or networks == 1
 
 
+def _refuse(source, **more):
+    raise AssertionError(f"{source} is loaded again")
+
+
 @pytest.mark.skipif("fork" not in METHODS, reason="processes are not forked here")
 def test_a_child_of_fork_goes_on_with_what_was_loaded(path, x, expected, monkeypatch):
     """The kernels' threads, and a network, were there before; the child loads none."""
@@ -52,7 +56,7 @@ def test_a_child_of_fork_goes_on_with_what_was_loaded(path, x, expected, monkeyp
     fastconv.set_num_threads(2)
     try:
         assert_bits_equal(predictor(x), expected)
-        monkeypatch.setattr("fastconv.serving.loaded.load", None)
+        monkeypatch.setattr("fastconv.serving.loaded.load", _refuse)
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(2, context) as pool:
             found = list(pool.map(predictor, pieces(x)))
