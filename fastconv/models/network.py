@@ -254,8 +254,9 @@ class Network:
         from fastconv.models.planning import Asked, measured_of, plan_of
 
         if use is not None:
-            more["measured"] = measured_of(self, asked[0], use)
-            more["held"] = more.get("held", 0) + more["measured"].kept
+            more["measured"] = measured = measured_of(self, asked[0], use)
+            if "held" in more:  # of a run, whose metrics keep counts of all rows
+                more["held"] += measured.kept
         return plan_of(self, Asked(*asked, **more), operation)
 
     def measure(
