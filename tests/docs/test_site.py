@@ -206,3 +206,19 @@ def test_doctests_of_the_site(site):
     for name in ("links", "prose", "names", "places"):
         failed, _ = doctest.testmod(site(name))
         assert not failed
+
+
+def test_every_star_of_a_table_of_contents_stands_for_a_page(site):
+    """Sphinx warns of one that stands for none, and the site is made without a warning."""
+    places = site("places")
+    every = {places.place(file) for file in places.pages()}
+    own = SITE / "pages"
+    every |= {PurePosixPath(p.relative_to(own).as_posix()) for p in own.rglob("*.*") if p.is_file()}
+    for path in sorted(own.rglob("index.*")):
+        below = PurePosixPath(path.parent.relative_to(own).as_posix())
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        beside = {page.stem for page in every if page.parent == below}
+        for star in (line for line in lines if line.endswith("*") and " " not in line):
+            folder = below / PurePosixPath(star).parent
+            there = {page.stem for page in every if page.parent == folder}
+            assert there - (set(lines) if folder == below else set()) - {"index"}, (path, star)
