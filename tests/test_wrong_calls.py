@@ -92,6 +92,7 @@ ELSEWHERE = {
     "sklearn.*.predict*": "likewise",
     "registry.Registry": "the registries are made",
     "registry.Registry.announce": "told of the names of fastconv's own modules",
+    "registry.Registry.live_in": "told of the module in which fastconv registers its own names",
     "registry.Registry.name_of": "asked of anything; what is not registered has no name",
     "registry.check_config": "its answer is a list of problems, whatever is given",
     "registry.setting_problems": "likewise",
