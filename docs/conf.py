@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from docutils.utils import get_source_line
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "site"))
 
@@ -84,6 +86,7 @@ def setup(app):
     app.connect("config-inited", _extra)
     app.connect("html-page-context", _language)
     app.connect("missing-reference", _last_part)
+    app.connect("missing-reference", _of_scikit_learn)
 
 
 def _extra(app, config):
@@ -104,6 +107,12 @@ def _last_part(app, env, node, contnode):
         return None
     python = env.get_domain("py")
     return python.resolve_xref(env, node["refdoc"], app.builder, "obj", full, node, contnode)
+
+
+def _of_scikit_learn(app, env, node, contnode):
+    """Leave as text what inherited docstrings of scikit-learn refer to: pages of its own site."""
+    source, _ = get_source_line(node)
+    return contnode if "docstring of sklearn." in (source or "") else None
 
 
 LAST_PARTS = names.by_last_part()
