@@ -6,9 +6,8 @@ kept there. The kernels are cross-built, NEON and the baseline, as spares: that 
 time, and gives the same bits. Then the tests run on each. Emulation tells whether results are
 right, to the bit; it tells nothing about speed.
 
-By default `TESTS` are run, which take some ten minutes on one processor; ``--all`` runs all
-of ``tests/functional``, which takes an hour or so. Tests that cannot hold under emulation are
-`LEFT_OUT`, each with the reason.
+By default `TESTS` are run; ``--all`` runs all of ``tests/functional``, thousands of tests, which
+takes long. Tests that cannot hold under emulation are `LEFT_OUT`, each with the reason.
 """
 
 from __future__ import annotations
