@@ -116,3 +116,42 @@ def test_many_images_are_as_a_few(options, normal):
             ]
             for one, other in zip(results, right, strict=True):
                 assert_bits_equal(one[few], other)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (3, {"stride": 1, "padding": 1}),
+        (13, {"stride": 1, "padding": 6}),
+        ((16, 15), {"stride": 1, "padding": (8, 7)}),
+        ((4, 5), {"stride": (2, 3), "padding": (2, 2)}),
+        ((3, 2), {"stride": (1, 2)}),
+        ((1, 256), {"stride": 1, "padding": (0, 255)}),
+        ((7, 1), {"stride": 1, "padding": (3, 0)}),
+    ],
+)
+def test_any_argmax_in_any_number_of_maps(size, options, dtype, normal, rng):
+    """Some maps at a time, and the others alone, in chunks of windows.  A tap that lies outside the
+    window or the map passes nothing on."""
+    for maps, height, width in ((1, 21, 23), (8, 21, 23), (19, 14, 5), (9, 13, 61)):
+        x = np.zeros((1, maps, height, width), dtype)
+        argmax = functional.max_pool2d_argmax(x, size, **options)[1]
+        argmax = rng.integers(0, 256, argmax.shape).astype(np.uint8)
+        dy = normal(argmax.shape, dtype)
+        dx = functional.max_pool2d_argmax_backward(dy, argmax, x.shape, size, **options)
+        (rows, columns), (down, right) = (
+            np.broadcast_to(size, 2),
+            np.broadcast_to(options["stride"], 2),
+        )
+        above, before = np.broadcast_to(options.get("padding", 0), 2)
+        top, left = np.indices(argmax.shape[2:])
+        row = top * down - above + argmax // columns
+        column = left * right - before + argmax % columns
+        kept = (argmax < rows * columns) & (row >= 0) & (row < height)
+        kept &= (column >= 0) & (column < width)
+        assert kept.any() and not kept.all()
+        expected = np.zeros_like(x)
+        at = np.indices(argmax.shape)[1]
+        np.add.at(expected[0], (at[kept], row[kept], column[kept]), dy[kept])
+        assert_bits_equal(dx, expected)

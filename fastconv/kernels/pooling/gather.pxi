@@ -7,14 +7,14 @@
 #
 # Rows and columns are those of the padded map.  A maximum gives its gradient to the tap that won,
 # and an average gives a share to every tap.  Both are added window by window, in row-major order.
-# With stride 1 only maxima of small windows are gathered: for larger windows gathering takes longer
+# With stride 1 only maxima of up to 4 taps are gathered: for larger windows gathering takes longer
 # than adding each gradient to its winner.
 
 cdef extern from *:
     """
-    enum { MOST_STEPS = 16 };
+    enum { MOST_STEPS = 4 };
     """
-    enum: MOST_STEPS                       # taps of a row, with stride 1
+    enum: MOST_STEPS                       # taps of a window, with stride 1
 
 cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
     """How many columns of each of the windows j, j + 1, ... the average counts, but at least 1."""
@@ -271,5 +271,4 @@ cdef bint gathers_by_two(const Pooling* g) noexcept nogil:
 cdef bint gathers_every(const Pooling* g) noexcept nogil:
     """Whether `gather_every_maximum` knows this window."""
     return g.rows.dilation == 1 and g.columns.dilation == 1 and g.rows.stride == 1 \
-        and g.columns.stride == 1 and g.columns.taps <= MOST_STEPS \
-        and g.rows.taps * g.columns.taps <= (6 * VL if VL * sizeof(real) > 32 else 4)
+        and g.columns.stride == 1 and g.rows.taps * g.columns.taps <= MOST_STEPS

@@ -1,5 +1,5 @@
 # The gradient of the maxima for any window: each gradient is added to the tap that won.  With
-# strides 1 and 2 gather.pxi and halves.pxi know the usual windows.
+# strides 1 and 2 gather.pxi and halves.pxi know the usual windows, and winners.pxi most others.
 
 cdef extern from *:
     """

@@ -75,6 +75,7 @@ cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
 include "pooling/max_pooling.pxi"
 include "pooling/gather.pxi"
 include "pooling/max_gradient.pxi"
+include "pooling/winners.pxi"
 include "pooling/whole_maxima.pxi"
 include "pooling/average_pooling.pxi"
 include "pooling/window_sums.pxi"
@@ -157,6 +158,7 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
     cdef const int[:, :, ::1] wide
     cdef task_t task
     cdef bint whole = is_whole_plane(&g)
+    cdef Py_ssize_t grain = maps_at_once(&g, whole)
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     if argmax.itemsize == 1:
         narrow = argmax
@@ -169,6 +171,8 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
             task = gather_maxima
         elif gathers_every(&g):
             task = gather_every_maximum
+        elif has_winners(&g):
+            task, grain = add_to_winners, MAPS_TOGETHER
         else:
             task = max_backward_uint8
     else:
@@ -176,7 +180,7 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
         g.argmax = <void*> &wide[0, 0, 0]
         task = max_whole_backward_int32 if whole else max_backward_int32
     with nogil:
-        run_items(task, &g, dx.shape[0], part, parts, maps_at_once(&g, whole), threads)
+        run_items(task, &g, dx.shape[0], part, parts, grain, threads)
 
 
 def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,

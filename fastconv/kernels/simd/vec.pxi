@@ -87,6 +87,11 @@ cdef extern from "simd/vec.h":
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
     vmask vload_bytes_of_two(const unsigned char* low, const unsigned char* high) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
+    vmask vload_mask(const ireal*) noexcept nogil
+    void vstore_mask(ireal*, vmask) noexcept nogil
+    vmask vtap_rows(vmask taps, int reciprocal) noexcept nogil
+    vmask vtimes(vmask, int) noexcept nogil
+    void vdrop_outside(vmask* at, vreal* dy, vmask row, vmask rows, vmask column, int columns) noexcept nogil
 
 include "simd/widths.pxi"
 

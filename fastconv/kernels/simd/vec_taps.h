@@ -234,4 +234,59 @@ FC_INLINE vmask vload_bytes_of_two(const unsigned char *low, const unsigned char
     return vload_bytes(bytes, lanes_between(0, VL));
 }
 
+FC_INLINE vmask vload_mask(const ireal *p) { vmask v; memcpy(&v, p, sizeof v); return v; }
+FC_INLINE void vstore_mask(ireal *p, vmask v) { memcpy(p, &v, sizeof v); }
+/* taps / S for taps below 256, where `reciprocal` is 65536 / S + 1 and S is 2 to 256. */
+FC_INLINE vmask vtap_rows(vmask taps, int reciprocal) {
+#if FC_BYTES == 64 && defined(FC_512)
+    return (vmask)_mm512_mulhi_epu16((__m512i)taps, (__m512i)vtap(reciprocal));
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_mulhi_epu16((__m256i)taps, (__m256i)vtap(reciprocal));
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vmask)_mm_mulhi_epu16((__m128i)taps, (__m128i)vtap(reciprocal));
+#else
+    return taps * (ireal)reciprocal >> 16;
+#endif
+}
+/* a * b for b and lanes from 0 to 32767.  Other lanes may get any number. */
+FC_INLINE vmask vtimes(vmask a, int b) {
+#if FC_BYTES == 64 && defined(FC_512) && defined(FC_DOUBLE)
+    return (vmask)_mm512_mul_epu32((__m512i)a, (__m512i)vtap(b));
+#elif FC_BYTES == 64 && defined(FC_512)
+    return (vmask)_mm512_madd_epi16((__m512i)a, (__m512i)vtap(b));
+#elif FC_BYTES == 32 && defined(__AVX2__) && defined(FC_DOUBLE)
+    return (vmask)_mm256_mul_epu32((__m256i)a, (__m256i)vtap(b));
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    return (vmask)_mm256_madd_epi16((__m256i)a, (__m256i)vtap(b));
+#elif FC_BYTES == 16 && defined(__SSE2__) && defined(FC_DOUBLE)
+    return (vmask)_mm_mul_epu32((__m128i)a, (__m128i)vtap(b));
+#elif FC_BYTES == 16 && defined(__SSE2__)
+    return (vmask)_mm_madd_epi16((__m128i)a, (__m128i)vtap(b));
+#else
+    return a * (ireal)b;
+#endif
+}
+/* Zeros in the lanes of `at` and `dy` in which 0 <= row < rows or 0 <= column < columns does not
+ * hold; rows are not negative. */
+FC_INLINE void vdrop_outside(vmask *at, vreal *dy, vmask row, vmask rows, vmask column, int columns) {
+#if FC_BYTES == 64 && defined(FC_512) && !defined(FC_DOUBLE)
+    __mmask16 inside = _mm512_cmplt_epu32_mask((__m512i)row, (__m512i)rows);
+    inside = _mm512_mask_cmplt_epu32_mask(inside, (__m512i)column, (__m512i)vtap(columns));
+    *at = (vmask)_mm512_maskz_mov_epi32(inside, (__m512i)*at);
+    *dy = (vreal)_mm512_maskz_mov_ps(inside, (__m512)*dy);
+#elif FC_BYTES == 64 && defined(FC_512)
+    __mmask8 inside = _mm512_cmplt_epu64_mask((__m512i)row, (__m512i)rows);
+    inside = _mm512_mask_cmplt_epu64_mask(inside, (__m512i)column, (__m512i)vtap(columns));
+    *at = (vmask)_mm512_maskz_mov_epi64(inside, (__m512i)*at);
+    *dy = (vreal)_mm512_maskz_mov_pd(inside, (__m512d)*dy);
+#elif FC_BYTES
+    const vmask inside = (row > vtap(-1)) & (row < rows) & (column > vtap(-1))
+                         & (column < vtap(columns));
+    *at &= inside;
+    *dy = (vreal)((vmask)*dy & inside);
+#else
+    if (row < 0 || row >= rows || column < 0 || column >= columns) *at = 0, *dy = 0;
+#endif
+}
+
 #endif
