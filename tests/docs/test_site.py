@@ -217,7 +217,6 @@ def test_every_star_of_a_table_of_contents_stands_for_a_page(site):
     for path in sorted(own.rglob("index.*")):
         below = PurePosixPath(path.parent.relative_to(own).as_posix())
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-        beside = {page.stem for page in every if page.parent == below}
         for star in (line for line in lines if line.endswith("*") and " " not in line):
             folder = below / PurePosixPath(star).parent
             there = {page.stem for page in every if page.parent == folder}
