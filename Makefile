@@ -178,10 +178,6 @@ scale-page: $(VENV)/.demo  ## the tables and the picture of docs/scale.md, of wh
 	cd benchmarks && ../$(BIN)/python -m scaling.page
 	$(BIN)/python docs/drawings/draw.py ranks
 
-$(VENV)/.mpi: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet mpi4py mpich
-	touch $@
-
 peers: $(PEERS)/.made  ## fastconv beside PyTorch, ONNX Runtime, OpenVINO, MNN and ncnn: docs/peers.md
 	cd benchmarks && ../$(PEERS)/bin/python -m peers $(ARGS)
 
