@@ -13,7 +13,8 @@ FORM = re.compile(r"(must|may|is no|is missing|is nested) ?.*[^.]", re.DOTALL)
 #: Rules that are handed over: those who hand them over are in the list, with the texts. Those with
 #: a name of their own are looked at below.
 HANDED_OVER = re.compile(
-    r"\{(rule|rule or '.*'|error\.rule|what|str\(error\)|describe\(error\)|[A-Z_]+_RULE)\}"
+    r"\{(rule|rule or '.*'|(?:error|wrong)\.rule|what|str\(error\)|describe\(error\)"
+    r"|[A-Z_]+_RULE)\}"
 )
 #: Rules of another form, each with its reason.
 OTHERWISE = {

@@ -169,15 +169,17 @@ class Registry(Generic[T]):
             If two distributions offer the name.
         """
         found = self.canonical(name)  # this may replace the entries
-        return self._known.entries[found]
+        return self._table.entries[found]
 
     def canonical(self, name: object) -> str:
         """Return the full name, ``fastconv.Conv2D.v1`` for ``Conv2D``; errors are as of `get`."""
         found = self._find(name)
         if found is None:
             raise self._unknown(name)
-        known = self._known
-        if found not in known.entries and found in known.announced:
+        known = self._table  # the module that fills it has been imported
+        if found in known.entries:
+            return found
+        if found in known.announced:
             module, _, attribute = known.announced[found].partition(":")
             self.register(found, getattr(importlib.import_module(module), attribute))
         if found not in self._known.entries:
@@ -262,8 +264,9 @@ class Registry(Generic[T]):
     def _find(self, name: object) -> str | None:
         if not isinstance(name, str):
             return None
-        if self.versioned and name in self._known.ours:
-            return self._known.ours[name]
+        known = self._known
+        if self.versioned and name in known.ours:
+            return known.ours[name]
         stem = name if "." in name or not self.versioned else f"fastconv.{name}"
         if "." in name and not name.startswith("fastconv."):
             # In a third party's namespace the newest version may not be imported yet.

@@ -7,14 +7,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mpi4py import MPI
 from six_networks import SIX, X, Y, bits, trained
 
 import fastconv
 from fastconv.training import Callback
-
-COMM = MPI.COMM_WORLD
-RANK = COMM.Get_rank()
 
 
 class Fails(Callback):
@@ -29,25 +25,29 @@ class Threads(Callback):
 
 
 def main(what: str, folder: Path) -> None:
+    from mpi4py import MPI  # here, since the file is also looked through for doctests
+
+    comm = MPI.COMM_WORLD
+    rank = comm.Get_rank()
     if what == "six":
-        found = {name: bits(trained(name, COMM)) for name in SIX}
-        (folder / f"{RANK}.json").write_text(json.dumps(found))
+        found = {name: bits(trained(name, comm)) for name in SIX}
+        (folder / f"{rank}.json").write_text(json.dumps(found))
     elif what == "synchronised":
-        net = trained("convolutional", COMM, batch_norm="synchronised")
-        (folder / f"{RANK}.json").write_text(json.dumps(bits(net)))
+        net = trained("convolutional", comm, batch_norm="synchronised")
+        (folder / f"{rank}.json").write_text(json.dumps(bits(net)))
     elif what == "fails":
-        trained("mlp", COMM, callbacks=[Fails()])
+        trained("mlp", comm, callbacks=[Fails()])
     elif what == "threads":
-        trained("mlp", COMM, epochs=1, callbacks=[Threads()])
+        trained("mlp", comm, epochs=1, callbacks=[Threads()])
     elif what == "caught":
         x = X.copy()
         x[50] = np.inf
         net = SIX["mlp"]()
         net.compile("sgd", "softmax_cross_entropy")
         try:
-            net.fit(x, Y, comm=COMM, verbose=0, batch_size=93)
+            net.fit(x, Y, comm=comm, verbose=0, batch_size=93)
         except fastconv.errors.TrainingError as error:
-            print(RANK, "caught", type(error).__name__, flush=True)
+            print(rank, "caught", type(error).__name__, flush=True)
 
 
 if __name__ == "__main__":
