@@ -27,6 +27,8 @@ NETWORKS = {
     "SimpleConvNet": "#8A5FA8",
     "LeNet-5": "#C78A00",
 }
+#: How far apart names stand beside lines that end near each other, in their unit.
+LINE = 0.045
 #: When `fastconv.__version__` was raised, in seconds since 1970; append only:
 #: ``git log --first-parent --format=%ct -G'^__version__' -- fastconv/__init__.py``
 VERSIONS = {
@@ -95,12 +97,12 @@ def line(axes: Axes, values: list[float], colour: str) -> None:
     axes.step([i - 0.5 for i in range(len(values) + 1)], [values[0], *values], color=colour, lw=1.6)
 
 
-def at_the_end(axes: Axes, value: float, text: str, colour: str, up: float = 0) -> None:
+def at_the_end(axes: Axes, value: float, text: str, colour: str) -> None:
     """Write beside the end of a line."""
     axes.annotate(
         text,
         (axes.get_xlim()[1], value),
-        xytext=(5, up),
+        xytext=(5, 0),
         textcoords="offset points",
         va="center",
         size=8.5,
@@ -144,11 +146,16 @@ def peaks(axes: Axes, history: list[Commit]) -> None:
     """Draw the peaks of a step of training, over those of the first commit."""
     plain(axes)
     mark_versions(axes, history)
+    ends = []
     for network, colour in NETWORKS.items():
         values = [commit.of(PEAK, network, "training", "32") for commit in history]
         line(axes, [value / values[0] for value in values], colour)
         size = f"{values[-1] / MB:,.{1 if values[-1] < 100 * MB else 0}f} MB"
-        at_the_end(axes, values[-1] / values[0], f"{network}  {size}", colour)
+        ends.append((values[-1] / values[0], f"{network}  {size}", colour))
+    at = 0.0
+    for value, text, colour in sorted(ends):
+        at = max(value, at + LINE)
+        at_the_end(axes, at, text, colour)
     axes.set_ylim(0, 1.15)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -164,7 +171,7 @@ def draw() -> Figure:
     others(figure.add_subplot(columns[1, 0]), history)
     peaks(figure.add_subplot(columns[:, 1]), history)
     figure.supxlabel(
-        f"{len(history)} commits in their order; lines mark the first of a version",
+        f"{len(history)} measured commits in their order; lines mark the first of a version",
         size=9,
         color=QUIET,
     )
