@@ -53,7 +53,7 @@ test-mpi: $(VENV)/.mpi  ## training on 1 to 4 ranks over MPI, some of them kille
 	$(BIN)/python tests/mpi_killing.py $(or $(ARGS),--kills 5)
 
 $(VENV)/.mpi: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[test,mpi]'
+	$(EDITABLE) '.[test,mpi]'
 	touch $@
 
 test-frozen: $(FROZEN)/.made  ## freeze a program with PyInstaller, and run it
