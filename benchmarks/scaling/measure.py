@@ -38,7 +38,7 @@ Array = np.ndarray[Any, Any]
 
 
 def main() -> None:
-    """Measure everything; write it down."""
+    """Measure everything, or the networks that are named; write it down beside the others."""
     comm = MPI.COMM_WORLD
     if comm.Get_size() != 2:
         raise SystemExit(
@@ -48,11 +48,13 @@ def main() -> None:
     others = Others()
     only = set(sys.argv[1:])
     chosen = [network for network in NETWORKS if not only or network.name in only]
+    before = json.loads(FILE.read_text()) if only else {"networks": {}, "steps": []}
     found = {
         "link": link(comm),
         "adding": adding(comm),
-        "networks": {network.name: work(comm, network) for network in chosen},
-        "steps": [step(comm, case) for case in STEPS if not only or case.network in only],
+        "networks": before["networks"] | {network.name: work(comm, network) for network in chosen},
+        "steps": [one for one in before["steps"] if one["network"] not in only]
+        + [step(comm, case) for case in STEPS if not only or case.network in only],
     }
     if comm.Get_rank() == 0:
         described = {**describe(), "quiet": str(others)}
