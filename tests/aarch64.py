@@ -44,7 +44,8 @@ def set_up() -> interpreters.Interpreter:
         sys.exit("this cross-builds on x86-64; on aarch64 itself make test runs the same tests")
     wanted = ["gcc-aarch64-linux-gnu", "qemu-user-static"]
     tools = debian.unpack(FOLDER / "tools", suite, "amd64", wanted)
-    emulator = next(tools.glob("usr/bin/qemu-aarch64*"))
+    found = tools.glob("usr/bin/qemu-aarch64*")
+    emulator = next(path for path in found if "_be" not in path.name)  # not of the other byte order
     root = FOLDER / "python" / "debian" / "root"
     words = [str(emulator), "-L", str(root)]
     python = interpreters.unpack(FOLDER / "python", suite, "arm64", "3", words)
