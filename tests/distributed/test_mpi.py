@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(ranks, environment, *arguments, seconds=300):
-    """Run `program.py` on so many ranks; return what `subprocess.run` does."""
+    """Run `on_ranks.py` on so many ranks; return what `subprocess.run` does."""
     assert MPIEXEC is not None
-    script = [sys.executable, "-m", "mpi4py", str(HERE / "program.py"), *map(str, arguments)]
+    script = [sys.executable, "-m", "mpi4py", str(HERE / "on_ranks.py"), *map(str, arguments)]
     return subprocess.run(
         [MPIEXEC, "-n", str(ranks), *script],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What the tests run on several ranks: ``mpiexec -n 2 python -m mpi4py program.py WHAT FOLDER``."""
+"""What tests run on several ranks: ``mpiexec -n 2 python -m mpi4py on_ranks.py WHAT FOLDER``."""
 
 from __future__ import annotations
 
