@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
-from style import COLOURS, MB, MEC, new, plain, save, shape_of
+from style import COLOURS, MB, MEC, headline, new, plain, save, shape_of
 
 import fastconv
 
@@ -70,13 +70,7 @@ def draw() -> Figure:
     axes.minorticks_off()
     axes.tick_params(axis="y", pad=12)
     axes.spines["left"].set_visible(False)
-    figure.suptitle(
-        "Layers of the paper on MEC: memory beside input, weights and output",
-        x=0.012,
-        ha="left",
-        weight="bold",
-        size=12.5,
-    )
+    headline(figure, "Layers of the paper on MEC: memory beside input, weights and output", x=0.012)
     return figure
 
 

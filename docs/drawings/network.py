@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from style import COLOURS, MB, QUIET, new, plain, save
+from style import COLOURS, MB, QUIET, headline, new, plain, save
 
 import fastconv
 
@@ -80,13 +80,7 @@ def draw() -> Figure:
     ]
     axes.set_xticks([step + 0.5 for step in steps], labels, rotation=90, size=8.5)
     axes.set(xlim=(0, len(steps)), ylim=(0, None), ylabel="MB alive")
-    figure.suptitle(
-        f"VGG-16's convolutions, {BATCH} images: what is alive, step by step",
-        x=0.008,
-        ha="left",
-        weight="bold",
-        size=12.5,
-    )
+    headline(figure, f"VGG-16's convolutions, {BATCH} images: what is alive, step by step")
     axes.set_xlabel(
         "activations still needed, workspace and packed weights; parameters and the images apart",
         color=QUIET,

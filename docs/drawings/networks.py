@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from style import COLOURS, MB, QUIET, TABLES, Layer, new, plain, save, shape_of
+from style import COLOURS, MB, QUIET, TABLES, Layer, headline, new, plain, save, shape_of
 
 import fastconv
 
@@ -82,9 +82,7 @@ def draw() -> Figure:
         for axes, name, layers in zip(panels, names, tables):  # noqa: B905  the key is left
             panel(axes, name, layers)
     explain(panels[-1])
-    figure.suptitle(
-        "What one convolution holds, layer by layer", x=0.008, ha="left", weight="bold", size=13
-    )
+    headline(figure, "What one convolution holds, layer by layer", size=13)
     return figure
 
 

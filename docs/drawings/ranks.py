@@ -8,7 +8,7 @@ from matplotlib.ticker import NullLocator
 from scaling.constants import LINKS
 from scaling.measured import load
 from scaling.predictions import BATCH, CORES, RANKS, ROWS, Machines
-from style import INK, QUIET, new, plain, save
+from style import INK, QUIET, headline, new, plain, save
 
 #: Networks and their colours; Okabe and Ito's.
 SHOWN = {
@@ -64,13 +64,7 @@ def draw() -> Figure:
         panels[0][0].plot([], [], color=colour, label=name)[0] for name, colour in SHOWN.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(SHOWN), frameon=False)
-    figure.suptitle(
-        "Predicted: training on more and more machines, over one on its own",
-        x=0.008,
-        ha="left",
-        weight="bold",
-        size=12.5,
-    )
+    headline(figure, "Predicted: training on more and more machines, over one on its own")
     return figure
 
 

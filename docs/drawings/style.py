@@ -27,6 +27,7 @@ __all__ = [
     "QUIET",
     "TABLES",
     "Layer",
+    "headline",
     "new",
     "plain",
     "save",
@@ -70,6 +71,11 @@ SETTINGS = {
 def new(width: float, height: float) -> Figure:
     """Return an empty figure of inches, laid out by constraints."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def headline(figure: Figure, text: str, *, x: float = 0.008, size: float = 12.5) -> None:
+    """Write above a figure, from its left edge, what it shows."""
+    figure.suptitle(text, x=x, ha="left", weight="bold", size=size)
 
 
 def plain(axes: Axes, grid: str = "y") -> Axes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from style import COLOURS, MB, Layer, new, plain, save
+from style import COLOURS, MB, Layer, headline, new, plain, save
 
 import fastconv
 
@@ -109,13 +109,10 @@ def draw() -> Figure:
         panel(axes, sweep)
     name_lines(panels[1], SWEEPS[1])
     panels[0].set_ylabel("MB of input, weights,\noutput and workspace")
-    figure.suptitle(
+    headline(
+        figure,
         "64 channels of 56\N{MULTIPLICATION SIGN}56 to 64 filters of 3\N{MULTIPLICATION SIGN}3: "
         "what a convolution holds",
-        x=0.008,
-        ha="left",
-        weight="bold",
-        size=12.5,
     )
     return figure
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator
-from style import COLOURS, INK, MB, NETWORKS, QUIET, Layer, new, plain, save, shape_of
+from style import COLOURS, INK, MB, NETWORKS, QUIET, Layer, headline, new, plain, save, shape_of
 
 import fastconv
 
@@ -177,13 +177,10 @@ def draw() -> Figure:
         axes.set_ylabel("ms on one thread")
     for axes in panels[1]:
         axes.set_xlabel("MB of workspace and packed weights")
-    figure.suptitle(
+    headline(
+        figure,
         f"Time against memory: left and low is good ({fastconv.active_isa()}, float32; "
         "the ring is what auto takes)",
-        x=0.008,
-        ha="left",
-        weight="bold",
-        size=12.5,
     )
     figure.supxlabel(
         "Grey: the least time for so many bytes.  F(2\N{MULTIPLICATION SIGN}2), "
