@@ -17,7 +17,7 @@ from fastconv.training.described import described
 from fastconv.training.losses import Loss
 from fastconv.training.losses.blockwise import BlockwiseLoss
 from fastconv.training.metrics.counting import CountingMetric
-from fastconv.training.metrics.measuring import counted, metric_name, total_of
+from fastconv.training.metrics.measuring import bytes_of_counts, counted, metric_name, total_of
 from fastconv.training.optimizer import Optimizer
 from fastconv.training.totals import Totals
 from fastconv.training.trainable import Array, LossFunction
@@ -126,7 +126,7 @@ class Compiled:
         while, where `outputs` are the shapes of one row's, without the batch.
         """
         found = [
-            metric.count_bytes(shape, rows)
+            bytes_of_counts(metric, shape, rows)
             for shape, metrics in zip(outputs, self.metrics, strict=True)
             for metric in metrics
             if isinstance(metric, CountingMetric)

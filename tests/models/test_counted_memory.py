@@ -143,3 +143,16 @@ def test_a_metric_of_others_counts_as_it_says(rng):
     net = of_maps(Stating())
     taken = traced(lambda: net.evaluate(x, y, batch_size=4, memory_limit=limits[1]))
     assert taken <= limits[1] * 1.01 + SLACK
+
+
+@pytest.mark.parametrize("wrong", [8, (8,), (8, -1), ("8", 0), None])
+def test_what_a_metric_says_of_its_counts_is_two_numbers(wrong, rng):
+    class Wrong(AUC):
+        name = "wrong"
+
+        def count_bytes(self, shape, rows):
+            return wrong
+
+    x, y = maps(4, rng)
+    with pytest.raises(fastconv.errors.ArgumentTypeError, match=r"wrong: count_bytes must return"):
+        of_maps(Wrong()).evaluate(x, y, memory_limit="1 GB")

@@ -55,11 +55,20 @@ class CountingMetric(Named, ABC):
         return counts + more
 
     def count_bytes(self, shape: tuple[int, ...], rows: int) -> tuple[int, int]:
-        """Return what the counts of `rows` rows take, where each row has outputs of `shape`.
+        """Return the bytes that counts take: (those that stay, the most that is taken besides).
 
-        The first number is the bytes that stay from batch to batch, the second the most that it
-        takes besides to count a batch and to add its counts to the others. A limit of memory holds
-        for both. Counts that are a few numbers, as most are, need not be counted: they are (0, 0).
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the outputs of one row.
+        rows : int
+            How many rows there are in all.
+
+        Notes
+        -----
+        What stays is there from batch to batch; what is taken besides is to count a batch, and to
+        add its counts to the others. Limits of memory hold for both. Counts that are a few numbers,
+        as most are, need not be stated: they are (0, 0).
         """
         return 0, 0
 

@@ -11,7 +11,7 @@ from fastconv.errors import ArgumentTypeError, ShapeError
 from fastconv.training.metrics.counting import CountingMetric
 from fastconv.training.weighting import sum_of
 
-__all__ = ["counted", "metric_name", "total_of"]
+__all__ = ["bytes_of_counts", "counted", "metric_name", "total_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +29,19 @@ def counted(metric: CountingMetric, outputs: Array, targets: Array, weights: Arr
         shown = type(counts).__name__
         raise ArgumentTypeError(name, "counts", "must return an array", counts, shown=shown)
     return counts
+
+
+def bytes_of_counts(metric: CountingMetric, shape: tuple[int, ...], rows: int) -> tuple[int, int]:
+    """Return what `metric` says that its counts of `rows` rows take; see `count_bytes`."""
+    given = metric.count_bytes(shape, rows)
+    if not (
+        isinstance(given, tuple)
+        and len(given) == 2
+        and all(isinstance(one, (int, np.integer)) and one >= 0 for one in given)
+    ):
+        rule = "must return two numbers of bytes, (kept, besides)"
+        raise ArgumentTypeError(metric_name(metric), "count_bytes", rule, given)
+    return int(given[0]), int(given[1])
 
 
 def total_of(
