@@ -4,7 +4,8 @@
 
 Both ranks do everything at the same time, one thread each, since so they do when they train
 together: they share caches, memory and the clock of the processor. Of each call the fastest of many
-counts, and the mean of both ranks. Rank 0 writes `two_ranks.json`.
+counts, and the mean of both ranks. What is compared takes turns: what a network costs on each rank
+for itself, and its steps on both, which must follow from it. Rank 0 writes `two_ranks.json`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from typing import Any
@@ -31,8 +32,8 @@ from scaling.networks import NETWORKS, STEPS, Case, Network
 SPREAD = 64 << 20
 #: Bytes of a message that has the bandwidth, and of one that has nothing but costs of its own.
 LARGE, SMALL = (1 << 20, 2 << 20, 4 << 20), 8
-#: Seconds for which everything is repeated.
-LONG = 2.0
+#: Seconds for which everything is repeated, and how often at least what takes turns with steps.
+LONG, ROUNDS = 2.0, 8
 
 Array = np.ndarray[Any, Any]
 
@@ -47,15 +48,20 @@ def main() -> None:
     fastconv.set_num_threads(1)
     others = Others()
     only = set(sys.argv[1:])
-    chosen = [network for network in NETWORKS if not only or network.name in only]
-    before = json.loads(FILE.read_text()) if only else {"networks": {}, "steps": []}
-    found = {
+    found: dict[str, Any] = {
         "link": link(comm),
         "adding": adding(comm),
-        "networks": before["networks"] | {network.name: work(comm, network) for network in chosen},
-        "steps": [one for one in before["steps"] if one["network"] not in only]
-        + [step(comm, case) for case in STEPS if not only or case.network in only],
+        "networks": {},
+        "steps": [],
     }
+    if only:
+        before = json.loads(FILE.read_text())
+        found["networks"] = before["networks"]
+        found["steps"] = [one for one in before["steps"] if one["network"] not in only]
+    for network in NETWORKS:
+        if not only or network.name in only:
+            found["networks"][network.name], steps = work(comm, network)
+            found["steps"] += steps
     if comm.Get_rank() == 0:
         described = {**describe(), "quiet": str(others)}
         FILE.write_text(json.dumps({"measured": described, **found}, indent=1) + "\n")
@@ -82,15 +88,29 @@ def told(name: str, seconds: float) -> None:
         print(f"{name:48}{1e3 * seconds:12.4f} ms", flush=True)
 
 
-def repeated(comm: MPI.Comm, call: Callable[[], float], least: int = 5) -> float:
-    """Return the least that `call` returns, the mean of both ranks; they do the same calls."""
-    begin, samples = time.perf_counter(), []
+def in_turn(comm: MPI.Comm, calls: Sequence[Callable[[], float]], rounds: int) -> list[float]:
+    """Return the least that each call returns, the mean of both ranks; they do the same calls.
+
+    The calls take turns, so that what slows the machine for a while slows all of them.
+
+    Parameters
+    ----------
+    rounds : int
+        How often at least; more often until `LONG` has passed.
+    """
+    begin, least = time.perf_counter(), [float("inf")] * len(calls)
     go_on = True
     while go_on:
-        samples.append(call())
-        wanted = time.perf_counter() - begin < LONG or len(samples) < least
+        least = [min(before, call()) for before, call in zip(least, calls, strict=True)]
+        rounds -= 1
+        wanted = rounds > 0 or time.perf_counter() - begin < LONG
         go_on = comm.allreduce(wanted, MPI.LOR)
-    return comm.allreduce(min(samples), MPI.SUM) / 2
+    return [comm.allreduce(seconds, MPI.SUM) / 2 for seconds in least]
+
+
+def repeated(comm: MPI.Comm, call: Callable[[], float]) -> float:
+    """Return the least that one call returns, the mean of both ranks."""
+    return in_turn(comm, [call], 5)[0]
 
 
 # Messages and additions.
@@ -216,31 +236,30 @@ def fitted(comm: MPI.Comm, net: fastconv.Model, case: Case, together: bool) -> f
         steps = min(4 + round(0.5 / slowest), 100)
 
 
-def work(comm: MPI.Comm, network: Network) -> dict[str, Any]:
-    """Return what a network costs on a rank, from steps of several batches in several pieces."""
-    net, cases = network.make(), network.cases()
-    times = []
-    for case in cases:
-        times.append(repeated(comm, partial(fitted, comm, net, case, False), 2))
-        told(f"{case.network}: {case.batch} rows in {case.shards} pieces", times[-1])
+def work(comm: MPI.Comm, network: Network) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what a network costs on a rank, and its steps on both together.
+
+    The costs follow from steps of several batches in several pieces, by each rank for itself.
+    """
+    net, alone = network.make(), network.cases()
+    together = [case for case in STEPS if case.network == network.name]
+    calls = [partial(fitted, comm, net, case, False) for case in alone]
+    calls += [partial(fitted, comm, net, case, True) for case in together]
+    times = in_turn(comm, calls, ROUNDS if together else 2)
+    steps = []
+    for case, seconds in zip(alone + together, times, strict=True):
+        steps.append({**vars(case), "seconds": seconds})
+        ranks = "1 rank" if len(steps) <= len(alone) else "2 ranks"
+        told(f"{case.network}: {case.batch} rows, {case.shards} pieces, {ranks}", seconds)
     plan = net.plan(1, training=True)
-    return {
+    costs = {
         "parameter_bytes": plan.parameter_bytes,
         "multiply_adds": plan.multiply_adds,
         "alone": [
-            {"batch": case.batch, "shards": case.shards, "seconds": seconds}
-            for case, seconds in zip(cases, times, strict=True)
+            {key: one[key] for key in ("batch", "shards", "seconds")} for one in steps[: len(alone)]
         ],
     }
-
-
-def step(comm: MPI.Comm, case: Case) -> dict[str, Any]:
-    """Return a case with the seconds of its step on both ranks together."""
-    network = next(each for each in NETWORKS if each.name == case.network)
-    net = network.make()
-    seconds = repeated(comm, partial(fitted, comm, net, case, True), 3)
-    told(f"{case.network}, batch {case.batch}, {case.shards} pieces, 2 ranks", seconds)
-    return {**vars(case), "seconds": seconds}
+    return costs, steps[len(alone) :]
 
 
 if __name__ == "__main__":
