@@ -13,9 +13,8 @@ from pathlib import Path
 
 from setuptools.command.build_ext import build_ext, get_abi3_suffix
 
-from building import flags, processor, store, switches, targets
+from building import flags, processor, store, switches, targets, translation
 from building.modules import KERNELS, PARTS, Module
-from building.translation import translate
 
 VECTOR_TYPES = "typedef float v __attribute__((vector_size(16))); v f(v a) { return a + a; }"
 
@@ -57,7 +56,7 @@ class BuildKernels(build_ext):
         tools = self.name_tools()
         self.keys = {e.name: self.key(e, tools) for e in self.extensions}
         missing = {e.source for e in self.extensions if not self.found(e)}
-        self.translated = translate(
+        self.translated = translation.translate(
             missing, Path(self.build_temp) / "translated", self.store, tools[:2], self.parallel
         )
         super().build_extensions()
@@ -143,12 +142,16 @@ class BuildKernels(build_ext):
                 [*self.compiler.compiler, "--version"], capture_output=True, text=True
             )
             tools += [self.compiler.compiler_so, self.compiler.linker_so, said.stdout]
-        return [*tools, self.compiler.include_dirs, self.compiler.library_dirs]
+        # An environment has a folder of headers of its own.  The kernels include Python's alone.
+        folders = [
+            path for path in self.compiler.include_dirs if (Path(path) / "Python.h").exists()
+        ]
+        return [*tools, folders, self.compiler.library_dirs]
 
     def key(self, module: Module, tools: list[object]) -> str:
         """Return a key that names everything that `module` is made of."""
         recipe = [module.name, module.define_macros, module.extra_compile_args]
-        recipe += [module.extra_link_args, tools]
+        recipe += [module.extra_link_args, translation.RECIPE, tools]
         return store.digest(store.sources_of(module.source, KERNELS), recipe)
 
     def found(self, module: Module) -> Path | None:

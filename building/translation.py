@@ -18,6 +18,8 @@ DIRECTIVES = ("boundscheck=False", "wraparound=False", "initializedcheck=False",
 #: the compiler's time.
 AFTERWARDS = "/* #### Code section: module_exttypes ### */\n"
 COLD = '#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize("O1")\n#endif\n'
+#: What the C follows from, beside the source and Cython.
+RECIPE = (DIRECTIVES, AFTERWARDS, COLD)
 
 
 def command(source: Path, to: Path) -> list[str]:
@@ -64,7 +66,7 @@ def translate(
 
     def one(source: Path) -> Path:
         path = folder / f"{source.stem}.c"
-        recipe = [command(source, path)[1:-1], AFTERWARDS, COLD, tools]
+        recipe = [command(source, path)[1:-1], RECIPE, tools]
         key = store.digest(store.sources_of(source, modules.KERNELS), recipe)
         if found := kept.find(path.name, key):
             shutil.copyfile(found, path)

@@ -545,6 +545,27 @@ def test_nothing_is_built_twice(tree):
     assert tree.compiled() == {}
 
 
+def test_headers_of_an_environment_build_nothing_anew_unless_they_are_pythons(tree):
+    include = tree.folder / "environment" / "include"
+    include.mkdir(parents=True)
+    (include / "mpi.h").touch()
+    tree.build(FASTCONV_BUILD_ISAS="baseline")
+    tree.build(f"--include-dirs={include}", FASTCONV_BUILD_ISAS="baseline")
+    assert tree.compiled() == {}
+    (include / "Python.h").touch()
+    tree.build(f"--include-dirs={include}", FASTCONV_BUILD_ISAS="baseline")
+    assert set(tree.compiled()) == names("baseline")
+
+
+def test_a_changed_directive_of_cython_builds_anew(tree):
+    tree.build(FASTCONV_BUILD_ISAS="baseline")
+    path = tree.folder / "building" / "translation.py"
+    path.write_text(path.read_text().replace('"cdivision=True"', '"cdivision=False"'))
+    tree.build(FASTCONV_BUILD_ISAS="baseline")
+    assert tree.translated() == PARTS | COMMON
+    assert set(tree.compiled()) == names("baseline")
+
+
 @pytest.mark.parametrize(
     "changed, compiled",
     [
