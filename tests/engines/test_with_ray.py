@@ -88,7 +88,8 @@ def test_a_task_that_has_no_file_says_where(images, tmp_path):
 def test_an_actor_uses_the_processors_that_it_was_given(cluster, path, cpus):
     """Ray says by OMP_NUM_THREADS how many there are."""
 
-    @ray.remote(num_cpus=cpus)
+    # A process of its own: Ray leaves the number of a task of Ray Data in one that it uses again.
+    @ray.remote(num_cpus=cpus, runtime_env={"env_vars": {"ACTOR": f"of {cpus} processors"}})
     class Actor:
         def __init__(self, source):
             self.predict = fastconv.Predictor(source)
