@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv import memory
+from fastconv import memory, registry
 from fastconv.arguments import as_bool, as_choice, as_int, parse_bytes
 from fastconv.batches import Use
 from fastconv.errors import ArgumentError
@@ -35,6 +35,20 @@ Array = np.ndarray[Any, Any]
 
 class ShardedNetwork(DifferentiableNetwork):
     """A network that runs forward and backward on pieces of a batch."""
+
+    def structure(self) -> dict[str, Any]:
+        """Return what the network is made of; see `fastconv.training.Trainable`."""
+        from fastconv.training.described import plain
+
+        self._prepare()
+        ids, layers = self._graph.ids, {}
+        for step in self._graph.steps:
+            kind = type(step.layer)
+            name = registry.layers.name_of(kind) or f"{kind.__module__}.{kind.__qualname__}"
+            frozen = [key for key, p in step.layer.parameters.items() if not p.trainable]
+            given = {"from": [ids[source] for source in step.sources], "frozen": frozen}
+            layers[step.id] = [name, {**plain(step.layer.config), **given}]
+        return {"layers": layers, "outputs": [ids[output] for output in self._graph.outputs]}
 
     def learned_in_order(self) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
         """Return what learns, and the statistics; see `fastconv.training.Trainable`."""

@@ -110,6 +110,13 @@ class Trainable(Runnable, Protocol):
         Return the outputs, and the losses by name.
         """
 
+    def structure(self) -> dict[str, Any]:
+        """Return what the model is made of, as JSON values.
+
+        ``{"layers": {"relu_1": [name, {...}]}, "outputs": ["relu_1"]}``: of each node the name of
+        its layer, with settings, inputs, and the parameters that are frozen.
+        """
+
     def learned_in_order(self) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
         """Return the parameters that the optimizer changes, and the statistics of training.
 

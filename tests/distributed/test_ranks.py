@@ -168,9 +168,22 @@ def test_other_pieces_cannot_go_on(tmp_path):
         ),
         (lambda net, given: given.update(batch_size=12), "batch_size must be the same"),
         (lambda net, given: given.update(epochs=9), "epochs must be the same"),
-        (lambda net, given: given.update(callbacks=["early_stopping"]), "callbacks"),
-        (lambda net, given: net.compile("adam", "softmax_cross_entropy"), "compiled"),
-        (lambda net, given: given.update(x=X[:50], y=Y[:50]), "must be the same on all ranks"),
+        (
+            lambda net, given: given.update(callbacks=["early_stopping"]),
+            "callbacks must be the same on all ranks, got ['history'] on rank 0 and "
+            "['history', 'early_stopping'] on rank 1",
+        ),
+        (lambda net, given: net.compile("adam", "softmax_cross_entropy"), "fit: optimizer must be"),
+        (
+            lambda net, given: given.update(x=X[:50], y=Y[:50]),
+            "x.shape must be the same on all ranks, got [93, 2, 8, 8] on rank 0 and "
+            "[50, 2, 8, 8] on rank 1; give every rank all of the data",
+        ),
+        (
+            lambda net, given: given.update(x=X[::-1].copy()),
+            "x must be the same on all ranks, got other rows on rank 1 than on rank 0; give every",
+        ),
+        (lambda net, given: net.freeze("*"), "network.layers.dense_1.frozen must be the same"),
     ],
 )
 def test_what_differs_is_told_on_all_ranks(change, said):
@@ -183,6 +196,43 @@ def test_what_differs_is_told_on_all_ranks(change, said):
     for error in on_ranks(3, work):
         assert isinstance(error, fastconv.errors.ArgumentError), error
         assert said in str(error)
+
+
+class Scale(fastconv.Layer):
+    """A layer without a name, so that no file can hold it."""
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def infer(self, spec):
+        return spec
+
+    def forward(self, ctx, x):
+        return x * np.float32(self.by)
+
+    def backward(self, ctx, dy):
+        return dy * np.float32(self.by)
+
+
+@pytest.mark.parametrize(
+    "layers, said",
+    [
+        (lambda rank: ["Sigmoid" if rank else "ReLU"], "network.layers.relu_1"),
+        (lambda rank: [("Dropout", {"rate": 0.1 + rank / 4})], "layers.dropout_1.rate"),
+        (lambda rank: [Scale(by=rank + 1.0)], "layers.scale_1.by"),
+    ],
+)
+def test_layers_that_differ_are_told_though_weights_are_alike(layers, said, tmp_path):
+    def work(comm):
+        rank = comm.Get_rank()
+        own = ["Flatten", *layers(rank), ("Dense", {"units": 4, "name": "last"})]
+        net = fastconv.Sequential(own, X.shape[1:], seed=0)
+        net.compile("sgd", "softmax_cross_entropy")
+        net.fit(X, Y, epochs=1, comm=comm, verbose=0)
+
+    for error in on_ranks(2, work):
+        assert isinstance(error, fastconv.errors.ArgumentError), error
+        assert said in str(error) and "the same network" in str(error)
 
 
 def test_an_error_before_training_is_told_on_all_ranks():

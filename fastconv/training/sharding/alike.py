@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +18,21 @@ from fastconv.training.trainable import Trainable
 
 __all__ = ["check_alike"]
 
+_SEED = "make the network with seed=0, or load it from one file"
+_DATA = "give every rank all of the data, in the same order: fit lets each compute its own rows"
 _REMEDIES = {
-    "weights": "make the network with seed=0, or load it from one file",
-    "seed": "make the network with seed=0, or load it from one file",
+    "network": "make the same network on all ranks",
+    "weights": _SEED,
+    "seed": _SEED,
     "isa": "set FASTCONV_ISA on all ranks alike, as to 'baseline'",
     "costs": "set FASTCONV_COSTS=shipped",
+    "x": _DATA,
+    "y": _DATA,
+    "sample_weight": _DATA,
+    "validation_data": _DATA,
 }
+#: Groups of settings, which nobody gave under these names.
+_GROUPS = ("settings", "compiled")
 
 
 def check_alike(
@@ -45,6 +56,7 @@ def check_alike(
     own: dict[str, Any] = {
         "isa": isa,
         "costs": repr(costs.active(isa)),
+        "network": zlib.crc32(json.dumps(model.structure(), sort_keys=True).encode()),
         "compiled": compiled.chosen,
         "settings": dict(settings),
         "callbacks": callbacks,
@@ -63,16 +75,29 @@ def check_alike(
             for key, value in arrays.items()
         }
     all_of_them = ranks.exchanged(own)
+    if any(other["network"] != own["network"] for other in all_of_them):
+        all_of_them = ranks.exchanged({"network": model.structure()})  # which is long
     for rank, other in enumerate(all_of_them):
         for place, first, given in differences(all_of_them[0], other):
-            name, _, rest = place.partition(".")
-            shown = f"{shorten(first)} on rank 0 and {shorten(given)} on rank {rank}"
-            if name in ("weights", "optimizer"):
-                shown = f"others on rank {rank} than on rank 0"
-            remedy = _REMEDIES.get(name, "give all ranks the same")
-            what = rest if name == "settings" else place
-            rule = "must be the same on all ranks"
-            raise ranks.together(ArgumentError("fit", what, rule, remedy=remedy, shown=shown))
+            raise ranks.together(_error(place, first, given, rank))
+
+
+def _error(place: str, first: Any, given: Any, rank: int) -> ArgumentError:
+    """Return the error that `place` is `first` on rank 0, and `given` on another one."""
+    name, _, rest = place.partition(".")
+    what = place
+    if name in _GROUPS:
+        what, name = rest, re.split(r"[.\[]", rest)[0]
+    if place == "callbacks":  # not as many: their names tell which
+        first, given = ([each[0] for each in side] for side in (first, given))
+    shown = f"{shorten(first)} on rank 0 and {shorten(given)} on rank {rank}"
+    if what.endswith(".checksum"):
+        what = what.removesuffix(".checksum")
+        shown = f"other rows on rank {rank} than on rank 0"
+    elif name in ("weights", "optimizer") and place.startswith(name):
+        shown = f"others on rank {rank} than on rank 0"
+    remedy = _REMEDIES.get(name, "give all ranks the same")
+    return ArgumentError("fit", what, "must be the same on all ranks", remedy=remedy, shown=shown)
 
 
 def _print_of(array: Any) -> int:
