@@ -272,7 +272,11 @@ def test_signatures_are_the_book_s(name):
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: book.Relu().backward(np.ones(2)), ShapeError, "must have run forward before"),
+        (
+            lambda: book.Relu().backward(np.ones(2)),
+            ShapeError,
+            "Relu.backward: the layer must have run forward before",
+        ),
         (lambda: book.Pooling(2, 2).backward(np.ones(2)), ShapeError, "must have run forward"),
         (
             lambda: book.Affine(np.ones((3, 2)), np.ones(2)).forward(np.ones((4, 5))),
@@ -291,6 +295,27 @@ def test_signatures_are_the_book_s(name):
             lambda: book.SGD().update({"a": np.ones(2)}, {"a": np.ones(3)}),
             ShapeError,
             r"grads\['a'\] must have the shape",
+        ),
+        (
+            lambda: book.SGD().update({"W": np.ones(2)}, {"b": np.ones(2)}),
+            ArgumentError,
+            r"must have every parameter, \['W'\], got \['b'\]; what is missing is \['W'\]",
+        ),
+        (
+            lambda: book.numerical_gradient(np.sum, np.array([3, 4])),
+            ArgumentTypeError,
+            r"got dtype int64; take np.array\(x, float\)",
+        ),
+        (
+            lambda: book.SimpleConvNet().predict(np.ones((2, 784))),
+            ShapeError,
+            r"SimpleConvNet: x must have shape \(N, 1, 28, 28\), got \(2, 784\); "
+            r"x.reshape\(-1, 1, 28, 28\) has it, and so has load_mnist\(flatten=False\)",
+        ),
+        (
+            lambda: book.DeepConvNet().accuracy(np.ones((2, 1, 8, 8)), [0, 1]),
+            ShapeError,
+            r"got \(2, 1, 8, 8\); DeepConvNet\(input_dim=\(1, 8, 8\)\) is made for such images",
         ),
         (lambda: book.smooth_curve(np.ones(3)), ShapeError, "at least 6 values"),
         (lambda: book.shuffle_dataset(np.ones(3), np.ones(2)), ShapeError, "one row for each"),

@@ -64,7 +64,7 @@ class SimpleConvNet(Network):
     ):
         super().__init__()
         operation = "SimpleConvNet"
-        c, h, w = as_shape(operation, "input_dim", input_dim, "CHW")
+        c, h, w = self._example = as_shape(operation, "input_dim", input_dim, "CHW")
         given = _conv(30, 5) if conv_param is None else conv_param
         number, size, pad, stride = _filters(operation, "conv_param", given)
         dtype = as_dtype(operation, dtype)
@@ -121,7 +121,7 @@ class DeepConvNet(Network):
     ):
         super().__init__()
         operation = "DeepConvNet"
-        c, h, w = as_shape(operation, "input_dim", input_dim, "CHW")
+        c, h, w = self._example = as_shape(operation, "input_dim", input_dim, "CHW")
         given = (conv_param_1, conv_param_2, conv_param_3, conv_param_4, conv_param_5, conv_param_6)
         self.layers = []
         dtype = as_dtype(operation, dtype)

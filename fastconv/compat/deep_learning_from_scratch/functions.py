@@ -169,7 +169,9 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array) -> Array:
         raise ArgumentTypeError("numerical_gradient", "f", "must be a function of an array", f)
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         rule = "must be an array of floats, which is changed in place"
-        raise ArgumentTypeError("numerical_gradient", "x", rule, type(x))
+        shown = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+        remedy = "take np.array(x, float)"
+        raise ArgumentTypeError("numerical_gradient", "x", rule, x, remedy, shown=shown)
     gradient = np.zeros_like(x)
     for place in np.ndindex(x.shape):
         value = x[place]

@@ -59,7 +59,7 @@ class Convolution:
         """Set `dW` and `db`, and return the gradient of the input if `needs` has ``"x"``."""
         dx, self.dW, self.db = functional.conv2d_backward(
             floats("Convolution", "dout", dout, self.W),
-            remembered(self.x),
+            remembered(self, self.x),
             self.W,
             needs=needs,
             stride=self.stride,
@@ -92,10 +92,10 @@ class Pooling:
         return y
 
     def backward(self, dout: Any) -> Array:
-        x = remembered(self.x)
+        x = remembered(self, self.x)
         return functional.max_pool2d_argmax_backward(
             floats("Pooling", "dout", dout, x),
-            remembered(self.arg_max),
+            remembered(self, self.arg_max),
             x.shape,
             (self.pool_h, self.pool_w),
             stride=self.stride,

@@ -36,11 +36,13 @@ class Relu:
         return self.y
 
     def backward(self, dout: Any) -> Array:
-        return functional.relu_backward(floats("Relu", "dout", dout, self.y), remembered(self.y))
+        return functional.relu_backward(
+            floats("Relu", "dout", dout, self.y), remembered(self, self.y)
+        )
 
     def _backward_over(self, dout: Array) -> Array:
         """Return what `backward` does, in the memory of `dout`, which nobody else reads."""
-        y = remembered(self.y)
+        y = remembered(self, self.y)
         dout = floats("Relu", "dout", dout, y)
         return functional.relu_backward(dout, y, out=dout)
 
@@ -56,7 +58,7 @@ class Sigmoid:
 
     def backward(self, dout: Any) -> Array:
         dy = floats("Sigmoid", "dout", dout, self.out)
-        return functional.sigmoid_backward(dy, remembered(self.out))
+        return functional.sigmoid_backward(dy, remembered(self, self.out))
 
 
 class Affine:
@@ -100,7 +102,7 @@ class Affine:
         return found
 
     def backward(self, dout: Any) -> Array:
-        x = remembered(self.x)
+        x = remembered(self, self.x)
         dy = floats("Affine", "dout", dout, self.W)
         # of that layer, dx is the output, and the gradient is that of W with x and dout exchanged
         _, self.dW, _ = functional.dense_backward(x, dy, self.W, needs="weight")
@@ -133,7 +135,7 @@ class SoftmaxWithLoss:
         return self.loss
 
     def backward(self, dout: float = 1) -> Array:
-        y = remembered(self.y)
+        y = remembered(self, self.y)
         dx = y.copy()
         dx[np.arange(len(y)), labels("SoftmaxWithLoss", self.t, y.shape)] -= 1
         dx *= dout / len(y)
@@ -162,11 +164,11 @@ class Dropout:
         return functional.dropout(x, self.mask, 1.0)
 
     def backward(self, dout: Any) -> Array:
-        return functional.dropout(floats("Dropout", "dout", dout), remembered(self.mask), 1.0)
+        return functional.dropout(floats("Dropout", "dout", dout), remembered(self, self.mask), 1.0)
 
 
-def remembered(value: Array | None) -> Array:
-    """Return what `forward` has remembered.
+def remembered(layer: object, value: Array | None) -> Array:
+    """Return what the `forward` of a layer has remembered.
 
     Raises
     ------
@@ -174,5 +176,6 @@ def remembered(value: Array | None) -> Array:
         If there was no forward pass.
     """
     if value is None:
-        raise ShapeError("backward", "the layer", "must have run forward before")
+        operation, remedy = f"{type(layer).__name__}.backward", "forward(x) comes first"
+        raise ShapeError(operation, "the layer", "must have run forward before", remedy=remedy)
     return value

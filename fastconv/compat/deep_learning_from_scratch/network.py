@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -60,6 +61,8 @@ class Network:
     #: The factor of half the sum of the squares of all W in the loss.
     weight_decay_lambda: float = 0
     layers: Any
+    #: The shape (C, H, W) of an image, where that was said.
+    _example: tuple[int, ...] | None = None
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
@@ -67,7 +70,30 @@ class Network:
         self.last_layer = SoftmaxWithLoss()
 
     def predict(self, x: Any, train_flg: bool = False) -> Array:
-        """Return the scores of a batch, before softmax."""
+        """Return the scores of a batch, before softmax.
+
+        Raises
+        ------
+        ShapeError
+            If `x` does not fit; the message says how to reshape.
+        """
+        try:
+            return self._through(x, train_flg)
+        except ShapeError as error:
+            shape, example = np.shape(x), self._example
+            if example is None or shape[1:] == example:
+                raise
+            remedy, name = "", type(self).__name__
+            if len(shape) == 4:
+                remedy = f"{name}(input_dim={shape[1:]}) is made for such images"
+            if math.prod(shape[1:]) == math.prod(example) and (len(shape) == 2 or example[0] == 1):
+                remedy = f"x.reshape(-1, {', '.join(map(str, example))}) has it"
+                remedy += ", and so has load_mnist(flatten=False)" if len(shape) == 2 else ""
+            rule = f"must have shape (N, {', '.join(map(str, example))})"
+            raise ShapeError(name, "x", rule, shape, remedy) from error
+
+    def _through(self, x: Any, train_flg: bool) -> Array:
+        """Return what the layers make of a batch, one after the other."""
         layers = iter(pairwise([*self._in_order(), None]))
         for layer, after in layers:
             if isinstance(layer, TRAINED):

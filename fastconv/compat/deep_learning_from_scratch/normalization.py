@@ -83,7 +83,7 @@ class BatchNormalization:
         return y.reshape(x.shape)
 
     def backward(self, dout: Any) -> Array:
-        flat, mean, inverse = self._kept or (remembered(None),) * 3
+        flat, mean, inverse = self._kept or (remembered(self, None),) * 3
         gamma = np.broadcast_to(floats("BatchNormalization", "gamma", self.gamma, flat), mean.shape)
         dy = floats("BatchNormalization", "dout", dout, flat).reshape(flat.shape)
         dx, self.dgamma, self.dbeta = functional.batch_norm_backward(

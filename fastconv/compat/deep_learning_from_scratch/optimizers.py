@@ -9,7 +9,7 @@ import numpy as np
 
 from fastconv.arguments import as_mapping, as_real
 from fastconv.compat.deep_learning_from_scratch.arrays import as_rate, floats
-from fastconv.errors import ArgumentError, ShapeError
+from fastconv.errors import ArgumentError, ShapeError, shorten
 from fastconv.functional import updates
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop"]
@@ -37,7 +37,9 @@ class _Optimizer:
         as_mapping(operation, "params", params, "names to arrays")
         as_mapping(operation, "grads", grads, "names to arrays")
         if missing := [key for key in params if key not in grads]:
-            raise ArgumentError(operation, "grads", "must have every parameter", missing)
+            rule = f"must have every parameter, {shorten(list(params))}"
+            remedy = f"what is missing is {shorten(missing)}"
+            raise ArgumentError(operation, "grads", rule, list(grads), remedy)
         if self._states is None:
             self._states = {
                 key: [np.zeros(np.size(value), _rows(value).dtype) for _ in range(self.slots)]
