@@ -6,6 +6,7 @@ Dask is imported by the function, and not with this module.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from itertools import count, islice
 from operator import getitem
@@ -127,6 +128,8 @@ def _check(da: Any, array: Any, name: str, spec: Spec) -> None:
     """Raise unless `array` is one of Dask that fits an input, in chunks of whole examples."""
     if not isinstance(array, da.Array):
         rule, remedy = "must be an array of Dask", "dask.array.from_array(x) makes one"
+        if hasattr(array, "to_dask_array"):
+            remedy = "frame.to_dask_array(lengths=True) makes one, of a column for each number"
         kind = type(array).__name__
         raise ArgumentTypeError(OPERATION, name, rule, array, remedy, shown=kind)
     kinds = "biuf" if spec.is_float else "biu"
@@ -135,13 +138,15 @@ def _check(da: Any, array: Any, name: str, spec: Spec) -> None:
         shown = f"{array.dtype} in {type(array._meta).__name__}"
         raise ArgumentTypeError(OPERATION, name, rule, array.dtype, shown=shown)
     if array.shape[1:] not in (spec.shape, (spec.size,)):
-        rule, remedy = f"must have shape {spec.letters}", reshaped(array.shape, spec.shape)
+        rule = f"must have shape {spec.letters}"
+        remedy = re.sub(r"\bx\b", name, reshaped(array.shape, spec.shape))
         raise ShapeError(OPERATION, name, rule, array.shape, remedy)
     cut = {axis: -1 for axis in range(1, array.ndim) if len(array.chunks[axis]) > 1}
     if cut:
         rule = "must have chunks of whole examples"
         remedy = f"{name}.rechunk({cut})"
-        raise ShapeError(OPERATION, name, rule, array.chunks, remedy, shown=f"{array.chunks}")
+        shown = f"chunks of {array.chunksize}"
+        raise ShapeError(OPERATION, name, rule, array.chunks, remedy, shown=shown)
 
 
 def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

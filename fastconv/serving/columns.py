@@ -7,7 +7,7 @@ pandas is not imported: what is of its classes has brought it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -43,12 +43,24 @@ def is_table(x: Any) -> bool:
     return isinstance(x, Mapping) or _is_frame(x)
 
 
-def chosen(given: Any, asked: Sequence[str] | None, inputs: Iterable[str]) -> list[str]:
+def chosen(given: Any, asked: Sequence[str] | None, inputs: Mapping[str, Spec]) -> list[str]:
     """Return the columns of a table that are the inputs of a network, in their order.
 
     They are those `asked` for; else those that have the inputs' names; else the only column, for
-    the only input.
+    the only input.  All columns must have as many rows.
     """
+    found = _named(given, asked, inputs)
+    columns = {name: given[name] for name in given if hasattr(given[name], "__len__")}
+    if found[0] in columns:
+        rows = len(columns[found[0]])
+        for name, column in columns.items():
+            if len(column) != rows:
+                rule = f"must have as many rows as the column {found[0]!r}, {rows}"
+                raise ShapeError(OPERATION, f"the column {name!r}", rule, len(column))
+    return found
+
+
+def _named(given: Any, asked: Sequence[str] | None, inputs: Mapping[str, Spec]) -> list[str]:
     there, names = list(given), list(inputs)
     if asked is None:
         if all(name in there for name in names):
@@ -62,17 +74,25 @@ def chosen(given: Any, asked: Sequence[str] | None, inputs: Iterable[str]) -> li
             f"must say which {'column is the input' if len(names) == 1 else 'columns are inputs'}"
             f" {', '.join(names[:8])}",
             shown=f"columns {shorten(there)}",
-            remedy=f"Predictor(source, columns{wanted})",
+            remedy=_as_one_array(there, inputs) or f"Predictor(source, columns{wanted})",
         )
     if len(asked) != len(names):
         rule = f"must name a column for each input of the network, {', '.join(names[:8])}"
-        raise ArgumentError(OPERATION, "columns", rule, list(asked))
+        raise ArgumentError(OPERATION, "columns", rule, list(asked), _as_one_array(asked, inputs))
     for name in asked:
         if name not in there:
             near = did_you_mean(name, [str(each) for each in there])
             rule = "must be of the table"
             raise ArgumentError(OPERATION, "columns", rule, name, near or f"it has {there[:8]}")
     return list(asked)
+
+
+def _as_one_array(columns: Sequence[Any], inputs: Mapping[str, Spec]) -> str:
+    """Return what to do with a column for each number of an example, or "" if there are others."""
+    sizes = [spec.size for spec in inputs.values()]
+    if sizes != [len(columns)] or sizes == [1]:
+        return ""
+    return f"its {len(columns)} columns make one array: predictor(frame.to_numpy())"
 
 
 def as_rows(name: str, column: Any, spec: Spec) -> Any:

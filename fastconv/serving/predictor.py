@@ -223,6 +223,10 @@ def _as_source(source: Any) -> str | bytes:
         raise ArgumentTypeError("Predictor", "source", rule, remedy=remedy, shown=shown)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
+    if not isinstance(source, (str, os.PathLike)):
+        rule = "must be the path of a file, the content of one in bytes, or a network"
+        remedy = "Predictor(estimator.net_)" if hasattr(source, "net_") else ""
+        raise ArgumentTypeError("Predictor", "source", rule, source, remedy)
     return os.path.abspath(as_path("Predictor", "source", source))
 
 

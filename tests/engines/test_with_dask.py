@@ -123,6 +123,30 @@ def test_a_chunk_that_ends_within_an_example_is_told_how_to_rechunk(net, x):
     assert fastconv.dask.predict(net, array.rechunk({2: -1, 3: -1})).shape == (10_000, 10)
 
 
+def test_many_chunks_leave_room_for_what_to_do(net, x):
+    array = da.from_array(x, chunks=2)
+    with pytest.raises(ShapeError, match=r"got chunks of \(2, 1, 2, 2\); array.rechunk") as caught:
+        fastconv.dask.predict(net, array)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_remedy_names_what_was_given(net, x):
+    array = da.from_array(x, chunks=-1)
+    with pytest.raises(ShapeError, match=r"array\.transpose\(0, 3, 1, 2\)$"):
+        fastconv.dask.predict(net, array.transpose(0, 2, 3, 1))
+
+
+def test_a_frame_of_a_column_for_each_number_becomes_an_array(net, x):
+    pandas, frames = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    frame = frames.from_pandas(pandas.DataFrame(x[:30].reshape(30, 64)), npartitions=3)
+    with pytest.raises(
+        ArgumentTypeError, match=r"got DataFrame; frame.to_dask_array\(lengths=True"
+    ):
+        fastconv.dask.predict(net, frame)
+    found = fastconv.dask.predict(net, frame.to_dask_array(lengths=True))
+    assert_bits_equal(found.compute(), net.predict(x[:30]))
+
+
 def test_what_does_not_fit_is_told_before_anything_runs(net, path, x, array, tmp_path):
     predict = fastconv.dask.predict
     with pytest.raises(ArgumentTypeError, match=r"array of Dask, got ndarray; dask.array.from_arr"):

@@ -11,6 +11,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,6 +189,19 @@ def test_which_column_is_the_input(path, x):
         fastconv.Predictor(path, columns=["image", "label"])({"image": x, "label": x})
 
 
+def test_a_column_for_each_number_is_told_how_to_become_one(path, x):
+    size = x[0].size
+    wide = {str(number): column for number, column in enumerate(x.reshape(len(x), size).T)}
+    for columns in (None, list(wide)):
+        with pytest.raises(ArgumentError, match=rf"its {size} columns make one array: predictor"):
+            fastconv.Predictor(path, columns=columns)(wide)
+
+
+def test_columns_of_other_lengths_are_refused(path, x):
+    with pytest.raises(ShapeError, match="'number' must have as many rows as the column 'x', 7"):
+        fastconv.Predictor(path)({"x": x, "number": np.arange(6)})
+
+
 def test_what_the_columns_of_outputs_are_called(rng):
     net = branches()
     a, b = random_like(net, rng, 4)
@@ -345,6 +359,12 @@ def test_what_is_no_network_is_refused(content, tmp_path, x):
 def test_arguments_are_checked_where_it_is_made(wrong, name):
     with pytest.raises((ArgumentError, ArgumentTypeError), match=f"Predictor: {name} must"):
         fastconv.Predictor(**{"source": "net.safetensors", **wrong})
+
+
+def test_an_estimator_is_told_what_to_give():
+    estimator = SimpleNamespace(net_=None)
+    with pytest.raises(ArgumentTypeError, match=r"a network, got .*; Predictor\(estimator.net_\)"):
+        fastconv.Predictor(estimator)
 
 
 def test_a_network_with_its_rows_elsewhere_is_refused(x):
