@@ -102,8 +102,8 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     Warns
     -----
     DataWarning
-        By `fit`, if `input_shape` is (n, n) and the small network is made of it: a network for
-        signals, where grey images may have been meant.
+        By `fit`, if the small network is made of an `input_shape` (n, n), which is one of signals
+        where grey images may have been meant; or of one whose channels seem to come last.
 
     Examples
     --------
@@ -210,7 +210,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         name, first = type(self).__name__, not hasattr(self, "net_")
         if first and classes is None:
             rule = "must be given in the first call of partial_fit"
-            raise ArgumentError(name, "classes", rule, None)
+            raise ArgumentError(name, "classes", rule, None, "classes=np.unique(all_y)")
         X, y = self._rows(X, y, reset=first)
         given = None if classes is None else self._labels(classes)
         known = self.classes_ if given is None or not first else given

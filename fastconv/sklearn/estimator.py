@@ -131,14 +131,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         operation = type(self).__name__
         if self.input_shape is not None:
             given = as_sizes(operation, "input_shape", self.input_shape)
-            if self.model is None and len(given) == 2 and given[0] == given[1] > 1:
-                warnings.warn(
-                    f"{operation}: input_shape {given} stands for signals, {given[0]} channels of "
-                    f"{given[1]} numbers; for grey images write input_shape=(1, {given[0]}, "
-                    f"{given[1]})",
-                    DataWarning,
-                    stacklevel=outside(),
-                )
+            if self.model is None and (meant := _meant(given)):
+                told = f"{operation}: input_shape {given} stands for {meant}"
+                warnings.warn(told, DataWarning, stacklevel=outside())
             return given
         shape = X.shape[1:]
         if len(shape) == 2:
@@ -146,7 +141,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             rule = "must be given for X of three axes"
             remedy = f"input_shape=(1, {rows}, {columns}) for maps, {shape} for signals"
             raise ShapeError(operation, "input_shape", rule, None, remedy)
-        if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4:
+        if _has_channels_last(shape):
             remedy = CHANNELS_FIRST.replace("x.", "X.")
             rule = "must be of shape (N, C, H, W) where input_shape is None"
             raise ShapeError(operation, "X", rule, X.shape, remedy)
@@ -277,3 +272,23 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     def _usual_loss(self, net: Model) -> str:
         """Return the loss that fits what the network ends in."""
         raise NotImplementedError
+
+
+def _has_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether an example looks like an image whose channels come last."""
+    return len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4
+
+
+def _meant(shape: tuple[int, ...]) -> str:
+    """Return what an `input_shape` stands for that looks like another one, and what to write."""
+    if len(shape) == 2 and shape[0] == shape[1] > 1:
+        channels, numbers = shape
+        write = f"for grey images write input_shape=(1, {channels}, {numbers})"
+        return f"signals, {channels} channels of {numbers} numbers; {write}"
+    if not _has_channels_last(shape):
+        return ""
+    rows, columns, channels = shape
+    write = f"for images write input_shape=({channels}, {rows}, {columns})"
+    if channels > 1:
+        write += f", and give X.reshape(-1, {rows}, {columns}, {channels}).transpose(0, 3, 1, 2)"
+    return f"{rows} channels of {columns}x{channels}; {write}"

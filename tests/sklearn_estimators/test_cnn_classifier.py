@@ -278,6 +278,18 @@ def test_batches_are_augmented(images):
     CNNClassifier(epochs=1, augment=fastconv.data.shift(1)).fit(x, y)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_input_shape_with_its_channels_last_says_so(images, channels):
+    x, y = images
+    flat = np.repeat(x.reshape(len(x), -1), channels, axis=1)[:60]
+    side = int((flat.shape[1] / channels) ** 0.5)
+    columns = side * side * channels
+    last = CNNClassifier(input_shape=(side, side, channels), epochs=1, random_state=0)
+    with pytest.warns(DataWarning, match=rf"input_shape=\({channels}, {side}, {side}\)") as told:
+        last.fit(flat[:, :columns], y[:60])
+    assert ("transpose(0, 3, 1, 2)" in str(told[0].message)) == (channels > 1)
+
+
 def test_a_square_input_shape_of_two_axes_is_read_as_signals_and_says_so(images):
     x, y = images
     flat = x.reshape(len(x), -1)
