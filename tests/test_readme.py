@@ -55,9 +55,9 @@ def run(path: Path, folder: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-#: Pages whose programs need what the tests here do not, and stand alone: tests/engines runs them.
-WITH_ENGINES = {"engines.md"}
-RUN = [p for p in PAGES if blocks(p, "python") and p.name not in WITH_ENGINES]
+#: Pages of several programs, and the tests that run them: tests/engines, tests/docs.
+BY_OTHERS = {"engines.md", "shipping.md"}
+RUN = [p for p in PAGES if blocks(p, "python") and p.name not in BY_OTHERS]
 
 
 @pytest.mark.parametrize("path", RUN, ids=named)
