@@ -59,5 +59,6 @@ class Sdist(sdist):
         if format != "gztar":
             return super().make_archive(base_name, format, root_dir, base_dir, **owners)
         path = f"{base_name}.tar.gz"
+        Path(path).parent.mkdir(parents=True, exist_ok=True)  # build's own tools have made it
         pack(Path(root_dir or ".") / base_dir, Path(path), source_date())
         return path

@@ -159,6 +159,11 @@ def test_equal_sources_make_equal_sdists(sources, sdist, tmp_path):
     assert names_in(dated) == names_in(sdist)
 
 
+def test_the_command_makes_its_own_folder(sdist, copy):
+    run(sys.executable, "setup.py", "-q", "sdist", cwd=copy)
+    assert (copy / "dist" / sdist.name).read_bytes() == sdist.read_bytes()
+
+
 def test_a_source_date_is_a_number(sources, tmp_path):
     command = [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", str(tmp_path)]
     environment = os.environ | {"SOURCE_DATE_EPOCH": "yesterday"}
