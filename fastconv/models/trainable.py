@@ -138,29 +138,34 @@ class TrainableNetwork(ShardedNetwork):
             `history` is the same object, also after an error or Ctrl-C.
         """
         from fastconv.training import loop
+        from fastconv.training.sharding.faults import joined_by
 
-        return loop.fit(
-            self,
-            self._data(x, y),
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_data=self._held_out(validation_data),
-            validation_split=validation_split,
-            shuffle=shuffle,
-            seed=seed,
-            verbose=verbose,
-            callbacks=callbacks,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            transform=transform,
-            stop_on_nan=stop_on_nan,
-            resume=resume,
-            memory_limit=memory_limit,
-            comm=comm,
-            shards=shards,
-            batch_norm=batch_norm,
-        )
+        with joined_by(comm) as ranks:
+            data, held_out = ranks.agreed(
+                lambda: (self._data(x, y), self._held_out(validation_data))
+            )
+            return loop.fit(
+                self,
+                data,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation_data=held_out,
+                validation_split=validation_split,
+                shuffle=shuffle,
+                seed=seed,
+                verbose=verbose,
+                callbacks=callbacks,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                transform=transform,
+                stop_on_nan=stop_on_nan,
+                resume=resume,
+                memory_limit=memory_limit,
+                comm=ranks,
+                shards=shards,
+                batch_norm=batch_norm,
+            )
 
     @explained
     def train_on_batch(

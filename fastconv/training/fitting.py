@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from fastconv import memory
 from fastconv.batches import Stream, check_unsized
-from fastconv.errors import MemoryLimitError
+from fastconv.errors import ArgumentError, MemoryLimitError
 from fastconv.training.batch import Pieces, Position
 from fastconv.training.callbacks import Callback, History, Run
 from fastconv.training.chain import Chain, figures_of
@@ -29,6 +29,8 @@ from fastconv.training.step import compiled_of, take_whole_step
 from fastconv.training.trainable import Trainable
 
 __all__ = ["Asked", "run_fit"]
+
+_ALIKE = "give all ranks the same"
 
 
 @dataclass
@@ -74,7 +76,8 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
         alike = {**fit.course.settings, **told}
         check_alike(model, alike, callbacks, ranks, fresh=saved is None)
         try:
-            with fit.told:
+            with ExitStack() as begun:
+                ranks.agreed(partial(begun.enter_context, fit.told))
                 if saved is not None:
                     ranks.agreed(partial(fit.course.restore, model, saved))
                     saved = None  # its arrays are not needed any more
@@ -86,7 +89,12 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
 
 def _read(model: Trainable, resume: Any, ranks: Ranks) -> Any:
     """Return the checkpoint, which rank 0 reads for all; the model is compiled as it was."""
-    if not ranks.from_first(resume is not None):  # others may not see the file
+    asked = ranks.exchanged(resume is not None)
+    if not asked[0]:  # others may not see the file
+        if any(asked):
+            rule = "must be given on rank 0, which reads the file for all"
+            shown = f"None there, and a file on rank {asked.index(True)}"
+            raise ranks.together(ArgumentError("fit", "resume", rule, shown=shown, remedy=_ALIKE))
         return None
 
     def read() -> Any:

@@ -90,7 +90,7 @@ def fit(
         A checkpoint, from which training goes on to the bits of a run that never stopped. `epochs`
         is the number of all epochs; whatever else decides about the result must be as it was. A
         model that is not compiled is compiled as it was.
-    comm : communicator of mpi4py's buffer interface, optional
+    comm : communicator of mpi4py's buffer interface, or Ranks, optional
         The processes that train together, each with a network and data alike. Rank 0 alone prints
         and writes.
     shards : int, optional
@@ -130,7 +130,7 @@ def fit(
         def checked() -> tuple[Asked, Settings]:
             called = [history, *printer(verbose), *as_callbacks(callbacks)]
             asked = Asked(as_int("fit", "epochs", epochs, 1), batch_size, called, resume)
-            pieces = shards_of(shards, comm, ranks.ranks)
+            pieces = shards_of(shards, ranks.given, ranks.ranks)
             how = batch_size, shuffle, seed, stop_on_nan, memory_limit, transform
             return asked, Settings(*how, pieces, batch_norm)
 

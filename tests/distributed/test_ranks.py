@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from communicators import Ended, on_ranks
+from communicators import Communicator, Ended, Fabric, on_ranks
 from six_networks import SIX, X, Y, bits, trained
 
 import fastconv
@@ -242,6 +242,65 @@ def test_an_error_before_training_is_told_on_all_ranks():
     first, second = on_ranks(2, work)
     assert "as many rows as x" in str(second)
     assert "rank 1 must not fail" in str(first) and "as many rows as x" in str(first)
+
+
+@pytest.mark.parametrize("without", [0, 1])
+def test_data_on_one_rank_alone_is_told_on_all(without):
+    def work(comm):
+        x, y = (None, None) if comm.Get_rank() == without else (X, Y)
+        network().fit(x, y, comm=comm, verbose=0)
+
+    found = on_ranks(2, work)
+    assert "fit: x must be an array" in str(found[without])
+    assert f"rank {without} must not fail, got fit: x must be" in str(found[1 - without])
+
+
+def test_a_callback_that_cannot_begin_is_told_on_all_ranks(tmp_path):
+    saving = [("checkpoint", {"path": tmp_path / "none" / "net.safetensors"})]
+
+    def work(comm):
+        network().fit(X, Y, comm=comm, verbose=0, callbacks=saving)
+
+    first, second = on_ranks(2, work)
+    assert "checkpoint: path must be of a file, in a folder that exists" in str(first)
+    assert "rank 0 must not fail, got checkpoint: path must be" in str(second)
+
+
+def test_a_checkpoint_is_not_left_out_because_rank_0_has_none(tmp_path):
+    path = tmp_path / "net.safetensors"
+    trained("mlp", callbacks=[("checkpoint", {"path": path})], **FAST)
+
+    def work(comm):
+        trained("mlp", comm, epochs=2, resume=path if comm.Get_rank() else None)
+
+    for error in on_ranks(2, work):
+        assert isinstance(error, fastconv.errors.ArgumentError)
+        assert "resume must be given on rank 0" in str(error) and "on rank 1" in str(error)
+
+
+class Between(Communicator):
+    """Two groups of processes."""
+
+    def Is_inter(self):  # noqa: N802
+        return True
+
+
+class Null(Communicator):
+    def Get_rank(self):  # noqa: N802
+        raise RuntimeError("null communicator")
+
+
+@pytest.mark.parametrize(
+    "comm, said",
+    [
+        (Communicator, "buffer interface, got Communicator; from mpi4py import MPI"),
+        (Between(Fabric(1), 0), "one group of processes, got an inter-communicator; comm.Merge"),
+        (Null(Fabric(1), 0), "that can be used, got RuntimeError: null communicator; from mpi4py"),
+    ],
+)
+def test_communicators_that_cannot_serve(comm, said):
+    with pytest.raises((TypeError, ValueError), match=rf"fit: comm must be .*{said}"):
+        network().fit(X, Y, comm=comm, verbose=0)
 
 
 def test_an_error_in_training_ends_all_and_says_what_it_was(capsys):

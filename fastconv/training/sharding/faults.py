@@ -17,9 +17,14 @@ __all__ = ["joined_by"]
 def joined_by(comm: Any) -> Iterator[Ranks]:
     """Return a context of the ranks of `comm`; None is one process alone.
 
+    `Ranks` that somebody has joined already are returned as they are, and stay joined.
+
     An error that all ranks raise at the same time is raised. After any other, this rank prints it
     and ends all: they would wait for it for ever.
     """
+    if isinstance(comm, Ranks):
+        yield comm
+        return
     ranks = Ranks(comm)
     try:
         yield ranks

@@ -21,6 +21,7 @@ E = TypeVar("E", bound=BaseException)
 
 #: The bytes of an exchange that goes in one message.
 USUAL = 2048
+_REMEDY = "from mpi4py import MPI; comm=MPI.COMM_WORLD"
 _NEEDED = ("Get_rank", "Get_size", "Allgather", "Bcast", "Isend", "Irecv", "Dup", "Free", "Abort")
 
 
@@ -36,6 +37,13 @@ class Ranks:
     Attributes
     ----------
     rank, ranks : int
+    given : communicator or None
+        What it was made of.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        If `comm` is no communicator, or none whose processes can train together.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -44,21 +52,28 @@ class Ranks:
         self._usual = USUAL
         self.rank, self.ranks = 0, 1
         self.comm: Any = None
+        self.given = comm
         if comm is None:
             return
         missing = [name for name in _NEEDED if not callable(getattr(comm, name, None))]
-        if missing:
-            raise ArgumentTypeError(
-                "fit",
-                "comm",
-                "must be a communicator of mpi4py's buffer interface",
-                comm,
-                "from mpi4py import MPI; comm=MPI.COMM_WORLD",
-                shown=f"{type(comm).__name__} without {missing[0]}",
-            )
-        self.rank, self.ranks = comm.Get_rank(), comm.Get_size()
-        if self.ranks > 1:
-            self.comm = comm.Dup()
+        if missing or isinstance(comm, type):
+            rule = "must be a communicator of mpi4py's buffer interface"
+            shown = f"{type(comm).__name__} without {missing[0]}" if missing else comm.__name__
+            raise ArgumentTypeError("fit", "comm", rule, comm, _REMEDY, shown=shown)
+        try:
+            two_groups = getattr(comm, "Is_inter", bool)()
+            self.rank, self.ranks = comm.Get_rank(), comm.Get_size()
+            if self.ranks > 1 and not two_groups:
+                self.comm = comm.Dup()
+        except Exception as error:  # each MPI has its own, as for what is null or was freed
+            rule = "must be a communicator that can be used"
+            raise ArgumentError(
+                "fit", "comm", rule, comm, _REMEDY, shown=describe(error)
+            ) from error
+        if two_groups:
+            rule, remedy = "must be of one group of processes", "comm.Merge() makes one of two"
+            shown = "an inter-communicator"
+            raise ArgumentError("fit", "comm", rule, comm, remedy, shown=shown)
 
     def close(self) -> None:
         """Free the communicator."""
