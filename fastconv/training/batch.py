@@ -79,6 +79,8 @@ class Pieces(NamedTuple):
         Whether rows count differently.
     number : int
     epoch : int
+    fingerprint : object
+        Of a batch of an iterable, what tells it from others; see `Table.fingerprint`.
     """
 
     parts: tuple[Batch, ...]
@@ -87,3 +89,4 @@ class Pieces(NamedTuple):
     weighted: bool
     number: int
     epoch: int
+    fingerprint: Any = None

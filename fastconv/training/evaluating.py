@@ -10,6 +10,7 @@ from fastconv.batches import Stream, Use, ahead, as_tuple, cast, following, rows
 from fastconv.errors import ShapeError
 from fastconv.floating import quietly
 from fastconv.training.compiled import Compiled
+from fastconv.training.sharding.iterables import check_batches
 from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.sources import HeldOut, Table, as_table
 from fastconv.training.sources.table import Some
@@ -40,9 +41,10 @@ def measure(
         for triple in triples:
             table = as_table(operation, model, compiled, *triple)
             del triple
+            rounds.given(table)
             _add(operation, model, table, len(table), memory_limit, rounds)
             del table
-    figures = rounds.totals().means()
+    figures = rounds.end().means()
     if not figures:
         raise ShapeError(operation, "x", "must give at least one batch", 0, shown="none")
     return figures
@@ -61,10 +63,21 @@ class _Rounds:
         self.compiled, self._ranks, self._totals = compiled, ranks, compiled.totals()
         self._own: dict[str, Any] | None = None
         self._place = 0  # in the round
+        self._fingerprints: list[Any] = []
 
     def mine(self, ahead: int = 0) -> bool:
         """Whether this rank computes the next batch, or one so many batches later."""
         return (self._place + ahead) % self._ranks.ranks == self._ranks.rank
+
+    def given(self, table: Table) -> None:
+        """Note the next batch of an iterable, of which each rank has its own."""
+        if self._ranks.ranks > 1:
+            self._fingerprints.append(table.fingerprint())
+
+    def end(self) -> Totals:
+        """Return the figures, where the iterable of no rank may go on."""
+        self._fingerprints.append(None)
+        return self._told()
 
     def done(self, figures: Totals | None) -> None:
         """Go on to the next batch; `figures` are of the one before, if it was this rank's."""
@@ -76,9 +89,13 @@ class _Rounds:
 
     def totals(self) -> Totals:
         """Return the figures of all batches so far; all ranks call it at the same time."""
-        for state in self._ranks.exchanged(self._own) if self._place else ():
+        return self._told() if self._place else self._totals
+
+    def _told(self) -> Totals:
+        name = "validation_data"
+        for state in check_batches(name, self._fingerprints, self._ranks, self._own):
             self._totals.merge(state or {}, self.compiled.by_name)
-        self._own, self._place = None, 0
+        self._own, self._place, self._fingerprints = None, 0, []
         return self._totals
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import fields
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from fastconv.batches import Stream
 from fastconv.errors import ArgumentTypeError
+from fastconv.training.checksum import checksum
 from fastconv.training.described import plain
 from fastconv.training.settings import Settings
 from fastconv.training.sources import Given, HeldOut, RowSource, Source
@@ -84,6 +84,5 @@ def _print_of(array: Any) -> dict[str, Any]:
         found["dtype"] = str(dtype)
     if isinstance(array, np.ndarray) and array.dtype.kind in "fiub" and array.ndim:
         step = max(1, len(array) // _ROWS)
-        rows = np.ascontiguousarray(array[::step][:_ROWS])
-        found["checksum"] = zlib.crc32(rows.view(np.uint8).data if rows.size else b"")
+        found["checksum"] = checksum(array[::step][:_ROWS])
     return found

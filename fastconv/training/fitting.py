@@ -11,7 +11,7 @@ from fastconv import memory
 from fastconv.batches import Stream, check_unsized
 from fastconv.errors import ArgumentError, MemoryLimitError
 from fastconv.training.batch import Pieces, Position
-from fastconv.training.callbacks import Callback, History, Run
+from fastconv.training.callbacks import Callback, EpochLines, History, ProgressBar, Run
 from fastconv.training.chain import Chain, figures_of
 from fastconv.training.choosing import compile
 from fastconv.training.data import warn_of_scale
@@ -19,9 +19,10 @@ from fastconv.training.evaluating import check_limit, measure
 from fastconv.training.fingerprint import check_again, prints_of, settings_of
 from fastconv.training.resuming import Course, compiled_as, named
 from fastconv.training.settings import Settings
-from fastconv.training.sharding.alike import check_alike
+from fastconv.training.sharding.alike import check_alike, check_still_alike
 from fastconv.training.sharding.cores import sharing_cores
 from fastconv.training.sharding.cutting import Cutter
+from fastconv.training.sharding.iterables import batches_alike
 from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.sharding.step import Together
 from fastconv.training.sources import Given, HeldOut, Source, opened
@@ -71,7 +72,11 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
     saved = _read(model, asked.resume, ranks)
     with sharing_cores(ranks):
         fit = ranks.agreed(lambda: _made(model, given, settings, asked, ranks, saved))
-        callbacks = [list(named(callback)) for callback in fit.told.callbacks]
+        callbacks = [
+            list(named(callback))
+            for callback in fit.told.callbacks
+            if not isinstance(callback, (EpochLines, ProgressBar))  # silent but on rank 0
+        ]
         told = {"epochs": fit.run.epochs, "stop_on_nan": settings.stop_on_nan}
         alike = {**fit.course.settings, **told}
         check_alike(model, alike, callbacks, ranks, fresh=saved is None)
@@ -174,6 +179,7 @@ def _epochs(fit: _Fit) -> None:
     model, compiled, limit = run.model, run.model.compiled, run.settings.memory_limit
     for epoch in range(run.position.epoch, 0 if run.stop else run.epochs):
         fit.told.epoch_begin(epoch)
+        check_still_alike(model, run, fit.ranks)
         figures = _epoch(fit)
         if fit.held_out is not None:
             if limit is not None:
@@ -186,21 +192,25 @@ def _epochs(fit: _Fit) -> None:
         fit.told.epoch_end(epoch, figures)
         if run.stop:
             break
+    check_still_alike(model, run, fit.ranks)
 
 
 def _epoch(fit: _Fit) -> dict[str, float]:
     """Take one step on every batch from the run's position on; return the means of the figures."""
-    run, source = fit.run, fit.source
+    run, source, ranks = fit.run, fit.source, fit.ranks
     model, stop_on_nan = run.model, run.settings.stop_on_nan
     run.batches = source.plan()
     look = source.known is None and not run.position.epoch and run.writes
+    alone = ranks.ranks == 1 or source.rows is not None  # else each rank has an iterable
     with closing(source.batches(run.position, model.compiled.epoch)) as batches:
-        for batch in batches:
+        for batch in batches if alone else batches_alike(batches, ranks):
             number = batch.number
             if look and not number:
                 for part in batch.parts[:1] if isinstance(batch, Pieces) else (batch,):
                     warn_of_scale(model, part.inputs, held=False)
-            program = source.program(batch)
+            made = partial(source.program, batch)
+            program = made() if alone else ranks.agreed(made)
+            del made
             if isinstance(batch, Pieces):
                 assert fit.together is not None
                 fit.together.step(model, batch, run.totals, program, stop_on_nan)

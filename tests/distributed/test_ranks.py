@@ -96,6 +96,78 @@ def test_every_rank_runs_through_an_iterable():
     alike(on_ranks(3, work), work())
 
 
+def changed_by_rank(change):
+    """Return batches that `change` makes others on ranks beside the first."""
+
+    class Batches:
+        def __init__(self, rank):
+            self.rank = rank
+
+        def __iter__(self):
+            batches = [(X[at : at + 25], Y[at : at + 25]) for at in range(0, 93, 25)]
+            return iter(change(batches) if self.rank else batches)
+
+    return Batches
+
+
+def fails(batches):
+    yield batches[0]
+    raise OSError("the disk is gone")
+
+
+ITERABLES = {
+    "fewer": (lambda batches: batches[:-1], "a batch of 18 rows on rank 0 and the end on rank 1"),
+    "more": (lambda batches: batches + batches, "the end on rank 0 and a batch of 25 rows on rank"),
+    "smaller": (lambda batches: [(x[1:], y[1:]) for x, y in batches], "25 rows on rank 0 and a"),
+    "shuffled": (lambda batches: batches[::-1], "18 rows on rank 1; each rank runs through all"),
+    "x": (lambda batches: [(x + 1, y) for x, y in batches], "with other numbers on rank 1 than"),
+    "y": (lambda batches: [(x, y ^ 1) for x, y in batches], "random in it follow from one seed"),
+}
+
+
+@pytest.mark.parametrize("change, said", ITERABLES.values(), ids=ITERABLES)
+@pytest.mark.parametrize("name", ["x", "validation_data"])
+def test_iterables_that_differ_are_told_on_all_ranks(name, change, said):
+    """Else a rank would wait for ever, or learn from parts of other batches."""
+    kind = changed_by_rank(change)
+
+    def work(comm):
+        batches = kind(comm.Get_rank())
+        given = {"x": batches} if name == "x" else {"x": X, "y": Y, name: batches}
+        network().fit(epochs=2, comm=comm, shards=4, verbose=0, **given)
+
+    for error in on_ranks(2, work):
+        assert isinstance(error, fastconv.errors.ArgumentError), error
+        assert f"fit: {name} must give the same batches on all ranks" in str(error)
+        assert said in str(error)
+
+
+def test_an_iterable_that_fails_on_one_rank_is_told_on_all():
+    kind = changed_by_rank(fails)
+
+    def work(comm):
+        try:
+            network().fit(kind(comm.Get_rank()), epochs=1, comm=comm, shards=4, verbose=0)
+        except OSError as error:
+            return str(error)
+
+    first, second = on_ranks(2, work)
+    assert "fit: rank 1 must not fail, got OSError: the disk is gone" in str(first)
+    assert second == "the disk is gone"
+
+
+def test_a_limit_too_small_for_a_batch_is_told_on_all_ranks():
+    def work(comm):
+        try:
+            network().fit([(X, Y)], comm=comm, shards=2, verbose=0, memory_limit=5000)
+        except fastconv.MemoryLimitError as error:
+            return error
+
+    errors = on_ranks(3, work)
+    assert "memory_limit must be at least" in str(errors[1])
+    assert all(isinstance(error, (fastconv.MemoryLimitError, ValueError)) for error in errors)
+
+
 class Watch(Callback):
     def __init__(self):
         self.seen = []
@@ -233,6 +305,68 @@ def test_layers_that_differ_are_told_though_weights_are_alike(layers, said, tmp_
     for error in on_ranks(2, work):
         assert isinstance(error, fastconv.errors.ArgumentError), error
         assert said in str(error) and "the same network" in str(error)
+
+
+def test_layers_that_are_frozen_on_one_rank_are_told():
+    def work(comm):
+        net = network()
+        if comm.Get_rank():
+            net.freeze("*")
+        net.fit(X, Y, comm=comm, verbose=0)
+
+    for error in on_ranks(2, work):
+        assert isinstance(error, fastconv.errors.ArgumentError), error
+        assert ".frozen must be the same on all ranks" in str(error)
+
+
+class OnOneRank(Callback):
+    """Changes something on rank 1 alone, when it is called as `when`."""
+
+    def __init__(self, when, change):
+        def called(run, *rest):
+            if run.rank == 1:
+                change(run)
+
+        setattr(self, when, called)
+
+
+def double(run):
+    net = run.model
+    net.set_weights({key: 2 * value for key, value in net.weights().items()})
+
+
+CHANGES = {
+    "stop": ("run.stop", lambda run: setattr(run, "stop", True)),
+    "rate": ("learning_rate", lambda run: setattr(run.optimizer, "learning_rate", 0.5)),
+    "weights": ("weights.dense_1/weight", double),
+    "freeze": ("trainable", lambda run: run.model.freeze("*")),
+}
+
+
+@pytest.mark.parametrize("name, change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("when", ["on_fit_begin", "on_epoch_begin", "on_epoch_end"])
+def test_what_a_callback_changes_on_one_rank_is_told_on_all(when, name, change):
+    """Else ranks would wait for each other, or end with networks that differ."""
+
+    def work(comm):
+        callbacks = [OnOneRank(when, change)]
+        network().fit(X, Y, epochs=2, comm=comm, verbose=0, callbacks=callbacks)
+
+    for error in on_ranks(2, work):
+        assert isinstance(error, fastconv.errors.ArgumentError), error
+        assert f"fit: {name} must be the same on all ranks" in str(error)
+        assert "what a callback changes, it must change on all ranks" in str(error)
+
+
+def test_what_only_prints_may_differ(capsys):
+    def work(comm):
+        net = network()
+        net.fit(X, Y, epochs=1, comm=comm, verbose=2 * (comm.Get_rank() == 0))
+        return bits(net)
+
+    first, second = on_ranks(2, work)
+    assert first == second
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_an_error_before_training_is_told_on_all_ranks():

@@ -9,7 +9,8 @@
     ranks       the processes: what they tell each other
     travelling  brings the gradients of all ranks together, while others are computed
     step        one step of the optimizer
-    alike       whether all ranks were given the same
+    alike       whether all ranks were given the same, and are still alike
+    iterables   whether the iterables of all ranks give the same batches
     cores       threads of ranks on one machine
     faults      what becomes of the others when one rank fails
 

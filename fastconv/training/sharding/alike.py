@@ -1,4 +1,10 @@
-"""Whether all ranks were given the same: networks, settings, data, and kernels to compute with."""
+"""Whether all ranks were given the same, and are still alike.
+
+::
+
+    check_alike        before the first step: networks, settings, data, kernels to compute with
+    check_still_alike  before every epoch, and at the end: what callbacks may change
+"""
 
 from __future__ import annotations
 
@@ -12,11 +18,13 @@ import numpy as np
 
 from fastconv import costs, kernels
 from fastconv.errors import ArgumentError, shorten
+from fastconv.training.callbacks import Run
+from fastconv.training.checksum import checksum
 from fastconv.training.described import differences, plain
 from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.trainable import Trainable
 
-__all__ = ["check_alike"]
+__all__ = ["check_alike", "check_still_alike"]
 
 _SEED = "make the network with seed=0, or load it from one file"
 _DATA = "give every rank all of the data, in the same order: fit lets each compute its own rows"
@@ -30,6 +38,7 @@ _REMEDIES = {
     "y": _DATA,
     "sample_weight": _DATA,
     "validation_data": _DATA,
+    "callbacks": "give all ranks the same: those of fastconv print and write on rank 0 alone",
 }
 #: Groups of settings, which nobody gave under these names.
 _GROUPS = ("settings", "compiled")
@@ -64,26 +73,56 @@ def check_alike(
     if fresh:
         own["seed"] = model.seed
         own["steps"] = [compiled.step, compiled.epoch]
-        own["weights"] = {
-            key: _print_of(p.value)
-            for group in model.learned_in_order()
-            for key, p in group.items()
-        }
+        own["weights"] = _weights_of(model)
         arrays = compiled.optimizer.state(copy=False)
         own["optimizer"] = {
-            key: _print_of(value) if isinstance(value, np.ndarray) else plain(value)
+            key: checksum(value) if isinstance(value, np.ndarray) else plain(value)
             for key, value in arrays.items()
         }
     all_of_them = ranks.exchanged(own)
     if any(other["network"] != own["network"] for other in all_of_them):
         all_of_them = ranks.exchanged({"network": model.structure()})  # which is long
+    _compare(all_of_them, ranks, "give all ranks the same")
+
+
+def check_still_alike(model: Trainable, run: Run, ranks: Ranks) -> None:
+    """Raise on all ranks unless callbacks have changed the same on all of them.
+
+    Else one rank would wait for steps that others do not take, or weights would go apart.
+    """
+    if ranks.ranks == 1:
+        return
+    assert model.compiled is not None
+    state = model.compiled.optimizer.state(copy=False)
+    own = {
+        "run.stop": bool(run.stop),
+        "learning_rate": plain(state["learning_rate"]),
+        "schedule": plain(state["schedule"]),
+        "trainable": list(model.trainable_parameters()),
+        "weights": _weights_of(model),
+    }
+    usual = "what a callback changes, it must change on all ranks"
+    _compare(ranks.exchanged(own), ranks, usual, remedies={})
+
+
+def _weights_of(model: Trainable) -> dict[str, int]:
+    groups = model.learned_in_order()
+    return {key: checksum(p.value) for group in groups for key, p in group.items()}
+
+
+def _compare(
+    all_of_them: list[Any], ranks: Ranks, usual: str, remedies: Mapping[str, str] = _REMEDIES
+) -> None:
+    """Raise on all ranks unless they have the same, with a remedy by name, or the `usual` one."""
     for rank, other in enumerate(all_of_them):
         for place, first, given in differences(all_of_them[0], other):
-            raise ranks.together(_error(place, first, given, rank))
+            name, what, shown = _described(place, first, given, rank)
+            rule, remedy = "must be the same on all ranks", remedies.get(name, usual)
+            raise ranks.together(ArgumentError("fit", what, rule, remedy=remedy, shown=shown))
 
 
-def _error(place: str, first: Any, given: Any, rank: int) -> ArgumentError:
-    """Return the error that `place` is `first` on rank 0, and `given` on another one."""
+def _described(place: str, first: Any, given: Any, rank: int) -> tuple[str, str, str]:
+    """Return of what is `first` on rank 0 and `given` on another: its name, its place, and both."""
     name, _, rest = place.partition(".")
     what = place
     if name in _GROUPS:
@@ -96,9 +135,4 @@ def _error(place: str, first: Any, given: Any, rank: int) -> ArgumentError:
         shown = f"other rows on rank {rank} than on rank 0"
     elif name in ("weights", "optimizer") and place.startswith(name):
         shown = f"others on rank {rank} than on rank 0"
-    remedy = _REMEDIES.get(name, "give all ranks the same")
-    return ArgumentError("fit", what, "must be the same on all ranks", remedy=remedy, shown=shown)
-
-
-def _print_of(array: Any) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
+    return name, what, shown

@@ -95,4 +95,8 @@ class StreamSource:
         with naming(*position):
             x, y, weights = triple
             table = as_table("fit", self.model, self.compiled, x, y, weights, self._untried)
-            return self._maker.of(table, slice(0, len(table)), position, key)
+            made = self._maker.of(table, slice(0, len(table)), position, key)
+            several = self._cutter is not None and self._cutter.ranks > 1
+            if several and isinstance(made, Pieces):
+                made = made._replace(fingerprint=table.fingerprint())
+            return made

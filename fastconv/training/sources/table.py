@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.batches import Layout, Rows, as_array, count_rows, held, is_mapped, is_read, take
 from fastconv.errors import ArgumentError
+from fastconv.training.checksum import checksum
 from fastconv.training.compiled import Compiled
 from fastconv.training.data import as_data
 from fastconv.training.trainable import Array, Trainable
@@ -87,6 +88,17 @@ class Table:
             None if self.weights is None else self.weights[rows],
             rows,
         )
+
+    def fingerprint(self) -> list[Any]:
+        """Return what tells the table from others, cheaply: how many rows, and checksums of some.
+
+        These are of all labels and weights, and of the first and the last row of what is larger.
+        Of what is read nothing is looked at.
+        """
+        arrays = (*self.inputs, *self.targets, *(() if self.weights is None else (self.weights,)))
+        known = [array for array in arrays if not isinstance(array, Rows)]
+        parts = [a if a.ndim < 2 else a[:: max(1, len(a) - 1)] for a in known]
+        return [len(self), *(checksum(part) for part in parts)]
 
     def row_bytes(self) -> int:
         """Return the bytes of the inputs of one row, as they are given."""
