@@ -1,4 +1,5 @@
-/* The sizes of this processor's caches, asked once when a module of kernels is imported.
+/* The sizes of this processor's caches, and whether it prefetches by itself, asked once when a module
+   of kernels is imported.
 
    They decide how work is cut, but never a number of bytes that is stated to users, and never the
    order of a sum.  x86 processors themselves say what they have; elsewhere the system does. */
@@ -8,6 +9,14 @@
 
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #include <cpuid.h>
+
+/* Whether the hardware itself prefetches rows that are read with masks, one after the other.  Intel's
+   does; AMD's does not, and waits for the memory at each of them. */
+static int fc_foresees_rows(void) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx &&
+           d == signature_INTEL_edx;
+}
 
 /* Bytes of the data cache of a level, or 0 if that is unknown. */
 static long fc_cache_bytes(int level) {
@@ -23,7 +32,10 @@ static long fc_cache_bytes(int level) {
     }
     return 0;
 }
-#elif defined(__APPLE__)
+#else
+static int fc_foresees_rows(void) { return 0; }  /* as far as is known */
+
+#if defined(__APPLE__)
 #include <sys/sysctl.h>
 
 static long fc_cache_bytes(int level) {
@@ -63,6 +75,7 @@ static long fc_cache_bytes(int level) {
 }
 #else
 static long fc_cache_bytes(int level) { (void)level; return 0; }
+#endif
 #endif
 
 #endif

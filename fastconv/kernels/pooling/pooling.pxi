@@ -5,6 +5,11 @@
 # added to the sum of an average.  Of equal maxima the first in row-major order wins, and NaN wins
 # over all numbers.
 
+cdef extern from "caches.h":
+    bint fc_foresees_rows() noexcept nogil
+
+cdef bint ROWS_FORESEEN = fc_foresees_rows()
+
 cdef extern from *:
     """
     enum { POOL_ROWS = 64,
@@ -55,7 +60,8 @@ cdef inline bint is_whole_plane(const Pooling* g) noexcept nogil:
 cdef inline void prefetch_planes(const Pooling* g, Py_ssize_t plane,
                                  const bint backward) noexcept nogil:
     """Where planes come from memory, prefetch what the plane after next reads and writes; if planes
-    are large, the next one.  The hardware does not foresee rows that are not whole vectors."""
+    are large, the next one.  Not all hardware foresees rows that are not whole vectors.  Where it
+    does, as much as a plane at once only keeps loads waiting."""
     cdef Py_ssize_t line = 64 // sizeof(real), i
     cdef Py_ssize_t size = g.H * g.W, outputs = g.rows.outputs * g.columns.outputs
     cdef Py_ssize_t read = outputs if backward else size
@@ -92,7 +98,8 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
         floor_div(W - 1 - g.columns.offset - (g.columns.taps - 1) * g.columns.dilation,
                   g.columns.stride) + 1, g.first_column, OW)
     g.argmax, g.relu = NULL, False
-    g.ahead = H * W <= PLANE_AHEAD and planes * H * W * <Py_ssize_t> sizeof(real) > FROM_MEMORY
+    g.ahead = not ROWS_FORESEEN and H * W <= PLANE_AHEAD \
+        and planes * H * W * <Py_ssize_t> sizeof(real) > FROM_MEMORY
     g.top = g.left = g.bottom = g.right = 0
     g.blocks = (OH + POOL_ROWS - 1) // POOL_ROWS
     return g
