@@ -1,4 +1,4 @@
-/* The sizes of this processor's caches, and whether it prefetches by itself, asked once when a module
+/* The sizes of this processor's caches, and what it prefetches by itself, asked once when a module
    of kernels is imported.
 
    They decide how work is cut, but never a number of bytes that is stated to users, and never the
@@ -10,8 +10,8 @@
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #include <cpuid.h>
 
-/* Whether the hardware itself prefetches rows that are read with masks, one after the other.  Intel's
-   does; AMD's does not, and waits for the memory at each of them. */
+/* Whether the hardware itself prefetches rows that are read with masks, one after the other.
+   Intel's does; AMD's does not, and waits for the memory at each of them. */
 static int fc_foresees_rows(void) {
     unsigned a = 0, b = 0, c = 0, d = 0;
     return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx &&

@@ -14,6 +14,7 @@ LAYERS = [  # x, weight, options: narrow maps, strides, weights that no L2 holds
     ((1, 300, 14, 14), (64, 300, 3, 3), {"padding": 1}),
     ((1, 70, 15, 15), (33, 70, 3, 3), {"stride": 2, "padding": 1}),
     ((1, 260, 9, 9), (48, 260, 1, 1), {"stride": 2}),
+    ((1, 600, 7, 7), (100, 600, 1, 1), {}),
     ((1, 9, 12, 12), (20, 9, 7, 7), {"padding": 3}),
 ]
 

@@ -29,6 +29,7 @@ cdef struct Convolution:
     Py_ssize_t block
     bint taps_first, relu
     bint edges                             # whether rows are cut into the tiles of edges.pxi
+    bint far                               # whether tiles prefetch weights (channels_tile.pxi)
     Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
 
@@ -118,11 +119,22 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
             nest.fresh = False
 
 
+cdef void sum_channels(const Convolution* c, const real* x, const real* w, int pixels,
+                       const Ahead* ahead, vreal* total) noexcept nogil:
+    """As `sum_tile` for one panel of a 1x1 kernel."""
+    cdef Ahead block = ahead[0]
+    cdef Py_ssize_t channel
+    for channel from 0 <= channel < c.C by c.block:
+        block.next = ahead.next + channel * ahead.move
+        channels_tiles[pixels](NULL, x + channel * c.xc, w + channel * LANES,
+                               min(c.block, c.C - channel), channel == 0, &block, total)
+
+
 cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
-                          const real* w, const real* bias, Py_ssize_t channels,
-                          bint pair) noexcept nogil:
+                          const real* w, const real* after, const real* bias,
+                          Py_ssize_t channels, bint pair) noexcept nogil:
     """Write all outputs of a region for one panel, or for two where `pair`; x, y, w and bias are
-    those of its group."""
+    those of its group.  `after` is the panel to prefetch, or NULL."""
     cdef vreal total[TILE * NV]
     cdef Destination to
     cdef bint down = runs_down(at)
@@ -134,8 +146,12 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef Py_ssize_t x_step = c.rows.stride * c.xh if down else c.columns.stride * c.xw
     cdef Py_ssize_t line, piece, first, i, j
     cdef int pixels
+    cdef const real* at_tap
+    cdef Ahead ahead
     to.channel, to.relu, to.bias = c.yk, c.relu, bias
     to.pixel = c.yh if down else c.yw
+    ahead.next, ahead.channel, ahead.step = after, c.xc, x_step
+    ahead.move = ceil_div(LANES, lines * pieces)
     for line in range(lines):
         for piece in range(pieces):  # pieces of nearly equal length
             first = piece * length // pieces
@@ -144,20 +160,29 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             j = at.left + (line if down else first)
             to.y = y + i * c.yh + j * c.yw
             prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), 0, pixels)
-            sum_tile(c, at, x + (i * c.rows.stride + c.rows.offset) * c.xh
-                     + (j * c.columns.stride + c.columns.offset) * c.xw,
-                     x_step, w, pixels, vectors, total)
+            at_tap = x + (i * c.rows.stride + c.rows.offset) * c.xh \
+                + (j * c.columns.stride + c.columns.offset) * c.xw
+            if after == NULL:
+                sum_tile(c, at, at_tap, x_step, w, pixels, vectors, total)
+            else:
+                sum_channels(c, at_tap, w, pixels, &ahead, total)
+                ahead.next = ahead.next + c.C * ahead.move
             store_tile(&to, total, pixels, vectors, channels)
 
 
 cdef void convolve_block(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                          Py_ssize_t left, Py_ssize_t end_column, const real* x, real* y,
-                         const real* w, const real* bias, Py_ssize_t channels,
-                         Py_ssize_t panels) noexcept nogil:
-    """Write some rows and columns of outputs for one panel or two, rectangle by rectangle."""
+                         const real* w, const real* after, const real* bias,
+                         Py_ssize_t channels, Py_ssize_t panels) noexcept nogil:
+    """Write some rows and columns of outputs for one panel or two, rectangle by rectangle.
+
+    Where `after` is not NULL, the kernel is 1x1, both panels are whole, and they are not yet in the
+    cache, nor is `after`, which is needed next.
+    """
     cdef Region at
     cdef Py_ssize_t right, panel
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
+    cdef const real* ahead
     at.top = top
     while at.top < bottom:
         at.height = same_taps(&c.rows, at.top, bottom, &at.r0, &at.r1) - at.top
@@ -166,11 +191,14 @@ cdef void convolve_block(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom
             right = same_taps(&c.columns, at.left, end_column, &at.s0, &at.s1)
             at.width = right - at.left
             if panels == 2 and (at.height if runs_down(&at) else at.width) <= NARROW:
-                convolve_region(c, &at, x, y, w, bias, channels, True)
+                convolve_region(c, &at, x, y, w, NULL, bias, channels, True)
             else:
                 for panel in range(panels):
+                    ahead = after
+                    if after != NULL and panel + 1 < panels:
+                        ahead = w + (panel + 1) * panel_size
                     convolve_region(
-                        c, &at, x, y + panel * LANES * c.yk, w + panel * panel_size,
+                        c, &at, x, y + panel * LANES * c.yk, w + panel * panel_size, ahead,
                         bias + panel * LANES if bias != NULL else NULL,
                         channels - panel * LANES, False)
             at.left = right
@@ -225,7 +253,10 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
                               bias + panel * LANES if bias != NULL else NULL,
                               c.K - k - panel * LANES, False)
             continue
-        convolve_block(c, top, bottom, left, end_column, x, y, w, bias, c.K - k, panels)
+        after = NULL
+        if c.far and per_pair == 1 and panels == 2 and c.K - k >= 2 * LANES:
+            after = w + 2 * panel_size
+        convolve_block(c, top, bottom, left, end_column, x, y, w, after, bias, c.K - k, panels)
 
 
 cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
@@ -239,4 +270,8 @@ cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
     c.pairs = (c.panels + 1) // 2
     c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height
     c.column_blocks = (c.columns.outputs + c.column_width - 1) // c.column_width
+    c.far = ASKS_AHEAD and c.R * c.S == 1 and not c.taps_first and not c.edges \
+        and not pads(&c.rows) and not pads(&c.columns) \
+        and c.rows.outputs * c.columns.outputs > TILE \
+        and c.groups * c.panels * c.C * LANES * <Py_ssize_t> sizeof(real) > weights_kept()
     return c.groups * c.pairs * c.N * c.row_blocks * c.column_blocks

@@ -325,7 +325,8 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
             if not finite:
                 w = c.w + (group * c.panels + first_panel + panel) * panel_size
                 convolve_block(c, top, top + height, left, left + width, x,
-                               y - top * c.yh - left * c.yw, w, to.bias, c.K - k, 1)
+                               y - top * c.yh - left * c.yw, w, NULL, to.bias, c.K - k,
+                               1)
                 continue
             total = totals + panel * pixels * NV
             if height == 1 or c.yh == width * c.yw:

@@ -5,7 +5,7 @@
 #              +-----------+-----------+-----------+        other in y, also over the ends of rows,
 #   filter 0   | acc[0][0] | acc[0][1] | acc[0][2] |        channel after channel
 #      ...     |           |           |           |
-#   filter 3   |           |           |           |        Weights are broadcast from panels.
+#  3, or 7     |           |           |           |        Weights are broadcast from panels.
 #              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
 # A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
@@ -13,15 +13,19 @@
 
 cdef extern from *:
     """
-    enum { POINT_TILE = 4,
+    enum { MANY_REGISTERS = TILE >= 12,
+           POINT_TILE = MANY_REGISTERS ? 8 : 4,
            POINT_MOST = 3,
            /* 0 leaves 1x1 to strips.pxi, flat.pxi and the tile, also where a panel is narrower */
-           POINT_VECTORS = TILE >= 12 || LANES % POINT_TILE ? 0 : POINT_MOST,
+           POINT_VECTORS = (MANY_REGISTERS && VL * sizeof(real) < 64) || LANES % POINT_TILE
+                               ? 0 : POINT_MOST,
            POINT_STRIP = POINT_VECTORS ? 2 * POINT_VECTORS : 1, /* never 0: it divides */
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_CHANNELS = 128,
-           POINTS_KEPT = 256,
+           POINTS_KEPT = MANY_REGISTERS ? 128 : 256,
+           POINT_FEWEST = 64,
+           POINT_PLANE = 1280,
            POINT_MEMORY = 2 * POINT_MOST * POINT_CHANNELS + 1, /* vectors; the last may overrun */
            POINT_SUMS = 2 * POINT_MOST * POINTS_KEPT };
     """
@@ -31,6 +35,9 @@ cdef extern from *:
     enum: POINT_TILE                       # filters of a tile; they divide LANES
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
+    enum: MANY_REGISTERS                   # whether the tile of maps in place is good, see below
+    enum: POINT_FEWEST                     # then the most channels that are left to others
+    enum: POINT_PLANE                      # and the least bytes from one channel to the next
     enum: POINT_CHANNELS                   # channels of a strip, which is in the L1
     enum: POINTS_KEPT                      # filters whose sums and totals wait for more channels
     enum: POINT_MEMORY
@@ -59,6 +66,9 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
         return False
     if c.K <= LANES and c.rows.outputs == 1 and not share_sets(c.xc):
         return False                       # few filters read the map where it lies
+    if MANY_REGISTERS and (c.C <= POINT_FEWEST
+                           or c.xc * <Py_ssize_t> sizeof(real) < POINT_PLANE):
+        return False                       # the hardware foresees small planes, and few
     plan.c = c
     plan.length = ceil_div(pixels, VL)
     if pixels < POINT_PIXELS or 10 * pixels < 9 * plan.length * VL:

@@ -301,6 +301,6 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                     continue
                 if padded and not all_finite(<real*> total, pixels * LANES):
                     convolve_block(c, top, top + height, left, left + width, dy,
-                                   y - top * c.yh - left * c.yw, w, NULL, channels, 1)
+                                   y - top * c.yh - left * c.yw, w, NULL, NULL, channels, 1)
                 else:
                     store_pixels(c, total, y, height, width, channels)
