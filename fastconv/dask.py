@@ -133,10 +133,12 @@ def _check(da: Any, array: Any, name: str, spec: Spec) -> None:
         kind = type(array).__name__
         raise ArgumentTypeError(OPERATION, name, rule, array, remedy, shown=kind)
     kinds = "biuf" if spec.is_float else "biu"
-    if array.dtype.kind not in kinds or not isinstance(array._meta, np.ndarray):
+    masked = isinstance(array._meta, np.ma.MaskedArray)
+    if array.dtype.kind not in kinds or masked or not isinstance(array._meta, np.ndarray):
         rule = f"must be of NumPy's {'real numbers' if spec.is_float else 'integers'}"
         shown = f"{array.dtype} in {type(array._meta).__name__}"
-        raise ArgumentTypeError(OPERATION, name, rule, array.dtype, shown=shown)
+        remedy = f"dask.array.ma.filled({name}, value)" if masked else ""
+        raise ArgumentTypeError(OPERATION, name, rule, array.dtype, remedy, shown=shown)
     if array.shape[1:] not in (spec.shape, (spec.size,)):
         rule = f"must have shape {spec.letters}"
         remedy = re.sub(r"\bx\b", name, reshaped(array.shape, spec.shape))

@@ -37,10 +37,10 @@ def as_choice(
 def as_list(
     operation: str, parameter: str, value: Any, rule: str, remedy: str = "", most: int = 10_000
 ) -> list[Any]:
-    """Return what `value`, an iterable that is no text and no mapping, holds, at most `most`."""
-    try:
-        textual = isinstance(value, (str, bytes, Mapping))
-        found = None if textual else list(itertools.islice(value, most + 1))  # may be endless
+    """Return what `value` holds, at most `most`: an iterable in order, and no text or mapping."""
+    try:  # a set has another order in each process
+        other = isinstance(value, (str, bytes, Mapping, set, frozenset))
+        found = None if other else list(itertools.islice(value, most + 1))  # may be endless
     except TypeError:
         found = None
     if found is None:

@@ -108,6 +108,8 @@ def as_rows(name: str, column: Any, spec: Spec) -> Any:
         column = _array(column)
     if not isinstance(column, np.ndarray):
         return column
+    if isinstance(column, np.matrix):  # it has two axes for ever
+        column = np.asarray(column)
     if column.ndim and not len(column) and (column.ndim < 2 or column.dtype == object):
         return np.empty((0, *spec.shape), spec.dtype)
     if column.dtype == object:
@@ -155,6 +157,12 @@ def series(values: Array, like: Any) -> Any:
     return _pandas().Series(_cells(values), index=like.index)
 
 
+def _rows_of(column: Any) -> int | None:
+    """Return how many rows a column has; None for what is one thing for all rows."""
+    is_column = isinstance(column, (list, tuple)) or is_series(column) or np.ndim(column)
+    return len(column) if is_column else None
+
+
 def _cells(values: Array) -> Any:
     flat = values.reshape(len(values), prod(values.shape[1:]))
     return flat[:, 0] if flat.shape[1] == 1 else list(flat)
@@ -167,6 +175,12 @@ def table(given: Any, used: Sequence[str], outputs: Mapping[str, Array]) -> Any:
     In a DataFrame cells are those of `series`.
     """
     kept = [name for name in given if name not in set(used)]
+    rows = len(next(iter(outputs.values())))
+    for name in kept:
+        found = _rows_of(given[name])
+        if found not in (None, rows):
+            rule = f"must have a row for each of the inputs, {rows}"
+            raise ShapeError(OPERATION, name, rule, found)
     for name in outputs:
         if name in kept:
             rule = "must be names that the table does not have"

@@ -13,6 +13,7 @@ from fastconv.batches import BATCH_SIZE
 from fastconv.errors import ArgumentError, ArgumentTypeError
 from fastconv.layers.spec import Spec
 from fastconv.models import InferenceModel, Model
+from fastconv.models.graph import inputs
 from fastconv.serving import columns as tables
 from fastconv.serving.loaded import Loaded, checksum, loaded
 from fastconv.threads import sharing
@@ -192,7 +193,13 @@ class Predictor:
         arrays = [
             tables.as_rows(name, x, spec) for x, (name, spec) in zip(xs, specs.items(), strict=True)
         ]
-        found = self._network().predict(
+        network = self._network()
+        for name, array in zip(specs, arrays, strict=True):
+            if inputs.stream(array, network._graph) is not None:
+                rule, remedy = "must be an array (N, ...)", "call it with one batch after the other"
+                shown = f"{type(array).__name__}, an iterable"
+                raise ArgumentTypeError("Predictor", name, rule, array, remedy, shown=shown)
+        found = network.predict(
             tuple(arrays) if len(arrays) > 1 else arrays[0],
             self._batch_size,
             memory_limit=self._memory_limit,
@@ -235,6 +242,8 @@ def _as_names(parameter: str, given: Any) -> tuple[str, ...] | None:
         return None
     rule = "must be a name or a list of names"
     names = [given] if isinstance(given, str) else as_list("Predictor", parameter, given, rule)
+    if not names:
+        raise ArgumentError("Predictor", parameter, rule, given, "or None")
     return tuple(as_text("Predictor", parameter, name) for name in names)
 
 

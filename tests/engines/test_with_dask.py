@@ -155,6 +155,12 @@ def test_what_does_not_fit_is_told_before_anything_runs(net, path, x, array, tmp
         predict(net, array[:, 0])
     with pytest.raises(ArgumentTypeError, match="real numbers, got complex64"):
         predict(net, array.astype("complex64"))
+    masked = da.ma.masked_greater(array, 1)
+    with pytest.raises(
+        ArgumentTypeError, match=r"in MaskedArray; dask.array.ma.filled\(array, val"
+    ):
+        predict(net, masked)
+    assert predict(net, da.ma.filled(masked, 1)).shape == (10_000, 10)
     with pytest.raises(ArgumentTypeError, match="dask.predict: net must be the path"):
         predict(3, array)
     with pytest.raises(ArgumentError, match="no such file"):

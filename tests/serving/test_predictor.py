@@ -68,6 +68,13 @@ def test_it_has_the_bits_of_the_network(path, x):
         assert_bits_equal(again(fastconv.Predictor(source))(x), expected)
 
 
+def test_bytes_that_lie_apart_are_bytes(path, x):
+    content = path.read_bytes()
+    apart = memoryview(bytes(byte for pair in zip(content, content, strict=True) for byte in pair))
+    assert fastconv.load(apart[::2]).count_params() == small().count_params()
+    assert_bits_equal(fastconv.Predictor(apart[::2])(x), fastconv.Predictor(path)(x))
+
+
 def test_a_network_is_taken_as_it_is_now(x):
     net = small()
     expected = net.predict(x)
@@ -146,6 +153,21 @@ def test_rows_that_are_no_numbers_or_uneven_are_told_by_their_place(path, x):
         predictor([[1, [2, 3]], [4, 5, 6]])
 
 
+@pytest.mark.parametrize("kind", [iter, set, lambda rows: (row for row in rows)])
+def test_iterables_without_an_order_or_an_end_are_refused(path, kind):
+    """A network's `predict` takes them as batches; a table of them has no rows."""
+    rule = r"Predictor: x must be an array \(N, ...\), got \w+, an iterable; call it with one batch"
+    for rows in (kind([1, 2]), {"x": kind([1, 2])}):
+        with pytest.raises(ArgumentTypeError, match=rule):
+            fastconv.Predictor(path)(rows)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_is_an_array_of_rows(path, x):
+    flat = x.reshape(len(x), -1)
+    assert_bits_equal(fastconv.Predictor(path)(np.matrix(flat)), fastconv.Predictor(path)(x))
+
+
 # Several inputs and outputs.
 
 
@@ -222,6 +244,16 @@ def test_a_column_is_not_written_over(path, x):
         fastconv.Predictor(path, columns="image")({"image": x, "prediction": x})
     predictor = fastconv.Predictor(path, columns="image", results="image")
     assert_bits_equal(predictor({"image": x})["image"], predictor(x))
+
+
+def test_columns_have_a_row_for_each_of_the_inputs(path, x):
+    predictor = fastconv.Predictor(path)
+    with pytest.raises(ShapeError, match="Predictor: id must have a row for each of the inputs, 7"):
+        predictor({"x": x, "id": np.arange(5)})
+    with pytest.raises(ShapeError, match="got 8"):
+        predictor({"x": x, "id": list(range(8))})
+    found = predictor({"x": x, "camera": "north", "gain": 2.0})
+    assert found["camera"] == "north" and found["gain"] == 2.0
 
 
 def test_one_number_for_each_row_is_a_column_of_numbers(rng):
@@ -352,7 +384,10 @@ def test_what_is_no_network_is_refused(content, tmp_path, x):
         ({"batch_size": 0}, "batch_size"),
         ({"columns": 3}, "columns"),
         ({"columns": [3]}, "columns"),
+        ({"columns": []}, "columns"),
+        ({"columns": {"a", "b"}}, "columns"),
         ({"results": {"a": "b"}}, "results"),
+        ({"results": ()}, "results"),
         ({"for_inference": 1}, "for_inference"),
     ],
 )
