@@ -47,17 +47,21 @@ def chosen(given: Any, asked: Sequence[str] | None, inputs: Mapping[str, Spec]) 
     """Return the columns of a table that are the inputs of a network, in their order.
 
     They are those `asked` for; else those that have the inputs' names; else the only column, for
-    the only input.  All columns must have as many rows.
+    the only input.  All columns must have as many rows; what is no column is one thing for all.
     """
     found = _named(given, asked, inputs)
-    columns = {name: given[name] for name in given if hasattr(given[name], "__len__")}
-    if found[0] in columns:
-        rows = len(columns[found[0]])
-        for name, column in columns.items():
-            if len(column) != rows:
-                rule = f"must have as many rows as the column {found[0]!r}, {rows}"
-                raise ShapeError(OPERATION, f"the column {name!r}", rule, len(column))
+    rows = {name: _rows_of(given[name]) for name in (*found, *given)}
+    for name, own in rows.items():
+        if own is not None and own != rows[found[0]] is not None:
+            rule = f"must have as many rows as the column {found[0]!r}, {rows[found[0]]}"
+            raise ShapeError(OPERATION, f"the column {name!r}", rule, own)
     return found
+
+
+def _rows_of(column: Any) -> int | None:
+    """Return how many rows a column has; None for what is one thing for all rows."""
+    is_column = isinstance(column, (list, tuple)) or is_series(column) or np.ndim(column)
+    return len(column) if is_column else None
 
 
 def _named(given: Any, asked: Sequence[str] | None, inputs: Mapping[str, Spec]) -> list[str]:
@@ -157,12 +161,6 @@ def series(values: Array, like: Any) -> Any:
     return _pandas().Series(_cells(values), index=like.index)
 
 
-def _rows_of(column: Any) -> int | None:
-    """Return how many rows a column has; None for what is one thing for all rows."""
-    is_column = isinstance(column, (list, tuple)) or is_series(column) or np.ndim(column)
-    return len(column) if is_column else None
-
-
 def _cells(values: Array) -> Any:
     flat = values.reshape(len(values), prod(values.shape[1:]))
     return flat[:, 0] if flat.shape[1] == 1 else list(flat)
@@ -175,12 +173,6 @@ def table(given: Any, used: Sequence[str], outputs: Mapping[str, Array]) -> Any:
     In a DataFrame cells are those of `series`.
     """
     kept = [name for name in given if name not in set(used)]
-    rows = len(next(iter(outputs.values())))
-    for name in kept:
-        found = _rows_of(given[name])
-        if found not in (None, rows):
-            rule = f"must have a row for each of the inputs, {rows}"
-            raise ShapeError(OPERATION, name, rule, found)
     for name in outputs:
         if name in kept:
             rule = "must be names that the table does not have"
