@@ -27,12 +27,13 @@ from fastconv.batches.arrays import (
     take,
 )
 from fastconv.batches.predicting import following, predict, rows_at_a_time, taken
-from fastconv.batches.protocol import PREDICTED, Array, Layout, Runnable, Use
+from fastconv.batches.protocol import BATCH_NORM, PREDICTED, Array, Layout, Runnable, Use
 from fastconv.batches.rows import Rows, is_mapped, is_read
 from fastconv.batches.splitting import stratified
 from fastconv.batches.streams import BATCH_SIZE, Stream, as_stream, check_alone, check_unsized
 
 __all__ = [
+    "BATCH_NORM",
     "BATCH_SIZE",
     "PREDICTED",
     "Array",

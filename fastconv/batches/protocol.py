@@ -7,9 +7,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Array", "PREDICTED", "Layout", "Runnable", "Use"]
+__all__ = ["BATCH_NORM", "PREDICTED", "Array", "Layout", "Runnable", "Use"]
 
 Array = np.ndarray[Any, Any]
+
+#: Of which rows BatchNorm may take its statistics where batches are cut into pieces.
+BATCH_NORM = ("by_piece", "synchronised")
 
 
 class Layout(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv import memory, registry
 from fastconv.arguments import as_bool, as_choice, as_int, parse_bytes
-from fastconv.batches import Use
+from fastconv.batches import BATCH_NORM, Use
 from fastconv.errors import ArgumentError
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.differentiable import DifferentiableNetwork
@@ -91,6 +91,7 @@ class ShardedNetwork(DifferentiableNetwork):
         MemoryLimitError
             If a limit cannot be kept; the message has the least figure that could.
         """
+        synchronised = as_choice("plan", "batch_norm", batch_norm, BATCH_NORM) == "synchronised"
         if shards is None:
             return super().plan(
                 batch_size,
@@ -98,7 +99,7 @@ class ShardedNetwork(DifferentiableNetwork):
                 workspace_limit=workspace_limit,
                 memory_limit=memory_limit,
             )
-        from fastconv.training.settings import BATCH_NORM, MOST_SHARDS
+        from fastconv.training.settings import MOST_SHARDS
         from fastconv.training.sharding.cutting import Cutter
         from fastconv.training.sharding.sums import bytes_of_sums
 
@@ -107,10 +108,7 @@ class ShardedNetwork(DifferentiableNetwork):
             remedy = "or leave shards out: inference is not cut"
             raise ArgumentError("plan", "training", "must be True with shards", False, remedy)
         self._prepare()
-        cutter = Cutter(
-            as_int("plan", "shards", shards, 1, MOST_SHARDS),
-            as_choice("plan", "batch_norm", batch_norm, BATCH_NORM) == "synchronised",
-        )
+        cutter = Cutter(as_int("plan", "shards", shards, 1, MOST_SHARDS), synchronised)
         cutter.check(self, batch_size, "plan")
         rows, made = cutter.largest(self, [batch_size]), inputs.bytes_gathered(self._graph, True)
         sums, specs = bytes_of_sums(self, cutter.shards), self._graph.input_specs
@@ -128,7 +126,7 @@ class ShardedNetwork(DifferentiableNetwork):
         )
         return plan.cut(batch_size, sums)
 
-    def least_rows_of_piece(self) -> int:
+    def least_rows_of_piece(self, operation: str = "fit") -> int:
         """Return the fewest rows of a piece where statistics are of whole batches.
 
         Raises
@@ -140,7 +138,7 @@ class ShardedNetwork(DifferentiableNetwork):
             if layer.states and not layer.frozen and not layer.synchronises:
                 rule = f"must be 'by_piece' for {name}, whose statistics do not synchronise"
                 remedy = "the traits of layers say how they would"
-                raise ArgumentError("fit", "batch_norm", rule, "synchronised", remedy)
+                raise ArgumentError(operation, "batch_norm", rule, "synchronised", remedy)
         choosy = self._cache.found("choosy", lambda: learning.choosy(self._graph))
         own = [(step, cut_off) for step, cut_off in choosy if not step.layer.synchronises]
         return learning.least_rows(self._graph, own)[0]

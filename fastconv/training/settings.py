@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastconv.arguments import as_bool, as_choice, as_int, check_function, parse_bytes
+from fastconv.batches import BATCH_NORM
 
 __all__ = ["Settings"]
 
 #: What makes transforms; no module below `fastconv.data` can ask that for them.
 TRANSFORMS = ("shift", "flip", "crop", "noise", "normalise", "compose")
 
-#: Of which rows BatchNorm may take its statistics where batches are cut.
-BATCH_NORM = ("by_piece", "synchronised")
 MOST_SHARDS = 1 << 16
 
 

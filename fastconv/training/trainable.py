@@ -123,8 +123,11 @@ class Trainable(Runnable, Protocol):
         Both are by ``layer/parameter``, in the order in which gradients become known.
         """
 
-    def least_rows_of_piece(self) -> int:
-        """Return the fewest rows of a piece where statistics are of whole batches."""
+    def least_rows_of_piece(self, operation: str = "fit") -> int:
+        """Return the fewest rows of a piece where statistics are of whole batches.
+
+        It raises ArgumentError, of `operation`, if those of a layer cannot be.
+        """
 
     def run_pieces(
         self,

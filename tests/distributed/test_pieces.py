@@ -177,8 +177,10 @@ class OwnNorm(fastconv.layers.BatchNorm):
 
 def test_statistics_that_cannot_be_of_the_batch_are_refused():
     net = network([OwnNorm()])
-    with pytest.raises(ArgumentError, match="'by_piece' for own_norm_1, whose statistics"):
+    with pytest.raises(ArgumentError, match="fit: .*'by_piece' for own_norm_1, whose statistics"):
         net.fit(X, Y, batch_size=20, shards=4, verbose=0, batch_norm="synchronised")
+    with pytest.raises(ArgumentError, match="plan: .*'by_piece' for own_norm_1, whose statistics"):
+        net.plan(20, training=True, shards=4, batch_norm="synchronised")
     net.fit(X, Y, batch_size=20, shards=4, verbose=0, epochs=1)
 
 
@@ -265,6 +267,9 @@ def test_plans_say_what_the_sums_take():
         memory_limit=pieces.peak,
         verbose=0,
     )
+    for shards in (None, 8):
+        with pytest.raises(ArgumentError, match="plan: batch_norm must be 'by_piece' or"):
+            net.plan(40, training=True, shards=shards, batch_norm="by_pieces")
     with pytest.raises(ArgumentError, match="training must be True"):
         net.plan(40, shards=8)
     with pytest.raises(ArgumentError, match="plan: shards must be at most 20"):

@@ -103,10 +103,16 @@ class Cutter:
         return max(piece.rows for rows in batches for piece in self.cut(model, rows)[0])
 
     def check(self, model: Trainable, batch_size: int, operation: str = "fit") -> None:
-        """Raise ArgumentError if the pieces of a full batch are too small for a layer to learn."""
+        """Raise ArgumentError if a layer cannot learn from the pieces of a full batch.
+
+        They are too small for it, or its statistics cannot be those of the whole batch.
+        """
+        if self.synchronised:
+            model.least_rows_of_piece(operation)
+            return
         least, layer = model.least_rows()
         most = batch_size // least
-        if least > 1 and self.shards > most and not self.synchronised:
+        if least > 1 and self.shards > most:
             raise ArgumentError(
                 operation,
                 "shards",
