@@ -118,6 +118,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the figures too")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.steps < 2 or arguments.exchanges < 1:
+        parser.error("--steps must be at least 2 and --exchanges 1: of none there is no median")
     if arguments.job is not None:
         from mpi4py import MPI
 

@@ -7,7 +7,7 @@ time, and gives the same bits. Then the tests run on each. Emulation tells wheth
 right, to the bit; it tells nothing about speed.
 
 By default `TESTS` are run; ``--all`` runs all of ``tests/functional``, thousands of tests, which
-takes long. Tests that cannot hold under emulation are `LEFT_OUT`, each with the reason.
+takes long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ MACHINE = "aarch64"
 SETS = ("neon", "baseline")
 #: Every kernel, on whole numbers and to the bit.
 TESTS = ("tests/functional/test_integers.py", "tests/functional/test_bits.py")
-LEFT_OUT: dict[str, str] = {}
 
 
 def compiler(tools: Path, sysroot: Path) -> str:
@@ -78,10 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     library = apart.build(FOLDER, python.variables)
     said = "import platform, sys; print(sys.version.split()[0], 'on', platform.machine())"
     subprocess.run([*python.command, "-c", said], check=True)
-    words = list(given.tests or (["tests/functional"] if given.all else TESTS))
-    for name, reason in LEFT_OUT.items():
-        print(f"left out: {name}: {reason}")
-        words += ["--deselect", name]
+    words = given.tests or (["tests/functional"] if given.all else TESTS)
     failed = [
         isa
         for isa in given.isa or SETS

@@ -81,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=1000, help="of the fuzzer, to compare bits")
     parser.add_argument("pythons", nargs="*", help="commands of other Pythons, such as python3.12")
     given = parser.parse_args(arguments)
+    if given.cases < 1:
+        parser.error(f"--cases must be at least 1, got {given.cases}: of none all bits are equal")
     pythons = every(given.pythons)
     stable = apart.build(FOLDER / "abi3", {**SPARE, "FASTCONV_ABI3": "1"})
     expected: list[str] = []

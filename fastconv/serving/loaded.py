@@ -87,7 +87,8 @@ def _loaded(source: str | bytes, digest: str | None, for_inference: bool) -> Loa
         raise _missing(source, error) from error
     with file:
         about = os.fstat(file.fileno())
-        stamp = about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+        times = about.st_mtime_ns, about.st_ctime_ns  # what copies may keep the first of
+        stamp = about.st_dev, about.st_ino, about.st_size, *times
         found = _digests.found(stamp, lambda: _digest(file))
         return kept(found, partial(load, file, for_inference=for_inference))
 

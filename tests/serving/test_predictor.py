@@ -326,6 +326,17 @@ def test_a_file_in_the_place_of_another_is_another(path, x, loads):
     assert len(loads) == 2
 
 
+def test_a_file_that_is_written_over_is_another_whatever_its_time_says(path, x):
+    before = path.stat()
+    fastconv.Predictor(path)(x)
+    content = small(seed=1).to_bytes()
+    assert len(content) == before.st_size
+    with open(path, "r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert_bits_equal(fastconv.Predictor(path)(x), small(seed=1).predict(x))
+
+
 def test_a_process_keeps_few_networks(x, loads):
     for seed in range(loaded.MOST_KEPT + 3):
         fastconv.Predictor(small(seed=seed))(x)
