@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.training.metrics.counting import CountingMetric
+from fastconv.training.metrics.measuring import added, figure_of
 
 __all__ = ["Totals"]
 
@@ -38,8 +39,8 @@ class _Counts:
             while len(parts) > 1:  # in pairs, since some counts are the longer the more there are
                 pairs = zip(parts[::2], parts[1::2], strict=False)
                 odd = parts[len(parts) & ~1 :]
-                parts = [self._metric.added(one, other) for one, other in pairs] + odd
-            self._sum, self._more = self._metric.added(self._sum, parts[0]), []
+                parts = [added(self._metric, one, other) for one, other in pairs] + odd
+            self._sum, self._more = added(self._metric, self._sum, parts[0]), []
             self._figure = None
         return self._sum
 
@@ -47,7 +48,7 @@ class _Counts:
     def figure(self) -> float:
         """The figure of the counts that have been added up."""
         if self._figure is None:
-            self._figure = float(self._metric.figure(self._sum))
+            self._figure = figure_of(self._metric, self._sum)
         return self._figure
 
 

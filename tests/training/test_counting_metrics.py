@@ -313,9 +313,15 @@ def test_a_metric_of_others_keeps_counts_too(linear, blobs):
     totals = model.compiled.totals()
     model.compiled.measure(totals, {"loss": 1.0}, (model.predict_batch((x,)),), (y,))
     assert model.compiled.totals(totals.state()).means() == totals.means()
-    with pytest.raises(ArgumentTypeError, match="worst: counts must return an array, got float"):
-        Worst.counts = lambda *args: 1.0
-        loop.evaluate(model, x, y)
+    for method, wrong, said in [
+        ("figure", "0.5", "worst: figure must return one number, got '0.5'"),
+        ("figure", np.zeros(2), "worst: figure must return one number"),
+        ("added", None, "worst: added must return an array, got NoneType"),
+        ("counts", 1.0, "worst: counts must return an array, got float"),
+    ]:
+        setattr(Worst, method, lambda *args, wrong=wrong: wrong)
+        with pytest.raises(ArgumentTypeError, match=said):
+            loop.evaluate(model, x, y, batch_size=7)
 
 
 def test_counts_that_grow_are_added_up_a_few_times_only():

@@ -11,7 +11,7 @@ from fastconv.errors import ArgumentTypeError, ShapeError
 from fastconv.training.metrics.counting import CountingMetric
 from fastconv.training.weighting import sum_of
 
-__all__ = ["bytes_of_counts", "counted", "metric_name", "total_of"]
+__all__ = ["added", "bytes_of_counts", "counted", "figure_of", "metric_name", "total_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,12 +23,28 @@ def metric_name(metric: Any) -> str:
 
 def counted(metric: CountingMetric, outputs: Array, targets: Array, weights: Array | None) -> Array:
     """Return what `metric` counts in the rows of one batch."""
-    counts = metric.counts(outputs, targets, weights)
-    if not isinstance(counts, np.ndarray):
-        name = metric_name(metric)
-        shown = type(counts).__name__
-        raise ArgumentTypeError(name, "counts", "must return an array", counts, shown=shown)
-    return counts
+    return _array(metric, "counts", metric.counts(outputs, targets, weights))
+
+
+def added(metric: CountingMetric, counts: Array, more: Array) -> Array:
+    """Return what `metric` makes of the counts of some rows and of more."""
+    return _array(metric, "added", metric.added(counts, more))
+
+
+def _array(metric: CountingMetric, method: str, given: Any) -> Array:
+    if not isinstance(given, np.ndarray):
+        rule, shown = "must return an array", type(given).__name__
+        raise ArgumentTypeError(metric_name(metric), method, rule, given, shown=shown)
+    return given
+
+
+def figure_of(metric: CountingMetric, counts: Array) -> float:
+    """Return the figure that follows from all counts."""
+    given = metric.figure(counts)
+    if np.ndim(given) or not isinstance(given, (int, float, np.number, np.bool_, np.ndarray)):
+        rule = "must return one number"
+        raise ArgumentTypeError(metric_name(metric), "figure", rule, given)
+    return float(given)
 
 
 def bytes_of_counts(metric: CountingMetric, shape: tuple[int, ...], rows: int) -> tuple[int, int]:
