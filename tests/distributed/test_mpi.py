@@ -58,13 +58,13 @@ def test_synchronised_statistics(environment, tmp_path):
 
 
 def test_an_error_on_one_rank_ends_all_with_its_text(environment, tmp_path):
-    done = run(3, environment, "fails", tmp_path, seconds=60)
+    done = run(3, environment, "fails", tmp_path)
     assert done.returncode != 0
     assert "[rank 1] RuntimeError: the disk of rank 1 is gone" in done.stderr
 
 
 def test_an_error_on_all_ranks_can_be_caught(environment, tmp_path):
-    done = run(2, environment, "caught", tmp_path, seconds=60)
+    done = run(2, environment, "caught", tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.split("\n"))[1:] == [
         "0 caught TrainingError",
@@ -98,11 +98,11 @@ def test_ranks_of_a_machine_share_its_cores(environment, tmp_path):
     free = {
         k: v for k, v in environment.items() if k not in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS")
     }
-    done = run(2, free, "threads", tmp_path, seconds=60)
+    done = run(2, free, "threads", tmp_path)
     assert done.returncode == 0, done.stderr
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     assert done.stdout.split() == [str(max(1, cores // 2))] * 2
-    chosen = run(2, {**free, "FASTCONV_NUM_THREADS": "3"}, "threads", tmp_path, seconds=60)
+    chosen = run(2, {**free, "FASTCONV_NUM_THREADS": "3"}, "threads", tmp_path)
     assert chosen.stdout.split() == ["3"] * 2
