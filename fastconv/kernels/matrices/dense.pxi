@@ -16,13 +16,20 @@
 # added to it, whole and where they lie.
 #
 # If a block of the sum is longer than a chunk, its `acc` waits between the chunks.  Blocks are
-# added in order to y, which begins at +0.  The gradient of the weights has the order of
-# rounds.pxi, with the samples as the pixels of one row.
+# added in order to y, which begins at +0.  A block is done for several panels before the next, so
+# that the pixels' numbers stay in the L2 for them.  The gradient of the weights has the order of
+# rounds.pxi, with the samples as the pixels of one row: stretches of a single chunk are tiles one
+# after the other, whose sums wait in a log.
+#
+# While a tile is computed, lines of y and of what is laid out next are prefetched, a few every
+# SEGMENT steps.
 
 cdef extern from *:
     """
     enum { DEPTH = TILE < 12 ? 256 : 128, PRODUCT_PIXELS = TILE < 12 ? 18 * TILE : 8 * TILE,
-           PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8, ROW_VECTORS = ROW_LANES / VL };
+           PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8,
+           ROW_VECTORS = ROW_LANES / VL, SPAN = 8, MOST_LOGGED = 3, SEGMENT = 14, ROWS_AHEAD = 2,
+           PLACES = 2 * DEPTH, ROW_LINES = LANES > LINE ? LANES / LINE : 1 };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
     enum: PRODUCT_PIXELS                   # pixels whose sums may wait: 14 KiB, or 7
@@ -31,6 +38,12 @@ cdef extern from *:
     enum: ROW_LANES                        # lanes of a run of y that waits in the L1
     enum: ROW_VECTORS
     enum: ROWS                             # rows of b that are added to it together
+    enum: SPAN                             # a block is done for so many panels, or times PRODUCT_PANELS
+    enum: MOST_LOGGED                      # stretches of a chunk
+    enum: SEGMENT                          # steps between prefetches
+    enum: ROWS_AHEAD                       # rows of y that are prefetched together
+    enum: PLACES                           # those of a chunk, and as many that nobody needs
+    enum: ROW_LINES                        # lines of a row of a panel
 
 cdef struct Product:
     const real* a
@@ -41,69 +54,125 @@ cdef struct Product:
     Py_ssize_t ap, ak, bk, bl, yp          # strides in elements
     Py_ssize_t block                       # terms of a block, at the most
     bint relu
-    Py_ssize_t panels, pixel_blocks        # panels of an item; blocks that pixels are cut into
+    Py_ssize_t panels, span                # panels that are laid out together; those of an item
+    Py_ssize_t pixel_blocks                # blocks that pixels are cut into
+    Py_ssize_t stretches                   # chains of a chunk, each of which begins at zero
 
 cdef struct Ending:
     # what becomes of a sum
     real* y                                # where it goes; NULL if it waits
     Py_ssize_t step                        # from one pixel to the next
-    Py_ssize_t ahead                       # from y to what is prefetched: short sums end too soon
     Py_ssize_t lanes
+    const real* base                       # what it is added to: y, zeros, or a sum that waits
+    Py_ssize_t base_step
     const real* bias
-    bint first, last, relu                 # whether it is the first block of the sum, the last
+    bint last, relu                        # whether it is the last block of the sum
+    # what is prefetched between the steps
+    const real* line                       # rows, `line_step` apart
+    Py_ssize_t line_step, line_count
+    const real* ahead                      # places of the next panel, `burst` at a time
+    const Py_ssize_t* places
+    Py_ssize_t burst
 
 
-cdef inline void end_sum(vreal total, const Ending* to, Py_ssize_t pixel, Py_ssize_t lane) noexcept nogil:
-    """Add a block of the sum to y, in the vector of lanes from `lane` on."""
-    cdef Py_ssize_t count = to.lanes - lane
-    cdef real* y = to.y + pixel * to.step + lane
-    cdef vreal value = (vzero() if to.first else vload_n(y, count)) + total
-    if to.last:
-        value = value + (vload_n(to.bias + lane, count) if to.bias != NULL else vzero())
-        if to.relu:
-            value = vrelu(value)
-    vstore_n(y, value, count)
+cdef inline vreal end_sum(vreal value, const Ending* to, Py_ssize_t lane) noexcept nogil:
+    """Add the bias, and apply the rectifier, in the vector of lanes from `lane` on."""
+    if to.bias != NULL:
+        value = value + vload_n(to.bias + lane, to.lanes - lane)
+    return vrelu(value) if to.relu else value
+
+
+cdef void end_tile(Py_ssize_t pixels, Py_ssize_t vectors, const Ending* to) noexcept nogil:
+    """End the sums of a tile, which are in y."""
+    cdef real* y
+    cdef Py_ssize_t p, v
+    for p in range(pixels):
+        for v in range(vectors):
+            y = to.y + p * to.step + v * VL
+            vstore_n(y, end_sum(vload_n(y, to.lanes - v * VL), to, v * VL), to.lanes - v * VL)
+
+
+cdef void add_tile(Py_ssize_t pixels, Py_ssize_t vectors, const vreal* sums, const real* base,
+                   Py_ssize_t base_step, const Ending* to) noexcept nogil:
+    """y = base + sums, where not all lanes have a place in y."""
+    cdef Py_ssize_t p, v, count
+    for p in range(pixels):
+        for v in range(vectors):
+            count = to.lanes - v * VL
+            vstore_n(to.y + p * to.step + v * VL,
+                     vload_n(base + p * base_step + v * VL, count) + sums[p * vectors + v], count)
+
+
+cdef inline void fetch_lines(const real* at) noexcept nogil:
+    """Prefetch a row of a panel, which need not begin with a line."""
+    cdef int v
+    for v in range(ROW_LINES):
+        vprefetch(at + (v + 1) * LINE - 1)
 
 
 cdef inline void product_tile(const int pixels, const int vectors, const real* a, Py_ssize_t ap,
-                              Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
-                              vreal* waiting, const Ending* to) noexcept nogil:
+                              Py_ssize_t ak, const real* rows, Py_ssize_t terms,
+                              const vreal* begin, vreal* waiting, const Ending* to) noexcept nogil:
+    """The sums of a tile, which begin as `begin`.
+
+    What comes next is prefetched in turns between the steps.  All at once, prefetches would wait
+    for each other, and the multiply-adds for them.
+    """
     cdef vreal acc[TILE * NV]
     cdef vreal weights[NV]
     cdef vreal pixel
-    cdef Py_ssize_t k
+    cdef Py_ssize_t steps, i
+    cdef const Py_ssize_t* places = to.places
+    cdef const real* line = to.line
+    cdef const real* base = to.base
+    cdef real* y = to.y
     cdef int p, v
-    if to.y != NULL:
-        for p in range(pixels):
-            vprefetch_write(to.y + p * to.step + to.ahead)
-            vprefetch_write(to.y + p * to.step + to.ahead + VL)
-    if resume:
-        for p in range(pixels * vectors):
-            acc[p] = waiting[p]
-    else:
-        for p in range(pixels * vectors):
-            acc[p] = vzero()
-    for k in range(terms):
-        for v in range(vectors):
-            weights[v] = vload(rows + v * VL)
-        for p in range(pixels):
-            pixel = vset1(a[p * ap])
+    for p in range(pixels * vectors):
+        acc[p] = begin[p]
+    for i in range(terms // SEGMENT * ROWS_AHEAD, to.line_count):
+        fetch_lines(line)
+        line = line + to.line_step
+    while True:
+        steps = terms if terms < 2 * SEGMENT else SEGMENT
+        terms -= steps
+        for i in range(to.burst):
+            fetch_lines(to.ahead + places[i])
+        places = places + to.burst
+        for p in range(ROWS_AHEAD):
+            fetch_lines(line)
+            line = line + to.line_step
+        while True:
             for v in range(vectors):
-                acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
-        a = a + ak
-        rows = rows + LANES
-    if to.y == NULL:
+                weights[v] = vload(rows + v * VL)
+            for p in range(pixels):
+                pixel = vset1(a[p * ap])
+                for v in range(vectors):
+                    acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
+            a = a + ak
+            rows = rows + LANES
+            steps -= 1
+            if steps == 0:
+                break
+        if terms == 0:
+            break
+    if y == NULL or to.lanes < vectors * VL:
         for p in range(pixels * vectors):
             waiting[p] = acc[p]
-        return
-    for p in range(pixels):
-        for v in range(vectors):
-            end_sum(acc[p * vectors + v], to, p, v * VL)
+        if y != NULL:
+            add_tile(pixels, vectors, waiting, base, to.base_step, to)
+    else:
+        for p in range(pixels):
+            for v in range(vectors):
+                vstore(y + v * VL, vload(base + v * VL) + acc[p * vectors + v])
+            y = <real*> vapart(y + to.step)
+            base = vapart(base + to.base_step)
+    if to.last and y != NULL and (to.bias != NULL or to.relu):
+        end_tile(pixels, vectors, to)
 
 
 ctypedef void (*product_t)(const void*, const void*, const real* a, Py_ssize_t ap, Py_ssize_t ak,
-                           const real* rows, Py_ssize_t terms, bint resume, vreal* waiting,
-                           const Ending* to) noexcept nogil
+                           const real* rows, Py_ssize_t terms, const vreal* begin,
+                           vreal* waiting, const Ending* to) noexcept nogil
 
 ctypedef fused vectors:                    # how many vectors of a panel
     n1
@@ -111,10 +180,10 @@ ctypedef fused vectors:                    # how many vectors of a panel
 
 
 cdef void product_tile_of(const width* _, const vectors* __, const real* a, Py_ssize_t ap,
-                          Py_ssize_t ak, const real* rows, Py_ssize_t terms, bint resume,
+                          Py_ssize_t ak, const real* rows, Py_ssize_t terms, const vreal* begin,
                           vreal* waiting, const Ending* to) noexcept nogil:
     if sizeof(width) <= TILE:
-        product_tile(<int> sizeof(width), <int> sizeof(vectors), a, ap, ak, rows, terms, resume,
+        product_tile(<int> sizeof(width), <int> sizeof(vectors), a, ap, ak, rows, terms, begin,
                      waiting, to)
 
 
@@ -146,16 +215,131 @@ cdef void lay_out_rows(const real* b, Py_ssize_t bk, Py_ssize_t bl, Py_ssize_t t
     """rows[k][LANES] = b[k][l], with zeros beyond the last lane in the vectors that are used."""
     cdef Py_ssize_t k, l
     if bk == 1:
-        turn(b, bl, terms, lanes, LEAD, rows, LANES)
+        turn(b, bl, terms, lanes, 0, rows, LANES)
+        return
+    if bl == 1 and lanes >= LANES:
+        for k in range(terms):
+            for l in range(NV):
+                vstore(rows + l * VL, vload(b + l * VL))
+            b = b + bk
+            rows = rows + LANES
         return
     for l from 0 <= l < min(lanes, <Py_ssize_t> LANES) by VL:
         if bl == 1:
             for k in range(terms):
-                vprefetch(b + k * bk + l + LANES)  # for the next item
                 vstore(rows + k * LANES + l, vload_n(b + k * bk + l, lanes - l))
         else:
             for k in range(terms):
                 vstore(rows + k * LANES + l, vload_strided(b + k * bk + l * bl, bl, lanes - l))
+
+
+cdef Py_ssize_t find_lines(const Product* g, Py_ssize_t terms, Py_ssize_t* places) noexcept nogil:
+    """Find the lines of a chunk of a panel of b, from its first number on, and return how many
+    places they have."""
+    cdef Py_ssize_t count = 0, i, j
+    if g.bk == 1:
+        for i in range(min(g.lanes, <Py_ssize_t> LANES)):
+            for j from 0 <= j < terms by ROW_LINES * LINE:
+                places[count] = i * g.bl + j
+                count += 1
+    elif g.bl == 1:
+        for i in range(terms):
+            places[i] = i * g.bk
+        count = terms
+    return count
+
+
+cdef struct Chunk:
+    # what is laid out, and multiplied by a block of pixels
+    Py_ssize_t top, pixels
+    Py_ssize_t lane, panels                # more than one only if a chunk is the whole sum
+    Py_ssize_t start, stop                 # the block of the sum
+    Py_ssize_t k, terms                    # the chunk of it
+    real* rows
+    vreal* waiting
+    vreal* log                             # a tile for each stretch
+    const vreal* zeros
+    Py_ssize_t lines                       # how many places are prefetched for the next chunk
+
+
+cdef inline void take_turns(const Product* g, const Chunk* c, const Py_ssize_t* places,
+                            Py_ssize_t share, Py_ssize_t shares, Ending* to) noexcept nogil:
+    """Say which share of the next chunk a tile prefetches."""
+    cdef Py_ssize_t segments = max(<Py_ssize_t> 1, c.terms // g.stretches // SEGMENT)
+    to.burst = ceil_div(ceil_div(c.lines, shares), segments)
+    to.places = places + share * c.lines // shares
+
+
+cdef inline void multiply_tile(const Product* g, const Chunk* c, const real* a, const real* rows,
+                               Py_ssize_t first, int count, real* y, const Py_ssize_t* places,
+                               Py_ssize_t share, Py_ssize_t shares, Ending* to) noexcept nogil:
+    """A tile of a chunk, one stretch after the other."""
+    cdef product_t tile_ = product_tiles[1 if to.lanes <= VL else NV][count]
+    cdef Py_ssize_t i, at, end, row
+    cdef vreal* waiting = c.waiting + first * NV
+    cdef const vreal* begin = c.zeros
+    cdef bint ends = c.k + c.terms == c.stop
+    to.last = ends and c.stop == g.terms
+    to.base, to.base_step = <const real*> c.zeros, 0
+    if g.stretches > 1:
+        to.base, to.base_step = <const real*> c.log, VL if to.lanes <= VL else LANES
+    elif c.start > 0:
+        to.base, to.base_step = y, g.yp
+    if c.k > c.start:
+        begin = waiting
+    for i in range(g.stretches):
+        at, end = i * c.terms // g.stretches, (i + 1) * c.terms // g.stretches
+        if ends:
+            row = i * count // g.stretches
+            to.line, to.line_step = y + row * g.yp, g.yp
+            to.line_count = (i + 1) * count // g.stretches - row
+        else:
+            to.line, to.line_step, to.line_count = a + count * g.ap, g.ap, 0
+        take_turns(g, c, places, share * g.stretches + i, shares * g.stretches, to)
+        to.y = y if ends and i + 1 == g.stretches else NULL
+        if g.stretches > 1:
+            waiting = c.log + i * TILE * NV
+        # a second vector without lanes would only multiply zeros
+        tile_(NULL, NULL, a + at * g.ak, g.ap, g.ak, rows + at * LANES, end - at, begin, waiting,
+              to)
+    for i in range(1, g.stretches - 1):
+        add_tile(count, 1 if to.lanes <= VL else NV, c.log + i * TILE * NV, y, g.yp, to)
+
+
+cdef void multiply_chunk(const Product* g, const Chunk* c, const Py_ssize_t* places,
+                         Ending* to) noexcept nogil:
+    """All tiles of a chunk, of nearly equal width."""
+    cdef Py_ssize_t pieces = ceil_div(c.pixels, TILE)
+    cdef Py_ssize_t piece, panel, first, row, at, lane
+    cdef const real* a
+    cdef int count
+    for piece in range(pieces):
+        first = piece * c.pixels // pieces
+        count = <int> ((piece + 1) * c.pixels // pieces - first)
+        a = g.a + (c.top + first) * g.ap + c.k * g.ak
+        if g.ak == 1 and g.lanes <= VL:
+            # each number of a has few products: prefetch the rows of the next tile
+            for row in range(count):
+                for at from 0 <= at < c.terms by LINE:
+                    vprefetch(a + (count + row) * g.ap + at)
+        for panel in range(c.panels):
+            lane = c.lane + panel * LANES
+            to.lanes = g.lanes - lane
+            to.bias = g.bias + lane if g.bias != NULL else NULL
+            multiply_tile(g, c, a, c.rows + panel * c.terms * LANES, first, count,
+                          g.y + (c.top + first) * g.yp + lane, places,
+                          piece * c.panels + panel, pieces * c.panels, to)
+
+
+cdef inline const real* next_chunk(const Product* g, const Chunk* c, Py_ssize_t first,
+                                   Py_ssize_t last) noexcept nogil:
+    """What will be laid out next for the lanes `first` to `last` of an item."""
+    cdef Py_ssize_t lane = c.lane, k = c.k + c.terms
+    if k == c.stop:
+        lane, k = lane + c.panels * LANES, c.start
+        if lane >= last and c.stop < g.terms:
+            lane, k = first, c.stop
+    return g.b + k * g.bk + lane * g.bl
 
 
 cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -163,52 +347,41 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     cdef const Product* g = <const Product*> args
     cdef real rows[DEPTH * LANES]
     cdef vreal waiting[PRODUCT_PIXELS * NV]
+    cdef vreal log[MOST_LOGGED * TILE * NV]
+    cdef vreal zeros[TILE * NV]
+    cdef Py_ssize_t places[PLACES]
+    cdef Chunk c
     cdef Ending to
-    cdef Py_ssize_t item, top, pixels, pieces, piece, first, lane, panel, panels
-    cdef Py_ssize_t k, terms, stop, row, at
-    cdef const real* a
-    cdef const real* panel_rows
-    cdef bint resume
-    cdef int count
+    cdef Py_ssize_t item, first, last, panel
+    c.rows, c.waiting, c.log, c.zeros = rows, waiting, log, zeros
+    memset(places, 0, PLACES * sizeof(Py_ssize_t))
+    memset(zeros, 0, TILE * NV * sizeof(vreal))
+    c.lines = find_lines(g, min(min(g.block, g.terms), <Py_ssize_t> DEPTH), places)
     to.step, to.relu = g.yp, g.relu
     for item in range(begin, end):
-        top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
-        pixels = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
-        pieces = (pixels + TILE - 1) // TILE
-        lane = item // g.pixel_blocks * g.panels * LANES
-        to.ahead = 2 * LANES if g.panels > 1 else 0
-        panels = min(g.panels, (g.lanes - lane + LANES - 1) // LANES)
-        k, stop, resume = 0, min(g.block, g.terms), False
-        while k < g.terms:
-            terms = min(stop - k, <Py_ssize_t> DEPTH)
-            for panel in range(panels):    # more than one only if a chunk is the whole sum
-                lay_out_rows(g.b + k * g.bk + (lane + panel * LANES) * g.bl, g.bk, g.bl, terms,
-                             g.lanes - lane - panel * LANES, rows + panel * terms * LANES)
-            to.first, to.last = k < g.block, k + terms == g.terms
-            for piece in range(pieces):    # pieces of nearly equal width
-                first = piece * pixels // pieces
-                count = <int> ((piece + 1) * pixels // pieces - first)
-                a = g.a + (top + first) * g.ap + k * g.ak
-                if g.ak == 1 and g.lanes <= VL:
-                    # each number of a has few products: prefetch the rows of the next tile
-                    for row in range(count):
-                        for at from 0 <= at < terms by 64 // sizeof(real):
-                            vprefetch(a + (count + row) * g.ap + at)
-                for panel in range(panels):
-                    panel_rows = rows + panel * terms * LANES
-                    to.lanes = g.lanes - lane - panel * LANES
-                    to.bias = g.bias + g.lanes - to.lanes if g.bias != NULL else NULL
-                    to.y = NULL
-                    if k + terms == stop:
-                        to.y = g.y + (top + first) * g.yp + g.lanes - to.lanes
-                    # a second vector without lanes would only multiply zeros
-                    product_tiles[1 if to.lanes <= VL else NV][count](
-                        NULL, NULL, a, g.ap, g.ak, panel_rows, terms, resume,
-                        waiting + first * NV, &to)
-            k += terms
-            resume = k < stop
-            if not resume:
-                stop = min(stop + g.block, g.terms)
+        c.top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
+        c.pixels = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - c.top
+        first = item // g.pixel_blocks * g.span * LANES
+        last = min(first + g.span * LANES, g.lanes)
+        c.start = 0
+        # a block of a sum for all panels, so that the pixels' numbers stay in the L2 for them
+        while c.start < g.terms:
+            c.stop = min(c.start + g.block, g.terms)
+            c.lane = first
+            while c.lane < last:
+                c.panels = min(g.panels, ceil_div(last - c.lane, LANES))
+                c.k = c.start
+                while c.k < c.stop:
+                    c.terms = min(c.stop - c.k, <Py_ssize_t> DEPTH)
+                    for panel in range(c.panels):
+                        lay_out_rows(g.b + c.k * g.bk + (c.lane + panel * LANES) * g.bl, g.bk, g.bl,
+                                     c.terms, last - c.lane - panel * LANES,
+                                     rows + panel * c.terms * LANES)
+                    to.ahead = next_chunk(g, &c, first, last)
+                    multiply_chunk(g, &c, places, &to)
+                    c.k += c.terms
+                c.lane += c.panels * LANES
+            c.start = c.stop
 
 
 cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -281,7 +454,8 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     cdef vreal sums[ROW_VECTORS]
     cdef Ending to
     cdef Py_ssize_t item, pixel, lane, k, stop, i
-    cdef bint fresh
+    cdef vreal value
+    cdef bint first, fresh
     cdef const real* a
     cdef const real* b
     to.relu = g.relu
@@ -293,13 +467,12 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         a, b = g.a + pixel * g.ap, g.b + lane
         k = 0
         if g.terms == 1:                   # no sum has to wait
-            to.first = to.last = True
             for i from 0 <= i < to.lanes by VL:
-                end_sum(vadd_product(vzero(), vset1(a[0]), vload_n(b + i, to.lanes - i)), &to, 0, i)
+                value = vadd_product(vzero(), vset1(a[0]), vload_n(b + i, to.lanes - i))
+                vstore_n(to.y + i, end_sum(vzero() + value, &to, i), to.lanes - i)
             continue
         while k < g.terms:
-            to.first, stop, fresh = k == 0, min(k + g.block, g.terms), True
-            to.last = stop == g.terms
+            first, stop, fresh = k == 0, min(k + g.block, g.terms), True
             while k < stop:
                 if stop - k >= ROWS:
                     add_rows(ROWS, a + k * g.ak, g.ak, b + k * g.bk, g.bk, to.lanes, fresh, sums)
@@ -309,7 +482,10 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
                     k += 1
                 fresh = False
             for i from 0 <= i < to.lanes by VL:
-                end_sum(sums[i // VL], &to, 0, i)
+                value = (vzero() if first else vload_n(to.y + i, to.lanes - i)) + sums[i // VL]
+                if stop == g.terms:
+                    value = end_sum(value, &to, i)
+                vstore_n(to.y + i, value, to.lanes - i)
 
 
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
@@ -319,7 +495,7 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
     the order of the gradient of the weights."""
     cdef Product g
     cdef Py_ssize_t columns
-    cdef bint long_sums
+    cdef bint long_sums, several           # more samples than one chain may have; several chunks
     g.a, g.b, g.y = &a[0, 0], &b[0, 0], &y[0, 0]
     g.bias = NULL
     if bias is not None:
@@ -329,19 +505,24 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
     g.bk, g.bl = b.strides[0] // <Py_ssize_t> sizeof(real), b.strides[1] // <Py_ssize_t> sizeof(real)
     g.yp, g.relu = y.shape[1], relu
     long_sums = block == 0 and g.terms > CHUNK // 2
+    several = long_sums and g.terms > CHUNK
     g.block = block if block else g.terms
     if g.bl == 1 and not long_sums and (g.pixels <= FEW_PIXELS or g.terms == 1):
         with nogil:
             run_items(multiply_rows, &g, ceil_div(g.lanes, ROW_LANES) * g.pixels, part, parts, 1,
                       threads)
         return
-    columns = (g.lanes + LANES - 1) // LANES
-    g.panels = 1
-    if g.terms <= min(g.block, <Py_ssize_t> DEPTH) and not long_sums:
+    g.panels = g.stretches = 1
+    if g.terms <= min(g.block, <Py_ssize_t> DEPTH):
         g.panels = clamp(DEPTH // g.terms, 1, PRODUCT_PANELS)
-    columns = (columns + g.panels - 1) // g.panels
-    g.pixel_blocks = max((g.pixels + PRODUCT_PIXELS - 1) // PRODUCT_PIXELS,
-                         min((2 * threads + columns - 1) // columns if threads > 1 else 1,
-                             (g.pixels + TILE - 1) // TILE))
+    if long_sums:                          # of a single chunk, or none of this is read
+        g.stretches = ceil_div(g.terms, STRETCH)
+    columns = ceil_div(ceil_div(g.lanes, LANES), g.panels)
+    g.span = g.panels * clamp(columns // (parts if threads == 1 else 2 * threads * parts), 1, SPAN)
+    columns = ceil_div(ceil_div(g.lanes, LANES), g.panels if several else g.span)
+    g.pixel_blocks = max(ceil_div(g.pixels, PRODUCT_PIXELS),
+                         min(ceil_div(2 * threads, columns) if threads > 1 else 1,
+                             ceil_div(g.pixels, TILE)))
     with nogil:
-        run_items(multiply_samples if long_sums else multiply_items, &g, columns * g.pixel_blocks, part, parts, 1, threads)
+        run_items(multiply_samples if several else multiply_items, &g, columns * g.pixel_blocks,
+                  part, parts, 1, threads)
