@@ -1,6 +1,6 @@
-# The tile of a 1x1 kernel whose weights come from memory.  There the first tile of a panel would
-# wait for it.  Here every tile asks for its share of the panel that comes next.  The sum is that of
-# `tile`, over one loop of channels.
+# The tile of 1x1 kernels and of Winograd's products whose weights come from memory.  There the
+# first tile of a panel would wait for it.  Here every tile asks for its share of the panel that
+# comes next.  The sum is that of `tile`, over one loop of channels.
 
 cdef extern from *:
     """

@@ -13,10 +13,11 @@
 
 cdef extern from *:
     """
-    enum { AHEAD = 6, WINOGRAD_SUM = 512 };
+    enum { AHEAD = 6, WINOGRAD_SUM = 512, U_KEPT = 1 << 19 };
     """
     enum: AHEAD                            # how many channels of x ahead to ask
     enum: WINOGRAD_SUM                     # channels of a block of a sum
+    enum: U_KEPT                           # bytes of weights that stay in the L2 beside V and Z
 
 cdef struct Winograd:
     const real* x
@@ -251,7 +252,10 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
                                 real* v, real* z) noexcept nogil:
     """Do the tiles begin .. end of the batch, from input to output."""
     cdef Nest nest
+    cdef Ahead ahead
     cdef int edge = m + 2
+    cdef bint far = ASKS_AHEAD and g.panels * edge * edge * g.C * LANES \
+        * <Py_ssize_t> sizeof(real) > U_KEPT
     cdef Py_ssize_t v_plane = g.C * g.length
     cdef Py_ssize_t z_plane = g.length * LANES
     cdef Py_ssize_t t, n, row, column, count, e, panel, piece, pieces, together, from_, first
@@ -278,12 +282,14 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     # Done piece by piece, Z stays in a nearer cache, but every piece reads the panel again.  This
     # pays if there are no more channels than tiles in a block.
     together = 1 if g.C <= g.length else pieces
+    ahead.channel, ahead.step, ahead.move = g.length, 1, ceil_div(LANES, together)
     for panel in range(g.panels):
         lanes = VL if g.K - panel * LANES <= VL else LANES
         prefetch_outputs(g, m, begin, end, panel * LANES, min(g.K, (panel + 1) * LANES))
         for from_ from 0 <= from_ < pieces by together:
             for e in range(edge * edge):
                 u = g.u + (panel * edge * edge + e) * g.C * LANES
+                ahead.next = u + g.C * LANES
                 for piece in range(from_, from_ + together):
                     first = piece * length // pieces
                     count = (piece + 1) * length // pieces - first
@@ -294,6 +300,11 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
                         if lanes == VL:
                             slim_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
                                       u + channel * LANES, &nest, total)
+                        elif far:
+                            channels_tiles[count](
+                                NULL, v + e * v_plane + channel * g.length + first,
+                                u + channel * LANES, nest.n3, nest.fresh, &ahead, total)
+                            ahead.next = ahead.next + nest.n3 * ahead.move
                         else:
                             wide_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
                                       u + channel * LANES, &nest, total)
