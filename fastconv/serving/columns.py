@@ -16,7 +16,7 @@ import numpy as np
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, did_you_mean, shorten
 from fastconv.layers.spec import Spec
 
-__all__ = ["as_rows", "chosen", "is_series", "is_table", "series", "table"]
+__all__ = ["as_rows", "chosen", "indexed", "is_series", "is_table", "table"]
 
 Array = np.ndarray[Any, Any]
 
@@ -153,8 +153,16 @@ def _stacked(name: str, column: Array) -> Array:
     return np.stack(rows)
 
 
-def series(values: Array, like: Any) -> Any:
-    """Return the rows of an output as a Series with the index of another one.
+def indexed(outputs: Mapping[str, Array], like: Any) -> Any:
+    """Return an output as a Series with the index of another one; several as a DataFrame."""
+    columns = {name: _series(values, like) for name, values in outputs.items()}
+    if len(columns) == 1:
+        return columns.popitem()[1]
+    return like.to_frame().iloc[:, :0].assign(**columns)
+
+
+def _series(values: Array, like: Any) -> Any:
+    """Return the rows of an output with the index of a Series or a DataFrame.
 
     A row is a number where the output has one for each row, else an array of one axis.
     """
@@ -170,7 +178,7 @@ def table(given: Any, used: Sequence[str], outputs: Mapping[str, Array]) -> Any:
     """Return a table of the columns that were no inputs, and of those that the network made.
 
     In a mapping, an output of one number for each row is (N,), any other keeps its shape (N, ...).
-    In a DataFrame cells are those of `series`.
+    In a DataFrame cells are those of a Series.
     """
     kept = [name for name in given if name not in set(used)]
     for name in outputs:
@@ -179,7 +187,7 @@ def table(given: Any, used: Sequence[str], outputs: Mapping[str, Array]) -> Any:
             remedy = "Predictor(source, results='name')"
             raise ArgumentError(OPERATION, "results", rule, name, remedy)
     if _is_frame(given):
-        columns = {name: series(values, given) for name, values in outputs.items()}
+        columns = {name: _series(values, given) for name, values in outputs.items()}
         return given[kept].assign(**columns)
     columns = {
         name: values[:, 0] if values.shape[1:] == (1,) else values

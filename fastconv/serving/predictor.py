@@ -143,18 +143,13 @@ class Predictor:
             xs = xs[0]
         with sharing():
             if len(xs) == 1 and tables.is_table(xs[0]):
-                given, specs = xs[0], self.inputs
-                used = tables.chosen(given, self._columns, specs)
-                outputs = self._predict([given[name] for name in used], specs)
-                return tables.table(given, used, dict(zip(self.outputs, outputs, strict=True)))
-            outputs = self._predict(xs, self.inputs)
+                used = tables.chosen(xs[0], self._columns, self.inputs)
+                outputs = self._predict([xs[0][name] for name in used])
+                return tables.table(xs[0], used, self._named(outputs))
+            outputs = self._predict(xs)
             like = next((x for x in xs if tables.is_series(x)), None)
             if like is not None:
-                found = [tables.series(values, like) for values in outputs]
-                if len(found) > 1:
-                    columns = dict(zip(self.outputs, found, strict=True))
-                    return like.to_frame().iloc[:, :0].assign(**columns)
-                return found[0]
+                return tables.indexed(self._named(outputs), like)
             return outputs[0] if len(outputs) == 1 else outputs
 
     @property
@@ -185,8 +180,13 @@ class Predictor:
             self._found = found
         return self._found
 
-    def _predict(self, xs: Sequence[Any], specs: dict[str, Spec]) -> tuple[Array, ...]:
-        """Return the outputs for arrays, one for each input."""
+    def _named(self, outputs: Sequence[Array]) -> dict[str, Array]:
+        """Return outputs by the names of their columns."""
+        return dict(zip(self.outputs, outputs, strict=True))
+
+    def _predict(self, xs: Sequence[Any]) -> tuple[Array, ...]:
+        """Return the outputs for arrays or columns, one for each input."""
+        specs = self.inputs
         if len(xs) != len(specs):
             rule = f"must be one array for each input: {', '.join(list(specs)[:8])}"
             raise ArgumentTypeError("Predictor", "what is given", rule, len(xs))

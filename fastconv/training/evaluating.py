@@ -65,9 +65,9 @@ class _Rounds:
         self._place = 0  # in the round
         self._fingerprints: list[Any] = []
 
-    def mine(self, ahead: int = 0) -> bool:
+    def mine(self, later: int = 0) -> bool:
         """Whether this rank computes the next batch, or one so many batches later."""
-        return (self._place + ahead) % self._ranks.ranks == self._ranks.rank
+        return (self._place + later) % self._ranks.ranks == self._ranks.rank
 
     def given(self, table: Table) -> None:
         """Note the next batch of an iterable, of which each rank has its own."""
@@ -77,7 +77,7 @@ class _Rounds:
     def end(self) -> Totals:
         """Return the figures, where the iterable of no rank may go on."""
         self._fingerprints.append(None)
-        return self._told()
+        return self._merged()
 
     def done(self, figures: Totals | None) -> None:
         """Go on to the next batch; `figures` are of the one before, if it was this rank's."""
@@ -89,9 +89,9 @@ class _Rounds:
 
     def totals(self) -> Totals:
         """Return the figures of all batches so far; all ranks call it at the same time."""
-        return self._told() if self._place else self._totals
+        return self._merged() if self._place else self._totals
 
-    def _told(self) -> Totals:
+    def _merged(self) -> Totals:
         name = "validation_data"
         for state in check_batches(name, self._fingerprints, self._ranks, self._own):
             self._totals.merge(state or {}, self.compiled.by_name)

@@ -61,7 +61,7 @@ class _Fit:
     source: Source
     held_out: HeldOut | None
     run: Run
-    told: Chain
+    chain: Chain
     course: Course
     ranks: Ranks
     together: Together | None
@@ -72,17 +72,10 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
     saved = _read(model, asked.resume, ranks)
     with sharing_cores(ranks):
         fit = ranks.agreed(lambda: _made(model, given, settings, asked, ranks, saved))
-        callbacks = [
-            list(named(callback))
-            for callback in fit.told.callbacks
-            if not isinstance(callback, (EpochLines, ProgressBar))  # silent but on rank 0
-        ]
-        told = {"epochs": fit.run.epochs, "stop_on_nan": settings.stop_on_nan}
-        alike = {**fit.course.settings, **told}
-        check_alike(model, alike, callbacks, ranks, fresh=saved is None)
+        _check_alike(fit, fresh=saved is None)
         try:
             with ExitStack() as begun:
-                ranks.agreed(partial(begun.enter_context, fit.told))
+                ranks.agreed(partial(begun.enter_context, fit.chain))
                 if saved is not None:
                     ranks.agreed(partial(fit.course.restore, model, saved))
                     saved = None  # its arrays are not needed any more
@@ -137,13 +130,26 @@ def _made(
     if source.known is not None and run.writes:
         warn_of_scale(model, source.known)
     model.history = next(one for one in asked.callbacks if isinstance(one, History))
-    told = Chain(asked.callbacks, run)
-    course = Course(model, told, run, settings_of(settings, **prints_of(given, source, held_out)))
+    chain = Chain(asked.callbacks, run)
+    course = Course(model, chain, run, settings_of(settings, **prints_of(given, source, held_out)))
     if saved is not None:
         check_again(source)
         course.check(model, saved)
     compiled.course = course
-    return _Fit(source, held_out, run, told, course, ranks, together)
+    return _Fit(source, held_out, run, chain, course, ranks, together)
+
+
+def _check_alike(fit: _Fit, fresh: bool) -> None:
+    """Raise on all ranks unless they were asked for the same."""
+    run = fit.run
+    callbacks = [
+        list(named(callback))
+        for callback in fit.chain.callbacks
+        if not isinstance(callback, (EpochLines, ProgressBar))  # which print on rank 0 alone
+    ]
+    beside = {"epochs": run.epochs, "stop_on_nan": run.settings.stop_on_nan}
+    settings = {**fit.course.settings, **beside}
+    check_alike(run.model, settings, callbacks, fit.ranks, fresh)
 
 
 def _planned(
@@ -178,7 +184,7 @@ def _epochs(fit: _Fit) -> None:
     run, source = fit.run, fit.source
     model, compiled, limit = run.model, run.model.compiled, run.settings.memory_limit
     for epoch in range(run.position.epoch, 0 if run.stop else run.epochs):
-        fit.told.epoch_begin(epoch)
+        fit.chain.epoch_begin(epoch)
         check_still_alike(model, run, fit.ranks)
         figures = _epoch(fit)
         if fit.held_out is not None:
@@ -189,7 +195,7 @@ def _epochs(fit: _Fit) -> None:
             figures.update({f"val_{name}": figure for name, figure in measured.items()})
         compiled.epoch += 1
         run.position, run.totals = Position(epoch + 1), compiled.totals()
-        fit.told.epoch_end(epoch, figures)
+        fit.chain.epoch_end(epoch, figures)
         if run.stop:
             break
     check_still_alike(model, run, fit.ranks)
@@ -219,5 +225,5 @@ def _epoch(fit: _Fit) -> dict[str, float]:
             del batch  # before the next one is gathered
             run.position = Position(run.position.epoch, number + 1)
             fit.course.mark(model)
-            fit.told.batch_end(number, run.totals.so_far())
+            fit.chain.batch_end(number, run.totals.so_far())
     return run.totals.means()

@@ -40,15 +40,15 @@ class Course:
     Parameters
     ----------
     model : Trainable
-    told : Chain
+    chain : Chain
         Its callbacks.
     run : Run
     settings : dict
         What must be the same in a run that goes on from here, as JSON values.
     """
 
-    def __init__(self, model: Trainable, told: Chain, run: Run, settings: dict[str, Any]) -> None:
-        self.told, self.run, self.settings = told, run, settings
+    def __init__(self, model: Trainable, chain: Chain, run: Run, settings: dict[str, Any]) -> None:
+        self.chain, self.run, self.settings = chain, run, settings
         self.history = model.history
         self.mark(model)
 
@@ -63,7 +63,7 @@ class Course:
         It is not where an interrupt came in the middle of a step, or before all callbacks knew of
         it, or where something else has changed the weights since.
         """
-        waiting = [one for one in self.told.waiting if not one.runs_last and one.state()]
+        waiting = [one for one in self.chain.waiting if not one.runs_last and one.state()]
         return not waiting and self.versions == model.versions()
 
     def place(self) -> Place:
@@ -84,7 +84,7 @@ class Course:
         )
 
     def _callbacks(self) -> list[Callback]:
-        return [callback for callback in self.told.callbacks if callback is not self.history]
+        return [callback for callback in self.chain.callbacks if callback is not self.history]
 
     def check(self, model: Trainable, saved: Saved) -> None:
         """Raise ArgumentError unless the run can go on from `saved` as its settings are."""

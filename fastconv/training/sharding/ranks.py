@@ -82,7 +82,10 @@ class Ranks:
             comm.Free()
 
     def exchanged(self, thing: T) -> list[T]:
-        """Return what each rank gave, in their order; all ranks call this at the same time."""
+        """Return what each rank gave, in their order; all ranks call this at the same time.
+
+        It is pickled. Up to `USUAL` bytes travel in one message; more need a second one.
+        """
         if self.comm is None:
             return [thing]
         data = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)

@@ -22,7 +22,7 @@ from fastconv.training.trainable import Array, PieceRun, Trainable
 __all__ = ["Together"]
 
 
-class _Told(NamedTuple):
+class _Report(NamedTuple):
     """What a piece says of itself beside its gradients.
 
     Attributes
@@ -51,7 +51,7 @@ class _Taker:
         self._pieces, self._sums, self._travel = pieces, sums, travel
         _, self._states = model.learned_in_order()
         self._given: list[list[str]] = []
-        self.told: list[_Told] = []
+        self.reports: list[_Report] = []
 
     def gradient(self, at: int, key: str, array: Array) -> None:
         self._sums.add(at, key, array)
@@ -67,7 +67,7 @@ class _Taker:
     def outputs(self, at: int, outputs: tuple[Array, ...], losses: Mapping[str, float]) -> None:
         part, totals = self._pieces.parts[at], self._compiled.totals()
         self._compiled.measure(totals, {}, outputs, part.targets, part.weights)
-        self.told.append(_Told(dict(losses), totals.state(), self._given[at]))
+        self.reports.append(_Report(dict(losses), totals.state(), self._given[at]))
 
     def together(self, arrays: Sequence[Array], merge: Callable[[Array, Array], Array]) -> Array:
         count, own = len(self._pieces.rows), self._pieces.own
@@ -121,9 +121,9 @@ class Together:
         model.run_pieces(runs, compiled.step, taker, program, synchronised=self._synchronised)
         if travel is not None:
             travel.finish()
-        told = [one for some in ranks.exchanged(taker.told) for one in some]
-        losses = _losses(told)
-        gradients, statistics = _found(model, sums, {key for one in told for key in one.given})
+        reports = [one for some in ranks.exchanged(taker.reports) for one in some]
+        losses = _losses(reports)
+        gradients, statistics = _found(model, sums, {key for one in reports for key in one.given})
         if stop_on_nan:
             means = {name: total / (whole or 1.0) for name, total in losses.items()}
             wrong = check_finite(means, gradients, statistics)
@@ -131,7 +131,7 @@ class Together:
                 raise ranks.together(_error(model, pieces, program, ranks, wrong))
         for name, total in losses.items():
             totals.add(name, total, whole)
-        for one in told:
+        for one in reports:
             totals.merge(one.figures, compiled.by_name)
         model.gradients = gradients
         model.take_statistics(statistics)
@@ -153,9 +153,9 @@ def _sum(numbers: list[float]) -> float:
     return joined(leaves, lambda one, other: one + other, (0, len(numbers)))
 
 
-def _losses(told: list[_Told]) -> dict[str, float]:
+def _losses(reports: list[_Report]) -> dict[str, float]:
     """Return the sums of the losses, which are still to be divided."""
-    return {name: _sum([one.losses[name] for one in told]) for name in told[0].losses}
+    return {name: _sum([one.losses[name] for one in reports]) for name in reports[0].losses}
 
 
 def _sums(
