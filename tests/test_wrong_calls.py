@@ -57,6 +57,7 @@ ELSEWHERE = {
     "Model.learned_in_order": "likewise",
     "Model.least_rows_of_piece": "likewise",
     "Model.run_pieces": "likewise, with pieces that it made",
+    "Model.structure": "likewise",
     "Model.take_statistics": "likewise, with what run_pieces gave",
     "Model.versions": "likewise",
     "Model.read_checkpoint": "likewise, with the path that fit was given",
