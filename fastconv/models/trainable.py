@@ -230,6 +230,10 @@ class TrainableNetwork(ShardedNetwork):
         return inputs.stream(x, self._graph, alone=y is None) or self._parts(x)
 
     def _held_out(self, data: Any) -> Any:
+        if isinstance(data, list) and len(self._graph.input_ids) == 1:
+            batches = inputs.stream(data, self._graph, alone=True)  # also two or three of them
+            if batches is not None:
+                return batches
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
             return (self._parts(data[0]), *data[1:])
         return inputs.stream(data, self._graph, alone=True) or data

@@ -245,6 +245,26 @@ def test_a_validation_that_can_run_once_is_refused(data):
     assert once == trained(*data, validation_data=data, epochs=1)
 
 
+@pytest.mark.parametrize("size", [20, 13, 10])
+def test_a_list_of_any_number_of_batches_is_a_validation(data, size):
+    batches = Batches(*data, size=size).parts
+    assert len(batches) in (2, 3, 4)
+    found = trained(*data, validation_data=batches, epochs=1)
+    assert found == trained(*data, validation_data=Batches(*data, size=size), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda x, y: (x, y[1:]), "fit: validation_data: y must have as many rows as x, 37"),
+        (lambda x, y: (x[:, :, 1:], y), "fit: validation_data: Model: x must have shape"),
+    ],
+)
+def test_what_is_wrong_in_a_validation_is_said_of_it(data, change, text):
+    with pytest.raises(ShapeError, match=text):
+        trained(*data, validation_data=change(*data), epochs=1)
+
+
 def test_a_transform_is_compared_by_its_settings_when_a_run_goes_on(data, tmp_path):
     path = tmp_path / "run.safetensors"
     shift = fastconv.data.shift

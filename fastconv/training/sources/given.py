@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastconv.batches import Stream, as_inputs, check_alone
-from fastconv.errors import ArgumentError, ShapeError
+from fastconv.errors import ArgumentError, FastconvError, ShapeError
 from fastconv.training.compiled import Compiled
 from fastconv.training.data import as_parts
 from fastconv.training.settings import Settings
@@ -127,4 +127,10 @@ def _validation(model: Trainable, compiled: Compiled, data: Any, epochs: int) ->
     if isinstance(data, Stream):
         _check_once(data, epochs, "validation_data")
         return data
-    return as_table("fit", model, compiled, *as_parts(data))
+    parts = as_parts(data)
+    try:
+        return as_table("fit", model, compiled, *parts)
+    except FastconvError as error:  # which speaks of x and y
+        place = ": ".join(dict.fromkeys(("fit", "validation_data", error.operation)))
+        said = error.parameter, error.rule, error.value, error.remedy
+        raise type(error)(place, *said, shown=error.shown) from None
