@@ -337,6 +337,7 @@ def double(run):
 
 CHANGES = {
     "stop": ("run.stop", lambda run: setattr(run, "stop", True)),
+    "seed": ("seed", lambda run: setattr(run.model, "seed", 7)),
     "rate": ("learning_rate", lambda run: setattr(run.optimizer, "learning_rate", 0.5)),
     "weights": ("weights.dense_1/weight", double),
     "freeze": ("trainable", lambda run: run.model.freeze("*")),

@@ -96,6 +96,7 @@ def check_still_alike(model: Trainable, run: Run, ranks: Ranks) -> None:
     state = model.compiled.optimizer.state(copy=False)
     own = {
         "run.stop": bool(run.stop),
+        "seed": model.seed,
         "learning_rate": plain(state["learning_rate"]),
         "schedule": plain(state["schedule"]),
         "trainable": list(model.trainable_parameters()),
