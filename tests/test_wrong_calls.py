@@ -56,7 +56,7 @@ ELSEWHERE = {
     "Model.first_not_finite": "likewise",
     "Model.learned_in_order": "likewise",
     "Model.least_rows_of_piece": "likewise",
-    "Model.made_of": "likewise",
+    "Model.every_parameter": "likewise",
     "Model.run_pieces": "likewise, with pieces that it made",
     "Model.structure": "likewise",
     "Model.take_statistics": "likewise, with what run_pieces gave",

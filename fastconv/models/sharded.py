@@ -14,7 +14,7 @@ from fastconv.batches import BATCH_NORM, Use
 from fastconv.errors import ArgumentError
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.differentiable import DifferentiableNetwork
-from fastconv.models.graph import inputs, learning
+from fastconv.models.graph import inputs, learning, weights
 from fastconv.models.running import (
     Program,
     first_not_finite,
@@ -49,6 +49,11 @@ class ShardedNetwork(DifferentiableNetwork):
             given = {"from": [ids[source] for source in step.sources], "frozen": frozen}
             layers[step.id] = [name, {**plain(step.layer.config), **given}]
         return {"layers": layers, "outputs": [ids[output] for output in self._graph.outputs]}
+
+    def every_parameter(self) -> dict[str, Parameter]:
+        """Return all parameters and statistics; see `fastconv.training.Trainable`."""
+        self._prepare()
+        return weights.named(self._graph)
 
     def learned_in_order(self) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
         """Return what learns, and the statistics; see `fastconv.training.Trainable`."""

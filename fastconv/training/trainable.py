@@ -156,6 +156,9 @@ class Trainable(Runnable, Protocol):
         batch, if `xs` are its inputs.
         """
 
+    def every_parameter(self) -> dict[str, Parameter]:
+        """Return all parameters, frozen ones and statistics too, by ``layer/parameter``."""
+
     def trainable_parameters(self) -> dict[str, Parameter]:
         """Return the parameters that the optimizer changes, by ``layer/parameter``."""
 

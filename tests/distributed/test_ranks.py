@@ -319,6 +319,19 @@ def test_layers_that_are_frozen_on_one_rank_are_told():
         assert ".frozen must be the same on all ranks" in str(error)
 
 
+def test_frozen_weights_that_differ_are_told():
+    def work(comm):
+        layers = [("Dense", {"units": 4}), ("Dense", {"units": 4})]
+        net = fastconv.Sequential(["Flatten", *layers], X.shape[1:], seed=0)
+        net.set_weights({"dense_1/bias": np.full(4, float(comm.Get_rank()))})
+        net.freeze("dense_1")
+        net.compile("sgd", "softmax_cross_entropy")
+        net.fit(X, Y, comm=comm, verbose=0)
+
+    for error in on_ranks(2, work):
+        assert "fit: weights.dense_1/bias must be the same on all ranks" in str(error)
+
+
 class OnOneRank(Callback):
     """Changes something on rank 1 alone, when it is called as `when`."""
 

@@ -107,8 +107,8 @@ def check_still_alike(model: Trainable, run: Run, ranks: Ranks) -> None:
 
 
 def _weights_of(model: Trainable) -> dict[str, int]:
-    groups = model.learned_in_order()
-    return {key: checksum(p.value) for group in groups for key, p in group.items()}
+    """Return a checksum of each weight, frozen ones and statistics too."""
+    return {key: checksum(p.value) for key, p in model.every_parameter().items()}
 
 
 def _compare(

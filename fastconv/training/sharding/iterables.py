@@ -44,16 +44,21 @@ def check_batches(
     first = found[0][0]
     for rank, (other, _) in enumerate(found):
         if other != first:
-            pairs = ((_rows(a), _rows(b)) for a, b in zip(first, other, strict=False) if a != b)
-            here, there = next(pairs, (f"{len(first)} more", f"{len(other)} more"))
-            shown = f"{here} on rank 0 and {there} on rank {rank}"
-            remedy = "each rank runs through all of it, and takes its own rows"
-            if here == there:
-                shown = f"{here} with other numbers on rank {rank} than on rank 0"
-                remedy = "let all that is random in it follow from one seed"
-            rule = "must give the same batches on all ranks"
-            raise ranks.together(ArgumentError("fit", name, rule, remedy=remedy, shown=shown))
-    return [own for _, own in found]
+            raise ranks.together(_differing(name, first, other, rank))
+    return [told for _, told in found]
+
+
+def _differing(name: str, first: list[Any], other: list[Any], rank: int) -> ArgumentError:
+    """Return the error that says how the batches of `rank` differ from those of rank 0."""
+    pairs = ((_rows(a), _rows(b)) for a, b in zip(first, other, strict=False) if a != b)
+    here, there = next(pairs, (f"{len(first)} more", f"{len(other)} more"))
+    shown = f"{here} on rank 0 and {there} on rank {rank}"
+    remedy = "each rank runs through all of it, and takes its own rows"
+    if here == there:
+        shown = f"{here} with other numbers on rank {rank} than on rank 0"
+        remedy = "let all that is random in it follow from one seed"
+    rule = "must give the same batches on all ranks"
+    return ArgumentError("fit", name, rule, remedy=remedy, shown=shown)
 
 
 def _rows(fingerprint: Any) -> str:
