@@ -62,7 +62,10 @@ FC_INLINE vreal vslope_of_hard_swish(vreal dy, vreal x) {
  * beyond the reach of the tail or NaN, and |x| counts as 0 there, lest something overflow.  So a NaN
  * meets no other, of which the compiler would choose one. */
 FC_INLINE vreal vless_tail(vreal x, vreal q, vreal second) {
-    return vchoose(vless(x, vzero()), -q * second, vmadd(x, -q, second));
+    /* The result has the sign of x, which zeros are given: Clang 14 takes 0 < 0 for true where it
+     * would choose -0. */
+    vreal y = vmadd(vunless(vless(x, vzero()), x), -q, second);
+    return vfrom_bits(vbits_of(y) | (vbits_of(x) & SIGN_BIT));
 }
 FC_INLINE vreal vslope_less_fall(vreal dy, vreal x, vreal q, vreal second) {
     vreal dx = dy * vchoose(vless(x, vzero()), q * second, vmadd(vset1(1), -q, second));
