@@ -420,6 +420,7 @@ SPILLS = {
     "avx512": {
         "narrow(_line)?_(tile|edges)_of": "one of 28 sums, which waits 10 of the loop's 14 cycles",
         "wide_edges_of": "up to three sums, at the sides of maps alone",
+        "point_tile_of": "one of 24 sums, once in four channels; without it as fast",
         "depth_five(_back)?": "one sum of 5x5, at its sides",
         "dot_(three|five)(_apart)?": "in maps that fit a vector",
         "winograd_items|transform_(block|weights)": "once a tile, beside Winograd's products",
