@@ -58,7 +58,17 @@ def test_large_products_equal_the_reference(shape, dtype, integers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "shape",
-    [(37, 531, 45), (257, 40, 10), (130, 1100, 35), (9, 33, 1030), (1, 1030, 700), (4, 90, 531)],
+    [
+        (37, 531, 45),
+        (257, 40, 10),
+        (130, 1100, 35),
+        (9, 33, 1030),
+        (1, 1030, 700),
+        (4, 90, 531),
+        (3, 1100, 45),  # turned in registers
+        (101, 70, 45),  # two and three stretches of samples
+        (127, 150, 37),
+    ],
 )
 def test_the_order_of_the_sums_is_that_of_a_1x1_convolution(shape, dtype, normal):
     """Samples are the pixels of one image; on data that would show another order."""

@@ -13,7 +13,8 @@
 #   of weight  units       features   samples
 #
 # Few pixels, or a single term, fill no tile.  There a run of y waits in the L1 while rows of b are
-# added to it, whole and where they lie.
+# added to it, whole and where they lie.  If the terms of b are neighbours, it is turned in
+# registers, and not laid out.
 #
 # If a block of the sum is longer than a chunk, its `acc` waits between the chunks.  Blocks are
 # added in order to y, which begins at +0.  A block is done for several panels before the next, so
@@ -29,7 +30,7 @@ cdef extern from *:
     enum { DEPTH = TILE < 12 ? 256 : 128, PRODUCT_PIXELS = TILE < 12 ? 18 * TILE : 8 * TILE,
            PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8,
            ROW_VECTORS = ROW_LANES / VL, SPAN = 8, MOST_LOGGED = 3, SEGMENT = 14, ROWS_AHEAD = 2,
-           PLACES = 2 * DEPTH, ROW_LINES = LANES > LINE ? LANES / LINE : 1 };
+           PLACES = 2 * DEPTH, ROW_LINES = (LANES + LINE - 1) / LINE };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
     enum: PRODUCT_PIXELS                   # pixels whose sums may wait: 14 KiB, or 7
@@ -38,7 +39,7 @@ cdef extern from *:
     enum: ROW_LANES                        # lanes of a run of y that waits in the L1
     enum: ROW_VECTORS
     enum: ROWS                             # rows of b that are added to it together
-    enum: SPAN                             # a block is done for so many panels, or times PRODUCT_PANELS
+    enum: SPAN                             # panels, or groups of them, for which a block is done
     enum: MOST_LOGGED                      # stretches of a chunk
     enum: SEGMENT                          # steps between prefetches
     enum: ROWS_AHEAD                       # rows of y that are prefetched together
@@ -488,6 +489,61 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
                 vstore_n(to.y + i, value, to.lanes - i)
 
 
+cdef inline void load_columns(const real* b, Py_ssize_t bl, Py_ssize_t lanes, Py_ssize_t terms,
+                              vreal* columns) noexcept nogil:
+    """columns[k][l] = b[l * bl + k] for a vector of lanes and of terms, zeros beyond them."""
+    cdef Py_ssize_t l
+    if lanes >= VL and terms >= VL:
+        for l in range(VL):
+            columns[l] = vload(b + l * bl)
+    else:
+        for l in range(VL):
+            columns[l] = vload_n(b + l * bl, terms) if l < lanes else vzero()
+    vtranspose(columns)
+
+
+cdef void multiply_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Few pixels, and b whose terms are neighbours: its columns are turned to vectors, each of
+    which is multiplied by all pixels at once.  Items are (vector of lanes): so few rows of b are
+    streams that the hardware foresees, and prefetches would only delay them."""
+    cdef const Product* g = <const Product*> args
+    cdef vreal columns[VL]
+    cdef vreal sums[FEW_PIXELS]
+    cdef vreal value
+    cdef Ending to
+    cdef Py_ssize_t item, k, start, stop, terms, p, i, lane
+    cdef const real* a
+    cdef real* y
+    to.relu = g.relu
+    for item in range(begin, end):
+        lane = item * VL
+        to.lanes = g.lanes - lane
+        to.bias = g.bias + lane if g.bias != NULL else NULL
+        start = 0
+        while start < g.terms:
+            stop = min(start + g.block, g.terms)
+            for p in range(g.pixels):
+                sums[p] = vzero()
+            for k from start <= k < stop by VL:
+                terms = min(stop - k, <Py_ssize_t> VL)
+                load_columns(g.b + lane * g.bl + k, g.bl, to.lanes, terms, columns)
+                for p in range(g.pixels):
+                    a = g.a + p * g.ap + k * g.ak
+                    value = sums[p]
+                    if terms == VL:
+                        for i in range(VL):
+                            value = vadd_product(value, vset1(a[i * g.ak]), columns[i])
+                    else:
+                        for i in range(terms):
+                            value = vadd_product(value, vset1(a[i * g.ak]), columns[i])
+                    sums[p] = value
+            for p in range(g.pixels):
+                y = g.y + p * g.yp + lane
+                value = (vzero() if start == 0 else vload_n(y, to.lanes)) + sums[p]
+                vstore_n(y, end_sum(value, &to, 0) if stop == g.terms else value, to.lanes)
+            start = stop
+
+
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
                    real[:, ::1] y, Py_ssize_t block, bint relu, Py_ssize_t part, Py_ssize_t parts,
                    int threads):
@@ -511,6 +567,10 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
         with nogil:
             run_items(multiply_rows, &g, ceil_div(g.lanes, ROW_LANES) * g.pixels, part, parts, 1,
                       threads)
+        return
+    if g.bk == 1 and not long_sums and g.pixels <= FEW_PIXELS:
+        with nogil:
+            run_items(multiply_columns, &g, ceil_div(g.lanes, VL), part, parts, 1, threads)
         return
     g.panels = g.stretches = 1
     if g.terms <= min(g.block, <Py_ssize_t> DEPTH):
