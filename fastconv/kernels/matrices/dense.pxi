@@ -29,8 +29,9 @@ cdef extern from *:
     """
     enum { DEPTH = TILE < 12 ? 256 : 128, PRODUCT_PIXELS = TILE < 12 ? 18 * TILE : 8 * TILE,
            PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8,
-           ROW_VECTORS = ROW_LANES / VL, SPAN = 8, MOST_LOGGED = 3, SEGMENT = 14, ROWS_AHEAD = 2,
-           PLACES = 2 * DEPTH, ROW_LINES = (LANES + LINE - 1) / LINE };
+           ROW_VECTORS = ROW_LANES / VL, SPAN = 8, MOST_LOGGED = 3, SEGMENT = TILE < 12 ? 64 : 14,
+           ROWS_AHEAD = TILE < 12 ? TILE : 2, PLACES = 2 * DEPTH,
+           ROW_LINES = (LANES + LINE - 1) / LINE };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
     enum: PRODUCT_PIXELS                   # pixels whose sums may wait: 14 KiB, or 7
@@ -260,23 +261,27 @@ cdef struct Chunk:
     vreal* waiting
     vreal* log                             # a tile for each stretch
     const vreal* zeros
-    Py_ssize_t lines                       # how many places are prefetched for the next chunk
+    Py_ssize_t cuts[MOST_LOGGED + 1]       # where its stretches begin and end
+    # what tiles prefetch for the next chunk: `lines` places, of which `line` are done
+    Py_ssize_t lines, line, burst, segments
 
 
-cdef inline void take_turns(const Product* g, const Chunk* c, const Py_ssize_t* places,
-                            Py_ssize_t share, Py_ssize_t shares, Ending* to) noexcept nogil:
-    """Say which share of the next chunk a tile prefetches."""
-    cdef Py_ssize_t segments = max(<Py_ssize_t> 1, c.terms // g.stretches // SEGMENT)
-    to.burst = ceil_div(ceil_div(c.lines, shares), segments)
-    to.places = places + share * c.lines // shares
+cdef inline void cut_chunk(const Product* g, Chunk* c) noexcept nogil:
+    """Cut a chunk into stretches, and what is prefetched into bursts."""
+    cdef Py_ssize_t i, tiles = ceil_div(c.pixels, TILE) * c.panels * g.stretches
+    for i in range(g.stretches + 1):
+        c.cuts[i] = i * c.terms // g.stretches
+    c.line = 0
+    c.segments = max(<Py_ssize_t> 1, c.terms // g.stretches // SEGMENT)
+    c.burst = ceil_div(c.lines, tiles * c.segments)
 
 
-cdef inline void multiply_tile(const Product* g, const Chunk* c, const real* a, const real* rows,
+cdef inline void multiply_tile(const Product* g, Chunk* c, const real* a, const real* rows,
                                Py_ssize_t first, int count, real* y, const Py_ssize_t* places,
-                               Py_ssize_t share, Py_ssize_t shares, Ending* to) noexcept nogil:
+                               Ending* to) noexcept nogil:
     """A tile of a chunk, one stretch after the other."""
     cdef product_t tile_ = product_tiles[1 if to.lanes <= VL else NV][count]
-    cdef Py_ssize_t i, at, end, row
+    cdef Py_ssize_t i, at
     cdef vreal* waiting = c.waiting + first * NV
     cdef const vreal* begin = c.zeros
     cdef bint ends = c.k + c.terms == c.stop
@@ -288,48 +293,46 @@ cdef inline void multiply_tile(const Product* g, const Chunk* c, const real* a, 
         to.base, to.base_step = y, g.yp
     if c.k > c.start:
         begin = waiting
+    to.line, to.line_step, to.line_count = a + count * g.ap, g.ap, 0
+    if ends:
+        to.line, to.line_step = y, g.yp
+        to.line_count = count if g.stretches == 1 else 0
     for i in range(g.stretches):
-        at, end = i * c.terms // g.stretches, (i + 1) * c.terms // g.stretches
-        if ends:
-            row = i * count // g.stretches
-            to.line, to.line_step = y + row * g.yp, g.yp
-            to.line_count = (i + 1) * count // g.stretches - row
-        else:
-            to.line, to.line_step, to.line_count = a + count * g.ap, g.ap, 0
-        take_turns(g, c, places, share * g.stretches + i, shares * g.stretches, to)
+        to.places, to.burst = places + c.line, c.burst if c.line < c.lines else 0
+        c.line += c.burst * c.segments
         to.y = y if ends and i + 1 == g.stretches else NULL
         if g.stretches > 1:
             waiting = c.log + i * TILE * NV
         # a second vector without lanes would only multiply zeros
-        tile_(NULL, NULL, a + at * g.ak, g.ap, g.ak, rows + at * LANES, end - at, begin, waiting,
-              to)
+        at = c.cuts[i]
+        tile_(NULL, NULL, a + at * g.ak, g.ap, g.ak, rows + at * LANES, c.cuts[i + 1] - at, begin,
+              waiting, to)
+        to.line = to.line + c.segments * ROWS_AHEAD * to.line_step  # the rest of the tile
     for i in range(1, g.stretches - 1):
         add_tile(count, 1 if to.lanes <= VL else NV, c.log + i * TILE * NV, y, g.yp, to)
 
 
-cdef void multiply_chunk(const Product* g, const Chunk* c, const Py_ssize_t* places,
+cdef void multiply_chunk(const Product* g, Chunk* c, const Py_ssize_t* places,
                          Ending* to) noexcept nogil:
     """All tiles of a chunk, of nearly equal width."""
     cdef Py_ssize_t pieces = ceil_div(c.pixels, TILE)
-    cdef Py_ssize_t piece, panel, first, row, at, lane
+    cdef Py_ssize_t piece, panel, first, last = 0, row, at, lane
     cdef const real* a
-    cdef int count
+    cut_chunk(g, c)
     for piece in range(pieces):
-        first = piece * c.pixels // pieces
-        count = <int> ((piece + 1) * c.pixels // pieces - first)
+        first, last = last, (piece + 1) * c.pixels // pieces
         a = g.a + (c.top + first) * g.ap + c.k * g.ak
         if g.ak == 1 and g.lanes <= VL:
             # each number of a has few products: prefetch the rows of the next tile
-            for row in range(count):
+            for row in range(last - first):
                 for at from 0 <= at < c.terms by LINE:
-                    vprefetch(a + (count + row) * g.ap + at)
+                    vprefetch(a + (last - first + row) * g.ap + at)
         for panel in range(c.panels):
             lane = c.lane + panel * LANES
             to.lanes = g.lanes - lane
             to.bias = g.bias + lane if g.bias != NULL else NULL
-            multiply_tile(g, c, a, c.rows + panel * c.terms * LANES, first, count,
-                          g.y + (c.top + first) * g.yp + lane, places,
-                          piece * c.panels + panel, pieces * c.panels, to)
+            multiply_tile(g, c, a, c.rows + panel * c.terms * LANES, first, <int> (last - first),
+                          g.y + (c.top + first) * g.yp + lane, places, to)
 
 
 cdef inline const real* next_chunk(const Product* g, const Chunk* c, Py_ssize_t first,
@@ -551,7 +554,7 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
     the order of the gradient of the weights."""
     cdef Product g
     cdef Py_ssize_t columns
-    cdef bint long_sums, several           # more samples than one chain may have; several chunks
+    cdef bint long_sums, several           # more samples than one chain may have; joined chunks
     g.a, g.b, g.y = &a[0, 0], &b[0, 0], &y[0, 0]
     g.bias = NULL
     if bias is not None:
@@ -561,7 +564,7 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
     g.bk, g.bl = b.strides[0] // <Py_ssize_t> sizeof(real), b.strides[1] // <Py_ssize_t> sizeof(real)
     g.yp, g.relu = y.shape[1], relu
     long_sums = block == 0 and g.terms > CHUNK // 2
-    several = long_sums and g.terms > CHUNK
+    several = long_sums and (g.terms > CHUNK or TILE < 12)  # stretches are too short for few pixels
     g.block = block if block else g.terms
     if g.bl == 1 and not long_sums and (g.pixels <= FEW_PIXELS or g.terms == 1):
         with nogil:
@@ -573,9 +576,9 @@ def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,
             run_items(multiply_columns, &g, ceil_div(g.lanes, VL), part, parts, 1, threads)
         return
     g.panels = g.stretches = 1
-    if g.terms <= min(g.block, <Py_ssize_t> DEPTH):
+    if g.terms <= min(g.block, <Py_ssize_t> DEPTH) and not several:
         g.panels = clamp(DEPTH // g.terms, 1, PRODUCT_PANELS)
-    if long_sums:                          # of a single chunk, or none of this is read
+    if long_sums:
         g.stretches = ceil_div(g.terms, STRETCH)
     columns = ceil_div(ceil_div(g.lanes, LANES), g.panels)
     g.span = g.panels * clamp(columns // (parts if threads == 1 else 2 * threads * parts), 1, SPAN)
