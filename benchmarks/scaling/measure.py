@@ -4,8 +4,9 @@
 
 Both ranks do everything at the same time, one thread each, since so they do when they train
 together: they share caches, memory and the clock of the processor. Of each call the fastest of many
-counts, and the mean of both ranks. What is compared takes turns: what a network costs on each rank
-for itself, and its steps on both, which must follow from it. Rank 0 writes `two_ranks.json`.
+counts, on the slower of the ranks, for which the other waits in a step. What is compared takes
+turns: what a network costs on each rank for itself, and its steps on both, which must follow from
+it. Rank 0 writes `two_ranks.json`.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def told(name: str, seconds: float) -> None:
 
 
 def in_turn(comm: MPI.Comm, calls: Sequence[Callable[[], float]], rounds: int) -> list[float]:
-    """Return the least that each call returns, the mean of both ranks; they do the same calls.
+    """Return the least that each call returns, on the slower rank; both do the same calls.
 
     The calls take turns, so that what slows the machine for a while slows all of them.
 
@@ -105,11 +106,11 @@ def in_turn(comm: MPI.Comm, calls: Sequence[Callable[[], float]], rounds: int) -
         rounds -= 1
         wanted = rounds > 0 or time.perf_counter() - begin < LONG
         go_on = comm.allreduce(wanted, MPI.LOR)
-    return [comm.allreduce(seconds, MPI.SUM) / 2 for seconds in least]
+    return [comm.allreduce(seconds, MPI.MAX) for seconds in least]
 
 
 def repeated(comm: MPI.Comm, call: Callable[[], float]) -> float:
-    """Return the least that one call returns, the mean of both ranks."""
+    """Return the least that one call returns, on the slower rank."""
     return in_turn(comm, [call], 5)[0]
 
 

@@ -24,7 +24,7 @@ from fastconv.layers.recorded import missing, recording, taking_limit, written
 from fastconv.layers.spec import LayerCosts, Spec
 from fastconv.layers.traits import Traits
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "made_of"]
 
 
 class Layer(Traits, Owner):
@@ -274,3 +274,9 @@ class Layer(Traits, Owner):
 
 
 registry.layers.requires = Layer
+
+
+def made_of(layer: Layer) -> tuple[str, dict[str, Any]]:
+    """Return the registered name of a layer's class, or where the class is, and all settings."""
+    kind = type(layer)
+    return registry.layers.name_of(kind) or f"{kind.__module__}.{kind.__qualname__}", layer.config

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv import memory, registry
+from fastconv import memory
 from fastconv.arguments import as_bool, as_choice, as_int, parse_bytes
 from fastconv.batches import BATCH_NORM, Use
 from fastconv.errors import ArgumentError
+from fastconv.layers.base import made_of
 from fastconv.layers.parameter import Parameter, assign_all
 from fastconv.models.differentiable import DifferentiableNetwork
 from fastconv.models.graph import inputs, learning, weights
@@ -43,11 +44,10 @@ class ShardedNetwork(DifferentiableNetwork):
         self._prepare()
         ids, layers = self._graph.ids, {}
         for step in self._graph.steps:
-            kind = type(step.layer)
-            name = registry.layers.name_of(kind) or f"{kind.__module__}.{kind.__qualname__}"
+            name, settings = made_of(step.layer)
             frozen = [key for key, p in step.layer.parameters.items() if not p.trainable]
             given = {"from": [ids[source] for source in step.sources], "frozen": frozen}
-            layers[step.id] = [name, {**plain(step.layer.config), **given}]
+            layers[step.id] = [name, {**plain(settings), **given}]
         return {"layers": layers, "outputs": [ids[output] for output in self._graph.outputs]}
 
     def every_parameter(self) -> dict[str, Parameter]:
