@@ -119,6 +119,21 @@ class CNNRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
         found = self._outputs(X).astype(np.float64)
         return found[:, 0] if self._one_number else found
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination of the predictions, 1 if they are right.
+
+        It is 1 less the mean square of errors over the variance of y, so 0 for the mean of y.
+
+        Parameters
+        ----------
+        X : array-like (N, features) or (N, C, H, W)
+        y : array-like (N,) or (N, K)
+            Of several numbers a row, the mean of their scores is returned.
+        sample_weight : array-like (N,), optional
+            What each row counts.
+        """
+        return float(super().score(X, y, sample_weight))
+
     def _rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
         X, y = self._checked(X, y, reset=reset, multi_output=True, y_numeric=True)
         return X, y.astype(np.float64, copy=False)
