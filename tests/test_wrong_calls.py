@@ -92,6 +92,7 @@ ELSEWHERE = {
     "training.Trainable*": "a protocol",
     "sklearn.*.*fit": "scikit-learn's own checks tell what X and y must be",
     "sklearn.*.predict*": "likewise",
+    "sklearn.*.score": "likewise",
     "registry.Registry": "the registries are made",
     "registry.Registry.announce": "told of the names of fastconv's own modules",
     "registry.Registry.live_in": "told of the module in which fastconv registers its own names",
