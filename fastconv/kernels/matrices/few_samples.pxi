@@ -1,8 +1,7 @@
-# Products of dense.pxi with few pixels, or a single term.
+# Products of dense.pxi with few pixels, or a single term, which fill no tile.
 #
-# Few pixels, or a single term, fill no tile.  There a run of y waits in the L1 while rows of b are
-# added to it, whole and where they lie.  If the terms of b are neighbours, it is turned in
-# registers, and not laid out.
+# A run of y waits in the L1 while rows of b are added to it, whole and where they lie.  If the
+# terms of b are neighbours, it is turned in registers, and not laid out.
 
 cdef inline void add_rows(const int count, const real* a, Py_ssize_t ak, const real* b,
                           Py_ssize_t bk, Py_ssize_t lanes, bint fresh, vreal* sums) noexcept nogil:
