@@ -11,7 +11,7 @@ from fastconv import kernels, threads
 from fastconv.arguments import as_plain_array, as_real, check_rounding
 from fastconv.functional import checks
 
-__all__ = ["dropout", "relu", "relu_backward", "run_elements"]
+__all__ = ["add_relu", "dropout", "relu", "relu_backward", "run_elements"]
 
 
 def run_elements(kernel: str, out: np.ndarray, *arrays: object) -> None:
@@ -47,6 +47,21 @@ def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     y = checks.as_output("relu", out, x.shape, x.dtype, x, over=True)
     run_elements("relu", y, x, y)
     return y
+
+
+def add_relu(x: np.ndarray, other: np.ndarray, out: np.ndarray) -> None:
+    """Write to `out` the larger of ``x + other`` and 0, in one pass if all lie in a row.
+
+    Parameters
+    ----------
+    x, other, out : ndarray
+        Of one shape and dtype, float32 or float64. `out` may be one of the others.
+    """
+    if x.flags.c_contiguous and other.flags.c_contiguous:
+        run_elements("add_relu", out, x, other, out)
+    else:  # without a copy
+        np.add(x, other, out=out)
+        run_elements("relu", out, out, out)
 
 
 def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import functional
 from fastconv.floating import quietly
+from fastconv.functional.elementwise import add_relu
 from fastconv.layers.catalogue import register_layer
 from fastconv.layers.context import Context
+from fastconv.layers.fusing import is_affine, with_rectifier
 from fastconv.layers.merge import Merge
 from fastconv.layers.spec import LayerCosts, Spec
 
@@ -27,8 +30,13 @@ class Add(Merge):
 
     any_batch_axis = True
     gives = "values"
-    passes_gradient = True
-    output_may_be_overwritten = True
+    passes_gradient = property(is_affine)  # type: ignore[assignment]
+    output_may_be_overwritten = property(is_affine)  # type: ignore[assignment]
+    with_activation = with_rectifier
+    #: ReLU alone writes its gradient over the one that it is given.
+    fuses_in_training = False
+    #: "relu" if the layer stands for itself and the ReLU behind it. This is no setting.
+    activation: str | None = None
 
     def infer(self, *specs: Spec) -> Spec:
         """Return the Spec that all inputs have."""
@@ -38,16 +46,23 @@ class Add(Merge):
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return the sum of xs."""
         y = ctx.empty(xs[0].shape, xs[0].dtype)
-        np.add(xs[0], xs[1], out=y)
-        for x in xs[2:]:
-            y += x
-        ctx.save(len(xs))
+        total = xs[0]
+        for x in xs[1:-1]:
+            total = np.add(total, x, out=y)
+        if self.activation:
+            add_relu(total, xs[-1], out=y)
+        else:
+            np.add(total, xs[-1], out=y)
+        ctx.save(len(xs), y if self.activation else None)
         return y
 
     def backward(self, ctx: Context, dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        """Return dy itself for every input."""
-        return tuple(dy if ctx.needs(i) else None for i in range(ctx.saved[0]))
+        """Return one array for every input; without ReLU that is dy itself."""
+        count, y = ctx.saved
+        if y is not None:
+            dy = functional.relu_backward(dy, y)
+        return tuple(dy if ctx.needs(i) else None for i in range(count))
 
     def costs(self, batch: int, *specs: Spec, training: bool = False, **limit: Any) -> LayerCosts:
-        """Return zeros."""
-        return LayerCosts()
+        """Return no temporary memory; with ReLU the backward pass reads the output."""
+        return LayerCosts(keeps=frozenset({"output"} if self.activation else ()))

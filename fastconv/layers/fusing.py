@@ -41,6 +41,7 @@ __all__ = [
     "is_affine",
     "settled",
     "with_activation",
+    "with_rectifier",
 ]
 
 
@@ -96,6 +97,15 @@ def with_activation(layer: Any, name: Act) -> Any:
         return None
     twin = layer.twin()
     twin.activation = activation
+    return twin
+
+
+def with_rectifier(layer: Any, name: Act) -> Any:
+    """Return a twin of `layer` that applies ReLU too; None if this layer does so already."""
+    if layer.activation or name != "relu":
+        return None
+    twin = layer.twin()
+    twin.activation = name
     return twin
 
 

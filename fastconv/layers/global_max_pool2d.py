@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.max_pooling import MaxPooling, with_rectifier
+from fastconv.layers.fusing import with_rectifier
+from fastconv.layers.max_pooling import MaxPooling
 from fastconv.layers.spec import Spec
 
 __all__ = ["GlobalMaxPool2D"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastconv.geometry import Window2D
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.max_pooling import MaxPooling, with_rectifier
+from fastconv.layers.fusing import with_rectifier
+from fastconv.layers.max_pooling import MaxPooling
 
 __all__ = ["MaxPool1D"]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from fastconv.geometry import Window2D
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.max_pooling import MaxPooling, with_rectifier
+from fastconv.layers.fusing import with_rectifier
+from fastconv.layers.max_pooling import MaxPooling
 
 __all__ = ["MaxPool2D"]
 

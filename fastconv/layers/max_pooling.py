@@ -7,23 +7,13 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
-from fastconv.activations import Act
 from fastconv.arguments import briefly
 from fastconv.concurrency import computed_once
 from fastconv.layers.context import Context
 from fastconv.layers.spatial import Spatial
 from fastconv.layers.spec import LayerCosts, Spec
 
-__all__ = ["MaxPooling", "with_rectifier"]
-
-
-def with_rectifier(layer: Any, name: Act) -> Any:
-    """Return a twin of `layer` that applies ReLU too; None if this layer does so already."""
-    if layer.activation or name != "relu":
-        return None
-    twin = layer.twin()
-    twin.activation = name
-    return twin
+__all__ = ["MaxPooling"]
 
 
 class MaxPooling(Spatial):

@@ -103,6 +103,10 @@ class Traits:
     # gradients are the same in either order, bit for bit.
     commutes_with: frozenset[Act] = frozenset()
 
+    # Whether a layer that `with_activation` gives serves in training too. If not, it does only in
+    # inference: where both layers' backward passes take less memory one after the other.
+    fuses_in_training: bool = True
+
     # Whether the layer is an `Affine` in inference, and `affine` says which.
     channel_affine: bool = False
 
@@ -182,6 +186,7 @@ _OWN = (
     "acts_as",
     "commutes_with",
     "channel_affine",
+    "fuses_in_training",
     "folds_affine",
     "synchronises",
     "idle",

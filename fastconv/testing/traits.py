@@ -35,6 +35,7 @@ _SWITCHES = (
     "new_gradients",
     "passes_gradient",
     "channel_affine",
+    "fuses_in_training",
     "folds_affine",
     "synchronises",
 )

@@ -372,6 +372,18 @@ def test_what_a_callback_changes_on_one_rank_is_told_on_all(when, name, change):
         assert "what a callback changes, it must change on all ranks" in str(error)
 
 
+def test_layers_frozen_within_an_epoch_on_one_rank_are_told_on_all():
+    """Else sums of other sizes would meet."""
+
+    def work(comm):
+        freeze = OnOneRank("on_batch_end", lambda run: run.model.freeze("dense_1"))
+        network().fit(X, Y, epochs=1, batch_size=16, comm=comm, verbose=0, callbacks=[freeze])
+
+    for error in on_ranks(2, work):
+        assert "fit: trainable must be the same on all ranks" in str(error)
+        assert "what a callback changes, it must change on all ranks" in str(error)
+
+
 def test_what_only_prints_may_differ(capsys):
     def work(comm):
         net = network()

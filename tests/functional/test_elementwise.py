@@ -10,6 +10,7 @@ import fastconv
 from fastconv import functional
 from fastconv.errors import ArgumentError
 from fastconv.functional import updates
+from fastconv.functional.elementwise import add_relu
 from fastconv.testing import assert_bits_equal, assert_close
 
 DTYPES = ["float32", "float64"]
@@ -38,6 +39,24 @@ def test_relu_and_its_gradient(size, dtype, normal):
     assert_bits_equal(same, y)
     assert functional.relu_backward(dy, y, out=dy) is dy
     assert_bits_equal(dy, dx)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_sum_and_its_relu_in_one_pass(size, dtype, normal):
+    x, other = normal((size,), dtype), normal((size,), dtype)
+    x[-5:], other[:5] = SPECIAL[: x[-5:].size], SPECIAL[: other[:5].size]
+    due, y = functional.relu(x + other), np.empty_like(x)
+    add_relu(x, other, out=y)
+    assert_bits_equal(y, due)
+    reversed_ = x[::-1].copy()[::-1]
+    add_relu(reversed_, other, out=y)
+    assert_bits_equal(y, due)
+    same = x.copy()
+    add_relu(same, other, out=same)
+    assert_bits_equal(same, due)
+    add_relu(x, other, out=other)
+    assert_bits_equal(other, due)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -178,6 +178,21 @@ def test_a_convolution_with_two_readers_is_not_merged(rng):
     assert_bits_equal(net(batch), np.maximum(raw, 0) + raw)
 
 
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_a_sum_computes_the_relu_behind_it_unless_it_trains(inputs, rng):
+    x = fastconv.Input((3, 6, 6))
+    ends = [create("Conv2D", filters=2, kernel_size=3)(x) for _ in range(inputs)]
+    net = fastconv.Model(x, create("ReLU")(create("Add")(*ends)))
+    outputs, alone = net._graph.outputs, [1] * inputs
+    for training, due in ((False, [*alone, 2]), (True, [*alone, 1, 1])):
+        found = net._schedule(outputs, training=training)
+        assert [len(op.steps) for op in found.operations] == due
+    batch = rng.standard_normal((2, 3, 6, 6))
+    raw = net.intermediate(batch, "add_1")
+    assert raw.min() < 0
+    assert_bits_equal(net(batch), np.maximum(raw, 0))
+
+
 def test_intermediate_names_nodes():
     net = small()
     with pytest.raises(ArgumentError, match="ids must be of nodes, got 'conv2d_9'; there are conv"):

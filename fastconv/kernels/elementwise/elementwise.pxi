@@ -80,6 +80,27 @@ cdef void rectify(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
         i += VL
 
 
+cdef void add_rectify(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The larger of x + y and 0; out may be either of them."""
+    cdef Elements* e = <Elements*> args
+    cdef const real* x = e.x
+    cdef const real* y = e.y
+    cdef real* out = e.out
+    cdef vreal v[4]
+    cdef Py_ssize_t n, i = begin * RUN, last = min(end * RUN, e.size)
+    cdef int k
+    while i + 4 * VL <= last:
+        for k in range(4):
+            v[k] = vrelu(vload(x + i + k * VL) + vload(y + i + k * VL))
+        for k in range(4):
+            vstore(out + i + k * VL, v[k])
+        i += 4 * VL
+    while i < last:
+        n = last - i
+        vstore_n(out + i, vrelu(vload_n(x + i, n) + vload_n(y + i, n)), n)
+        i += VL
+
+
 cdef void rectify_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     cdef Elements* e = <Elements*> args
     cdef const real* dy = e.x
@@ -246,6 +267,15 @@ def relu(const real[::1] x, real[::1] y, Py_ssize_t part, Py_ssize_t parts, int 
     e.x, e.out, e.size = &x[0], &y[0], x.shape[0]
     with nogil:
         run_elements(rectify, &e, part, parts, threads)
+
+
+def add_relu(const real[::1] x, const real[::1] y, real[::1] out, Py_ssize_t part,
+             Py_ssize_t parts, int threads):
+    """out = max(x + y, 0), and NaN stays NaN; out may be x or y."""
+    cdef Elements e
+    e.x, e.y, e.out, e.size = &x[0], &y[0], &out[0], x.shape[0]
+    with nogil:
+        run_elements(add_rectify, &e, part, parts, threads)
 
 
 def relu_backward(const real[::1] dy, const real[::1] y, real[::1] dx, Py_ssize_t part,

@@ -3,6 +3,16 @@
 # A run of y waits in the L1 while rows of b are added to it, whole and where they lie.  If the
 # terms of b are neighbours, it is turned in registers, and not laid out.
 
+cdef extern from *:
+    """
+    enum { FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROW_VECTORS = ROW_LANES / VL, ROWS = 8 };
+    """
+    enum: FEW_PIXELS                       # so few pixels fill no tile
+    enum: ROW_LANES                        # lanes of a run of y that waits in the L1
+    enum: ROW_VECTORS
+    enum: ROWS                             # rows of b that are added to it together
+
+
 cdef inline void add_rows(const int count, const real* a, Py_ssize_t ak, const real* b,
                           Py_ssize_t bk, Py_ssize_t lanes, bint fresh, vreal* sums) noexcept nogil:
     """sums[.] += a[k] * b[k][.] for `count` rows of b; fresh sums begin at zero."""
@@ -78,43 +88,72 @@ cdef inline void load_columns(const real* b, Py_ssize_t bl, Py_ssize_t lanes, Py
     vtranspose(columns)
 
 
+cdef inline void sum_columns(const int pixels, const Product* g, Py_ssize_t lane, Py_ssize_t lanes,
+                             Py_ssize_t start, Py_ssize_t stop, vreal* sums) noexcept nogil:
+    """sums[p] = the sum of a[p][k] b[k][.] over start <= k < stop, for a vector of lanes."""
+    cdef vreal columns[VL]
+    cdef Py_ssize_t k, terms, i
+    cdef const real* a
+    cdef int p
+    for p in range(pixels):
+        sums[p] = vzero()
+    for k from start <= k < stop by VL:
+        terms = min(stop - k, <Py_ssize_t> VL)
+        load_columns(g.b + lane * g.bl + k, g.bl, lanes, terms, columns)
+        a = g.a + k * g.ak
+        if terms == VL:
+            for i in range(VL):
+                for p in range(pixels):
+                    sums[p] = vadd_product(sums[p], vset1(a[p * g.ap + i * g.ak]), columns[i])
+        else:
+            for i in range(terms):
+                for p in range(pixels):
+                    sums[p] = vadd_product(sums[p], vset1(a[p * g.ap + i * g.ak]), columns[i])
+
+
+ctypedef fused few_width:                  # widths up to FEW_PIXELS
+    n1
+    n2
+    n3
+    n4
+
+ctypedef void (*columns_t)(const void*, const Product* g, Py_ssize_t lane,
+                           Py_ssize_t lanes) noexcept nogil
+
+
+cdef void multiply_columns_of(const few_width* _, const Product* g, Py_ssize_t lane,
+                              Py_ssize_t lanes) noexcept nogil:
+    """All terms of a vector of lanes."""
+    cdef vreal sums[FEW_PIXELS]
+    cdef vreal value
+    cdef Ending to
+    cdef Py_ssize_t start = 0, stop
+    cdef real* y
+    cdef int p
+    to.relu, to.lanes = g.relu, lanes
+    to.bias = g.bias + lane if g.bias != NULL else NULL
+    while start < g.terms:
+        stop = min(start + g.block, g.terms)
+        sum_columns(<int> sizeof(few_width), g, lane, lanes, start, stop, sums)
+        for p in range(<int> sizeof(few_width)):
+            y = g.y + p * g.yp + lane
+            value = (vzero() if start == 0 else vload_n(y, lanes)) + sums[p]
+            vstore_n(y, end_sum(value, &to, 0) if stop == g.terms else value, lanes)
+        start = stop
+
+
+cdef columns_t column_products[5]
+column_products[:] = [
+    NULL, <columns_t> multiply_columns_of[n1], <columns_t> multiply_columns_of[n2],
+    <columns_t> multiply_columns_of[n3], <columns_t> multiply_columns_of[n4],
+]
+
+
 cdef void multiply_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Few pixels, and b whose terms are neighbours: its columns are turned to vectors, each of
     which is multiplied by all pixels at once.  Items are (vector of lanes): so few rows of b are
     streams that the hardware foresees, and prefetches would only delay them."""
     cdef const Product* g = <const Product*> args
-    cdef vreal columns[VL]
-    cdef vreal sums[FEW_PIXELS]
-    cdef vreal value
-    cdef Ending to
-    cdef Py_ssize_t item, k, start, stop, terms, p, i, lane
-    cdef const real* a
-    cdef real* y
-    to.relu = g.relu
+    cdef Py_ssize_t item
     for item in range(begin, end):
-        lane = item * VL
-        to.lanes = g.lanes - lane
-        to.bias = g.bias + lane if g.bias != NULL else NULL
-        start = 0
-        while start < g.terms:
-            stop = min(start + g.block, g.terms)
-            for p in range(g.pixels):
-                sums[p] = vzero()
-            for k from start <= k < stop by VL:
-                terms = min(stop - k, <Py_ssize_t> VL)
-                load_columns(g.b + lane * g.bl + k, g.bl, to.lanes, terms, columns)
-                for p in range(g.pixels):
-                    a = g.a + p * g.ap + k * g.ak
-                    value = sums[p]
-                    if terms == VL:
-                        for i in range(VL):
-                            value = vadd_product(value, vset1(a[i * g.ak]), columns[i])
-                    else:
-                        for i in range(terms):
-                            value = vadd_product(value, vset1(a[i * g.ak]), columns[i])
-                    sums[p] = value
-            for p in range(g.pixels):
-                y = g.y + p * g.yp + lane
-                value = (vzero() if start == 0 else vload_n(y, to.lanes)) + sums[p]
-                vstore_n(y, end_sum(value, &to, 0) if stop == g.terms else value, to.lanes)
-            start = stop
+        column_products[g.pixels](NULL, g, item * VL, g.lanes - item * VL)

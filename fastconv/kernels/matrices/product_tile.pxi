@@ -6,18 +6,13 @@
 cdef extern from *:
     """
     enum { DEPTH = TILE < 12 ? 256 : 128, PRODUCT_PIXELS = TILE < 12 ? 18 * TILE : 8 * TILE,
-           PRODUCT_PANELS = 8, FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROWS = 8,
-           ROW_VECTORS = ROW_LANES / VL, SPAN = 8, MOST_LOGGED = 3, SEGMENT = TILE < 12 ? 64 : 14,
+           PRODUCT_PANELS = 8, SPAN = 8, MOST_LOGGED = 3, SEGMENT = TILE < 12 ? 64 : 14,
            ROWS_AHEAD = TILE < 12 ? TILE : 2, PLACES = 2 * DEPTH,
            ROW_LINES = (LANES + LINE - 1) / LINE };
     """
     enum: DEPTH                            # rows of b on the stack: 16 KiB
     enum: PRODUCT_PIXELS                   # pixels whose sums may wait: 14 KiB, or 7
     enum: PRODUCT_PANELS
-    enum: FEW_PIXELS                       # so few pixels fill no tile
-    enum: ROW_LANES                        # lanes of a run of y that waits in the L1
-    enum: ROW_VECTORS
-    enum: ROWS                             # rows of b that are added to it together
     enum: SPAN                             # panels, or groups of them, for which a block is done
     enum: MOST_LOGGED                      # stretches of a chunk
     enum: SEGMENT                          # steps between prefetches

@@ -136,7 +136,7 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
             readers[source] = readers.get(source, 0) + 1
     if merge and training:
         _swap(steps, readers)
-    merged = _merges(steps, readers) if merge else {}
+    merged = _merges(steps, readers, training) if merge else {}
     absorbed = {source for source, _ in merged.values()}
     handed_out = set(outputs)
 
@@ -207,7 +207,9 @@ def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
             steps[target] = replace(before, sources=(between,), spec=step.spec)
 
 
-def _merges(steps: dict[int, Step], readers: dict[int, int]) -> dict[int, tuple[int, Layer]]:
+def _merges(
+    steps: dict[int, Step], readers: dict[int, int], training: bool
+) -> dict[int, tuple[int, Layer]]:
     """Map the value of each activation to be merged to the value before it and the new layer."""
     merged: dict[int, tuple[int, Layer]] = {}
     for target, step in steps.items():
@@ -218,6 +220,7 @@ def _merges(steps: dict[int, Step], readers: dict[int, int]) -> dict[int, tuple[
             and step.layer.acts_as is not None
             and readers[source] == 1
             and source not in merged
+            and (before.layer.fuses_in_training or not training)
         ):
             fused = before.layer.with_activation(step.layer.acts_as)
             if fused is not None and not (before.layer.patched or step.layer.patched):

@@ -2,8 +2,9 @@
 
 ::
 
-    check_alike        before the first step: networks, settings, data, kernels to compute with
-    check_still_alike  before every epoch, and at the end: what callbacks may change
+    check_alike         before the first step: networks, settings, data, kernels to compute with
+    check_learns_alike  before every step: which gradients are to travel
+    check_still_alike   before every epoch, and at the end: all else that callbacks may change
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from fastconv.training.described import differences, plain
 from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.trainable import Trainable
 
-__all__ = ["check_alike", "check_still_alike"]
+__all__ = ["check_alike", "check_learns_alike", "check_still_alike"]
 
 _SEED = "make the network with seed=0, or load it from one file"
 _DATA = "give every rank all of the data, in the same order: fit lets each compute its own rows"
+_CHANGED = "what a callback changes, it must change on all ranks"
 _REMEDIES = {
     "network": "make the same network on all ranks",
     "weights": _SEED,
@@ -85,6 +87,18 @@ def check_alike(
     _compare(all_of_them, ranks, "give all ranks the same")
 
 
+def check_learns_alike(model: Trainable, ranks: Ranks) -> None:
+    """Raise on all ranks unless the same parameters learn on all of them.
+
+    Else messages would meet others of another size. It takes one short message.
+    """
+    if ranks.ranks == 1:
+        return
+    learned = list(model.trainable_parameters())
+    if not ranks.all_have(zlib.crc32("\n".join(learned).encode())):
+        _compare(ranks.exchanged({"trainable": learned}), ranks, _CHANGED, remedies={})
+
+
 def check_still_alike(model: Trainable, run: Run, ranks: Ranks) -> None:
     """Raise on all ranks unless callbacks have changed the same on all of them.
 
@@ -102,8 +116,7 @@ def check_still_alike(model: Trainable, run: Run, ranks: Ranks) -> None:
         "trainable": list(model.trainable_parameters()),
         "weights": _weights_of(model),
     }
-    usual = "what a callback changes, it must change on all ranks"
-    _compare(ranks.exchanged(own), ranks, usual, remedies={})
+    _compare(ranks.exchanged(own), ranks, _CHANGED, remedies={})
 
 
 def _weights_of(model: Trainable) -> dict[str, int]:

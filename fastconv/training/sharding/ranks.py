@@ -105,6 +105,15 @@ class Ranks:
             parts = np.concatenate([parts, others], axis=1)
         return [pickle.loads(one[:n].tobytes()) for one, n in zip(parts, sizes, strict=True)]
 
+    def all_have(self, number: int) -> bool:
+        """Return whether all ranks gave the same number, of 64 bits; it is one short message."""
+        if self.comm is None:
+            return True
+        own = np.array([number], "<u8").view(np.uint8)
+        found = np.empty((self.ranks, own.size), np.uint8)
+        self.comm.Allgather(own, found)
+        return bool((found == own).all())
+
     def from_first(self, thing: T) -> T:
         """Return what rank 0 gave; that of the others is not read."""
         if self.comm is None:

@@ -12,6 +12,7 @@ from fastconv.floating import quietly
 from fastconv.training.batch import Pieces
 from fastconv.training.compiled import Totals
 from fastconv.training.finite import Wrong, check_finite, error_of, where_wrong
+from fastconv.training.sharding.alike import check_learns_alike
 from fastconv.training.sharding.cutting import owned
 from fastconv.training.sharding.ranks import Ranks
 from fastconv.training.sharding.sums import WIDE, Blocks, Sums, layout_of, statistic
@@ -106,6 +107,7 @@ class Together:
         """
         compiled, ranks = model.compiled, self._ranks
         assert compiled is not None
+        check_learns_alike(model, ranks)
         whole = _whole(pieces, ranks)
         model.gradients = {}  # those of the last step lie where these are to be
         sums, travel = _sums(model, pieces, ranks, self._blocks)

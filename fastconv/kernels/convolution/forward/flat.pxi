@@ -208,10 +208,16 @@ cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first,
         for j from first <= j <= last - VL by VL:
             vstore(to + j, vload(row + j))
         vstore(to + last - VL, vload(row + last - VL))
+    elif step == 1:
+        vstore(to + first, vload_n(row + first, last - first))
     else:
         j = first
         while step == 2 and j + VL <= last and 2 * (j + VL) <= seen:
             vstore(to + j, vevens(vload(row + 2 * j), vload(row + 2 * j + VL)))
+            j += VL
+        if step == 2 and j < last:         # at most as many as `seen` has left
+            vstore(to + j, vevens(vload_n(row + 2 * j, seen - 2 * j),
+                                  vload_n(row + 2 * j + VL, seen - 2 * j - VL)))
             j += VL
         while j < last:
             to[j] = row[j * step]

@@ -22,8 +22,9 @@ cdef extern from *:
            POINT_STRIP = POINT_VECTORS ? 2 * POINT_VECTORS : 1, /* never 0: it divides */
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
+           POINT_AHEAD = 4,
            POINT_CHANNELS = 128,
-           POINTS_KEPT = MANY_REGISTERS ? 128 : 256,
+           POINTS_KEPT = 256,
            POINT_FEWEST = 64,
            POINT_PLANE = 1280,
            POINT_MEMORY = 2 * POINT_MOST * POINT_CHANNELS + 1, /* vectors; the last may overrun */
@@ -35,6 +36,7 @@ cdef extern from *:
     enum: POINT_TILE                       # filters of a tile; they divide LANES
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
+    enum: POINT_AHEAD                      # rows are prefetched so many channels ahead
     enum: MANY_REGISTERS                   # whether the tile of maps in place is good, see below
     enum: POINT_FEWEST                     # then the most channels that are left to others
     enum: POINT_PLANE                      # and the least bytes from one channel to the next
@@ -100,6 +102,9 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
     for channel in range(channels):
         at, done, count = x, 0, min(pixels, width - column)
         while True:
+            if step > 1:                   # the hardware does not foresee every other row
+                for i from 0 <= i < count * step by CACHE_LINE:
+                    vprefetch(at + POINT_AHEAD * c.xc + i)
             # the next row writes over the zeros that follow this one
             lay_out_row(at, step, 0, count, length - done if done + count == pixels else count,
                         (count - 1) * c.columns.stride + 1, to + done)
