@@ -33,9 +33,9 @@ from scaling.networks import NETWORKS, STEPS, Case, Network
 SPREAD = 64 << 20
 #: Bytes of a message that has the bandwidth, and of one that has nothing but costs of its own.
 LARGE, SMALL = (1 << 20, 2 << 20, 4 << 20), 8
-#: Seconds for which everything is repeated, and how often at least what takes turns with steps.
-#: Both ranks have to be undisturbed in a step, which on a shared host is seldom.
-LONG, ROUNDS = 2.0, 20
+#: Seconds for which everything is repeated, and how often at least networks are measured: those with
+#: steps on both ranks more often, since on a shared host both are seldom undisturbed at one time.
+LONG, ROUNDS, TOGETHER = 2.0, 6, 20
 
 Array = np.ndarray[Any, Any]
 
@@ -247,7 +247,7 @@ def work(comm: MPI.Comm, network: Network) -> tuple[dict[str, Any], list[dict[st
     together = [case for case in STEPS if case.network == network.name]
     calls = [partial(fitted, comm, net, case, False) for case in alone]
     calls += [partial(fitted, comm, net, case, True) for case in together]
-    times = in_turn(comm, calls, ROUNDS if network.rows > 2 else 2)
+    times = in_turn(comm, calls, TOGETHER if together else ROUNDS)
     steps = []
     for case, seconds in zip(alone + together, times, strict=True):
         steps.append({**vars(case), "seconds": seconds})

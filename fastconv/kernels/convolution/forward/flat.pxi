@@ -23,7 +23,8 @@ cdef extern from *:
            FLAT_MEMORY = FLAT_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
            FLAT_SUMS = FLAT_TOTALS / VL,
            FLAT_CHANNELS = 256,                      /* of 1x1: with so many, pixels fill the L1 */
-           FLAT_TILE = TILE < 12 ? TILE : 1 };       /* larger tiles lack registers for places */
+           FLAT_TILE = TILE < 12 ? TILE : 1,         /* larger tiles lack registers for places */
+           MASKS = VL * sizeof(real) >= 64 };        /* registers of masks: a rest is one vector */
     """
     enum: FLAT_PIXELS
     enum: FLAT_NUMBERS
@@ -33,6 +34,7 @@ cdef extern from *:
     enum: FLAT_SUMS
     enum: FLAT_CHANNELS
     enum: FLAT_TILE
+    enum: MASKS
 
 cdef struct Flat:
     const Convolution* c
@@ -208,14 +210,14 @@ cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first,
         for j from first <= j <= last - VL by VL:
             vstore(to + j, vload(row + j))
         vstore(to + last - VL, vload(row + last - VL))
-    elif step == 1:
+    elif MASKS and step == 1:
         vstore(to + first, vload_n(row + first, last - first))
     else:
         j = first
         while step == 2 and j + VL <= last and 2 * (j + VL) <= seen:
             vstore(to + j, vevens(vload(row + 2 * j), vload(row + 2 * j + VL)))
             j += VL
-        if step == 2 and j < last:         # at most as many as `seen` has left
+        if MASKS and step == 2 and j < last:  # at most as many as `seen` has left
             vstore(to + j, vevens(vload_n(row + 2 * j, seen - 2 * j),
                                   vload_n(row + 2 * j + VL, seen - 2 * j - VL)))
             j += VL

@@ -102,7 +102,7 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
     for channel in range(channels):
         at, done, count = x, 0, min(pixels, width - column)
         while True:
-            if step > 1:                   # the hardware does not foresee every other row
+            if MASKS and step > 1:         # the hardware does not foresee every other row
                 for i from 0 <= i < count * step by CACHE_LINE:
                     vprefetch(at + POINT_AHEAD * c.xc + i)
             # the next row writes over the zeros that follow this one
