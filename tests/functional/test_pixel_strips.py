@@ -114,8 +114,10 @@ def test_weights_are_turned_in_the_memory_of_packed_ones(case, monkeypatch):
             gradient(dy, x, weight, "direct", options)
     finally:
         fastconv.set_num_threads(before)
-    # a tile of so many pixels as with AVX-512 has no registers for their places
-    assert [engine >= 0 for engine in taken] == [module.tile_pixels < 12]
+    # with AVX-512 1x1 has kernels of its own, and no panel is turned twice; with NEON none is
+    large = weight.shape[2:] != (1, 1) and case != "a few images more than a slot has"
+    suits = module.tile_pixels < 12 or (module.tile_pixels == 14 and large)
+    assert [engine >= 0 for engine in taken] == [suits]
     g = Conv2DGeometry.make(
         "conv2d",
         x_shape,

@@ -20,6 +20,8 @@ cdef extern from "simd/vec.h":
     enum: LANES
     enum: TILE
     enum: NARROW
+    enum: BLOCK                            # numbers of 128 bits
+    enum: TURNS_BLOCKS                     # whether there is `vturn_block`
     vreal vload(const real*) noexcept nogil
     void vprefetch_write(const real*) noexcept nogil
     vreal vload_n(const real*, Py_ssize_t n) noexcept nogil
@@ -40,6 +42,7 @@ cdef extern from "simd/vec.h":
     real vmost(vreal) noexcept nogil
     void vsum_halves(vreal, real* low, real* high) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
+    void vturn_block(const real*, Py_ssize_t, vreal*) noexcept nogil
     void vdeal(const int m, const vreal*, vreal*) noexcept nogil
     vreal vlow(vreal, vreal) noexcept nogil
     vreal vhigh(vreal, vreal) noexcept nogil

@@ -220,6 +220,41 @@ FC_INLINE void vtranspose(vreal *rows) {
 }
 #else
 FC_INLINE void vtranspose(vreal *rows) { (void)rows; }
+enum { BLOCK = 1 };
+#endif
+
+/* The first BLOCK numbers of VL rows, turned: lane l of to[t] is rows[l * step + t].  Blocks come
+ * to their places as they are loaded, which leaves a transposition of 128 bits: half of the
+ * shuffles of a whole one for each number. */
+#if FC_BYTES == 64 && defined(__AVX512F__)
+enum { TURNS_BLOCKS = 1 };
+FC_INLINE void vturn_block(const real *rows, ptrdiff_t step, vreal *to) {
+    vreal t[BLOCK];
+    for (int i = 0; i < BLOCK; i++) {
+        const real *p = rows + i * step;
+        __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const float *)p));
+        v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)(p + BLOCK * step)), 1);
+        v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)(p + 2 * BLOCK * step)), 2);
+        v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)(p + 3 * BLOCK * step)), 3);
+        t[i] = (vreal)v;
+    }
+    for (int i = 0; i < BLOCK; i += 2) {
+        to[i] = FC_LOW1(t[i], t[i + 1]);
+        to[i + 1] = FC_HIGH1(t[i], t[i + 1]);
+    }
+    if (FC_ROUNDS == 2) {
+        for (int i = 0; i < BLOCK; i++) t[i] = to[i];
+        to[0] = FC_LOW2(t[0], t[2]);
+        to[1] = FC_HIGH2(t[0], t[2]);
+        to[BLOCK - 2] = FC_LOW2(t[1], t[3 % BLOCK]);
+        to[BLOCK - 1] = FC_HIGH2(t[1], t[3 % BLOCK]);
+    }
+}
+#else
+enum { TURNS_BLOCKS = 0 };
+FC_INLINE void vturn_block(const real *rows, ptrdiff_t step, vreal *to) {
+    (void)rows, (void)step, (void)to;
+}
 #endif
 
 /* Deal neighbouring numbers to tiles of m (2 or 4): lane t of line[q] is number t m + q, for

@@ -53,13 +53,25 @@ cdef inline void prefetch_filter(const real* w, Py_ssize_t size) noexcept nogil:
         vprefetch(w + i)
 
 
+cdef inline void turn_blocks(const real* w, Py_ssize_t row, Py_ssize_t first, real* to,
+                             Py_ssize_t plane) noexcept nogil:
+    """to[t * plane + lane] = w[lane * row + t] for BLOCK taps from the first on, and LANES rows."""
+    cdef vreal turned[BLOCK]
+    cdef Py_ssize_t lane, t
+    for lane from 0 <= lane < LANES by VL:
+        vturn_block(w + lane * row + first, row, turned)
+        for t in range(BLOCK):
+            vstore(to + (first + t) * plane + lane, turned[t])
+
+
 cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t row,
                        Py_ssize_t taps, Py_ssize_t channels, real* to,
                        Py_ssize_t plane) noexcept nogil:
     """to[t * plane + k * LANES + lane] = w[k * step + lane * row + t] for some filters and taps,
     zeros in lanes beyond the channels.
 
-    Whole vectors of taps are transposed.  One or two taps that are left, as the ninth of 3x3, are
+    Where blocks are turned, the last block may begin before the end of the one before it, and
+    writes the same numbers again.  Elsewhere whole vectors of taps are transposed.  One or two taps that are left, as the ninth of 3x3, are
     copied number by number, which takes less time than transposing a whole vector of them.
     """
     cdef vreal block[VL]
@@ -71,6 +83,9 @@ cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ss
         if row == 1:
             for i from 0 <= i < LANES by VL:
                 vstore(to + i, vload_n(w + i, channels - i))
+        elif TURNS_BLOCKS and taps >= BLOCK and channels >= LANES:
+            for t from 0 <= t < taps by BLOCK:
+                turn_blocks(w, row, min(t, taps - BLOCK), to, plane)
         else:
             for t from 0 <= t < whole by VL:
                 for lane from 0 <= lane < LANES by VL:

@@ -8,17 +8,18 @@
 #     one panel of channels
 #
 # If dx has few pixels, packing all weights beforehand takes as long as multiplying by them, and
-# goes through memory twice.  A panel that is turned just before it is used stays in the L2.
+# goes through memory twice.  A panel that is turned just before it is used stays in the L2.  Where
+# tiles prefetch (pixel_tile.pxi), they ask for the weights of the next panel.
 
 cdef extern from *:
     """
     enum { DX_PLACES = 512,                        /* pixels of dx whose strips a slot holds */
            DY_KEPT = (640 << 10) / sizeof(real),   /* numbers of their strips */
            DX_KEPT = (256 << 10) / sizeof(real),   /* totals that wait */
-           PANEL_KEPT = (320 << 10) / sizeof(real),
+           PANEL_KEPT = ((PIXEL_ASKS ? 640 : 320) << 10) / sizeof(real),
            PIXELS_KEPT = 54,                       /* pixels whose dy is in the L2 beside a panel */
-           FEW_TURNS = 3,                          /* turning a panel so often beats packing it */
-           MANY_PIXELS = 98 };                     /* for so many of dx it is turned more often */
+           FEW_TURNS = PIXEL_ASKS ? 1 : 3,         /* turning a panel so often beats packing it */
+           MANY_PIXELS = PIXEL_ASKS ? DX_PLACES + 1 : 98 };  /* for so many, more often does too */
     """
     enum: DX_PLACES
     enum: DY_KEPT
@@ -58,8 +59,8 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
     cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
     cdef Py_ssize_t columns = W + (S - 1) * <Py_ssize_t> dilation[1]
     cdef Py_ssize_t strip, turned, panels, slot, together
-    if FLAT_TILE < 4 or stride != (1, 1) or rows > DY_KEPT or columns > DY_KEPT \
-            or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
+    if PIXEL_TILE < 4 or PIXEL_ASKS and R * S == 1 or stride != (1, 1) or rows > DY_KEPT \
+            or columns > DY_KEPT or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
         return 0, 0, 0                     # so the products of these stay small
     strip = rows * columns * pixel_numbers(min(filters, block))
     turned = R * S * panel_plane(min(filters, block))
@@ -99,9 +100,21 @@ cdef void turn_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
                      turned + t * plan.plane, plan.plane)
 
 
+cdef Coming next_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
+                       Py_ssize_t pixels) noexcept nogil:
+    """What `turn_panel` will read after so many pixels are multiplied, if the L2 has room for it
+    beside what is there."""
+    cdef const Convolution* c = plan.strips.c
+    cdef Py_ssize_t taps = c.R * c.S, step = c.K * taps
+    if (plan.slot + taps * filters * LANES) * <Py_ssize_t> sizeof(real) > CACHES.l2:
+        return nothing_comes()
+    return comes(w, filters, LANES * taps, step, taps * ceil_div(pixels, PIXEL_TILE)
+                 * ceil_div(filters, PIXEL_STEPS))
+
+
 cdef void multiply_maps(const PixelPanels* plan, const real* strips, const Py_ssize_t* places,
                         Py_ssize_t pixels, const real* turned, Py_ssize_t filters, bint fresh,
-                        vreal* totals) noexcept nogil:
+                        Coming* coming, vreal* totals) noexcept nogil:
     """As `multiply_strip`, for many pixels.  Some of them are done at a time, so that their pixels
     of dy stay in the L2 beside the panel while all taps are added."""
     cdef Py_ssize_t pitch = plan.strips.c.columns.outputs + plan.strips.across
@@ -111,7 +124,7 @@ cdef void multiply_maps(const PixelPanels* plan, const real* strips, const Py_ss
         first = part * pixels // parts
         multiply_strip(&plan.strips, strips, places + first,
                        (part + 1) * pixels // parts - first, pitch, turned, plan.plane, filters,
-                       fresh, totals + first * NV)
+                       fresh, coming, totals + first * NV)
 
 
 cdef void finish_maps(const PixelPanels* plan, const vreal* totals, Py_ssize_t first,
@@ -143,7 +156,9 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     cdef real* strips = totals + cut.panels * sums
     cdef real* turned = strips + plan.images * size
     cdef Py_ssize_t item, rest, panel, first_panel, n, first, last, group, k, i, count, channels
+    cdef const real* w
     cdef real* y
+    cdef Coming coming
     find_places(cut, height, width, places)
     for i in range(pixels, plan.images * pixels):
         places[i] = places[i - pixels] + size
@@ -161,14 +176,18 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
             for panel in range(min(cut.panels, c.panels - first_panel)):
                 channels = c.K - (first_panel + panel) * LANES
                 y = c.y + (group * c.K + (first_panel + panel) * LANES) * c.yk
-                turn_panel(plan, c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES)
-                           * c.R * c.S, count, channels, turned)
+                w = c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES) * c.R * c.S
+                turn_panel(plan, w, count, channels, turned)
                 if k + count == c.C:
                     for n in range(first, last):
                         prefetch_pixels(c, y + n * c.yn, height, width,
                                         min(channels, <Py_ssize_t> LANES))
+                coming = nothing_comes()
+                if PIXEL_ASKS and channels >= 2 * LANES:
+                    coming = next_panel(plan, w + LANES * c.R * c.S, count,
+                                        (last - first) * pixels)
                 multiply_maps(plan, strips, places, (last - first) * pixels, turned, count,
-                              k == 0, <vreal*> (totals + panel * sums))
+                              k == 0, &coming, <vreal*> (totals + panel * sums))
                 if k + count == c.C:
                     finish_maps(plan, <vreal*> (totals + panel * sums), first, last, y, channels)
     fc_free_slot(plan.slots, slot)

@@ -59,12 +59,12 @@ cdef bint cut_pixels(PixelStrips* plan) noexcept nogil:
     cdef Py_ssize_t height = plan.c.rows.outputs, width = plan.c.columns.outputs
     cdef Py_ssize_t fitting = DY_NUMBERS // plan.pixel  # pixels of dy
     cdef Py_ssize_t widest = min(fitting // (plan.down + 1) - plan.across, <Py_ssize_t> DX_PIXELS)
-    if widest < FLAT_TILE:
+    if widest < PIXEL_TILE:
         return False
     plan.width = width
     if width > widest:                     # blocks of whole tiles, nearly equally wide
-        plan.width = ceil_div(width, ceil_div(width, widest // FLAT_TILE * FLAT_TILE))
-        plan.width = ceil_div(plan.width, FLAT_TILE) * FLAT_TILE
+        plan.width = ceil_div(width, ceil_div(width, widest // PIXEL_TILE * PIXEL_TILE))
+        plan.width = ceil_div(plan.width, PIXEL_TILE) * PIXEL_TILE
     plan.column_blocks = ceil_div(width, plan.width)
     plan.height = clamp(min(DX_PIXELS // plan.width,
                             fitting // (plan.width + plan.across) - plan.down), 1, height)
@@ -77,7 +77,7 @@ cdef bint cut_pixels(PixelStrips* plan) noexcept nogil:
 cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
     """Whether strips of dy on the stack are worth it; if so, cut dx and its channels."""
     cdef Py_ssize_t pixels, strip, least, most, shares
-    if FLAT_TILE < 4 or c.K <= VL or c.xw != 1 or c.C < FEWEST_FILTERS \
+    if PIXEL_ASKS or PIXEL_TILE < 4 or c.K <= VL or c.xw != 1 or c.C < FEWEST_FILTERS \
             or c.rows.taps == 0 or c.columns.taps == 0:
         return False
     plan.c = c
@@ -88,10 +88,10 @@ cdef bint plan_pixels(PixelStrips* plan, const Convolution* c) noexcept nogil:
     strip = (plan.height + plan.down) * (plan.width + plan.across)
     # least panels for a strip: laying out a number takes as long as a pixel's step of the tile
     least = ceil_div(8 * strip, pixels * c.rows.taps * c.columns.taps)
-    if pixels < 2 * FLAT_TILE or 2 * c.panels < least:
+    if pixels < 2 * PIXEL_TILE or 2 * c.panels < least:
         return False
     if fills_tiles(c.columns.inputs) and c.R * c.S > 1 and (
-            pixels < 6 * FLAT_TILE or strip > 3 * pixels
+            pixels < 6 * PIXEL_TILE or strip > 3 * pixels
             or c.C < MANY_FILTERS and not share_sets(c.xc)):
         return False                       # whole rows are read in place as fast, or faster
     most = ITEM_WORK // (pixels * LANES * c.C * c.R * c.S)
@@ -194,13 +194,14 @@ cdef inline void find_places(const PixelStrips* plan, Py_ssize_t height, Py_ssiz
 
 cdef void multiply_strip(const PixelStrips* plan, const real* strip, const Py_ssize_t* places,
                          Py_ssize_t pixels, Py_ssize_t pitch, const real* w, Py_ssize_t plane,
-                         Py_ssize_t filters, bint fresh, vreal* totals) noexcept nogil:
+                         Py_ssize_t filters, bint fresh, Coming* coming,
+                         vreal* totals) noexcept nogil:
     """totals[pixels] += the sums of all taps for one panel, whose taps are `plane` numbers
-    apart.  Each tile prefetches its share of the next tap's weights."""
+    apart.  Each tile prefetches its share of the next tap's weights, or of what is coming."""
     cdef const Convolution* c = plan.c
     cdef FlatNest nest
     cdef Py_ssize_t r, s, piece, first, last, i
-    cdef Py_ssize_t pieces = (pixels + FLAT_TILE - 1) // FLAT_TILE
+    cdef Py_ssize_t pieces = (pixels + PIXEL_TILE - 1) // PIXEL_TILE
     cdef Py_ssize_t lines = ceil_div(filters * LANES, CACHE_LINE * pieces)
     cdef const real* x
     cdef const real* wt
@@ -216,6 +217,10 @@ cdef void multiply_strip(const PixelStrips* plan, const real* strip, const Py_ss
             for piece in range(pieces):
                 first = last
                 last = (piece + 1) * pixels // pieces
+                if PIXEL_ASKS:
+                    pixel_tiles[last - first](NULL, x, places + first, wt, filters, nest.fresh,
+                                              coming, totals + first * NV)
+                    continue
                 for i in range(piece * lines, (piece + 1) * lines):
                     vprefetch(wt + plane + i * CACHE_LINE)
                 flat_tiles[0][last - first](NULL, NULL, x, places + first, wt, &nest, NULL,
@@ -265,6 +270,7 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     cdef const real* w
     cdef real* y
     cdef vreal* total
+    cdef Coming coming = nothing_comes()
     for item in range(begin, end):
         rest = item
         left = rest % plan.column_blocks * plan.width
@@ -296,7 +302,7 @@ cdef void pixel_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                 if k + count == c.C:
                     prefetch_pixels(c, y, height, width, min(channels, <Py_ssize_t> LANES))
                 multiply_strip(plan, strip, places, pixels, pitch, w + k * LANES, c.C * LANES,
-                               count, k == 0, total)
+                               count, k == 0, &coming, total)
                 if k + count < c.C:
                     continue
                 if padded and not all_finite(<real*> total, pixels * LANES):
