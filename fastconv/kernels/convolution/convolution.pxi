@@ -270,7 +270,7 @@ cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
     c.pairs = (c.panels + 1) // 2
     c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height
     c.column_blocks = (c.columns.outputs + c.column_width - 1) // c.column_width
-    c.far = ASKS_AHEAD and c.R * c.S == 1 and not c.taps_first and not c.edges \
+    c.far = ASKS_AHEAD and c.R * c.S == 1 and c.rows.taps * c.columns.taps == 1 and not c.edges \
         and not pads(&c.rows) and not pads(&c.columns) \
         and c.rows.outputs * c.columns.outputs > TILE \
         and c.groups * c.panels * c.C * LANES * <Py_ssize_t> sizeof(real) > weights_kept()

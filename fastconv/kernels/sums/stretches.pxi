@@ -31,7 +31,12 @@ cdef struct Stretch:
     Py_ssize_t rows, columns, x3, w3       # how they are walked; x3, w3: from step to step
     Py_ssize_t x, w                        # where it begins
 
+cdef struct Walk:                          # lines that are prefetched, one with every step
+    const real* first                      # or NULL
+    Py_ssize_t row, rows                   # a line of each row, then the next line of each row
+
 cdef struct Steps:
+    Walk reads, writes                     # what is read and what is written next
     Py_ssize_t x2, x3, w2                  # from row to row, and from step to step
     int count
     bint single                            # whether a stretch is a single step
@@ -62,6 +67,7 @@ cdef inline Steps cut_steps(Py_ssize_t height, Py_ssize_t width, Py_ssize_t x2, 
     cdef Py_ssize_t i, j
     if whole:
         down = across = 1
+    steps.reads.first, steps.writes.first = NULL, NULL
     steps.x2, steps.x3, steps.w2, steps.count, steps.single = x2, x3, width * LANES, 0, False
     for i in range(down):
         for j in range(across):
@@ -76,6 +82,7 @@ cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_
     cdef const Stretch* at
     cdef Py_ssize_t top, bottom, left, right
     cdef int k
+    steps.reads.first, steps.writes.first = NULL, NULL
     steps.x2, steps.x3, steps.w2, steps.count, steps.single = all_.x2, all_.x3, all_.w2, 0, False
     for k in range(all_.count):
         at = &all_.stretches[k]
@@ -99,6 +106,20 @@ cdef inline void stretch_step(const int pixels, const int vectors, const real* c
             acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
 
 
+cdef inline void begin_walk(Walk* walk, const real* x) noexcept nogil:
+    """A walk to nowhere stays at x, which is in the cache."""
+    if walk.first == NULL:
+        walk.first, walk.row, walk.rows = x, 0, CHUNK + 1
+
+
+cdef inline void walk_on(const Walk* walk, const real** at, Py_ssize_t* left) noexcept nogil:
+    at[0] = at[0] + walk.row
+    left[0] -= 1
+    if left[0] == 0:
+        at[0] = at[0] + 64 // <Py_ssize_t> sizeof(real) - walk.rows * walk.row
+        left[0] = walk.rows
+
+
 cdef inline void stretch_tile(const int pixels, const int vectors, const real* x,
                               const Py_ssize_t* places, const real* w, const Steps* steps,
                               bint fresh, vreal* log, real* total, Py_ssize_t row) noexcept nogil:
@@ -112,6 +133,10 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
     cdef vreal weights[NV]
     cdef vreal pixel
     cdef const real* from_[SLIM]
+    cdef Walk reads = steps.reads, writes = steps.writes
+    cdef const real* read = NULL
+    cdef const real* written = NULL
+    cdef Py_ssize_t left = 0, unwritten = 0
     cdef const Stretch* stretch = &steps.stretches[0]
     cdef const Stretch* end = stretch + steps.count
     cdef Py_ssize_t x2 = steps.x2, w2 = steps.w2, x3, w3, rows, step = 0, at, line, i
@@ -130,6 +155,9 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
         from_[0] = x + places[0]
         if pixels > 1:
             step = places[1] - places[0]
+        begin_walk(&reads, x)
+        begin_walk(&writes, x)
+        read, left, written, unwritten = reads.first, reads.rows, writes.first, writes.rows
     line, wr = stretch.x, w + stretch.w
     for v in range(vectors):
         weights[v] = vload(wr + v * VL)
@@ -143,6 +171,11 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
         while True:
             at = vapart_at(at)
             while True:
+                if not PLACED:
+                    vprefetch(read)
+                    vprefetch_write(written)
+                    walk_on(&reads, &read, &left)
+                    walk_on(&writes, &written, &unwritten)
                 stretch_step(pixels, vectors, from_, step, at, wp, acc)
                 i -= 1
                 if i == 0:

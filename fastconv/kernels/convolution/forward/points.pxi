@@ -9,7 +9,8 @@
 #              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
 # A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
-# lines of y are written at one time.  Sums have the order of convolution.pxi.
+# lines of y are written at one time.  Sums have the order of convolution.pxi.  The gradient of the
+# input with stride 1 is the same walk over dy.
 
 cdef extern from *:
     """
@@ -62,7 +63,9 @@ cdef struct PointSums:
 cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     """Whether the kernel is 1x1, with enough pixels and filters; if so, cut the map into strips."""
     cdef Py_ssize_t pixels = c.rows.outputs * c.columns.outputs
-    if POINT_VECTORS == 0 or c.R * c.S != 1 or c.taps_first or c.yw != 1 \
+    if POINT_VECTORS == 0 or c.R * c.S != 1 or c.yw != 1 or c.taps_first and (
+            not MANY_REGISTERS or c.rows.taps * c.columns.taps == 0
+            or c.rows.offset != 0 or c.columns.offset != 0) \
             or c.rows.outputs > 1 and c.yh != c.columns.outputs \
             or pads(&c.rows) or pads(&c.columns):
         return False

@@ -9,8 +9,8 @@
 
 cdef extern from *:
     """
-    enum { POINT_PANELS = PLACED ? 8 : 1,
-           POINT_FILTERS = PLACED ? 384 : 128 };
+    enum { POINT_PANELS = PLACED ? 8 : 4,
+           POINT_FILTERS = 384 };
     """
     enum: POINT_PANELS                     # most panels of an item: 64 KiB
     enum: POINT_FILTERS                    # filters of an item, whose sums stay in the L2
@@ -83,6 +83,24 @@ cdef void join_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
         join_taps(g, g.rounds.round, g.groups * g.K * taps, i, end * taps - i)
 
 
+cdef inline void walk_ahead(const WeightGradient* g, Steps* steps, const real* dy,
+                            const real* partial, int filters, bint more, Py_ssize_t at,
+                            Py_ssize_t count, Py_ssize_t pixels) noexcept nogil:
+    """Have a tile prefetch, line by line, the sums of the next panel and its share of the dy of the
+    next filters.  All at once they would wait for each other: a core has room for a dozen lines."""
+    cdef Py_ssize_t lines = ceil_div(pixels, LINE)
+    steps.reads.first, steps.writes.first = NULL, NULL
+    if at + LANES < count:
+        steps.writes.first = partial + at + LANES + LINE - 1
+    elif more:
+        steps.writes.first = partial + filters * g.C + LINE - 1
+    steps.writes.row = g.C
+    steps.writes.rows = filters
+    if more and g.yw == 1 and g.yh == g.columns.outputs:
+        steps.reads.first = dy + filters * g.yk + at * lines // count * LINE
+        steps.reads.row, steps.reads.rows = g.yk, filters
+
+
 cdef void add_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (partial sum, group, strip of panels of channels, block of filters).
 
@@ -134,12 +152,17 @@ cdef void add_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
                 filter = k + t * (last - k) // tiles
                 filters = <int> (k + (t + 1) * (last - k) // tiles - filter)
                 dy = g.dy + n * g.yn + (group * g.K + filter) * g.yk + top * g.yh + left * g.yw
-                prefetch_chunk(g, dy + filters * g.yk, bottom - top, right - left, filters)
+                if PLACED:
+                    prefetch_chunk(g, dy + filters * g.yk, bottom - top, right - left, filters)
                 partial = g.partial + ((share * g.groups + group) * g.K + filter) * g.C + c
                 for i from 0 <= i < count by LANES:
                     vectors = 1 if count - i <= VL else NV
-                    for p in range(filters):
-                        vprefetch_write(partial + p * g.C + i)
+                    if PLACED:
+                        for p in range(filters):
+                            vprefetch_write(partial + p * g.C + i)
+                    else:
+                        walk_ahead(g, &steps, dy, partial, filters, t + 1 < tiles, i, count,
+                                   pixels)
                     if count - i >= vectors * VL:
                         add_steps(filters, vectors, dy, places, points + i * pixels, &steps, fresh,
                                   partial + i, g.C)
