@@ -64,6 +64,27 @@ cdef inline void turn_blocks(const real* w, Py_ssize_t row, Py_ssize_t first, re
             vstore(to + (first + t) * plane + lane, turned[t])
 
 
+cdef inline void write_turned(const real* rows, Py_ssize_t step, Py_ssize_t count,
+                              Py_ssize_t lanes, real* to, Py_ssize_t apart) noexcept nogil:
+    """to[lane * apart + i] = rows[i * step + lane] for i < count, at least VL, and whole blocks of
+    lanes.
+
+    BLOCK runs are written at a time, and with each vector the lines of those that come next are
+    asked for.  The last vector may begin before the end of the one before it.
+    """
+    cdef vreal turned[BLOCK]
+    cdef Py_ssize_t lane, first, at
+    cdef int t
+    for lane from 0 <= lane < lanes by BLOCK:
+        for first from 0 <= first < count by VL:
+            at = min(first, count - VL)
+            vturn_block(rows + at * step + lane, step, turned)
+            for t in range(BLOCK):
+                vstore(to + t * apart + at, turned[t])
+                vprefetch_write(to + (BLOCK + t) * apart + at)
+        to = to + BLOCK * apart
+
+
 cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t row,
                        Py_ssize_t taps, Py_ssize_t channels, real* to,
                        Py_ssize_t plane) noexcept nogil:

@@ -161,6 +161,10 @@ cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first
             for q in range(3):
                 all = all + found[c * 9 + r * 3 + q]
         check = check + (all - all)        # becomes NaN where a value is not finite
+    if TURNS_BLOCKS and first and last and size >= VL and g.K - k >= VL:
+        write_turned(<const real*> found, VL, size, VL,
+                     g.dweight + (k * g.C + channel) * 9, g.C * 9)
+        return vsum(check) == 0
     for c from 0 <= c < size by VL:
         vtranspose(&found[c])
         for i in range(VL):

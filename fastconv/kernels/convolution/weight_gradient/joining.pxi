@@ -12,9 +12,9 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const real* tota
                       Py_ssize_t sums) noexcept nogil:
     """Write the dweight of (group, panel, 64 channels); total is the first of `sums` partial sums.
 
-    VL numbers of VL filters are transposed at a time.  RUN_LENGTH numbers are gathered before they
-    are written: rows of dweight often share their place in the cache, and must not push each other
-    out half written.
+    VL numbers of VL filters are transposed at a time, or of few where blocks are turned.  RUN_LENGTH
+    numbers are gathered before they are written: rows of dweight often share their place in the
+    cache, and must not push each other out half written.
     """
     cdef real rows[VL * RUN_LENGTH]
     cdef vreal block[VL]
@@ -30,6 +30,11 @@ cdef void finish_item(const WeightGradient* g, Py_ssize_t item, const real* tota
     cdef real* row
     for first from 0 <= first < numbers by RUN_LENGTH:
         count = min(numbers - first, <Py_ssize_t> RUN_LENGTH)
+        if TURNS_BLOCKS and sums == 1 and count >= VL and g.K - panel * LANES >= lanes:
+            write_turned(total + first * lanes, lanes, count, lanes,
+                         g.dweight + ((group * g.K + panel * LANES) * g.C + channel) * taps
+                         + first, g.C * taps)
+            continue
         for lane from 0 <= lane < lanes by VL:
             k = panel * LANES + lane
             row = g.dweight + ((group * g.K + k) * g.C + channel) * taps + first
