@@ -111,7 +111,8 @@ FORWARD = (
     Engine(
         "rows",
         "panels",
-        "rows that fill tiles, of which two outputs at an end may miss a tap",
+        "rows that fill tiles, of which two outputs at an end may miss a tap, on targets of 64 "
+        "bytes five",
         "forward/rows.pxi",
         "columns at the edge need no tiles of their own, which took 5 to 15 % of these layers",
     ),

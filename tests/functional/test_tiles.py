@@ -82,13 +82,17 @@ def test_a_weight_that_is_not_finite_misses_the_padding(case, value, integers):
 
 @pytest.mark.parametrize(
     "kernel, padding, stride",
-    [(3, 1, 1), (3, 1, 2), (5, 2, 1), (5, 2, 2), (5, (2, 1), 1), (7, 3, 2), (7, 3, 1), (4, 2, 1)],
+    [
+        *((3, 1, 1), (3, 1, 2), (5, 2, 1), (5, 2, 2), (5, (2, 1), 1), (7, 3, 2), (7, 3, 1)),
+        *((4, 2, 1), (9, 4, 1), (11, 5, 1), (11, 5, 2), (11, 6, 1), ((1, 11), ((0, 0), (4, 3)), 1)),
+    ],
 )
 def test_every_width_with_edges(kernel, padding, stride, integers, normal):
     """Rows from narrower than the kernel to several tiles, equal to im2col on any data."""
     options = {"padding": padding, "stride": stride}
+    sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     for width in (*range(4, 32), 43, 57):
-        x, weight = integers((1, 9, 5, width)), integers((35, 9, kernel, kernel))
+        x, weight = integers((1, 9, 5, width)), integers((35, 9, *sides))
         y = fastconv.conv2d(x, weight, algorithm="direct", **options)
         assert_bits_equal(y, reference.conv2d(x, weight, **options))
         x, weight = normal(x.shape), normal(weight.shape)

@@ -28,7 +28,7 @@ cdef struct Convolution:
     Axis rows, columns
     Py_ssize_t block
     bint taps_first, relu
-    bint edges                             # whether rows are cut into the tiles of edges.pxi
+    int edges                              # the kind of edges.pxi's tiles that rows are cut into, or 0
     bint far                               # whether tiles prefetch weights (channels_tile.pxi)
     Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
@@ -241,7 +241,7 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
             if panels * panel_size * <Py_ssize_t> sizeof(real) > weights_kept():
                 # the next item has these panels again, unless this is the last item of theirs
                 after = w if (item + 1) % per_pair else w + panels * panel_size
-            if panels == 2 and end_column - left <= NARROW:
+            if panels == 2 and c.edges != FAR_TAPS and end_column - left <= NARROW:
                 convolve_rows(c, top, bottom, left, end_column, x, y, w, after, bias, c.K - k,
                               True)
                 continue

@@ -106,11 +106,11 @@ cdef bint take_flat(Work* work) noexcept nogil:
 
 cdef bint take_rows(Work* work) noexcept nogil:
     work.c.edges = edges_fit(work.c)
-    return work.c.edges and give(work, convolve_items, work.c, count_items(work.c), 1)
+    return work.c.edges != 0 and give(work, convolve_items, work.c, count_items(work.c), 1)
 
 
 cdef bint take_rectangles(Work* work) noexcept nogil:
-    work.c.edges = False
+    work.c.edges = 0
     return give(work, convolve_items, work.c, count_items(work.c), 1)
 
 

@@ -1,5 +1,5 @@
 # Forward convolution in rows: tiles know the edges of the map, where the left one or two pixels
-# miss the first taps and the right ones the last.
+# miss the first taps and the right ones the last; of large kernels up to five, where tiles are wide.
 #
 #   tap     0   1   2   3   4        In a step a tap adds to the pixels that see it.  So the
 #   pixel 0 .   .   x   x   x        padding is never multiplied, and the columns at the
@@ -10,17 +10,21 @@
 
 cdef extern from *:
     """
-    enum { ANY_TAPS = 4,
+    enum { ANY_TAPS = 4, FAR_TAPS = 5,
+           FAR_EDGES = TILE == 14,         /* narrower tiles would be all edge */
            /* with 16 registers and no fused multiply-add a sum would go through memory */
            THREE_TAPS = TILE >= 12 || VL * sizeof(real) >= 32 };
     """
-    enum: ANY_TAPS                         # a kind of tile, see Edges
+    enum: ANY_TAPS                         # kinds of tiles, see Edges
+    enum: FAR_TAPS
+    enum: FAR_EDGES                        # whether up to five pixels may miss a tap
     enum: THREE_TAPS                       # whether there are other kinds
 
 cdef struct Edges:
     # how many neighbouring taps are missed by two pixels at the left, by one at the left, by none,
     # by one at the right, by two at the right
     Py_ssize_t left2, left1, middle, right1, right2
+    Py_ssize_t left5, left4, left3, right3, right4, right5  # of FAR_TAPS
     int kind                   # 3 neighbouring taps of neighbouring pixels: left1 + 2 right1
     Py_ssize_t below           # from the first row of x to the one that the tile below needs next
     const real* next           # weights to prefetch, and lines of them for each channel
@@ -90,11 +94,18 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
         while True:
             xp = x + i1 * nest.x1 + i2 * nest.x2
             wp = w + i1 * nest.w1 + i2 * nest.w2
-            if kind != ANY_TAPS:
+            if kind < ANY_TAPS:
                 near_step(vectors, kind & 1, pixels, 0, &xp, &wp, panel, acc)
                 near_step(vectors, 0, pixels, 1, &xp, &wp, panel, acc)
                 near_step(vectors, 0, pixels - (kind >> 1), 2, &xp, &wp, panel, acc)
             else:
+                if kind == FAR_TAPS:
+                    for i in range(edges.left5):
+                        edge_step(vectors, 5, pixels, &xp, step, nest.x3, &wp, panel, acc)
+                    for i in range(edges.left4):
+                        edge_step(vectors, 4, pixels, &xp, step, nest.x3, &wp, panel, acc)
+                    for i in range(edges.left3):
+                        edge_step(vectors, 3, pixels, &xp, step, nest.x3, &wp, panel, acc)
                 for i in range(edges.left2):
                     edge_step(vectors, 2, pixels, &xp, step, nest.x3, &wp, panel, acc)
                 for i in range(edges.left1):
@@ -109,6 +120,13 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
                     edge_step(vectors, 0, pixels - 1, &xp, step, nest.x3, &wp, panel, acc)
                 for i in range(edges.right2):
                     edge_step(vectors, 0, pixels - 2, &xp, step, nest.x3, &wp, panel, acc)
+                if kind == FAR_TAPS:
+                    for i in range(edges.right3):
+                        edge_step(vectors, 0, pixels - 3, &xp, step, nest.x3, &wp, panel, acc)
+                    for i in range(edges.right4):
+                        edge_step(vectors, 0, pixels - 4, &xp, step, nest.x3, &wp, panel, acc)
+                    for i in range(edges.right5):
+                        edge_step(vectors, 0, pixels - 5, &xp, step, nest.x3, &wp, panel, acc)
             i2 += 1
             if i2 == nest.n2:
                 break
@@ -133,12 +151,14 @@ ctypedef fused kind_after:                 # 1 more than a kind of tile, see Edg
     n3
     n4
     n5
+    n6
 
 
 cdef void wide_edges_of(const width* _, const kind_after* __, const real* x, Py_ssize_t step,
                         const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
                         vreal* total) noexcept nogil:
-    if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS):
+    if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS) \
+            and (FAR_EDGES or sizeof(kind_after) <= FAR_TAPS):
         edge_tile(<int> sizeof(width), NV, <int> sizeof(kind_after) - 1, x, step, w, 0, nest,
                   edges, total)
 
@@ -146,7 +166,8 @@ cdef void wide_edges_of(const width* _, const kind_after* __, const real* x, Py_
 cdef void slim_edges_of(const width* _, const kind_after* __, const real* x, Py_ssize_t step,
                         const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
                         vreal* total) noexcept nogil:
-    if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS):
+    if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS) \
+            and (FAR_EDGES or sizeof(kind_after) <= FAR_TAPS):
         edge_tile(<int> sizeof(width), 1, <int> sizeof(kind_after) - 1, x, step, w, 0, nest,
                   edges, total)
 
@@ -159,7 +180,7 @@ cdef void narrow_edges_of(const narrow_width* _, const void* __, const real* x, 
                   total)
 
 
-cdef edges_t wide_edges_tiles[5][15]
+cdef edges_t wide_edges_tiles[6][15]
 wide_edges_tiles[0][:] = [
     NULL, <edges_t> wide_edges_of[n1, n1], <edges_t> wide_edges_of[n2, n1],
     <edges_t> wide_edges_of[n3, n1], <edges_t> wide_edges_of[n4, n1],
@@ -205,7 +226,16 @@ wide_edges_tiles[4][:] = [
     <edges_t> wide_edges_of[n11, n5], <edges_t> wide_edges_of[n12, n5],
     <edges_t> wide_edges_of[n13, n5], <edges_t> wide_edges_of[n14, n5],
 ]
-cdef edges_t slim_edges_tiles[5][15]
+wide_edges_tiles[5][:] = [
+    NULL, <edges_t> wide_edges_of[n1, n6], <edges_t> wide_edges_of[n2, n6],
+    <edges_t> wide_edges_of[n3, n6], <edges_t> wide_edges_of[n4, n6],
+    <edges_t> wide_edges_of[n5, n6], <edges_t> wide_edges_of[n6, n6],
+    <edges_t> wide_edges_of[n7, n6], <edges_t> wide_edges_of[n8, n6],
+    <edges_t> wide_edges_of[n9, n6], <edges_t> wide_edges_of[n10, n6],
+    <edges_t> wide_edges_of[n11, n6], <edges_t> wide_edges_of[n12, n6],
+    <edges_t> wide_edges_of[n13, n6], <edges_t> wide_edges_of[n14, n6],
+]
+cdef edges_t slim_edges_tiles[6][15]
 slim_edges_tiles[0][:] = [
     NULL, <edges_t> slim_edges_of[n1, n1], <edges_t> slim_edges_of[n2, n1],
     <edges_t> slim_edges_of[n3, n1], <edges_t> slim_edges_of[n4, n1],
@@ -250,6 +280,15 @@ slim_edges_tiles[4][:] = [
     <edges_t> slim_edges_of[n9, n5], <edges_t> slim_edges_of[n10, n5],
     <edges_t> slim_edges_of[n11, n5], <edges_t> slim_edges_of[n12, n5],
     <edges_t> slim_edges_of[n13, n5], <edges_t> slim_edges_of[n14, n5],
+]
+slim_edges_tiles[5][:] = [
+    NULL, <edges_t> slim_edges_of[n1, n6], <edges_t> slim_edges_of[n2, n6],
+    <edges_t> slim_edges_of[n3, n6], <edges_t> slim_edges_of[n4, n6],
+    <edges_t> slim_edges_of[n5, n6], <edges_t> slim_edges_of[n6, n6],
+    <edges_t> slim_edges_of[n7, n6], <edges_t> slim_edges_of[n8, n6],
+    <edges_t> slim_edges_of[n9, n6], <edges_t> slim_edges_of[n10, n6],
+    <edges_t> slim_edges_of[n11, n6], <edges_t> slim_edges_of[n12, n6],
+    <edges_t> slim_edges_of[n13, n6], <edges_t> slim_edges_of[n14, n6],
 ]
 cdef edges_t narrow_edges_tiles[8]
 narrow_edges_tiles[:] = [

@@ -8,9 +8,18 @@ cdef extern from *:
     enum: RUN_PIXELS                       # pixels that are stored together, at least
 
 
-cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
+cdef inline bint edges_within(const Axis* axis, Py_ssize_t reach) noexcept nogil:
+    """Whether at most `reach` outputs at each end miss a tap."""
+    cdef Py_ssize_t low, high, other
+    taps_inside(axis, reach, &low, &other)
+    taps_inside(axis, axis.outputs - 1 - reach, &other, &high)
+    return low == 0 and high == axis.taps
+
+
+cdef inline int edges_fit(const Convolution* c) noexcept nogil:
     """Whether rows can be cut into tiles that know their edges (edges.pxi): at each end at most
-    two outputs miss a tap, and no tap is missed at both ends.
+    two outputs miss a tap, or five, and no tap is missed at both ends.  Return the kind of edges,
+    or 0.
 
     A tile has at least four pixels: these are eight sums at once, which keep two units busy that
     take four cycles for an addition.
@@ -18,14 +27,14 @@ cdef inline bint edges_fit(const Convolution* c) noexcept nogil:
     cdef const Axis* axis = &c.columns
     cdef Py_ssize_t first, last, low, high
     if c.taps_first or c.R * c.S == 1 or axis.outputs < 4 * ceil_div(axis.outputs, TILE):
-        return False
+        return 0
     taps_inside(axis, 0, &low, &last)
     taps_inside(axis, axis.outputs - 1, &first, &high)
     if low >= high:
-        return False
-    taps_inside(axis, 2, &low, &last)
-    taps_inside(axis, axis.outputs - 3, &first, &high)
-    return low == 0 and high == axis.taps
+        return 0
+    if edges_within(axis, 2):
+        return ANY_TAPS
+    return FAR_TAPS if FAR_EDGES and edges_within(axis, 5) else 0
 
 
 cdef inline void add_nothing(const Nest* nest, int count, vreal* total) noexcept nogil:
@@ -37,7 +46,7 @@ cdef inline void add_nothing(const Nest* nest, int count, vreal* total) noexcept
 
 
 cdef inline void look_at_edges(const Axis* axis, Py_ssize_t first, Py_ssize_t pixels,
-                               bint three, Edges* edges) noexcept nogil:
+                               bint three, int kind, Edges* edges) noexcept nogil:
     """Count the taps of `pixels` outputs, from `first` on, by how many pixels at each end miss
     them.  `three` says whether neighbouring taps and pixels are neighbours in memory."""
     cdef Py_ssize_t l1, l2, r1, r2, other
@@ -50,6 +59,26 @@ cdef inline void look_at_edges(const Axis* axis, Py_ssize_t first, Py_ssize_t pi
     edges.kind = ANY_TAPS
     if axis.taps == 3 and three and l2 == 0 and r2 == axis.taps:
         edges.kind = <int> (l1 + 2 * (axis.taps - r1))
+    if kind == FAR_TAPS:
+        look_further(axis, first, pixels, edges)
+
+
+cdef inline void look_further(const Axis* axis, Py_ssize_t first, Py_ssize_t pixels,
+                              Edges* edges) noexcept nogil:
+    """Count the taps that three pixels and more miss, which `look_at_edges` took for those that
+    two miss."""
+    cdef Py_ssize_t at, other
+    cdef Py_ssize_t l[3]
+    cdef Py_ssize_t r[3]
+    for at in range(3):
+        taps_inside(axis, first + 2 + at, &l[at], &other)
+        taps_inside(axis, first + pixels - 3 - at, &other, &r[at])
+    if l[0] > 0 or r[0] < axis.taps:
+        edges.kind = FAR_TAPS
+    edges.left2 -= l[0]
+    edges.left3, edges.left4, edges.left5 = l[0] - l[1], l[1] - l[2], l[2]
+    edges.right2 -= axis.taps - r[0]
+    edges.right3, edges.right4, edges.right5 = r[1] - r[0], r[2] - r[1], axis.taps - r[2]
 
 
 cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
@@ -107,7 +136,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                 first = end
                 end = left + (piece + 1) * width // pieces
                 pixels = <int> (end - first)
-                look_at_edges(&c.columns, first, pixels, three, &edges)
+                look_at_edges(&c.columns, first, pixels, three, c.edges, &edges)
                 xb = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh \
                     + r0 * nest.x2 + (first * c.columns.stride + c.columns.offset) * c.xw
                 if last:
