@@ -18,12 +18,14 @@
 cdef extern from *:
     """
     enum { STRETCH = 56, MOST_STRETCHES = 8,
-           PLACED = TILE < 12 };
+           PLACED = TILE < 12,
+           WALKS = !PLACED };
     #define LOG (MOST_STRETCHES * (TILE * NV > SLIM ? TILE * NV : SLIM))
     """
     enum: STRETCH                          # steps, at the most
     enum: MOST_STRETCHES                   # most stretches of a chunk
     enum: PLACED                           # whether pixels may lie anywhere
+    enum: WALKS                            # whether tiles may prefetch what comes next
     enum: LOG
 
 cdef struct Stretch:
@@ -120,11 +122,11 @@ cdef inline void walk_on(const Walk* walk, const real** at, Py_ssize_t* left) no
         left[0] = walk.rows
 
 
-cdef inline void stretch_tile(const int pixels, const int vectors, const real* x,
+cdef inline void stretch_tile(const int pixels, const int vectors, const bint walks, const real* x,
                               const Py_ssize_t* places, const real* w, const Steps* steps,
                               bint fresh, vreal* log, real* total, Py_ssize_t row) noexcept nogil:
     """Add the steps of the pixels at x + places[.] to total[pixels][vectors], whose rows are `row`
-    apart; a `fresh` total begins at zero.
+    apart; a `fresh` total begins at zero.  If it `walks`, every step prefetches two lines.
 
     Each loop has at least one iteration, since no stretch is a single step.  Only so does GCC keep
     the sums in registers.
@@ -155,6 +157,7 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
         from_[0] = x + places[0]
         if pixels > 1:
             step = places[1] - places[0]
+    if walks:
         begin_walk(&reads, x)
         begin_walk(&writes, x)
         read, left, written, unwritten = reads.first, reads.rows, writes.first, writes.rows
@@ -171,7 +174,7 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const real* x
         while True:
             at = vapart_at(at)
             while True:
-                if not PLACED:
+                if walks:
                     vprefetch(read)
                     vprefetch_write(written)
                     walk_on(&reads, &read, &left)
@@ -229,14 +232,22 @@ cdef void wide_stretches_of(const width* _, const real* x, const Py_ssize_t* pla
                             const real* w, const Steps* steps, bint fresh, vreal* log,
                             real* total, Py_ssize_t row) noexcept nogil:
     if sizeof(width) <= TILE:
-        stretch_tile(<int> sizeof(width), NV, x, places, w, steps, fresh, log, total, row)
+        stretch_tile(<int> sizeof(width), NV, False, x, places, w, steps, fresh, log, total, row)
+
+
+cdef void walking_stretches_of(const width* _, const real* x, const Py_ssize_t* places,
+                               const real* w, const Steps* steps, bint fresh, vreal* log,
+                               real* total, Py_ssize_t row) noexcept nogil:
+    if WALKS and sizeof(width) <= TILE:
+        stretch_tile(<int> sizeof(width), NV, True, x, places, w, steps, fresh, log, total, row)
 
 
 cdef void slim_stretches_of(const slim_width* _, const real* x, const Py_ssize_t* places,
                             const real* w, const Steps* steps, bint fresh, vreal* log,
                             real* total, Py_ssize_t row) noexcept nogil:
     if sizeof(slim_width) <= SLIM:
-        stretch_tile(<int> sizeof(slim_width), 1, x, places, w, steps, fresh, log, total, row)
+        stretch_tile(<int> sizeof(slim_width), 1, False, x, places, w, steps, fresh, log, total,
+                     row)
 
 
 cdef stretch_tile_t wide_stretches[15]
@@ -248,6 +259,16 @@ wide_stretches[:] = [
     <stretch_tile_t> wide_stretches_of[n9], <stretch_tile_t> wide_stretches_of[n10],
     <stretch_tile_t> wide_stretches_of[n11], <stretch_tile_t> wide_stretches_of[n12],
     <stretch_tile_t> wide_stretches_of[n13], <stretch_tile_t> wide_stretches_of[n14],
+]
+cdef stretch_tile_t walking_stretches[15]
+walking_stretches[:] = [
+    NULL, <stretch_tile_t> walking_stretches_of[n1], <stretch_tile_t> walking_stretches_of[n2],
+    <stretch_tile_t> walking_stretches_of[n3], <stretch_tile_t> walking_stretches_of[n4],
+    <stretch_tile_t> walking_stretches_of[n5], <stretch_tile_t> walking_stretches_of[n6],
+    <stretch_tile_t> walking_stretches_of[n7], <stretch_tile_t> walking_stretches_of[n8],
+    <stretch_tile_t> walking_stretches_of[n9], <stretch_tile_t> walking_stretches_of[n10],
+    <stretch_tile_t> walking_stretches_of[n11], <stretch_tile_t> walking_stretches_of[n12],
+    <stretch_tile_t> walking_stretches_of[n13], <stretch_tile_t> walking_stretches_of[n14],
 ]
 cdef stretch_tile_t slim_stretches[17]
 slim_stretches[:] = [
@@ -315,6 +336,8 @@ cdef void add_steps(Py_ssize_t count, int vectors, const real* x, const Py_ssize
             width -= 1
         if vectors == 1:
             slim_stretches[width](NULL, x, places, w, steps, fresh, log, total, row)
+        elif WALKS and (steps.reads.first != NULL or steps.writes.first != NULL):
+            walking_stretches[width](NULL, x, places, w, steps, fresh, log, total, row)
         else:
             wide_stretches[width](NULL, x, places, w, steps, fresh, log, total, row)
         places, total = places + width, total + width * row

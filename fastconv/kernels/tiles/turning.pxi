@@ -92,8 +92,9 @@ cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ss
     zeros in lanes beyond the channels.
 
     Where blocks are turned, the last block may begin before the end of the one before it, and
-    writes the same numbers again.  Elsewhere whole vectors of taps are transposed.  One or two taps that are left, as the ninth of 3x3, are
-    copied number by number, which takes less time than transposing a whole vector of them.
+    writes the same numbers again.  Elsewhere whole vectors of taps are transposed.  One or two taps
+    that are left, as the ninth of 3x3, are copied number by number, which takes less time than
+    transposing a whole vector of them.
     """
     cdef vreal block[VL]
     cdef Py_ssize_t k, t, i, lane

@@ -152,17 +152,17 @@ cdef void add_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
                 filter = k + t * (last - k) // tiles
                 filters = <int> (k + (t + 1) * (last - k) // tiles - filter)
                 dy = g.dy + n * g.yn + (group * g.K + filter) * g.yk + top * g.yh + left * g.yw
-                if PLACED:
+                if not WALKS:
                     prefetch_chunk(g, dy + filters * g.yk, bottom - top, right - left, filters)
                 partial = g.partial + ((share * g.groups + group) * g.K + filter) * g.C + c
                 for i from 0 <= i < count by LANES:
                     vectors = 1 if count - i <= VL else NV
-                    if PLACED:
-                        for p in range(filters):
-                            vprefetch_write(partial + p * g.C + i)
-                    else:
+                    if WALKS:
                         walk_ahead(g, &steps, dy, partial, filters, t + 1 < tiles, i, count,
                                    pixels)
+                    else:
+                        for p in range(filters):
+                            vprefetch_write(partial + p * g.C + i)
                     if count - i >= vectors * VL:
                         add_steps(filters, vectors, dy, places, points + i * pixels, &steps, fresh,
                                   partial + i, g.C)
