@@ -33,8 +33,8 @@ from scaling.networks import NETWORKS, STEPS, Case, Network
 SPREAD = 64 << 20
 #: Bytes of a message that has the bandwidth, and of one that has nothing but costs of its own.
 LARGE, SMALL = (1 << 20, 2 << 20, 4 << 20), 8
-#: Seconds for which everything is repeated, and how often at least networks are measured: more often
-#: those with steps on both ranks, which on a shared host are seldom undisturbed at one time.
+#: Seconds for which everything is repeated, and how often at least networks are measured: more
+#: often those with steps on both ranks, which on a shared host are seldom undisturbed at one time.
 LONG, ROUNDS, TOGETHER = 2.0, 6, 20
 
 Array = np.ndarray[Any, Any]
