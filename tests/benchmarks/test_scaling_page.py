@@ -106,8 +106,10 @@ def test_small_images_do_not_need_eight_machines_and_photographs_do(machines):
     small = ("SimpleConvNet", "DeepConvNet", "DigitsNet", "KerasMNIST", "LeNet5")
     for name in (*small, "ResNet18 on 32x32"):
         assert machines["1 Gbit/s"].strong(name, 256)[eight] < 2
-    for name in ("AlexNet", "VGG16", "ResNet18", "ResNet50", "MobileNetV1", "MobileNetV2"):
+    for name in ("VGG16", "ResNet18", "ResNet50", "MobileNetV1", "MobileNetV2"):
         assert 2.5 < machines["10 Gbit/s"].strong(name, 256)[eight] < 7.5
+    # nearly all of its gradients are of dense layers
+    assert 1 < machines["10 Gbit/s"].strong("AlexNet", 256)[eight] < 2.5
 
 
 def test_pieces_that_are_no_powers_of_two_send_more(collectives, machines):

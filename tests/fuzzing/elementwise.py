@@ -1,4 +1,4 @@
-"""relu, its gradient and dropout: exact, also in place."""
+"""relu, also of a sum, its gradient and dropout: exact, also in place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional
+from fastconv.functional.elementwise import add_relu
 from fuzzing.case import Case
 from fuzzing.compare import same
 from fuzzing.geometries import AROUND_LANES
@@ -28,12 +29,20 @@ def check(case: Case) -> None:
     x, dy, y = (case.numbers(shape) for _ in range(3))
     kept = case.rng.random(shape) < 0.5
     with np.errstate(all="ignore"):
-        clipped = np.where(x <= 0, zero, x)
+        clipped, summed = (np.where(a <= 0, zero, a) for a in (x, x + y))
         passed = np.where(y > 0, dy, zero)
         dropped = np.where(kept, x * x.dtype.type(2), zero)
     _check(case, "relu", functional.relu, clipped, x)
+    _check(case, "add_relu", _summed, summed, x, y)
     _check(case, "relu_backward", functional.relu_backward, passed, dy, y)
     _check(case, "dropout", functional.dropout, dropped, x, kept, 2.0)
+
+
+def _summed(x: np.ndarray, other: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Call `add_relu` as the others are called."""
+    y = np.empty(x.shape, x.dtype) if out is None else out
+    add_relu(x, other, out=y)
+    return y
 
 
 def _check(case: Case, name: str, function: Any, right: np.ndarray, *given: Any) -> None:
