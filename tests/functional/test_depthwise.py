@@ -20,7 +20,7 @@ def widths(dtype):
             1,
             2,
             3,
-            *range(vector - 1, vector + 3),
+            *range(max(vector - 1, 1), vector + 3),  # a vector may be one number
             *range(2 * vector - 1, 2 * vector + 4),
             4 * vector,
             4 * vector + 3,

@@ -170,7 +170,7 @@ def test_how_arrays_lie_in_memory_decides_too(integers):
     packed = PackedWeight(integers((32, 1, 3, 3)), 32, plain=True)
     place = algorithms.direct_forward(g, x, packed, None, y, False)
     assert engines.FORWARD[place].name == "planes"
-    assert engine_of(g, x.dtype).name in ("columns", "windows")
+    assert engine_of(g, x.dtype).name != "planes"  # "strips" where a vector is one number
 
 
 @pytest.mark.skipif(not (SOURCES / "convolution").is_dir(), reason="the sources are not installed")

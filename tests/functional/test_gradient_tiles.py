@@ -55,7 +55,7 @@ def test_sums_of_several_blocks_equal_the_reference(integers):
 @pytest.mark.parametrize("odd", [0, 1])
 @pytest.mark.parametrize("taps", [3, 5])
 def test_stride_2_of_planes_equals_the_reference(taps, odd, integers):
-    vector = kernels.lanes(np.dtype("float32")) // 2
+    vector = max(kernels.lanes(np.dtype("float32")) // 2, 2)  # the least map holds a window
     for width in (5, 2 * vector - 1, 2 * vector, 2 * vector + 1, 4 * vector, 7 * vector):
         x, weight = integers((2, 3, 19, width)), integers((3, 1, taps, taps))
         backward(x, weight, {"stride": 2, "padding": taps // 2 - odd, "groups": 3})
