@@ -10,7 +10,8 @@
 #
 # A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
 # lines of y are written at one time.  Sums have the order of convolution.pxi.  The gradient of the
-# input with stride 1 is the same walk over dy.
+# input with stride 1 is the same walk over dy.  With many registers a tile asks, a line of cache at
+# a time, for the place of its results, for the next panel, and for what is laid out next.
 
 cdef extern from *:
     """
@@ -24,6 +25,7 @@ cdef extern from *:
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_AHEAD = 4,
+           POINTS_ASK = MANY_REGISTERS,
            POINT_CHANNELS = 128,
            POINTS_KEPT = 256,
            POINT_FEWEST = 64,
@@ -38,6 +40,7 @@ cdef extern from *:
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_AHEAD                      # rows are prefetched so many channels ahead
+    enum: POINTS_ASK                       # whether tiles ask for what comes next
     enum: MANY_REGISTERS                   # whether the tile of maps in place is good, see below
     enum: POINT_FEWEST                     # then the most channels that are left to others
     enum: POINT_PLANE                      # and the least bytes from one channel to the next
@@ -58,6 +61,7 @@ cdef struct PointSums:
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether that block ends here, is the first, the last
     bint relu
+    Coming pixels, weights                 # of the strip, and of the panel, that come next
 
 
 cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
@@ -123,6 +127,15 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
         to = to + length
 
 
+cdef inline Coming pixels_after(const Points* plan, const real* x, Py_ssize_t channels,
+                                Py_ssize_t pixels, Py_ssize_t times) noexcept nogil:
+    """What is laid out after so many channels of `pixels` at x: more of them, or the next strip."""
+    cdef const Convolution* c = plan.c
+    if channels < c.C:
+        return comes(x + channels * c.xc, min(plan.channels, c.C - channels), pixels, c.xc, times)
+    return comes(x + pixels, plan.channels, POINT_STRIP * VL, c.xc, times)
+
+
 cdef inline void point_step(const int vectors, const vreal* x, const real* w,
                             vreal* acc) noexcept nogil:
     cdef vreal pixels[POINT_MOST]
@@ -137,7 +150,7 @@ cdef inline void point_step(const int vectors, const vreal* x, const real* w,
 
 
 cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
-                            const PointSums* sums, vreal* waiting, vreal* total,
+                            PointSums* sums, vreal* waiting, vreal* total,
                             const real* bias, Py_ssize_t filters, real* y, Py_ssize_t plane,
                             Py_ssize_t pixels) noexcept nogil:
     """A tile of POINT_TILE filters, the first `filters` of which are stored, by some vectors with
@@ -145,6 +158,7 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
     cdef vreal acc[POINT_MOST * POINT_TILE]
     cdef vreal value, added
     cdef Py_ssize_t channel = sums.channels
+    cdef Coming results
     cdef int f, v, i
     if sums.resume:
         for i in range(POINT_TILE * vectors):
@@ -153,7 +167,15 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
         for i in range(POINT_TILE * vectors):
             acc[i] = vzero()
     if channel % POINT_STEPS == 0:
+        results = nothing_comes()
+        if POINTS_ASK and sums.ends and sums.last:
+            results = comes(y, min(filters, <Py_ssize_t> POINT_TILE), vectors * VL, plane,
+                            channel // POINT_STEPS)
         while True:
+            if POINTS_ASK:
+                ask_for(&results)
+                ask_for(&sums.weights)
+                ask_for(&sums.pixels)
             for i in range(POINT_STEPS):
                 point_step(vectors, x, w, acc)
                 x = x + sums.step
@@ -198,12 +220,12 @@ ctypedef fused half_width:
     n2
     n3
 
-ctypedef void (*point_t)(const void*, const vreal* x, const real* w, const PointSums* sums,
+ctypedef void (*point_t)(const void*, const vreal* x, const real* w, PointSums* sums,
                          vreal* waiting, vreal* total, const real* bias, Py_ssize_t filters,
                          real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil
 
 
-cdef void point_tile_of(const half_width* _, const vreal* x, const real* w, const PointSums* sums,
+cdef void point_tile_of(const half_width* _, const vreal* x, const real* w, PointSums* sums,
                         vreal* waiting, vreal* total, const real* bias, Py_ssize_t filters,
                         real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil:
     if sizeof(half_width) <= POINT_VECTORS:
@@ -226,7 +248,7 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef vreal* total = waiting + (POINT_SUMS if c.C > c.block else 0)
     cdef PointSums sums
     cdef Py_ssize_t item, rest, at, first, n, group, k0, k, filters, channel, stop, j, i, h
-    cdef Py_ssize_t vectors, half, pixels, count, wide
+    cdef Py_ssize_t vectors, half, pixels, count, wide, asks
     cdef Py_ssize_t waits = plan.channels < c.C
     cdef bint in_a_row = c.rows.outputs == 1 and c.columns.stride * c.xw == 1
     cdef const real* x
@@ -254,14 +276,22 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
             for j from channel <= j < stop by plan.channels:
                 count = min(plan.channels, stop - j)
                 lay_out_points(c, x + j * c.xc, count, first, pixels,
-                               in_a_row and at + 1 < plan.strips and k0 + filters == c.K,
-                               <real*> strip)
+                               not POINTS_ASK and in_a_row and at + 1 < plan.strips
+                               and k0 + filters == c.K, <real*> strip)
+                asks = max(count // POINT_STEPS, <Py_ssize_t> 1) * (2 if vectors > 1 else 1)
+                sums.pixels = nothing_comes()
+                if POINTS_ASK and in_a_row and (j + count < c.C or at + 1 < plan.strips):
+                    sums.pixels = pixels_after(plan, x + first, j + count, pixels,
+                                               asks * ceil_div(filters, POINT_TILE))
                 sums.channels, sums.step = count, vectors
                 sums.resume, sums.ends = j > channel, j + count == stop
                 sums.fresh, sums.last = channel == 0, stop == c.C
                 for k from 0 <= k < filters by POINT_TILE:
                     w = c.w + (group * c.panels + (k0 + k) // LANES) * c.C * LANES \
                         + j * LANES + (k0 + k) % LANES
+                    if POINTS_ASK and k % LANES == 0:
+                        sums.weights = comes(w + c.C * LANES, 1, count * LANES, 0,
+                                             asks * (LANES // POINT_TILE))
                     bias = c.bias + group * c.K + k0 + k if c.bias != NULL else NULL
                     y = c.y + n * c.yn + (group * c.K + k0 + k) * c.yk + first
                     for h in range(2):

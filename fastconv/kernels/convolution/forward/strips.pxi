@@ -15,8 +15,10 @@
 # copies = S, every tap has its own copy, as wide as the output, and the outputs of all rows of the
 # strip follow each other without a gap: so narrow maps fill whole vectors.
 #
-# A convolution with a 1x1 kernel and few filters reads the map in place, as one long row.  For more
-# filters see points.pxi.
+# A convolution with a 1x1 kernel and few channels reads the map in place, as one long row; for more
+# channels see points.pxi.  Its sums are short beside what a line of cache takes on its way, so the
+# lines of the results are asked for while they are made.  First layers gained nothing from that.
+# The gradient of the input with stride 1 is the same walk over dy.
 #
 # Sums have the order of convolution.pxi, and the whole sum is one block.  A zero of the padding
 # times a finite weight changes no bit of it.
@@ -26,6 +28,7 @@ cdef extern from *:
     enum { STRIP_TAPS = 128, STRIP_CHANNELS = 4, STRIP_ROWS = 8, TALL_ROWS = 24, TALL_IMAGES = 16,
            STRIP_COLUMNS = 6,
            STRIP_VECTORS = TILE >= 12 ? 3 : 2,
+           STRIP_LINES = STRIP_VECTORS + 1, STRIPS_ASK = VL * sizeof(real) >= 64,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
     """
@@ -34,6 +37,8 @@ cdef extern from *:
     enum: STRIP_ROWS                       # most rows of outputs
     enum: TALL_ROWS                        # most, if TALL_IMAGES make enough items for threads
     enum: TALL_IMAGES
+    enum: STRIP_LINES                      # of a filter's results, which seldom begin with a line
+    enum: STRIPS_ASK                       # where a vector is a line; no other target was measured
     enum: STRIP_COLUMNS                    # least vectors of a map that is read in place
     enum: STRIP_VECTORS
     enum: STRIP_FILTERS                    # divides LANES: no block crosses a panel
@@ -47,6 +52,7 @@ cdef struct Strips:
     Py_ssize_t copies, pitch   # copies of a row; numbers from one row to the next
     Py_ssize_t span            # numbers from one copy to the next
     Py_ssize_t taps
+    Py_ssize_t asks            # lines of results that are asked for with every tap
     bint flat                  # whether rows of outputs follow each other without a gap
     bint in_place              # whether the map itself is read: one row, 1x1
     Py_ssize_t column_blocks   # blocks that the row is cut into, if it is read in place
@@ -59,11 +65,14 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
     cdef Py_ssize_t width = c.columns.outputs
     cdef Py_ssize_t i, rows, channel, r, s
     plan.c = c
+    plan.asks = 0
     plan.taps = c.C * c.R * c.S
     plan.in_place = c.R * c.S == 1
-    if c.taps_first or c.yw != 1 or c.columns.dilation != 1 or c.rows.dilation != 1 \
-            or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2 \
-            or c.C > STRIP_CHANNELS and not plan.in_place:
+    if c.taps_first and not (STRIPS_ASK and plan.in_place and c.rows.offset == 0
+                             and c.columns.offset == 0 and c.rows.taps * c.columns.taps) \
+            or not plan.in_place and (c.C > STRIP_CHANNELS or c.columns.dilation != 1
+                                      or c.rows.dilation != 1) \
+            or c.yw != 1 or plan.taps > STRIP_TAPS or c.C > c.block or stride > 2:
         return False
     if (pads(&c.rows) or pads(&c.columns)) and not all_finite(
             c.w, c.groups * ((c.K + LANES - 1) // LANES) * plan.taps * LANES):
@@ -76,6 +85,8 @@ cdef bint plan_strips(Strips* plan, const Convolution* c) noexcept nogil:
                 or pads(&c.columns) or plan.column_blocks == 0:
             return False
         plan.rows, plan.flat = 1, True
+        if STRIPS_ASK:
+            plan.asks = 1 if plan.taps >= STRIP_FILTERS * STRIP_LINES else 2
         for channel in range(c.C):
             plan.offset[channel] = channel * c.xc
         return True
@@ -189,6 +200,13 @@ cdef inline void store_strip(const int vectors, const bint relu, const bint whol
             y = y + plane
 
 
+cdef inline void ask_for_results(real* y, Py_ssize_t plane, Py_ssize_t filters,
+                                 Py_ssize_t line) noexcept nogil:
+    """Prefetch one of the lines that a tile will write.  After the last there is no test, but the
+    lines of the last filter are asked for again: planes beyond would be looked for in vain."""
+    vprefetch(y + min(line // STRIP_LINES, filters - 1) * plane + line % STRIP_LINES * LINE)
+
+
 cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x,
                             const real* w, const real* bias, int filters, real* y,
                             Py_ssize_t last) noexcept nogil:
@@ -205,6 +223,10 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
         acc[f] = vzero()
     for tap in range(plan.taps):
         at = x + plan.offset[tap]
+        if STRIPS_ASK and plan.asks:
+            ask_for_results(y, plane, filters, tap * plan.asks)
+            if plan.asks > 1:
+                ask_for_results(y, plane, filters, tap * plan.asks + 1)
         for v in range(vectors):
             pixels[v] = vload(at + v * VL)
         for f in range(STRIP_FILTERS):
