@@ -72,7 +72,7 @@ def run_fit(model: Trainable, given: Given, settings: Settings, asked: Asked, ra
     saved = _read(model, asked.resume, ranks)
     with sharing_cores(ranks):
         fit = ranks.agreed(lambda: _made(model, given, settings, asked, ranks, saved))
-        _check_alike(fit, fresh=saved is None)
+        _check_alike(fit, given, fresh=saved is None)
         try:
             with ExitStack() as begun:
                 ranks.agreed(partial(begun.enter_context, fit.chain))
@@ -139,16 +139,19 @@ def _made(
     return _Fit(source, held_out, run, chain, course, ranks, together)
 
 
-def _check_alike(fit: _Fit, fresh: bool) -> None:
+def _check_alike(fit: _Fit, given: Given, fresh: bool) -> None:
     """Raise on all ranks unless they were asked for the same."""
+    if fit.ranks.ranks == 1:
+        return
     run = fit.run
+    data = fit.ranks.agreed(lambda: prints_of(given, fit.source, fit.held_out, between_ranks=True))
     callbacks = [
         list(named(callback))
         for callback in fit.chain.callbacks
         if not isinstance(callback, (EpochLines, ProgressBar))  # which print on rank 0 alone
     ]
     beside = {"epochs": run.epochs, "stop_on_nan": run.settings.stop_on_nan}
-    settings = {**fit.course.settings, **beside}
+    settings = {**fit.course.settings, **data, **beside}
     check_alike(run.model, settings, callbacks, fit.ranks, fresh)
 
 

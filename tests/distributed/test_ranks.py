@@ -81,8 +81,10 @@ def test_each_rank_reads_its_own_rows():
         return read.rows
 
     found = on_ranks(2, work)
-    own = [set(rows) - {0} for rows in found]  # a first row tries the shape
-    assert not own[0] & own[1] and own[0] | own[1] | {0} == set(range(93))
+    compared = {0, 13, 26, 39, 52, 65, 78, 92}  # the first one says the shape before
+    own = [set(rows[9:]) for rows in found]
+    assert [set(rows[:9]) for rows in found] == [compared] * 2
+    assert not own[0] & own[1] and own[0] | own[1] == set(range(93))
 
 
 def test_every_rank_runs_through_an_iterable():
@@ -255,6 +257,20 @@ def test_other_pieces_cannot_go_on(tmp_path):
             lambda net, given: given.update(x=X[::-1].copy()),
             "x must be the same on all ranks, got other rows on rank 1 than on rank 0; give every",
         ),
+        (
+            lambda net, given: given.update(
+                x=np.where(np.arange(X.size) == 777, 9, X.flat).reshape(X.shape).astype(X.dtype)
+            ),
+            "x must be the same on all ranks, got other rows on rank 1 than on rank 0; give every",
+        ),
+        (
+            lambda net, given: given.update(y=np.where(np.arange(93) == 58, Y ^ 1, Y)),
+            "y must be the same on all ranks, got other rows on rank 1 than on rank 0; give every",
+        ),
+        (
+            lambda net, given: given.update(sample_weight=np.ones(93)),
+            "sample_weight must be the same on all ranks, got",
+        ),
         (lambda net, given: net.freeze("*"), "network.layers.dense_1.frozen must be the same"),
     ],
 )
@@ -268,6 +284,15 @@ def test_what_differs_is_told_on_all_ranks(change, said):
     for error in on_ranks(3, work):
         assert isinstance(error, fastconv.errors.ArgumentError), error
         assert said in str(error)
+
+
+def test_rows_that_are_read_are_compared_too():
+    def work(comm):
+        x = Read(X * np.float32(comm.Get_rank() + 1))
+        network().fit(x, Y, epochs=1, comm=comm, verbose=0)
+
+    for error in on_ranks(2, work):
+        assert "x must be the same on all ranks, got other rows on rank 1" in str(error)
 
 
 class Scale(fastconv.Layer):
