@@ -98,8 +98,8 @@ FORWARD = (
         "sums of up to 128 products, 1x1 in place or up to 4 channels, stride 1 or 2, no dilation",
         "forward/strips.pxi",
         "storing so short a sum costs as much as making it: whole vectors go straight to y, in "
-        "0.5 to 0.8 of the time; 1x1, on vectors of 64 bytes for the gradient of the input too, asks "
-        "for the lines of its results",
+        "0.5 to 0.8 of the time; 1x1, on vectors of 64 bytes for the gradient of the input too, "
+        "asks for the lines of its results",
     ),
     Engine(
         "flat",

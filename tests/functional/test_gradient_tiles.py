@@ -52,6 +52,17 @@ def test_sums_of_several_blocks_equal_the_reference(integers):
     backward(x, weight, {"padding": (0, 1)})
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("filters", [1, 7, 16, 33, 128, 129])
+def test_1x1_inputs_equal_the_reference(filters, dtype, integers):
+    """Around the most filters that are read in place, on maps that do and do not fill vectors."""
+    for channels, (height, width) in ((3, (10, 11)), (20, (13, 17)), (40, (8, 12)), (9, (16, 18))):
+        for groups in (1, 2):
+            x = integers((2, groups * channels, height, width), dtype)
+            weight = integers((groups * filters, channels, 1, 1), dtype)
+            backward(x, weight, {"groups": groups, "dilation": 2})
+
+
 @pytest.mark.parametrize("odd", [0, 1])
 @pytest.mark.parametrize("taps", [3, 5])
 def test_stride_2_of_planes_equals_the_reference(taps, odd, integers):
