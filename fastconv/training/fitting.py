@@ -148,7 +148,8 @@ def _check_alike(fit: _Fit, given: Given, fresh: bool) -> None:
     callbacks = [
         list(named(callback))
         for callback in fit.chain.callbacks
-        if not isinstance(callback, (EpochLines, ProgressBar))  # which print on rank 0 alone
+        # nobody gave the first of these, and the others print on rank 0 alone
+        if callback is not run.model.history and not isinstance(callback, (EpochLines, ProgressBar))
     ]
     beside = {"epochs": run.epochs, "stop_on_nan": run.settings.stop_on_nan}
     settings = {**fit.course.settings, **data, **beside}

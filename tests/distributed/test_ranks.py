@@ -123,7 +123,10 @@ ITERABLES = {
     "smaller": (lambda batches: [(x[1:], y[1:]) for x, y in batches], "25 rows on rank 0 and a"),
     "shuffled": (lambda batches: batches[::-1], "18 rows on rank 1; each rank runs through all"),
     "x": (lambda batches: [(x + 1, y) for x, y in batches], "with other numbers on rank 1 than"),
-    "y": (lambda batches: [(x, y ^ 1) for x, y in batches], "random in it follow from one seed"),
+    "y": (
+        lambda batches: [(x, y ^ 1) for x, y in batches],
+        "own rows; let all that is random in it follow from one seed",
+    ),
 }
 
 
@@ -154,7 +157,7 @@ def test_an_iterable_that_fails_on_one_rank_is_told_on_all():
             return str(error)
 
     first, second = on_ranks(2, work)
-    assert "fit: rank 1 must not fail, got OSError: the disk is gone" in str(first)
+    assert "fit: rank 1 failed: OSError: the disk is gone" in str(first)
     assert second == "the disk is gone"
 
 
@@ -244,8 +247,8 @@ def test_other_pieces_cannot_go_on(tmp_path):
         (lambda net, given: given.update(epochs=9), "epochs must be the same"),
         (
             lambda net, given: given.update(callbacks=["early_stopping"]),
-            "callbacks must be the same on all ranks, got ['history'] on rank 0 and "
-            "['history', 'early_stopping'] on rank 1",
+            "callbacks must be the same on all ranks, got [] on rank 0 and ['early_stopping'] on "
+            "rank 1",
         ),
         (lambda net, given: net.compile("adam", "softmax_cross_entropy"), "fit: optimizer must be"),
         (
@@ -269,9 +272,28 @@ def test_other_pieces_cannot_go_on(tmp_path):
         ),
         (
             lambda net, given: given.update(sample_weight=np.ones(93)),
-            "sample_weight must be the same on all ranks, got",
+            "sample_weight must be the same on all ranks, got given on rank 1 and not on rank 0; "
+            "give every rank all of the data",
         ),
         (lambda net, given: net.freeze("*"), "network.layers.dense_1.frozen must be the same"),
+        (
+            lambda net, given: given.update(seed=7),
+            "fit: seed must be the same on all ranks, got 0 on rank 0 and 7 on rank 1; give all "
+            "ranks the same seed=",
+        ),
+        (
+            lambda net, given: given.update(validation_data=(X, Y)),
+            "validation_data must be the same on all ranks, got given on rank 1 and not on rank 0; "
+            "give every rank all of the data",
+        ),
+        (
+            lambda net, given: given.update(x=[(X, Y)], y=None),
+            "fit: x must be the same on all ranks, got rows on rank 0 and batches on rank 1",
+        ),
+        (
+            lambda net, given: given.update(x=X[:0], y=Y[:0]),
+            "x must hold at least one row, got shape (0, 2, 8, 8); give every rank all of the data",
+        ),
     ],
 )
 def test_what_differs_is_told_on_all_ranks(change, said):
@@ -293,6 +315,36 @@ def test_rows_that_are_read_are_compared_too():
 
     for error in on_ranks(2, work):
         assert "x must be the same on all ranks, got other rows on rank 1" in str(error)
+
+
+def test_labels_for_validation_that_differ_are_told():
+    other = np.where(np.arange(93) == 77, Y ^ 1, Y)
+
+    def work(comm):
+        data = X, other if comm.Get_rank() else Y
+        network().fit(X, Y, comm=comm, epochs=1, verbose=0, validation_data=data)
+
+    for error in on_ranks(2, work):
+        assert "validation_data[1] must be the same on all ranks, got other rows on" in str(error)
+
+
+def test_which_of_several_callbacks_differs_is_counted_from_the_first_given():
+    def work(comm):
+        patience = 1 + comm.Get_rank()
+        given = ["reduce_on_plateau", ("early_stopping", {"patience": patience})]
+        network().fit(X, Y, comm=comm, epochs=1, verbose=2, callbacks=given, validation_data=(X, Y))
+
+    for error in on_ranks(2, work):
+        assert "callbacks[1].patience must be the same on all ranks, got 1 on rank 0" in str(error)
+
+
+def test_another_callback_is_told_by_name():
+    def work(comm):
+        given = ["early_stopping", "reduce_on_plateau"][comm.Get_rank()]
+        network().fit(X, Y, comm=comm, epochs=1, verbose=0, callbacks=given, validation_data=(X, Y))
+
+    for error in on_ranks(2, work):
+        assert "got 'early_stopping' on rank 0 and 'reduce_on_plateau' on rank 1" in str(error)
 
 
 class Scale(fastconv.Layer):
@@ -426,7 +478,7 @@ def test_an_error_before_training_is_told_on_all_ranks():
 
     first, second = on_ranks(2, work)
     assert "as many rows as x" in str(second)
-    assert "rank 1 must not fail" in str(first) and "as many rows as x" in str(first)
+    assert "fit: rank 1 failed: y must have as many rows as x" in str(first)
 
 
 @pytest.mark.parametrize("without", [0, 1])
@@ -437,7 +489,7 @@ def test_data_on_one_rank_alone_is_told_on_all(without):
 
     found = on_ranks(2, work)
     assert "fit: x must be an array" in str(found[without])
-    assert f"rank {without} must not fail, got fit: x must be" in str(found[1 - without])
+    assert f"fit: rank {without} failed: x must be an array" in str(found[1 - without])
 
 
 def test_a_callback_that_cannot_begin_is_told_on_all_ranks(tmp_path):
@@ -448,7 +500,7 @@ def test_a_callback_that_cannot_begin_is_told_on_all_ranks(tmp_path):
 
     first, second = on_ranks(2, work)
     assert "checkpoint: path must be of a file, in a folder that exists" in str(first)
-    assert "rank 0 must not fail, got checkpoint: path must be" in str(second)
+    assert "fit: rank 0 failed: checkpoint: path must be" in str(second)
 
 
 def test_a_checkpoint_is_not_left_out_because_rank_0_has_none(tmp_path):

@@ -29,17 +29,16 @@ __all__ = ["check_alike", "check_learns_alike", "check_still_alike"]
 
 _SEED = "make the network with seed=0, or load it from one file"
 _DATA = "give every rank all of the data, in the same order: fit lets each compute its own rows"
+_OF_DATA = ("x", "y", "sample_weight", "validation_data")
 _CHANGED = "what a callback changes, it must change on all ranks"
 _REMEDIES = {
     "network": "make the same network on all ranks",
     "weights": _SEED,
     "seed": _SEED,
+    "settings.seed": "give all ranks the same seed=",
     "isa": "set FASTCONV_ISA on all ranks alike, as to 'baseline'",
     "costs": "set FASTCONV_COSTS=shipped",
-    "x": _DATA,
-    "y": _DATA,
-    "sample_weight": _DATA,
-    "validation_data": _DATA,
+    **dict.fromkeys(_OF_DATA, _DATA),
     "callbacks": "give all ranks the same: those of fastconv print and write on rank 0 alone",
 }
 #: Groups of settings, which nobody gave under these names.
@@ -136,12 +135,17 @@ def _compare(
 
 
 def _described(place: str, first: Any, given: Any, rank: int) -> tuple[str, str, str]:
-    """Return of what is `first` on rank 0 and `given` on another: its name, its place, and both."""
+    """Return of what is `first` on rank 0 and `given` on another: its name, its place, and both.
+
+    The name is that of a remedy.
+    """
     name, _, rest = place.partition(".")
     what = place
     if name in _GROUPS:
         what, name = rest, re.split(r"[.\[]", rest)[0]
-    if place == "callbacks":  # not as many: their names tell which
+    if place == "settings.seed":  # and not that of the network
+        name = place
+    if place == "callbacks" and isinstance(first, list):  # not as many: their names tell which
         first, given = ([each[0] for each in side] for side in (first, given))
     shown = f"{shorten(first)} on rank 0 and {shorten(given)} on rank {rank}"
     if what.endswith(".checksum"):
@@ -149,4 +153,15 @@ def _described(place: str, first: Any, given: Any, rank: int) -> tuple[str, str,
         shown = f"other rows on rank {rank} than on rank 0"
     elif name in ("weights", "optimizer") and place.startswith(name):
         shown = f"others on rank {rank} than on rank 0"
+    elif what in _OF_DATA:
+        shown = _of_kinds(first, given, rank)
     return name, what, shown
+
+
+def _of_kinds(first: Any, given: Any, rank: int) -> str:
+    """Return what is to be said of data of two kinds, of which these are the fingerprints."""
+    if first is None or given is None:
+        there, missing = (rank, 0) if first is None else (0, rank)
+        return f"given on rank {there} and not on rank {missing}"
+    here, other = ("batches" if "batches" in one else "rows" for one in (first, given))
+    return f"{here} on rank 0 and {other} on rank {rank}"

@@ -56,7 +56,7 @@ def _differing(name: str, first: list[Any], other: list[Any], rank: int) -> Argu
     remedy = "each rank runs through all of it, and takes its own rows"
     if here == there:
         shown = f"{here} with other numbers on rank {rank} than on rank 0"
-        remedy = "let all that is random in it follow from one seed"
+        remedy += "; let all that is random in it follow from one seed"
     rule = "must give the same batches on all ranks"
     return ArgumentError("fit", name, rule, remedy=remedy, shown=shown)
 

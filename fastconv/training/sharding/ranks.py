@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fastconv.errors import ArgumentError, ArgumentTypeError, describe
+from fastconv.errors import ArgumentError, ArgumentTypeError, FastconvError, describe
 
 __all__ = ["Ranks"]
+
+#: What to do where one rank alone has no data, or others.
+_ALL = "give every rank all of the data: fit lets each compute its own rows"
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -136,16 +139,32 @@ class Ranks:
             result = work()
         except Exception as found:
             error = found
-        said = self.exchanged(None if error is None else describe(error))
+        said = self.exchanged(None if error is None else _said(error))
         if error is not None:
-            raise self.together(error)
+            alone = None in said
+            raise self.together(_with_remedy(error) if alone and _is_of_data(error) else error)
         for rank, text in enumerate(said):
             if text is not None:
-                failed = ArgumentError("fit", f"rank {rank}", "must not fail", shown=text)
-                raise self.together(failed)
+                raise self.together(ArgumentError("fit", f"rank {rank}", f"failed: {text}"))
         return result
 
     def together(self, error: E) -> E:
         """Return an error that all ranks raise at the same time, so that nobody waits for one."""
         self.common = error
         return error
+
+
+def _is_of_data(error: Exception) -> bool:
+    """Whether `error` is about the data, and knows no remedy."""
+    return isinstance(error, FastconvError) and error.parameter in ("x", "y") and not error.remedy
+
+
+def _with_remedy(error: Any) -> Any:
+    """Return an error about the data of one rank alone with what to do."""
+    parts = error.operation, error.parameter, error.rule, error.value, _ALL
+    return type(error)(*parts, shown=error.shown).with_traceback(error.__traceback__)
+
+
+def _said(error: Exception) -> str:
+    """Return what the other ranks say of an error."""
+    return describe(_with_remedy(error) if _is_of_data(error) else error).removeprefix("fit: ")
