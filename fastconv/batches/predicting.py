@@ -55,7 +55,7 @@ def predict(
     if batch_size is not None and batch_size is not BATCH_SIZE:  # which is as it must be
         batch_size = as_int(operation, "batch_size", batch_size, 1)
     if isinstance(x, Stream):
-        check_unsized(operation, asked)
+        check_unsized(operation, asked, x)
         return _of_stream(model, x, memory_limit, operation)
     inputs = as_inputs(operation, model, x)
     layout = model.layout

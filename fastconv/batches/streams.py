@@ -34,7 +34,7 @@ def check_alone(operation: str, name: str, value: Any, remedy: str = "") -> None
         raise ArgumentTypeError(operation, name, rule, type(value), remedy, shown=shown)
 
 
-def check_unsized(operation: str, batch_size: int | None) -> None:
+def check_unsized(operation: str, batch_size: int | None, stream: Stream) -> None:
     """Raise ArgumentError if somebody asked for a size of batches that come as they are."""
     if batch_size is not BATCH_SIZE and batch_size is not None:
         raise ArgumentError(
@@ -42,6 +42,7 @@ def check_unsized(operation: str, batch_size: int | None) -> None:
             "batch_size",
             "must be left out where x is an iterable of batches, which have sizes of their own",
             batch_size,
+            f"if it gives single rows: {_ROWS}" if stream.by_number else "",
         )
 
 
@@ -54,11 +55,14 @@ class Stream:
         Whether it can run only once, as iterators do.
     count : int or None
         How many batches it says that it has.
+    by_number : bool
+        Whether it has no ``__iter__``, and is asked for each by its number.
     """
 
     def __init__(self, given: Any, split: Split, inputs: int) -> None:
         self._given, self._split, self._several = given, split, inputs > 1
-        self.once = self._begun() is given if _has(given, "__iter__") else False
+        self.by_number = not _has(given, "__iter__")
+        self.once = not self.by_number and self._begun() is given
         self.count: int | None = None
         if _has(given, "__len__"):
             try:

@@ -16,7 +16,7 @@ import numpy as np
 from fastconv.errors import ArgumentError, ArgumentTypeError, ShapeError, did_you_mean, shorten
 from fastconv.layers.spec import Spec
 
-__all__ = ["as_rows", "chosen", "indexed", "is_series", "is_table", "table"]
+__all__ = ["as_rows", "check_kind", "chosen", "indexed", "is_series", "is_table", "table"]
 
 Array = np.ndarray[Any, Any]
 
@@ -41,6 +41,14 @@ def _is_frame(x: Any) -> bool:
 def is_table(x: Any) -> bool:
     """Whether `x` has columns with names."""
     return isinstance(x, Mapping) or _is_frame(x)
+
+
+def check_kind(x: Any) -> None:
+    """Raise ArgumentTypeError if `x` is a table of another library, such as one of pyarrow."""
+    if hasattr(x, "column_names") and hasattr(x, "to_pandas"):
+        rule = "a table must be a mapping from names to columns, or a DataFrame of pandas"
+        shown = f"{type(x).__name__} of {type(x).__module__.partition('.')[0]}"
+        raise ArgumentTypeError(OPERATION, "", rule, x, "predictor(x.to_pandas())", shown=shown)
 
 
 def chosen(given: Any, asked: Sequence[str] | None, inputs: Mapping[str, Spec]) -> list[str]:

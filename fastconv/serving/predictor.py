@@ -141,6 +141,8 @@ class Predictor:
         """
         if len(xs) == 1 and isinstance(xs[0], tuple):
             xs = xs[0]
+        for x in xs:
+            tables.check_kind(x)
         with sharing():
             if len(xs) == 1 and tables.is_table(xs[0]):
                 used = tables.chosen(xs[0], self._columns, self.inputs)
@@ -188,8 +190,9 @@ class Predictor:
         """Return the outputs for arrays or columns, one for each input."""
         specs = self.inputs
         if len(xs) != len(specs):
-            rule = f"must be one array for each input: {', '.join(list(specs)[:8])}"
-            raise ArgumentTypeError("Predictor", "what is given", rule, len(xs))
+            rule = f"must have one array for each input: {', '.join(list(specs)[:8])}"
+            shown = f"{len(xs)} array{'s' * (len(xs) != 1)}"
+            raise ArgumentTypeError("Predictor", "a call", rule, len(xs), shown=shown)
         arrays = [
             tables.as_rows(name, x, spec) for x, (name, spec) in zip(xs, specs.items(), strict=True)
         ]

@@ -115,7 +115,7 @@ def _made(
     compiled, epochs = compiled_of("fit", model), asked.epochs
     x, validation = given.x, given.validation_data
     if isinstance(x, Stream) and (validation is None or isinstance(validation, Stream)):
-        check_unsized("fit", asked.batch_size)
+        check_unsized("fit", asked.batch_size, x)
     cutter = together = None
     if settings.shards is not None:
         synchronised = settings.batch_norm == "synchronised"

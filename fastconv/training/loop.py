@@ -191,7 +191,7 @@ def evaluate(
     size = as_int("evaluate", "batch_size", batch_size, 1)
     limit = parse_bytes("evaluate", "memory_limit", memory_limit)
     if isinstance(x, Stream):
-        check_unsized("evaluate", batch_size)
+        check_unsized("evaluate", batch_size, x)
         check_alone("evaluate", "y", y)
         check_alone("evaluate", "sample_weight", sample_weight, IN_BATCHES)
         return measure("evaluate", model, compiled, x, size, limit)

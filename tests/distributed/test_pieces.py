@@ -274,3 +274,26 @@ def test_plans_say_what_the_sums_take():
         net.plan(40, shards=8)
     with pytest.raises(ArgumentError, match="plan: shards must be at most 20"):
         net.plan(40, training=True, shards=21)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_limit_too_small_for_pieces_says_how_batches_are_cut(streams):
+    x, y = np.tile(X, (2, 1))[:64], np.tile(Y, 2)[:64]
+    for size, said in (
+        (64, "a batch of 64 in 16 pieces, of which 4 rows run at a time, got 1000; take a smaller"),
+        (16, "16 pieces, of which 1 row runs at a time, got 1000; take a smaller batch_size and"),
+    ):
+        given = {"x": x, "y": y, "batch_size": size}
+        if streams:
+            given = {"x": [(x[:size], y[:size])]}
+        with pytest.raises(fastconv.MemoryLimitError, match=said):
+            network().fit(shards=16, memory_limit=1000, verbose=0, **given)
+
+
+def test_fewer_rows_and_pieces_take_less():
+    least = []
+    for size in (16, 8):
+        with pytest.raises(fastconv.MemoryLimitError) as raised:
+            network().fit(X, Y, batch_size=size, shards=size, memory_limit=1000, verbose=0)
+        least.append(raised.value.least)
+    assert least[1] < least[0]

@@ -524,7 +524,7 @@ class Between(Communicator):
 
 class Null(Communicator):
     def Get_rank(self):  # noqa: N802
-        raise RuntimeError("null communicator")
+        raise RuntimeError("null communicator, error stack:\ninternal_Comm_rank(78): failed")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_file_that_was_given_stays_open(path):
 
 @pytest.mark.parametrize("use", [fastconv.load, small().load_weights], ids=["load", "load_weights"])
 def test_errors_name_what_was_given(use, path, tmp_path):
-    with pytest.raises(FormatError, match="a pickle in memory"):
+    with pytest.raises(FormatError, match="a pickle in the bytes given"):
         use(pickle.dumps([1] * 100))
     with open(tmp_path / "a.bin", "w+b") as file:
         file.write(b"x" * 100)
@@ -143,10 +143,24 @@ def test_a_checkpoint_that_was_changed_looks_for_none_before_it(tmp_path, monkey
     net = small()
     net.compile("sgd", "softmax_cross_entropy")
     net.fit(rng.standard_normal((4, 2, 8, 8)), np.arange(4) % 3, epochs=1, verbose=0)
-    net.save("memory", training=True)
-    net.save("memory", training=True)  # a file of the name that errors have
-    content = bytearray((tmp_path / "memory").read_bytes())
+    net.save("the bytes given", training=True)
+    net.save("the bytes given", training=True)  # a file of the name that errors have
+    content = bytearray((tmp_path / "the bytes given").read_bytes())
     fastconv.load(bytes(content))
     content[-100] ^= 1
-    with pytest.raises(FormatError, match="load: memory: the checkpoint is damaged.*content$"):
+    with pytest.raises(
+        FormatError, match="load: the bytes given: the checkpoint is damaged.*content$"
+    ):
         fastconv.load(bytes(content))
+
+
+def test_a_file_that_is_cut_off_or_too_long_is_told_so(tmp_path):
+    content = small().to_bytes()
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(content[:-1])
+    with pytest.raises(FormatError, match="; the file is cut off, 1 bytes are missing$"):
+        fastconv.load(path)
+    with pytest.raises(FormatError, match="load: the bytes given: header: .* 20 bytes are missing"):
+        fastconv.load(content[:-20])
+    with pytest.raises(FormatError, match="; 3 bytes are too many$"):
+        fastconv.load(content + b"abc")

@@ -506,8 +506,10 @@ def test_a_network_alone_is_no_checkpoint():
     compiled().save(PATH)
     with pytest.raises(ArgumentError, match="fit: resume must be of a checkpoint, got .*training="):
         compiled().fit(X, Y, resume=PATH, **SETTINGS)
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    remedy = r"resume=path if os\.path\.exists\(path\) else None .*: 'nowhere\.safetensors'"
+    with pytest.raises(FileNotFoundError, match=remedy) as raised:
         compiled().fit(X, Y, resume="nowhere.safetensors", **SETTINGS)
+    assert raised.value.filename == "nowhere.safetensors"
     net = fastconv.load(PATH)
     with pytest.raises(ArgumentError, match="save: the network must be compiled; call net"):
         net.save(PATH, training=True)

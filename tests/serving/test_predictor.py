@@ -377,7 +377,7 @@ def test_what_is_no_network_is_refused(content, tmp_path, x):
     (tmp_path / "net.safetensors").write_bytes(content)
     with pytest.raises(FormatError, match="net.safetensors"):
         fastconv.Predictor(tmp_path / "net.safetensors")(x)
-    with pytest.raises(FormatError, match="in memory"):
+    with pytest.raises(FormatError, match="in the bytes given"):
         fastconv.Predictor(content)(x)
 
 
@@ -438,3 +438,27 @@ def test_calls_that_come_at_once_share_the_threads(path, x, monkeypatch):
     finally:
         fastconv.set_num_threads(None)
     assert seen == [2, 2]
+
+
+def test_a_table_of_another_library_is_refused_with_what_to_do(path):
+    table = SimpleNamespace(column_names=["image"], to_pandas=lambda: None)
+    with pytest.raises(ArgumentTypeError, match=r"a table must be a mapping .*x\.to_pandas\(\)\)$"):
+        fastconv.Predictor(path)(table)
+
+
+def test_a_limit_too_small_says_of_which_call(path, x):
+    with pytest.raises(MemoryLimitError, match="outputs of 7 rows, .*; give fewer rows in a call"):
+        fastconv.Predictor(path, memory_limit=1000)(x)
+    least = []
+    for rows in (7, 1):
+        with pytest.raises(MemoryLimitError) as caught:
+            fastconv.Predictor(path, memory_limit=1000)(x[:rows])
+        least.append(caught.value.least)
+    assert least[1] < least[0]
+
+
+@pytest.mark.parametrize("given, said", [((), "0 arrays"), ((1, 2), "2 arrays")])
+def test_as_many_arrays_as_inputs(path, given, said):
+    rule = "Predictor: a call must have one array for each input: x, got "
+    with pytest.raises(ArgumentTypeError, match=f"{rule}{said}$"):
+        fastconv.Predictor(path)(*given)

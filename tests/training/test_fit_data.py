@@ -219,6 +219,11 @@ def test_evaluate_takes_what_fit_takes(data):
             {},
             "x must give batches of rows, got a single row as item 1; rows c",
         ),
+        (
+            lambda b: Numbered(Rows(b)),
+            {"batch_size": 10},
+            "batch_size must be left out .*got 10; if it gives single rows: rows come as two obj",
+        ),
     ],
 )
 def test_iterables_that_are_refused(x, settings, text, data):

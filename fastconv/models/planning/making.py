@@ -96,9 +96,12 @@ def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
         return _within(prices, asked, room)
     except LeastBytes as error:
         least = error.args[0] + asked.held
-    mode = "training" if asked.training else "inference"
-    rule = f"must be at least {least} bytes for {mode} on a batch of {batch}"
+    mode = f"{'training' if asked.training else 'inference'} on a batch of {batch}"
     remedy = "take a smaller batch_size" if asked.training and batch > 1 else ""
+    if not asked.training and asked.results > 1 and not asked.measured.most(1):
+        mode = f"the outputs of {asked.results} rows, computed one at a time"
+        remedy = "give fewer rows in a call"
+    rule = f"must be at least {least} bytes for {mode}"
     raise MemoryLimitError(operation, "memory_limit", rule, limit, remedy, least=least)
 
 

@@ -83,6 +83,11 @@ def newest(operation: str, path: Any, graph: Graph) -> Saved:
             )
         return saved
     assert first is not None
+    if isinstance(first, FileNotFoundError):
+        rule = (
+            "no such checkpoint; resume=path if os.path.exists(path) else None begins without one"
+        )
+        raise FileNotFoundError(first.errno, rule, name) from first
     raise first
 
 

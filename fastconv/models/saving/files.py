@@ -280,7 +280,9 @@ def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
             raise ConfigError(where, "", f"must begin at {at}, where {before} ends", entry.begin)
         at, before = entry.end, shorten(name)
     if at != size:
-        raise ConfigError("header", "", f"arrays must fill the {size} bytes behind it", at)
+        rule, missing = f"arrays must fill the {size} bytes behind it", at - size
+        remedy = f"the file is cut off, {missing} bytes are missing" if missing > 0 else ""
+        raise ConfigError("header", "", rule, at, remedy or f"{-missing} bytes are too many")
 
 
 def head_of(operation: str, path: Any) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fastconv.errors import ArgumentError
+from fastconv.errors import ArgumentError, MemoryLimitError
 from fastconv.training.trainable import Trainable
 
 __all__ = ["Cutter", "Piece", "cut", "owned", "shards_of"]
@@ -101,6 +101,19 @@ class Cutter:
         if self.synchronised:
             return max(batches)
         return max(piece.rows for rows in batches for piece in self.cut(model, rows)[0])
+
+    def limited(self, error: MemoryLimitError, rows: int, running: int) -> MemoryLimitError:
+        """Return the error of a limit too small for pieces, so that it says how a batch is cut.
+
+        A batch has `rows` rows, of which `running` run at a time.
+        """
+        rule = (
+            f"must be at least {error.least} bytes for training on a batch of {rows} in "
+            f"{self.shards} pieces, of which {running} row{'s run' if running > 1 else ' runs'} at "
+            "a time"
+        )
+        remedy = "take a smaller batch_size" + ("" if running > 1 else " and fewer shards")
+        return MemoryLimitError("fit", "memory_limit", rule, error.value, remedy, least=error.least)
 
     def check(self, model: Trainable, batch_size: int, operation: str = "fit") -> None:
         """Raise ArgumentError if a layer cannot learn from the pieces of a full batch.

@@ -70,9 +70,8 @@ class Ranks:
                 self.comm = comm.Dup()
         except Exception as error:  # each MPI has its own, as for what is null or was freed
             rule = "must be a communicator that can be used"
-            raise ArgumentError(
-                "fit", "comm", rule, comm, _REMEDY, shown=describe(error)
-            ) from error
+            shown = describe(error).partition(", error stack:")[0]  # of MPICH
+            raise ArgumentError("fit", "comm", rule, comm, _REMEDY, shown=shown) from error
         if two_groups:
             rule, remedy = "must be of one group of processes", "comm.Merge() makes one of two"
             shown = "an inter-communicator"

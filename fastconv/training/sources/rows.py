@@ -90,14 +90,19 @@ class RowSource:
         if self.classes is not None:
             targets += rows * self.classes.row_bytes(self.table.targets[0])
         running, more = self._running(rows, gathered)
-        return self.model.program(
-            "fit",
-            self.settings.memory_limit,
-            running,
-            self.table.inputs,
-            use=Use(training=True, gathered=gathered, counted=self.rows),
-            held=self.table.held + beside + targets + more,
-        )
+        try:
+            return self.model.program(
+                "fit",
+                self.settings.memory_limit,
+                running,
+                self.table.inputs,
+                use=Use(training=True, gathered=gathered, counted=self.rows),
+                held=self.table.held + beside + targets + more,
+            )
+        except MemoryLimitError as error:
+            if self._cutter is None:
+                raise
+            raise self._cutter.limited(error, rows, running) from None
 
     def _running(self, rows: int, gathered: bool) -> tuple[int, int]:
         """Return how many rows of a batch run at a time, and the bytes that the others take.

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from fastconv.batches import Stream, Use, ahead, count_rows
-from fastconv.errors import ShapeError
+from fastconv.errors import MemoryLimitError, ShapeError
 from fastconv.training.batch import Batch, Pieces, Position
 from fastconv.training.compiled import Compiled
 from fastconv.training.settings import Settings
@@ -59,6 +59,7 @@ class StreamSource:
         if limit is None or part is None:
             return None
         inputs, rows = part.inputs, count_rows(part.inputs, self.model.layout)
+        whole = rows
         copies = 2 if self.settings.transform is None else 3
         targets = [array for array in part.targets if array.ndim > 1]  # one number does not count
         held = copies * sum(array.nbytes for array in (*inputs, *targets))
@@ -70,7 +71,12 @@ class StreamSource:
             held = -(-held * whole // rows) + bytes_of_sums(self.model, len(batch.rows))
             rows = self._cutter.largest(self.model, [whole])
         held += self._held
-        return self.model.program("fit", limit, rows, inputs, use=Use(training=True), held=held)
+        try:
+            return self.model.program("fit", limit, rows, inputs, use=Use(training=True), held=held)
+        except MemoryLimitError as error:
+            if self._cutter is None:
+                raise
+            raise self._cutter.limited(error, whole, rows) from None
 
     def batches(self, position: Position, key: int) -> Generator[Batch | Pieces]:
         """Yield the batches of an epoch from `position` on; see `Source`."""
