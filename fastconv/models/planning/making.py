@@ -91,13 +91,12 @@ def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
     peak, _ = _peak(prices.schedule, _moments(prices, fitted, asked))
     if asked.held + peak <= limit:
         return fitted
-    batch, room = asked.batch_size, limit - asked.held
     try:
-        return _within(prices, asked, room)
+        return _within(prices, asked, limit - asked.held)
     except LeastBytes as error:
         least = error.args[0] + asked.held
-    mode = f"{'training' if asked.training else 'inference'} on a batch of {batch}"
-    remedy = "take a smaller batch_size" if asked.training and batch > 1 else ""
+    mode = f"{'training' if asked.training else 'inference'} on a batch of {asked.batch_size}"
+    remedy = "take a smaller batch_size" if asked.training and asked.batch_size > 1 else ""
     if not asked.training and asked.results > 1 and not asked.measured.most(1):
         mode = f"the outputs of {asked.results} rows, computed one at a time"
         remedy = "give fewer rows in a call"
@@ -136,10 +135,8 @@ def _check_workspaces(prices: Prices, fitted: Fitted, asked: Asked, operation: s
     for at, cost in enumerate(fitted.costs):
         least = max(cost.lowest_limit, (cost.backward or cost).lowest_limit)
         if limit is not None and cost.algorithm and least > limit:
-            rule = (
-                f"must be at least {least} bytes for {_id(prices.schedule, at)} with algorithm "
-                f"{cost.algorithm!r}"
-            )
+            rule = f"must be at least {least} bytes for {_id(prices.schedule, at)} with algorithm "
+            rule += repr(cost.algorithm)
             raise MemoryLimitError(operation, "workspace_limit", rule, limit, least=least)
 
 
