@@ -47,7 +47,9 @@ def main(what: str, folder: Path) -> None:
         try:
             net.fit(x, Y, comm=comm, verbose=0, batch_size=93)
         except fastconv.errors.TrainingError as error:
-            print(rank, "caught", type(error).__name__, flush=True)
+            # in one piece, or lines of several ranks may be mixed
+            sys.stdout.write(f"{rank} caught {type(error).__name__}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
