@@ -63,9 +63,8 @@ def opened(operation: str, source: Any) -> Opened:
         If the file cannot be opened.
     """
     if isinstance(source, (bytes, bytearray, memoryview)) and not _is_name(source):
-        return Opened(
-            "the bytes given", io.BytesIO(bytes(source)), True, False
-        )  # also of every other
+        # as one piece also where every other byte of something larger was given
+        return Opened("the bytes given", io.BytesIO(bytes(source)), True, False)
     if callable(getattr(source, "read", None)) and not isinstance(source, os.PathLike):
         return _of_file(operation, source)
     name = str(as_path(operation, "path", source))
