@@ -27,6 +27,7 @@ OTHERWISE = {
     "of one value must have one shape": "the parameter is a word of the sentence",
     "shape {shorten(shape)} of {dtype} must fill its bytes": "likewise",
     "arrays must fill the {size} bytes behind it": "likewise",
+    "failed: {text}": "it says what the error of another rank says",
 }
 #: Caught where it is raised, and then said of its place in the configuration.
 CAUGHT = {"must be a layer or a model of one output"}

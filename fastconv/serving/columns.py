@@ -46,9 +46,11 @@ def is_table(x: Any) -> bool:
 def check_kind(x: Any) -> None:
     """Raise ArgumentTypeError if `x` is a table of another library, such as one of pyarrow."""
     if hasattr(x, "column_names") and hasattr(x, "to_pandas"):
-        rule = "a table must be a mapping from names to columns, or a DataFrame of pandas"
+        rule = "must be a mapping from names to columns, or a DataFrame of pandas"
         shown = f"{type(x).__name__} of {type(x).__module__.partition('.')[0]}"
-        raise ArgumentTypeError(OPERATION, "", rule, x, "predictor(x.to_pandas())", shown=shown)
+        raise ArgumentTypeError(
+            OPERATION, "a table", rule, x, "predictor(x.to_pandas())", shown=shown
+        )
 
 
 def chosen(given: Any, asked: Sequence[str] | None, inputs: Mapping[str, Spec]) -> list[str]:

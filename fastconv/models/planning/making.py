@@ -135,8 +135,8 @@ def _check_workspaces(prices: Prices, fitted: Fitted, asked: Asked, operation: s
     for at, cost in enumerate(fitted.costs):
         least = max(cost.lowest_limit, (cost.backward or cost).lowest_limit)
         if limit is not None and cost.algorithm and least > limit:
-            rule = f"must be at least {least} bytes for {_id(prices.schedule, at)} with algorithm "
-            rule += repr(cost.algorithm)
+            node = _id(prices.schedule, at)
+            rule = f"must be at least {least} bytes for {node} with algorithm {cost.algorithm!r}"
             raise MemoryLimitError(operation, "workspace_limit", rule, limit, least=least)
 
 
