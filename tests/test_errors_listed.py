@@ -42,6 +42,7 @@ RAW = {
     "MemoryError": "as NumPy's own, where memory is laid out by us",
     "OSError": "the system's own, with its number",
     "IsADirectoryError": "likewise",
+    "FileNotFoundError": "likewise, with what to do where no checkpoint is",
     "Unreadable": "caught by whoever reads the file, who says which it is",
     "LeastBytes": "caught by the planner, which says more",
     "_Seen": "caught by whoever looks for a number that is not finite",
