@@ -41,21 +41,10 @@ CONFIG, FROZEN, TRAINING = "fastconv", "fastconv.frozen", "fastconv.training"
 #: What the names of the arrays of training begin with; layers have names, so none is theirs.
 PRIVATE = "/training"
 ITEMSIZE = {
-    "BOOL": 1,
-    "U8": 1,
-    "I8": 1,
-    "F8_E4M3": 1,
-    "F8_E5M2": 1,
-    "I16": 2,
-    "U16": 2,
-    "F16": 2,
-    "BF16": 2,
-    "I32": 4,
-    "U32": 4,
-    "F32": 4,
-    "I64": 8,
-    "U64": 8,
-    "F64": 8,
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 2),
+    **dict.fromkeys(("I32", "U32", "F32"), 4),
+    **dict.fromkeys(("I64", "U64", "F64"), 8),
 }
 READABLE = ("BF16", "F16", "F32", "F64")
 PLAIN: dict[str, np.dtype[Any]] = {
@@ -280,9 +269,9 @@ def _check_ranges(entries: Mapping[str, Entry], size: int) -> None:
             raise ConfigError(where, "", f"must begin at {at}, where {before} ends", entry.begin)
         at, before = entry.end, shorten(name)
     if at != size:
-        rule, missing = f"arrays must fill the {size} bytes behind it", at - size
-        remedy = f"the file is cut off, {missing} bytes are missing" if missing > 0 else ""
-        raise ConfigError("header", "", rule, at, remedy or f"{-missing} bytes are too many")
+        cut_off = f"the file is cut off, {at - size} bytes are missing"
+        remedy = cut_off if at > size else f"{size - at} bytes are too many"
+        raise ConfigError("header", "", f"arrays must fill the {size} bytes behind it", at, remedy)
 
 
 def head_of(operation: str, path: Any) -> bytes:
