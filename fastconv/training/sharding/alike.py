@@ -48,7 +48,7 @@ _GROUPS = ("settings", "compiled")
 def check_alike(
     model: Trainable, settings: Mapping[str, Any], callbacks: list[Any], ranks: Ranks, fresh: bool
 ) -> None:
-    """Raise on all ranks unless they have the same network, settings and callbacks.
+    """Raise on all of several ranks unless they have the same network, settings and callbacks.
 
     Parameters
     ----------
@@ -59,8 +59,6 @@ def check_alike(
     fresh : bool
         Whether training begins with the weights that there are, and not with those of a checkpoint.
     """
-    if ranks.ranks == 1:
-        return
     compiled, isa = model.compiled, kernels.active_isa()
     assert compiled is not None
     own: dict[str, Any] = {

@@ -18,7 +18,7 @@
 # A convolution with a 1x1 kernel and few channels reads the map in place, as one long row; for more
 # channels see points.pxi.  Its sums are short beside what a line of cache takes on its way, so the
 # lines of the results are asked for while they are made.  First layers gained nothing from that.
-# The gradient of the input with stride 1 is the same walk over dy.
+# Where that is done, the gradient of the input with stride 1 is the same walk over dy.
 #
 # Sums have the order of convolution.pxi, and the whole sum is one block.  A zero of the padding
 # times a finite weight changes no bit of it.
