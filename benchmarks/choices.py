@@ -4,6 +4,8 @@ Every algorithm that can compute a layer is timed on one thread, on packed weigh
 interleave the algorithms, and the least time of all rounds counts.  `auto` is right where the
 algorithm it takes is within 5 % of the fastest that the precision allows.  The two gradients of a
 backward pass are timed one by one and added, for minimal filtering may serve only one of them.
+They are timed for at least as many images as `auto` compares algorithms for; maps of more than 56
+by 56 for one, since there it makes no difference.
 
     python benchmarks/choices.py                        # or: make choices
     python benchmarks/choices.py --direction backward
@@ -19,13 +21,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from suite.shapes import MEC, NETWORKS, WHOLE_NETWORKS, Layer
 
 import fastconv
-from fastconv.costs import SHIPPED
+from fastconv.costs import SHIPPED, compared
 from fastconv.geometry import Conv2DGeometry
 from fastconv.tuning import DIRECTIONS, Sample, contenders, fit, measure
 
@@ -33,6 +35,9 @@ from fastconv.tuning import DIRECTIONS, Sample, contenders, fit, measure
 WINOGRAD = {"strict": 0, "standard": 2, "fast": 4}
 JOINED = "+"  # between the algorithms of the two gradients
 NEAR = 1.05
+LARGE = 56  # pixels a side of a map whose gradients are timed for one image
+SECONDS = 2.0  # for all rounds of a layer, unless these are fewer than LEAST_ROUNDS
+LEAST_ROUNDS = 3
 
 
 def layers() -> dict[str, Layer]:
@@ -107,15 +112,20 @@ def measured(direction: str, rounds: int, only: str) -> dict[str, Sample]:
     found = {}
     for name, layer in layers().items():
         if only in name:
-            g = geometry_of(layer)
-            found[name] = Sample(g, direction, measure(contenders(g, direction), rounds))
+            g = geometry_of(layer, direction)
+            calls = contenders(g, direction)
+            once = sum(measure(calls, 1).values())
+            fitting = max(LEAST_ROUNDS, min(rounds, round(SECONDS / once)))
+            found[name] = Sample(g, direction, measure(calls, fitting))
     return found
 
 
-def geometry_of(layer: Layer) -> Conv2DGeometry:
-    """Return all sizes of a layer."""
+def geometry_of(layer: Layer, direction: str) -> Conv2DGeometry:
+    """Return all sizes of a layer, with as many images as it is timed for."""
     shapes = layer.x_shape, layer.weight_shape
-    return Conv2DGeometry.make("choices", *shapes, dilation=1, **layer.options)
+    g = Conv2DGeometry.make("choices", *shapes, dilation=1, **layer.options)
+    images = 1 if layer.H > LARGE else compared(g, direction).N
+    return replace(g, N=max(images, layer.N))
 
 
 def main() -> None:
@@ -138,7 +148,7 @@ def main() -> None:
         if chosen.load:
             known = layers()
             samples[direction] = {
-                name: Sample(geometry_of(known[name]), direction, seconds)
+                name: Sample(geometry_of(known[name], direction), direction, seconds)
                 for name, seconds in loaded[direction].items()
             }
         else:

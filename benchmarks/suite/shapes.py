@@ -170,7 +170,7 @@ def _pointwise(*rows: tuple[int, int, int]) -> list[Layer]:
     return [Layer(c, h, k, 1) for c, h, k in rows]
 
 
-#: Every convolution of four networks, each shape once.
+#: Every convolution of six networks, each shape once.
 WHOLE_NETWORKS = {
     "ResNet-50": [
         Layer(3, 224, 64, 7, 2, 3),
@@ -235,5 +235,24 @@ WHOLE_NETWORKS = {
             (512, 7, 1024),
             (1024, 7, 1024),
         ),
+    ],
+    # as they are trained, in batches
+    "DeepConvNet": [
+        layer._replace(N=100)
+        for layer in (
+            *_same((1, 28, 16), (16, 28, 16), (16, 14, 32)),
+            Layer(32, 14, 32, 3, 1, 2),
+            *_same((32, 8, 64), (64, 8, 64)),
+        )
+    ],
+    "ResNet-20": [
+        layer._replace(N=32)
+        for layer in (
+            *_same((3, 32, 16), (16, 32, 16)),
+            Layer(16, 32, 32, 3, 2, 1),
+            *_same((32, 16, 32)),
+            Layer(32, 16, 64, 3, 2, 1),
+            *_same((64, 8, 64)),
+        )
     ],
 }

@@ -14,7 +14,7 @@
 
 from fastconv.costs.choice import ConvolutionCosts, choose
 from fastconv.costs.local import active
-from fastconv.costs.model import AlgorithmCost, convolution_costs, winograd_cost
+from fastconv.costs.model import AlgorithmCost, compared, convolution_costs, winograd_cost
 from fastconv.costs.table import SHIPPED, Table
 from fastconv.costs.target import Target
 
@@ -26,6 +26,7 @@ __all__ = [
     "Target",
     "active",
     "choose",
+    "compared",
     "convolution_costs",
     "winograd_cost",
 ]

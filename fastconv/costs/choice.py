@@ -39,12 +39,14 @@ class ConvolutionCosts(Mapping):
         return "\n".join([*rows, f"auto takes {self.choice}: {self.why}"])
 
 
-def choose(costs: dict[str, AlgorithmCost], options: ConvOptions, itemsize: int) -> tuple[str, str]:
+def choose(
+    costs: dict[str, AlgorithmCost], images: int, options: ConvOptions, itemsize: int
+) -> tuple[str, str]:
     """Return (algorithm, reason): the fastest within the limit and the precision of `options`.
 
     It never takes ``im2col``, for ``im2col_tiled`` does the same in less memory, and no slower.
-    The seconds that it compares are those of one image on one thread, so that neither the batch
-    nor the number of threads decides about bits.
+    The seconds that it compares are those of so many images on one thread, always the same number,
+    so that neither the batch nor the number of threads decides about bits.
     """
     limit, precision = options.workspace_limit, options.precision
     allowed = {
@@ -67,7 +69,8 @@ def choose(costs: dict[str, AlgorithmCost], options: ConvOptions, itemsize: int)
     if cost.weight_tile:
         tiles.append(f"F(3x3, {cost.weight_tile}x{cost.weight_tile}) for the weights")
     kind = f" as {' and '.join(tiles)}" if tiles else ""
+    batch = "an image" if images == 1 else f"{images} images"
     return choice, (
-        f"estimated fastest for an image{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
+        f"estimated fastest for {batch}{bound}{kind}, {cost.seconds * 1e3:.3g} ms with "
         f"{format_bytes(cost.workspace)} of workspace, against {', '.join(rest)}"
     )

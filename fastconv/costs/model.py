@@ -14,7 +14,10 @@ from fastconv.engines import folds
 from fastconv.geometry import Conv2DGeometry
 from fastconv.options import ConvOptions
 
-__all__ = ["AlgorithmCost", "convolution_costs", "winograd_cost"]
+__all__ = ["AlgorithmCost", "compared", "convolution_costs", "winograd_cost"]
+
+#: The images for which algorithms of a gradient are compared: a small batch of training.
+GRADIENT_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,14 @@ class AlgorithmCost:
     slots: int = 0
     length: int = 0
     slab: tuple[int, int] = (0, 0)
+
+
+def compared(g: Conv2DGeometry, direction: str) -> Conv2DGeometry:
+    """Return the convolution for which the seconds of algorithms are compared.
+
+    The batch that runs must not decide, for the choice decides about bits.
+    """
+    return replace(g, N=1 if direction == "forward" else GRADIENT_IMAGES)
 
 
 class _Shared(NamedTuple):
@@ -150,10 +161,7 @@ def convolution_costs(
 def _best_winograd(
     g: Conv2DGeometry, on: Target, direction: str, options: ConvOptions, threads: int
 ) -> AlgorithmCost:
-    """Return the cost of the tiles that are fastest within the limit.
-
-    Seconds are compared for one image, so that the batch does not decide.
-    """
+    """Return the cost of the tiles that are fastest within the limit."""
     limit = options.workspace_limit
     found = [
         winograd_cost(g, *tiles, on, direction, limit, threads)
@@ -161,11 +169,11 @@ def _best_winograd(
     ]
     least = min(cost.least for cost in found)
     fitting = [cost for cost in found if limit is None or cost.least <= max(least, limit)]
-    one = replace(g, N=1)
+    batch = compared(g, direction)
 
     def took(cost: AlgorithmCost) -> float:
         tiles = cost.tile, cost.weight_tile
-        return winograd_cost(one, *tiles, on, direction, None, 1).seconds
+        return winograd_cost(batch, *tiles, on, direction, None, 1).seconds
 
     return replace(min(fitting, key=took), least=least)
 

@@ -28,7 +28,7 @@ def direct(g: Conv2DGeometry, on: Target, direction: str) -> float:
     packing = g.packed_backward_bytes(on.itemsize, on.lanes) / on.table.pack * 1e-9
     # each phase of the stride is a convolution: in all as many products, and a result per input
     length = filters * g.R * g.S * g.inside * g.OH * g.OW / (g.H * g.W)
-    return packing + _product(g, on, channels, length, g.H * g.W, 1)
+    return packing + _product(g, on, channels, length, g.H * g.W)
 
 
 def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> float:
@@ -49,12 +49,9 @@ def unfolded(g: Conv2DGeometry, on: Target, direction: str, whole: bool) -> floa
 
 
 def weight_gradient(g: Conv2DGeometry, on: Target) -> float:
-    """Return the time of the gradient of the weights.
-
-    A last panel that needs one vector at most takes half of the time of another.
-    """
+    """Return the time of the gradient of the weights."""
     rate = on.table.rate * 4 / on.itemsize
-    filters = g.groups * on.padded(g.K // g.groups, 1)
+    filters = g.groups * on.padded(g.K // g.groups)
     products = g.N * g.OH * g.OW * filters * g.taps * g.inside / rate
     return (products + _written(g, on)) * 1e-9
 
@@ -66,7 +63,7 @@ def _written(g: Conv2DGeometry, on: Target) -> float:
 def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
     """Return the time of the gradient of the weights by F(3x3, m x m)."""
     table, tiles, squares = on.table, g.N * g.winograd_tiles(m), (m + 2) ** 2
-    filters = on.padded(g.K, 1)
+    filters = on.padded(g.K)
     products = tiles * squares * g.C * filters / (table.rate * 4 / on.itemsize)
     blocks = on.gradient_blocks(g, m)
     transforms = (
@@ -81,8 +78,8 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
     """Return the time of F(m x m, 3x3) on weights that are transformed already."""
     table = on.table
     tiles = g.N * g.winograd_tiles(m)
-    vector = on.lanes // 2  # half a panel is multiplied where that is enough
-    filters = -(-g.K // vector) * vector
+    vector = on.lanes // 2
+    filters = -(-g.K // vector) * vector  # in lanes even where direct has too few for them
     products = tiles * (m + 2) ** 2 * g.C * filters / (table.rate * 4 / on.itemsize)
     transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
     stream = 0.0  # zero if the weights stay in the cache
@@ -92,13 +89,11 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
     return (max(products, stream) + tiles * (g.C * into + filters * out)) * 1e-9
 
 
-def _product(
-    g: Conv2DGeometry, on: Target, channels: int, length: float, pixels: int, vectors: int = 2
-) -> float:
+def _product(g: Conv2DGeometry, on: Target, channels: int, length: float, pixels: int) -> float:
     """Return the time of the products, and of storing the sums.
 
     Each of the `pixels` of an image has `channels` sums a group, each of `length` products.
     """
-    products = on.padded(channels, vectors) * length / (on.table.rate * 4 / on.itemsize)
+    products = on.padded(channels) * length / (on.table.rate * 4 / on.itemsize)
     stores = channels * on.table.store * on.itemsize / 4
     return g.N * g.groups * pixels * (products + stores) * 1e-9

@@ -48,7 +48,10 @@ class Target:
         """Return whether groups have so few output channels that pixels fill the lanes instead."""
         return engines.few(channels, self.lanes)
 
-    def padded(self, channels: int, vectors: int = 2) -> int:
-        """Return the output channels of a group, rounded up to panels of so many vectors."""
-        width = self.lanes * vectors // 2
-        return channels if self.few(channels) else -(-channels // width) * width
+    def padded(self, channels: int) -> int:
+        """Return the output channels of a group, rounded up to whole vectors.
+
+        A last panel that needs one of its two vectors multiplies no more than that.
+        """
+        vector = self.lanes // 2
+        return channels if self.few(channels) else -(-channels // vector) * vector

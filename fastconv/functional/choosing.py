@@ -123,10 +123,11 @@ def price(
     """Return the costs of every algorithm on the active instruction set."""
     on = target(dtype)
     table = costs.convolution_costs(g, on, direction, options, count)
-    one = costs.convolution_costs(replace(g, N=1), on, direction, options, 1)
+    typical = costs.compared(g, direction)
+    compared = costs.convolution_costs(typical, on, direction, options, 1)
     for name, cost in table.items():  # the limit is for the batch
-        one[name] = replace(one[name], least=cost.least)
-    choice, why = costs.choose(one, options, on.itemsize)
+        compared[name] = replace(compared[name], least=cost.least)
+    choice, why = costs.choose(compared, typical.N, options, on.itemsize)
     return costs.ConvolutionCosts(table, choice, why)
 
 

@@ -35,4 +35,11 @@ def test_the_networks_are_whole(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     shapes = importlib.import_module("suite.shapes")
     distinct = {name: len(set(layers)) for name, layers in shapes.WHOLE_NETWORKS.items()}
-    assert distinct == {"ResNet-50": 23, "VGG-16": 9, "AlexNet": 5, "MobileNet-v1": 19}
+    assert distinct == {
+        "ResNet-50": 23,
+        "VGG-16": 9,
+        "AlexNet": 5,
+        "MobileNet-v1": 19,
+        "DeepConvNet": 6,
+        "ResNet-20": 6,
+    }

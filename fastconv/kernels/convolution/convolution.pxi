@@ -119,15 +119,18 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
             nest.fresh = False
 
 
-cdef void sum_channels(const Convolution* c, const real* x, const real* w, int pixels,
-                       const Ahead* ahead, vreal* total) noexcept nogil:
+cdef void sum_channels(const Convolution* c, const real* x, Py_ssize_t step, const real* w,
+                       int pixels, const Ahead* ahead, vreal* total) noexcept nogil:
     """As `sum_tile` for one panel of a 1x1 kernel."""
     cdef Ahead block = ahead[0]
+    cdef Nest nest
     cdef Py_ssize_t channel
+    nest.n1, nest.n2, nest.x1, nest.x2, nest.x3 = 1, 1, 0, 0, c.xc
     for channel from 0 <= channel < c.C by c.block:
         block.next = ahead.next + channel * ahead.move
-        channels_tiles[pixels](NULL, x + channel * c.xc, w + channel * LANES,
-                               min(c.block, c.C - channel), channel == 0, &block, total)
+        nest.n3, nest.fresh = min(c.block, c.C - channel), channel == 0
+        channels_tiles[pixels](NULL, x + channel * c.xc, step, w + channel * LANES, &nest, &block,
+                               total)
 
 
 cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
@@ -150,7 +153,7 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef Ahead ahead
     to.channel, to.relu, to.bias = c.yk, c.relu, bias
     to.pixel = c.yh if down else c.yw
-    ahead.next, ahead.channel, ahead.step = after, c.xc, x_step
+    ahead.next = after
     ahead.move = ceil_div(LANES, lines * pieces)
     for line in range(lines):
         for piece in range(pieces):  # pieces of nearly equal length
@@ -165,7 +168,7 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             if after == NULL:
                 sum_tile(c, at, at_tap, x_step, w, pixels, vectors, total)
             else:
-                sum_channels(c, at_tap, w, pixels, &ahead, total)
+                sum_channels(c, at_tap, x_step, w, pixels, &ahead, total)
                 ahead.next = ahead.next + c.C * ahead.move
             store_tile(&to, total, pixels, vectors, channels)
 

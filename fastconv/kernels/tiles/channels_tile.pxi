@@ -1,6 +1,6 @@
-# The tile of 1x1 kernels and of Winograd's products whose weights come from memory.  There the
-# first tile of a panel would wait for it.  Here every tile asks for its share of the panel that
-# comes next.  The sum is that of `tile`, over one loop of channels.
+# The tile of 1x1 kernels whose weights come from memory, and of Winograd's products.  There the first
+# tile of a panel would wait for it.  Here every tile asks for its share of the panel that comes next,
+# and for its own pixels of the next channels.
 
 cdef extern from *:
     """
@@ -11,36 +11,44 @@ cdef extern from *:
 cdef struct Ahead:
     const real* next           # weights to prefetch during the first channel
     Py_ssize_t move            # and how much further with every channel
-    Py_ssize_t channel, step   # from one channel, and from one pixel, of x to the next
 
 
-cdef inline void channels_tile(const int pixels, const real* x, const real* w, Py_ssize_t count,
-                               bint fresh, const Ahead* ahead, vreal* total) noexcept nogil:
-    """Add `count` channels, at least one, to total[pixels][NV]."""
+cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step, const real* w,
+                               const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil:
+    """As `tile` for one panel; the weights of all n1 * n3 channels follow each other."""
     cdef vreal acc[TILE * NV]
     cdef vreal weights[NV]
     cdef vreal pixel
     cdef const real* next_ = ahead.next
-    cdef Py_ssize_t step = ahead.step
-    cdef Py_ssize_t i = 0
+    cdef const real* pixels_ahead
+    cdef Py_ssize_t i1 = 0, i3
     cdef int p, v
     for p in range(pixels * NV):
         acc[p] = vzero()
     while True:
-        vprefetch(next_)
-        next_ = next_ + ahead.move
-        for v in range(NV):
-            weights[v] = vload(w + v * VL)
-        for p in range(pixels):
-            pixel = vset1(x[p * step])
+        i3 = 0
+        pixels_ahead = x + nest.x1         # a line for each pixel
+        while True:
+            vprefetch(pixels_ahead)
+            pixels_ahead = pixels_ahead + step
+            vprefetch(next_)
+            next_ = next_ + ahead.move
             for v in range(NV):
-                acc[p * NV + v] = vadd_product(acc[p * NV + v], pixel, weights[v])
-        x = x + ahead.channel
-        w = w + LANES
-        i += 1
-        if i == count:
+                weights[v] = vload(w + v * VL)
+            for p in range(pixels):
+                pixel = vset1(x[p * step])
+                for v in range(NV):
+                    acc[p * NV + v] = vadd_product(acc[p * NV + v], pixel, weights[v])
+            x = x + nest.x3
+            w = w + LANES
+            i3 += 1
+            if i3 == nest.n3:
+                break
+        x = x + nest.x1 - nest.n3 * nest.x3
+        i1 += 1
+        if i1 == nest.n1:
             break
-    if fresh:
+    if nest.fresh:
         for p in range(pixels * NV):
             total[p] = vzero() + acc[p]
     else:
@@ -48,14 +56,14 @@ cdef inline void channels_tile(const int pixels, const real* x, const real* w, P
             total[p] = total[p] + acc[p]
 
 
-ctypedef void (*channels_t)(const void*, const real* x, const real* w, Py_ssize_t count, bint fresh,
-                            const Ahead* ahead, vreal* total) noexcept nogil
+ctypedef void (*channels_t)(const void*, const real* x, Py_ssize_t step, const real* w,
+                            const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil
 
 
-cdef void channels_tile_of(const width* _, const real* x, const real* w, Py_ssize_t count,
-                           bint fresh, const Ahead* ahead, vreal* total) noexcept nogil:
+cdef void channels_tile_of(const width* _, const real* x, Py_ssize_t step, const real* w,
+                           const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil:
     if ASKS_AHEAD and sizeof(width) <= TILE:
-        channels_tile(<int> sizeof(width), x, w, count, fresh, ahead, total)
+        channels_tile(<int> sizeof(width), x, step, w, nest, ahead, total)
 
 
 cdef channels_t channels_tiles[15]

@@ -4,7 +4,7 @@
 #   tiles of M x M outputs           EDGE = M + 2 inputs a side, EDGE^2 products in place
 #   +----+----+----+                 of 9 M^2: 16 for 36, or 36 for 144.
 #   | t0 | t1 | t2 | ...
-#   +----+----+----+                 V[e][c][t] = transformed input,  tiles in the lanes
+#   +----+----+----+                 V[c / LINE][e][t][LINE] = transformed input, or V[e][c][t]
 #   |    |    |    |                 U[panel][e][c][LANES] = transformed weights
 #                                    Z[e][t][lanes] = sum over c of U V: the register tile
 #
@@ -13,170 +13,42 @@
 
 cdef extern from *:
     """
-    enum { AHEAD = 6, WINOGRAD_SUM = 512, U_KEPT = 1 << 19 };
+    enum { WINOGRAD_SUM = 512, WIDEST = 32 };
     """
-    enum: AHEAD                            # how many channels of x ahead to ask
     enum: WINOGRAD_SUM                     # channels of a block of a sum
-    enum: U_KEPT                           # bytes of weights that stay in the L2 beside V and Z
+    enum: WIDEST                           # tiles in a row, if channels are in the lanes
 
 cdef struct Winograd:
-    const real* x
+    TiledMaps x
     const real* u
     const real* bias
     real* y
     real* work                             # [slot][Z, V]: Z first, for its vectors must be aligned
     unsigned char* broken                  # [n]: image n has a result that is not finite
-    Py_ssize_t N, C, K, H, W, OH, OW
-    Py_ssize_t xn, xc, xh, yn, yk, yh
-    Py_ssize_t top, left
-    Py_ssize_t tile_rows, tile_columns, tiles, length, slot, panels
+    Py_ssize_t C, K, OH, OW, yn, yk, yh
+    Py_ssize_t tiles, length, slot, panels
     int m
     bint relu
+    bint vectors                           # whether channels fill the vectors of V
     int slots[FC_SLOTS]
 
 
-cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
-    """v = B^T d along one axis."""
-    cdef vreal four = vset1(4)
-    cdef vreal minus_five = vset1(-5)
-    cdef vreal two = vset1(2)
-    cdef vreal a, b
-    if m == 2:
-        v[0] = d[0] - d[2]
-        v[1] = d[1] + d[2]
-        v[2] = d[2] - d[1]
-        v[3] = d[1] - d[3]
-    else:
-        # products with 5 are rounded: `vmadd` says whether they are fused, not the compiler
-        v[0] = vmadd(four * d[0], minus_five, d[2]) + d[4]
-        a = d[4] - four * d[2]
-        b = d[3] - four * d[1]
-        v[1] = a + b
-        v[2] = a - b
-        a = d[4] - d[2]
-        b = two * (d[3] - d[1])
-        v[3] = a + b
-        v[4] = a - b
-        v[5] = vmadd(four * d[1], minus_five, d[3]) + d[5]
-
-
-cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
-    """y = A^T z along one axis."""
-    cdef vreal a, b, c, d
-    if m == 2:
-        y[0] = z[0] + z[1] + z[2]
-        y[1] = z[1] - z[2] - z[3]
-    else:
-        a = z[1] + z[2]
-        b = z[1] - z[2]
-        c = z[3] + z[4]
-        d = z[3] - z[4]
-        y[0] = z[0] + a + c
-        y[1] = b + vset1(2) * d
-        y[2] = a + vset1(4) * c
-        y[3] = b + vset1(8) * d + z[5]
-
-
-cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
-    """u = G g along one axis."""
-    cdef vreal a, b
-    if m == 2:
-        a = vset1(0.5) * (g[0] + g[2])
-        b = vset1(0.5) * g[1]
-        u[0] = g[0]
-        u[1] = a + b
-        u[2] = a - b
-        u[3] = g[2]
-    else:
-        a = vset1(<real> (-1.0 / 6)) * (g[0] + g[2])
-        b = vset1(<real> (1.0 / 6)) * g[1]
-        u[0] = vset1(0.25) * g[0]
-        u[1] = a - b
-        u[2] = a + b
-        a = vset1(<real> (1.0 / 24)) * g[0] + vset1(<real> (1.0 / 6)) * g[2]
-        b = vset1(<real> (1.0 / 12)) * g[1]
-        u[3] = a + b
-        u[4] = a - b
-        u[5] = g[2]
-
-
-cdef inline void transform_run(const Winograd* g, const int m, const bint inner, const real* x,
-                               Py_ssize_t i, Py_ssize_t j, Py_ssize_t count, bint whole,
-                               real* v) noexcept nogil:
-    """Write V for up to VL tiles of a row, in all channels.  x is an image, (i, j) is the first
-    input, and v is at the first tile.
-
-    The transform goes down first, on vectors of neighbouring columns.  Then the columns are dealt
-    out by their place in a tile, which puts tiles in the lanes, and it goes across.  An `inner` run
-    needs no masks.  Where `whole` vectors are written, they reach into the places of later tiles.
-    """
-    cdef vreal down[6 * 6]
-    cdef vreal line[6]
-    cdef vreal out[6]
-    cdef lanes_t inside[6]
-    cdef lanes_t tiles = lanes_between(0, count)
-    cdef Py_ssize_t plane = g.C * g.length
-    cdef Py_ssize_t c, first
-    cdef int edge = m + 2
-    cdef int vectors = m + 1 if VL > 1 else m + 2
-    cdef int r, q, e
-    for q in range(vectors):
-        first = j + q * VL
-        inside[q] = lanes_between(-first, min(g.W - first, m * count + 2 - q * VL))
-    x += i * g.xh + j
-    for c in range(g.C):
-        for q in range(vectors):
-            for r in range(2, edge):       # the tiles above have prefetched the first two rows
-                vprefetch(x + AHEAD * g.xc + r * g.xh + q * VL)
-            for r in range(edge):
-                if inner:
-                    line[r] = vload(x + r * g.xh + q * VL)
-                    continue
-                line[r] = vzero()
-                if 0 <= i + r < g.H:
-                    line[r] = vload_where(x + r * g.xh + q * VL, inside[q])
-            input_line(m, line, out)
-            for r in range(edge):
-                down[r * 6 + q] = out[r]
-        for r in range(edge):
-            vdeal(m, &down[r * 6], line)
-            input_line(m, line, out)
-            for e in range(edge):
-                if whole:
-                    vstore(v + (r * edge + e) * plane, out[e])
-                else:
-                    vstore_where(v + (r * edge + e) * plane, out[e], tiles)
-        x += g.xc
-        v += g.length
-
-
-cdef inline bint is_inner(const Winograd* g, const int m, Py_ssize_t i, Py_ssize_t j,
-                          Py_ssize_t count) noexcept nogil:
-    """Whether a run sees no padding, and loads of whole vectors stay inside the channel."""
-    cdef Py_ssize_t read = (m + 1 if VL > 1 else m + 2) * VL
-    return i >= 0 and i + m + 2 <= g.H and j >= 0 and j + m * count + 2 <= g.W and g.xh > 0 \
-        and j + read <= g.W + (g.H - i - m - 2) * g.xh
-
-
-cdef inline void prefetch_outputs(const Winograd* g, const int m, Py_ssize_t begin,
-                                  Py_ssize_t end, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Prefetch the lines of the filters first .. last that the tiles will write."""
-    cdef Py_ssize_t t = begin
-    cdef Py_ssize_t n, row, column, count, k, q, rows
+cdef inline void prefetch_outputs(const Winograd* g, const int m, Place at, Py_ssize_t tiles,
+                                  Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Prefetch the lines of the filters first .. last that so many tiles will write."""
+    cdef Py_ssize_t count, k, q, rows
     cdef real* y
     cdef int r
-    while t < end:
-        n = t // (g.tile_rows * g.tile_columns)
-        row = t // g.tile_columns % g.tile_rows
-        column = t % g.tile_columns
-        count = min(end - t, g.tile_columns - column)
-        rows = min(<Py_ssize_t> m, g.OH - row * m)
+    while tiles > 0:
+        count = min(tiles, at.right - at.column)
+        rows = min(<Py_ssize_t> m, g.OH - at.row * m)
         for k in range(first, last):
-            y = g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m
+            y = g.y + at.n * g.yn + k * g.yk + at.row * m * g.yh + at.column * m
             for r in range(rows):
                 for q from 0 <= q < m * count by CACHE_LINE:
                     vprefetch_write(y + r * g.yh + q)
-        t += count
+        move_on(&g.x, count, &at)
+        tiles -= count
 
 
 cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
@@ -225,91 +97,137 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
     return vsum(check) == 0
 
 
-cdef inline void finish_tiles(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t first,
-                              Py_ssize_t end, Py_ssize_t panel, Py_ssize_t lanes,
-                              const real* z) noexcept nogil:
-    """Write a panel's outputs for the tiles first .. end of the block that begins with `begin`."""
+cdef inline void finish_tiles(Winograd* g, const int m, Place* at, Py_ssize_t tiles,
+                              Py_ssize_t panel, Py_ssize_t lanes, const real* z) noexcept nogil:
+    """Write a panel's outputs for so many tiles, and move on past them."""
     cdef int group = max(1, VL // m)
-    cdef Py_ssize_t t = first
-    cdef Py_ssize_t n, row, column, count, lane, k
-    while t < end:
-        n = t // (g.tile_rows * g.tile_columns)
-        row = t // g.tile_columns % g.tile_rows
-        column = t % g.tile_columns
-        count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> group)
+    cdef Py_ssize_t count, lane, k
+    while tiles > 0:
+        count = min(min(tiles, at.right - at.column), <Py_ssize_t> group)
         for lane from 0 <= lane < lanes by VL:
             k = panel * LANES + lane
             if k < g.K and not transform_output(
-                    g, m, z + (t - begin) * lanes + lane, g.length * LANES, lanes, count,
-                    g.OH - row * m, min(g.OW - column * m, count * m), g.K - k,
+                    g, m, z + lane, g.length * LANES, lanes, count,
+                    g.OH - at.row * m, min(g.OW - at.column * m, count * m), g.K - k,
                     g.bias + k if g.bias != NULL else NULL,
-                    g.y + n * g.yn + k * g.yk + row * m * g.yh + column * m):
-                fc_mark(g.broken + n)
+                    g.y + at.n * g.yn + k * g.yk + at.row * m * g.yh + at.column * m):
+                fc_mark(g.broken + at.n)
+        move_on(&g.x, count, at)
+        z = z + count * lanes
+        tiles -= count
+
+
+cdef inline void transform_input(const Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
+                                 real* v) noexcept nogil:
+    """Make V of the tiles begin .. end."""
+    cdef Py_ssize_t size = (m + 2) * (m + 2) * g.length
+    cdef Place at = find_tile(&g.x, begin)
+    cdef Place after
+    cdef Py_ssize_t count, i, j, c, ahead
+    cdef Py_ssize_t t = begin
+    cdef const real* x
+    cdef bint whole
+    if g.vectors:
+        after = find_tile(&g.x, end)
+        for c from 0 <= c < g.C by VL:
+            # next are other channels, or those of the next block
+            ahead = VL * g.x.channel if c + VL < g.C else \
+                (after.n - at.n) * g.x.image - c * g.x.channel \
+                + (after.row - at.row) * m * g.x.row + (after.column - at.column) * m
+            transform_vector(&g.x, m, False, c, VL, begin, end, ahead,
+                             v + c // CACHE_LINE * CACHE_LINE * size + c % CACHE_LINE, CACHE_LINE,
+                             g.length * CACHE_LINE)
+        return
+    while t < end:  # runs of tiles that lie side by side
+        count = min(min(at.right - at.column, end - t), <Py_ssize_t> VL)
+        i, j = at.row * m - g.x.top, at.column * m - g.x.left
+        whole = t - begin + VL <= g.length
+        x = g.x.at + at.n * g.x.image
+        if is_inner(&g.x, m, i, j, count):
+            transform_run(&g.x, m, True, x, i, j, count, g.C, g.length, whole, v + t - begin)
+        else:
+            transform_run(&g.x, m, False, x, i, j, count, g.C, g.length, whole, v + t - begin)
+        move_on(&g.x, count, &at)
         t += count
+
+
+cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, const real* u,
+                                int count, Py_ssize_t lanes, const real* next_, Py_ssize_t move,
+                                real* z) noexcept nogil:
+    """Z = sum over channels of U V for `count` tiles and one e.  Unless `next_` is NULL, ask for the
+    weights that are needed next, in every channel `move` numbers further."""
+    cdef Nest nest
+    cdef Ahead ahead
+    cdef Py_ssize_t squares = (m + 2) * (m + 2)
+    cdef Py_ssize_t step = CACHE_LINE if g.vectors else 1
+    cdef Py_ssize_t channel, channels
+    nest.n2, nest.x2, nest.w2 = 1, 0, 0
+    ahead.move = move
+    for channel from 0 <= channel < g.C by WINOGRAD_SUM:
+        channels = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
+        nest.fresh = channel == 0
+        if g.vectors:
+            nest.n1, nest.n3, nest.w1 = channels // CACHE_LINE, CACHE_LINE, CACHE_LINE * LANES
+            nest.x1, nest.x3 = squares * g.length * CACHE_LINE, 1
+        else:
+            nest.n1, nest.n3, nest.w1 = 1, channels, 0
+            nest.x1, nest.x3 = channels * g.length, g.length
+        if next_ != NULL:
+            ahead.next = next_ + channel * move
+            channels_tiles[count](NULL, v, step, u, &nest, &ahead, <vreal*> z)
+        elif lanes == VL:
+            slim_tile(count, v, step, u, &nest, <vreal*> z)
+        else:
+            wide_tile(count, v, step, u, &nest, <vreal*> z)
+        v = v + nest.n1 * nest.x1
+        u = u + channels * LANES
 
 
 cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
                                 real* v, real* z) noexcept nogil:
     """Do the tiles begin .. end of the batch, from input to output."""
-    cdef Nest nest
-    cdef Ahead ahead
-    cdef int edge = m + 2
-    cdef bint far = ASKS_AHEAD and g.panels * edge * edge * g.C * LANES \
-        * <Py_ssize_t> sizeof(real) > U_KEPT
-    cdef Py_ssize_t v_plane = g.C * g.length
+    cdef Py_ssize_t squares = (m + 2) * (m + 2)
+    # from one e to the next, and from one tile to the next
+    cdef Py_ssize_t v_plane = g.length * (CACHE_LINE if g.vectors else g.C)
+    cdef Py_ssize_t v_tile = CACHE_LINE if g.vectors else 1
     cdef Py_ssize_t z_plane = g.length * LANES
-    cdef Py_ssize_t t, n, row, column, count, e, panel, piece, pieces, together, from_, first
-    cdef Py_ssize_t channel, lanes, i, j
-    cdef vreal* total
-    cdef Py_ssize_t length = end - begin
+    cdef Py_ssize_t pieces = ceil_div(end - begin, TILE)
+    # pieces of nearly equal length: so many are one tile longer
+    cdef Py_ssize_t piece = (end - begin) // pieces
+    cdef Py_ssize_t longer = (end - begin) % pieces
+    cdef Py_ssize_t panel, filters, lanes, e, from_, first, last, count, move, together, i
+    cdef Place start = find_tile(&g.x, begin)
+    cdef Place at
     cdef const real* u
-    cdef bint whole
-    t = begin
-    while t < end:  # runs of tiles that lie side by side
-        n = t // (g.tile_rows * g.tile_columns)
-        row = t // g.tile_columns % g.tile_rows
-        column = t % g.tile_columns
-        count = min(min(end - t, g.tile_columns - column), <Py_ssize_t> VL)
-        i, j, whole = row * m - g.top, column * m - g.left, t - begin + VL <= g.length
-        if is_inner(g, m, i, j, count):
-            transform_run(g, m, True, g.x + n * g.xn, i, j, count, whole, v + t - begin)
-        else:
-            transform_run(g, m, False, g.x + n * g.xn, i, j, count, whole, v + t - begin)
-        t += count
-    pieces = (length + TILE - 1) // TILE
-    nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
-    nest.x3 = g.length
+    cdef const real* next_
+    transform_input(g, m, begin, end, v)
     # Done piece by piece, Z stays in a nearer cache, but every piece reads the panel again.  This
     # pays if there are no more channels than tiles in a block.
     together = 1 if g.C <= g.length else pieces
-    ahead.channel, ahead.step, ahead.move = g.length, 1, ceil_div(LANES, together)
+    move = ceil_div(LANES, together)
     for panel in range(g.panels):
-        lanes = VL if g.K - panel * LANES <= VL else LANES
-        prefetch_outputs(g, m, begin, end, panel * LANES, min(g.K, (panel + 1) * LANES))
+        filters = min(g.K - panel * LANES, <Py_ssize_t> LANES)
+        lanes = VL if filters <= VL else LANES
+        at = start
+        last = 0
         for from_ from 0 <= from_ < pieces by together:
-            for e in range(edge * edge):
-                u = g.u + (panel * edge * edge + e) * g.C * LANES
-                ahead.next = u + g.C * LANES
-                for piece in range(from_, from_ + together):
-                    first = piece * length // pieces
-                    count = (piece + 1) * length // pieces - first
-                    for channel from 0 <= channel < g.C by WINOGRAD_SUM:
-                        nest.n3 = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
-                        nest.fresh = channel == 0
-                        total = <vreal*> (z + e * z_plane + first * lanes)
-                        if lanes == VL:
-                            slim_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
-                                      u + channel * LANES, &nest, total)
-                        elif far:
-                            channels_tiles[count](
-                                NULL, v + e * v_plane + channel * g.length + first,
-                                u + channel * LANES, nest.n3, nest.fresh, &ahead, total)
-                            ahead.next = ahead.next + nest.n3 * ahead.move
-                        else:
-                            wide_tile(<int> count, v + e * v_plane + channel * g.length + first, 1,
-                                      u + channel * LANES, &nest, total)
-            finish_tiles(g, m, begin, begin + from_ * length // pieces,
-                         begin + (from_ + together) * length // pieces, panel, lanes, z)
+            first = last
+            for e in range(squares):
+                if from_ == 0:             # a share of the lines: more at one time would stall
+                    prefetch_outputs(g, m, start, end - begin,
+                                     panel * LANES + e * filters // squares,
+                                     panel * LANES + (e + 1) * filters // squares)
+                u = g.u + (panel * squares + e) * g.C * LANES
+                next_ = u + g.C * LANES if ASKS_AHEAD and lanes > VL else NULL
+                last = first
+                for i in range(from_, from_ + together):
+                    count = piece + (i < longer)
+                    multiply_tiles(g, m, v + e * v_plane + last * v_tile, u, <int> count, lanes,
+                                   next_, move, z + e * z_plane + last * lanes)
+                    last += count
+                    if next_ != NULL:
+                        next_ = next_ + g.C * move
+            finish_tiles(g, m, &at, last - first, panel, lanes, z + first * lanes)
 
 
 cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -346,18 +264,16 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
     if bias is not None:
         bias_view = bias
         g.bias = &bias_view[0]
-    g.x, g.u, g.y = &x[0, 0, 0, 0], &u[0], &y[0, 0, 0, 0]
+    g.x = cut_maps(x, m, y.shape[2], y.shape[3], pad)
+    g.u, g.y = &u[0], &y[0, 0, 0, 0]
     g.work, g.broken = &work[0], &broken[0]
-    g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    g.K, g.OH, g.OW = y.shape[1], y.shape[2], y.shape[3]
-    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
-    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
-    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
+    g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
-    g.top, g.left = pad[0], pad[1]
     g.m, g.length, g.slot, g.relu = m, length, slot, relu
-    g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
-    g.tiles = g.N * g.tile_rows * g.tile_columns
+    g.vectors = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
+    if not g.vectors:
+        g.x.strip = g.x.tile_columns
+    g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns
     g.panels = (g.K + LANES - 1) // LANES
     for i in range(FC_SLOTS):
         g.slots[i] = 0

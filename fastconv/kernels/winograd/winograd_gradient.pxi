@@ -24,17 +24,12 @@ cdef extern from *:
     enum: PIECE_ROW
 
 cdef struct WinogradGradient:
-    const real* x
-    const real* dy
+    TiledMaps x, dy
     real* dweight
     real* v
     real* d
     real* z                                # [panel][piece][e][c][lanes], NULL for one block
-    Py_ssize_t N, C, K, H, W, OH, OW
-    Py_ssize_t xn, xc, xh, yn, yk, yh
-    Py_ssize_t top, left
-    Py_ssize_t tile_rows, tile_columns, tiles, length, pieces, panels
-    Py_ssize_t strip                       # tiles side by side; those below them are counted next
+    Py_ssize_t C, K, tiles, length, pieces, panels
     Py_ssize_t v_plane, d_plane            # from one e to the next
     Py_ssize_t begin, end                  # the tiles of this block
     Py_ssize_t run                         # how many blocks are a run
@@ -42,66 +37,10 @@ cdef struct WinogradGradient:
     unsigned char* broken                  # [0]: whether a result is not finite
 
 
-cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept nogil:
-    """w = G^T z along one axis."""
-    cdef vreal a, b
-    if m == 2:
-        a = vset1(0.5) * (z[1] + z[2])
-        w[0] = z[0] + a
-        w[1] = vset1(0.5) * (z[1] - z[2])
-        w[2] = a + z[3]
-    else:
-        a = vset1(<real> (1.0 / 6)) * (z[1] + z[2])
-        b = z[3] + z[4]
-        w[0] = vset1(0.25) * z[0] - a + vset1(<real> (1.0 / 24)) * b
-        w[1] = vset1(<real> (1.0 / 6)) * (z[2] - z[1]) + vset1(<real> (1.0 / 12)) * (z[3] - z[4])
-        w[2] = vset1(<real> (1.0 / 6)) * b - a + z[5]
-
-
-cdef inline void lift_line(const int m, const vreal* w, vreal* z) noexcept nogil:
-    """Find a z with G^T z = w, along one axis."""
-    if m == 2:
-        z[0], z[1], z[2], z[3] = w[0], w[1], vzero() - w[1], w[2]
-    else:
-        z[0], z[1], z[2] = vset1(4) * w[0], vzero(), vzero()
-        z[3], z[4], z[5] = vset1(6) * w[1], vset1(-6) * w[1], w[2]
-
-
-cdef inline void transform_vector(const WinogradGradient* g, const int m, bint gradient,
-                                  Py_ssize_t first, Py_ssize_t channels, real* to,
-                                  Py_ssize_t row) noexcept nogil:
-    """Transform the tiles of the block, for up to VL channels of x from `first` on, or as many
-    filters of dy where that is the `gradient`.
-
-    The two rows of x that a tile shares with the tile below it stay in the window.
-    """
-    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]
-    cdef Py_ssize_t strip_tiles = g.tile_rows * g.strip
-    cdef Py_ssize_t t = g.begin
-    cdef Py_ssize_t n, left, width, i, j, count, columns, kept
-    while t < g.end:
-        n = t // (g.tile_rows * g.tile_columns)
-        i = t - n * g.tile_rows * g.tile_columns
-        left = i // strip_tiles * g.strip
-        width = min(g.strip, g.tile_columns - left)
-        i = i % strip_tiles
-        j = i % width
-        i //= width
-        count = min(g.end - t, width - j)
-        if gradient:
-            columns = width * m
-            lay_window(g.dy + n * g.yn + first * g.yk, g.yk, g.yh, channels, i * m, m, left * m,
-                       columns, g.OH, g.OW, m, window)
-        else:
-            columns = width * m + 2
-            kept = 2 if i > 0 and t > g.begin else 0
-            memcpy(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
-            lay_window(g.x + n * g.xn + first * g.xc, g.xc, g.xh, channels, i * m - g.top + kept,
-                       m + 2 - kept, left * m - g.left, columns, g.H, g.W, m,
-                       window + kept * columns * VL)
-        transform_lanes(m, gradient, window + j * m * VL, columns, count,
-                        to + (t - g.begin) * row, row, g.d_plane if gradient else g.v_plane)
-        t += count
+cdef inline Py_ssize_t rows_below(const TiledMaps* maps, int m) noexcept nogil:
+    """How far ahead the rows lie that are read next, or 0 where rows are read whole: they follow
+    one another."""
+    return m * maps.row if maps.strip < maps.tile_columns else 0
 
 
 cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -118,16 +57,20 @@ cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
             last = (piece + 1) * g.C // g.pieces
             to = g.v + piece * squares * g.v_plane + at
             if first < last and g.m == 2:
-                transform_vector(g, 2, False, first, last - first, to, PIECE_ROW)
+                transform_vector(&g.x, 2, False, first, last - first, g.begin, g.end,
+                                 rows_below(&g.x, g.m), to, PIECE_ROW, g.v_plane)
             elif first < last:
-                transform_vector(g, 4, False, first, last - first, to, PIECE_ROW)
+                transform_vector(&g.x, 4, False, first, last - first, g.begin, g.end,
+                                 rows_below(&g.x, g.m), to, PIECE_ROW, g.v_plane)
         else:
             first = (item - g.pieces * vectors) * VL
             to = g.d + first // LANES * squares * g.d_plane + first % LANES
             if first < g.K and g.m == 2:
-                transform_vector(g, 2, True, first, g.K - first, to, LANES)
+                transform_vector(&g.dy, 2, True, first, g.K - first, g.begin, g.end,
+                                 rows_below(&g.dy, g.m), to, LANES, g.d_plane)
             elif first < g.K:
-                transform_vector(g, 4, True, first, g.K - first, to, LANES)
+                transform_vector(&g.dy, 4, True, first, g.K - first, g.begin, g.end,
+                                 rows_below(&g.dy, g.m), to, LANES, g.d_plane)
 
 
 cdef inline bint join_filters(const WinogradGradient* g, const int m, bint first, bint last,
@@ -256,21 +199,11 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     cdef WinogradGradient g
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     cdef Py_ssize_t blocks, block, stretches = ceil_div(length, STRETCH)
-    g.x, g.dy, g.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
-    g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    g.K, g.OH, g.OW = dy.shape[1], dy.shape[2], dy.shape[3]
-    g.xn = x.strides[0] // <Py_ssize_t> sizeof(real)
-    g.xc = x.strides[1] // <Py_ssize_t> sizeof(real)
-    g.xh = x.strides[2] // <Py_ssize_t> sizeof(real)
-    g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
-    g.top, g.left = pad[0], pad[1]
+    g.x = cut_maps(x, m, dy.shape[2], dy.shape[3], pad)
+    g.dy = cut_maps(dy, m, dy.shape[2], dy.shape[3], (0, 0))
+    g.dweight, g.C, g.K = &dweight[0, 0, 0, 0], x.shape[1], dy.shape[1]
     g.m, g.length, g.broken = m, length, &broken[0]
-    g.tile_rows, g.tile_columns = (g.OH + m - 1) // m, (g.OW + m - 1) // m
-    g.tiles = g.N * g.tile_rows * g.tile_columns
-    g.strip = g.tile_columns
-    if g.strip > RUN_TILES:  # at most RUN_TILES - 1: its columns and two more fill whole vectors
-        g.strip = (RUN_TILES - 2 + g.tile_columns) // (RUN_TILES - 1)
-        g.strip = (g.tile_columns + g.strip - 1) // g.strip
+    g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns
     g.pieces = (g.C + PIECE_ROW - 1) // PIECE_ROW
     g.panels = (g.K + LANES - 1) // LANES
     g.v_plane, g.d_plane = v_plane, d_plane

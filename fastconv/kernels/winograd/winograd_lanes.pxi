@@ -1,5 +1,6 @@
-# For the gradient of the weights, Winograd tiles are transformed with channels in the lanes: x
-# becomes V and dy becomes D (winograd_gradient.pxi).
+# Winograd tiles are transformed with channels in the lanes: for the gradient of the weights, where x
+# becomes V and dy becomes D (winograd_gradient.pxi), and forward, unless channels are too few to
+# fill vectors (winograd.pxi).
 #
 #   x[channel][row][column]  -- transposed -->  window[row][column][VL]  -- B^T x B -->  V[e][t]
 #
@@ -13,26 +14,67 @@ cdef extern from *:
     enum: RUN_TILES                        # neighbouring tiles that are transformed together
     enum: MOST_EDGE
 
+cdef struct TiledMaps:                     # the maps of all images, and the tiles they are cut into
+    const real* at                         # the first number of the first image
+    Py_ssize_t image, channel, row         # strides in elements
+    Py_ssize_t H, W
+    Py_ssize_t top, left                   # how far the first tile begins outside of the map
+    Py_ssize_t tile_rows, tile_columns
+    Py_ssize_t strip                       # tiles side by side; those below them are counted next
 
-cdef inline void output_gradient_line(const int m, vreal* d, vreal* z) noexcept nogil:
-    """z = A d along one axis."""
-    cdef vreal a, b
-    if m == 2:
-        z[0] = d[0]
-        z[1] = d[0] + d[1]
-        z[2] = d[0] - d[1]
-        z[3] = vzero() - d[1]
-    else:
-        z[0] = d[0]
-        a = d[0] + d[2]
-        b = d[1] + d[3]
-        z[1] = a + b
-        z[2] = a - b
-        a = d[0] + vset1(4) * d[2]
-        b = vset1(2) * d[1] + vset1(8) * d[3]
-        z[3] = a + b
-        z[4] = a - b
-        z[5] = d[3]
+
+cdef inline Py_ssize_t strip_of(Py_ssize_t tile_columns) noexcept nogil:
+    """Tiles side by side in a strip: at most RUN_TILES - 1, whose columns and two more fill whole
+    vectors, unless there are no more in a row."""
+    if tile_columns <= RUN_TILES:
+        return tile_columns
+    return ceil_div(tile_columns, ceil_div(tile_columns, <Py_ssize_t> RUN_TILES - 1))
+
+
+cdef struct Place:                         # of a tile
+    Py_ssize_t n, row, column              # its image, and where it lies there, in tiles
+    Py_ssize_t left, right                 # the columns of its strip
+
+
+cdef inline void enter_strip(const TiledMaps* maps, Py_ssize_t left, Place* at) noexcept nogil:
+    at.left = at.column = left
+    at.right = min(left + maps.strip, maps.tile_columns)
+
+
+cdef inline Place find_tile(const TiledMaps* maps, Py_ssize_t t) noexcept nogil:
+    """Where tile t of all images lies."""
+    cdef Place at
+    cdef Py_ssize_t tiles = maps.tile_rows * maps.tile_columns
+    cdef Py_ssize_t strip = maps.tile_rows * maps.strip
+    at.n = t // tiles
+    t %= tiles
+    enter_strip(maps, t // strip * maps.strip, &at)
+    t %= strip
+    at.row = t // (at.right - at.left)
+    at.column += t % (at.right - at.left)
+    return at
+
+
+cdef inline void move_on(const TiledMaps* maps, Py_ssize_t count, Place* at) noexcept nogil:
+    """Move by `count` tiles, at most to the end of the row: then to the row below, the next strip,
+    or the next image."""
+    at.column += count
+    if at.column < at.right:
+        return
+    at.column = at.left
+    at.row += 1
+    if at.row < maps.tile_rows:
+        return
+    at.row = 0
+    at.n += at.right == maps.tile_columns
+    enter_strip(maps, 0 if at.right == maps.tile_columns else at.right, at)
+
+
+cdef struct Soon:                          # rows of some channels that are read soon
+    const real* at
+    Py_ssize_t rows, columns               # rows of a channel, and numbers of a row
+    Py_ssize_t channel, row                # strides
+    Py_ssize_t channels
 
 
 cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py_ssize_t count,
@@ -64,18 +106,28 @@ cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py
                 to += step
 
 
+cdef inline void ask_soon(const Soon* soon, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Prefetch some channels.  They are in as many pages, so no hardware prefetcher foresees them."""
+    cdef Py_ssize_t k, r, q
+    for k in range(first, last):
+        for r in range(soon.rows):
+            for q from 0 <= q < soon.columns by CACHE_LINE:
+                vprefetch(soon.at + k * soon.channel + r * soon.row + q)
+
+
 cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t channels,
                      Py_ssize_t top, Py_ssize_t rows, Py_ssize_t left, Py_ssize_t columns,
-                     Py_ssize_t H, Py_ssize_t W, Py_ssize_t below, real* to) noexcept nogil:
+                     Py_ssize_t H, Py_ssize_t W, Soon* soon, real* to) noexcept nogil:
     """to[row][column][VL] = x[channel][top + row][left + column], zero outside of the map.
 
-    Where rows are cut into strips, it prefetches the rows that are laid out next, `below` these.
+    `soon` becomes what was read.
     """
     cdef Py_ssize_t r0 = clamp(-top, 0, rows)
     cdef Py_ssize_t r1 = clamp(H - top, r0, rows)
     cdef Py_ssize_t q0 = clamp(-left, 0, columns)
     cdef Py_ssize_t q1 = clamp(W - left, q0, columns)
-    cdef Py_ssize_t r, q, k
+    cdef Py_ssize_t r, q
+    soon.at, soon.rows, soon.columns = x, r1 - r0, q1 - q0
     for r in range(rows):
         for q in range(columns):
             if not (r0 <= r < r1 and q0 <= q < q1):
@@ -84,29 +136,30 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
         return
     x += (top + r0) * xh + left + q0
     to += (r0 * columns + q0) * VL
+    soon.at = x
     if q1 - q0 == W == xh:                 # rows that follow one another
         lay_strip(x, xc, channels, (r1 - r0) * W, W, columns * VL, to)
         return
     for r in range(r1 - r0):
-        for k in range(channels):          # in as many pages: no hardware prefetcher foresees them
-            for q from 0 <= q < q1 - q0 by CACHE_LINE:
-                vprefetch(x + k * xc + (r + below) * xh + q)
         lay_strip(x + r * xh, xc, channels, q1 - q0, q1 - q0, 0, to + r * columns * VL)
 
 
 cdef inline void transform_lanes(const int m, bint gradient, const real* window,
-                                 Py_ssize_t columns, Py_ssize_t count, real* to, Py_ssize_t row,
-                                 Py_ssize_t plane) noexcept nogil:
+                                 Py_ssize_t columns, Py_ssize_t count, const Soon* soon, real* to,
+                                 Py_ssize_t row, Py_ssize_t plane) noexcept nogil:
     """to[e][t][row] = the transform of `count` tiles of VL channels.  The planes of e are `plane`
-    apart.  A `gradient` is that of the output, dy; else the tiles are of x."""
+    apart.  A `gradient` is that of the output, dy; else the tiles are of x.  Each tile asks for its
+    share of what is read soon."""
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef vreal down[MOST_EDGE * MOST_EDGE]
     cdef int edge = m + 2
     cdef int side = m if gradient else m + 2
     cdef int r, q
-    cdef Py_ssize_t t
+    cdef Py_ssize_t t, share = ceil_div(soon.channels, count)
     for t in range(count):
+        if share:
+            ask_soon(soon, min(t * share, soon.channels), min((t + 1) * share, soon.channels))
         for q in range(side):
             for r in range(side):
                 line[r] = vload(window + (r * columns + t * m + q) * VL)
@@ -123,3 +176,51 @@ cdef inline void transform_lanes(const int m, bint gradient, const real* window,
                 input_line(m, &down[r * MOST_EDGE], out)
             for q in range(edge):
                 vstore(to + (r * edge + q) * plane + t * row, out[q])
+
+
+cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradient,
+                                  Py_ssize_t first, Py_ssize_t channels, Py_ssize_t begin,
+                                  Py_ssize_t end, Py_ssize_t ahead, real* to, Py_ssize_t row,
+                                  Py_ssize_t plane) noexcept nogil:
+    """Transform the tiles begin .. end, for up to VL channels from `first` on, as
+    `transform_lanes` does.  What is read soon, if it is asked for,
+    lies `ahead` of what is read now.
+
+    The two rows of x that a tile shares with the tile below it stay in the window.
+    """
+    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]
+    cdef Place at = find_tile(maps, begin)
+    cdef Py_ssize_t t = begin
+    cdef Py_ssize_t count, columns, kept
+    cdef Py_ssize_t rows = m if gradient else m + 2
+    cdef const real* x
+    cdef Soon soon
+    soon.channel, soon.row, soon.channels = maps.channel, maps.row, channels if ahead else 0
+    while t < end:
+        count = min(at.right - at.column, end - t)
+        columns = (at.right - at.left) * m + rows - m
+        kept = rows - m if at.row > 0 and t > begin else 0
+        memcpy(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
+        x = maps.at + at.n * maps.image + first * maps.channel
+        lay_window(x, maps.channel, maps.row, channels, at.row * m - maps.top + kept, rows - kept,
+                   at.left * m - maps.left, columns, maps.H, maps.W, &soon,
+                   window + kept * columns * VL)
+        soon.at = soon.at + ahead
+        transform_lanes(m, gradient, window + (at.column - at.left) * m * VL, columns, count,
+                        &soon, to + (t - begin) * row, row, plane)
+        move_on(maps, count, &at)
+        t += count
+
+
+cdef TiledMaps cut_maps(const real[:, :, :, :] x, int m, Py_ssize_t rows, Py_ssize_t columns, pad):
+    """Return the maps of x, cut into strips of tiles that make rows x columns outputs."""
+    cdef TiledMaps maps
+    maps.at = &x[0, 0, 0, 0]
+    maps.image = x.strides[0] // <Py_ssize_t> sizeof(real)
+    maps.channel = x.strides[1] // <Py_ssize_t> sizeof(real)
+    maps.row = x.strides[2] // <Py_ssize_t> sizeof(real)
+    maps.H, maps.W = x.shape[2], x.shape[3]
+    maps.top, maps.left = pad[0], pad[1]
+    maps.tile_rows, maps.tile_columns = (rows + m - 1) // m, (columns + m - 1) // m
+    maps.strip = strip_of(maps.tile_columns)
+    return maps

@@ -1,0 +1,67 @@
+# Winograd tiles with tiles in the lanes: the forward transform of x where there are too few channels
+# to fill vectors (winograd_lanes.pxi).
+
+cdef extern from *:
+    """
+    enum { AHEAD = 6 };
+    """
+    enum: AHEAD                            # how many channels of x ahead to ask
+
+
+cdef inline void transform_run(const TiledMaps* maps, const int m, const bint inner,
+                               const real* x, Py_ssize_t i, Py_ssize_t j, Py_ssize_t count,
+                               Py_ssize_t channels, Py_ssize_t length, bint whole,
+                               real* v) noexcept nogil:
+    """Write V[e][c][t] for up to VL tiles of a row, in all channels.  x is an image, (i, j) is the
+    first input, v is at the first tile, and V has `length` tiles.
+
+    The transform goes down first, on vectors of neighbouring columns.  Then the columns are dealt
+    out by their place in a tile, which puts tiles in the lanes, and it goes across.  An `inner` run
+    needs no masks.  Where `whole` vectors are written, they reach into the places of later tiles.
+    """
+    cdef vreal down[6 * 6]
+    cdef vreal line[6]
+    cdef vreal out[6]
+    cdef lanes_t inside[6]
+    cdef lanes_t tiles = lanes_between(0, count)
+    cdef Py_ssize_t plane = channels * length
+    cdef Py_ssize_t c, first
+    cdef int edge = m + 2
+    cdef int vectors = m + 1 if VL > 1 else m + 2
+    cdef int r, q, e
+    for q in range(vectors):
+        first = j + q * VL
+        inside[q] = lanes_between(-first, min(maps.W - first, m * count + 2 - q * VL))
+    x += i * maps.row + j
+    for c in range(channels):
+        for q in range(vectors):
+            for r in range(2, edge):       # the tiles above have prefetched the first two rows
+                vprefetch(x + AHEAD * maps.channel + r * maps.row + q * VL)
+            for r in range(edge):
+                if inner:
+                    line[r] = vload(x + r * maps.row + q * VL)
+                    continue
+                line[r] = vzero()
+                if 0 <= i + r < maps.H:
+                    line[r] = vload_where(x + r * maps.row + q * VL, inside[q])
+            input_line(m, line, out)
+            for r in range(edge):
+                down[r * 6 + q] = out[r]
+        for r in range(edge):
+            vdeal(m, &down[r * 6], line)
+            input_line(m, line, out)
+            for e in range(edge):
+                if whole:
+                    vstore(v + (r * edge + e) * plane, out[e])
+                else:
+                    vstore_where(v + (r * edge + e) * plane, out[e], tiles)
+        x += maps.channel
+        v += length
+
+
+cdef inline bint is_inner(const TiledMaps* maps, const int m, Py_ssize_t i, Py_ssize_t j,
+                          Py_ssize_t count) noexcept nogil:
+    """Whether a run sees no padding, and loads of whole vectors stay inside the channel."""
+    cdef Py_ssize_t read = (m + 1 if VL > 1 else m + 2) * VL
+    return i >= 0 and i + m + 2 <= maps.H and j >= 0 and j + m * count + 2 <= maps.W and maps.row > 0 \
+        and j + read <= maps.W + (maps.H - i - m - 2) * maps.row
