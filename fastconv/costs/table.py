@@ -57,7 +57,9 @@ class Table:
     written: float
 
 
-#: Measured by ``python benchmarks/choices.py --fit`` on one machine; neon is an estimate.
+#: Measured by ``python benchmarks/choices.py --fit``.  Of avx2 the transforms of a convolution's
+#: tiles are those of an older kernel, times what the present one takes of its time on another
+#: processor; neon is an estimate.
 SHIPPED = {
     "baseline": Table(
         rate=23.2,

@@ -8,6 +8,7 @@ import pytest
 import fastconv
 from fastconv import kernels, memory, reference
 from fastconv.geometry import Conv2DGeometry
+from fastconv.testing import assert_bits_equal
 
 # (N, C, H, W), filters, padding: tails of tiles, panels and blocks, maps smaller than a tile
 CASES = [
@@ -20,6 +21,11 @@ CASES = [
     ((1, 4, 9, 70), 34, "same"),
     ((1, 600, 9, 12), 33, 1),
     ((5, 2, 4, 5), 2, ((3, 3), (4, 0))),
+    # channels in the lanes: strips of tiles, blocks that are not a line of them, long sums
+    ((2, 32, 9, 40), 20, 1),
+    ((1, 16, 6, 71), 34, 0),
+    ((1, 48, 5, 64), 33, "same"),
+    ((1, 528, 10, 10), 20, 1),
 ]
 PRECISIONS = {"standard": 2, "fast": 4}
 
@@ -80,6 +86,19 @@ def test_standard_is_as_accurate_as_promised(kind, rng):
     column = fastconv.im2col(x, 3, 3, pad=1)
     product = (column @ weight.reshape(64, -1).T).reshape(1, 14, 14, 64).transpose(0, 3, 1, 2)
     assert largest_error(direct, exact32) <= 2 * largest_error(product, exact32)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_map_of_any_width_has_the_same_bits(precision, dtype, normal):
+    """A wide map is transformed with tiles in the lanes, a narrow one with channels."""
+    x, weight = normal((2, 32, 13, 150), dtype), normal((20, 32, 3, 3), dtype)
+    options = {"algorithm": "winograd", "precision": precision}
+    wide = fastconv.conv2d(x, weight, **options)
+    for width in (10, 34, 74):
+        narrow = fastconv.conv2d(x[..., : width + 2], weight, **options)
+        whole = width - width % 4  # the last tile sees what the crop has cut off
+        assert_bits_equal(narrow[..., :whole], wide[..., :whole])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
