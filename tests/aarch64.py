@@ -26,6 +26,9 @@ MACHINE = "aarch64"
 SETS = ("neon", "baseline")
 #: Every kernel, on whole numbers and to the bit.
 TESTS = ("tests/functional/test_integers.py", "tests/functional/test_bits.py")
+#: What cannot be seen from within an emulator: whose memory it is that grows. Its own grows by some
+#: megabytes when a kernel first runs.
+UNSEEN = "tests/functional/test_memory.py::test_no_hidden_memory_in_direct"
 
 
 def compiler(tools: Path, sysroot: Path) -> str:
@@ -77,7 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     library = apart.build(FOLDER, python.variables)
     said = "import platform, sys; print(sys.version.split()[0], 'on', platform.machine())"
     subprocess.run([*python.command, "-c", said], check=True)
-    words = given.tests or (["tests/functional"] if given.all else TESTS)
+    chosen = given.tests or (["tests/functional"] if given.all else TESTS)
+    words = [*chosen, f"--deselect={UNSEEN}"]
     failed = [
         isa
         for isa in given.isa or SETS
