@@ -9,9 +9,10 @@
 #              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
 # A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
-# lines of y are written at one time.  Sums have the order of convolution.pxi.  The gradient of the
-# input with stride 1 is the same walk over dy.  With many registers a tile asks, a line of cache at
-# a time, for the place of its results, for the next panel, and for what is laid out next.
+# lines of y are written at one time.  Sums have the order of convolution.pxi.  With many registers
+# the gradient of the input is the same walk over dy, whose results are scattered if there is a stride.
+# There a tile asks, a line of cache at a time, for the place of its results, for the next panel, and
+# for what is laid out next.
 
 cdef extern from *:
     """
@@ -55,23 +56,25 @@ cdef struct Points:
     Py_ssize_t strips                      # strips of an image
     Py_ssize_t filters, filter_blocks      # filters of an item, and how many blocks these make
     Py_ssize_t channels                    # channels that are laid out at one time
+    bint scattered                         # whether outputs do not follow each other in y
 
 cdef struct PointSums:
     Py_ssize_t channels, step              # of the strip; vectors from one channel to the next
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether that block ends here, is the first, the last
     bint relu
+    const Py_ssize_t* places               # of the tile's pixels in y if they are scattered, or NULL
     Coming pixels, weights                 # of the strip, and of the panel, that come next
 
 
 cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     """Whether the kernel is 1x1, with enough pixels and filters; if so, cut the map into strips."""
     cdef Py_ssize_t pixels = c.rows.outputs * c.columns.outputs
-    if POINT_VECTORS == 0 or c.R * c.S != 1 or c.yw != 1 or c.taps_first and (
+    plan.scattered = c.yw != 1 or c.rows.outputs > 1 and c.yh != c.columns.outputs
+    if POINT_VECTORS == 0 or c.R * c.S != 1 or c.taps_first and (
             not MANY_REGISTERS or c.rows.taps * c.columns.taps == 0
             or c.rows.offset != 0 or c.columns.offset != 0) \
-            or c.rows.outputs > 1 and c.yh != c.columns.outputs \
-            or pads(&c.rows) or pads(&c.columns):
+            or plan.scattered and not MANY_REGISTERS or pads(&c.rows) or pads(&c.columns):
         return False
     if c.K <= LANES and c.rows.outputs == 1 and not share_sets(c.xc):
         return False                       # few filters read the map where it lies
@@ -95,12 +98,19 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     return True
 
 
+cdef inline bint in_a_row(const Convolution* c) noexcept nogil:
+    """Whether the pixels of all rows follow each other in x."""
+    return c.columns.stride * c.xw == 1 and (
+        c.rows.outputs == 1 or c.rows.stride * c.xh == c.columns.outputs)
+
+
 cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t channels,
                                 Py_ssize_t first, Py_ssize_t pixels, bint ahead,
                                 real* to) noexcept nogil:
     """to[channels][.] = some pixels of each channel, from output `first` on, with zeros in the rest
     of the last vector.  If `ahead`, the pixels after these are prefetched."""
-    cdef Py_ssize_t width = c.columns.outputs, step = c.columns.stride * c.xw
+    cdef Py_ssize_t width = c.columns.outputs * (c.rows.outputs if in_a_row(c) else 1)
+    cdef Py_ssize_t step = c.columns.stride * c.xw
     cdef Py_ssize_t row = first // width, column = first % width
     cdef Py_ssize_t length = ceil_div(pixels, VL) * VL
     cdef Py_ssize_t channel, done, count, i
@@ -149,6 +159,15 @@ cdef inline void point_step(const int vectors, const vreal* x, const real* w,
             acc[f * vectors + v] = vadd_product(acc[f * vectors + v], weight, pixels[v])
 
 
+cdef inline void scatter(real* y, const Py_ssize_t* places, vreal value,
+                         Py_ssize_t count) noexcept nogil:
+    cdef real lanes[VL]
+    cdef int i
+    vstore(lanes, value)
+    for i in range(min(<Py_ssize_t> VL, count)):
+        y[places[i]] = lanes[i]
+
+
 cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
                             PointSums* sums, vreal* waiting, vreal* total,
                             const real* bias, Py_ssize_t filters, real* y, Py_ssize_t plane,
@@ -160,6 +179,7 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
     cdef Py_ssize_t channel = sums.channels
     cdef Coming results
     cdef int f, v, i
+    cdef bint scattered = sums.places != NULL
     if sums.resume:
         for i in range(POINT_TILE * vectors):
             acc[i] = waiting[i]
@@ -169,8 +189,10 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
     if channel % POINT_STEPS == 0:
         results = nothing_comes()
         if POINTS_ASK and sums.ends and sums.last:
-            results = comes(y, min(filters, <Py_ssize_t> POINT_TILE), vectors * VL, plane,
-                            channel // POINT_STEPS)
+            results = comes(y + sums.places[0] if scattered else y,
+                            min(filters, <Py_ssize_t> POINT_TILE),
+                            sums.places[pixels - 1] - sums.places[0] if scattered else vectors * VL,
+                            plane, channel // POINT_STEPS)
         while True:
             if POINTS_ASK:
                 ask_for(&results)
@@ -208,7 +230,9 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
                 value = acc[f * vectors + v] + added
                 if sums.relu:
                     value = vrelu(value)
-                if v < vectors - 1:
+                if scattered:
+                    scatter(y, sums.places + v * VL, value, pixels - v * VL)
+                elif v < vectors - 1:
                     vstore(y + v * VL, value)
                 else:
                     vstore_n(y + v * VL, value, pixels - v * VL)
@@ -244,13 +268,14 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef const Points* plan = <const Points*> args
     cdef const Convolution* c = plan.c
     cdef vreal strip[POINT_MEMORY]
+    cdef Py_ssize_t places[POINT_STRIP * VL]
     cdef vreal waiting[2 * POINT_SUMS]
     cdef vreal* total = waiting + (POINT_SUMS if c.C > c.block else 0)
     cdef PointSums sums
     cdef Py_ssize_t item, rest, at, first, n, group, k0, k, filters, channel, stop, j, i, h
     cdef Py_ssize_t vectors, half, pixels, count, wide, asks
     cdef Py_ssize_t waits = plan.channels < c.C
-    cdef bint in_a_row = c.rows.outputs == 1 and c.columns.stride * c.xw == 1
+    cdef bint row = in_a_row(c)
     cdef const real* x
     cdef const real* w
     cdef const real* bias
@@ -271,16 +296,20 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
         first *= VL
         pixels = min(c.rows.outputs * c.columns.outputs - first, vectors * VL)
         x = c.x + n * c.xn + group * c.C * c.xc
+        if plan.scattered:
+            for i in range(pixels):
+                places[i] = (first + i) // c.columns.outputs * c.yh \
+                    + (first + i) % c.columns.outputs * c.yw
         for channel from 0 <= channel < c.C by c.block:
             stop = min(channel + c.block, c.C)
             for j from channel <= j < stop by plan.channels:
                 count = min(plan.channels, stop - j)
                 lay_out_points(c, x + j * c.xc, count, first, pixels,
-                               not POINTS_ASK and in_a_row and at + 1 < plan.strips
+                               not POINTS_ASK and row and at + 1 < plan.strips
                                and k0 + filters == c.K, <real*> strip)
                 asks = max(count // POINT_STEPS, <Py_ssize_t> 1) * (2 if vectors > 1 else 1)
                 sums.pixels = nothing_comes()
-                if POINTS_ASK and in_a_row and (j + count < c.C or at + 1 < plan.strips):
+                if POINTS_ASK and row and (j + count < c.C or at + 1 < plan.strips):
                     sums.pixels = pixels_after(plan, x + first, j + count, pixels,
                                                asks * ceil_div(filters, POINT_TILE))
                 sums.channels, sums.step = count, vectors
@@ -293,15 +322,17 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
                         sums.weights = comes(w + c.C * LANES, 1, count * LANES, 0,
                                              asks * (LANES // POINT_TILE))
                     bias = c.bias + group * c.K + k0 + k if c.bias != NULL else NULL
-                    y = c.y + n * c.yn + (group * c.K + k0 + k) * c.yk + first
+                    y = c.y + n * c.yn + (group * c.K + k0 + k) * c.yk
                     for h in range(2):
                         wide = vectors - half if h else half
                         if wide == 0:
                             break
+                        sums.places = places + h * half * VL if plan.scattered else NULL
                         i = waits * (2 * k + h * POINT_TILE) * POINT_VECTORS
                         point_tiles[wide](
                             NULL, strip + h * half, w, &sums, waiting + i,
-                            total + i, bias, filters - k, y + h * half * VL, c.yk,
+                            total + i, bias, filters - k,
+                            y if plan.scattered else y + first + h * half * VL, c.yk,
                             pixels - h * half * VL)
 
 
