@@ -29,7 +29,7 @@ cdef struct Winograd:
     Py_ssize_t tiles, length, slot, panels
     int m
     bint relu
-    bint vectors                           # whether channels fill the vectors of V
+    bint channels_in_lanes                 # of V, or tiles
     int slots[FC_SLOTS]
 
 
@@ -127,7 +127,7 @@ cdef inline void transform_input(const Winograd* g, const int m, Py_ssize_t begi
     cdef Py_ssize_t t = begin
     cdef const real* x
     cdef bint whole
-    if g.vectors:
+    if g.channels_in_lanes:
         after = find_tile(&g.x, end)
         for c from 0 <= c < g.C by VL:
             # next are other channels, or those of the next block
@@ -154,19 +154,19 @@ cdef inline void transform_input(const Winograd* g, const int m, Py_ssize_t begi
 cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, const real* u,
                                 int count, Py_ssize_t lanes, const real* next_, Py_ssize_t move,
                                 real* z) noexcept nogil:
-    """Z = sum over channels of U V for `count` tiles and one e.  Unless `next_` is NULL, ask for the
-    weights that are needed next, in every channel `move` numbers further."""
+    """Z = sum over channels of U V for `count` tiles and one e.  Unless `next_` is NULL, ask for
+    the weights that are needed next, in every channel `move` numbers further."""
     cdef Nest nest
     cdef Ahead ahead
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
-    cdef Py_ssize_t step = CACHE_LINE if g.vectors else 1
+    cdef Py_ssize_t step = CACHE_LINE if g.channels_in_lanes else 1
     cdef Py_ssize_t channel, channels
     nest.n2, nest.x2, nest.w2 = 1, 0, 0
     ahead.move = move
     for channel from 0 <= channel < g.C by WINOGRAD_SUM:
         channels = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
         nest.fresh = channel == 0
-        if g.vectors:
+        if g.channels_in_lanes:
             nest.n1, nest.n3, nest.w1 = channels // CACHE_LINE, CACHE_LINE, CACHE_LINE * LANES
             nest.x1, nest.x3 = squares * g.length * CACHE_LINE, 1
         else:
@@ -188,8 +188,8 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     """Do the tiles begin .. end of the batch, from input to output."""
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     # from one e to the next, and from one tile to the next
-    cdef Py_ssize_t v_plane = g.length * (CACHE_LINE if g.vectors else g.C)
-    cdef Py_ssize_t v_tile = CACHE_LINE if g.vectors else 1
+    cdef Py_ssize_t v_plane = g.length * (CACHE_LINE if g.channels_in_lanes else g.C)
+    cdef Py_ssize_t v_tile = CACHE_LINE if g.channels_in_lanes else 1
     cdef Py_ssize_t z_plane = g.length * LANES
     cdef Py_ssize_t pieces = ceil_div(end - begin, TILE)
     # pieces of nearly equal length: so many are one tile longer
@@ -270,8 +270,8 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
     g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
     g.m, g.length, g.slot, g.relu = m, length, slot, relu
-    g.vectors = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
-    if not g.vectors:
+    g.channels_in_lanes = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
+    if not g.channels_in_lanes:
         g.x.strip = g.x.tile_columns
     g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns
     g.panels = (g.K + LANES - 1) // LANES

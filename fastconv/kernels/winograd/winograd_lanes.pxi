@@ -1,6 +1,6 @@
-# Winograd tiles are transformed with channels in the lanes: for the gradient of the weights, where x
-# becomes V and dy becomes D (winograd_gradient.pxi), and forward, unless channels are too few to
-# fill vectors (winograd.pxi).
+# How maps are cut into Winograd tiles, and the transforms of them with channels in the lanes: forward
+# (winograd.pxi), unless winograd_runs.pxi does it, and for the gradient of the weights, where x
+# becomes V and dy becomes D (winograd_gradient.pxi).
 #
 #   x[channel][row][column]  -- transposed -->  window[row][column][VL]  -- B^T x B -->  V[e][t]
 #
@@ -70,7 +70,7 @@ cdef inline void move_on(const TiledMaps* maps, Py_ssize_t count, Place* at) noe
     enter_strip(maps, 0 if at.right == maps.tile_columns else at.right, at)
 
 
-cdef struct Soon:                          # rows of some channels that are read soon
+cdef struct NextRows:                      # rows of some channels that are read next
     const real* at
     Py_ssize_t rows, columns               # rows of a channel, and numbers of a row
     Py_ssize_t channel, row                # strides
@@ -106,28 +106,29 @@ cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py
                 to += step
 
 
-cdef inline void ask_soon(const Soon* soon, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Prefetch some channels.  They are in as many pages, so no hardware prefetcher foresees them."""
+cdef inline void ask_for_rows(const NextRows* after, Py_ssize_t first,
+                              Py_ssize_t last) noexcept nogil:
+    """Prefetch some channels, each in a page of its own, which no hardware prefetcher foresees."""
     cdef Py_ssize_t k, r, q
     for k in range(first, last):
-        for r in range(soon.rows):
-            for q from 0 <= q < soon.columns by CACHE_LINE:
-                vprefetch(soon.at + k * soon.channel + r * soon.row + q)
+        for r in range(after.rows):
+            for q from 0 <= q < after.columns by CACHE_LINE:
+                vprefetch(after.at + k * after.channel + r * after.row + q)
 
 
 cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t channels,
                      Py_ssize_t top, Py_ssize_t rows, Py_ssize_t left, Py_ssize_t columns,
-                     Py_ssize_t H, Py_ssize_t W, Soon* soon, real* to) noexcept nogil:
+                     Py_ssize_t H, Py_ssize_t W, NextRows* after, real* to) noexcept nogil:
     """to[row][column][VL] = x[channel][top + row][left + column], zero outside of the map.
 
-    `soon` becomes what was read.
+    `after` becomes what was read.
     """
     cdef Py_ssize_t r0 = clamp(-top, 0, rows)
     cdef Py_ssize_t r1 = clamp(H - top, r0, rows)
     cdef Py_ssize_t q0 = clamp(-left, 0, columns)
     cdef Py_ssize_t q1 = clamp(W - left, q0, columns)
     cdef Py_ssize_t r, q
-    soon.at, soon.rows, soon.columns = x, r1 - r0, q1 - q0
+    after.at, after.rows, after.columns = x, r1 - r0, q1 - q0
     for r in range(rows):
         for q in range(columns):
             if not (r0 <= r < r1 and q0 <= q < q1):
@@ -136,7 +137,7 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
         return
     x += (top + r0) * xh + left + q0
     to += (r0 * columns + q0) * VL
-    soon.at = x
+    after.at = x
     if q1 - q0 == W == xh:                 # rows that follow one another
         lay_strip(x, xc, channels, (r1 - r0) * W, W, columns * VL, to)
         return
@@ -145,21 +146,22 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
 
 
 cdef inline void transform_lanes(const int m, bint gradient, const real* window,
-                                 Py_ssize_t columns, Py_ssize_t count, const Soon* soon, real* to,
-                                 Py_ssize_t row, Py_ssize_t plane) noexcept nogil:
+                                 Py_ssize_t columns, Py_ssize_t count, const NextRows* after,
+                                 real* to, Py_ssize_t row, Py_ssize_t plane) noexcept nogil:
     """to[e][t][row] = the transform of `count` tiles of VL channels.  The planes of e are `plane`
     apart.  A `gradient` is that of the output, dy; else the tiles are of x.  Each tile asks for its
-    share of what is read soon."""
+    share of what is read next."""
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef vreal down[MOST_EDGE * MOST_EDGE]
     cdef int edge = m + 2
     cdef int side = m if gradient else m + 2
     cdef int r, q
-    cdef Py_ssize_t t, share = ceil_div(soon.channels, count)
+    cdef Py_ssize_t t, share = ceil_div(after.channels, count)
     for t in range(count):
         if share:
-            ask_soon(soon, min(t * share, soon.channels), min((t + 1) * share, soon.channels))
+            ask_for_rows(after, min(t * share, after.channels),
+                         min((t + 1) * share, after.channels))
         for q in range(side):
             for r in range(side):
                 line[r] = vload(window + (r * columns + t * m + q) * VL)
@@ -183,8 +185,7 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradi
                                   Py_ssize_t end, Py_ssize_t ahead, real* to, Py_ssize_t row,
                                   Py_ssize_t plane) noexcept nogil:
     """Transform the tiles begin .. end, for up to VL channels from `first` on, as
-    `transform_lanes` does.  What is read soon, if it is asked for,
-    lies `ahead` of what is read now.
+    `transform_lanes` does.  What is read next lies `ahead` of what is read now; 0 asks for nothing.
 
     The two rows of x that a tile shares with the tile below it stay in the window.
     """
@@ -194,8 +195,8 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradi
     cdef Py_ssize_t count, columns, kept
     cdef Py_ssize_t rows = m if gradient else m + 2
     cdef const real* x
-    cdef Soon soon
-    soon.channel, soon.row, soon.channels = maps.channel, maps.row, channels if ahead else 0
+    cdef NextRows after
+    after.channel, after.row, after.channels = maps.channel, maps.row, channels if ahead else 0
     while t < end:
         count = min(at.right - at.column, end - t)
         columns = (at.right - at.left) * m + rows - m
@@ -203,11 +204,11 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradi
         memcpy(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
         x = maps.at + at.n * maps.image + first * maps.channel
         lay_window(x, maps.channel, maps.row, channels, at.row * m - maps.top + kept, rows - kept,
-                   at.left * m - maps.left, columns, maps.H, maps.W, &soon,
+                   at.left * m - maps.left, columns, maps.H, maps.W, &after,
                    window + kept * columns * VL)
-        soon.at = soon.at + ahead
+        after.at = after.at + ahead
         transform_lanes(m, gradient, window + (at.column - at.left) * m * VL, columns, count,
-                        &soon, to + (t - begin) * row, row, plane)
+                        &after, to + (t - begin) * row, row, plane)
         move_on(maps, count, &at)
         t += count
 

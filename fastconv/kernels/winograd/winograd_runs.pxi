@@ -1,5 +1,5 @@
-# Winograd tiles with tiles in the lanes: the forward transform of x where there are too few channels
-# to fill vectors (winograd_lanes.pxi).
+# The forward transform of x with tiles in the lanes, where channels do not fill lines of the cache
+# or maps are wide (else winograd_lanes.pxi).
 
 cdef extern from *:
     """
@@ -63,5 +63,5 @@ cdef inline bint is_inner(const TiledMaps* maps, const int m, Py_ssize_t i, Py_s
                           Py_ssize_t count) noexcept nogil:
     """Whether a run sees no padding, and loads of whole vectors stay inside the channel."""
     cdef Py_ssize_t read = (m + 1 if VL > 1 else m + 2) * VL
-    return i >= 0 and i + m + 2 <= maps.H and j >= 0 and j + m * count + 2 <= maps.W and maps.row > 0 \
-        and j + read <= maps.W + (maps.H - i - m - 2) * maps.row
+    return i >= 0 and i + m + 2 <= maps.H and j >= 0 and j + m * count + 2 <= maps.W \
+        and maps.row > 0 and j + read <= maps.W + (maps.H - i - m - 2) * maps.row
