@@ -4,8 +4,8 @@ Every algorithm that can compute a layer is timed on one thread, on packed weigh
 interleave the algorithms, and the least time of all rounds counts.  `auto` is right where the
 algorithm it takes is within 5 % of the fastest that the precision allows.  The two gradients of a
 backward pass are timed one by one and added, for minimal filtering may serve only one of them.
-They are timed for at least as many images as `auto` compares algorithms for; maps of more than 56
-by 56 for one, since there it makes no difference.
+They are timed for at least as many images as `auto` compares algorithms for, but on maps of more
+than 56 by 56 pixels for one, since there it makes no difference.
 
     python benchmarks/choices.py                        # or: make choices
     python benchmarks/choices.py --direction backward
@@ -36,7 +36,7 @@ WINOGRAD = {"strict": 0, "standard": 2, "fast": 4}
 JOINED = "+"  # between the algorithms of the two gradients
 NEAR = 1.05
 LARGE = 56  # pixels a side of a map whose gradients are timed for one image
-SECONDS = 2.0  # for all rounds of a layer, unless these are fewer than LEAST_ROUNDS
+SECONDS = 2.0  # for all rounds of a layer, of which there are LEAST_ROUNDS at least
 LEAST_ROUNDS = 3
 
 
@@ -133,7 +133,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--direction", choices=("forward", "backward"), help="one, not both")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="of a layer, at most")
     parser.add_argument("--only", default="", help="layers whose name contains this")
     parser.add_argument("--save", type=Path, help="write the times as JSON")
     parser.add_argument("--load", type=Path, help="judge these times instead of measuring")

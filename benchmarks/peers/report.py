@@ -39,7 +39,7 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
         "checked against fastconv's before it was timed. Times are microseconds a call: the "
         "median, and in brackets the minimum. Ratios are fastconv's median over the smallest "
         "median of the peers: below 1, fastconv is faster. The summary also has the geometric mean "
-        "of ratios of minima: on a host with other users these are the times of quiet moments.",
+        "of the ratios of minima, which other users of the host disturb less.",
         "\n".join(f"- {title}: {text}" for title, text in facts.items()),
         "## Summary",
         _summary(summaries(tables)),
@@ -59,7 +59,7 @@ def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
             "ratio": ratio.label,
             "cases": len(values),
             **summary(values),
-            "least_times": summary(table.values(replace(ratio, statistic="minimum")))[
+            "mean_of_minima": summary(table.values(replace(ratio, statistic="minimum")))[
                 "geometric_mean"
             ],
             "aim": ratio.aim,
@@ -108,7 +108,7 @@ def _summary(found: Sequence[Mapping[str, Any]]) -> str:
             one["ratio"],
             str(one["cases"]),
             _against(one["geometric_mean"], one["aim"]),
-            f"{one['least_times']:.2f}",
+            f"{one['mean_of_minima']:.2f}",
             _against(one["worst"], one["most"]),
             one["worst_at"],
         ]

@@ -64,7 +64,8 @@ class AlgorithmCost:
 
 
 def compared(g: Conv2DGeometry, direction: str) -> Conv2DGeometry:
-    """Return the convolution for which the seconds of algorithms are compared.
+    """Return `g` with the images for which the seconds of algorithms are compared: one forward, and
+    `GRADIENT_IMAGES` for gradients.
 
     The batch that runs must not decide, for the choice decides about bits.
     """

@@ -57,9 +57,10 @@ class Table:
     written: float
 
 
-#: Measured by ``python benchmarks/choices.py --fit``.  Of avx2 the transforms of a convolution's
-#: tiles are those of an older kernel, times what the present one takes of its time on another
-#: processor; neon is an estimate.
+#: Fitted by ``python benchmarks/choices.py --fit``; neon is an estimate.  Those of baseline and
+#: avx2 were fitted before the input of Winograd's algorithm was transformed with channels in the
+#: lanes.  In avx2 `input2` to `output4` are scaled by what the present kernel takes of the time of
+#: the older one on another processor.
 SHIPPED = {
     "baseline": Table(
         rate=23.2,

@@ -124,10 +124,10 @@ def price(
     on = target(dtype)
     table = costs.convolution_costs(g, on, direction, options, count)
     typical = costs.compared(g, direction)
-    compared = costs.convolution_costs(typical, on, direction, options, 1)
+    estimates = costs.convolution_costs(typical, on, direction, options, 1)
     for name, cost in table.items():  # the limit is for the batch
-        compared[name] = replace(compared[name], least=cost.least)
-    choice, why = costs.choose(compared, typical.N, options, on.itemsize)
+        estimates[name] = replace(estimates[name], least=cost.least)
+    choice, why = costs.choose(estimates, typical.N, options, on.itemsize)
     return costs.ConvolutionCosts(table, choice, why)
 
 
@@ -166,7 +166,8 @@ def conv2d_costs(
     ConvolutionCosts
         A mapping from algorithm to ``.workspace``, ``.packed`` and ``.output`` in bytes,
         ``.multiply_adds``, and ``.least``, the smallest `workspace_limit` it can keep;
-        ``.choice`` and ``.why`` say what `auto` takes.
+        ``.choice`` and ``.why`` say what `auto` takes, whose estimates are those of one thread
+        for one image forward and eight for gradients, whatever N is.
 
     Raises
     ------
