@@ -1,6 +1,6 @@
-# The tile of 1x1 kernels whose weights come from memory, and of Winograd's products.  There the first
-# tile of a panel would wait for it.  Here every tile asks for its share of the panel that comes next,
-# and for its own pixels of the next channels.
+# The tile of 1x1 kernels whose weights come from memory, and of Winograd's products.  There the
+# first tile of a panel would wait for it.  Here every tile asks for its share of the panel that
+# comes next.  Those of Winograd ask for their own pixels of the next line of channels too.
 
 cdef extern from *:
     """
@@ -15,7 +15,7 @@ cdef struct Ahead:
 
 cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step, const real* w,
                                const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil:
-    """As `tile` for one panel; the weights of all n1 * n3 channels follow each other."""
+    """As `tile` for one panel where n2 is 1; the weights of all channels follow each other."""
     cdef vreal acc[TILE * NV]
     cdef vreal weights[NV]
     cdef vreal pixel

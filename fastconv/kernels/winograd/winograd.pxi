@@ -4,8 +4,9 @@
 #   tiles of M x M outputs           EDGE = M + 2 inputs a side, EDGE^2 products in place
 #   +----+----+----+                 of 9 M^2: 16 for 36, or 36 for 144.
 #   | t0 | t1 | t2 | ...
-#   +----+----+----+                 V[c / LINE][e][t][LINE] = transformed input, or V[e][c][t]
-#   |    |    |    |                 U[panel][e][c][LANES] = transformed weights
+#   +----+----+----+                 V[c / LINE][e][t][LINE] = transformed input, if channels
+#   |    |    |    |                 fill lines of the cache and maps are not wide; else V[e][c][t]
+#                                    U[panel][e][c][LANES] = transformed weights
 #                                    Z[e][t][lanes] = sum over c of U V: the register tile
 #
 # A block of `length` tiles, counted through all images, goes from input to output while its V and
@@ -16,7 +17,7 @@ cdef extern from *:
     enum { WINOGRAD_SUM = 512, WIDEST = 32 };
     """
     enum: WINOGRAD_SUM                     # channels of a block of a sum
-    enum: WIDEST                           # tiles in a row, if channels are in the lanes
+    enum: WIDEST                           # tiles in a row, at most, if channels are in the lanes
 
 cdef struct Winograd:
     TiledMaps x
@@ -29,11 +30,11 @@ cdef struct Winograd:
     Py_ssize_t tiles, length, slot, panels
     int m
     bint relu
-    bint channels_in_lanes                 # of V, or tiles
+    bint channel_lanes                     # whether V is transformed with channels in the lanes
     int slots[FC_SLOTS]
 
 
-cdef inline void prefetch_outputs(const Winograd* g, const int m, Place at, Py_ssize_t tiles,
+cdef inline void prefetch_outputs(const Winograd* g, const int m, TilePlace at, Py_ssize_t tiles,
                                   Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Prefetch the lines of the filters first .. last that so many tiles will write."""
     cdef Py_ssize_t count, k, q, rows
@@ -97,7 +98,7 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
     return vsum(check) == 0
 
 
-cdef inline void finish_tiles(Winograd* g, const int m, Place* at, Py_ssize_t tiles,
+cdef inline void finish_tiles(Winograd* g, const int m, TilePlace* at, Py_ssize_t tiles,
                               Py_ssize_t panel, Py_ssize_t lanes, const real* z) noexcept nogil:
     """Write a panel's outputs for so many tiles, and move on past them."""
     cdef int group = max(1, VL // m)
@@ -119,22 +120,22 @@ cdef inline void finish_tiles(Winograd* g, const int m, Place* at, Py_ssize_t ti
 
 cdef inline void transform_input(const Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
                                  real* v) noexcept nogil:
-    """Make V of the tiles begin .. end."""
+    """Make V of the tiles begin .. end, with channels or with tiles in the lanes."""
     cdef Py_ssize_t size = (m + 2) * (m + 2) * g.length
-    cdef Place at = find_tile(&g.x, begin)
-    cdef Place after
-    cdef Py_ssize_t count, i, j, c, ahead
+    cdef TilePlace at = find_tile(&g.x, begin)
+    cdef TilePlace after
+    cdef Py_ssize_t count, i, j, c, distance
     cdef Py_ssize_t t = begin
     cdef const real* x
     cdef bint whole
-    if g.channels_in_lanes:
+    if g.channel_lanes:
         after = find_tile(&g.x, end)
         for c from 0 <= c < g.C by VL:
-            # next are other channels, or those of the next block
-            ahead = VL * g.x.channel if c + VL < g.C else \
+            # what is read next: other channels, or after the last the first ones of the next block
+            distance = VL * g.x.channel if c + VL < g.C else \
                 (after.n - at.n) * g.x.image - c * g.x.channel \
                 + (after.row - at.row) * m * g.x.row + (after.column - at.column) * m
-            transform_vector(&g.x, m, False, c, VL, begin, end, ahead,
+            transform_vector(&g.x, m, False, c, VL, begin, end, distance,
                              v + c // CACHE_LINE * CACHE_LINE * size + c % CACHE_LINE, CACHE_LINE,
                              g.length * CACHE_LINE)
         return
@@ -159,14 +160,14 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
     cdef Nest nest
     cdef Ahead ahead
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
-    cdef Py_ssize_t step = CACHE_LINE if g.channels_in_lanes else 1
+    cdef Py_ssize_t step = CACHE_LINE if g.channel_lanes else 1
     cdef Py_ssize_t channel, channels
     nest.n2, nest.x2, nest.w2 = 1, 0, 0
     ahead.move = move
     for channel from 0 <= channel < g.C by WINOGRAD_SUM:
         channels = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
         nest.fresh = channel == 0
-        if g.channels_in_lanes:
+        if g.channel_lanes:
             nest.n1, nest.n3, nest.w1 = channels // CACHE_LINE, CACHE_LINE, CACHE_LINE * LANES
             nest.x1, nest.x3 = squares * g.length * CACHE_LINE, 1
         else:
@@ -188,16 +189,16 @@ cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_s
     """Do the tiles begin .. end of the batch, from input to output."""
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     # from one e to the next, and from one tile to the next
-    cdef Py_ssize_t v_plane = g.length * (CACHE_LINE if g.channels_in_lanes else g.C)
-    cdef Py_ssize_t v_tile = CACHE_LINE if g.channels_in_lanes else 1
+    cdef Py_ssize_t v_plane = g.length * (CACHE_LINE if g.channel_lanes else g.C)
+    cdef Py_ssize_t v_tile = CACHE_LINE if g.channel_lanes else 1
     cdef Py_ssize_t z_plane = g.length * LANES
     cdef Py_ssize_t pieces = ceil_div(end - begin, TILE)
     # pieces of nearly equal length: so many are one tile longer
     cdef Py_ssize_t piece = (end - begin) // pieces
     cdef Py_ssize_t longer = (end - begin) % pieces
     cdef Py_ssize_t panel, filters, lanes, e, from_, first, last, count, move, together, i
-    cdef Place start = find_tile(&g.x, begin)
-    cdef Place at
+    cdef TilePlace start = find_tile(&g.x, begin)
+    cdef TilePlace at
     cdef const real* u
     cdef const real* next_
     transform_input(g, m, begin, end, v)
@@ -270,8 +271,8 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
     g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
     g.m, g.length, g.slot, g.relu = m, length, slot, relu
-    g.channels_in_lanes = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
-    if not g.channels_in_lanes:
+    g.channel_lanes = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
+    if not g.channel_lanes:
         g.x.strip = g.x.tile_columns
     g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns
     g.panels = (g.K + LANES - 1) // LANES

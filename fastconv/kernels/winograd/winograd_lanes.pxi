@@ -1,6 +1,6 @@
-# How maps are cut into Winograd tiles, and the transforms of them with channels in the lanes: forward
-# (winograd.pxi), unless winograd_runs.pxi does it, and for the gradient of the weights, where x
-# becomes V and dy becomes D (winograd_gradient.pxi).
+# How maps are cut into Winograd tiles, and their transforms with channels in the lanes: for the
+# gradient of the weights, where x becomes V and dy becomes D (winograd_gradient.pxi), and forward,
+# if channels fill lines of the cache and maps are not wide (winograd.pxi; else winograd_runs.pxi).
 #
 #   x[channel][row][column]  -- transposed -->  window[row][column][VL]  -- B^T x B -->  V[e][t]
 #
@@ -31,19 +31,19 @@ cdef inline Py_ssize_t strip_of(Py_ssize_t tile_columns) noexcept nogil:
     return ceil_div(tile_columns, ceil_div(tile_columns, <Py_ssize_t> RUN_TILES - 1))
 
 
-cdef struct Place:                         # of a tile
+cdef struct TilePlace:
     Py_ssize_t n, row, column              # its image, and where it lies there, in tiles
-    Py_ssize_t left, right                 # the columns of its strip
+    Py_ssize_t left, right                 # the columns of its strip, in tiles
 
 
-cdef inline void enter_strip(const TiledMaps* maps, Py_ssize_t left, Place* at) noexcept nogil:
+cdef inline void enter_strip(const TiledMaps* maps, Py_ssize_t left, TilePlace* at) noexcept nogil:
     at.left = at.column = left
     at.right = min(left + maps.strip, maps.tile_columns)
 
 
-cdef inline Place find_tile(const TiledMaps* maps, Py_ssize_t t) noexcept nogil:
+cdef inline TilePlace find_tile(const TiledMaps* maps, Py_ssize_t t) noexcept nogil:
     """Where tile t of all images lies."""
-    cdef Place at
+    cdef TilePlace at
     cdef Py_ssize_t tiles = maps.tile_rows * maps.tile_columns
     cdef Py_ssize_t strip = maps.tile_rows * maps.strip
     at.n = t // tiles
@@ -55,7 +55,7 @@ cdef inline Place find_tile(const TiledMaps* maps, Py_ssize_t t) noexcept nogil:
     return at
 
 
-cdef inline void move_on(const TiledMaps* maps, Py_ssize_t count, Place* at) noexcept nogil:
+cdef inline void move_on(const TiledMaps* maps, Py_ssize_t count, TilePlace* at) noexcept nogil:
     """Move by `count` tiles, at most to the end of the row: then to the row below, the next strip,
     or the next image."""
     at.column += count
@@ -70,11 +70,11 @@ cdef inline void move_on(const TiledMaps* maps, Py_ssize_t count, Place* at) noe
     enter_strip(maps, 0 if at.right == maps.tile_columns else at.right, at)
 
 
-cdef struct NextRows:                      # rows of some channels that are read next
-    const real* at
+cdef struct RowsAhead:                     # rows of some channels, to prefetch
+    const real* at                         # the first number of the first channel
     Py_ssize_t rows, columns               # rows of a channel, and numbers of a row
     Py_ssize_t channel, row                # strides
-    Py_ssize_t channels
+    Py_ssize_t channels                    # 0: none are asked for
 
 
 cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py_ssize_t count,
@@ -106,29 +106,30 @@ cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py
                 to += step
 
 
-cdef inline void ask_for_rows(const NextRows* after, Py_ssize_t first,
-                              Py_ssize_t last) noexcept nogil:
-    """Prefetch some channels, each in a page of its own, which no hardware prefetcher foresees."""
+cdef inline void prefetch_rows(const RowsAhead* ahead, Py_ssize_t first,
+                               Py_ssize_t last) noexcept nogil:
+    """Prefetch the channels first .. last.  They are in as many pages, so no
+    hardware prefetcher foresees them."""
     cdef Py_ssize_t k, r, q
     for k in range(first, last):
-        for r in range(after.rows):
-            for q from 0 <= q < after.columns by CACHE_LINE:
-                vprefetch(after.at + k * after.channel + r * after.row + q)
+        for r in range(ahead.rows):
+            for q from 0 <= q < ahead.columns by CACHE_LINE:
+                vprefetch(ahead.at + k * ahead.channel + r * ahead.row + q)
 
 
 cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t channels,
                      Py_ssize_t top, Py_ssize_t rows, Py_ssize_t left, Py_ssize_t columns,
-                     Py_ssize_t H, Py_ssize_t W, NextRows* after, real* to) noexcept nogil:
+                     Py_ssize_t H, Py_ssize_t W, RowsAhead* ahead, real* to) noexcept nogil:
     """to[row][column][VL] = x[channel][top + row][left + column], zero outside of the map.
 
-    `after` becomes what was read.
+    `ahead` gets the rows that were read, from which the caller moves on.
     """
     cdef Py_ssize_t r0 = clamp(-top, 0, rows)
     cdef Py_ssize_t r1 = clamp(H - top, r0, rows)
     cdef Py_ssize_t q0 = clamp(-left, 0, columns)
     cdef Py_ssize_t q1 = clamp(W - left, q0, columns)
     cdef Py_ssize_t r, q
-    after.at, after.rows, after.columns = x, r1 - r0, q1 - q0
+    ahead.at, ahead.rows, ahead.columns = x, r1 - r0, q1 - q0
     for r in range(rows):
         for q in range(columns):
             if not (r0 <= r < r1 and q0 <= q < q1):
@@ -137,7 +138,7 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
         return
     x += (top + r0) * xh + left + q0
     to += (r0 * columns + q0) * VL
-    after.at = x
+    ahead.at = x
     if q1 - q0 == W == xh:                 # rows that follow one another
         lay_strip(x, xc, channels, (r1 - r0) * W, W, columns * VL, to)
         return
@@ -146,22 +147,22 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
 
 
 cdef inline void transform_lanes(const int m, bint gradient, const real* window,
-                                 Py_ssize_t columns, Py_ssize_t count, const NextRows* after,
+                                 Py_ssize_t columns, Py_ssize_t count, const RowsAhead* ahead,
                                  real* to, Py_ssize_t row, Py_ssize_t plane) noexcept nogil:
     """to[e][t][row] = the transform of `count` tiles of VL channels.  The planes of e are `plane`
     apart.  A `gradient` is that of the output, dy; else the tiles are of x.  Each tile asks for its
-    share of what is read next."""
+    share of `ahead`."""
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef vreal down[MOST_EDGE * MOST_EDGE]
     cdef int edge = m + 2
     cdef int side = m if gradient else m + 2
     cdef int r, q
-    cdef Py_ssize_t t, share = ceil_div(after.channels, count)
+    cdef Py_ssize_t t, share = ceil_div(ahead.channels, count)
     for t in range(count):
         if share:
-            ask_for_rows(after, min(t * share, after.channels),
-                         min((t + 1) * share, after.channels))
+            prefetch_rows(ahead, min(t * share, ahead.channels),
+                          min((t + 1) * share, ahead.channels))
         for q in range(side):
             for r in range(side):
                 line[r] = vload(window + (r * columns + t * m + q) * VL)
@@ -182,21 +183,23 @@ cdef inline void transform_lanes(const int m, bint gradient, const real* window,
 
 cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradient,
                                   Py_ssize_t first, Py_ssize_t channels, Py_ssize_t begin,
-                                  Py_ssize_t end, Py_ssize_t ahead, real* to, Py_ssize_t row,
+                                  Py_ssize_t end, Py_ssize_t distance, real* to, Py_ssize_t row,
                                   Py_ssize_t plane) noexcept nogil:
     """Transform the tiles begin .. end, for up to VL channels from `first` on, as
-    `transform_lanes` does.  What is read next lies `ahead` of what is read now; 0 asks for nothing.
+    `transform_lanes` does.  What lies `distance` numbers further than what is read is prefetched;
+    0 is for no prefetching.
 
     The two rows of x that a tile shares with the tile below it stay in the window.
     """
     cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]
-    cdef Place at = find_tile(maps, begin)
+    cdef TilePlace at = find_tile(maps, begin)
     cdef Py_ssize_t t = begin
     cdef Py_ssize_t count, columns, kept
     cdef Py_ssize_t rows = m if gradient else m + 2
     cdef const real* x
-    cdef NextRows after
-    after.channel, after.row, after.channels = maps.channel, maps.row, channels if ahead else 0
+    cdef RowsAhead ahead
+    ahead.channel, ahead.row = maps.channel, maps.row
+    ahead.channels = channels if distance else 0
     while t < end:
         count = min(at.right - at.column, end - t)
         columns = (at.right - at.left) * m + rows - m
@@ -204,11 +207,11 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradi
         memcpy(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
         x = maps.at + at.n * maps.image + first * maps.channel
         lay_window(x, maps.channel, maps.row, channels, at.row * m - maps.top + kept, rows - kept,
-                   at.left * m - maps.left, columns, maps.H, maps.W, &after,
+                   at.left * m - maps.left, columns, maps.H, maps.W, &ahead,
                    window + kept * columns * VL)
-        after.at = after.at + ahead
+        ahead.at = ahead.at + distance
         transform_lanes(m, gradient, window + (at.column - at.left) * m * VL, columns, count,
-                        &after, to + (t - begin) * row, row, plane)
+                        &ahead, to + (t - begin) * row, row, plane)
         move_on(maps, count, &at)
         t += count
 

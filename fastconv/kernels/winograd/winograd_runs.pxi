@@ -1,11 +1,11 @@
-# The forward transform of x with tiles in the lanes, where channels do not fill lines of the cache
-# or maps are wide (else winograd_lanes.pxi).
+# Winograd's forward transform of x with tiles in the lanes, where channels do not fill lines of the
+# cache, or maps are wide (else winograd_lanes.pxi).
 
 cdef extern from *:
     """
     enum { AHEAD = 6 };
     """
-    enum: AHEAD                            # how many channels of x ahead to ask
+    enum: AHEAD                            # so many channels of x ahead are prefetched
 
 
 cdef inline void transform_run(const TiledMaps* maps, const int m, const bint inner,
