@@ -63,6 +63,15 @@ def test_1x1_inputs_equal_the_reference(filters, dtype, integers):
             backward(x, weight, {"groups": groups, "dilation": 2})
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("stride", [2, (1, 3), (3, 1)])
+def test_strided_1x1_inputs_equal_the_reference(stride, dtype, integers):
+    """Where planes are large, results are scattered: tails of vectors, of panels and of blocks."""
+    for channels, filters, (height, width) in ((20, 70, (45, 37)), (37, 300, (40, 41))):
+        x = integers((2, channels, height, width), dtype)
+        backward(x, integers((filters, channels, 1, 1), dtype), {"stride": stride})
+
+
 @pytest.mark.parametrize("odd", [0, 1])
 @pytest.mark.parametrize("taps", [3, 5])
 def test_stride_2_of_planes_equals_the_reference(taps, odd, integers):

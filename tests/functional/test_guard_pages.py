@@ -73,7 +73,7 @@ def check_conv2d() -> None:
 def check_winograd() -> None:
     """The small tiles are exact on whole numbers; the large ones touch the same arrays."""
     for dtype, width, at_end in cases():
-        for channels, filters in ((2, 1 + width % 20), (17, 33)):
+        for channels, filters in ((2, 1 + width % 20), (17, 33), (16, 16)):
             x = guarded(whole_numbers((2, channels, 5, width), dtype), at_end)
             weight = guarded(whole_numbers((filters, channels, 3, 3), dtype), at_end)
             g = Conv2DGeometry.make("guard", x.shape, weight.shape, 1, 1, 1, 1)
@@ -89,6 +89,19 @@ def check_winograd() -> None:
                 out = guarded(np.zeros_like(weight), at_end)
                 algorithms.winograd_weight(g, m, dy, x, out)
             same(out, dweight)
+
+
+def check_strided_points() -> None:
+    """Planes so large, and channels so many, that strips of them are laid out."""
+    for dtype in DTYPES:
+        for width in (37, 40, 63):
+            for at_end in (False, True):
+                x = whole_numbers((1, 9, 45, width), dtype)
+                weight = guarded(whole_numbers((70, 9, 1, 1), dtype), at_end)
+                right = reference.conv2d(x, weight, stride=2)
+                dx = reference.conv2d_backward(right, x, weight, stride=2)[0]
+                dy = guarded(right, at_end)
+                same(fastconv.conv2d_backward(dy, x, weight, needs="x", stride=2)[0], dx)
 
 
 def check_pooling() -> None:
@@ -323,6 +336,7 @@ CHECKS = {
     "conv2d": check_conv2d,
     "pooling": check_pooling,
     "winograd": check_winograd,
+    "strided points": check_strided_points,
     "unfold": check_unfold,
     "dense": check_dense,
     "functions": check_functions,
