@@ -10,11 +10,17 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for folder in ("fastconv", "building", "benchmarks")
-    for path in (ROOT / folder).rglob("*.py")
-)
+
+
+def files_of(*folders: str) -> list[str]:
+    """Return the project's own files: none of hidden folders, such as asv's environments."""
+    found = (path.relative_to(ROOT) for name in folders for path in (ROOT / name).rglob("*.py"))
+    return sorted(
+        path.as_posix() for path in found if not any(part[0] == "." for part in path.parts)
+    )
+
+
+FILES = files_of("fastconv", "building", "benchmarks")
 #: Parameters of a function, `self` and `cls` aside, and its lines of code.
 MOST_PARAMETERS, MOST_LINES = 8, 60
 BOOK = "fastconv/compat/deep_learning_from_scratch"
@@ -132,12 +138,8 @@ def relative(tree: ast.AST) -> list[int]:
 
 def test_modules_are_imported_by_their_full_names():
     """One style: the name that the map of docs/design.md has, wherever it is imported from."""
-    beside = [
-        path.relative_to(ROOT).as_posix()
-        for folder in ("tests", "docs")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    ]
-    found = [f"{file}:{line}" for file in FILES + beside for line in relative(parsed(file))]
+    files = FILES + files_of("tests", "docs")
+    found = [f"{file}:{line}" for file in files for line in relative(parsed(file))]
     assert not found, f"write the name of the module in full: {', '.join(found)}"
 
 
