@@ -108,8 +108,8 @@ cdef inline void lay_strip(const real* x, Py_ssize_t xc, Py_ssize_t channels, Py
 
 cdef inline void prefetch_rows(const RowsAhead* ahead, Py_ssize_t first,
                                Py_ssize_t last) noexcept nogil:
-    """Prefetch the channels first .. last.  They are in as many pages, so no
-    hardware prefetcher foresees them."""
+    """Prefetch the channels first .. last.  They are in as many pages, so no hardware prefetcher
+    foresees them."""
     cdef Py_ssize_t k, r, q
     for k in range(first, last):
         for r in range(ahead.rows):

@@ -10,9 +10,9 @@
 #
 # A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
 # lines of y are written at one time.  Sums have the order of convolution.pxi.  With many registers
-# the gradient of the input is the same walk over dy, whose results are scattered if there is a stride.
-# There a tile asks, a line of cache at a time, for the place of its results, for the next panel, and
-# for what is laid out next.
+# the gradient of the input is the same walk over dy, which scatters its results if there is a
+# stride.  There a tile asks, a line of cache at a time, for the place of its results, for the next
+# panel, and for what is laid out next.
 
 cdef extern from *:
     """
@@ -63,7 +63,7 @@ cdef struct PointSums:
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether that block ends here, is the first, the last
     bint relu
-    const Py_ssize_t* places               # of the tile's pixels in y if they are scattered, or NULL
+    const Py_ssize_t* places               # of the tile's pixels in y if scattered, or NULL
     Coming pixels, weights                 # of the strip, and of the panel, that come next
 
 
