@@ -42,6 +42,7 @@ ELSEWHERE = {
     "Layer.least_rows": "likewise",
     "Layer.idle": "likewise",
     "Layer.with_activation": "likewise",
+    "Layer.with_addition": "likewise",
     "Layer.folded": "likewise",
     "Layer.moments": "likewise, with what forward is given",
     "Layer.merged": "likewise, with what moments gave",

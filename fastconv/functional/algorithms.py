@@ -33,8 +33,12 @@ def direct_forward(
     y: np.ndarray,
     relu: bool,
     run: Run | None = None,
+    adds: bool = False,
 ) -> int:
-    """Convolve in place, without workspace; return the engine's place in `forward_engines`."""
+    """Convolve in place, without workspace; return the engine's place in `forward_engines`.
+
+    If it `adds`, results are added to what `y` holds, before ReLU; there must be many filters.
+    """
     if g.R == g.S == 1 and g.stride == (1, 1) and not g.padded and x.flags.c_contiguous:
         # a matrix product: the map is one long row, cut without regard to its rows
         x = x.reshape(g.N, g.C, 1, g.H * g.W)
@@ -56,6 +60,7 @@ def direct_forward(
         g.groups,
         g.channels_per_sum,
         relu,
+        adds,
         not weight.plain,
         work=work,
     )

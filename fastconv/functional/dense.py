@@ -96,6 +96,7 @@ def dense(
             1,
             SUM_LENGTH,
             relu,
+            False,
             True,
             work=work,
         )

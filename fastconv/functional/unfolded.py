@@ -104,6 +104,7 @@ def unfolded_forward(
                 g.groups,
                 g.channels_per_sum * g.R * g.S,
                 relu,
+                False,
                 not weight.plain,
                 work=_share(g, at),
             )

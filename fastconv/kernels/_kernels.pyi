@@ -50,6 +50,7 @@ def conv2d(
     groups: int,
     block: int,
     relu: bool,
+    adds: bool,
     packed: bool,
     part: int,
     parts: int,

@@ -33,6 +33,7 @@ class Add(Merge):
     passes_gradient = property(is_affine)  # type: ignore[assignment]
     output_may_be_overwritten = property(is_affine)  # type: ignore[assignment]
     with_activation = with_rectifier
+    is_sum = property(is_affine)  # type: ignore[assignment]
     #: ReLU alone writes its gradient over the one that it is given.
     fuses_in_training = False
     #: "relu" if the layer stands for itself and the ReLU behind it. This is no setting.

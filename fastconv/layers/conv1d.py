@@ -7,7 +7,7 @@ from typing import Any
 from fastconv.arguments import as_int
 from fastconv.geometry import Window2D
 from fastconv.layers.catalogue import register_layer
-from fastconv.layers.convolution import Convolution
+from fastconv.layers.convolution import Convolution, with_addition
 from fastconv.layers.fusing import fold, given_numbers, giver, is_affine, with_activation
 from fastconv.options import as_options
 
@@ -62,6 +62,7 @@ class Conv1D(Convolution):
     gives = property(given_numbers)  # type: ignore[assignment]
     given_by = property(giver)  # type: ignore[assignment]
     with_activation = with_activation
+    with_addition = with_addition
     folds_affine = property(is_affine)  # type: ignore[assignment]
     folded = fold
 

@@ -11,6 +11,7 @@ from fastconv.arguments import as_bool, briefly
 from fastconv.concurrency import computed_once
 from fastconv.costs import ConvolutionCosts
 from fastconv.errors import ArgumentError, ShapeError
+from fastconv.functional.adding import add_conv2d, may_add
 from fastconv.geometry import Window2D
 from fastconv.layers.context import Context
 from fastconv.layers.fusing import ActivationSetting, activate, activation_costs, settled
@@ -18,7 +19,7 @@ from fastconv.layers.spatial import Spatial
 from fastconv.layers.spec import LayerCosts, PassCosts, Spec
 from fastconv.options import ConvOptions
 
-__all__ = ["Convolution"]
+__all__ = ["Convolution", "with_addition"]
 
 #: What every algorithm takes, and the one that is taken.
 Priced = tuple[ConvolutionCosts, str]
@@ -42,6 +43,8 @@ class Convolution(Spatial):
     filters: int
     activation = ActivationSetting()
     function: Any = computed_once(settled)
+    #: Whether the layer stands for itself and the sum behind it. This is no setting.
+    adds = False
 
     def keep_settings(
         self, window: Window2D, options: ConvOptions, bias: Any, activation: Any, initializer: Any
@@ -91,6 +94,8 @@ class Convolution(Spatial):
 
     def forward(self, ctx: Context, *xs: np.ndarray) -> np.ndarray:
         """Return y (N, filters, OH, OW) for x (N, C, H, W)."""
+        if self.adds:
+            return self.added(ctx, *xs)
         x = xs[0] if xs[0].ndim == 4 else self.as_maps(xs[0])
         weight = self.param("weight")
         # in training, packed weights would serve only one step
@@ -109,6 +114,23 @@ class Convolution(Spatial):
             return self.finished(ctx, xs[0], y)
         ctx.save(xs[0], None)
         return y
+
+    def added(self, ctx: Context, x: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Return the sum of the results for `x` and `held`, written over that if it may be."""
+        y = ctx.reusable(held)
+        if y is None:
+            y = ctx.empty(held.shape, held.dtype)
+            y[...] = held
+        x, weight = self.as_maps(x), self.param("weight")
+        add_conv2d(
+            self.as_maps(y),
+            x,
+            self.as_maps(weight.value) if ctx.lends else weight.packed(self._key, self._prepare),
+            self.parameters["bias"].value if self.bias else None,
+            self.function and self.function.in_kernels,
+            **self.options_for(x.shape[1]),
+        )
+        return y if self.function is None else self.finished(ctx, x, y)
 
     def finished(self, ctx: Context, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the activation of the sums `y`, if any; save what the backward pass reads."""
@@ -149,7 +171,7 @@ class Convolution(Spatial):
         workspace_limit: int | str | None = None,
     ) -> LayerCosts:
         """Return the figures of `fastconv.conv2d_costs`; in training those of both directions."""
-        (spec,) = specs
+        spec = specs[0]
         passes = self.passes(batch, spec, training=training, workspace_limit=workspace_limit)
         (((table, taken),), backs) = passes
         cost, backward = table[taken], None
@@ -170,7 +192,7 @@ class Convolution(Spatial):
             seconds=cost.seconds,
             multiply_adds=cost.multiply_adds,
             algorithm=taken,
-            why=table.why if self.algorithm == "auto" else "named in the configuration",
+            why=self._why(table),
             backward=backward,
             im2col=max(other["im2col"].workspace for other, _ in backs or passes[0]),
             backward_algorithm=" and ".join(dict.fromkeys(name for _, name in backs)),
@@ -210,7 +232,14 @@ class Convolution(Spatial):
             workspace_limit=workspace_limit,
             **options,
         )
+        if self.adds:
+            return table, "direct"
         return table, table.choice if self.algorithm == "auto" else self.algorithm
+
+    def _why(self, table: ConvolutionCosts) -> str:
+        if self.adds:
+            return "adds to the other branch where that lies"
+        return table.why if self.algorithm == "auto" else "named in the configuration"
 
     def as_conv2d(
         self, batch: int, spec: Spec
@@ -257,3 +286,13 @@ class Convolution(Spatial):
     def _channels(self, weight: np.ndarray) -> int:
         """Return the channels of the input for which `weight` (K, C/groups, R, S) was made."""
         return weight.shape[1] * self.groups
+
+
+def with_addition(layer: Any) -> Any:
+    """Return a twin of a convolution that adds a second input; None if it cannot."""
+    serves = may_add(layer.filters // layer.groups, layer.window.kernel, layer.algorithm)
+    if layer.adds or layer.function is not None or not serves:
+        return None
+    twin = layer.twin()
+    twin.adds = True
+    return twin

@@ -107,6 +107,10 @@ class Traits:
     # inference: where both layers' backward passes take less memory one after the other.
     fuses_in_training: bool = True
 
+    # Whether in inference the output is the sum of the inputs, from the first to the last, each
+    # partial sum rounded. The layer that makes one of two may then add it (see `with_addition`).
+    is_sum: bool = False
+
     # Whether the layer is an `Affine` in inference, and `affine` says which.
     channel_affine: bool = False
 
@@ -136,6 +140,14 @@ class Traits:
         The new layer has the same parameters. Its output and all gradients have the bits that
         both layers, one after the other, would give. ``self.twin()`` makes such a layer. `name`
         is what another layer `acts_as`.
+        """
+        return None
+
+    def with_addition(self) -> Any:
+        """Return a layer that computes this one and adds one input more, the last, or None.
+
+        It serves in inference alone, and has the same parameters. Its output has the bits of the
+        sum, and is written over the last input where ``ctx.reusable`` gives that.
         """
         return None
 
@@ -191,6 +203,8 @@ _OWN = (
     "synchronises",
     "idle",
     "with_activation",
+    "is_sum",
+    "with_addition",
     "affine",
     "folded",
     "moments",

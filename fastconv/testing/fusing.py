@@ -19,10 +19,12 @@ from fastconv.testing.passes import Pass, require_equal, run_both_ways
 __all__ = [
     "activations",
     "check_acts_as",
+    "check_added",
     "check_affine",
     "check_commutes",
     "check_folded",
     "check_fused",
+    "check_sum",
 ]
 
 
@@ -92,6 +94,40 @@ def check_fused(case: Case, training: bool) -> None:
             Pass(y, (), {}),
             Pass(due.y, (), {}),
         )
+
+
+def check_sum(case: Case) -> None:
+    if not case.layer.is_sum:
+        return
+    due = case.xs[0]
+    for x in case.xs[1:]:
+        due = due + x
+    y = case.layer.forward(case.context(False), *case.xs)
+    said = f"{case.owner}: is_sum is True, and the output is not the sum of the inputs:"
+    require_equal(said, Pass(y, (), {}), Pass(due, (), {}))
+
+
+def check_added(case: Case) -> None:
+    """Check that a layer which adds does so, over its last input only where it may."""
+    fused = case.layer.with_addition()
+    if fused is None:
+        return
+    said = f"{case.owner}: with_addition()"
+    require(isinstance(fused, Layer), f"{said} must return a layer, or None, got {fused!r}")
+    require(fused is not case.layer, f"{said} must not return the layer itself")
+    y = case.layer.forward(case.context(False, asked=False), *case.xs)
+    held = case.gradient(y.shape).copy()
+    due = Pass(y + held, (), {})
+    for over in (False, True):
+        ctx, array = case.context(False, asked=False), held.copy()
+        ctx.may_overwrite = over
+        found = fused.forward(ctx, *case.xs, array)
+        require_equal(f"{said} is not the layer and then a sum:", Pass(found, (), {}), due)
+        require(
+            np.may_share_memory(found, array) == over,
+            f"{said} must write over the last input where ctx.reusable gives it, and only there",
+        )
+        require(over or array.tobytes() == held.tobytes(), f"{said} writes to the last input")
 
 
 def _fused(case: Case) -> Iterator[tuple[Act, Layer, Any]]:

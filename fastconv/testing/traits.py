@@ -11,10 +11,12 @@ from fastconv.testing.case import Case
 from fastconv.testing.fusing import (
     activations,
     check_acts_as,
+    check_added,
     check_affine,
     check_commutes,
     check_folded,
     check_fused,
+    check_sum,
 )
 from fastconv.testing.inputs import check_batch_axes
 from fastconv.testing.passes import Pass, require_equal, require_same, run_both_ways
@@ -36,6 +38,7 @@ _SWITCHES = (
     "passes_gradient",
     "channel_affine",
     "fuses_in_training",
+    "is_sum",
     "folds_affine",
     "synchronises",
 )
@@ -61,6 +64,8 @@ def check_traits(case: Case) -> None:
     check_batch_axes(case)
     check_affine(case)
     check_folded(case)
+    check_sum(case)
+    check_added(case)
     _check_normalizes(case)
     check_synchronised(case)
 

@@ -12,6 +12,7 @@ from fuzzing.geometries import draw_convolution, draw_limit
 
 import fastconv
 from fastconv import reference, threads
+from fastconv.functional.adding import add_conv2d, may_add
 from fastconv.testing import assert_bits_equal
 
 COUNT = 6000
@@ -46,6 +47,11 @@ def test_all_algorithms_agree_on_generated_geometries(block, cut_small):
         dy = whole(right.shape)
         gradients = reference.conv2d_backward(dy, x, weight, **options)
         filled += np.count_nonzero(gradients[0]) > gradients[0].size / 3
+        if may_add(weight_shape[0] // options["groups"], weight_shape[2:], "direct"):
+            y = whole(right.shape)
+            sums = y + reference.conv2d(x, weight, bias, **options)
+            add_conv2d(y, x, weight, bias, activation, **options)
+            assert_bits_equal(y, np.maximum(sums, 0) if activation else sums)
         for algorithm in ("direct", "im2col", "im2col_tiled"):
             chosen = {**options, "algorithm": algorithm}
             forward, backward = (

@@ -18,6 +18,7 @@ from fuzzing.guard import guarded
 import fastconv
 from fastconv import functional, kernels, reference
 from fastconv.functional import algorithms
+from fastconv.functional.adding import add_conv2d, may_add
 from fastconv.geometry import Conv2DGeometry
 
 TESTS = Path(__file__).parents[1]
@@ -68,6 +69,10 @@ def check_conv2d() -> None:
                     results = fastconv.conv2d_backward(dy, x, weight, algorithm=algorithm, **given)
                     for result, expected in zip(results, gradients, strict=True):
                         same(result, expected)
+                if may_add(filters // groups, kernel, "direct"):
+                    y = guarded(right, at_end)
+                    add_conv2d(y, x, weight, bias, **given)
+                    same(y, right + right)
 
 
 def check_winograd() -> None:

@@ -204,6 +204,8 @@ def test_a_subclass_promises_nothing_that_it_does_not_say_itself(base):
         "folds_affine",
         "idle",
         "with_activation",
+        "is_sum",
+        "with_addition",
         "affine",
         "folded",
         "gives",

@@ -71,7 +71,7 @@ def test_what_they_can_compute_too_is_fused():
     for training in (False, True):
         assert [node.id for node in net.plan(2, training=training).nodes] == ids
     operations = {op.name: op for op in net._schedule(net._graph.outputs).operations}
-    written = [name for name, op in operations.items() if op.in_place]
+    written = [name for name, op in operations.items() if op.over is not None]
     # Tint without activation does not read its output; what is idle may be the caller's array
     assert written == ["relu_1", "size_1"]
     assert operations["tint_4"].layer.activation == "relu"

@@ -67,7 +67,7 @@ def test_max_pooling_comes_before_relu():
     ids = ["+".join(step.id for step in op.steps) for op in ops]
     assert ids[:4] == ["conv2d_1", "max_pool2d_1+relu_1", "conv2d_2", "batch_norm_1"]
     assert ids[4:6] == ["max_pool2d_2", "max_pool2d_3+relu_2"]
-    assert not any(op.in_place for op in ops[:6])
+    assert all(op.over is None for op in ops[:6])
 
 
 def test_arrays_of_a_step_outlive_the_next_ones(rng):

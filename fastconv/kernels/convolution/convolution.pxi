@@ -28,6 +28,7 @@ cdef struct Convolution:
     Axis rows, columns
     Py_ssize_t block
     bint taps_first, relu
+    bint adds                              # whether results are added to what y holds
     int edges                              # the kind of edges.pxi's tiles that rows are cut into, or 0
     bint far                               # whether tiles prefetch weights (channels_tile.pxi)
     Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
@@ -151,7 +152,7 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef int pixels
     cdef const real* at_tap
     cdef Ahead ahead
-    to.channel, to.relu, to.bias = c.yk, c.relu, bias
+    to.channel, to.relu, to.adds, to.bias = c.yk, c.relu, c.adds, bias
     to.pixel = c.yh if down else c.yw
     ahead.next = after
     ahead.move = ceil_div(LANES, lines * pieces)

@@ -6,9 +6,13 @@
 
 def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :, :] y,
            Py_ssize_t R, Py_ssize_t S, stride, pad, dilation, Py_ssize_t groups,
-           Py_ssize_t block, bint relu, bint packed, Py_ssize_t part, Py_ssize_t parts,
-           int threads):
-    """y = convolution of x.  weight is in panels where it is `packed`, else plain (K, C, R, S)."""
+           Py_ssize_t block, bint relu, bint adds, bint packed, Py_ssize_t part,
+           Py_ssize_t parts, int threads):
+    """y = convolution of x.  weight is in panels where it is `packed`, else plain (K, C, R, S).
+
+    If it `adds`, results are added to what y holds, before ReLU.  No engine for plain weights does
+    that, and rows of y must follow each other.
+    """
     cdef Convolution c
     cdef Work work
     cdef const real[::1] bias_view
@@ -18,7 +22,7 @@ def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :,
         c.bias = &bias_view[0]
     c.N, c.groups = x.shape[0], groups
     c.C, c.K = x.shape[1] // groups, y.shape[1] // groups
-    c.R, c.S, c.block, c.relu, c.taps_first = R, S, block, relu, False
+    c.R, c.S, c.block, c.relu, c.adds, c.taps_first = R, S, block, relu, adds, False
     c.rows = window_axis(y.shape[2], x.shape[2], R, stride[0], pad[0], dilation[0])
     c.columns = window_axis(y.shape[3], x.shape[3], S, stride[1], pad[1], dilation[1])
     c.ws, c.wr, c.wc, c.wk = 1, S, R * S, c.C * R * S
@@ -43,7 +47,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
-    c.R, c.S, c.block, c.relu, c.taps_first = R, S, block, False, True
+    c.R, c.S, c.block, c.relu, c.adds, c.taps_first = R, S, block, False, False, True
     c.ws, c.wr, c.wk, c.wc = 1, S, R * S, c.K * R * S
     c.panels = ceil_div(c.K, LANES)
     set_arrays(&c, dy, &weight[0], dx)
@@ -82,7 +86,8 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     c.bias = NULL
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
-    c.R, c.S, c.block, c.relu, c.taps_first = weight.shape[2], weight.shape[3], block, False, True
+    c.R, c.S, c.block, c.taps_first = weight.shape[2], weight.shape[3], block, True
+    c.relu, c.adds = False, False
     set_arrays(&c, dy, &weight[0, 0, 0, 0], dx)
     c.rows = phase_axis(0, dx.shape[2], dy.shape[2], c.R, 1, pad[0], dilation[0])
     c.columns = phase_axis(0, dx.shape[3], dy.shape[3], c.S, 1, pad[1], dilation[1])

@@ -116,6 +116,7 @@ cdef struct Destination:
     Py_ssize_t pixel           # from one pixel of the tile to the next
     const real* bias           # of channel 0 of the panel, or NULL
     bint relu
+    bint adds                  # whether results are added to what y holds, before ReLU
 
 
 cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels, int first,
@@ -134,24 +135,36 @@ cdef inline void prefetch_tile(const Destination* to, Py_ssize_t channels, int f
 
 
 cdef inline vreal finish(const Destination* to, vreal total, vreal bias) noexcept nogil:
-    """A result.  A total is never -0, so adding a bias of 0 gives the same as having no bias."""
-    return vrelu(total + bias) if to.relu else total + bias
+    """A result, or what is to be added.  A total is never -0, so adding a bias of 0 gives the same
+    as having no bias."""
+    return vrelu(total + bias) if to.relu and not to.adds else total + bias
+
+
+cdef inline vreal onto(const Destination* to, vreal held, vreal value) noexcept nogil:
+    """A result that is added to what y held."""
+    return vrelu(held + value) if to.relu else held + value
 
 
 cdef inline void store_vectors(const Destination* to, const vreal* total, int pixels,
                                int vectors, Py_ssize_t channels) noexcept nogil:
     """Finish the first vector of each pixel of the tile, and write `channels` of its lanes."""
     cdef vreal block[VL]
+    cdef vreal value
     cdef vreal bias = vload_n(to.bias, channels) if to.bias != NULL else vzero()
     cdef real* y = to.y
     cdef int p, first, count, i
     if to.channel == 1:
         for p in range(pixels):
-            vstore_n(y + p * to.pixel, finish(to, total[p * vectors], bias), channels)
+            value = finish(to, total[p * vectors], bias)
+            if to.adds:
+                value = onto(to, vload_n(y + p * to.pixel, channels), value)
+            vstore_n(y + p * to.pixel, value, channels)
     elif to.pixel != 1:
         for p in range(pixels):
-            vstore_strided(y + p * to.pixel, to.channel, finish(to, total[p * vectors], bias),
-                           channels)
+            value = finish(to, total[p * vectors], bias)
+            if to.adds:
+                value = onto(to, vload_strided(y + p * to.pixel, to.channel, channels), value)
+            vstore_strided(y + p * to.pixel, to.channel, value, channels)
     else:
         # the lanes are channels, but in memory pixels are neighbours: transpose VL x VL at a time
         for first from 0 <= first < pixels by VL:
@@ -160,6 +173,9 @@ cdef inline void store_vectors(const Destination* to, const vreal* total, int pi
                 for i in range(VL):
                     block[i] = finish(to, total[(first + i) * vectors], bias)
                 vtranspose(block)
+                if to.adds:
+                    for i in range(VL):
+                        block[i] = onto(to, vload(y + i * to.channel + first), block[i])
                 for i in range(VL):
                     vstore(y + i * to.channel + first, block[i])
                 continue
@@ -168,6 +184,8 @@ cdef inline void store_vectors(const Destination* to, const vreal* total, int pi
             vtranspose(block)
             for i in range(VL):
                 if i < channels:
+                    if to.adds:
+                        block[i] = onto(to, vload_n(y + i * to.channel + first, count), block[i])
                     vstore_n(y + i * to.channel + first, block[i], count)
 
 
@@ -202,7 +220,7 @@ cdef void store_planes(const Destination* to, vreal* total, int pixels,
     wait at one time go to many lines of few channels.  Writes over `total`, in whole vectors of
     pixels."""
     cdef vreal block[VL]
-    cdef vreal bias
+    cdef vreal bias, value
     cdef int first, v, i
     cdef Py_ssize_t k, count = min(<Py_ssize_t> LANES, channels)
     cdef real* y
@@ -220,4 +238,7 @@ cdef void store_planes(const Destination* to, vreal* total, int pixels,
             for first from 0 <= first < pixels by CACHE_LINE:
                 vprefetch_write(y + PLANES_AHEAD * to.channel + first)
         for first from 0 <= first < pixels by VL:
-            vstore_n(y + first, total[(first + k % VL) * NV + k // VL], pixels - first)
+            value = total[(first + k % VL) * NV + k // VL]
+            if to.adds:
+                value = onto(to, vload_n(y + first, pixels - first), value)
+            vstore_n(y + first, value, pixels - first)

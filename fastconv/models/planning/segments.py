@@ -215,7 +215,7 @@ class Segmenter:
         """Return whether no later operation writes over what crosses here."""
         tally = self.tally
         return not any(
-            op.in_place and tally.owner[op.sources[0]] in self._crossing[at]
+            op.over is not None and tally.owner[op.sources[op.over]] in self._crossing[at]
             for op in self.schedule.operations[at:]
         )
 

@@ -51,7 +51,9 @@ class Tally:
         }
         self.owner = list(range(schedule.values))
         for op in schedule.operations:
-            if op.in_place or op.layer.output_is_view or op.target in self.idle:
+            if op.over is not None:
+                self.owner[op.target] = self.owner[op.sources[op.over]]
+            elif op.layer.output_is_view or op.target in self.idle:
                 self.owner[op.target] = self.owner[op.sources[0]]
         self.needs = [False] * schedule.values
         for op in schedule.operations:

@@ -243,7 +243,7 @@ class Pass:
             workspace_limit=allowed.forward,
             lends=allowed.lends and self.allowances is not None,
         )
-        ctx.may_overwrite = op.in_place
+        ctx.may_overwrite = op.over is not None
         ctx.moments = self.moments.get(at)
         ctx.given = [(values[source].shape, values[source].dtype) for source in op.sources]
         values[op.target] = calls.forward(op, ctx, values)

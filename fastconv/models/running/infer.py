@@ -69,10 +69,10 @@ def _infer(
     for at in range(begin, end):
         op = schedule.operations[at]
         if op.trusted and program is None:
-            ctx = _OVERWRITING if op.in_place else _KEEPING
+            ctx = _KEEPING if op.over is None else _OVERWRITING
         else:
             ctx = Context()
-            ctx.may_overwrite = op.in_place
+            ctx.may_overwrite = op.over is not None
             if program is not None:
                 ctx.workspace_limit = program.allowances[at].forward
                 ctx.lends = program.allowances[at].lends

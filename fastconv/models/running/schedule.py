@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,14 @@ from fastconv.concurrency import computed_once
 from fastconv.layers.base import Layer
 from fastconv.layers.spec import FLOATS
 from fastconv.models.graph import Graph, Step
+from fastconv.models.running.merging import (
+    OURS,
+    Call,
+    merge_activations,
+    merge_sums,
+    swap,
+    write_over_inputs,
+)
 
 __all__ = ["Operation", "Schedule", "schedule"]
 
@@ -25,14 +33,14 @@ class Operation:
     layer : Layer
         The layer that is called: that of the last step, or one that stands for all steps.
     steps : tuple of Step
-        The step that it computes, or two if a layer also computes the activation behind it.
+        The step that it computes; two or three if a layer also computes those behind it.
     sources, target : numbers of values
     drops : tuple of int
         The values that nobody reads later.
     number : int
         The node's place in the network, which keys its random numbers.
-    in_place : bool
-        Whether the output may be written over the input, which nobody else reads.
+    over : int or None
+        Which of the sources the output may be written over, since nobody else reads it.
     rows : (int, int) or None
         The source that has the rows, and the axis that counts them. None if that is axis 0 of the
         first source, and axis 0 of the output too.
@@ -46,7 +54,7 @@ class Operation:
     target: int
     drops: tuple[int, ...]
     number: int
-    in_place: bool = False
+    over: int | None = None
     rows: tuple[int, int] | None = None
     has_gradient: bool = True
 
@@ -65,7 +73,7 @@ class Operation:
     @computed_once
     def trusted(self) -> bool:
         """Whether the layer is one of fastconv's own, whose outputs need no check."""
-        ours = type(self.layer).__module__.startswith("fastconv.layers.")
+        ours = type(self.layer).__module__.startswith(OURS)
         return ours and "forward" not in self.layer.__dict__
 
     @property
@@ -115,8 +123,9 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
     outputs : sequence of int
         The numbers of the values that are asked for. Steps that these do not need are left out.
     merge : bool
-        Whether a layer computes the activation behind it too, if it can and nobody else reads the
-        value between them. The bits stay the same, and there is one array less.
+        Whether a layer computes what is behind it too, if it can and nobody else reads the value
+        between them: an activation, and in inference a sum. The bits stay the same, and there is
+        one array less.
     training : bool
         Whether a backward pass follows. A layer that commutes with the activation before it then
         runs before that.
@@ -135,36 +144,30 @@ def schedule(graph: Graph, outputs: Sequence[int], merge: bool, training: bool =
         for source in step.sources:
             readers[source] = readers.get(source, 0) + 1
     if merge and training:
-        _swap(steps, readers)
-    merged = _merges(steps, readers, training) if merge else {}
-    absorbed = {source for source, _ in merged.values()}
+        swap(steps, readers)
+    calls = {target: Call(step.layer, (step,), step.sources) for target, step in steps.items()}
+    if merge:
+        if not training:
+            merge_sums(calls, readers, outputs)
+        merge_activations(calls, readers, training)
+        write_over_inputs(calls, readers)
     handed_out = set(outputs)
-
-    calls: list[tuple[Layer, tuple[Step, ...], tuple[int, ...], int]] = []
-    for target, step in steps.items():
-        if target in absorbed:
-            continue
-        if target in merged:
-            source, fused = merged[target]
-            calls.append((fused, (steps[source], step), steps[source].sources, target))
-        else:
-            calls.append((step.layer, (step,), step.sources, target))
     last: dict[int, int] = {}
-    for at, (_, _, sources, _) in enumerate(calls):
-        last.update(dict.fromkeys(sources, at))
+    for at, call in enumerate(calls.values()):
+        last.update(dict.fromkeys(call.sources, at))
     operations = tuple(
         Operation(
-            layer,
-            done,
-            sources,
+            call.layer,
+            call.steps,
+            call.sources,
             target,
-            tuple(v for v in dict.fromkeys(sources) if last[v] == at and v not in handed_out),
+            tuple(v for v in dict.fromkeys(call.sources) if last[v] == at and v not in handed_out),
             target - first,
-            merge and len(done) == 1 and _may_overwrite(done[0], steps, readers, merged),
-            None if usual else _rows(sources, target, axes),
-            done[-1].spec.dtype in FLOATS,
+            call.over,
+            None if usual else _rows(call.sources, target, axes),
+            call.steps[-1].spec.dtype in FLOATS,
         )
-        for at, (layer, done, sources, target) in enumerate(calls)
+        for at, (target, call) in enumerate(calls.items())
     )
     return Schedule(
         operations,
@@ -184,60 +187,3 @@ def _rows(
     if found[:1] == [(0, 0)] and axes[target] == 0:
         return None
     return found[0] if found else (0, -1)
-
-
-def _swap(steps: dict[int, Step], readers: dict[int, int]) -> None:
-    """Let a layer change places with the activation before it, if they commute.
-
-    So ReLU runs behind max pooling, over fewer elements in both passes, and the array between the
-    two is not kept.
-    """
-    for target, step in list(steps.items()):
-        between = step.sources[0]
-        before = steps.get(between)
-        if (
-            before is not None
-            and before.layer.acts_as in step.layer.commutes_with
-            and readers[between] == len(step.sources) == 1
-            and (before.spec.dtype, before.spec.batch_axis)
-            == (step.spec.dtype, step.spec.batch_axis)
-            and not (before.layer.patched or step.layer.patched)
-        ):
-            steps[between] = replace(step, sources=before.sources)
-            steps[target] = replace(before, sources=(between,), spec=step.spec)
-
-
-def _merges(
-    steps: dict[int, Step], readers: dict[int, int], training: bool
-) -> dict[int, tuple[int, Layer]]:
-    """Map the value of each activation to be merged to the value before it and the new layer."""
-    merged: dict[int, tuple[int, Layer]] = {}
-    for target, step in steps.items():
-        source = step.sources[0]
-        before = steps.get(source)
-        if (
-            before is not None
-            and step.layer.acts_as is not None
-            and readers[source] == 1
-            and source not in merged
-            and (before.layer.fuses_in_training or not training)
-        ):
-            fused = before.layer.with_activation(step.layer.acts_as)
-            if fused is not None and not (before.layer.patched or step.layer.patched):
-                merged[target] = source, fused
-    return merged
-
-
-def _may_overwrite(
-    step: Step, steps: dict[int, Step], readers: dict[int, int], merged: Collection[int]
-) -> bool:
-    source = step.sources[0]
-    before = steps.get(source)
-    return (
-        before is not None
-        and step.layer.overwrites_input
-        and before.layer.output_may_be_overwritten
-        and readers[source] == len(step.sources) == 1
-        and source not in merged
-        and not (before.layer.patched or step.layer.patched)
-    )

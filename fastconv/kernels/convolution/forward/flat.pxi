@@ -280,7 +280,7 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     cdef bint finite
     nest.rows, nest.taps = c.R, c.S
     nest.xh = plan.pitch
-    to.channel, to.pixel, to.relu = c.yk, c.yw, c.relu
+    to.channel, to.pixel, to.relu, to.adds = c.yk, c.yw, c.relu, c.adds
     for item in range(begin, end):
         rest = item
         left = rest % plan.column_blocks * plan.width

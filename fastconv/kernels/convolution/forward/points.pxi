@@ -62,7 +62,7 @@ cdef struct PointSums:
     Py_ssize_t channels, step              # of the strip; vectors from one channel to the next
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether that block ends here, is the first, the last
-    bint relu
+    bint relu, adds
     const Py_ssize_t* places               # of the tile's pixels in y if scattered, or NULL
     Coming pixels, weights                 # of the strip, and of the panel, that come next
 
@@ -228,6 +228,8 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
             added = vset1(bias[f]) if bias != NULL else vzero()
             for v in range(vectors):
                 value = acc[f * vectors + v] + added
+                if sums.adds:
+                    value = vload_n(y + v * VL, pixels - v * VL) + value
                 if sums.relu:
                     value = vrelu(value)
                 if scattered:
@@ -280,7 +282,7 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef const real* w
     cdef const real* bias
     cdef real* y
-    sums.relu = c.relu
+    sums.relu, sums.adds = c.relu, c.adds
     for item in range(begin, end):
         rest = item
         at = rest % plan.strips

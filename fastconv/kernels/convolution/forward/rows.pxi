@@ -115,7 +115,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     edges.lines = 0
     if after != NULL:  # every tile prefetches its share of the next block
         edges.lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * tiles)
-    to.channel, to.pixel, to.relu, to.bias = c.yk, c.yw, c.relu, bias
+    to.channel, to.pixel, to.bias, to.relu, to.adds = c.yk, c.yw, bias, c.relu, c.adds
     # only rows of whole vectors: `store_planes` would write over the totals of the next row
     planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
     nest.x1, nest.x2, nest.x3 = c.xc, c.rows.dilation * c.xh, c.columns.dilation * c.xw

@@ -200,6 +200,23 @@ cdef inline void store_strip(const int vectors, const bint relu, const bint whol
             y = y + plane
 
 
+cdef inline void add_strip(const int vectors, const bint relu, const vreal* acc,
+                           const real* bias, int filters, real* y, Py_ssize_t plane,
+                           Py_ssize_t done, Py_ssize_t last) noexcept nogil:
+    """As `store_strip`, but results are added to what y holds, except in the first `done` lanes,
+    which the tile before has written."""
+    cdef vreal value, added
+    cdef lanes_t lanes
+    cdef int f, v
+    for f in range(min(filters, <int> STRIP_FILTERS)):
+        added = vset1(bias[f])
+        for v in range(vectors):
+            lanes = lanes_between(0 if v else done, VL if v < vectors - 1 else last)
+            value = vload_where(y + v * VL, lanes) + (vzero() + acc[f * vectors + v] + added)
+            vstore_where(y + v * VL, vrelu(value) if relu else value, lanes)
+        y = y + plane
+
+
 cdef inline void ask_for_results(real* y, Py_ssize_t plane, Py_ssize_t filters,
                                  Py_ssize_t line) noexcept nogil:
     """Prefetch one of the lines that a tile will write.  After the last there is no test, but the
@@ -209,9 +226,9 @@ cdef inline void ask_for_results(real* y, Py_ssize_t plane, Py_ssize_t filters,
 
 cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x,
                             const real* w, const real* bias, int filters, real* y,
-                            Py_ssize_t last) noexcept nogil:
+                            Py_ssize_t done, Py_ssize_t last) noexcept nogil:
     """A tile of STRIP_FILTERS filters, the first `filters` of which are stored, by some vectors of
-    pixels, the last with `last` pixels."""
+    pixels, the last with `last` pixels.  The first `done` pixels have been written."""
     cdef vreal acc[STRIP_FILTERS * STRIP_VECTORS]
     cdef vreal pixels[STRIP_VECTORS]
     cdef vreal weight
@@ -234,7 +251,9 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
             for v in range(vectors):
                 acc[f * vectors + v] = vadd_product(acc[f * vectors + v], weight, pixels[v])
         w = w + LANES
-    if filters < STRIP_FILTERS or last < VL:
+    if plan.c.adds:
+        add_strip(vectors, plan.c.relu, acc, bias, filters, y, plane, done, last)
+    elif filters < STRIP_FILTERS or last < VL:
         store_strip(vectors, plan.c.relu, False, acc, bias, filters, y, plane, last)
     elif plan.c.relu:
         store_strip(vectors, True, True, acc, bias, filters, y, plane, last)
@@ -245,22 +264,24 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
 cdef void strip_run(const Strips* plan, const real* x, const real* w, const real* bias,
                     int filters, real* y, Py_ssize_t pixels) noexcept nogil:
     """Write a run of outputs that follow each other in x and in y.  If it is long enough, the last
-    tile is moved back over the one before it, and writes the same bits again."""
+    tile is moved back over the one before it, and writes the same bits again, or adds nothing
+    there."""
     cdef Py_ssize_t length = (pixels + VL - 1) // VL
     cdef Py_ssize_t pieces = (length + STRIP_VECTORS - 1) // STRIP_VECTORS
-    cdef Py_ssize_t piece, first, end, vectors, last
+    cdef Py_ssize_t piece, first, end, vectors, done, last
     for piece in range(pieces):
         first = piece * length // pieces
         end = (piece + 1) * length // pieces
         vectors = end - first
-        first = min(first * VL, max(<Py_ssize_t> 0, pixels - vectors * VL))
+        done = max(<Py_ssize_t> 0, min(first * VL, end * VL - pixels))
+        first = first * VL - done
         last = min(<Py_ssize_t> VL, pixels - first - (vectors - 1) * VL)
         if STRIP_VECTORS == 3 and vectors == 3:
-            strip_tile(3, plan, x + first, w, bias, filters, y + first, last)
+            strip_tile(3, plan, x + first, w, bias, filters, y + first, done, last)
         elif vectors == 2:
-            strip_tile(2, plan, x + first, w, bias, filters, y + first, last)
+            strip_tile(2, plan, x + first, w, bias, filters, y + first, done, last)
         else:
-            strip_tile(1, plan, x + first, w, bias, filters, y + first, last)
+            strip_tile(1, plan, x + first, w, bias, filters, y + first, done, last)
 
 
 cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -195,7 +195,7 @@ cdef void input_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
     cdef real* dx
     cdef int j, pixels, vectors
     cdef Py_ssize_t run
-    to.channel, to.pixel, to.relu, to.bias = c.yk, 1, False, NULL
+    to.channel, to.pixel, to.relu, to.adds, to.bias = c.yk, 1, False, False, NULL
     for item in range(begin, end):
         rest = item
         h = rest % c.row_blocks * c.row_height

@@ -243,7 +243,8 @@ cdef void store_pixels(const Convolution* c, const vreal* totals, real* y, Py_ss
                       Py_ssize_t width, Py_ssize_t channels) noexcept nogil:
     cdef Destination to
     cdef Py_ssize_t i
-    to.y, to.channel, to.pixel, to.relu, to.bias = y, c.yk, c.yw, False, NULL
+    to.y, to.channel, to.pixel, to.bias = y, c.yk, c.yw, NULL
+    to.relu, to.adds = False, False
     if height == 1 or c.yh == width * c.yw:
         store_tile(&to, totals, <int> (height * width), NV, channels)
         return
