@@ -9,6 +9,7 @@ examples, from the folder benchmarks/:
   python -m peers --layers resnet50 mec "vgg*"     other layers
   python -m peers --precision standard fast --algorithms direct im2col auto
   python -m peers --peers torch --tables backward --layers rn2.3x3     one figure, at once
+  python -m peers --held                           AVX2 alone, on a processor with AVX-512
   python -m peers --against v0.5.0 --layers first                      beside an older fastconv
 """
 
@@ -27,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import fastconv
-from peers import machine, older, report
+from peers import held, machine, older, report
 from peers.cases import TABLES, select
 from peers.settings import LAYERS, PEERS, Settings, installed
 from peers.tables import ALL
@@ -71,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--keep-output", action="store_true", help="let fastconv write into kept memory too")
     add("--quick", action="store_true", help="fewer and shorter rounds")
+    add(
+        "--held",
+        action="store_true",
+        help="hold fastconv and all peers to AVX2, on an Intel processor with AVX-512",
+    )
     add(
         "--against",
         metavar="COMMIT",
@@ -124,10 +130,15 @@ def output_of(arguments: argparse.Namespace, settings: Settings) -> Path:
     """Return where the report goes; a comparison of two versions has a file of its own."""
     if arguments.output:
         return arguments.output
-    isa = fastconv.active_isa()
+    isa = name_of_report()
     if settings.against:
         return older.KEPT / f"{settings.against[:12]}-{isa}.md"
     return REPORTS / f"{isa}.md"
+
+
+def name_of_report() -> str:
+    """Return the instruction set that fastconv runs, and whether all are held to it."""
+    return held.HELD if held.is_held() else fastconv.active_isa()
 
 
 def pin_threads(settings: Settings) -> None:
@@ -147,6 +158,8 @@ def main() -> None:
     arguments = found.parse_args()
     try:
         settings = settings_from(arguments)
+        if arguments.held and not held.is_held():
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], held.environment())
     except ValueError as error:
         found.error(str(error))
     start, others = time.monotonic(), machine.Others()
@@ -158,7 +171,7 @@ def main() -> None:
     minutes = (time.monotonic() - start) / 60
     facts["run"] = f"{minutes:.1f} minutes, {'quick' if settings.quick else 'in full'}"
     facts["quiet"] = str(others)
-    isa = fastconv.active_isa()
+    isa = name_of_report()
     command = shlex.join(["python", "-m", "peers", *sys.argv[1:]])
     text = report.markdown(tables, facts, command, isa)
     output = output_of(arguments, settings)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import fastconv
+from peers import held
 from peers.settings import Settings
 
 __all__ = ["Others", "describe", "processor"]
@@ -22,6 +23,11 @@ DISTRIBUTIONS = {
     "ncnn": "ncnn",
 }
 
+_PEERS = {
+    False: "the peers choose theirs",
+    True: "all are held to AVX2, since CPUID says that this processor has no more",
+}
+
 
 def describe(settings: Settings) -> dict[str, str]:
     """Return by title what a reader of the figures has to know."""
@@ -31,7 +37,7 @@ def describe(settings: Settings) -> dict[str, str]:
         "machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "processor": f"{processor()}, {_usable()} of {os.cpu_count()} processors usable",
         "threads": f"{settings.threads} in every library",
-        "instruction set": f"fastconv runs {fastconv.active_isa()}; the peers choose theirs",
+        "instruction set": f"fastconv runs {fastconv.active_isa()}; {_PEERS[held.is_held()]}",
         "layout": "NCHW, float32; PyTorch also in channels_last where it says so",
         "versions": ", ".join(
             [

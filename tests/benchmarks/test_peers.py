@@ -6,7 +6,11 @@ import dataclasses
 import importlib
 import json
 import os
+import signal
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -187,3 +191,37 @@ def test_what_compiled_code_prints_is_swallowed(capfd):
         os.write(1, b"noise")
     print("sound")
     assert capfd.readouterr().out == "sound\n"
+
+
+def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
+    """And children of it neither; a fault of the program's own stays one."""
+    held = peers("held")
+    monkeypatch.setattr(held, "KEPT", tmp_path)
+    try:
+        environment = held.environment()
+    except ValueError as error:
+        assert "held must be left out" in str(error)
+        pytest.skip(str(error))
+    assert held.is_held(environment) and not held.is_held()
+    program = "import fastconv; print(*fastconv.available_isas())"
+    root = str(Path(__file__).parents[2])
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}])"
+    for text in (program, nested):
+        run = subprocess.run(
+            [sys.executable, "-c", text],
+            env={**environment, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "baseline" in run.stdout and "avx512" not in run.stdout
+    crash = "import ctypes; ctypes.string_at(0)"
+    run = subprocess.run([sys.executable, "-c", crash], env=environment, capture_output=True)
+    assert run.returncode == -signal.SIGSEGV
+
+
+def test_a_machine_that_cannot_be_held_says_so(monkeypatch):
+    held = peers("held")
+    monkeypatch.setattr(held.sys, "platform", "darwin")
+    with pytest.raises(ValueError, match="held must be left out: CPUID can be answered on Linux"):
+        held.environment()
