@@ -272,7 +272,7 @@ class Conv2DGeometry:
                 f"must be for the {c} channels of x, {tuple(x_shape)}",
                 c_group,
                 CHANNELS_FIRST if last else "",
-                shown=f"{c_group}{of}",
+                shown=f"{c_group}{of} in {tuple(weight_shape)}",
             )
         window = Window2D.make(operation, (r, s), stride, padding, dilation)
         oh, ow = window.output_map(operation, x_shape)

@@ -265,7 +265,8 @@ class Network:
         """Run what `plan` describes twice, on random numbers; return the most bytes held at a time.
 
         It is the peak that a plan states, and some ten kilobytes more, which are Python's own
-        objects. Training runs forward and backward, and changes no weight.
+        objects. Weights that exist in packed form alone are counted with it. Training runs forward
+        and backward, and changes no weight.
 
         Parameters
         ----------

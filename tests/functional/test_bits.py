@@ -159,6 +159,33 @@ def test_thread_counts_on_work_worth_sharing(normal, restored_threads):
         assert_bits_equal(fastconv.col2im(col, x.shape, 3, 3, 1, 1), image)
 
 
+#: So small that their items are cut for the threads that share them.
+SHARED = {
+    "one item of rows": ((1, 20, 14, 14), 64, (3, 3), {"padding": 1}),
+    "four items of rows": ((1, 12, 28, 28), 40, (5, 5), {"padding": 2}),
+    "rectangles": ((1, 90, 9, 15), 70, (1, 1), {}),
+    "points": ((1, 100, 28, 28), 48, (1, 1), {}),
+    "points of two blocks": ((1, 600, 20, 20), 40, (1, 1), {}),
+    "flat": ((1, 40, 7, 7), 72, (3, 3), {"padding": 1}),
+    "flat with strides": ((2, 30, 15, 15), 40, (3, 3), {"padding": 1, "stride": 2}),
+    "strips": ((1, 20, 56, 56), 40, (1, 1), {}),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SHARED)
+def test_thread_counts_on_few_items(name, dtype, normal, monkeypatch, restored_threads):
+    shape, filters, kernel, options = SHARED[name]
+    x, weight = normal(shape, dtype), normal((filters, shape[1], *kernel), dtype)
+    dy, bias = normal(fastconv.conv2d(x, weight, **options).shape, dtype), normal((filters,), dtype)
+    fastconv.set_num_threads(1)
+    right = run(dy, x, weight, bias, options)
+    monkeypatch.setattr("fastconv.threads.SMALL_WORK", 0)
+    for threads in (2, 3, 5, 16, 64):
+        fastconv.set_num_threads(threads)
+        assert_all_equal(run(dy, x, weight, bias, options), right)
+
+
 def at_offset(array, offset):
     """Return a copy of `array` that starts `offset` bytes after a multiple of 64."""
     memory = np.empty(array.nbytes + 128, np.uint8)

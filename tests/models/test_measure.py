@@ -25,6 +25,14 @@ def test_a_plan_says_what_runs_take(make, training):
             assert (value == before[key]).all()
 
 
+def test_weights_that_were_packed_before_count():
+    """A network for inference has no others, so no run makes them."""
+    frozen = residual().for_inference()
+    plan = frozen.plan(2)
+    assert sum(node.packed for node in plan.nodes) > 0.02 * plan.peak
+    assert frozen.measure(2) == pytest.approx(plan.peak, rel=0.01)
+
+
 def test_parts_of_large_results_are_let_go():
     """Nothing refers to the first rows of the results while the next ones are computed."""
     layers = [("Conv2D", {"filters": 8, "kernel_size": 3, "padding": "same"}), "BatchNorm"]

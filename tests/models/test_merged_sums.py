@@ -168,6 +168,17 @@ def test_it_stays_apart_where_somebody_else_would_see_it(kind, rng):
     check(net, rng)
 
 
+def test_what_an_activation_would_move_behind_the_sum_stays_before_it(rng):
+    """A convolution runs where its activation stands, if it computes that too."""
+    x = fastconv.Input((16, 6, 6))
+    a = ReLU()(points(name="a")(x))
+    early = Conv2D(16, 3, padding=1, name="early")(a)
+    total = Add()(points(name="near")(x), a)
+    net = fastconv.Model(x, Add()(ReLU()(early), total, total), seed=6)
+    assert ["early", "near+add_1", "relu_2"] == ids(net)[1:4]
+    check(net, rng)
+
+
 def test_both_orders_and_projections(rng):
     """The branch that is made last adds itself to the one before, whichever summand it is."""
     x = fastconv.Input((16, 8, 8))

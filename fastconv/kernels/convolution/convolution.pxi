@@ -31,6 +31,7 @@ cdef struct Convolution:
     bint adds                              # whether results are added to what y holds
     int edges                              # the kind of edges.pxi's tiles that rows are cut into, or 0
     bint far                               # whether tiles prefetch weights (channels_tile.pxi)
+    int threads                            # how many share the items; they decide about no sum
     Py_ssize_t panels, pairs, row_blocks, column_blocks, row_height, column_width
 
 
@@ -263,6 +264,16 @@ cdef void convolve_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
         convolve_block(c, top, bottom, left, end_column, x, y, w, after, bias, c.K - k, panels)
 
 
+cdef inline Py_ssize_t shared_rows(Py_ssize_t height, Py_ssize_t rows, Py_ssize_t times,
+                                   int threads) noexcept nogil:
+    """The height of blocks of rows, at most `height`, of which each makes `times` items.  Where a
+    thread would have less than two items, rows are cut for all of them.  Else the last block may be
+    lower: that makes good for a thread that begins late."""
+    cdef Py_ssize_t blocks = ceil_div(rows, height)
+    cdef Py_ssize_t shared = shared_blocks(blocks, rows, times, threads, 2)
+    return height if shared == blocks else ceil_div(rows, shared)
+
+
 cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
     """Cut the output into items.  An item is a block of rows, and smaller where sums are very long:
     threads cannot share an item, and a signal has to wait for its end."""
@@ -272,7 +283,8 @@ cdef Py_ssize_t count_items(Convolution* c) noexcept nogil:
                          // min(c.column_width, c.columns.outputs), 1, TILE)
     c.panels = (c.K + LANES - 1) // LANES
     c.pairs = (c.panels + 1) // 2
-    c.row_blocks = (c.rows.outputs + c.row_height - 1) // c.row_height
+    c.row_height = shared_rows(c.row_height, c.rows.outputs, c.groups * c.pairs * c.N, c.threads)
+    c.row_blocks = ceil_div(c.rows.outputs, c.row_height)
     c.column_blocks = (c.columns.outputs + c.column_width - 1) // c.column_width
     c.far = ASKS_AHEAD and c.R * c.S == 1 and c.rows.taps * c.columns.taps == 1 and not c.edges \
         and not pads(&c.rows) and not pads(&c.columns) \

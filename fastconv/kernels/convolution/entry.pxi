@@ -16,7 +16,7 @@ def conv2d(const real[:, :, :, :] x, const real[::1] weight, bias, real[:, :, :,
     cdef Convolution c
     cdef Work work
     cdef const real[::1] bias_view
-    c.bias = NULL
+    c.bias, c.threads = NULL, threads
     if bias is not None:
         bias_view = bias
         c.bias = &bias_view[0]
@@ -44,7 +44,7 @@ def conv2d_backward_input(const real[:, :, :, :] dy, const real[::1] weight,
     cdef Py_ssize_t i, j
     cdef int engine
     cdef real* y
-    c.bias = NULL
+    c.bias, c.threads = NULL, threads
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
     c.R, c.S, c.block, c.relu, c.adds, c.taps_first = R, S, block, False, False, True
@@ -83,7 +83,7 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     cdef Convolution c
     cdef PixelPanels g
     cdef Py_ssize_t i
-    c.bias = NULL
+    c.bias, c.threads = NULL, threads
     c.N, c.groups = dx.shape[0], groups
     c.C, c.K = dy.shape[1] // groups, dx.shape[1] // groups
     c.R, c.S, c.block, c.taps_first = weight.shape[2], weight.shape[3], block, True

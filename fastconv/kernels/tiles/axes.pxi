@@ -26,6 +26,20 @@ cdef inline Py_ssize_t clamp(Py_ssize_t a, Py_ssize_t low, Py_ssize_t high) noex
     return low if a < low else high if a > high else a
 
 
+cdef inline Py_ssize_t shared_blocks(Py_ssize_t blocks, Py_ssize_t most, Py_ssize_t times,
+                                     int threads, Py_ssize_t enough) noexcept nogil:
+    """How many blocks to cut something into, each of which makes `times` items: at least `blocks`,
+    at most `most`, and where threads have fewer than `enough` items each, as many blocks as give
+    them all the same number."""
+    cdef Py_ssize_t even
+    if times * blocks >= enough * threads:
+        return blocks
+    for even in range(blocks, min(most, blocks + threads - 1) + 1):
+        if times * even % threads == 0:
+            return even
+    return blocks
+
+
 cdef inline void taps_inside(const Axis* axis, Py_ssize_t i, Py_ssize_t* first,
                              Py_ssize_t* last) noexcept nogil:
     """The taps [first, last) of output position i that lie inside the map."""

@@ -48,8 +48,9 @@ def measure(net: Any, plan: Plan) -> int:
     """Return the most bytes held at one time while what `plan` describes is run twice.
 
     There are two runs so that what the first keeps for the next one is counted.  The bytes are
-    what tracemalloc counts: NumPy's arrays, and some ten kilobytes of Python's own objects.  A run
-    of training goes forward and backward.  It changes no weight, but it does change statistics.
+    what tracemalloc counts: NumPy's arrays, and some ten kilobytes of Python's own objects; and
+    weights that exist in packed form alone, which were there before.  A run of training goes
+    forward and backward.  It changes no weight, but it does change statistics.
 
     Parameters
     ----------
@@ -82,9 +83,11 @@ def measure(net: Any, plan: Plan) -> int:
         del outputs  # which metrics are of
 
     run()  # to make what is made only once, such as plans and the pool of threads
+    there = 0
     for layer in net._graph.layers.values():
         for parameter in layer.parameters.values():
             parameter.unpack()
+            there += parameter.packed_nbytes  # it can be made of nothing else
     if plan.training:
         net.gradients = {}
     memory.release()
@@ -94,7 +97,7 @@ def measure(net: Any, plan: Plan) -> int:
         before = tracemalloc.get_traced_memory()[0]
         run()
         run()
-        return tracemalloc.get_traced_memory()[1] - before
+        return tracemalloc.get_traced_memory()[1] - before + there
     finally:
         tracemalloc.stop()
         memory.release()

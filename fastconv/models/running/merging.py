@@ -96,8 +96,12 @@ def _makes_new(layer: Layer) -> bool:
 
 
 def merge_activations(calls: dict[int, Call], readers: Mapping[int, int], training: bool) -> None:
-    """Let a layer compute the activation behind it too, if it can."""
+    """Let a layer compute the activation behind it too, if it can.
+
+    It then runs where the activation would, and what it reads must not be written over until then.
+    """
     merged: set[int] = set()
+    written = {call.sources[call.over]: at for at, call in calls.items() if call.over is not None}
     for target, call in list(calls.items()):
         source = call.sources[0]
         before = calls.get(source)
@@ -107,6 +111,9 @@ def merge_activations(calls: dict[int, Call], readers: Mapping[int, int], traini
             and readers[source] == 1
             and source not in merged
             and (before.layer.fuses_in_training or not training)
+            and not (
+                written and any(source < written.get(read, -1) < target for read in before.sources)
+            )
         ):
             fused = before.layer.with_activation(call.layer.acts_as)
             if fused is not None and not (before.layer.patched or call.layer.patched):

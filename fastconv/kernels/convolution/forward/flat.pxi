@@ -190,7 +190,8 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
                ITEM_WORK // (height * width * LANES * c.C * c.R * c.S))
     if size < 1:
         return False
-    plan.panel_blocks = ceil_div(c.panels, size)
+    plan.panel_blocks = shared_blocks(ceil_div(c.panels, size), c.panels, c.groups * c.N
+                                      * plan.row_blocks * plan.column_blocks, c.threads, 2)
     plan.panels = ceil_div(c.panels, plan.panel_blocks)
     plan.panel_blocks = ceil_div(c.panels, plan.panels)
     plan.padded = pads(&c.rows) or pads(&c.columns)

@@ -85,7 +85,6 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.length = ceil_div(pixels, VL)
     if pixels < POINT_PIXELS or 10 * pixels < 9 * plan.length * VL:
         return False                       # too many empty lanes, or weights are read too often
-    plan.strips = ceil_div(plan.length, POINT_STRIP)
     plan.channels = min(c.C, c.block)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, POINT_CHANNELS))
     plan.filters = c.K
@@ -95,6 +94,8 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.filter_blocks = ceil_div(c.K, plan.filters)
     plan.filters = ceil_div(ceil_div(c.K, plan.filter_blocks), POINT_TILE) * POINT_TILE
     plan.filter_blocks = ceil_div(c.K, plan.filters)
+    plan.strips = shared_blocks(ceil_div(plan.length, POINT_STRIP), plan.length,
+                                c.groups * c.N * plan.filter_blocks, c.threads, 8)
     return True
 
 

@@ -266,5 +266,6 @@ cdef bint plan_rows(InputGradient* g, Convolution* c, const Axis* rows,
                                   -columns.offset, columns.dilation)
     c.panels = (c.K + LANES - 1) // LANES
     c.row_height = clamp(min(sums, <Py_ssize_t> ITEM_PIXELS) // g.W, 1, g.H)
-    c.row_blocks = (g.H + c.row_height - 1) // c.row_height
+    c.row_height = shared_rows(c.row_height, g.H, c.groups * c.panels * c.N, c.threads)
+    c.row_blocks = ceil_div(g.H, c.row_height)
     return True
