@@ -168,17 +168,6 @@ def test_it_stays_apart_where_somebody_else_would_see_it(kind, rng):
     check(net, rng)
 
 
-def test_what_an_activation_would_move_behind_the_sum_stays_before_it(rng):
-    """A convolution runs where its activation stands, if it computes that too."""
-    x = fastconv.Input((16, 6, 6))
-    a = ReLU()(points(name="a")(x))
-    early = Conv2D(16, 3, padding=1, name="early")(a)
-    total = Add()(points(name="near")(x), a)
-    net = fastconv.Model(x, Add()(ReLU()(early), total, total), seed=6)
-    assert ["early", "near+add_1", "relu_2"] == ids(net)[1:4]
-    check(net, rng)
-
-
 def test_both_orders_and_projections(rng):
     """The branch that is made last adds itself to the one before, whichever summand it is."""
     x = fastconv.Input((16, 8, 8))
@@ -207,6 +196,72 @@ def test_signals_and_other_activations(rng):
     net = fastconv.Model(x, y, seed=4)
     assert [name for name in ids(net) if name.startswith("near+add_1")]
     check(net, rng)
+
+
+def test_a_layer_and_its_activation_read_before_the_sum_is_written(rng):
+    """Their activation runs behind the sum, which is written over what the layer reads."""
+    x = fastconv.Input((16, 6, 6))
+    a = ReLU()(points(name="a")(x))
+    early = points(name="early")(a)
+    total = Add()(points(name="near")(fastconv.create_layer("SiLU")(a)), a)
+    net = fastconv.Model(x, Add()(ReLU()(early), total), seed=6)
+    found = ids(net)
+    assert found.index("early+relu_2") < found.index("near+add_1")
+    check(net, rng)
+
+
+def test_a_sum_and_its_activation_come_before_the_sum_over_what_they_read(rng):
+    """The first sum's convolution reads what the second sum is written over."""
+    create = fastconv.create_layer
+    x = fastconv.Input((16, 6, 6))
+    a = ReLU()(points(name="a")(x))
+    b = create("SiLU")(a)
+    first = Add()(points(name="one")(b), a)
+    second = Add()(points(name="two")(create("Sigmoid")(b)), b)
+    net = fastconv.Model(x, Add()(ReLU()(first), second), seed=7)
+    found = ids(net)
+    assert found.index("one+add_1+relu_2") < found.index("two+add_2")
+    check(net, rng)
+
+
+def random_network(rng):
+    """Layers called in any order on what is there, so that activations come late."""
+    create = fastconv.create_layer
+    x = fastconv.Input((16, 5, 7))
+    values, waiting = [ReLU()(points()(x))], []
+    for _ in range(rng.integers(4, 14)):
+        kind = rng.integers(6)
+        near = values[-rng.integers(1, min(len(values), 5) + 1)]
+        if kind == 0 and waiting:
+            values.append(ReLU()(waiting.pop(rng.integers(len(waiting)))))
+        elif kind == 1:
+            waiting.append(points()(near))
+        elif kind == 2:
+            values.append([Flatten, Identity, ReLU][rng.integers(3)]()(near))
+            if len(values[-1].shape) == 1:
+                values[-1] = create("Reshape", shape=(16, 5, 7))(values[-1])
+        else:
+            other = create(["SiLU", "Sigmoid", "Tanh"][rng.integers(3)])(near)
+            if rng.integers(2):
+                values.append(other)
+            pair = [points()(other), near]
+            total = Add()(*pair[:: 1 - 2 * rng.integers(2)])
+            (waiting if rng.integers(2) else values).append(total)
+    values += [ReLU()(node) for node in waiting]
+    read = {id(parent) for node in values for parent in node.parents}
+    ends = [node for node in values if id(node) not in read]
+    outputs = ends if len(ends) == 1 or rng.integers(2) else Add()(*ends)
+    return fastconv.Model(x, outputs, seed=int(rng.integers(99)))
+
+
+def test_networks_that_were_put_together_in_any_order(rng):
+    merged = 0
+    for _ in range(60):
+        net = random_network(rng)
+        check(net, rng, batch=2)
+        operations = net._schedule(net._graph.outputs).operations
+        merged += sum(op.over is not None and len(op.sources) == 2 for op in operations)
+    assert merged > 30
 
 
 def test_a_readers_own_class_keeps_them_apart(rng):

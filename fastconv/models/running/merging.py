@@ -98,10 +98,10 @@ def _makes_new(layer: Layer) -> bool:
 def merge_activations(calls: dict[int, Call], readers: Mapping[int, int], training: bool) -> None:
     """Let a layer compute the activation behind it too, if it can.
 
-    It then runs where the activation would, and what it reads must not be written over until then.
+    It keeps its own place among the calls: by that of the activation, which may run much later, a
+    sum may have been written over what it reads.
     """
-    merged: set[int] = set()
-    written = {call.sources[call.over]: at for at, call in calls.items() if call.over is not None}
+    places: dict[int, int] = {}  # of what is merged: the value between layer and activation
     for target, call in list(calls.items()):
         source = call.sources[0]
         before = calls.get(source)
@@ -109,18 +109,18 @@ def merge_activations(calls: dict[int, Call], readers: Mapping[int, int], traini
             before is not None
             and call.layer.acts_as is not None
             and readers[source] == 1
-            and source not in merged
+            and source not in places
             and (before.layer.fuses_in_training or not training)
-            and not (
-                written and any(source < written.get(read, -1) < target for read in before.sources)
-            )
         ):
             fused = before.layer.with_activation(call.layer.acts_as)
             if fused is not None and not (before.layer.patched or call.layer.patched):
                 steps = (*before.steps, *call.steps)
                 calls[target] = Call(fused, steps, before.sources, before.over)
                 del calls[source]
-                merged.add(target)
+                places[target] = source
+    ordered = sorted((places.get(target, target), target) for target in calls)
+    for _, target in ordered:
+        calls[target] = calls.pop(target)
 
 
 def write_over_inputs(calls: dict[int, Call], readers: Mapping[int, int]) -> None:
