@@ -36,7 +36,18 @@ def residual() -> fastconv.Model:
     return fastconv.Model(x, create("Dense", units=2)(create("Flatten")(after)), seed=0)
 
 
-@pytest.mark.parametrize("make", [book, small, branches, overlapping, residual])
+def late() -> fastconv.Model:
+    """A value with three readers, one of which has its ReLU behind the others."""
+    x = fastconv.Input((3, 8, 8))
+    conv = {"filters": 3, "kernel_size": 3, "padding": 1}
+    first = create("Tanh")(create("Conv2D", **conv)(x))
+    inner = create("Conv2D", **conv)(first)
+    others = create("Sigmoid")(first), create("Conv2D", **conv)(first)
+    after = create("Add")(create("ReLU")(inner), *others)
+    return fastconv.Model(x, create("Dense", units=2)(create("Flatten")(after)), seed=0)
+
+
+@pytest.mark.parametrize("make", [book, small, branches, overlapping, residual, late])
 def test_a_step_has_the_bits_of_its_layers_one_by_one(make, rng):
     net = make()
     xs = as_tuple(random_like(net, rng, 6))
