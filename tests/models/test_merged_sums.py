@@ -264,6 +264,30 @@ def test_networks_that_were_put_together_in_any_order(rng):
     assert merged > 30
 
 
+def test_a_sum_of_others_that_can_add_one_more_is_merged_once(rng):
+    """It has taken the convolution before it, and is no longer what the next sum would take."""
+
+    class Sum(fastconv.Layer):
+        is_sum = True
+        example_shapes = ((16, 8, 8), (16, 8, 8))
+
+        def infer(self, *specs):
+            return specs[0]
+
+        def forward(self, ctx, *xs):
+            return sum(xs[1:], xs[0])
+
+        def with_addition(self):
+            return self.twin()
+
+    x = fastconv.Input((16, 6, 6))
+    a, b = ReLU()(points()(x)), ReLU()(points()(x))
+    first = Sum()(points(name="near")(fastconv.create_layer("SiLU")(a)), a)
+    net = fastconv.Model(x, Add()(first, b), seed=8)
+    assert "near+sum_1" in ids(net)
+    check(net, rng)
+
+
 def test_a_readers_own_class_keeps_them_apart(rng):
     """Nobody knows whether its output lies in the memory of its input."""
 

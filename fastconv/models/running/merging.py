@@ -71,7 +71,7 @@ def merge_sums(
         if not call.layer.is_sum or len(call.sources) != 2 or before not in call.sources:
             continue
         other = call.sources[call.sources[0] == before]
-        made = one_by_one.get(before)
+        made = calls.get(before)  # with what has been merged into it, if it is a sum too
         if (
             made is not None
             and readers[before] == 1
