@@ -118,8 +118,7 @@ def merge_activations(calls: dict[int, Call], readers: Mapping[int, int], traini
                 calls[target] = Call(fused, steps, before.sources, before.over)
                 del calls[source]
                 places[target] = source
-    ordered = sorted((places.get(target, target), target) for target in calls)
-    for _, target in ordered:
+    for target in sorted(calls, key=lambda one: places.get(one, one)) if places else ():
         calls[target] = calls.pop(target)
 
 
