@@ -118,8 +118,9 @@ def merge_activations(calls: dict[int, Call], readers: Mapping[int, int], traini
                 calls[target] = Call(fused, steps, before.sources, before.over)
                 del calls[source]
                 places[target] = source
-    for target in sorted(calls, key=lambda one: places.get(one, one)) if places else ():
-        calls[target] = calls.pop(target)
+    if places:
+        for _, target in sorted([(places.get(target, target), target) for target in calls]):
+            calls[target] = calls.pop(target)
 
 
 def write_over_inputs(calls: dict[int, Call], readers: Mapping[int, int]) -> None:
