@@ -27,6 +27,8 @@ cdef extern from *:
            POINT_STEPS = 4,
            POINT_AHEAD = 4,
            POINTS_ASK = MANY_REGISTERS,
+           /* with few registers a tile of two vectors has too few sums: strips stay */
+           POINTS_EACH = MANY_REGISTERS ? 8 : 0,
            POINT_CHANNELS = 128,
            POINTS_KEPT = 256,
            POINT_FEWEST = 64,
@@ -42,6 +44,7 @@ cdef extern from *:
     enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_AHEAD                      # rows are prefetched so many channels ahead
     enum: POINTS_ASK                       # whether tiles ask for what comes next
+    enum: POINTS_EACH                      # strips of a thread, from which on none is cut
     enum: MANY_REGISTERS                   # whether the tile of maps in place is good, see below
     enum: POINT_FEWEST                     # then the most channels that are left to others
     enum: POINT_PLANE                      # and the least bytes from one channel to the next
@@ -95,7 +98,7 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.filters = ceil_div(ceil_div(c.K, plan.filter_blocks), POINT_TILE) * POINT_TILE
     plan.filter_blocks = ceil_div(c.K, plan.filters)
     plan.strips = shared_blocks(ceil_div(plan.length, POINT_STRIP), plan.length,
-                                c.groups * c.N * plan.filter_blocks, c.threads, 8)
+                                c.groups * c.N * plan.filter_blocks, c.threads, POINTS_EACH)
     return True
 
 
