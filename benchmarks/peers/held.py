@@ -38,17 +38,20 @@ def environment() -> dict[str, str]:
         If this machine cannot do that.
     """
     if sys.platform != "linux" or os.uname().machine != "x86_64":
-        raise ValueError("held must be left out: CPUID can be answered on Linux and x86-64 alone")
+        raise ValueError("--held must be left out: CPUID can be answered on Linux and x86-64 alone")
     library = KEPT / "held.so"
     if not library.exists() or library.stat().st_mtime < SOURCE.stat().st_mtime:
         KEPT.mkdir(parents=True, exist_ok=True)
         compiler = os.environ.get("CC", "cc").split()
         command = [*compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(SOURCE)]
-        subprocess.run(command, check=True)
+        try:
+            subprocess.run(command, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ValueError(f"--held needs a C compiler, cc or what CC names: {error}") from error
     loaded = [str(library), *filter(None, [os.environ.get("LD_PRELOAD", "")])]
     tunables = [*filter(None, [os.environ.get("GLIBC_TUNABLES", "")]), _GLIBC]
     found = {**os.environ, "LD_PRELOAD": ":".join(loaded), "GLIBC_TUNABLES": ":".join(tunables)}
     works = subprocess.run([sys.executable, "-c", ""], env=found, capture_output=True, text=True)
     if works.returncode:
-        raise ValueError(f"held must be left out: {works.stderr.strip()}")
+        raise ValueError(f"--held must be left out: {works.stderr.strip()}")
     return found

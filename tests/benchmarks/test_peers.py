@@ -200,7 +200,7 @@ def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
     try:
         environment = held.environment()
     except ValueError as error:
-        assert "held must be left out" in str(error)
+        assert "--held must be left out" in str(error)
         pytest.skip(str(error))
     assert held.is_held(environment) and not held.is_held()
     program = "import fastconv; print(*fastconv.available_isas())"
@@ -223,5 +223,18 @@ def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
 def test_a_machine_that_cannot_be_held_says_so(monkeypatch):
     held = peers("held")
     monkeypatch.setattr(held.sys, "platform", "darwin")
-    with pytest.raises(ValueError, match="held must be left out: CPUID can be answered on Linux"):
+    with pytest.raises(ValueError, match="--held must be left out: CPUID can be answered on Linux"):
+        held.environment()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPUID is answered on Linux alone")
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="and on x86-64")
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_a_compiler_that_is_not_there_or_fails_is_named(compiler, tmp_path, monkeypatch):
+    held = peers("held")
+    monkeypatch.setattr(held, "KEPT", tmp_path)
+    monkeypatch.setenv("CC", compiler)
+    with pytest.raises(
+        ValueError, match=f"--held needs a C compiler, cc or what CC names: .*{compiler}"
+    ):
         held.environment()
