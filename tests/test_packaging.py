@@ -492,6 +492,50 @@ def test_a_sum_on_the_stack_is_seen():
     assert spilled([*body[:-1], *moved], "ymm") == {"0x20(%rsp)"}
 
 
+#: The tiles of sums, whose loops over channels and rows lie around the loop of multiply-adds.
+TILES = re.compile(r"_(wide|slim|narrow|walking|flat)_(edges|stretches|tile)_of$")
+
+
+def multiplications(code: list[Instruction]) -> dict[str, set[str]]:
+    """Return by function the multiplications of integers in loops around multiply-adds."""
+    index = {instruction.address: i for i, instruction in enumerate(code)}
+    found: dict[str, set[str]] = {}
+    for last, (_, operation, operands, function) in enumerate(code):
+        target = re.match(r"[0-9a-f]+\b", operands) if operation.startswith("j") else None
+        first = index.get(int(target[0], 16), last + 1) if target else last + 1
+        body = code[first : last + 1]
+        fused = sum(bool(re.match(r"vfn?m(add|sub)\d+p", line.operation)) for line in body)
+        products = {line.operands for line in body if re.match(r"i?mul", line.operation)}
+        if fused >= 4 and products:
+            found.setdefault(function, set()).update(products)
+    return found
+
+
+@pytest.mark.parametrize("part", ["convolution", "weight_gradient", "winograd"])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_no_tile_multiplies_for_an_address(objdump, dtype, part):
+    """With AVX2 one of the two units of multiply-adds is the only one that multiplies integers.
+    What waits for it is late: loads of the next channel began when the last one's sums were done,
+    which took a seventh of the time of 3x3 kernels."""
+    found = multiplications(objdump(module_file(INSTALLED, f"_avx2_{dtype}_{part}")))
+    assert not {name: places for name, places in found.items() if TILES.search(name)}
+
+
+def test_a_multiplication_around_a_tile_is_seen():
+    """The test above looks for what it should."""
+    text = """imul %r11,%rax
+        vfmadd231ps %ymm1,%ymm2,%ymm3
+        vfmadd231ps %ymm1,%ymm2,%ymm4
+        vfmadd231ps %ymm1,%ymm2,%ymm5
+        vfmadd231ps %ymm1,%ymm2,%ymm6
+        jne 1
+        jne 0"""
+    words = [line.split(maxsplit=1) for line in text.splitlines()]
+    code = [Instruction(i, *pair, "wide_tile_of") for i, pair in enumerate(words)]
+    assert multiplications(code) == {"wide_tile_of": {"%r11,%rax"}}
+    assert multiplications(code[:-1]) == {}  # before the loop it does not matter
+
+
 def test_no_module_leaves_the_unit_of_long_doubles_in_disorder(objdump):
     """MMX registers are those of long doubles, which are NaN from there on in that thread."""
     for path in INSTALLED.glob("_*.so"):

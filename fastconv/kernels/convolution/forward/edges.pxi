@@ -75,25 +75,32 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
 
     Between two channels it prefetches what comes next.  The rows of x are in as many pages as
     there are channels, which is more than a hardware prefetcher follows.
+
+    Pointers move on by additions.  A multiplication for an address would wait for the unit that
+    the multiply-adds of the channel before keep busy, and the loads would wait for it.
     """
     cdef vreal acc[TILE * NV]
     cdef const real* xp
     cdef const real* wp
+    cdef const real* x_row
+    cdef const real* w_row
+    cdef const real* coming = edges.next
     cdef Py_ssize_t i1, i2, i
     cdef int p
     for p in range(pixels * vectors):
         acc[p] = vzero()
     i1 = 0
     while True:
-        vprefetch(x + i1 * nest.x1 + edges.below)
+        vprefetch(x + edges.below)
         for i2 in range(edges.lines):
-            vprefetch(edges.next + (i1 * edges.lines + i2) * CACHE_LINE)
+            vprefetch(coming)
             if vectors > NV:
-                vprefetch(edges.next + panel + (i1 * edges.lines + i2) * CACHE_LINE)
+                vprefetch(coming + panel)
+            coming = coming + CACHE_LINE
+        x_row, w_row = x, w
         i2 = 0
         while True:
-            xp = x + i1 * nest.x1 + i2 * nest.x2
-            wp = w + i1 * nest.w1 + i2 * nest.w2
+            xp, wp = x_row, w_row
             if kind < ANY_TAPS:
                 near_step(vectors, kind & 1, pixels, 0, &xp, &wp, panel, acc)
                 near_step(vectors, 0, pixels, 1, &xp, &wp, panel, acc)
@@ -127,9 +134,13 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
                         edge_step(vectors, 0, pixels - 4, &xp, step, nest.x3, &wp, panel, acc)
                     for i in range(edges.right5):
                         edge_step(vectors, 0, pixels - 5, &xp, step, nest.x3, &wp, panel, acc)
+            x_row = x_row + nest.x2
+            w_row = w_row + nest.w2
             i2 += 1
             if i2 == nest.n2:
                 break
+        x = x + nest.x1
+        w = w + nest.w1
         i1 += 1
         if i1 == nest.n1:
             break

@@ -53,6 +53,9 @@ cdef struct FlatNest:
     bint ends, fresh                       # whether that block ends here, and is the first
 
 
+cdef vreal no_sums[TILE * NV]             # zeros, from which a block begins
+
+
 cdef inline void flat_step(const int pixels, const real** x, Py_ssize_t at, const real** w,
                            vreal* acc) noexcept nogil:
     cdef vreal weights[NV]
@@ -75,20 +78,19 @@ cdef inline void flat_tile(const int pixels, const int taps, const real* x,
     cdef vreal acc[TILE * NV]
     cdef const real* from_[TILE]
     cdef Py_ssize_t c, r, s, at
+    cdef Py_ssize_t channel_at = 0, row_at     # by additions, see `edge_tile`
+    cdef const vreal* begin = waiting if nest.resume else no_sums
     cdef int p
     for p in range(pixels):
-        from_[p] = x + places[p]
-    if nest.resume:
-        for p in range(pixels * NV):
-            acc[p] = waiting[p]
-    else:
-        for p in range(pixels * NV):
-            acc[p] = vzero()
+        from_[p] = vapart(x + places[p])   # else GCC adds them as vectors, and takes these apart
+    for p in range(pixels * NV):
+        acc[p] = begin[p]
     c = 0
     while True:
         r = 0
+        row_at = channel_at
         while True:
-            at = vapart_at(c * nest.xc + r * nest.xh)
+            at = vapart_at(row_at)
             if taps:
                 for s in range(taps):
                     flat_step(pixels, from_, at + s, &w, acc)
@@ -100,9 +102,11 @@ cdef inline void flat_tile(const int pixels, const int taps, const real* x,
                     s += 1
                     if s == nest.taps:
                         break
+            row_at = row_at + nest.xh
             r += 1
             if taps == 1 or r == nest.rows:  # with one tap there is one row
                 break
+        channel_at = channel_at + nest.xc
         c += 1
         if c == nest.channels:
             break

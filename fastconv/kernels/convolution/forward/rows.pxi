@@ -2,10 +2,20 @@
 
 cdef extern from *:
     """
-    enum { ROW_TOTALS = (ITEM_PIXELS + VL) * NV, RUN_PIXELS = 4 * TILE };
+    enum { ROW_TOTALS = (ITEM_PIXELS + VL) * NV, RUN_PIXELS = 4 * TILE,
+           MOST_PIECES = (ITEM_PIXELS + TILE - 1) / TILE };
     """
     enum: ROW_TOTALS
+    enum: MOST_PIECES                      # pieces of a row; of a pair's, which is narrow, one
     enum: RUN_PIXELS                       # pixels that are stored together, at least
+
+
+cdef struct Piece:
+    # some neighbouring pixels of every row, which are a tile
+    Py_ssize_t first           # column of the first pixel
+    Py_ssize_t at              # where it begins to read, from column 0 of the map on
+    int pixels
+    Edges edges
 
 
 cdef inline bint edges_within(const Axis* axis, Py_ssize_t reach) noexcept nogil:
@@ -81,6 +91,22 @@ cdef inline void look_further(const Axis* axis, Py_ssize_t first, Py_ssize_t pix
     edges.right3, edges.right4, edges.right5 = r[1] - r[0], r[2] - r[1], axis.taps - r[2]
 
 
+cdef inline void cut_row(const Convolution* c, Py_ssize_t left, Py_ssize_t right, int count,
+                         bint three, Py_ssize_t lines, Piece* pieces) noexcept nogil:
+    """Cut a row into pieces of nearly equal length.  Rows have the same ones, and to look for edges
+    at every tile would take a twentieth of the time where channels are few."""
+    cdef Piece* piece
+    cdef Py_ssize_t first, end = left
+    cdef int i
+    for i in range(count):
+        first, end = end, left + (i + 1) * (right - left) // count
+        piece = &pieces[i]
+        piece.first, piece.pixels = first, <int> (end - first)
+        piece.at = (first * c.columns.stride + c.columns.offset) * c.xw
+        look_at_edges(&c.columns, first, piece.pixels, three, c.edges, &piece.edges)
+        piece.edges.lines = lines
+
+
 cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
                         Py_ssize_t right, const real* x, real* y, const real* w,
                         const real* after, const real* bias, Py_ssize_t channels,
@@ -95,26 +121,30 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef vreal* total
     cdef Destination to
     cdef Nest nest
-    cdef Edges edges
+    cdef Piece pieces[MOST_PIECES]
+    cdef Piece* piece
+    cdef Edges* edges
     cdef Py_ssize_t width = right - left
     cdef int most = NARROW if pair else TILE
     cdef int vectors = 2 * NV if pair else 1 if channels <= VL else NV
-    cdef Py_ssize_t pieces = (width + most - 1) // most
+    cdef int count = <int> ((width + most - 1) // most)
     cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
     cdef Py_ssize_t step = c.columns.stride * c.xw
-    cdef Py_ssize_t channel, i, piece, first, end, r0, r1
+    cdef Py_ssize_t channel, i, r0, r1
+    cdef const real* row
     cdef const real* xb
     cdef const real* wb
-    cdef int pixels
+    cdef int k, pixels
     cdef int run = 0           # outputs whose sums wait to be stored together
     cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
     cdef bint three = THREE_TAPS and step == 1 and c.columns.dilation * c.xw == 1
     cdef bint last, planes
     cdef const real* ahead
-    cdef Py_ssize_t done, tiles = (bottom - top) * pieces
-    edges.lines = 0
+    cdef Py_ssize_t share, lines = 0
     if after != NULL:  # every tile prefetches its share of the next block
-        edges.lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * tiles)
+        lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * (bottom - top) * count)
+    share = lines * c.block * CACHE_LINE
+    cut_row(c, left, right, count, three, lines, pieces)
     to.channel, to.pixel, to.bias, to.relu, to.adds = c.yk, c.yw, bias, c.relu, c.adds
     # only rows of whole vectors: `store_planes` would write over the totals of the next row
     planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
@@ -123,7 +153,6 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     for channel from 0 <= channel < c.C by c.block:
         last = channel + c.block >= c.C
         ahead = after if last else w + (channel + c.block) * nest.w1
-        done = 0
         nest.n1 = min(c.block, c.C - channel)
         nest.fresh = channel == 0
         total = totals
@@ -131,38 +160,33 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
             taps_inside(&c.rows, i, &r0, &r1)
             nest.n2 = r1 - r0
             wb = w + channel * nest.w1 + r0 * nest.w2
-            end = left
-            for piece in range(pieces):  # pieces of nearly equal length
-                first = end
-                end = left + (piece + 1) * width // pieces
-                pixels = <int> (end - first)
-                look_at_edges(&c.columns, first, pixels, three, c.edges, &edges)
-                xb = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh \
-                    + r0 * nest.x2 + (first * c.columns.stride + c.columns.offset) * c.xw
+            row = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh + r0 * nest.x2
+            for k in range(count):
+                piece = &pieces[k]
+                pixels, edges, xb = piece.pixels, &piece.edges, row + piece.at
                 if last:
                     if run == 0:
-                        to.y = y + i * c.yh + first * c.yw
+                        to.y = y + i * c.yh + piece.first * c.yw
                     prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), run, pixels)
-                edges.below = (c.R - r0) * nest.x2
-                edges.next = ahead + done * edges.lines * c.block * CACHE_LINE
-                done += 1
+                edges.below, edges.next = (c.R - r0) * nest.x2, ahead
+                ahead = ahead + share
                 if nest.n2 == 0:
                     add_nothing(&nest, pixels * vectors, total)
                 elif pair:
-                    narrow_edges(pixels, xb, step, wb, panel, &nest, &edges, total)
+                    narrow_edges(pixels, xb, step, wb, panel, &nest, edges, total)
                 elif vectors == 1:
-                    slim_edges(pixels, xb, step, wb, &nest, &edges, total)
+                    slim_edges(pixels, xb, step, wb, &nest, edges, total)
                 elif TILE < 12 and edges.middle == c.S and edges.kind == ANY_TAPS:
                     # a step takes so few cycles that the loops around it count
                     nest.n3 = c.S
                     wide_tile(pixels, xb, step, wb, &nest, total)
                 else:
-                    wide_edges(pixels, xb, step, wb, &nest, &edges, total)
+                    wide_edges(pixels, xb, step, wb, &nest, edges, total)
                 total += pixels * vectors
                 if not last:
                     continue
                 run += pixels
-                if piece < pieces - 1 or (flat and i < bottom - 1):
+                if k < count - 1 or (flat and i < bottom - 1):
                     if planes or run < RUN_PIXELS:
                         continue
                 if planes:

@@ -94,7 +94,12 @@ cdef inline void input_tile(const int pixels, const int vectors, const Convoluti
     apart.  dy is at tap (0, 0) of the first pixel, which is column `first` of the phase."""
     cdef vreal total[TILE * NV]
     cdef vreal aside[TILE * NV]
-    cdef Py_ssize_t filter, count, r, s, left, right
+    cdef Py_ssize_t filter, count, r, s, left, right, low, high
+    # from one tap to the next, and from one row of taps; by additions, see `edge_tile`
+    cdef Py_ssize_t across = columns.dilation, down = rows.dilation * c.xh
+    cdef Py_ssize_t w_across = columns.every * c.C * LANES, w_down = rows.every * c.S * c.C * LANES
+    cdef const real* at_row
+    cdef const real* w_row
     cdef const real* at
     cdef const real* wt
     cdef int p, v
@@ -102,12 +107,13 @@ cdef inline void input_tile(const int pixels, const int vectors, const Convoluti
         total[p] = vzero()
     for filter from 0 <= filter < c.C by c.block:
         count = min(c.block, c.C - filter)
+        at_row = dy + filter * c.xc + r0 * down
+        w_row = w + (((rows.first + r0 * rows.every) * c.S + columns.first) * c.C
+                     + filter) * LANES
         for r in range(r0, r1):
+            at, wt = at_row, w_row
+            left = -(first + columns.offset)
             for s in range(columns.taps):
-                at = dy + filter * c.xc + r * rows.dilation * c.xh + s * columns.dilation
-                wt = w + (((rows.first + r * rows.every) * c.S + columns.first
-                           + s * columns.every) * c.C + filter) * LANES
-                left = -(first + columns.offset + s * columns.dilation)
                 right = left + columns.inputs  # the pixels from left to right see the tap
                 if left <= 0 and right >= pixels:
                     add_tap(0, pixels, vectors, at, c.xc, wt, count, total)
@@ -122,12 +128,15 @@ cdef inline void input_tile(const int pixels, const int vectors, const Convoluti
                 else:
                     for p in range(pixels * vectors):
                         aside[p] = total[p]
-                    left, right = max(left, <Py_ssize_t> 0), min(right, <Py_ssize_t> pixels)
-                    if left < right:
-                        add_few(<int> (right - left), vectors, at + left, c.xc, wt, count,
-                                aside + left * vectors)
+                    low, high = max(left, <Py_ssize_t> 0), min(right, <Py_ssize_t> pixels)
+                    if low < high:
+                        add_few(<int> (high - low), vectors, at + low, c.xc, wt, count,
+                                aside + low * vectors)
                     for p in range(pixels * vectors):
                         total[p] = aside[p]
+                at, wt = at + across, wt + w_across
+                left -= across
+            at_row, w_row = at_row + down, w_row + w_down
     for p in range(pixels):
         for v in range(vectors):
             to[p * every * vectors + v] = total[p * vectors + v]
