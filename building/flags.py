@@ -12,8 +12,7 @@ from building import switches
 # keeps the accumulators in memory.  With predictive commoning it carries weights over the stack,
 # and with loop patterns it clears the accumulators by a memset in memory.  Its last search for
 # superfluous loads, after registers are allocated, takes a tenth of its time and changes next to
-# no loop.  With propagation of scalar evolutions it multiplies to know where a pointer is after a
-# loop, for which what comes next then waits.  -ffast-math is never used: it breaks NaN and the process's floating-point mode.
+# no loop.  -ffast-math is never used: it breaks NaN and the process's floating-point mode.
 HOT = (
     "-O3",
     "--param=max-completely-peeled-insns=4000",
@@ -21,7 +20,6 @@ HOT = (
     "-fno-predictive-commoning",
     "-fno-tree-loop-distribute-patterns",
     "-fno-gcse-after-reload",
-    "-fno-tree-scev-cprop",
 )
 #: For modules in which no loop is hot.
 COLD = ("-O2",)

@@ -536,6 +536,47 @@ def test_a_multiplication_around_a_tile_is_seen():
     assert multiplications(code[:-1]) == {}  # before the loop it does not matter
 
 
+@pytest.mark.parametrize("part", ["convolution", "matrices", "winograd"])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_no_tile_takes_an_address_from_a_vector(objdump, dtype, part):
+    """Where GCC lacks registers it puts numbers into registers of vectors or masks.  They come back
+    through a unit of the multiply-adds, and loads wait for them: gradients of weights took up to a
+    fifth longer, and a row of taps that began so a seventh."""
+    found = {
+        body[0].function
+        for body in inner_loops(objdump(module_file(INSTALLED, f"_avx512_{dtype}_{part}")))
+        if body[0].function.endswith("_tile_of") and from_vectors(body)
+    }
+    assert not found
+
+
+def from_vectors(body: list[Instruction]) -> set[str]:
+    """Return what a loop of multiply-adds moves from vectors or masks to general registers."""
+    if sum(bool(re.match(r"vfn?m(add|sub)\d+p", line.operation)) for line in body) < 4:
+        return set()
+    return {
+        line.operands
+        for line in body
+        if re.match(r"vmov[dq]|vpextr[dq]|kmov", line.operation)
+        and re.search(r"%(xmm\d+|k\d),%[re]", line.operands)
+    }
+
+
+def test_an_address_from_a_vector_is_seen():
+    """The test above looks for what it should."""
+    text = """vmovq %xmm31,%r10
+        kmovq %k2,%rax
+        vmovq %rax,%xmm3
+        vfmadd231ps %zmm1,%zmm2,%zmm3
+        vfmadd231ps %zmm1,%zmm2,%zmm4
+        vfmadd231ps %zmm1,%zmm2,%zmm5
+        vfmadd231ps %zmm1,%zmm2,%zmm6"""
+    words = [line.split(maxsplit=1) for line in text.splitlines()]
+    body = [Instruction(i, *pair, "f") for i, pair in enumerate(words)]
+    assert from_vectors(body) == {"%xmm31,%r10", "%k2,%rax"}
+    assert from_vectors(body[2:]) == from_vectors(body[:-1]) == set()
+
+
 def test_no_module_leaves_the_unit_of_long_doubles_in_disorder(objdump):
     """MMX registers are those of long doubles, which are NaN from there on in that thread."""
     for path in INSTALLED.glob("_*.so"):

@@ -78,6 +78,8 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
     cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
     cdef Py_ssize_t rows = at.r1 - at.r0
     cdef Py_ssize_t columns = at.s1 - at.s0
+    cdef Py_ssize_t down = c.rows.dilation * c.xh, across = c.columns.dilation * c.xw
+    cdef Py_ssize_t kernel = c.R * c.S * LANES
     cdef Py_ssize_t channel, count, r, s
     cdef const real* xb
     cdef const real* wb
@@ -92,31 +94,24 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
         if c.taps_first or (rows == 1 and columns == 1):
             # one tap at a time: the channels are the inner loop
             nest.n1, nest.n2, nest.n3 = 1, 1, count
-            nest.x1, nest.x2, nest.x3 = 0, 0, c.xc
-            nest.w1, nest.w2 = 0, 0
+            set_moves(&nest, 0, 0, c.xc, 0, 0)
             if not c.taps_first and c.R * c.S > 1:
                 # a single tap of a larger kernel: its weights are R * S rows of a panel apart
                 nest.n2, nest.n3 = count, 1
-                nest.x2, nest.x3 = c.xc, 0
-                nest.w2 = c.R * c.S * LANES
+                set_moves(&nest, 0, c.xc, 0, 0, kernel)
             for r in range(at.r0, at.r1):
                 for s in range(at.s0, at.s1):
-                    xb = x + r * c.rows.dilation * c.xh + s * c.columns.dilation * c.xw \
-                        + channel * c.xc
+                    xb = x + r * down + s * across + channel * c.xc
                     wb = w + ((c.rows.first + r * c.rows.every) * c.S
                               + c.columns.first + s * c.columns.every) * tap
-                    wb = wb + channel * (LANES if c.taps_first else c.R * c.S * LANES)
+                    wb = wb + channel * (LANES if c.taps_first else kernel)
                     any_tile(pixels, vectors, xb, step, wb, panel, &nest, total)
                     nest.fresh = False
         else:
             nest.n1, nest.n2, nest.n3 = count, rows, columns
-            nest.x1 = c.xc
-            nest.x2 = c.rows.dilation * c.xh
-            nest.x3 = c.columns.dilation * c.xw
-            nest.w1 = c.R * c.S * LANES
-            nest.w2 = c.S * LANES
-            xb = x + at.r0 * nest.x2 + at.s0 * nest.x3 + channel * c.xc
-            wb = w + (at.r0 * c.S + at.s0) * LANES + channel * nest.w1
+            set_moves(&nest, c.xc, down, across, kernel, c.S * LANES)
+            xb = x + at.r0 * down + at.s0 * across + channel * c.xc
+            wb = w + (at.r0 * c.S + at.s0) * LANES + channel * kernel
             any_tile(pixels, vectors, xb, step, wb, panel, &nest, total)
             nest.fresh = False
 
@@ -127,7 +122,8 @@ cdef void sum_channels(const Convolution* c, const real* x, Py_ssize_t step, con
     cdef Ahead block = ahead[0]
     cdef Nest nest
     cdef Py_ssize_t channel
-    nest.n1, nest.n2, nest.x1, nest.x2, nest.x3 = 1, 1, 0, 0, c.xc
+    nest.n1, nest.n2 = 1, 1
+    set_moves(&nest, 0, 0, c.xc, 0, 0)
     for channel from 0 <= channel < c.C by c.block:
         block.next = ahead.next + channel * ahead.move
         nest.n3, nest.fresh = min(c.block, c.C - channel), channel == 0

@@ -96,7 +96,9 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
     cdef vreal acc[TILE * NV]
     cdef vreal weights[NV]
     cdef vreal pixel
-    cdef Py_ssize_t steps, i
+    cdef Pixels at
+    cdef Py_ssize_t segment = SEGMENT * ak, move = ak * <Py_ssize_t> sizeof(real), steps, i
+    cdef const real* w
     cdef const Py_ssize_t* places = to.places
     cdef const real* line = to.line
     cdef const real* base = to.base
@@ -107,7 +109,10 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
     for i in range(terms // SEGMENT * ROWS_AHEAD, to.line_count):
         fetch_lines(line)
         line = line + to.line_step
+    space_pixels(&at, ap)
     while True:
+        begin_pixels(pixels, a, &at)
+        w = rows
         steps = terms if terms < 2 * SEGMENT else SEGMENT
         terms -= steps
         for i in range(to.burst):
@@ -118,18 +123,19 @@ cdef inline void product_tile(const int pixels, const int vectors, const real* a
             line = line + to.line_step
         while True:
             for v in range(vectors):
-                weights[v] = vload(rows + v * VL)
+                weights[v] = vload(w + v * VL)
             for p in range(pixels):
-                pixel = vset1(a[p * ap])
+                pixel = pixel_at(p, &at)
                 for v in range(vectors):
                     acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
-            a = a + ak
-            rows = rows + LANES
+            move_pixels(pixels, move, &at)
+            w = w + LANES
             steps -= 1
             if steps == 0:
                 break
         if terms == 0:
             break
+        a, rows = a + segment, rows + SEGMENT * LANES
     if y == NULL or to.lanes < vectors * VL:
         for p in range(pixels * vectors):
             waiting[p] = acc[p]

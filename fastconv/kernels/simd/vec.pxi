@@ -65,6 +65,8 @@ cdef extern from "simd/vec.h":
     vreal vheld(vreal) noexcept nogil
     Py_ssize_t vapart_at(Py_ssize_t) noexcept nogil
     const real* vapart(const real*) noexcept nogil
+    const void* vanew(const void*) noexcept nogil
+    const real* vbeyond(const real*, Py_ssize_t bytes) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
     vreal vadd_product(vreal acc, vreal a, vreal b) noexcept nogil

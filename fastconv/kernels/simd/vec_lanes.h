@@ -43,6 +43,20 @@ FC_INLINE const real *vapart(const real *p) {
     return p;
 }
 
+/* The same address, and what is there is read anew: a register that is kept for it may be one of
+ * vectors or masks, which come back through a unit that multiply-adds keep busy. */
+FC_INLINE const void *vanew(const void *p) {
+#if defined(__GNUC__) || defined(__clang__)
+    __asm__("" : "+r"(p));
+#endif
+    return p;
+}
+
+/* The address that is so many bytes further on. */
+FC_INLINE const real *vbeyond(const real *p, ptrdiff_t bytes) {
+    return (const real *)((const char *)p + bytes);
+}
+
 /* The same number, but the compiler no longer knows how it was computed. */
 FC_INLINE ptrdiff_t vapart_at(ptrdiff_t i) {
 #if defined(__GNUC__) || defined(__clang__)

@@ -94,8 +94,14 @@ cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_
             add_stretch(steps, top, bottom, left, right)
 
 
+cdef inline vreal stretch_pixel(const int p, const real* const* from_, Py_ssize_t at,
+                                const Pixels* spaced) noexcept nogil:
+    """Pixel p.  Where pixels may lie anywhere, it is `at` numbers beyond its place."""
+    return vset1(from_[p][at]) if PLACED else pixel_at(p, spaced)
+
+
 cdef inline void stretch_step(const int pixels, const int vectors, const real* const* from_,
-                              Py_ssize_t step, Py_ssize_t at, const real* w,
+                              Py_ssize_t at, const Pixels* spaced, const real* w,
                               vreal* acc) noexcept nogil:
     cdef vreal weights[NV]
     cdef vreal pixel
@@ -103,7 +109,7 @@ cdef inline void stretch_step(const int pixels, const int vectors, const real* c
     for v in range(vectors):
         weights[v] = vload(w + v * VL)
     for p in range(pixels):
-        pixel = vset1(from_[p][at] if PLACED else from_[0][at + p * step])
+        pixel = stretch_pixel(p, from_, at, spaced)
         for v in range(vectors):
             acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
 
@@ -115,6 +121,7 @@ cdef inline void begin_walk(Walk* walk, const real* x) noexcept nogil:
 
 
 cdef inline void walk_on(const Walk* walk, const real** at, Py_ssize_t* left) noexcept nogil:
+    walk = <const Walk*> vanew(walk)
     at[0] = at[0] + walk.row
     left[0] -= 1
     if left[0] == 0:
@@ -135,28 +142,27 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const bint wa
     cdef vreal weights[NV]
     cdef vreal pixel
     cdef const real* from_[SLIM]
+    cdef const real* start = vapart(x + places[0])
+    cdef Pixels spaced
     cdef Walk reads = steps.reads, writes = steps.writes
     cdef const real* read = NULL
     cdef const real* written = NULL
     cdef Py_ssize_t left = 0, unwritten = 0
     cdef const Stretch* stretch = &steps.stretches[0]
     cdef const Stretch* end = stretch + steps.count
-    cdef Py_ssize_t x2 = steps.x2, w2 = steps.w2, x3, w3, rows, step = 0, at, line, i
+    cdef Py_ssize_t x2 = steps.x2, w2 = steps.w2, x3, w3, rows, at = 0, line, i
     cdef const real* wp
     cdef const real* wr
     cdef vreal* logged = log
     cdef vreal zeros[NV]
     cdef const real* done
     cdef Py_ssize_t across
-    cdef bint last
     cdef int p, v
     if PLACED:
         for p in range(pixels):
             from_[p] = vapart(x + places[p])
     else:
-        from_[0] = x + places[0]
-        if pixels > 1:
-            step = places[1] - places[0]
+        space_pixels(&spaced, places[1] - places[0] if pixels > 1 else 0)
     if walks:
         begin_walk(&reads, x)
         begin_walk(&writes, x)
@@ -164,13 +170,19 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const bint wa
     line, wr = stretch.x, w + stretch.w
     for v in range(vectors):
         weights[v] = vload(wr + v * VL)
+    if not PLACED:
+        begin_pixels(pixels, start + line, &spaced)
     for p in range(pixels):
-        pixel = vset1(from_[p][line] if PLACED else from_[0][line + p * step])
+        pixel = stretch_pixel(p, from_, line, &spaced)
         for v in range(vectors):
             acc[p * vectors + v] = pixel * weights[v]
     while True:
         x3, w3, rows = stretch.x3, stretch.w3, stretch.rows
-        at, wp, i = line + x3, wr + w3, stretch.columns - 1
+        wp, i = wr + w3, stretch.columns - 1
+        if PLACED:
+            at = line + x3
+        else:
+            move_pixels(pixels, x3 * <Py_ssize_t> sizeof(real), &spaced)
         while True:
             at = vapart_at(at)
             while True:
@@ -179,43 +191,55 @@ cdef inline void stretch_tile(const int pixels, const int vectors, const bint wa
                     vprefetch_write(written)
                     walk_on(&reads, &read, &left)
                     walk_on(&writes, &written, &unwritten)
-                stretch_step(pixels, vectors, from_, step, at, wp, acc)
+                stretch_step(pixels, vectors, from_, at, &spaced, wp, acc)
                 i -= 1
                 if i == 0:
                     break
-                at, wp = at + x3, wp + w3
+                wp = place_at(wp + w3)
+                if PLACED:
+                    at += x3
+                else:
+                    move_pixels(pixels, x3 * <Py_ssize_t> sizeof(real), &spaced)
             rows -= 1
             if rows == 0:
                 break
             line, wr = line + x2, wr + w2
             at, wp, i = line, wr, stretch.columns
+            if not PLACED:
+                begin_pixels(pixels, start + line, &spaced)
         stretch = stretch + 1
         if stretch == end:
             break
         line, wr = stretch.x, w + stretch.w
         for v in range(vectors):
             weights[v] = vload(wr + v * VL)
+        if not PLACED:
+            begin_pixels(pixels, start + line, &spaced)
         for p in range(pixels):
             for v in range(vectors):
                 logged[p * vectors + v] = acc[p * vectors + v]
-            line = vapart_at(line)
-            pixel = vset1(from_[p][line] if PLACED else from_[0][line + p * step])
+            if PLACED:
+                line = vapart_at(line)
+            else:
+                spaced.places[p // PLACE_PIXELS] = vapart(spaced.places[p // PLACE_PIXELS])
+            pixel = stretch_pixel(p, from_, line, &spaced)
             for v in range(vectors):
                 acc[p * vectors + v] = pixel * weights[v]
         logged = logged + pixels * vectors
     # add what waits in the log, and at last the total, or zeros
     zeros[0] = zeros[NV - 1] = vzero()
     done, across = <const real*> log, vectors * VL
-    last = False
+    i = steps.count
     while True:
-        if done == <const real*> logged:
+        i -= 1
+        if i == 0:
             done = <const real*> zeros if fresh else <const real*> total
-            across, last = 0 if fresh else row, True
+            across = 0 if fresh else row
         for p in range(pixels):
             for v in range(vectors):
                 acc[p * vectors + v] = acc[p * vectors + v] + vload(done + v * VL)
             done = vapart(done + across)   # else GCC keeps all the places of a tile
-        if last:
+        if i == 0:
             break
     for p in range(pixels):
         for v in range(vectors):

@@ -21,13 +21,17 @@ cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step,
     cdef vreal pixel
     cdef const real* next_ = ahead.next
     cdef const real* pixels_ahead
+    cdef Pixels at
     cdef Py_ssize_t i1 = 0, i3
     cdef int p, v
+    space_pixels(&at, step)
     for p in range(pixels * NV):
         acc[p] = vzero()
     while True:
-        i3 = 0
-        pixels_ahead = x + nest.x1         # a line for each pixel
+        nest = <const Nest*> vanew(nest)
+        i3 = nest.n3
+        pixels_ahead = vbeyond(x, nest.x1)  # a line for each pixel
+        begin_pixels(pixels, x, &at)
         while True:
             vprefetch(pixels_ahead)
             pixels_ahead = pixels_ahead + step
@@ -36,15 +40,15 @@ cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step,
             for v in range(NV):
                 weights[v] = vload(w + v * VL)
             for p in range(pixels):
-                pixel = vset1(x[p * step])
+                pixel = pixel_at(p, &at)
                 for v in range(NV):
                     acc[p * NV + v] = vadd_product(acc[p * NV + v], pixel, weights[v])
-            x = x + nest.x3
+            move_pixels(pixels, nest.x3, &at)
             w = w + LANES
-            i3 += 1
-            if i3 == nest.n3:
+            i3 -= 1
+            if i3 == 0:
                 break
-        x = x + nest.x1 - nest.n3 * nest.x3
+        x = vbeyond(x, nest.x1)
         i1 += 1
         if i1 == nest.n1:
             break

@@ -21,9 +21,19 @@ cdef extern from *:
 
 cdef struct Nest:
     Py_ssize_t n1, n2, n3      # iterations, outermost first
-    Py_ssize_t x1, x2, x3      # how far the pixels move
-    Py_ssize_t w1, w2          # how far the weights move; the innermost loop's is w3 of `tile`
+    # how far the pixels and the weights move, in bytes: an instruction that multiplies by the size
+    # of a number waits for a unit of the multiply-adds, one that adds does not
+    Py_ssize_t x1, x2, x3
+    Py_ssize_t w1, w2          # the innermost loop's is w3 of `tile`
     bint fresh                 # whether this block begins the total
+
+
+cdef inline void set_moves(Nest* nest, Py_ssize_t x1, Py_ssize_t x2, Py_ssize_t x3,
+                           Py_ssize_t w1, Py_ssize_t w2) noexcept nogil:
+    """Say how far pixels and weights move with each iteration: so many numbers."""
+    cdef Py_ssize_t size = sizeof(real)
+    nest.x1, nest.x2, nest.x3 = x1 * size, x2 * size, x3 * size
+    nest.w1, nest.w2 = w1 * size, w2 * size
 
 
 cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssize_t step,
@@ -43,34 +53,41 @@ cdef inline void tile(const int pixels, const int vectors, const real* x, Py_ssi
     cdef vreal acc[TILE * NV]
     cdef vreal weights[2 * NV]
     cdef vreal pixel
-    cdef const real* xp
+    cdef Pixels at
+    cdef const real* x_row
+    cdef const real* w_row
     cdef const real* wp
     cdef Py_ssize_t i1, i2, i3
     cdef int p, v
+    space_pixels(&at, step)
     for p in range(pixels * vectors):
         acc[p] = vzero()
     i1 = 0
     while True:
+        x_row, w_row = x, w
         i2 = 0
         while True:
-            xp = x + i1 * nest.x1 + i2 * nest.x2
-            wp = w + i1 * nest.w1 + i2 * nest.w2
-            i3 = 0
+            nest = <const Nest*> vanew(nest)
+            begin_pixels(pixels, x_row, &at)
+            wp = w_row
+            i3 = nest.n3
             while True:
                 for v in range(vectors):
                     weights[v] = vload(wp + (v // NV) * panel + (v % NV) * gap)
                 for p in range(pixels):
-                    pixel = vset1(xp[p * step])
+                    pixel = pixel_at(p, &at)
                     for v in range(vectors):
                         acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
-                xp = xp + nest.x3
+                move_pixels(pixels, nest.x3, &at)
                 wp = wp + w3
-                i3 += 1
-                if i3 == nest.n3:
+                i3 -= 1
+                if i3 == 0:
                     break
+            x_row, w_row = vbeyond(x_row, nest.x2), vbeyond(w_row, nest.w2)
             i2 += 1
             if i2 == nest.n2:
                 break
+        x, w = vbeyond(x, nest.x1), vbeyond(w, nest.w1)
         i1 += 1
         if i1 == nest.n1:
             break

@@ -161,18 +161,19 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
     cdef Ahead ahead
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     cdef Py_ssize_t step = CACHE_LINE if g.channel_lanes else 1
-    cdef Py_ssize_t channel, channels
-    nest.n2, nest.x2, nest.w2 = 1, 0, 0
+    cdef Py_ssize_t channel, channels, far
+    nest.n2 = 1
     ahead.move = move
     for channel from 0 <= channel < g.C by WINOGRAD_SUM:
         channels = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
         nest.fresh = channel == 0
         if g.channel_lanes:
-            nest.n1, nest.n3, nest.w1 = channels // CACHE_LINE, CACHE_LINE, CACHE_LINE * LANES
-            nest.x1, nest.x3 = squares * g.length * CACHE_LINE, 1
+            nest.n1, nest.n3 = channels // CACHE_LINE, CACHE_LINE
+            far = squares * g.length * CACHE_LINE
+            set_moves(&nest, far, 0, 1, CACHE_LINE * LANES, 0)
         else:
-            nest.n1, nest.n3, nest.w1 = 1, channels, 0
-            nest.x1, nest.x3 = channels * g.length, g.length
+            nest.n1, nest.n3, far = 1, channels, channels * g.length
+            set_moves(&nest, far, 0, g.length, 0, 0)
         if next_ != NULL:
             ahead.next = next_ + channel * move
             channels_tiles[count](NULL, v, step, u, &nest, &ahead, <vreal*> z)
@@ -180,7 +181,7 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
             slim_tile(count, v, step, u, &nest, <vreal*> z)
         else:
             wide_tile(count, v, step, u, &nest, <vreal*> z)
-        v = v + nest.n1 * nest.x1
+        v = v + nest.n1 * far
         u = u + channels * LANES
 
 

@@ -45,7 +45,7 @@ cdef inline void edge_step(const int vectors, const int first, const int last,
         pixel = vset1(x[0][p * step])
         for v in range(vectors):
             acc[p * vectors + v] = vadd_product(acc[p * vectors + v], pixel, weights[v])
-    x[0] = x[0] + move
+    x[0] = vbeyond(x[0], move)
     w[0] = w[0] + LANES
 
 
@@ -76,14 +76,16 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
     Between two channels it prefetches what comes next.  The rows of x are in as many pages as
     there are channels, which is more than a hardware prefetcher follows.
 
-    Pointers move on by additions.  A multiplication for an address would wait for the unit that
-    the multiply-adds of the channel before keep busy, and the loads would wait for it.
+    Pointers move on by additions.  With AVX2 a multiplication for an address would wait for the
+    unit that the multiply-adds of the channel before keep busy, and the loads would wait for it.
     """
     cdef vreal acc[TILE * NV]
     cdef const real* xp
     cdef const real* wp
     cdef const real* x_row
     cdef const real* w_row
+    # where rows are short of registers, they multiply: AVX-512 leaves a unit free for that
+    cdef bint adds = TILE < 12 or kind < ANY_TAPS
     cdef const real* coming = edges.next
     cdef Py_ssize_t i1, i2, i
     cdef int p
@@ -91,16 +93,24 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
         acc[p] = vzero()
     i1 = 0
     while True:
-        vprefetch(x + edges.below)
+        x_row, w_row = x, w
+        if adds:
+            nest = <const Nest*> vanew(nest)
+        else:
+            x_row, w_row = vbeyond(x, i1 * nest.x1), vbeyond(w, i1 * nest.w1)
+        if kind < ANY_TAPS:
+            edges = <const Edges*> vanew(edges)
+        vprefetch(x_row + edges.below)
         for i2 in range(edges.lines):
             vprefetch(coming)
             if vectors > NV:
                 vprefetch(coming + panel)
             coming = coming + CACHE_LINE
-        x_row, w_row = x, w
         i2 = 0
         while True:
             xp, wp = x_row, w_row
+            if not adds:
+                xp, wp = vbeyond(x_row, i2 * nest.x2), vbeyond(w_row, i2 * nest.w2)
             if kind < ANY_TAPS:
                 near_step(vectors, kind & 1, pixels, 0, &xp, &wp, panel, acc)
                 near_step(vectors, 0, pixels, 1, &xp, &wp, panel, acc)
@@ -134,13 +144,13 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
                         edge_step(vectors, 0, pixels - 4, &xp, step, nest.x3, &wp, panel, acc)
                     for i in range(edges.right5):
                         edge_step(vectors, 0, pixels - 5, &xp, step, nest.x3, &wp, panel, acc)
-            x_row = x_row + nest.x2
-            w_row = w_row + nest.w2
+            if adds:
+                x_row, w_row = vbeyond(x_row, nest.x2), vbeyond(w_row, nest.w2)
             i2 += 1
             if i2 == nest.n2:
                 break
-        x = x + nest.x1
-        w = w + nest.w1
+        if adds:
+            x, w = vbeyond(x, nest.x1), vbeyond(w, nest.w1)
         i1 += 1
         if i1 == nest.n1:
             break

@@ -85,7 +85,7 @@ cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const
     cdef const real* wb
     cdef int i
     nest.fresh = True
-    nest.n1, nest.n2, nest.x1, nest.x2, nest.w1, nest.w2 = 1, 1, 0, 0, 0, 0
+    nest.n1, nest.n2 = 1, 1
     if rows * columns == 0:
         for i in range(filters * vectors):
             total[i] = vzero()
@@ -99,11 +99,11 @@ cdef void sum_lines(const Convolution* c, const Region* at, const real* x, const
                     + (c.columns.first + s * c.columns.every) * c.ws
                 # in the nest "x" is what is broadcast: that is the weights here
                 if c.taps_first or rows * columns == 1:
-                    nest.n3, nest.x3, move = count, c.wc, c.xc
+                    nest.n3, move = count, c.xc
+                    set_moves(&nest, 0, 0, c.wc, 0, 0)
                 else:
-                    nest.n1, nest.n2, nest.n3 = count, rows, columns
-                    nest.x1, nest.x2, nest.x3 = c.wc, c.wr, c.ws
-                    nest.w1, nest.w2, move = c.xc, down, across
+                    nest.n1, nest.n2, nest.n3, move = count, rows, columns, across
+                    set_moves(&nest, c.wc, c.wr, c.ws, c.xc, down)
                 if vectors == 4:
                     narrow_line_tile(filters, wb, step, xb, move, &nest, total)
                 elif gap >= 0:

@@ -128,8 +128,8 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int most = NARROW if pair else TILE
     cdef int vectors = 2 * NV if pair else 1 if channels <= VL else NV
     cdef int count = <int> ((width + most - 1) // most)
-    cdef Py_ssize_t panel = c.C * c.R * c.S * LANES
-    cdef Py_ssize_t step = c.columns.stride * c.xw
+    cdef Py_ssize_t kernel = c.R * c.S * LANES, panel = c.C * kernel
+    cdef Py_ssize_t step = c.columns.stride * c.xw, down = c.rows.dilation * c.xh
     cdef Py_ssize_t channel, i, r0, r1
     cdef const real* row
     cdef const real* xb
@@ -148,19 +148,18 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     to.channel, to.pixel, to.bias, to.relu, to.adds = c.yk, c.yw, bias, c.relu, c.adds
     # only rows of whole vectors: `store_planes` would write over the totals of the next row
     planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
-    nest.x1, nest.x2, nest.x3 = c.xc, c.rows.dilation * c.xh, c.columns.dilation * c.xw
-    nest.w1, nest.w2 = c.R * c.S * LANES, c.S * LANES
+    set_moves(&nest, c.xc, down, c.columns.dilation * c.xw, kernel, c.S * LANES)
     for channel from 0 <= channel < c.C by c.block:
         last = channel + c.block >= c.C
-        ahead = after if last else w + (channel + c.block) * nest.w1
+        ahead = after if last else w + (channel + c.block) * kernel
         nest.n1 = min(c.block, c.C - channel)
         nest.fresh = channel == 0
         total = totals
         for i in range(top, bottom):
             taps_inside(&c.rows, i, &r0, &r1)
             nest.n2 = r1 - r0
-            wb = w + channel * nest.w1 + r0 * nest.w2
-            row = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh + r0 * nest.x2
+            wb = w + channel * kernel + r0 * c.S * LANES
+            row = x + channel * c.xc + (i * c.rows.stride + c.rows.offset) * c.xh + r0 * down
             for k in range(count):
                 piece = &pieces[k]
                 pixels, edges, xb = piece.pixels, &piece.edges, row + piece.at
@@ -168,7 +167,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                     if run == 0:
                         to.y = y + i * c.yh + piece.first * c.yw
                     prefetch_tile(&to, min(channels, <Py_ssize_t> vectors * VL), run, pixels)
-                edges.below, edges.next = (c.R - r0) * nest.x2, ahead
+                edges.below, edges.next = (c.R - r0) * down, ahead
                 ahead = ahead + share
                 if nest.n2 == 0:
                     add_nothing(&nest, pixels * vectors, total)

@@ -49,9 +49,8 @@ cdef void multiply_chunk(const Folded* g, const FoldedChunk* at, const real* w,
     cdef int count, t, v
     first = clamp(ceil_div(low, g.rows.dilation), 0, g.rows.taps) * S
     last = clamp(floor_div(high, g.rows.dilation) + 1, 0, g.rows.taps) * S
-    nest.n1, nest.n2, nest.n3 = 1, 1, filters
-    nest.x1, nest.x2, nest.x3 = 0, 0, g.C * g.rows.taps * S
-    nest.w1, nest.w2, nest.fresh = 0, 0, True
+    nest.n1, nest.n2, nest.n3, nest.fresh = 1, 1, filters, True
+    set_moves(&nest, 0, 0, g.C * g.rows.taps * S, 0, 0)
     pieces = (last - first + TILE - 1) // TILE
     end = at.origin + at.plane
     start = at.origin

@@ -79,7 +79,7 @@ cdef void add_few(int pixels, int vectors, const real* dy, Py_ssize_t move, cons
     """As `add_tap`, for a tap that pixels at both ends miss, or more than two pixels."""
     cdef Nest nest
     nest.n1, nest.n2, nest.n3, nest.fresh = 1, 1, filters, False
-    nest.x1, nest.x2, nest.x3, nest.w1, nest.w2 = 0, 0, move, 0, 0
+    set_moves(&nest, 0, 0, move, 0, 0)
     if vectors == 1:
         slim_tile(pixels, dy, 1, w, &nest, total)
     else:
