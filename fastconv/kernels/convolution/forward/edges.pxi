@@ -84,8 +84,6 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
     cdef const real* wp
     cdef const real* x_row
     cdef const real* w_row
-    # where rows are short of registers, they multiply: AVX-512 leaves a unit free for that
-    cdef bint adds = TILE < 12 or kind < ANY_TAPS
     cdef const real* coming = edges.next
     cdef Py_ssize_t i1, i2, i
     cdef int p
@@ -93,29 +91,23 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
         acc[p] = vzero()
     i1 = 0
     while True:
-        x_row, w_row = x, w
-        if adds:
-            nest = <const Nest*> vanew(nest)
-        else:
-            x_row, w_row = vbeyond(x, i1 * nest.x1), vbeyond(w, i1 * nest.w1)
-        if kind < ANY_TAPS:
-            edges = <const Edges*> vanew(edges)
-        vprefetch(x_row + edges.below)
+        nest, edges = <const Nest*> vanew(nest), <const Edges*> vanew(edges)
+        vprefetch(x + edges.below)
         for i2 in range(edges.lines):
             vprefetch(coming)
             if vectors > NV:
                 vprefetch(coming + panel)
             coming = coming + CACHE_LINE
+        x_row, w_row = x, w
         i2 = 0
         while True:
             xp, wp = x_row, w_row
-            if not adds:
-                xp, wp = vbeyond(x_row, i2 * nest.x2), vbeyond(w_row, i2 * nest.w2)
             if kind < ANY_TAPS:
                 near_step(vectors, kind & 1, pixels, 0, &xp, &wp, panel, acc)
                 near_step(vectors, 0, pixels, 1, &xp, &wp, panel, acc)
                 near_step(vectors, 0, pixels - (kind >> 1), 2, &xp, &wp, panel, acc)
             else:
+                nest, edges = <const Nest*> vanew(nest), <const Edges*> vanew(edges)
                 if kind == FAR_TAPS:
                     for i in range(edges.left5):
                         edge_step(vectors, 5, pixels, &xp, step, nest.x3, &wp, panel, acc)
@@ -144,13 +136,11 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
                         edge_step(vectors, 0, pixels - 4, &xp, step, nest.x3, &wp, panel, acc)
                     for i in range(edges.right5):
                         edge_step(vectors, 0, pixels - 5, &xp, step, nest.x3, &wp, panel, acc)
-            if adds:
-                x_row, w_row = vbeyond(x_row, nest.x2), vbeyond(w_row, nest.w2)
+            x_row, w_row = vbeyond(x_row, nest.x2), vbeyond(w_row, nest.w2)
             i2 += 1
             if i2 == nest.n2:
                 break
-        if adds:
-            x, w = vbeyond(x, nest.x1), vbeyond(w, nest.w1)
+        x, w = vbeyond(x, nest.x1), vbeyond(w, nest.w1)
         i1 += 1
         if i1 == nest.n1:
             break
