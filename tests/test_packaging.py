@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -373,15 +373,20 @@ def module_file(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def inner_loops(code: list[Instruction]) -> list[list[Instruction]]:
-    """The bodies of all loops that hold no other loop."""
+def backward_jumps(code: list[Instruction]) -> Iterator[tuple[int, int]]:
+    """Yield where each loop begins and ends, in the order of their ends."""
     index = {instruction.address: i for i, instruction in enumerate(code)}
-    loops, latest = [], -1  # in the order of their ends; where the latest of them begins
     for last, (_, operation, operands, _) in enumerate(code):
         target = re.match(r"[0-9a-f]+\b", operands) if operation.startswith("j") else None
         first = index.get(int(target[0], 16)) if target else None
-        if first is None or first > last:
-            continue
+        if first is not None and first <= last:
+            yield first, last
+
+
+def inner_loops(code: list[Instruction]) -> list[list[Instruction]]:
+    """The bodies of all loops that hold no other loop."""
+    loops, latest = [], -1  # in the order of their ends; where the latest of them begins
+    for first, last in backward_jumps(code):
         if first > latest:  # no loop that ends before begins inside
             loops.append(code[first : last + 1])
         latest = max(latest, first)
@@ -498,16 +503,13 @@ TILES = re.compile(r"_(wide|slim|narrow|walking|flat)_(edges|stretches|tile)_of$
 
 def multiplications(code: list[Instruction]) -> dict[str, set[str]]:
     """Return by function the multiplications of integers in loops around multiply-adds."""
-    index = {instruction.address: i for i, instruction in enumerate(code)}
     found: dict[str, set[str]] = {}
-    for last, (_, operation, operands, function) in enumerate(code):
-        target = re.match(r"[0-9a-f]+\b", operands) if operation.startswith("j") else None
-        first = index.get(int(target[0], 16), last + 1) if target else last + 1
+    for first, last in backward_jumps(code):
         body = code[first : last + 1]
         fused = sum(bool(re.match(r"vfn?m(add|sub)\d+p", line.operation)) for line in body)
         products = {line.operands for line in body if re.match(r"i?mul", line.operation)}
         if fused >= 4 and products:
-            found.setdefault(function, set()).update(products)
+            found.setdefault(code[last].function, set()).update(products)
     return found
 
 
@@ -536,6 +538,18 @@ def test_a_multiplication_around_a_tile_is_seen():
     assert multiplications(code[:-1]) == {}  # before the loop it does not matter
 
 
+def from_vectors(body: list[Instruction]) -> set[str]:
+    """Return what a loop of multiply-adds moves from vectors or masks to general registers."""
+    if sum(bool(re.match(r"vfn?m(add|sub)\d+p", line.operation)) for line in body) < 4:
+        return set()
+    return {
+        line.operands
+        for line in body
+        if re.match(r"vmov[dq]|vpextr[dq]|kmov", line.operation)
+        and re.search(r"%(xmm\d+|k\d),%[re]", line.operands)
+    }
+
+
 @pytest.mark.parametrize("part", ["convolution", "matrices", "winograd"])
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 def test_no_tile_takes_an_address_from_a_vector(objdump, dtype, part):
@@ -548,18 +562,6 @@ def test_no_tile_takes_an_address_from_a_vector(objdump, dtype, part):
         if body[0].function.endswith("_tile_of") and from_vectors(body)
     }
     assert not found
-
-
-def from_vectors(body: list[Instruction]) -> set[str]:
-    """Return what a loop of multiply-adds moves from vectors or masks to general registers."""
-    if sum(bool(re.match(r"vfn?m(add|sub)\d+p", line.operation)) for line in body) < 4:
-        return set()
-    return {
-        line.operands
-        for line in body
-        if re.match(r"vmov[dq]|vpextr[dq]|kmov", line.operation)
-        and re.search(r"%(xmm\d+|k\d),%[re]", line.operands)
-    }
 
 
 def test_an_address_from_a_vector_is_seen():
