@@ -137,8 +137,8 @@ INPUT = (
     Engine(
         "pixel panels",
         "plain",
-        "stride 1, or 1x1 of any, and few pixels under many weights, on targets of 16 registers; "
-        "of 64 bytes not 1x1",
+        "stride 1, or 1x1 of any, and few pixels under many weights, on targets of 16 registers or "
+        "of 64 bytes",
         "input_gradient/pixel_panels.pxi",
         "packing took half of the time: 512, 7x7 takes 0.5 to 0.6 with panels turned where they "
         "are used",

@@ -418,7 +418,7 @@ SPILLS = {
     "avx2": {
         "spread_planes": "0.8 to 1.0 of the time of 0.3.0, though only the sides of maps spill",
         "narrow_edges_of": "one of twelve sums, in maps of two panels; its cost was not measured",
-        "winograd_items|transform_(block|weights)": "6x6 numbers in 16 registers, once a tile "
+        "multiply_panel|transform_(input|block|channels)": "6x6 numbers in 16 registers, once a tile "
         "beside Winograd's products, or once in all",
     },
     "avx512": {
@@ -426,7 +426,7 @@ SPILLS = {
         "wide_edges_of": "up to three sums, at the sides of maps, at 0.9 of the peak",
         "point_tile_of": "one of 24 sums, once in four channels; without it as fast",
         "dot_(three|five)(_apart)?": "in maps that fit a vector: 0.64 to 0.83 of PyTorch's time",
-        "winograd_items|transform_block": "once a tile, beside Winograd's products",
+        "multiply_panel|transform_(input|block)": "once a tile, beside Winograd's products",
     },
 }
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from fastconv import engines, kernels, memory, threads
 from fastconv.functional import checks
-from fastconv.functional.algorithms import direct_forward
 from fastconv.functional.choosing import decide
+from fastconv.functional.direct import direct_forward
 from fastconv.functional.packing import PackedWeight
 from fastconv.options import as_options
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastconv import memory
 from fastconv.engines import TABLE, Engine
-from fastconv.functional.algorithms import direct_forward, direct_input, direct_weight
+from fastconv.functional.direct import direct_forward, direct_input, direct_weight
 from fastconv.functional.packing import PackedWeight, few_filters
 from fastconv.geometry import Conv2DGeometry
 from fastconv.threads import ask

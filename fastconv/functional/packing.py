@@ -34,13 +34,14 @@ class PackedWeight:
 
     __slots__ = (
         "_data",
-        "_take",
         "_transformed",
         "dtype",
         "finite",
         "groups",
+        "once",
         "plain",
         "shape",
+        "take",
         "weight",
     )
 
@@ -48,9 +49,10 @@ class PackedWeight:
         self, weight: np.ndarray, groups: int, plain: bool, lent: memory.Lent | None = None
     ):
         keep = lent is None
-        self._take = memory.packed if lent is None else lent.packed
+        self.take = memory.packed if lent is None else lent.packed
         self.shape, self.dtype, self.groups = weight.shape, weight.dtype, groups
         self.plain = plain
+        self.once = lent is not None  # it serves one call
         self._transformed: dict[int, np.ndarray] = {}
         array = checks.contiguous(weight)
         if keep and plain:
@@ -58,7 +60,7 @@ class PackedWeight:
         # In a call panels are packed when they are first read, for Winograd does without them.
         self._data = array.reshape(-1) if plain else None
         if keep and not plain:
-            self._data = pack(array, groups, self._take)
+            self._data = pack(array, groups, self.take)
         self.weight = array if plain or not keep else None
         self.finite = is_finite(weight) if keep else None
 
@@ -67,7 +69,7 @@ class PackedWeight:
         """The weights as the kernels read them: panels, or plain where there are few filters."""
         if self._data is None:
             assert self.weight is not None
-            self._data = pack(self.weight, self.groups, self._take)
+            self._data = pack(self.weight, self.groups, self.take)
         return self._data
 
     @property
@@ -85,8 +87,10 @@ class PackedWeight:
 
     def _transform(self, m: int) -> np.ndarray:
         if self.weight is not None:
-            return transform(self.weight, m, False, self._take)
-        u = self._take(self.data.nbytes // 9 * (m + 2) ** 2, self.dtype)
+            u = transformed_room(self.weight, m, False, self.take)
+            transform(self.weight, m, False, u)
+            return u
+        u = self.take(self.data.nbytes // 9 * (m + 2) ** 2, self.dtype)
         threads.run(
             kernels.module(self.dtype).winograd_panels,
             self.data,
@@ -171,16 +175,20 @@ def pack(weight: np.ndarray, groups: int, take: Take = memory.packed) -> np.ndar
     return data
 
 
-def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarray:
-    """Return `weight` (K, C, 3, 3) for F(m x m, 3x3): [panel][e][c][lanes].
+def transformed_room(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarray:
+    """Return empty memory for what `transform` makes of `weight`."""
+    lanes = kernels.lanes(weight.dtype)
+    outputs, channels = weight.shape[1::-1] if turned else weight.shape[:2]
+    nbytes = -(-outputs // lanes) * lanes * channels * (m + 2) ** 2 * weight.itemsize
+    return take(nbytes, weight.dtype)
+
+
+def transform(weight: np.ndarray, m: int, turned: bool, u: np.ndarray) -> None:
+    """Write `weight` (K, C, 3, 3) for F(m x m, 3x3) into `u`: [panel][e][c][lanes].
 
     If it is `turned`, for the gradient of the input, filters take the place of the channels c, and
     taps are mirrored.
     """
-    lanes = kernels.lanes(weight.dtype)
-    outputs, channels = weight.shape[1::-1] if turned else weight.shape[:2]
-    nbytes = -(-outputs // lanes) * lanes * channels * (m + 2) ** 2 * weight.itemsize
-    u = take(nbytes, weight.dtype)
     threads.run(
         kernels.module(weight.dtype).winograd_weight,
         weight,
@@ -189,7 +197,6 @@ def transform(weight: np.ndarray, m: int, turned: bool, take: Take) -> np.ndarra
         turned,
         work=threads.MOVE * u.size,
     )
-    return u
 
 
 def room_backward(weight: np.ndarray, lent: memory.Lent) -> tuple[np.ndarray, bool]:

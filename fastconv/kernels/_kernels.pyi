@@ -29,7 +29,8 @@ folded_width: int
 most_scale: int
 winograd_sum: int
 
-def set_caches(l1: int, l2: int) -> tuple[int, int]: ...
+def caches() -> tuple[int, int]: ...
+def set_caches(l1: int, l2: int) -> None: ...
 def items_of_part(items: int, part: int, parts: int, threads: int) -> tuple[int, int]: ...
 def pack_weight(
     weight: Array, packed: Array, groups: int, part: int, parts: int, threads: int
@@ -246,6 +247,25 @@ def winograd(
     broken: NDArray[np.uint8],
     m: int,
     length: int,
+    pad: Pair,
+    relu: bool,
+    part: int,
+    parts: int,
+    threads: int,
+) -> None: ...
+def winograd_plain(
+    x: Array,
+    weight: Array,
+    turned: bool,
+    room: Array,
+    bias: Array | None,
+    y: Array,
+    work: Array,
+    slot: int,
+    broken: NDArray[np.uint8],
+    m: int,
+    length: int,
+    held: int,
     pad: Pair,
     relu: bool,
     part: int,

@@ -12,7 +12,7 @@ import pytest
 
 import fastconv
 from fastconv import engines, kernels
-from fastconv.functional import algorithms
+from fastconv.functional import direct
 from fastconv.functional.asking import engine_of
 from fastconv.functional.packing import PackedWeight, few_filters
 from fastconv.geometry import Conv2DGeometry
@@ -143,9 +143,9 @@ def test_what_is_asked_is_what_runs(layer, dtype, normal):
     y, dx, dweight = normal(g.output_shape, dtype), np.empty_like(x), np.empty_like(weight)
     packed = PackedWeight(weight, g.groups, few_filters(weight, g.groups))
     ran = {
-        "forward": algorithms.direct_forward(g, x, packed, None, y, False),
-        "input": algorithms.direct_input(g, y, weight, dx),
-        "weight": algorithms.direct_weight(g, y, x, dweight),
+        "forward": direct.direct_forward(g, x, packed, None, y, False),
+        "input": direct.direct_input(g, y, weight, dx),
+        "weight": direct.direct_weight(g, y, x, dweight),
     }
     for direction, place in ran.items():
         assert engines.TABLE[direction][place] == engine_of(g, dtype, direction)
@@ -155,8 +155,8 @@ def test_asking_runs_nothing(normal):
     g = Conv2DGeometry.make("conv2d", (1, 40, 9, 9), (50, 40, 3, 3), 1, 1, 1, 1)
     x, weight = normal((1, 40, 9, 9)), normal((50, 40, 3, 3))
     for ask, arrays in (
-        (algorithms.direct_input, (normal(g.output_shape), weight, x)),
-        (algorithms.direct_weight, (normal(g.output_shape), x, weight)),
+        (direct.direct_input, (normal(g.output_shape), weight, x)),
+        (direct.direct_weight, (normal(g.output_shape), x, weight)),
     ):
         before = arrays[-1].copy()
         ask(g, *arrays, fastconv.threads.ask)
@@ -168,7 +168,7 @@ def test_how_arrays_lie_in_memory_decides_too(integers):
     g = Conv2DGeometry.make("conv2d", (1, 32, 20, 20), (32, 1, 3, 3), 1, 1, 1, 32)
     x, y = integers((1, 20, 20, 32)).transpose(0, 3, 1, 2), np.empty(g.output_shape, np.float32)
     packed = PackedWeight(integers((32, 1, 3, 3)), 32, plain=True)
-    place = algorithms.direct_forward(g, x, packed, None, y, False)
+    place = direct.direct_forward(g, x, packed, None, y, False)
     assert engines.FORWARD[place].name == "planes"
     assert engine_of(g, x.dtype).name != "planes"  # "strips" where a vector is one number
 

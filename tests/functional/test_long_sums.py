@@ -8,7 +8,7 @@ import pytest
 
 import fastconv
 from fastconv import functional, threads
-from fastconv.functional import algorithms, normalize
+from fastconv.functional import minimal, normalize
 from fastconv.geometry import Conv2DGeometry
 from fastconv.testing import assert_bits_equal
 
@@ -178,7 +178,7 @@ TILES_OF_WINOGRAD = [
 def winograd_weight(dy, x, m):
     weight = np.full((dy.shape[1], x.shape[1], 3, 3), np.nan, x.dtype)
     g = Conv2DGeometry.make("test", x.shape, weight.shape, 1, 1, 1, 1)
-    algorithms.winograd_weight(g, m, dy, x, weight)
+    minimal.winograd_weight(g, m, dy, x, weight)
     return weight
 
 

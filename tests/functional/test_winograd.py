@@ -7,6 +7,7 @@ import pytest
 
 import fastconv
 from fastconv import kernels, memory, reference
+from fastconv.functional import minimal
 from fastconv.geometry import Conv2DGeometry
 from fastconv.testing import assert_bits_equal
 
@@ -127,6 +128,79 @@ def test_longer_blocks_give_the_same_bits(precision, normal):
         found = fastconv.conv2d(x, weight, workspace_limit=limit, **given)
     assert used.workspace_peak == least
     np.testing.assert_array_equal(found, y)
+
+
+# few tiles for many weights: channels or tiles in the lanes, long sums, panels that are not whole,
+# several pieces and blocks of tiles
+FEW_TILES = [
+    ((1, 64, 7, 7), 96, 1),
+    ((2, 100, 9, 6), 70, 1),
+    ((1, 528, 4, 4), 160, 2),
+    ((3, 32, 12, 12), 200, 0),
+    ((1, 40, 5, 40), 260, 1),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", FEW_TILES, ids=str)
+def test_panels_transformed_just_before_give_the_same_bits(
+    shape, precision, dtype, threads, normal, monkeypatch
+):
+    (n, channels, *size), filters, padding = shape
+    given = {"padding": padding, "algorithm": "winograd", "precision": precision}
+    x, bias = normal((n, channels, *size)).astype(dtype), normal(filters).astype(dtype)
+    weight = normal((filters, channels, 3, 3)).astype(dtype)
+    dy = normal((n, channels, *(edge + 2 * padding - 2 for edge in size))).astype(dtype)
+    zeros = np.zeros((n, filters, *size), dtype)
+    x[0, 0, 0, 0] = dy[-1, 0, 0, 0] = np.inf  # images that are computed again
+    cuts, its_own = [], minimal.by_panels
+    module = kernels.module(np.dtype(dtype))
+    before = module.caches()
+
+    def results(by_panels):
+        monkeypatch.setattr(minimal, "by_panels", by_panels)
+        with memory.track() as used:
+            y = fastconv.conv2d(x, weight, bias, activation="relu", **given)
+            turned = np.ascontiguousarray(weight.swapaxes(0, 1))
+            dx = fastconv.conv2d_backward(dy, zeros, turned, needs="x", **given)[0]
+        return y, dx, used.workspace_peak, used.packed
+
+    def record(*of_convolution):
+        cuts.append(its_own(*of_convolution))
+        return cuts[-1]
+
+    fastconv.set_num_threads(threads)
+    module.set_caches(before[0], 4 << 20)
+    try:
+        just_before, beforehand = results(record), results(lambda *_: None)
+    finally:
+        module.set_caches(*before)
+        fastconv.set_num_threads(None)
+    assert len(cuts) == 2 and all(cuts)
+    assert just_before[2:] == beforehand[2:]
+    prepared = fastconv.prepare_conv2d(weight, **given)
+    y = fastconv.conv2d(x, prepared, bias, activation="relu", **given)
+    for one, other in zip((*just_before[:2], y), (*beforehand[:2], just_before[0]), strict=True):
+        assert_bits_equal(one, other)
+
+
+def test_tiles_that_the_l2_lacks_room_for_are_not_read_panel_by_panel():
+    module = kernels.module(np.dtype(np.float32))
+    g = Conv2DGeometry.make("conv2d", (8, 512, 28, 28), (512, 512, 3, 3), 1, 1, 1, 1)
+    room = np.empty(g.winograd_packed_bytes(2, 4, module.lanes) // 4, np.float32)
+    before = module.caches()
+    try:
+        for l2, suits in ((1 << 20, False), (1 << 30, True)):
+            module.set_caches(before[0], l2)
+            cost = fastconv.conv2d_costs((1, 512, 28, 28), (512, 512, 3, 3), padding=1)["winograd"]
+            one = Conv2DGeometry.make("conv2d", (1, 512, 28, 28), (512, 512, 3, 3), 1, 1, 1, 1)
+            assert (minimal.by_panels(one, cost, module, 1 << 30, room) is not None) == suits
+            # more than the memory of all transformed weights is never taken
+            assert minimal.by_panels(g, cost, module, 1 << 30, room) is None
+    finally:
+        module.set_caches(*before)
 
 
 def test_relu_is_fused(case):

@@ -7,7 +7,8 @@ import pytest
 
 import fastconv
 from fastconv import kernels, memory, reference
-from fastconv.functional.algorithms import direct_weight, winograd_weight
+from fastconv.functional.direct import direct_weight
+from fastconv.functional.minimal import winograd_weight
 from fastconv.geometry import Conv2DGeometry
 
 # (N, C, H, W), filters, padding: tails of tiles, pieces and panels, one block and several,

@@ -10,10 +10,13 @@ cdef struct Caches:
 cdef Caches CACHES
 
 
+def caches():
+    """Return for how many bytes of L1 and of L2 work is cut."""
+    return CACHES.l1, CACHES.l2
+
+
 def set_caches(Py_ssize_t l1, Py_ssize_t l2):
-    """Cut work for caches of so many bytes from now on; 0 asks the processor.  Return the bytes
-    that it was cut for."""
-    before = CACHES.l1, CACHES.l2
+    """Cut work for caches of so many bytes from now on; 0 asks the processor."""
     # a size that is unknown or impossible becomes that of the cores the kernels were made on
     CACHES.l1 = l1 or fc_cache_bytes(1)
     CACHES.l2 = l2 or fc_cache_bytes(2)
@@ -21,7 +24,6 @@ def set_caches(Py_ssize_t l1, Py_ssize_t l2):
         CACHES.l1 = 32 << 10
     if CACHES.l2 < 64 << 10:
         CACHES.l2 = 512 << 10
-    return before
 
 
 set_caches(0, 0)

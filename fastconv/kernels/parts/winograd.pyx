@@ -15,8 +15,9 @@ include "tiles/turning.pxi"
 include "winograd/winograd_lines.pxi"
 include "winograd/winograd_lanes.pxi"
 include "winograd/winograd_runs.pxi"
-include "winograd/winograd.pxi"
 include "winograd/winograd_weights.pxi"
+include "winograd/winograd.pxi"
+include "winograd/winograd_plain.pxi"
 include "winograd/winograd_gradient.pxi"
 
 winograd_sum = WINOGRAD_SUM

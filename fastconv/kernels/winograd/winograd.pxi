@@ -10,7 +10,8 @@
 #                                    Z[e][t][lanes] = sum over c of U V: the register tile
 #
 # A block of `length` tiles, counted through all images, goes from input to output while its V and
-# Z stay in the cache.  Each thread has a slot of workspace for one V and one Z.
+# Z stay in the cache.  Each thread has a slot of workspace for one V and one Z.  Where there are
+# few tiles for many weights, winograd_plain.pxi goes panel by panel instead.
 
 cdef extern from *:
     """
@@ -28,6 +29,7 @@ cdef struct Winograd:
     unsigned char* broken                  # [n]: image n has a result that is not finite
     Py_ssize_t C, K, OH, OW, yn, yk, yh
     Py_ssize_t tiles, length, slot, panels
+    Py_ssize_t held                        # tiles that V has places for
     int m
     bint relu
     bint channel_lanes                     # whether V is transformed with channels in the lanes
@@ -118,10 +120,9 @@ cdef inline void finish_tiles(Winograd* g, const int m, TilePlace* at, Py_ssize_
         tiles -= count
 
 
-cdef inline void transform_input(const Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
-                                 real* v) noexcept nogil:
-    """Make V of the tiles begin .. end, with channels or with tiles in the lanes."""
-    cdef Py_ssize_t size = (m + 2) * (m + 2) * g.length
+cdef inline void input_of(const Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
+                          Py_ssize_t places, real* v) noexcept nogil:
+    cdef Py_ssize_t size = (m + 2) * (m + 2) * g.held
     cdef TilePlace at = find_tile(&g.x, begin)
     cdef TilePlace after
     cdef Py_ssize_t count, i, j, c, distance
@@ -137,19 +138,29 @@ cdef inline void transform_input(const Winograd* g, const int m, Py_ssize_t begi
                 + (after.row - at.row) * m * g.x.row + (after.column - at.column) * m
             transform_vector(&g.x, m, False, c, VL, begin, end, distance,
                              v + c // CACHE_LINE * CACHE_LINE * size + c % CACHE_LINE, CACHE_LINE,
-                             g.length * CACHE_LINE)
+                             g.held * CACHE_LINE)
         return
     while t < end:  # runs of tiles that lie side by side
         count = min(min(at.right - at.column, end - t), <Py_ssize_t> VL)
         i, j = at.row * m - g.x.top, at.column * m - g.x.left
-        whole = t - begin + VL <= g.length
+        whole = t - begin + VL <= places
         x = g.x.at + at.n * g.x.image
         if is_inner(&g.x, m, i, j, count):
-            transform_run(&g.x, m, True, x, i, j, count, g.C, g.length, whole, v + t - begin)
+            transform_run(&g.x, m, True, x, i, j, count, g.C, g.held, whole, v + t - begin)
         else:
-            transform_run(&g.x, m, False, x, i, j, count, g.C, g.length, whole, v + t - begin)
+            transform_run(&g.x, m, False, x, i, j, count, g.C, g.held, whole, v + t - begin)
         move_on(&g.x, count, &at)
         t += count
+
+
+cdef void transform_input(const Winograd* g, Py_ssize_t begin, Py_ssize_t end,
+                          Py_ssize_t places, real* v) noexcept nogil:
+    """Make V of the tiles begin .. end, with channels or with tiles in the lanes.  v is at the first
+    of them, and `places` from there on may be written."""
+    if g.m == 2:
+        input_of(g, 2, begin, end, places, v)
+    else:
+        input_of(g, 4, begin, end, places, v)
 
 
 cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, const real* u,
@@ -169,11 +180,11 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
         nest.fresh = channel == 0
         if g.channel_lanes:
             nest.n1, nest.n3 = channels // CACHE_LINE, CACHE_LINE
-            far = squares * g.length * CACHE_LINE
+            far = squares * g.held * CACHE_LINE
             set_moves(&nest, far, 0, 1, CACHE_LINE * LANES, 0)
         else:
-            nest.n1, nest.n3, far = 1, channels, channels * g.length
-            set_moves(&nest, far, 0, g.length, 0, 0)
+            nest.n1, nest.n3, far = 1, channels, channels * g.held
+            set_moves(&nest, far, 0, g.held, 0, 0)
         if next_ != NULL:
             ahead.next = next_ + channel * move
             channels_tiles[count](NULL, v, step, u, &nest, &ahead, <vreal*> z)
@@ -185,69 +196,100 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
         u = u + channels * LANES
 
 
-cdef inline void winograd_block(Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
-                                real* v, real* z) noexcept nogil:
-    """Do the tiles begin .. end of the batch, from input to output."""
+cdef inline void panel_of(Winograd* g, const int m, Py_ssize_t panel, Py_ssize_t begin,
+                          Py_ssize_t end, Py_ssize_t together, const real* v, const real* u,
+                          real* z) noexcept nogil:
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     # from one e to the next, and from one tile to the next
-    cdef Py_ssize_t v_plane = g.length * (CACHE_LINE if g.channel_lanes else g.C)
+    cdef Py_ssize_t v_plane = g.held * (CACHE_LINE if g.channel_lanes else g.C)
     cdef Py_ssize_t v_tile = CACHE_LINE if g.channel_lanes else 1
     cdef Py_ssize_t z_plane = g.length * LANES
+    cdef Py_ssize_t u_plane = g.C * LANES
     cdef Py_ssize_t pieces = ceil_div(end - begin, TILE)
     # pieces of nearly equal length: so many are one tile longer
     cdef Py_ssize_t piece = (end - begin) // pieces
     cdef Py_ssize_t longer = (end - begin) % pieces
-    cdef Py_ssize_t panel, filters, lanes, e, from_, first, last, count, move, together, i
+    cdef Py_ssize_t filters = min(g.K - panel * LANES, <Py_ssize_t> LANES)
+    cdef Py_ssize_t lanes = VL if filters <= VL else LANES
+    cdef Py_ssize_t move = ceil_div(LANES, together)
+    cdef Py_ssize_t e, from_, first, last = 0, count, i
     cdef TilePlace start = find_tile(&g.x, begin)
-    cdef TilePlace at
-    cdef const real* u
+    cdef TilePlace at = start
     cdef const real* next_
-    transform_input(g, m, begin, end, v)
-    # Done piece by piece, Z stays in a nearer cache, but every piece reads the panel again.  This
-    # pays if there are no more channels than tiles in a block.
-    together = 1 if g.C <= g.length else pieces
-    move = ceil_div(LANES, together)
-    for panel in range(g.panels):
-        filters = min(g.K - panel * LANES, <Py_ssize_t> LANES)
-        lanes = VL if filters <= VL else LANES
-        at = start
-        last = 0
-        for from_ from 0 <= from_ < pieces by together:
-            first = last
-            for e in range(squares):
-                if from_ == 0:             # a share of the lines: more at one time would stall
-                    prefetch_outputs(g, m, start, end - begin,
-                                     panel * LANES + e * filters // squares,
-                                     panel * LANES + (e + 1) * filters // squares)
-                u = g.u + (panel * squares + e) * g.C * LANES
-                next_ = u + g.C * LANES if ASKS_AHEAD and lanes > VL else NULL
-                last = first
-                for i in range(from_, from_ + together):
-                    count = piece + (i < longer)
-                    multiply_tiles(g, m, v + e * v_plane + last * v_tile, u, <int> count, lanes,
-                                   next_, move, z + e * z_plane + last * lanes)
-                    last += count
-                    if next_ != NULL:
-                        next_ = next_ + g.C * move
-            finish_tiles(g, m, &at, last - first, panel, lanes, z + first * lanes)
+    for from_ from 0 <= from_ < pieces by together:
+        first = last
+        for e in range(squares):
+            if from_ == 0:                 # a share of the lines: more at one time would stall
+                prefetch_outputs(g, m, start, end - begin, panel * LANES + e * filters // squares,
+                                 panel * LANES + (e + 1) * filters // squares)
+            next_ = u + (e + 1) * u_plane if ASKS_AHEAD and lanes > VL else NULL
+            last = first
+            for i in range(from_, from_ + together):
+                count = piece + (i < longer)
+                multiply_tiles(g, m, v + e * v_plane + last * v_tile, u + e * u_plane,
+                               <int> count, lanes, next_, move, z + e * z_plane + last * lanes)
+                last += count
+                if next_ != NULL:
+                    next_ = next_ + g.C * move
+        finish_tiles(g, m, &at, last - first, panel, lanes, z + first * lanes)
+
+
+cdef void multiply_panel(Winograd* g, Py_ssize_t panel, Py_ssize_t begin, Py_ssize_t end,
+                         Py_ssize_t together, const real* v, const real* u,
+                         real* z) noexcept nogil:
+    """Do the tiles begin .. end for one panel, from V to output: so many pieces together.  v is at
+    the first tile, and u at the panel."""
+    if g.m == 2:
+        panel_of(g, 2, panel, begin, end, together, v, u, z)
+    else:
+        panel_of(g, 4, panel, begin, end, together, v, u, z)
 
 
 cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are blocks of tiles."""
+    """Items are blocks of tiles, which go from input to output."""
     cdef Winograd* g = <Winograd*> args
     cdef int slot = fc_take_slot(g.slots)
-    cdef int edge = g.m + 2
+    cdef Py_ssize_t squares = (g.m + 2) * (g.m + 2)
     cdef real* z = g.work + slot * g.slot
-    cdef real* v = z + edge * edge * g.length * LANES
-    cdef Py_ssize_t item, first, last
+    cdef real* v = z + squares * g.length * LANES
+    cdef Py_ssize_t item, first, last, panel, together
     for item in range(begin, end):
         first = item * g.length
         last = min(first + g.length, g.tiles)
-        if g.m == 2:
-            winograd_block(g, 2, first, last, v, z)
-        else:
-            winograd_block(g, 4, first, last, v, z)
+        # Done piece by piece, Z stays in a nearer cache, but every piece reads the panel again.
+        # This pays if there are no more channels than tiles in a block.
+        together = 1 if g.C <= g.length else ceil_div(last - first, TILE)
+        transform_input(g, first, last, g.length, v)
+        for panel in range(g.panels):
+            multiply_panel(g, panel, first, last, together, v,
+                           g.u + panel * squares * g.C * LANES, z)
     fc_free_slot(g.slots, slot)
+
+
+cdef Winograd plan_winograd(const real[:, :, :, :] x, bias, real[:, :, :, ::1] y, real[::1] work,
+                            Py_ssize_t slot, unsigned char[::1] broken, int m, Py_ssize_t length,
+                            pad, bint relu):
+    """Return all but the weights."""
+    cdef Winograd g
+    cdef const real[::1] bias_view
+    cdef int i
+    g.bias, g.u = NULL, NULL
+    if bias is not None:
+        bias_view = bias
+        g.bias = &bias_view[0]
+    g.x = cut_maps(x, m, y.shape[2], y.shape[3], pad)
+    g.y, g.work, g.broken = &y[0, 0, 0, 0], &work[0], &broken[0]
+    g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
+    g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
+    g.m, g.length, g.held, g.slot, g.relu = m, length, length, slot, relu
+    g.channel_lanes = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
+    if not g.channel_lanes:
+        g.x.strip = g.x.tile_columns
+    g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns
+    g.panels = ceil_div(g.K, LANES)
+    for i in range(FC_SLOTS):
+        g.slots[i] = 0
+    return g
 
 
 def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::1] y,
@@ -258,27 +300,7 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
     work holds a Z and a V for each thread: `slot` numbers, which are whole cache lines.  broken[n]
     becomes 1 if image n has an output that is not finite.
     """
-    cdef Winograd g
-    cdef const real[::1] bias_view
-    cdef Py_ssize_t blocks
-    cdef int i
-    g.bias = NULL
-    if bias is not None:
-        bias_view = bias
-        g.bias = &bias_view[0]
-    g.x = cut_maps(x, m, y.shape[2], y.shape[3], pad)
-    g.u, g.y = &u[0], &y[0, 0, 0, 0]
-    g.work, g.broken = &work[0], &broken[0]
-    g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
-    g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
-    g.m, g.length, g.slot, g.relu = m, length, slot, relu
-    g.channel_lanes = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
-    if not g.channel_lanes:
-        g.x.strip = g.x.tile_columns
-    g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns
-    g.panels = (g.K + LANES - 1) // LANES
-    for i in range(FC_SLOTS):
-        g.slots[i] = 0
-    blocks = (g.tiles + length - 1) // length
+    cdef Winograd g = plan_winograd(x, bias, y, work, slot, broken, m, length, pad, relu)
+    g.u = &u[0]
     with nogil:
-        run_items(winograd_items, &g, blocks, part, parts, 1, threads)
+        run_items(winograd_items, &g, ceil_div(g.tiles, length), part, parts, 1, threads)

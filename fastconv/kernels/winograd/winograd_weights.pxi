@@ -11,9 +11,9 @@
 cdef struct WinogradWeights:
     const real* panels                     # [panel][c][3][3][LANES], or NULL
     const real* weight                     # (K, C, 3, 3)
-    real* u                                # [panel][e][c][LANES]
+    real* u
     Py_ssize_t K, C                        # of the weight; the lanes are K, or C where it is turned
-    Py_ssize_t blocks
+    Py_ssize_t channels                    # the other of them
     int m
     bint turned
 
@@ -38,68 +38,78 @@ cdef inline void transform_weight(const int m, const real* w, Py_ssize_t tap, re
             vstore(u + (r * edge + e) * plane, out[e])
 
 
+cdef void transform_channels(const WinogradWeights* g, Py_ssize_t panel, Py_ssize_t first,
+                             real* to) noexcept nogil:
+    """Write up to TURNED channels, from the first on, of a panel that begins at `to`."""
+    cdef real block[TURNED * 9 * LANES]
+    cdef real planes[6 * 6 * TURNED * LANES]
+    cdef Py_ssize_t lanes = min(<Py_ssize_t> LANES, (g.C if g.turned else g.K) - panel * LANES)
+    cdef Py_ssize_t count = min(<Py_ssize_t> TURNED, g.channels - first)
+    cdef Py_ssize_t c, lane, tap = LANES, e
+    cdef int edge = g.m + 2
+    cdef const real* w
+    cdef const real* from_ = block
+    cdef real* u
+    if g.panels != NULL:
+        from_ = g.panels + (panel * g.channels + first) * 9 * LANES
+    elif g.turned:
+        for c in range(count):
+            w = g.weight + ((first + c) * g.C + panel * LANES) * 9
+            prefetch_filter(w + 4 * g.C * 9, lanes * 9)
+            turn(w, 9, 9, lanes, 0, block + c * 9 * LANES, LANES)
+        from_ = block + 8 * LANES          # mirrored: the last tap comes first
+        tap = -LANES
+    else:
+        turn(g.weight + (panel * LANES * g.C + first) * 9, g.C * 9, count * 9, lanes, LEAD,
+             block, LANES)
+    for c in range(count):
+        for lane from 0 <= lane < LANES by VL:
+            w = from_ + c * 9 * LANES + lane
+            u = planes + c * LANES + lane
+            if g.m == 2:
+                transform_weight(2, w, tap, u, TURNED * LANES)
+            else:
+                transform_weight(4, w, tap, u, TURNED * LANES)
+    for e in range(edge * edge):
+        memcpy(to + (e * g.channels + first) * LANES, planes + e * TURNED * LANES,
+               count * LANES * sizeof(real))
+
+
 cdef void transform_weights(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (panel, block of TURNED channels)."""
     cdef const WinogradWeights* g = <const WinogradWeights*> args
-    cdef real block[TURNED * 9 * LANES]
-    cdef real planes[6 * 6 * TURNED * LANES]
-    cdef Py_ssize_t channels = g.K if g.turned else g.C
-    cdef Py_ssize_t item, panel, first, count, c, lane, tap, lanes, e
-    cdef int edge = g.m + 2
-    cdef const real* w
-    cdef const real* from_
-    cdef real* u
+    cdef Py_ssize_t size = (g.m + 2) * (g.m + 2) * g.channels * LANES
+    cdef Py_ssize_t blocks = ceil_div(g.channels, TURNED)
+    cdef Py_ssize_t item, panel, first
     for item in range(begin, end):
-        panel = item // g.blocks
-        first = item % g.blocks * TURNED
-        count = min(<Py_ssize_t> TURNED, channels - first)
-        lanes = min(<Py_ssize_t> LANES, (g.C if g.turned else g.K) - panel * LANES)
-        tap = LANES
-        from_ = block
-        if g.panels != NULL:
-            from_ = g.panels + (panel * channels + first) * 9 * LANES
-        elif g.turned:
-            for c in range(count):
-                w = g.weight + ((first + c) * g.C + panel * LANES) * 9
-                prefetch_filter(w + 4 * g.C * 9, lanes * 9)
-                turn(w, 9, 9, lanes, 0, block + c * 9 * LANES, LANES)
-            from_ = block + 8 * LANES      # mirrored: the last tap comes first
-            tap = -LANES
-        else:
-            turn(g.weight + (panel * LANES * g.C + first) * 9, g.C * 9, count * 9, lanes, LEAD,
-                 block, LANES)
-        for c in range(count):
-            for lane from 0 <= lane < LANES by VL:
-                w = from_ + c * 9 * LANES + lane
-                u = planes + c * LANES + lane
-                if g.m == 2:
-                    transform_weight(2, w, tap, u, TURNED * LANES)
-                else:
-                    transform_weight(4, w, tap, u, TURNED * LANES)
-        u = g.u + (panel * edge * edge * channels + first) * LANES
-        for e in range(edge * edge):
-            memcpy(u + e * channels * LANES, planes + e * TURNED * LANES,
-                   count * LANES * sizeof(real))
+        panel = item // blocks
+        first = item % blocks * TURNED
+        transform_channels(g, panel, first, g.u + panel * size)
 
 
-cdef void run_weights(WinogradWeights* g, real[::1] u, int m, Py_ssize_t part, Py_ssize_t parts,
+cdef WinogradWeights plan_weights(Py_ssize_t K, Py_ssize_t C, int m, bint turned) noexcept:
+    """Return all but where they lie."""
+    cdef WinogradWeights g
+    g.panels = g.weight = NULL
+    g.K, g.C, g.m, g.turned = K, C, m, turned
+    g.channels = K if turned else C
+    return g
+
+
+cdef void run_weights(WinogradWeights* g, real[::1] u, Py_ssize_t part, Py_ssize_t parts,
                       int threads) noexcept:
-    cdef Py_ssize_t channels = g.K if g.turned else g.C
-    g.u, g.m = &u[0], m
-    g.blocks = (channels + TURNED - 1) // TURNED
+    g.u = &u[0]
     with nogil:
-        run_items(transform_weights, g,
-                  u.shape[0] // ((m + 2) * (m + 2) * channels * LANES) * g.blocks, part, parts,
-                  1, threads)
+        run_items(transform_weights, g, u.shape[0] // ((g.m + 2) * (g.m + 2) * g.channels * LANES)
+                  * ceil_div(g.channels, TURNED), part, parts, 1, threads)
 
 
 def winograd_panels(const real[::1] panels, real[::1] u, Py_ssize_t C, int m, Py_ssize_t part,
                     Py_ssize_t parts, int threads):
     """Transform packed panels [panel][c][3][3][LANES] to u [panel][e][c][LANES]."""
-    cdef WinogradWeights g
-    g.panels, g.weight, g.turned, g.C = &panels[0], NULL, False, C
-    g.K = panels.shape[0] // (9 * C)       # whole panels
-    run_weights(&g, u, m, part, parts, threads)
+    cdef WinogradWeights g = plan_weights(panels.shape[0] // (9 * C), C, m, False)
+    g.panels = &panels[0]
+    run_weights(&g, u, part, parts, threads)
 
 
 def winograd_weight(const real[:, :, :, ::1] weight, real[::1] u, int m, bint turned,
@@ -108,7 +118,6 @@ def winograd_weight(const real[:, :, :, ::1] weight, real[::1] u, int m, bint tu
 
     Where it is `turned`, filters and channels are exchanged and taps are mirrored.
     """
-    cdef WinogradWeights g
-    g.panels, g.weight, g.turned = NULL, &weight[0, 0, 0, 0], turned
-    g.K, g.C = weight.shape[0], weight.shape[1]
-    run_weights(&g, u, m, part, parts, threads)
+    cdef WinogradWeights g = plan_weights(weight.shape[0], weight.shape[1], m, turned)
+    g.weight = &weight[0, 0, 0, 0]
+    run_weights(&g, u, part, parts, threads)

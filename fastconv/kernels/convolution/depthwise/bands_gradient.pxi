@@ -201,18 +201,32 @@ cdef inline Py_ssize_t lay_gradient(const DotBands* plan, const real* dy, Py_ssi
     return ceil_div(rows * plan.pitch, VL)
 
 
-cdef inline void dot_tile(const int taps, const real* x, const Py_ssize_t* places, const real* dy,
-                          Py_ssize_t vectors, vreal* total) noexcept nogil:
-    """total[taps] += the products of a block of at least one vector."""
+cdef struct DotBlock:                      # at least one vector of a band
+    const real* x                          # of tap 0
+    const real* dy
+    Py_ssize_t vectors
+    const real* x_ahead                    # what is laid out two bands later
+    const real* dy_ahead
+
+
+cdef inline void dot_tile(const int taps, const bint asks, const DotBlock* block,
+                          const Py_ssize_t* places, vreal* total) noexcept nogil:
+    """total[taps] += the products of a block.  If it `asks`, the numbers ahead are prefetched."""
     cdef vreal acc[DOT_TILE]
     cdef const real* from_[DOT_TILE]
+    cdef const real* dy = block.dy
+    cdef const real* x_ahead = block.x_ahead
+    cdef const real* dy_ahead = block.dy_ahead
     cdef vreal d
-    cdef Py_ssize_t j = 0, end = vectors * VL
+    cdef Py_ssize_t j = 0, end = block.vectors * VL
     cdef int t
     for t in range(taps):
-        from_[t] = vapart(x + places[t])
+        from_[t] = vapart(block.x + places[t])
         acc[t] = vzero()
     while True:
+        if asks:
+            vprefetch(x_ahead + j)
+            vprefetch(dy_ahead + j)
         d = vload(dy + j)
         for t in range(taps):
             acc[t] = vadd_product(acc[t], d, vload(from_[t] + j))
@@ -223,22 +237,34 @@ cdef inline void dot_tile(const int taps, const real* x, const Py_ssize_t* place
         total[t] = total[t] + acc[t]
 
 
-ctypedef void (*dot_tile_t)(const void*, const real* x, const Py_ssize_t* places, const real* dy,
-                            Py_ssize_t vectors, vreal* total) noexcept nogil
+ctypedef void (*dot_tile_t)(const void*, const void*, const DotBlock* block,
+                            const Py_ssize_t* places, vreal* total) noexcept nogil
+
+ctypedef fused asks_after:                 # 1 more than whether it asks
+    n1
+    n2
 
 
-cdef void dot_tile_of(const width* _, const real* x, const Py_ssize_t* places, const real* dy,
-                      Py_ssize_t vectors, vreal* total) noexcept nogil:
+cdef void dot_tile_of(const asks_after* _, const width* __, const DotBlock* block,
+                      const Py_ssize_t* places, vreal* total) noexcept nogil:
     if sizeof(width) <= DOT_TILE and DOT_BANDS:
-        dot_tile(<int> sizeof(width), x, places, dy, vectors, total)
+        dot_tile(<int> sizeof(width), sizeof(asks_after) == 2, block, places, total)
 
 
-cdef dot_tile_t dot_tiles[10]
-dot_tiles[:] = [
-    NULL, <dot_tile_t> dot_tile_of[n1], <dot_tile_t> dot_tile_of[n2],
-    <dot_tile_t> dot_tile_of[n3], <dot_tile_t> dot_tile_of[n4], <dot_tile_t> dot_tile_of[n5],
-    <dot_tile_t> dot_tile_of[n6], <dot_tile_t> dot_tile_of[n7], <dot_tile_t> dot_tile_of[n8],
-    <dot_tile_t> dot_tile_of[n9],
+cdef dot_tile_t dot_tiles[2][10]
+dot_tiles[0][:] = [
+    NULL, <dot_tile_t> dot_tile_of[n1, n1], <dot_tile_t> dot_tile_of[n1, n2],
+    <dot_tile_t> dot_tile_of[n1, n3], <dot_tile_t> dot_tile_of[n1, n4],
+    <dot_tile_t> dot_tile_of[n1, n5], <dot_tile_t> dot_tile_of[n1, n6],
+    <dot_tile_t> dot_tile_of[n1, n7], <dot_tile_t> dot_tile_of[n1, n8],
+    <dot_tile_t> dot_tile_of[n1, n9],
+]
+dot_tiles[1][:] = [
+    NULL, <dot_tile_t> dot_tile_of[n2, n1], <dot_tile_t> dot_tile_of[n2, n2],
+    <dot_tile_t> dot_tile_of[n2, n3], <dot_tile_t> dot_tile_of[n2, n4],
+    <dot_tile_t> dot_tile_of[n2, n5], <dot_tile_t> dot_tile_of[n2, n6],
+    <dot_tile_t> dot_tile_of[n2, n7], <dot_tile_t> dot_tile_of[n2, n8],
+    <dot_tile_t> dot_tile_of[n2, n9],
 ]
 
 
@@ -256,7 +282,8 @@ cdef void place_in_phases(const DotBands* plan, Py_ssize_t rows, Py_ssize_t* pla
 
 
 cdef struct Band:                          # a band that is laid out
-    Py_ssize_t item, rows, vectors
+    Py_ssize_t item, rows
+    DotBlock whole                         # all of it
     bint last                              # whether it is the last band of its item
 
 
@@ -293,15 +320,18 @@ cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
     begin_dots(plan, dots, taps)
 
 
-cdef void dot_band(const DotBands* plan, const Band* band, const real* phases,
-                   const real* gradient, Dots* dots, Py_ssize_t taps) noexcept nogil:
+cdef void dot_band(const DotBands* plan, const Band* band, Dots* dots,
+                   Py_ssize_t taps) noexcept nogil:
     """Add the products of a band, and write dweight after the last band of an item."""
-    cdef Py_ssize_t first, count, t, k
+    cdef Py_ssize_t first, t, k
+    cdef DotBlock block
     if band.rows != dots.placed:
         place_in_phases(plan, band.rows, dots.places)
         dots.placed = band.rows
-    for first from 0 <= first < band.vectors by DOT_BLOCK:
-        count = min(<Py_ssize_t> DOT_BLOCK, band.vectors - first)
+    for first from 0 <= first < band.whole.vectors by DOT_BLOCK:
+        block.x, block.x_ahead = band.whole.x + first * VL, band.whole.x_ahead + first * VL
+        block.dy, block.dy_ahead = band.whole.dy + first * VL, band.whole.dy_ahead + first * VL
+        block.vectors = min(<Py_ssize_t> DOT_BLOCK, band.whole.vectors - first)
         if dots.left == 0:
             if not dots.lasting:
                 memset(dots.sums, 0, taps * VL * sizeof(double))
@@ -311,8 +341,9 @@ cdef void dot_band(const DotBands* plan, const Band* band, const real* phases,
         dots.left -= 1
         for t in range(plan.tiles):
             k = plan.bounds[t]
-            dot_tiles[plan.bounds[t + 1] - k](NULL, phases + first * VL, dots.places + k,
-                                              gradient + first * VL, count, dots.total + k)
+            # more tiles take longer than what they ask for, which would come too early
+            dot_tiles[plan.tiles == 1][plan.bounds[t + 1] - k](NULL, NULL, &block,
+                                                               dots.places + k, dots.total + k)
     if band.last:
         finish_dots(plan, dots, band.item, taps)
 
@@ -346,18 +377,19 @@ cdef void dot_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
             i = 0
             while i < g.rows.outputs:
                 rows = min(plan.rows, g.rows.outputs - i)
-                lay_phases(plan, x, i, rows, <real*> phases[at])
                 band = &bands[at]
+                lay_phases(plan, x, i, rows, <real*> phases[at])
+                band.whole.vectors = lay_gradient(plan, dy, i, rows, <real*> gradients[at])
+                band.whole.x, band.whole.dy = <real*> phases[at], <real*> gradients[at]
+                band.whole.x_ahead = x + (i + 2 * plan.rows) * g.rows.stride * g.xh
+                band.whole.dy_ahead = dy + (i + 2 * plan.rows) * g.yh
                 band.item, band.rows = item, rows
-                band.vectors = lay_gradient(plan, dy, i, rows, <real*> gradients[at])
                 band.last = n + 1 == g.N and i + rows == g.rows.outputs
                 at = 1 - at
                 if pending:
-                    dot_band(plan, &bands[at], <real*> phases[at], <real*> gradients[at], &dots,
-                             taps)
+                    dot_band(plan, &bands[at], &dots, taps)
                 pending = True
                 i += rows
             x, dy = x + g.xn, dy + g.yn
     if pending:
-        dot_band(plan, &bands[1 - at], <real*> phases[1 - at], <real*> gradients[1 - at], &dots,
-                 taps)
+        dot_band(plan, &bands[1 - at], &dots, taps)

@@ -11,7 +11,8 @@
 # of a sum unless a weight is infinite or NaN; planes.pxi does these.  With stride 2 the lanes stay
 # in the order that one shuffle gives, until a row is stored.
 #
-# The gradient of the input for stride 1 is the same walk, mirrored, from the last row upward.
+# The gradient of the input for stride 1 is the same walk, mirrored: some rows at a time, from the
+# last of them upward.
 # The order of every sum is that of planes.pxi.
 
 cdef struct ColumnLanes:
@@ -103,14 +104,16 @@ cdef inline void walk_column(const Convolution* c, const int S, const int step,
                              const ColumnLanes* at, const vreal* w, vreal bias, Py_ssize_t top,
                              Py_ssize_t bottom, Py_ssize_t last) noexcept nogil:
     """Write rows top <= i < bottom of a vector of outputs.  Their block ends with row `last`, or
-    begins with it where `mirrored`.  x is at row 0 of the map, at the leftmost tap."""
+    what is not yet written begins with it where `mirrored`.  x is at row 0 of the map, at the
+    leftmost tap."""
     cdef vreal sums[5]                     # of the next output row and of those that have begun
     cdef vreal taps[5]
     cdef vreal total
     cdef Py_ssize_t sign = -1 if mirrored else 1
     cdef Py_ssize_t n = bottom - 1 if mirrored else top
     cdef Py_ssize_t h = n * step + c.rows.offset, inputs = c.rows.inputs, i
-    cdef const real* ahead = x + (h + sign * (S + DEPTH_BAND)) * c.xh + VL // 2
+    # in the next band, which is below also where this one is walked upward
+    cdef const real* ahead = x + (h + (0 if mirrored else S) + DEPTH_BAND) * c.xh + VL // 2
     cdef ColumnLanes lanes
     cdef int k, r, s
     for s in range(S if edge else 0):      # a copy of our own, which no store can change
@@ -157,22 +160,20 @@ cdef inline void walk_rows(const DepthColumns* d, const int S, const int step,
         w[t] = vset1(weight[t])
     for n from top <= n < bottom by DEPTH_BAND // step:
         i, end = n, min(n + DEPTH_BAND // step, bottom)
-        if mirrored:                       # from the last row upward
-            i, end = bottom - (end - top), bottom - (n - top)
         j = d.first
         while True:
             j = min(j, d.last)             # the last vector does some outputs once more
             low = j * step + d.left
             if low >= 0 and low + VL * step + S - 1 <= inputs:
                 walk_column(c, S, step, mirrored, False, x + low, y + j, NULL, w, bias, i, end,
-                            top if mirrored else bottom)
+                            i if mirrored else bottom)
             else:
                 at = &d.sides[0 if j == d.first else 1]
                 if d.first < j < d.last:
                     find_lanes(&other, S, low, inputs)
                     at = &other
                 walk_column(c, S, step, mirrored, True, x + low, y + j, at, w, bias, i, end,
-                            top if mirrored else bottom)
+                            i if mirrored else bottom)
             if j == d.last:
                 break
             j += VL

@@ -32,7 +32,8 @@ cdef struct Depthwise:
 cdef inline void depth_tile(const Convolution* c, const int S, const int step, const int sign,
                             const int rows, const bint rows_inside, const int kind,
                             const real* x, const real* other, Py_ssize_t h,
-                            const vreal* w, const Sides* at, const vmask* turns, vreal* acc) noexcept nogil:
+                            const vreal* w, const Sides* at, const vmask* turns,
+                            vreal* acc) noexcept nogil:
     """acc[rows] = the sums of a tile; x is in map row h, at column 0 of the first window."""
     cdef vreal taps[5]
     cdef vreal product
@@ -113,7 +114,8 @@ cdef inline void depth_column(const Convolution* c, const int S, const int step,
     n = top if sign == 1 else bottom - 1
     y = y + n * yh
     h = n * step + c.rows.offset           # the next row of the map
-    ahead = x + (h + sign * (S + DEPTH_BAND)) * xh + S // 2 * sign  # in the next band
+    # in the next band, which is below also where this one is walked upward
+    ahead = x + (h + (S if sign == 1 else 0) + DEPTH_BAND) * xh + S // 2 * sign
     for k in range((S - 1) // step + 1):
         sums[k] = vzero()
     for r in range(S - step):

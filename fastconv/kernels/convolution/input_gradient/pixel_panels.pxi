@@ -18,6 +18,8 @@ cdef extern from *:
            DX_KEPT = (256 << 10) / sizeof(real),   /* totals that wait */
            PANEL_KEPT = ((PIXEL_ASKS ? 640 : 320) << 10) / sizeof(real),
            PIXELS_KEPT = 54,                       /* pixels whose dy is in the L2 beside a panel */
+           FEW_PIXELS = 100,                       /* where tiles prefetch: for more of 1x1, */
+           MANY_WEIGHTS = 128 << 10,               /* or fewer weights, packing is as fast */
            FEW_TURNS = PIXEL_ASKS ? 1 : 3,         /* turning a panel so often beats packing it */
            MANY_PIXELS = PIXEL_ASKS ? DX_PLACES + 1 : 98 };  /* for so many, more often does too */
     """
@@ -26,6 +28,8 @@ cdef extern from *:
     enum: DX_KEPT
     enum: PANEL_KEPT
     enum: PIXELS_KEPT
+    enum: FEW_PIXELS
+    enum: MANY_WEIGHTS
     enum: FEW_TURNS
     enum: MANY_PIXELS
 
@@ -59,9 +63,12 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
     cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
     cdef Py_ssize_t columns = W + (S - 1) * <Py_ssize_t> dilation[1]
     cdef Py_ssize_t strip, turned, panels, slot, together
-    if PIXEL_TILE < 4 or PIXEL_ASKS and R * S == 1 or stride != (1, 1) or rows > DY_KEPT \
-            or columns > DY_KEPT or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
+    if PIXEL_TILE < 4 or stride != (1, 1) or rows > DY_KEPT or columns > DY_KEPT \
+            or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
         return 0, 0, 0                     # so the products of these stay small
+    if PIXEL_ASKS and R * S == 1 and (images * H * W > FEW_PIXELS
+                                      or filters * channels < MANY_WEIGHTS):
+        return 0, 0, 0
     strip = rows * columns * pixel_numbers(min(filters, block))
     turned = R * S * panel_plane(min(filters, block))
     together = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
