@@ -102,6 +102,8 @@ cdef inline void dot_vector(const WeightGradient* g, const int outs, const int R
         d[o] = vload(dy + o * g.yh) if kind == INSIDE else vload_n(dy + o * g.yh, count)
     for q in range((outs - 1) * step + R):
         load_taps(x + q * g.xh, x, S, step, 1, kind, at, seen, NULL, taps)
+        for s in range(S if outs > 1 and kind == INSIDE else 0):
+            taps[s] = vheld(taps[s])
         for o in range(outs):
             r = q - o * step
             if r < 0 or r >= R:
