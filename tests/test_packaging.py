@@ -418,8 +418,8 @@ SPILLS = {
     "avx2": {
         "spread_planes": "0.8 to 1.0 of the time of 0.3.0, though only the sides of maps spill",
         "narrow_edges_of": "one of twelve sums, in maps of two panels; its cost was not measured",
-        "multiply_panel|transform_(input|block|channels)": "6x6 numbers in 16 registers, once a tile "
-        "beside Winograd's products, or once in all",
+        "multiply_panel|transform_(input|block|channels)": "6x6 numbers in 16 registers, once a "
+        "tile beside Winograd's products, or once in all",
     },
     "avx512": {
         "narrow(_line)?_(tile|edges)_of": "one of 28 sums, at 0.76 to 0.82 of the peak",

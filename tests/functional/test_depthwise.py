@@ -1,5 +1,5 @@
-"""Depthwise convolutions with the usual windows, at widths around a vector, and both gradients'
-halves that have kernels of their own."""
+"""Depthwise convolutions with the usual windows and with any others, at widths around a vector,
+and both gradients' halves that have kernels of their own."""
 
 from __future__ import annotations
 
@@ -49,6 +49,46 @@ def test_every_width_equals_the_reference(taps, stride, dtype, integers):
                 assert_bits_equal(dx, reference.conv2d_backward(dy, x, weight, **given)[0])
 
 
+# kernel, stride, dilation: with several taps in each phase of a stride, with one, and with none;
+# more taps than the sums of a gradient that are made at one time; rows that share none of the map
+OTHERS = [
+    ((7, 7), 1, 1),
+    ((4, 6), 2, 1),
+    ((2, 2), 2, 1),
+    ((3, 2), 4, 1),
+    ((3, 3), (2, 1), 1),
+    ((3, 3), (1, 2), 1),
+    ((5, 3), (1, 3), 2),
+    ((1, 9), 1, 1),
+    ((9, 1), 1, 2),
+    ((13, 11), 1, 1),
+    ((12, 21), 2, 1),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), OTHERS, ids=str)
+def test_other_windows_equal_the_reference(kernel, stride, dilation, dtype, integers):
+    """Forward with two filters a group, and both gradients, also where zeros are infinite."""
+    for width in widths(dtype):
+        x = integers((2, 3, 23, width), dtype)
+        weight, bias = integers((6, 1, *kernel), dtype), integers(6, dtype)
+        padding = tuple((taps - 1) * dilation // 2 + 1 for taps in kernel)
+        given = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 3}
+        y = fastconv.conv2d(x, weight, bias, activation="relu", **given)
+        assert_bits_equal(y, reference.conv2d(x, weight, bias, activation="relu", **given))
+        weight = weight[:3].copy()
+        dy = integers((2, 3, *y.shape[2:]), dtype)
+        for value in (0, np.inf):
+            dy[1, 2, 0, 0] = value
+            weight[2, 0, 0, 0] = value
+            found = fastconv.conv2d_backward(dy, x, weight, needs=("x", "weight"), **given)
+            with np.errstate(invalid="ignore"):
+                right = reference.conv2d_backward(dy, x, weight, **given)
+            for one, other in zip(found[:2], right[:2], strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize(("taps", "stride"), WINDOWS)
 def test_a_weight_that_is_not_finite_misses_the_padding(taps, stride, value, integers):
@@ -68,7 +108,7 @@ def test_a_weight_that_is_not_finite_misses_the_padding(taps, stride, value, int
         assert np.isfinite(y[1, 0]).all() and not np.isfinite(y[:, 3]).all()
 
 
-@pytest.mark.parametrize(("taps", "stride"), WINDOWS)
+@pytest.mark.parametrize(("taps", "stride"), [*WINDOWS, (7, 1), (4, 2)])
 def test_nothing_beyond_the_result_is_written(taps, stride, integers):
     """A result inside a larger array: rows shorter than a vector may not spill over."""
     for width in widths("float32"):

@@ -48,6 +48,7 @@ def check_conv2d() -> None:
         ((1, 1), {}),
         ((3, 1), {}),
         ((2, 3), {"padding": ((0, 1), (2, 2)), "dilation": (1, 2)}),
+        ((5, 7), {"padding": (2, 3), "stride": (1, 2)}),
     ]
     for dtype, width, at_end in cases():
         for kernel, options in geometries:

@@ -61,7 +61,7 @@ cdef inline Py_ssize_t plane_items(Convolution* c) noexcept nogil:
 
 cdef bint take_depth_columns(Work* work) noexcept nogil:
     cdef Convolution* c = work.c
-    if not BANDS or not is_depthwise(c):
+    if not NO_MASKS or not is_depthwise(c):
         return False
     work.depth_columns = plan_columns(c)
     return give(work, walk_task(c), &work.depth_columns, plane_items(c),

@@ -30,6 +30,8 @@ FC_INLINE lanes_t vkeep(lanes_t lanes) {
 FC_INLINE vreal vheld(vreal v) {
 #if FC_BYTES == 64 && defined(__AVX512F__)
     __asm__("" : "+v"(v));
+#elif FC_BYTES == 32 && defined(__AVX2__)
+    __asm__("" : "+x"(v));
 #endif
     return v;
 }

@@ -1,11 +1,11 @@
 # The gradient of the weights where groups have few filters, from bands that are laid out anew with
-# zeros.  It is for any window, on targets without registers of masks (see depth_bands.pxi).
+# zeros.  It is for any window; on targets with registers of masks not for 3x3.
 #
 #     dy, a gap of zeros after each row        x of one phase of the strides, as wide
 #     d d d d d d d 0 0 d d d d d d d 0 0 ...  0 x x x x x x x 0 0 x x x x x x x 0 ...
 #
 # So all rows of a band are one long run.  A tap is a place in x: from there on x is multiplied by
-# dy, vector by vector.  At the end dweight[tap] is the sum of all lanes.  A block of the sum has at
+# dy, vector by vector, for up to DOT_TAPS taps at one time.  At the end dweight[tap] is the sum of all lanes.  A block of the sum has at
 # most DOT_BLOCK vectors; totals and sums are those of planes_gradient.pxi.
 #
 # A zero times a finite number changes no bit.  Where a result is not finite, dot_planes computes it
@@ -15,12 +15,13 @@ cdef extern from *:
     """
     enum { DOT_NUMBERS = (12 << 10) / sizeof(real),  /* of a band of x; a band of dy has fewer */
            DOT_MEMORY = (14 << 10) / (VL * sizeof(real)), /* vectors: no multiple of 4 KiB apart */
-           DOT_TAPS = 121, DOT_TILE = 9, DOT_STRIDE = 4,
+           DOT_TAPS = 121, DOT_MOST = 1024, DOT_TILE = 9, DOT_STRIDE = 4,
            DOT_BLOCK = 40 };
     """
     enum: DOT_NUMBERS
     enum: DOT_MEMORY
-    enum: DOT_TAPS
+    enum: DOT_TAPS                         # whose sums are made at one time
+    enum: DOT_MOST                         # taps of a window
     enum: DOT_TILE                         # taps that have registers for their places and sums
     enum: DOT_STRIDE                       # the most phases of rows, or of columns
     enum: DOT_BLOCK
@@ -48,8 +49,7 @@ cdef struct DotBands:
     Line lines[DOT_STRIDE]                 # of each phase of the columns of x, and of dy
     Line own
     Py_ssize_t whole, own_whole            # rows before these may be read in whole vectors
-    Py_ssize_t tiles
-    Py_ssize_t bounds[DOT_TAPS]            # tile t has the taps bounds[t] .. bounds[t + 1]
+    Py_ssize_t taps, parts                 # of the window, and the parts that it is cut into
 
 
 cdef inline Py_ssize_t whole_rows(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t xh,
@@ -67,8 +67,8 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
     """Whether bands are worth it and fit their place, which does not depend on how x and dy lie."""
     cdef const Axis* rows = &g.rows
     cdef const Axis* columns = &g.columns
-    cdef Py_ssize_t taps = rows.taps * columns.taps, room, fitting, first, last, most, b, t
-    if not DOT_BANDS or dots_narrow(g) or taps < 4 or taps > DOT_TAPS or rows.stride > DOT_STRIDE \
+    cdef Py_ssize_t taps = rows.taps * columns.taps, room, fitting, first, last, most, b
+    if leaves_bands(g) or taps < 4 or taps > DOT_MOST or rows.stride > DOT_STRIDE \
             or columns.stride > DOT_STRIDE or columns.outputs > DOT_NUMBERS \
             or rows.dilation > DOT_NUMBERS or columns.dilation > DOT_NUMBERS:
         return False
@@ -94,9 +94,7 @@ cdef bint plan_dots(DotBands* plan, const WeightGradient* g) noexcept nogil:
     plan.lines[0].vectors = ceil_div(most - plan.lines[0].first, VL)
     most = columns.offset + (plan.lines[0].first + plan.lines[0].vectors * VL) * columns.stride
     plan.whole = whole_rows(rows.inputs, columns.inputs, g.xh, g.xw, most)
-    plan.tiles = ceil_div(taps, DOT_TILE)
-    for t in range(plan.tiles + 1):
-        plan.bounds[t] = t * taps // plan.tiles
+    plan.taps, plan.parts = taps, ceil_div(taps, DOT_TAPS)
     return True
 
 
@@ -268,26 +266,10 @@ dot_tiles[1][:] = [
 ]
 
 
-cdef void place_in_phases(const DotBands* plan, Py_ssize_t rows, Py_ssize_t* places) noexcept nogil:
-    """Find where the taps are in the phases of `rows` rows of outputs."""
-    cdef const WeightGradient* g = plan.g
-    cdef Py_ssize_t r, s, row, column
-    for r in range(g.rows.taps):
-        for s in range(g.columns.taps):
-            row, column = r * g.rows.dilation, s * g.columns.dilation
-            places[r * g.columns.taps + s] = \
-                (row % g.rows.stride * g.columns.stride + column % g.columns.stride) \
-                * phase_size(plan, rows) + row // g.rows.stride * plan.pitch \
-                + column // g.columns.stride
-
-
-cdef struct Band:                          # a band that is laid out
-    Py_ssize_t item, rows
-    DotBlock whole                         # all of it
-    bint last                              # whether it is the last band of its item
-
-
-cdef struct Dots:                          # the sums of an item, for all taps
+cdef struct Dots:                          # the sums of an item: some taps of a filter and channel
+    Py_ssize_t first, taps                 # `first` is one of the taps of all filters
+    Py_ssize_t tiles
+    Py_ssize_t bounds[DOT_TAPS]            # tile t has the taps bounds[t] .. bounds[t + 1]
     vreal total[DOT_TAPS]
     double sums[DOT_TAPS * VL]
     Py_ssize_t places[DOT_TAPS]
@@ -296,60 +278,85 @@ cdef struct Dots:                          # the sums of an item, for all taps
     bint lasting                           # whether totals have been added to sums
 
 
-cdef void begin_dots(const DotBands* plan, Dots* dots, Py_ssize_t taps) noexcept nogil:
-    cdef Py_ssize_t t
+cdef struct Band:                          # a band that is laid out
+    Py_ssize_t item, rows
+    DotBlock whole                         # all of it
+    bint last                              # whether it is the last band of its item
+
+
+cdef void begin_dots(const DotBands* plan, Dots* dots, Py_ssize_t item) noexcept nogil:
+    cdef Py_ssize_t part = item % plan.parts, t
+    cdef Py_ssize_t first = part * plan.taps // plan.parts
+    dots.first = item // plan.parts * plan.taps + first
+    dots.taps = (part + 1) * plan.taps // plan.parts - first
     dots.lasting, dots.left = False, plan.blocks
-    for t in range(taps):
+    dots.tiles = ceil_div(dots.taps, DOT_TILE)
+    for t in range(dots.tiles + 1):
+        dots.bounds[t] = t * dots.taps // dots.tiles
+    if plan.parts > 1:
+        dots.placed = 0
+    for t in range(dots.taps):
         dots.total[t] = vzero()
 
 
-cdef void finish_dots(const DotBands* plan, Dots* dots, Py_ssize_t item,
-                      Py_ssize_t taps) noexcept nogil:
+cdef void place_in_phases(const DotBands* plan, Py_ssize_t rows, Dots* dots) noexcept nogil:
+    """Find where the taps are in the phases of `rows` rows of outputs."""
+    cdef const WeightGradient* g = plan.g
+    cdef Py_ssize_t t, row, column, tap = dots.first % plan.taps
+    dots.placed = rows
+    for t in range(dots.taps):
+        row = (tap + t) // g.columns.taps * g.rows.dilation
+        column = (tap + t) % g.columns.taps * g.columns.dilation
+        dots.places[t] = \
+            (row % g.rows.stride * g.columns.stride + column % g.columns.stride) \
+            * phase_size(plan, rows) + row // g.rows.stride * plan.pitch \
+            + column // g.columns.stride
+
+
+cdef void finish_dots(const DotBands* plan, Dots* dots) noexcept nogil:
     """Write dweight.  If it is not finite, compute it again without the padding."""
     cdef const WeightGradient* g = plan.g
-    cdef real* to = g.dweight + item * taps
-    cdef Py_ssize_t t
+    cdef real* to = g.dweight + dots.first
+    cdef int taps = <int> dots.taps, t
     if dots.lasting:
-        add_totals(<int> taps, dots.total, dots.sums)
+        add_totals(taps, dots.total, dots.sums)
         for t in range(taps):
             dots.total[t] = vlong(dots.sums + t * VL)
     for t in range(taps):
         to[t] = vsum(dots.total[t])
     if not all_finite(to, taps):
-        dot_planes(<void*> g, item * taps, (item + 1) * taps)
-    begin_dots(plan, dots, taps)
+        dot_planes(<void*> g, dots.first, dots.first + taps)
 
 
-cdef void dot_band(const DotBands* plan, const Band* band, Dots* dots,
-                   Py_ssize_t taps) noexcept nogil:
+cdef void dot_band(const DotBands* plan, const Band* band, Dots* dots) noexcept nogil:
     """Add the products of a band, and write dweight after the last band of an item."""
     cdef Py_ssize_t first, t, k
     cdef DotBlock block
     if band.rows != dots.placed:
-        place_in_phases(plan, band.rows, dots.places)
-        dots.placed = band.rows
+        place_in_phases(plan, band.rows, dots)
     for first from 0 <= first < band.whole.vectors by DOT_BLOCK:
         block.x, block.x_ahead = band.whole.x + first * VL, band.whole.x_ahead + first * VL
         block.dy, block.dy_ahead = band.whole.dy + first * VL, band.whole.dy_ahead + first * VL
         block.vectors = min(<Py_ssize_t> DOT_BLOCK, band.whole.vectors - first)
         if dots.left == 0:
             if not dots.lasting:
-                memset(dots.sums, 0, taps * VL * sizeof(double))
+                memset(dots.sums, 0, dots.taps * VL * sizeof(double))
             dots.lasting = True
-            add_totals(<int> taps, dots.total, dots.sums)
+            add_totals(<int> dots.taps, dots.total, dots.sums)
             dots.left = plan.blocks
         dots.left -= 1
-        for t in range(plan.tiles):
-            k = plan.bounds[t]
+        for t in range(dots.tiles):
+            k = dots.bounds[t]
             # more tiles take longer than what they ask for, which would come too early
-            dot_tiles[plan.tiles == 1][plan.bounds[t + 1] - k](NULL, NULL, &block,
-                                                               dots.places + k, dots.total + k)
+            dot_tiles[dots.tiles == 1][dots.bounds[t + 1] - k](
+                NULL, NULL, &block, dots.places + k, dots.total + k)
     if band.last:
-        finish_dots(plan, dots, band.item, taps)
+        finish_dots(plan, dots)
+        begin_dots(plan, dots, band.item + 1)
 
 
 cdef void dot_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (filter of all groups, channel of the group).
+    """Items are (filter of all groups, channel of the group, part of the taps).
 
     Each band is laid out before the previous band is multiplied: loads that are not aligned with
     recent stores have to wait until these have left the processor's store buffer.
@@ -361,17 +368,17 @@ cdef void dot_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
     cdef Band bands[2]
     cdef Dots dots
     cdef Band* band
-    cdef Py_ssize_t taps = g.rows.taps * g.columns.taps
-    cdef Py_ssize_t item, k, n, i, rows
+    cdef Py_ssize_t item, plane, k, n, i, rows
     cdef int at = 0
     cdef bint pending = False
     cdef const real* x
     cdef const real* dy
     dots.placed = 0
-    begin_dots(plan, &dots, taps)
+    begin_dots(plan, &dots, begin)
     for item in range(begin, end):
-        k = item // g.C if g.C > 1 else item
-        x = g.x + (item if g.C == g.K == 1 else k // g.K * g.C + item % g.C) * g.xc
+        plane = item if plan.parts == 1 else item // plan.parts
+        k = plane // g.C if g.C > 1 else plane
+        x = g.x + (plane if g.C == g.K == 1 else k // g.K * g.C + plane % g.C) * g.xc
         dy = g.dy + k * g.yk
         for n in range(g.N):
             i = 0
@@ -387,9 +394,9 @@ cdef void dot_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
                 band.last = n + 1 == g.N and i + rows == g.rows.outputs
                 at = 1 - at
                 if pending:
-                    dot_band(plan, &bands[at], &dots, taps)
+                    dot_band(plan, &bands[at], &dots)
                 pending = True
                 i += rows
             x, dy = x + g.xn, dy + g.yn
     if pending:
-        dot_band(plan, &bands[1 - at], &dots, taps)
+        dot_band(plan, &bands[1 - at], &dots)

@@ -1,13 +1,13 @@
 # Depthwise convolution from a band of the map that is laid out anew, with zeros for the padding.
-# It is for any window except those of depth_columns.pxi, with strides 1 and 2, and for the gradient
-# of the input with stride 1.
+# It is for any window except the usual ones, which depth_columns.pxi and depthwise.pxi do, with
+# strides 1 and 2, and for the gradient of the input; with a stride each of its phases is such a
+# convolution, whose outputs do not lie side by side.
 #
 #     the map                the band, whole vectors wide
 #     x x x x x x x          0 0 0 0 0 0 0 0 0 0 ...       pixels are in the lanes; a tap is a
 #     x x x x x x x    ->    0 x x x x x x x 0 0 ...       load that begins anywhere, and no
 #     x x x x x x x          0 x x x x x x x 0 0 ...       lane of it has to be left out
 #
-# It is for targets without registers of masks, where leaving out lanes costs three operations.
 # The zeros change no bit of a sum unless a weight is infinite or NaN; planes.pxi does these.
 # The order of every sum is that of planes.pxi.
 
@@ -15,15 +15,15 @@ cdef extern from *:
     """
     enum { DEPTH_NUMBERS = (16 << 10) / sizeof(real),  /* of a band: half an L1 */
            DEPTH_MEMORY = DEPTH_NUMBERS / VL + 1,      /* vectors: the last may reach beyond */
-           DEPTH_TAPS = 121,
+           DEPTH_TAPS = 1024,
            DEPTH_VECTORS = 4,                          /* of a row of outputs, side by side */
-           BANDS = VL > 1 && VL * sizeof(real) <= 32 };
+           NO_MASKS = VL > 1 && VL * sizeof(real) <= 32 };
     """
     enum: DEPTH_NUMBERS
     enum: DEPTH_MEMORY
     enum: DEPTH_TAPS
     enum: DEPTH_VECTORS
-    enum: BANDS
+    enum: NO_MASKS                         # whether a mask costs three operations
 
 cdef struct DepthBands:
     const Convolution* c
@@ -42,11 +42,11 @@ cdef bint plan_bands(DepthBands* plan, const Convolution* c) noexcept nogil:
     cdef const Axis* rows = &c.rows
     cdef const Axis* columns = &c.columns
     cdef Py_ssize_t step = columns.stride, seen
-    if not BANDS or c.C != 1 or c.xw != 1 or c.yw != 1 or rows.taps == 0 or columns.taps == 0 \
+    if VL == 1 or not NO_MASKS and is_depthwise(c) or c.C != 1 or c.xw != 1 \
+            or rows.taps == 0 or columns.taps == 0 \
             or rows.taps * columns.taps > DEPTH_TAPS or step > 2 or c.taps_first and step > 1 \
             or reach(rows) > DEPTH_NUMBERS or reach(columns) > DEPTH_NUMBERS \
-            or columns.outputs > DEPTH_NUMBERS or rows.stride > DEPTH_NUMBERS \
-            or rows.every != 1 or columns.every != 1:
+            or columns.outputs > DEPTH_NUMBERS or rows.stride > DEPTH_NUMBERS:
         return False
     plan.c = c
     plan.low = min(<Py_ssize_t> 0, (rows.taps - 1) * rows.dilation)
@@ -97,50 +97,96 @@ cdef inline vreal add_tap_of(const bint mirrored, vreal acc, vreal w, vreal pixe
     return acc + (vzero() + w * pixels) if mirrored else vmadd(acc, w, pixels)
 
 
-cdef inline void band_tile(const DepthBands* plan, const int step, const bint mirrored,
-                           const int vectors, const real* band, const real* weights, vreal bias,
-                           Py_ssize_t room, Py_ssize_t beyond, real* y) noexcept nogil:
+cdef inline void add_line(const DepthBands* plan, const int step, const bint mirrored,
+                          const int vectors, const bint first, const bint second,
+                          const real* line, const real* weights, vreal* acc,
+                          vreal* next_acc) noexcept nogil:
+    """Add a row of the band to the sums of an output row, which meets it at the kernel row that
+    `weights` begins with, and to those of a `second` one, which meets it at the row before."""
+    cdef Py_ssize_t taps = plan.c.columns.taps, dilation = plan.c.columns.dilation, s
+    cdef vreal pixels[DEPTH_VECTORS]
+    cdef vreal w
+    cdef int v
+    for s in range(taps):
+        for v in range(vectors):
+            if step == 1:
+                pixels[v] = vload(line + v * VL)
+                if first and second:
+                    pixels[v] = vheld(pixels[v])
+            else:                          # the lanes are put in order after the last tap
+                pixels[v] = vevens_dealt(vload(line + 2 * v * VL), vload(line + 2 * v * VL + VL))
+        if first:
+            w = vset1(weights[s])
+            for v in range(vectors):
+                acc[v] = add_tap_of(mirrored, acc[v], w, pixels[v])
+        if second:
+            w = vset1((weights - taps)[s])
+            for v in range(vectors):
+                next_acc[v] = add_tap_of(mirrored, next_acc[v], w, pixels[v])
+        line = line + dilation
+
+
+cdef inline void store_line(const DepthBands* plan, const int step, const int vectors, vreal* acc,
+                            vreal bias, Py_ssize_t room, Py_ssize_t beyond, real* y) noexcept nogil:
     """Write some vectors of a row of outputs.  From them on the row has `room` outputs, and
     `beyond` numbers after its end may be written too."""
-    cdef const Axis* rows = &plan.c.rows
-    cdef const Axis* columns = &plan.c.columns
-    cdef vreal acc[DEPTH_VECTORS]
-    cdef real tail[VL]
-    cdef Py_ssize_t r, s, i, t = 0
-    cdef const real* p
-    cdef vreal w, low, high
     cdef int v
-    for v in range(vectors):
-        acc[v] = vzero()
-    for r in range(rows.taps):
-        p = band + (r * rows.dilation - plan.low) * plan.pitch - plan.left
-        for s in range(columns.taps):
-            w = vset1(weights[t])
-            t += 1
-            for v in range(vectors):
-                if step == 1:
-                    acc[v] = add_tap_of(mirrored, acc[v], w,
-                                        vload(p + s * columns.dilation + v * VL))
-                else:                      # the lanes are put in order after the last tap
-                    low = vload(p + s * columns.dilation + 2 * v * VL)
-                    high = vload(p + s * columns.dilation + 2 * v * VL + VL)
-                    acc[v] = vmadd(acc[v], w, vevens_dealt(low, high))
     for v in range(vectors):
         if step == 2:
             acc[v] = vundealt(acc[v])
         acc[v] = (vzero() + acc[v]) + bias
         if plan.c.relu:
             acc[v] = vrelu(acc[v])
+    if plan.c.yw != 1:
+        for v in range(vectors):
+            vstore_strided(y + v * VL * plan.c.yw, plan.c.yw, acc[v], room - v * VL)
+        return
     for v in range(vectors - 1):
         vstore(y + v * VL, acc[v])
-    y = y + (vectors - 1) * VL
-    room -= (vectors - 1) * VL
-    if room + beyond >= VL:
-        vstore(y, acc[vectors - 1])
-    else:
-        vstore(tail, acc[vectors - 1])
-        for i in range(room):
-            y[i] = tail[i]
+    v = vectors - 1
+    vstore_n(y + v * VL, acc[v], VL if room + beyond >= vectors * VL else room - v * VL)
+
+
+cdef inline void band_tile(const DepthBands* plan, const int step, const bint mirrored,
+                           const int vectors, const real* band, const real* weights, vreal bias,
+                           Py_ssize_t room, Py_ssize_t beyond, real* y) noexcept nogil:
+    """Write some vectors of a row of outputs, as `store_line` does."""
+    cdef const Axis* rows = &plan.c.rows
+    cdef vreal acc[DEPTH_VECTORS]
+    cdef Py_ssize_t r
+    cdef int v
+    for v in range(vectors):
+        acc[v] = vzero()
+    for r in range(rows.taps):
+        add_line(plan, step, mirrored, vectors, True, False,
+                 band + (r * rows.dilation - plan.low) * plan.pitch - plan.left,
+                 weights + r * plan.c.columns.taps, acc, NULL)
+    store_line(plan, step, vectors, acc, bias, room, beyond, y)
+
+
+cdef inline void pair_tile(const DepthBands* plan, const bint mirrored, const int vectors,
+                           const real* band, const real* weights, vreal bias, Py_ssize_t room,
+                           Py_ssize_t beyond, real* y) noexcept nogil:
+    """The same for two rows of outputs, for which rows of the band are loaded once.  The first to
+    meet them is the upper one or, mirrored, the lower one."""
+    cdef const Convolution* c = plan.c
+    cdef vreal upper[DEPTH_VECTORS]
+    cdef vreal lower[DEPTH_VECTORS]
+    cdef vreal* acc = &lower[0] if mirrored else &upper[0]
+    cdef vreal* next_acc = &upper[0] if mirrored else &lower[0]
+    cdef Py_ssize_t r, taps = c.columns.taps, down = -plan.pitch if mirrored else plan.pitch
+    cdef const real* line = band - plan.left + (c.rows.taps * plan.pitch if mirrored else 0)
+    cdef int v
+    for v in range(vectors):
+        upper[v] = lower[v] = vzero()
+    add_line(plan, 1, mirrored, vectors, True, False, line, weights, acc, next_acc)
+    for r in range(1, c.rows.taps):
+        line, weights = line + down, weights + taps
+        add_line(plan, 1, mirrored, vectors, True, True, line, weights, acc, next_acc)
+    add_line(plan, 1, mirrored, vectors, False, True, line + down, weights + taps, acc, next_acc)
+    # the upper row ends where the lower one begins, of which a part is written
+    store_line(plan, 1, vectors, upper, bias, room, 0, y)
+    store_line(plan, 1, vectors, lower, bias, room, beyond, y + c.yh)
 
 
 cdef inline void band_rows(const DepthBands* plan, const int step, const bint mirrored,
@@ -148,24 +194,42 @@ cdef inline void band_rows(const DepthBands* plan, const int step, const bint mi
                            real* y) noexcept nogil:
     """Write all outputs of `count` rows."""
     cdef const Convolution* c = plan.c
-    cdef Py_ssize_t OW = c.columns.outputs, i, j, beyond
-    for i in range(count):
+    cdef Py_ssize_t OW = c.columns.outputs, i = 0, j, beyond, lines
+    cdef bint pairs = step == 1 and c.rows.stride == 1 and (
+        c.rows.dilation == (-1 if mirrored else 1))
+    while i < count:
+        lines = 2 if pairs and i + 1 < count else 1
         # rows that follow each other in y are written later, so a store may reach into them
-        beyond = (count - 1 - i) * OW if c.yh == OW else 0
+        beyond = (count - lines - i) * OW if c.yh == OW else 0
         j = 0
-        while OW - j > (DEPTH_VECTORS - 1) * VL:
-            band_tile(plan, step, mirrored, DEPTH_VECTORS, band + j * step, weights,
-                      bias, OW - j, beyond, y + j)
-            j += DEPTH_VECTORS * VL
-        while OW - j > VL:
-            band_tile(plan, step, mirrored, 2, band + j * step, weights, bias, OW - j,
-                      beyond, y + j)
-            j += 2 * VL
-        if OW > j:
-            band_tile(plan, step, mirrored, 1, band + j * step, weights, bias, OW - j,
-                      beyond, y + j)
-        band = band + c.rows.stride * plan.pitch
-        y = y + c.yh
+        while j < OW:
+            if OW - j > (DEPTH_VECTORS - 1) * VL:
+                if step == 1 and lines == 2:
+                    pair_tile(plan, mirrored, DEPTH_VECTORS, band + j, weights, bias, OW - j,
+                              beyond, y + j * c.yw)
+                else:
+                    band_tile(plan, step, mirrored, DEPTH_VECTORS, band + j * step, weights, bias,
+                              OW - j, beyond, y + j * c.yw)
+                j += DEPTH_VECTORS * VL
+            elif OW - j > VL:
+                if step == 1 and lines == 2:
+                    pair_tile(plan, mirrored, 2, band + j, weights, bias, OW - j, beyond,
+                              y + j * c.yw)
+                else:
+                    band_tile(plan, step, mirrored, 2, band + j * step, weights, bias, OW - j,
+                              beyond, y + j * c.yw)
+                j += 2 * VL
+            else:
+                if step == 1 and lines == 2:
+                    pair_tile(plan, mirrored, 1, band + j, weights, bias, OW - j, beyond,
+                              y + j * c.yw)
+                else:
+                    band_tile(plan, step, mirrored, 1, band + j * step, weights, bias, OW - j,
+                              beyond, y + j * c.yw)
+                j += VL
+        i += lines
+        band = band + lines * c.rows.stride * plan.pitch
+        y = y + lines * c.yh
 
 
 cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -187,7 +251,8 @@ cdef void depth_bands(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
         w = c.w + k * c.R * c.S
         for r in range(rows):
             for s in range(columns):
-                weights[r * columns + s] = w[(c.rows.first + r) * c.S + c.columns.first + s]
+                weights[r * columns + s] = w[(c.rows.first + r * c.rows.every) * c.S
+                                             + c.columns.first + s * c.columns.every]
         if not all_finite(weights, rows * columns):
             convolve_planes(<void*> c, item, item + 1)
             continue

@@ -187,7 +187,7 @@ cdef inline void walk_items(const DepthColumns* d, const int S, const int step,
     cdef Py_ssize_t item, top = begin % c.row_blocks * PLANE_ROWS
     cdef Py_ssize_t n = begin // c.row_blocks // filters, k = begin // c.row_blocks % filters
     cdef const real* w
-    if not BANDS:
+    if not NO_MASKS:
         return
     for item in range(begin, end):
         w = c.w + k * S * S

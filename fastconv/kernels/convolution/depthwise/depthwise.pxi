@@ -188,7 +188,7 @@ cdef inline void depth_items(const Depthwise* d, const int S, const int step, co
     cdef const Convolution* c = d.c
     cdef Py_ssize_t filters = c.groups * c.K
     cdef Py_ssize_t item, plane, top, n, k
-    if BANDS:                              # depth_columns.pxi does it
+    if NO_MASKS:                           # depth_columns.pxi does it
         return
     for item in range(begin, end):
         if knows_narrow(S) and d.kind == NARROW_MAP:

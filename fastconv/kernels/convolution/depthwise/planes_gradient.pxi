@@ -8,9 +8,11 @@
 cdef extern from *:
     """
     enum { ROW_VECTORS = 16, LONGEST_CHAIN = 48,
-           DOT_BANDS = VL > 1 && VL * sizeof(real) <= 32 };
+           DOT_BANDS = VL > 1,
+           DOT_MASKS = VL * sizeof(real) >= 64 };
     """
     enum: DOT_BANDS                        # whether bands_gradient.pxi is for this target
+    enum: DOT_MASKS                        # whether it leaves windows of 3x3 to masks
     enum: ROW_VECTORS
     enum: LONGEST_CHAIN                    # additions of the chains of a block and a total together
 
@@ -214,7 +216,7 @@ cdef inline void dot_items(const WeightGradient* g, const int S, const int step,
             dot_item(g, S, step, TWO_MAPS, item, &sides)
         elif knows_narrow(S) and kind == NARROW_MAP:
             dot_item(g, S, step, NARROW_MAP, item, &sides)
-        elif not DOT_BANDS:                # else bands_gradient.pxi does it
+        elif not DOT_BANDS or DOT_MASKS and S == 3:  # else bands_gradient.pxi does it
             k = item // g.C
             dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
                        g.dweight + item * S * S)
@@ -247,7 +249,7 @@ cdef task_t dot_task(const WeightGradient* g) noexcept nogil:
 
 cdef bint dots_windows(const WeightGradient* g) noexcept nogil:
     """Whether `dot_task` knows this convolution."""
-    return knows_dots(g) and g.xw == 1 and g.yw == 1 and (not DOT_BANDS or dots_narrow(g))
+    return knows_dots(g) and g.xw == 1 and g.yw == 1 and leaves_bands(g)
 
 
 cdef bint knows_dots(const WeightGradient* g) noexcept nogil:
@@ -255,6 +257,11 @@ cdef bint knows_dots(const WeightGradient* g) noexcept nogil:
     cdef Py_ssize_t S = g.columns.taps
     return (S == 3 or S == 5) and g.rows.taps == S and g.rows.dilation == 1 \
         and g.columns.dilation == 1 and g.rows.stride == g.columns.stride and g.rows.stride <= 2
+
+
+cdef bint leaves_bands(const WeightGradient* g) noexcept nogil:
+    """Whether bands_gradient.pxi does not do it, which no layout of x and dy decides."""
+    return not DOT_BANDS or dots_narrow(g) or DOT_MASKS and knows_dots(g) and g.columns.taps == 3
 
 
 cdef bint dots_narrow(const WeightGradient* g) noexcept nogil:

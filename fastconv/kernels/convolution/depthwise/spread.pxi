@@ -17,7 +17,7 @@ cdef inline vreal add_seen(vreal total, vreal product, lanes_t seen) noexcept no
     """Add a product in the lanes that see it.  Without registers of masks it is added in all lanes.
     In the others it is 0, which changes no bit unless a weight is infinite or NaN; spread_slowly
     does such weights."""
-    return total + product if BANDS else vadd_where(total, product, seen)
+    return total + product if NO_MASKS else vadd_where(total, product, seen)
 
 
 cdef inline void spread_column(const Spread* g, const int S, const bint odd,
@@ -145,7 +145,7 @@ cdef void spread_planes(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         dy = c.x + n * c.xn + k // c.K * c.xc
         dx = c.y + n * c.yn + k * c.yk
         w = c.w + k * taps
-        if BANDS and not g.finite and not all_finite(w, taps):
+        if NO_MASKS and not g.finite and not all_finite(w, taps):
             spread_slowly(g, dy, w, dx)
         elif g.columns.taps == 3 and g.columns.offset % 2 == 0:
             spread_plane(g, 3, False, dy, w, dx)

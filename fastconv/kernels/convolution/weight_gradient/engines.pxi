@@ -42,7 +42,7 @@ cdef inline bint give(WeightWork* work, task_t add, task_t join, void* args, Py_
 cdef bint take_bands(WeightWork* work) noexcept nogil:
     cdef WeightGradient* g = work.g
     return plan_dots(&work.bands, g) \
-        and give(work, dot_bands, NULL, &work.bands, g.groups * g.K * g.C, 0)
+        and give(work, dot_bands, NULL, &work.bands, g.groups * g.K * g.C * work.bands.parts, 0)
 
 
 cdef bint take_windows(WeightWork* work) noexcept nogil:
