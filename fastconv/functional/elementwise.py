@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv import kernels, threads
 from fastconv.arguments import as_plain_array, as_real, check_rounding
+from fastconv.floating import quietly
 from fastconv.functional import checks
 
 __all__ = ["add_relu", "dropout", "relu", "relu_backward", "run_elements"]
@@ -49,6 +50,7 @@ def relu(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return y
 
 
+@quietly
 def add_relu(x: np.ndarray, other: np.ndarray, out: np.ndarray) -> None:
     """Write to `out` the larger of ``x + other`` and 0, in one pass if all lie in a row.
 

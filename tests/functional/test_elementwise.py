@@ -171,6 +171,15 @@ def test_the_error_state_of_the_caller_is_without_effect(dtype):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_infinities_of_both_signs_add_up_without_a_word(dtype):
+    x, other = np.array([np.inf, 1, 2], dtype), np.array([2, 3, -np.inf], dtype)
+    y = np.empty(3, dtype)
+    with np.errstate(all="raise"):
+        add_relu(x, other[::-1], out=y)
+    assert np.isnan(y[0]) and y[1:].tolist() == [4, 4]
+
+
 def test_threads_change_no_bit(threads, normal):
     x, dy = normal((40, 8, 30, 30)), normal((40, 8, 30, 30))
     weight, bias = normal((8,)), normal((8,))
