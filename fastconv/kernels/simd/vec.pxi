@@ -43,6 +43,7 @@ cdef extern from "simd/vec.h":
     void vsum_halves(vreal, real* low, real* high) noexcept nogil
     void vtranspose(vreal*) noexcept nogil
     void vturn_block(const real*, Py_ssize_t, vreal*) noexcept nogil
+    void vturn_rows(const real* const*, Py_ssize_t, vreal*) noexcept nogil
     void vdeal(const int m, const vreal*, vreal*) noexcept nogil
     vreal vlow(vreal, vreal) noexcept nogil
     vreal vhigh(vreal, vreal) noexcept nogil

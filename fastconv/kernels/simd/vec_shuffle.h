@@ -228,16 +228,13 @@ enum { BLOCK = 1 };
  * shuffles of a whole one for each number. */
 #if FC_BYTES == 64 && defined(__AVX512F__)
 enum { TURNS_BLOCKS = 1 };
-FC_INLINE void vturn_block(const real *rows, ptrdiff_t step, vreal *to) {
-    vreal t[BLOCK];
-    for (int i = 0; i < BLOCK; i++) {
-        const real *p = rows + i * step;
-        __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const float *)p));
-        v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)(p + BLOCK * step)), 1);
-        v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)(p + 2 * BLOCK * step)), 2);
-        v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)(p + 3 * BLOCK * step)), 3);
-        t[i] = (vreal)v;
-    }
+FC_INLINE vreal vblocks(const real *a, const real *b, const real *c, const real *d) {
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const float *)a));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)b), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps((const float *)c), 2);
+    return (vreal)_mm512_insertf32x4(v, _mm_loadu_ps((const float *)d), 3);
+}
+FC_INLINE void vturn_within(vreal *t, vreal *to) {
     for (int i = 0; i < BLOCK; i += 2) {
         to[i] = FC_LOW1(t[i], t[i + 1]);
         to[i + 1] = FC_HIGH1(t[i], t[i + 1]);
@@ -250,10 +247,29 @@ FC_INLINE void vturn_block(const real *rows, ptrdiff_t step, vreal *to) {
         to[BLOCK - 1] = FC_HIGH2(t[1], t[3 % BLOCK]);
     }
 }
+FC_INLINE void vturn_block(const real *rows, ptrdiff_t step, vreal *to) {
+    vreal t[BLOCK];
+    for (int i = 0; i < BLOCK; i++) {
+        const real *p = rows + i * step;
+        t[i] = vblocks(p, p + BLOCK * step, p + 2 * BLOCK * step, p + 3 * BLOCK * step);
+    }
+    vturn_within(t, to);
+}
+/* The same of rows that begin anywhere, from their number `at` on. */
+FC_INLINE void vturn_rows(const real *const *rows, ptrdiff_t at, vreal *to) {
+    vreal t[BLOCK];
+    for (int i = 0; i < BLOCK; i++)
+        t[i] = vblocks(rows[i] + at, rows[i + BLOCK] + at, rows[i + 2 * BLOCK] + at,
+                       rows[i + 3 * BLOCK] + at);
+    vturn_within(t, to);
+}
 #else
 enum { TURNS_BLOCKS = 0 };
 FC_INLINE void vturn_block(const real *rows, ptrdiff_t step, vreal *to) {
     (void)rows, (void)step, (void)to;
+}
+FC_INLINE void vturn_rows(const real *const *rows, ptrdiff_t at, vreal *to) {
+    (void)rows, (void)at, (void)to;
 }
 #endif
 

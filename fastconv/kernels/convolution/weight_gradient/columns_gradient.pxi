@@ -2,14 +2,15 @@
 # of the tile are exchanged.  Taps are in the lanes, filters are the "pixels", and dy is read as it
 # lies.  Sums are added where they lie, as in points_gradient.pxi.
 #
-#   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack)
+#   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack), in turned blocks from a
+#                                         strip with zeros for the padding, or kernel row by row
 #   partial[k][tap] += sum over pixels of dy[k, pixel] * chunk[pixel][tap]
 #
 # The order of the sum is that of gradient.pxi.  The padding is multiplied as zeros, which changes
 # no bit if dy is finite; for any other dy the caller takes gradient.pxi.
 
 cdef struct Segment:                       # neighbouring taps of a kernel row
-    Py_ssize_t x, row, column              # place of the first tap, from the window's corner
+    Py_ssize_t x, channel, row, column     # place of the first tap, from the window's corner
     Py_ssize_t lane, count
     lanes_t lanes
 
@@ -21,9 +22,10 @@ cdef int cut_taps(const WeightGradient* g, Py_ssize_t first, Py_ssize_t last,
     cdef Py_ssize_t tap = first
     cdef int n = 0
     while tap < last:
+        segments[n].channel = tap // S // g.rows.taps
         segments[n].row = tap // S % g.rows.taps * g.rows.dilation
         segments[n].column = tap % S * g.columns.dilation
-        segments[n].x = tap // S // g.rows.taps * g.xc + segments[n].row * g.xh \
+        segments[n].x = segments[n].channel * g.xc + segments[n].row * g.xh \
             + segments[n].column * g.xw
         segments[n].lane = tap - first
         segments[n].count = min(min(S - tap % S, last - tap), <Py_ssize_t> VL)
@@ -80,6 +82,44 @@ cdef void unfold_segment(const WeightGradient* g, const Segment* at, const real*
         to += (right - left) * LANES
 
 
+cdef inline bint turns_taps(const WeightGradient* g, Py_ssize_t width) noexcept nogil:
+    """Whether `turn_taps` unfolds chunks of such rows, and the strips of all chunks fit."""
+    return TURNS_BLOCKS and g.columns.stride == 1 and width >= BLOCK and strips_fit(g)
+
+
+cdef void turn_taps(const WeightGradient* g, const Segment* segments, int cuts, const real* x,
+                    Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
+                    Py_ssize_t lanes, real* strip, real* to) noexcept nogil:
+    """Write all segments for every pixel of a chunk.
+
+    In a strip with zeros for the padding each tap of a row of pixels is a row of numbers.  BLOCK
+    pixels of VL taps are turned at a time; lanes without a tap repeat the first tap.
+    """
+    cdef const real* rows_of[LANES]
+    cdef vreal turned[BLOCK]
+    cdef const Segment* at
+    cdef Py_ssize_t width = right - left, columns = reach(&g.columns, width)
+    cdef Py_ssize_t rows = reach(&g.rows, bottom - top), i, j, lane, place
+    cdef int c, t
+    lay_strip(g, x, top * g.rows.stride + g.rows.offset, rows,
+              left * g.columns.stride + g.columns.offset, columns, strip)
+    for lane in range(lanes):
+        rows_of[lane] = strip
+    for c in range(cuts):
+        at = &segments[c]
+        for t in range(<int> at.count):
+            rows_of[at.lane + t] = strip + (at.channel * rows + at.row) * columns + at.column \
+                + t * g.columns.dilation
+    for i in range(bottom - top):
+        for j from 0 <= j < width by BLOCK:
+            place = min(j, width - BLOCK)
+            for lane from 0 <= lane < lanes by VL:
+                vturn_rows(rows_of + lane, i * g.rows.stride * columns + place, turned)
+                for t in range(BLOCK):
+                    vstore(to + (place + t) * LANES + lane, turned[t])
+        to += width * LANES
+
+
 cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are (partial sum, group, panel of taps, block of filters).
 
@@ -89,6 +129,7 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     cdef const WeightGradient* g = <const WeightGradient*> args
     cdef vreal chunk_memory[CHUNK * NV]
     cdef real* chunk = <real*> chunk_memory
+    cdef real strip[STRIP_NUMBERS]
     cdef Segment segments[LANES]
     cdef vreal total[TILE * NV]
     cdef Py_ssize_t places[TILE]
@@ -121,8 +162,12 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
             fresh = begins_anew(&g.rounds, run, at)
             x = g.x + n * g.xn + group * g.C * g.xc
             steps = cut_steps(bottom - top, right - left, g.yh, g.yw, not g.rounds.several)
-            for c in range(cuts):
-                unfold_segment(g, &segments[c], x, top, bottom, left, right, chunk)
+            if turns_taps(g, right - left):
+                turn_taps(g, segments, cuts, x, top, bottom, left, right, vectors * VL, strip,
+                          chunk)
+            else:
+                for c in range(cuts):
+                    unfold_segment(g, &segments[c], x, top, bottom, left, right, chunk)
             for t in range(tiles):
                 filter = k + t * (last - k) // tiles
                 c = <int> (k + (t + 1) * (last - k) // tiles - filter)

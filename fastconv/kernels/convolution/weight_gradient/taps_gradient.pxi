@@ -28,14 +28,18 @@ cdef inline bint inside(const Axis* axis, Py_ssize_t first, Py_ssize_t last) noe
     return begin >= 0 and begin + reach(axis, last - first) <= axis.inputs
 
 
-cdef inline bint takes_taps(const WeightGradient* g) noexcept nogil:
-    """Whether taps may be the pixels of a tile, and their strip fits its place."""
+cdef inline bint strips_fit(const WeightGradient* g) noexcept nogil:
+    """Whether the strip of a chunk fits its place."""
     cdef Py_ssize_t rows = reach(&g.rows, g.height)
     cdef Py_ssize_t columns = reach(&g.columns, ceil_div(g.columns.outputs, g.pieces))
-    if not PLACED or g.C > 64 or g.C * g.rows.taps * g.columns.taps > STRIP_TAPS \
-            or rows > STRIP_NUMBERS or columns > STRIP_NUMBERS:
+    if g.C > 64 or rows > STRIP_NUMBERS or columns > STRIP_NUMBERS:
         return False                       # so the product of these stays small
     return g.C * rows * columns <= STRIP_NUMBERS
+
+
+cdef inline bint takes_taps(const WeightGradient* g) noexcept nogil:
+    """Whether taps may be the pixels of a tile, and their strip fits its place."""
+    return PLACED and g.C * g.rows.taps * g.columns.taps <= STRIP_TAPS and strips_fit(g)
 
 
 cdef void lay_strip(const WeightGradient* g, const real* x, Py_ssize_t top, Py_ssize_t rows,
