@@ -155,8 +155,8 @@ cdef inline void input_of(const Winograd* g, const int m, Py_ssize_t begin, Py_s
 
 cdef void transform_input(const Winograd* g, Py_ssize_t begin, Py_ssize_t end,
                           Py_ssize_t places, real* v) noexcept nogil:
-    """Make V of the tiles begin .. end, with channels or with tiles in the lanes.  v is at the first
-    of them, and `places` from there on may be written."""
+    """Make V of the tiles begin .. end, with channels or with tiles in the lanes.  v is at the
+    first of them, and `places` from there on may be written."""
     if g.m == 2:
         input_of(g, 2, begin, end, places, v)
     else:
