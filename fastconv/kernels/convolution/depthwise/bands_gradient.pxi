@@ -5,8 +5,9 @@
 #     d d d d d d d 0 0 d d d d d d d 0 0 ...  0 x x x x x x x 0 0 x x x x x x x 0 ...
 #
 # So all rows of a band are one long run.  A tap is a place in x: from there on x is multiplied by
-# dy, vector by vector, for up to DOT_TAPS taps at one time.  At the end dweight[tap] is the sum of all lanes.  A block of the sum has at
-# most DOT_BLOCK vectors; totals and sums are those of planes_gradient.pxi.
+# dy, vector by vector, for up to DOT_TAPS taps at one time.  At the end dweight[tap] is the sum of
+# all lanes.  A block of the sum has at most DOT_BLOCK vectors; totals and sums are those of
+# planes_gradient.pxi.
 #
 # A zero times a finite number changes no bit.  Where a result is not finite, dot_planes computes it
 # again without the padding.

@@ -189,10 +189,21 @@ cdef inline void pair_tile(const DepthBands* plan, const bint mirrored, const in
     store_line(plan, 1, vectors, lower, bias, room, beyond, y + c.yh)
 
 
+cdef inline void some_tile(const DepthBands* plan, const int step, const bint mirrored,
+                           const int vectors, Py_ssize_t lines, const real* band,
+                           const real* weights, vreal bias, Py_ssize_t room, Py_ssize_t beyond,
+                           real* y) noexcept nogil:
+    """The tile for one row of outputs or for two."""
+    if step == 1 and lines == 2:
+        pair_tile(plan, mirrored, vectors, band, weights, bias, room, beyond, y)
+    else:
+        band_tile(plan, step, mirrored, vectors, band, weights, bias, room, beyond, y)
+
+
 cdef inline void band_rows(const DepthBands* plan, const int step, const bint mirrored,
                            const real* band, const real* weights, vreal bias, Py_ssize_t count,
                            real* y) noexcept nogil:
-    """Write all outputs of `count` rows."""
+    """Write all outputs of `count` rows, two at a time where they share rows of the band."""
     cdef const Convolution* c = plan.c
     cdef Py_ssize_t OW = c.columns.outputs, i = 0, j, beyond, lines
     cdef bint pairs = step == 1 and c.rows.stride == 1 and (
@@ -202,31 +213,17 @@ cdef inline void band_rows(const DepthBands* plan, const int step, const bint mi
         # rows that follow each other in y are written later, so a store may reach into them
         beyond = (count - lines - i) * OW if c.yh == OW else 0
         j = 0
-        while j < OW:
-            if OW - j > (DEPTH_VECTORS - 1) * VL:
-                if step == 1 and lines == 2:
-                    pair_tile(plan, mirrored, DEPTH_VECTORS, band + j, weights, bias, OW - j,
-                              beyond, y + j * c.yw)
-                else:
-                    band_tile(plan, step, mirrored, DEPTH_VECTORS, band + j * step, weights, bias,
-                              OW - j, beyond, y + j * c.yw)
-                j += DEPTH_VECTORS * VL
-            elif OW - j > VL:
-                if step == 1 and lines == 2:
-                    pair_tile(plan, mirrored, 2, band + j, weights, bias, OW - j, beyond,
-                              y + j * c.yw)
-                else:
-                    band_tile(plan, step, mirrored, 2, band + j * step, weights, bias, OW - j,
-                              beyond, y + j * c.yw)
-                j += 2 * VL
-            else:
-                if step == 1 and lines == 2:
-                    pair_tile(plan, mirrored, 1, band + j, weights, bias, OW - j, beyond,
-                              y + j * c.yw)
-                else:
-                    band_tile(plan, step, mirrored, 1, band + j * step, weights, bias, OW - j,
-                              beyond, y + j * c.yw)
-                j += VL
+        while OW - j > (DEPTH_VECTORS - 1) * VL:
+            some_tile(plan, step, mirrored, DEPTH_VECTORS, lines, band + j * step, weights, bias,
+                      OW - j, beyond, y + j * c.yw)
+            j += DEPTH_VECTORS * VL
+        while OW - j > VL:
+            some_tile(plan, step, mirrored, 2, lines, band + j * step, weights, bias, OW - j,
+                      beyond, y + j * c.yw)
+            j += 2 * VL
+        if OW > j:
+            some_tile(plan, step, mirrored, 1, lines, band + j * step, weights, bias, OW - j,
+                      beyond, y + j * c.yw)
         i += lines
         band = band + lines * c.rows.stride * plan.pitch
         y = y + lines * c.yh

@@ -2,8 +2,8 @@
 # of the tile are exchanged.  Taps are in the lanes, filters are the "pixels", and dy is read as it
 # lies.  Sums are added where they lie, as in points_gradient.pxi.
 #
-#   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack), in turned blocks from a
-#                                         strip with zeros for the padding, or kernel row by row
+#   x, <= CHUNK outputs  -- unfolded -->  chunk[pixel][LANES taps]   (stack): in turned blocks, from
+#                                         a strip with zeros around it, or by rows of the kernel
 #   partial[k][tap] += sum over pixels of dy[k, pixel] * chunk[pixel][tap]
 #
 # The order of the sum is that of gradient.pxi.  The padding is multiplied as zeros, which changes
