@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suite import Timing, needs, stated
-from suite.shapes import ALGORITHMS, LAYERS, normal
+from suite.shapes import ALGORITHMS, DEPTHWISE, LAYERS, normal
 
 
 class Convolution(Timing):
@@ -27,6 +27,31 @@ class Convolution(Timing):
 
     def time_backward(self, layer: str, algorithm: str) -> None:
         self.backward(self.dy, self.x, self.weight, **self.options)
+
+
+class Depthwise(Timing):
+    """A filter for each channel, by the size of its window; each gradient alone."""
+
+    params = [list(DEPTHWISE)]
+    param_names = ["window"]
+
+    def setup(self, window: str) -> None:
+        fastconv = needs("conv2d", "conv2d_backward")
+        case = DEPTHWISE[window]
+        self.x = normal(case.x_shape)
+        self.weight = normal(case.weight_shape, 1)
+        self.dy = normal(case.y_shape, 2)
+        self.options = case.options
+        self.forward, self.backward = fastconv.conv2d, fastconv.conv2d_backward
+
+    def time_forward(self, window: str) -> None:
+        self.forward(self.x, self.weight, **self.options)
+
+    def time_input(self, window: str) -> None:
+        self.backward(self.dy, self.x, self.weight, needs=("x",), **self.options)
+
+    def time_weight(self, window: str) -> None:
+        self.backward(self.dy, self.x, self.weight, needs=("weight",), **self.options)
 
 
 class Prepared(Timing):

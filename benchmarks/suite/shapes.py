@@ -101,6 +101,14 @@ MEC = {
 
 LAYERS = NETWORKS | MEC
 
+#: Depthwise convolutions by window: those of MobileNet-v2, EfficientNet, ConvNeXt and RepLKNet.
+DEPTHWISE = {
+    "3x3": Layer(144, 56, 144, 3, 1, 1, groups=144),
+    "5x5": Layer(240, 28, 240, 5, 1, 2, groups=240),
+    "7x7": Layer(96, 56, 96, 7, 1, 3, groups=96),
+    "31x31": Layer(64, 56, 64, 31, 1, 15, groups=64),
+}
+
 
 class Pool(NamedTuple):
     """Windows (R, R) over square maps (N, C, H, H)."""
