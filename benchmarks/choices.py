@@ -31,8 +31,8 @@ from fastconv.costs import SHIPPED, compared
 from fastconv.geometry import Conv2DGeometry
 from fastconv.tuning import DIRECTIONS, Sample, contenders, fit, measure
 
-#: The largest tile of Winograd that a precision allows.
-WINOGRAD = {"strict": 0, "standard": 2, "fast": 4}
+#: The largest tile of Winograd that a precision allows, forward and backward.
+WINOGRAD = {"strict": (0, 0), "standard": (4, 2), "fast": (4, 4)}
 JOINED = "+"  # between the algorithms of the two gradients
 NEAR = 1.05
 LARGE = 56  # pixels a side of a map whose gradients are timed for one image
@@ -90,11 +90,11 @@ def judge(samples: dict[str, Sample], direction: str) -> None:
     print(*(f"{precision:22}" for precision in WINOGRAD), "milliseconds")
     for name, sample in samples.items():
         layer, marks = known[name], []
-        for precision, best in WINOGRAD.items():
+        for precision, largest in WINOGRAD.items():
             allowed = {
                 label: seconds
                 for label, seconds in sample.seconds.items()
-                if largest_tile(label) <= best
+                if largest_tile(label) <= largest[direction != "forward"]
             }
             label = taken(layer, direction, precision)
             ratio = allowed[label] / min(allowed.values())

@@ -160,7 +160,7 @@ def _loss(samples: list[Sample], on: costs.Target) -> float:
             # the time of an algorithm that is far from the fastest need not be known well
             weight = 1.0 if seconds < 2 * fastest else 0.25
             total += weight * min(abs(math.log(estimated[name] / seconds)), 0.7)
-        for allowed in ("im2col", "F(2x2)", "F(4x4)"):  # strict, standard, fast
+        for allowed in ("im2col", "F(2x2)", "F(4x4)"):  # and what comes before
             names = [name for name in measured if name[0] != "F" or name <= allowed]
             choice = min(names, key=estimated.__getitem__)
             lost = math.log(measured[choice] / min(measured[name] for name in names))

@@ -7,6 +7,7 @@ the largest resident size of a process of its own, which no allocation escapes.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -156,8 +157,8 @@ def test_infinities_take_no_more(normal):
     x, weight = normal((2, 32, 40, 40)), normal((64, 32, 3, 3))
     dy = normal((2, 64, 40, 40))
     x[0, 0, 0, 0], weight[0, 0, 0, 0], dy[0, 0, 0, 0] = np.inf, np.nan, -np.inf
-    for algorithm in ALGORITHMS:
-        given = {"padding": 1, "algorithm": algorithm}
+    for algorithm, precision in itertools.product(ALGORITHMS, ("standard", "fast")):
+        given = {"padding": 1, "algorithm": algorithm, "precision": precision}
         check(*peak_of(lambda given=given: fastconv.conv2d(x, weight, **given)))
         check(*peak_of(lambda given=given: fastconv.conv2d_backward(dy, x, weight, **given)))
 

@@ -54,18 +54,18 @@ def conv2d(
         Applied as the results are stored.
     algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
         `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
-        for 3x3 kernels of stride 1: F(2x2, 3x3), or where `precision` is "fast" the faster of
-        that and F(4x4, 3x3); an image with a result that is not finite is computed again
-        directly.  `auto` takes the fastest by a table of constants, shipped or measured by
-        ``fastconv doctor --tune``, so with another table its bits may be other ones, unless
-        `precision` is "strict".
+        for 3x3 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), of which
+        gradients have the second only if `precision` is "fast"; an image with a result that is
+        not finite is computed again directly.  `auto` takes the fastest by a table of constants,
+        shipped or measured by ``fastconv doctor --tune``, so with another table its bits may be
+        other ones, unless `precision` is "strict".
     workspace_limit : int or str, optional
         Bytes, or text such as "8 MiB", that the workspace must keep within.  `auto` needs none
         forward; 0 admits `direct` alone.
     precision : "strict", "standard" or "fast"
-        What `auto` may take: strictly the algorithms that give the same bits; also Winograd
-        F(2x2, 3x3) in float32; also F(4x4, 3x3), whose rounding errors are some ten times
-        larger.
+        What `auto` may take: strictly the algorithms that give the same bits; also Winograd's in
+        float32 where its rounding errors are at most four times those of the direct sum; also
+        where they are larger, which is in gradients, by about ten times at most.
     out : ndarray (N, K, OH, OW), optional
         C-contiguous, of the dtype of `x`, not overlapping an input.
 

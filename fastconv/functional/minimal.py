@@ -47,6 +47,7 @@ def winograd_input(
         u = transformed_room(weight, cost.tile, True, lent.packed)
         plain = Plain(weight, turned=True)
         broken = winograd(g.mirrored(), cost, dy, u, None, dx, False, plain)
+        del u  # the sums of the images that are left use its memory
     for n in broken:
         one = slice(n, n + 1)
         direct_input(replace(g, N=1), dy[one], weight, dx[one])

@@ -42,8 +42,9 @@ class Conv2D(Convolution):
     algorithm : {"auto", "direct", "im2col", "im2col_tiled", "winograd"}
         Which algorithm computes; auto takes the fastest that keeps within the limit.
     precision : {"strict", "standard", "fast"}
-        Which algorithms auto may take; strict: those of equal bits; standard: Winograd
-        F(2x2, 3x3) too, in float32; fast: also F(4x4, 3x3).
+        Which algorithms auto may take; strict: those of equal bits; standard: Winograd's too, in
+        float32, with at most four times the rounding errors of the direct sum; fast: also with up
+        to about ten times, in gradients.
     initializer : name, (name, {...}) or callable
         Starting values of the weight.
 

@@ -188,7 +188,7 @@ class Convolution(Spatial):
             workspace=cost.workspace,
             packed=cost.packed,
             together=cost.together,
-            least=cost.least,
+            least=max(cost.least, cost.tile_least),
             seconds=cost.seconds,
             multiply_adds=cost.multiply_adds,
             algorithm=taken,

@@ -17,7 +17,8 @@ from fuzzing.guard import guarded
 
 import fastconv
 from fastconv import functional, kernels, reference
-from fastconv.functional import minimal
+from fastconv.costs import model
+from fastconv.functional import choosing, minimal
 from fastconv.functional.adding import add_conv2d, may_add
 from fastconv.geometry import Conv2DGeometry
 
@@ -87,14 +88,16 @@ def check_winograd() -> None:
             dx, dweight, _ = reference.conv2d_backward(right, x, weight, padding=1)
             dy, named = guarded(right, at_end), {"padding": 1, "algorithm": "winograd"}
             out = guarded(np.zeros_like(right), at_end)
-            same(fastconv.conv2d(x, weight, out=out, **named), right)
-            same(fastconv.conv2d_backward(dy, x, weight, needs="x", **named)[0], dx)
-            fastconv.conv2d(x, weight, out=out, precision="fast", **named)
-            fastconv.conv2d_backward(dy, x, weight, needs="x", precision="fast", **named)
             for m in (4, 2):
-                out = guarded(np.zeros_like(weight), at_end)
-                minimal.winograd_weight(g, m, dy, x, out)
-            same(out, dweight)
+                model.ACCURATE = {"forward": (0, m), "input": (0, m), "weight": (0, m)}
+                choosing.decide.cache_clear()
+                fastconv.conv2d(x, weight, out=out, **named)
+                found = fastconv.conv2d_backward(dy, x, weight, needs="x", **named)[0]
+                gradient = guarded(np.zeros_like(weight), at_end)
+                minimal.winograd_weight(g, m, dy, x, gradient)
+            same(out, right)
+            same(found, dx)
+            same(gradient, dweight)
 
 
 def check_strided_points() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 import fastconv
 from fastconv import kernels, memory, reference
-from fastconv.functional import minimal
+from fastconv.costs import model
+from fastconv.functional import choosing, minimal
 from fastconv.geometry import Conv2DGeometry
 from fastconv.testing import assert_bits_equal
 
@@ -28,7 +29,6 @@ CASES = [
     ((1, 48, 5, 64), 33, "same"),
     ((1, 528, 10, 10), 20, 1),
 ]
-PRECISIONS = {"standard": 2, "fast": 4}
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -39,13 +39,22 @@ def case(request, rng):
     return x, weight, rng.standard_normal(filters), padding
 
 
+@pytest.fixture(params=[2, 4])
+def tile(request, monkeypatch):
+    """Outputs a side of a tile, of which there is no other choice."""
+    only = (0, request.param)
+    monkeypatch.setattr(model, "ACCURATE", {"forward": only, "input": only, "weight": (0, 2)})
+    choosing.decide.cache_clear()
+    yield request.param
+    choosing.decide.cache_clear()
+
+
 def largest_error(y, exact):
     return np.abs(y - exact).max() / np.abs(exact).max()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_agrees_with_the_reference(case, precision, dtype):
+def test_agrees_with_the_reference(case, tile, dtype):
     x, weight, bias, padding = case
     exact = reference.conv2d(x, weight, bias, padding=padding)
     y = fastconv.conv2d(
@@ -54,47 +63,82 @@ def test_agrees_with_the_reference(case, precision, dtype):
         bias.astype(dtype),
         padding=padding,
         algorithm="winograd",
-        precision=precision,
     )
     unit = np.finfo(dtype).eps / 2
-    assert largest_error(y, exact) <= (60 if precision == "standard" else 600) * unit
+    assert largest_error(y, exact) <= 60 * unit
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_gradient_of_the_input(case, precision):
+def test_the_gradient_of_the_input(case, tile):
     x, weight, _, padding = case
     exact_y = reference.conv2d(x, weight, padding=padding)
     dy = np.cos(np.arange(exact_y.size)).reshape(exact_y.shape)
     exact = reference.conv2d_backward(dy, x, weight, padding=padding)
-    found = fastconv.conv2d_backward(
-        dy, x, weight, padding=padding, algorithm="winograd", precision=precision
-    )
+    found = fastconv.conv2d_backward(dy, x, weight, padding=padding, algorithm="winograd")
     for gradient, expected in zip(found, exact, strict=True):
         np.testing.assert_allclose(gradient, expected, atol=1e-10 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
-def test_standard_is_as_accurate_as_promised(kind, rng):
-    draw = rng.standard_normal if kind == "gaussian" else rng.random
-    x, weight = draw((1, 256, 14, 14)), draw((64, 256, 3, 3))
-    exact = fastconv.conv2d(x, weight, padding=1)
-    x, weight = x.astype(np.float32), weight.astype(np.float32)
-    exact32 = fastconv.conv2d(x.astype(np.float64), weight.astype(np.float64), padding=1)
+DRAWN = {
+    "gaussian": lambda rng, shape: rng.standard_normal(shape),
+    "uniform": lambda rng, shape: rng.random(shape),
+    "after relu": lambda rng, shape: np.maximum(rng.standard_normal(shape), 0),
+}
+
+
+@pytest.mark.parametrize("channels", [16, 256, 528])
+@pytest.mark.parametrize("kind", DRAWN)
+def test_standard_is_as_accurate_as_promised(kind, channels, tile, rng):
+    """With short sums and with long ones, which are added in blocks."""
+    x = DRAWN[kind](rng, (1, channels, 14, 14)).astype(np.float32)
+    draw = rng.random if kind == "uniform" else rng.standard_normal
+    weight = draw((64, channels, 3, 3)).astype(np.float32)
+    exact = fastconv.conv2d(x.astype(np.float64), weight.astype(np.float64), padding=1)
     direct = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
-    standard = fastconv.conv2d(x, weight, padding=1, algorithm="winograd")
-    assert exact.shape == exact32.shape
-    assert largest_error(standard, exact32) <= 4 * largest_error(direct, exact32)
+    found = fastconv.conv2d(x, weight, padding=1, algorithm="winograd")
+    assert found.tobytes() != direct.tobytes()
+    assert largest_error(found, exact) <= 4 * largest_error(direct, exact)
+
+
+@pytest.mark.parametrize(("precision", "times"), [("standard", 4), ("fast", 12)])
+@pytest.mark.parametrize("filters", [16, 64, 256])
+@pytest.mark.parametrize("kind", DRAWN)
+def test_the_gradient_of_the_input_is_as_accurate_as_promised(
+    kind, filters, precision, times, rng, monkeypatch
+):
+    if precision == "fast":  # and no smaller tile
+        monkeypatch.setattr(model, "TILES", (0, 4))
+    choosing.decide.cache_clear()
+    dy = DRAWN[kind](rng, (1, filters, 28, 28)).astype(np.float32)
+    draw = rng.random if kind == "uniform" else rng.standard_normal
+    weight, x = draw((filters, 64, 3, 3)).astype(np.float32), np.zeros((1, 64, 28, 28), np.float32)
+
+    def gradient(algorithm, dtype=np.float32):
+        arrays = (array.astype(dtype) for array in (dy, x, weight))
+        given = {"padding": 1, "algorithm": algorithm, "precision": precision}
+        return fastconv.conv2d_backward(*arrays, needs="x", **given)[0]
+
+    exact, direct, found = gradient("direct", np.float64), gradient("direct"), gradient("winograd")
+    choosing.decide.cache_clear()
+    assert found.tobytes() != direct.tobytes()
+    assert largest_error(found, exact) <= times * largest_error(direct, exact)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+def test_direct_is_as_accurate_as_promised(kind, rng):
+    x = DRAWN[kind](rng, (1, 256, 14, 14)).astype(np.float32)
+    weight = DRAWN[kind](rng, (64, 256, 3, 3)).astype(np.float32)
+    exact = fastconv.conv2d(x.astype(np.float64), weight.astype(np.float64), padding=1)
+    direct = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
     column = fastconv.im2col(x, 3, 3, pad=1)
     product = (column @ weight.reshape(64, -1).T).reshape(1, 14, 14, 64).transpose(0, 3, 1, 2)
-    assert largest_error(direct, exact32) <= 2 * largest_error(product, exact32)
+    assert largest_error(direct, exact) <= 2 * largest_error(product, exact)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_map_of_any_width_has_the_same_bits(precision, dtype, normal):
+def test_a_map_of_any_width_has_the_same_bits(tile, dtype, normal):
     """A wide map is transformed with tiles in the lanes, a narrow one with channels."""
     x, weight = normal((2, 32, 13, 150), dtype), normal((20, 32, 3, 3), dtype)
-    options = {"algorithm": "winograd", "precision": precision}
+    options = {"algorithm": "winograd"}
     wide = fastconv.conv2d(x, weight, **options)
     for width in (10, 34, 74):
         narrow = fastconv.conv2d(x[..., : width + 2], weight, **options)
@@ -102,28 +146,22 @@ def test_a_map_of_any_width_has_the_same_bits(precision, dtype, normal):
         assert_bits_equal(narrow[..., :whole], wide[..., :whole])
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_longer_blocks_give_the_same_bits(precision, normal):
+def test_longer_blocks_give_the_same_bits(tile, normal):
     """Under many channels a small map is one block, or two; a limit makes them shorter."""
     x, weight = normal((1, 256, 14, 13)).astype("f4"), normal((272, 256, 3, 3)).astype("f4")
-    given = {"padding": 1, "algorithm": "winograd", "precision": precision}
+    given = {"padding": 1, "algorithm": "winograd"}
     module = kernels.module(x.dtype)
-    tile = module.tile_pixels
+    pixels = module.tile_pixels
     g = Conv2DGeometry.make("conv2d", x.shape, weight.shape, 1, 1, 1, 1)
+    length, tiles = g.winograd_length(tile, 4, module.lanes, pixels), g.winograd_tiles(tile)
     with memory.track() as used:
         y = fastconv.conv2d(x, weight, **given)
-
-    def fits(m):
-        length = g.winograd_length(m, 4, module.lanes, tile)
-        return used.workspace_peak % g.winograd_slot_bytes(m, length, 4, module.lanes) == 0
-
-    # "fast" takes the larger tile where it takes less time
-    m = next(m for m in (4, 2) if m <= PRECISIONS[precision] and fits(m))
-    length, tiles = g.winograd_length(m, 4, module.lanes, tile), g.winograd_tiles(m)
-    assert length == 2 * tile if tile >= 12 else tiles <= length * g.winograd_blocks(m, 8 * tile)
-    assert 2 * tile <= length <= 8 * tile and length % 4 == 0
-    least = g.winograd_slot_bytes(m, 2 * tile, 4, module.lanes)
-    limit = least + g.winograd_packed_bytes(m, 4, module.lanes)
+    assert used.workspace_peak % g.winograd_slot_bytes(tile, length, 4, module.lanes) == 0
+    longest = g.winograd_blocks(tile, 8 * pixels)
+    assert length == 2 * pixels if pixels >= 12 else tiles <= length * longest
+    assert 2 * pixels <= length <= 8 * pixels and length % 4 == 0
+    least = g.winograd_slot_bytes(tile, 2 * pixels, 4, module.lanes)
+    limit = least + g.winograd_packed_bytes(tile, 4, module.lanes)
     with memory.track() as used:
         found = fastconv.conv2d(x, weight, workspace_limit=limit, **given)
     assert used.workspace_peak == least
@@ -142,14 +180,13 @@ FEW_TILES = [
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", FEW_TILES, ids=str)
 def test_panels_transformed_just_before_give_the_same_bits(
-    shape, precision, dtype, threads, normal, monkeypatch
+    shape, tile, dtype, threads, normal, monkeypatch
 ):
     (n, channels, *size), filters, padding = shape
-    given = {"padding": padding, "algorithm": "winograd", "precision": precision}
+    given = {"padding": padding, "algorithm": "winograd"}
     x, bias = normal((n, channels, *size)).astype(dtype), normal(filters).astype(dtype)
     weight = normal((filters, channels, 3, 3)).astype(dtype)
     dy = normal((n, channels, *(edge + 2 * padding - 2 for edge in size))).astype(dtype)
@@ -211,10 +248,9 @@ def test_relu_is_fused(case):
     np.testing.assert_array_equal(clipped, np.maximum(y, 0))
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_bits_do_not_depend_on_batch_or_threads(precision, normal):
+def test_bits_do_not_depend_on_batch_or_threads(tile, normal):
     x, weight = normal((5, 12, 15, 18)), normal((40, 12, 3, 3))
-    options = {"padding": 1, "algorithm": "winograd", "precision": precision}
+    options = {"padding": 1, "algorithm": "winograd"}
     whole = fastconv.conv2d(x, weight, **options)
     for n in range(5):
         alone = fastconv.conv2d(x[n : n + 1], weight, **options)

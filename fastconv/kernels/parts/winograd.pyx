@@ -20,4 +20,4 @@ include "winograd/winograd.pxi"
 include "winograd/winograd_plain.pxi"
 include "winograd/winograd_gradient.pxi"
 
-winograd_sum = WINOGRAD_SUM
+winograd_sum = LONG_SUM

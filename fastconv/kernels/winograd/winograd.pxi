@@ -15,9 +15,10 @@
 
 cdef extern from *:
     """
-    enum { WINOGRAD_SUM = 512, WIDEST = 32 };
+    enum { LONG_SUM = 512, SHORT_SUM = 64, WIDEST = 32 };
     """
-    enum: WINOGRAD_SUM                     # channels of a block of a sum
+    enum: LONG_SUM                         # channels of a block of a sum, for tiles of 2x2 outputs
+    enum: SHORT_SUM                        # and of 4x4, whose errors are larger
     enum: WIDEST                           # tiles in a row, at most, if channels are in the lanes
 
 cdef struct Winograd:
@@ -172,11 +173,12 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
     cdef Ahead ahead
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     cdef Py_ssize_t step = CACHE_LINE if g.channel_lanes else 1
+    cdef Py_ssize_t most = LONG_SUM if m == 2 else SHORT_SUM
     cdef Py_ssize_t channel, channels, far
     nest.n2 = 1
     ahead.move = move
-    for channel from 0 <= channel < g.C by WINOGRAD_SUM:
-        channels = min(<Py_ssize_t> WINOGRAD_SUM, g.C - channel)
+    for channel from 0 <= channel < g.C by most:
+        channels = min(most, g.C - channel)
         nest.fresh = channel == 0
         if g.channel_lanes:
             nest.n1, nest.n3 = channels // CACHE_LINE, CACHE_LINE

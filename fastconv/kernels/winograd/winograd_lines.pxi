@@ -1,11 +1,30 @@
 # The transforms of Winograd's minimal filtering along one axis (winograd.pxi), and those of the
 # gradient of the weights, which are transposed (winograd_gradient.pxi).
+#
+# A tile of 4 outputs and 3 weights, or of 2 outputs and 2 weights, is a product of polynomials, known
+# by its values at some points.  These are 0, 1, -1 and infinity for edges of 4, and
+#
+#     0, +p, -p, +q, -q and infinity     where p = sqrt(1/2) and q = sqrt(2) = 2 p
+#
+# for edges of 6.  The rounding errors are those of the direct sum or up to twice as large; with the
+# usual 1 and 2 they are eight times as large (Barabasz et al., "Error Analysis and Improving the
+# Accuracy of Winograd Convolution for Deep Neural Networks", 2020, shows what points do; ncnn has
+# these).  Squares of the points are 1/2 and 2, so only what is odd in them is rounded once more.
+#
+# `vmadd` says which products are fused, not the compiler; those with powers of two are exact.
+
+cdef extern from *:
+    """
+    #define SQRT_HALF 0.70710678118654752440
+    """
+    const double SQRT_HALF
+
 
 cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
     """v = B^T d along one axis."""
-    cdef vreal four = vset1(4)
-    cdef vreal minus_five = vset1(-5)
-    cdef vreal two = vset1(2)
+    cdef vreal p = vset1(<real> SQRT_HALF)
+    cdef vreal q = vset1(<real> (2 * SQRT_HALF))
+    cdef vreal middle = vset1(-2.5)
     cdef vreal a, b
     if m == 2:
         v[0] = d[0] - d[2]
@@ -13,17 +32,16 @@ cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
         v[2] = d[2] - d[1]
         v[3] = d[1] - d[3]
     else:
-        # products with 5 are rounded: `vmadd` says whether they are fused, not the compiler
-        v[0] = vmadd(four * d[0], minus_five, d[2]) + d[4]
-        a = d[4] - four * d[2]
-        b = d[3] - four * d[1]
-        v[1] = a + b
-        v[2] = a - b
-        a = d[4] - d[2]
-        b = two * (d[3] - d[1])
-        v[3] = a + b
-        v[4] = a - b
-        v[5] = vmadd(four * d[1], minus_five, d[3]) + d[5]
+        v[0] = vmadd(d[0] + d[4], middle, d[2])
+        a = d[4] - vset1(2) * d[2]
+        b = d[3] - vset1(2) * d[1]
+        v[1] = vmadd(a, p, b)
+        v[2] = vmadd(a, -p, b)
+        a = d[4] - vset1(0.5) * d[2]
+        b = d[3] - vset1(0.5) * d[1]
+        v[3] = vmadd(a, q, b)
+        v[4] = vmadd(a, -q, b)
+        v[5] = vmadd(d[1] + d[5], middle, d[3])
 
 
 cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
@@ -38,9 +56,10 @@ cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
         c = z[3] + z[4]
         d = z[3] - z[4]
         y[0] = z[0] + a + c
-        y[1] = b + vset1(2) * d
-        y[2] = a + vset1(4) * c
-        y[3] = b + vset1(8) * d + z[5]
+        y[1] = vmadd(vset1(<real> SQRT_HALF) * b, vset1(<real> (2 * SQRT_HALF)), d)
+        y[2] = vset1(0.5) * a + vset1(2) * c
+        y[3] = vmadd(z[5], vset1(<real> (SQRT_HALF / 2)), b)
+        y[3] = vmadd(y[3], vset1(<real> (4 * SQRT_HALF)), d)
 
 
 cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
@@ -54,15 +73,15 @@ cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
         u[2] = a - b
         u[3] = g[2]
     else:
-        a = vset1(<real> (-1.0 / 6)) * (g[0] + g[2])
-        b = vset1(<real> (1.0 / 6)) * g[1]
-        u[0] = vset1(0.25) * g[0]
-        u[1] = a - b
-        u[2] = a + b
-        a = vset1(<real> (1.0 / 24)) * g[0] + vset1(<real> (1.0 / 6)) * g[2]
-        b = vset1(<real> (1.0 / 12)) * g[1]
-        u[3] = a + b
-        u[4] = a - b
+        u[0] = g[0]
+        a = vset1(<real> (-2.0 / 3)) * (g[0] + vset1(0.5) * g[2])
+        b = vset1(<real> (SQRT_HALF * 2 / 3))
+        u[1] = vmadd(a, -b, g[1])
+        u[2] = vmadd(a, b, g[1])
+        a = vset1(<real> (1.0 / 6)) * (g[0] + vset1(2) * g[2])
+        b = vset1(<real> (SQRT_HALF / 3))
+        u[3] = vmadd(a, b, g[1])
+        u[4] = vmadd(a, -b, g[1])
         u[5] = g[2]
 
 
@@ -76,14 +95,14 @@ cdef inline void output_gradient_line(const int m, vreal* d, vreal* z) noexcept 
         z[3] = vzero() - d[1]
     else:
         z[0] = d[0]
-        a = d[0] + d[2]
-        b = d[1] + d[3]
-        z[1] = a + b
-        z[2] = a - b
-        a = d[0] + vset1(4) * d[2]
-        b = vset1(2) * d[1] + vset1(8) * d[3]
-        z[3] = a + b
-        z[4] = a - b
+        a = d[0] + vset1(0.5) * d[2]
+        b = d[1] + vset1(0.5) * d[3]
+        z[1] = vmadd(a, vset1(<real> SQRT_HALF), b)
+        z[2] = vmadd(a, vset1(<real> -SQRT_HALF), b)
+        a = d[0] + vset1(2) * d[2]
+        b = d[1] + vset1(2) * d[3]
+        z[3] = vmadd(a, vset1(<real> (2 * SQRT_HALF)), b)
+        z[4] = vmadd(a, vset1(<real> (-2 * SQRT_HALF)), b)
         z[5] = d[3]
 
 
@@ -96,11 +115,11 @@ cdef inline void weight_gradient_line(const int m, vreal* z, vreal* w) noexcept 
         w[1] = vset1(0.5) * (z[1] - z[2])
         w[2] = a + z[3]
     else:
-        a = vset1(<real> (1.0 / 6)) * (z[1] + z[2])
+        a = vset1(<real> (1.0 / 3)) * (z[1] + z[2])
         b = z[3] + z[4]
-        w[0] = vset1(0.25) * z[0] - a + vset1(<real> (1.0 / 24)) * b
-        w[1] = vset1(<real> (1.0 / 6)) * (z[2] - z[1]) + vset1(<real> (1.0 / 12)) * (z[3] - z[4])
-        w[2] = vset1(<real> (1.0 / 6)) * b - a + z[5]
+        w[0] = vmadd(z[0] - vset1(2) * a, vset1(<real> (1.0 / 6)), b)
+        w[1] = vset1(<real> (SQRT_HALF / 3)) * (z[3] - z[4] + vset1(2) * (z[2] - z[1]))
+        w[2] = vmadd(z[5] - a, vset1(<real> (1.0 / 3)), b)
 
 
 cdef inline void lift_line(const int m, const vreal* w, vreal* z) noexcept nogil:
@@ -108,5 +127,6 @@ cdef inline void lift_line(const int m, const vreal* w, vreal* z) noexcept nogil
     if m == 2:
         z[0], z[1], z[2], z[3] = w[0], w[1], vzero() - w[1], w[2]
     else:
-        z[0], z[1], z[2] = vset1(4) * w[0], vzero(), vzero()
-        z[3], z[4], z[5] = vset1(6) * w[1], vset1(-6) * w[1], w[2]
+        z[0], z[1], z[2] = w[0], vzero(), vzero()
+        z[3] = vset1(<real> (1.5 / SQRT_HALF)) * w[1]
+        z[4], z[5] = -z[3], w[2]

@@ -286,10 +286,12 @@ def _rows(stages: Sequence[Stage]) -> list[int]:
 
 
 def _balanced(batch: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Return the stages with their rows spread evenly over no more runs than before."""
+    """Return the stages with their rows spread evenly over no more runs than before; stages of
+    equally many rows are one."""
     found: list[Stage] = []
     for stage in reversed(stages):
         rows = math.ceil(batch / math.ceil(batch / stage.rows))
-        found.insert(0, Stage(stage.begin, stage.end, rows, stage.sources))
+        end = found.pop(0).end if found and found[0].rows == rows else stage.end
+        found.insert(0, Stage(stage.begin, end, rows, stage.sources))
         batch = rows
     return tuple(found)
