@@ -31,8 +31,11 @@ from fastconv.costs import SHIPPED, compared
 from fastconv.geometry import Conv2DGeometry
 from fastconv.tuning import DIRECTIONS, Sample, contenders, fit, measure
 
-#: The largest tile of Winograd that a precision allows, forward and backward.
-WINOGRAD = {"strict": (0, 0), "standard": (4, 2), "fast": (4, 4)}
+#: The largest tile of Winograd that a precision allows.
+WINOGRAD = {
+    "forward": {"strict": 0, "standard": 4, "fast": 4},
+    "backward": {"strict": 0, "standard": 2, "fast": 4},
+}
 JOINED = "+"  # between the algorithms of the two gradients
 NEAR = 1.05
 LARGE = 56  # pixels a side of a map whose gradients are timed for one image
@@ -85,16 +88,17 @@ def together(of_input: dict[str, float], of_weight: dict[str, float]) -> dict[st
 def judge(samples: dict[str, Sample], direction: str) -> None:
     """Print a line for each layer, and how often `auto` was right."""
     known = layers()
-    right = dict.fromkeys(WINOGRAD, 0)
+    largest = WINOGRAD[direction]
+    right = dict.fromkeys(largest, 0)
     print(f"{'layer':17}{'C,H -> K, R/stride,padding':28}", end="")
-    print(*(f"{precision:22}" for precision in WINOGRAD), "milliseconds")
+    print(*(f"{precision:22}" for precision in largest), "milliseconds")
     for name, sample in samples.items():
         layer, marks = known[name], []
-        for precision, largest in WINOGRAD.items():
+        for precision, best in largest.items():
             allowed = {
                 label: seconds
                 for label, seconds in sample.seconds.items()
-                if largest_tile(label) <= largest[direction != "forward"]
+                if largest_tile(label) <= best
             }
             label = taken(layer, direction, precision)
             ratio = allowed[label] / min(allowed.values())

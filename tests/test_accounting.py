@@ -160,7 +160,9 @@ def test_infinities_take_no_more(normal):
     for algorithm, precision in itertools.product(ALGORITHMS, ("standard", "fast")):
         given = {"padding": 1, "algorithm": algorithm, "precision": precision}
         check(*peak_of(lambda given=given: fastconv.conv2d(x, weight, **given)))
-        check(*peak_of(lambda given=given: fastconv.conv2d_backward(dy, x, weight, **given)))
+        for needs in (("x", "weight", "bias"), "x"):
+            given["needs"] = needs
+            check(*peak_of(lambda given=given: fastconv.conv2d_backward(dy, x, weight, **given)))
 
 
 def test_release_gives_back(normal):

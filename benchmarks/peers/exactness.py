@@ -15,8 +15,8 @@ from peers.contenders import Contender
 __all__ = ["LIMITS", "errors", "shown"]
 
 #: The largest error, over the largest element, with which a contender counts.  Plain float32 sums
-#: of 4,608 Gaussian products have errors of 4e-6, F(2x2, 3x3) has 1e-6 and F(4x4, 3x3) has 2e-5.  A
-#: column that is no precision of fastconv is held to the standard one.
+#: of 4,608 Gaussian products have errors of 4e-6, F(2x2, 3x3) has 1e-6 and F(4x4, 3x3) with the
+#: usual points has 2e-5.  A column that is no precision of fastconv is held to the standard one.
 LIMITS = {"strict": 5e-6, "standard": 5e-6, "fast": 2e-5}
 
 

@@ -1,15 +1,16 @@
 # The transforms of Winograd's minimal filtering along one axis (winograd.pxi), and those of the
 # gradient of the weights, which are transposed (winograd_gradient.pxi).
 #
-# A tile of 4 outputs and 3 weights, or of 2 outputs and 2 weights, is a product of polynomials, known
-# by its values at some points.  These are 0, 1, -1 and infinity for edges of 4, and
+# M outputs of R weights are a product of polynomials, known by its values at M + R - 1 points, the
+# edge of a tile.  These are 0, 1, -1 and infinity for edges of 4, and
 #
 #     0, +p, -p, +q, -q and infinity     where p = sqrt(1/2) and q = sqrt(2) = 2 p
 #
-# for edges of 6.  The rounding errors are those of the direct sum or up to twice as large; with the
-# usual 1 and 2 they are eight times as large (Barabasz et al., "Error Analysis and Improving the
-# Accuracy of Winograd Convolution for Deep Neural Networks", 2020, shows what points do; ncnn has
-# these).  Squares of the points are 1/2 and 2, so only what is odd in them is rounded once more.
+# for edges of 6.  Sums of up to 64 channels then have one to three times the rounding errors of the
+# direct sum; with the usual 1 and 2 they had seven to twenty times.  (What points do: Barabasz et
+# al., "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks",
+# 2020; ncnn has these.)  Squares of the points are 1/2 and 2, so only what is odd in them is
+# rounded once more.
 #
 # `vmadd` says which products are fused, not the compiler; those with powers of two are exact.
 
