@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--held",
         action="store_true",
-        help="hold fastconv and all peers to AVX2, on an Intel processor with AVX-512",
+        help="hold fastconv and all peers to AVX2, on a processor with AVX-512",
     )
     add(
         "--against",

@@ -1,20 +1,26 @@
 /* Hides AVX-512 and what came after AVX2 from the program that it is loaded into before all others
  * (LD_PRELOAD): every CPUID instruction faults, and is answered as a processor with AVX2 alone
  * would.  Libraries that choose kernels by CPUID then choose those for AVX2.  It takes Linux on
- * x86-64 and a processor that can fault on CPUID (cpuid_fault in /proc/cpuinfo). */
+ * x86-64.  Some processors can be told to fault on CPUID (cpuid_fault in /proc/cpuinfo); on others
+ * HELD_COPIES says that the libraries are copies, in which an instruction that no processor has
+ * stands in the place of each CPUID. */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #define BIT(n) (1u << (n))
 
-static struct sigaction before; /* what a segmentation fault did until now */
+static const unsigned char CPUID[2] = {0x0f, 0xa2}, STAND_IN[2] = {0x0f, 0x04};
+
+static int faulting;               /* whether CPUID itself faults */
+static struct sigaction before[2]; /* what a segmentation fault, a wrong instruction did until now */
 
 static long allow_cpuid(int allowed) {
     return syscall(SYS_arch_prctl, ARCH_SET_CPUID, allowed);
@@ -36,15 +42,19 @@ static void hide(unsigned leaf, unsigned part, unsigned *r) { /* r: eax, ebx, ec
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     greg_t *at = ((ucontext_t *)context)->uc_mcontext.gregs;
-    const unsigned char *code = (const unsigned char *)at[REG_RIP];
+    const void *code = (const void *)at[REG_RIP];
     unsigned r[4], leaf = (unsigned)at[REG_RAX], part = (unsigned)at[REG_RCX];
-    if (info->si_code != SI_KERNEL || code[0] != 0x0f || code[1] != 0xa2) {
-        sigaction(number, &before, NULL); /* a fault of the program's own: it faults again */
+    int is_ours = number == SIGILL ? !memcmp(code, STAND_IN, 2)
+                                   : info->si_code == SI_KERNEL && !memcmp(code, CPUID, 2);
+    if (!is_ours) { /* the program's own: it faults again */
+        sigaction(number, &before[number == SIGILL], NULL);
         return;
     }
-    allow_cpuid(1);
+    if (faulting)
+        allow_cpuid(1);
     __cpuid_count(leaf, part, r[0], r[1], r[2], r[3]);
-    allow_cpuid(0);
+    if (faulting)
+        allow_cpuid(0);
     hide(leaf, part, r);
     at[REG_RAX] = r[0], at[REG_RBX] = r[1], at[REG_RCX] = r[2], at[REG_RDX] = r[3];
     at[REG_RIP] += 2;
@@ -53,8 +63,10 @@ static void on_fault(int number, siginfo_t *info, void *context) {
 __attribute__((constructor)) static void hold(void) {
     struct sigaction action = {.sa_sigaction = on_fault,
                                .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
-    sigaction(SIGSEGV, &action, &before);
-    if (allow_cpuid(0)) {
+    sigaction(SIGSEGV, &action, &before[0]);
+    sigaction(SIGILL, &action, &before[1]);
+    faulting = !allow_cpuid(0);
+    if (!faulting && !getenv("HELD_COPIES")) {
         fprintf(stderr, "held: this processor, or its hypervisor, cannot fault on CPUID\n");
         exit(1);
     }

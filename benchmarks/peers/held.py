@@ -1,15 +1,20 @@
 """Holds fastconv and all peers to AVX2, on a processor that has AVX-512.
 
 Most peers have no switch for that. So the whole comparison starts again with a small library before
-all others, which answers the instruction CPUID as a processor without AVX-512 would. What it shows
-is AVX2 on the cores of this processor: not the smaller caches of older ones.
+all others, which answers the instruction CPUID as a processor without AVX-512 would. Where the
+processor cannot fault on CPUID (AMD's before Zen 5), all packages are copied, and each CPUID in
+their libraries becomes an instruction that does. What it shows is AVX2 on the cores of this
+processor: not the smaller caches of older ones.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import struct
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +25,9 @@ KEPT = Path(__file__).parents[2] / "build" / "held"
 
 #: What reports of such a run are called, in the place of the instruction set.
 HELD = "avx2-held"
+_CPUID, _STAND_IN = b"\x0f\xa2", b"\x0f\x04"
+#: The type of a part of an ELF file that is loaded, PT_LOAD.
+_LOADED = 1
 #: glibc has chosen its own copies of memory before any library is loaded.
 _GLIBC = "glibc.cpu.hwcaps=" + ",".join(f"-AVX512{part}" for part in ("F", "VL", "BW", "DQ", "CD"))
 
@@ -51,7 +59,63 @@ def environment() -> dict[str, str]:
     loaded = [str(library), *filter(None, [os.environ.get("LD_PRELOAD", "")])]
     tunables = [*filter(None, [os.environ.get("GLIBC_TUNABLES", "")]), _GLIBC]
     found = {**os.environ, "LD_PRELOAD": ":".join(loaded), "GLIBC_TUNABLES": ":".join(tunables)}
-    works = subprocess.run([sys.executable, "-c", ""], env=found, capture_output=True, text=True)
-    if works.returncode:
-        raise ValueError(f"--held must be left out: {works.stderr.strip()}")
+    if not _starts(found):  # this processor does not fault on CPUID
+        found["HELD_COPIES"] = str(_copies())
+        paths = [found["HELD_COPIES"], *filter(None, [os.environ.get("PYTHONPATH", "")])]
+        found |= {"PYTHONPATH": ":".join(paths), "FASTCONV_ISA": "avx2"}
+        if not _starts(found):
+            raise ValueError("--held must be left out: Python does not start under held.so")
     return found
+
+
+def _starts(environ: Mapping[str, str]) -> bool:
+    """Return whether Python starts under the library."""
+    command = [sys.executable, "-c", ""]
+    return not subprocess.run(command, env=environ, capture_output=True).returncode
+
+
+def _copies() -> Path:
+    """Return a folder of all installed packages, without a CPUID in their libraries."""
+    installed, kept = Path(sysconfig.get_path("platlib")), KEPT / "packages"
+    made = kept / ".made"
+    if made.exists() and made.stat().st_mtime > installed.stat().st_mtime:
+        return kept
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(installed, kept, ignore=shutil.ignore_patterns("__pycache__"))
+    for library in sorted(kept.rglob("*.so*")):
+        if library.is_file() and not library.is_symlink():
+            _replace_cpuid(library)
+    made.touch()
+    return kept
+
+
+def _replace_cpuid(library: Path) -> None:
+    """Write an instruction that no processor has over each CPUID of a library."""
+    code = library.read_bytes()
+    if code[:6] != b"\x7fELF\x02\x01" or _CPUID not in code:
+        return
+    listing = 'objdump --disassemble "$0" | grep -P "\\t0f a2 *\\tcpuid"'
+    try:
+        found = subprocess.run(["sh", "-c", listing, library], capture_output=True, text=True)
+    except OSError as error:
+        raise ValueError(f"--held needs sh, objdump and grep here: {error}") from error
+    patched = bytearray(code)
+    for line in found.stdout.splitlines():
+        at = _offset(code, int(line.partition(":")[0], 16))
+        if patched[at : at + 2] != _CPUID:
+            raise ValueError(f"--held must be left out: no CPUID where it was seen in {library}")
+        patched[at : at + 2] = _STAND_IN
+    library.write_bytes(patched)
+
+
+def _offset(code: bytes, address: int) -> int:
+    """Return where in the file of a 64-bit library the code of an address is."""
+    (table,) = struct.unpack_from("<Q", code, 32)
+    size, count = struct.unpack_from("<HH", code, 54)
+    for number in range(count):
+        kind, _, offset, start, _, length = struct.unpack_from(
+            "<IIQQQQ", code, table + number * size
+        )
+        if kind == _LOADED and start <= address < start + length:
+            return int(offset + address - start)
+    raise ValueError(f"address {address:#x} is in no part of the library that is loaded")
