@@ -27,15 +27,11 @@ from pathlib import Path
 from suite.shapes import MEC, NETWORKS, WHOLE_NETWORKS, Layer
 
 import fastconv
-from fastconv.costs import SHIPPED, compared
+from fastconv.costs import ACCURATE, SHIPPED, TILES, compared
 from fastconv.geometry import Conv2DGeometry
 from fastconv.tuning import DIRECTIONS, Sample, contenders, fit, measure
 
-#: The largest tile of Winograd that a precision allows.
-WINOGRAD = {
-    "forward": {"strict": 0, "standard": 4, "fast": 4},
-    "backward": {"strict": 0, "standard": 2, "fast": 4},
-}
+PRECISIONS = ("strict", "standard", "fast")
 JOINED = "+"  # between the algorithms of the two gradients
 NEAR = 1.05
 LARGE = 56  # pixels a side of a map whose gradients are timed for one image
@@ -73,6 +69,13 @@ def largest_tile(label: str) -> int:
     return max(int(part[2]) if part[0] == "F" else 0 for part in label.split(JOINED))
 
 
+def largest_allowed(layer: Layer, direction: str, precision: str) -> int:
+    """Return the side of the largest tile of Winograd that a precision allows."""
+    tiles = {"strict": {}, "standard": ACCURATE, "fast": TILES}[precision].get(layer.R, {})
+    parts = ("forward",) if direction == "forward" else ("input", "weight")
+    return max((max(tiles[part]) for part in parts if tiles), default=0)
+
+
 def together(of_input: dict[str, float], of_weight: dict[str, float]) -> dict[str, float]:
     """Return the seconds of both gradients, by one algorithm or minimal filtering of either."""
     found = {}
@@ -88,13 +91,13 @@ def together(of_input: dict[str, float], of_weight: dict[str, float]) -> dict[st
 def judge(samples: dict[str, Sample], direction: str) -> None:
     """Print a line for each layer, and how often `auto` was right."""
     known = layers()
-    largest = WINOGRAD[direction]
-    right = dict.fromkeys(largest, 0)
+    right = dict.fromkeys(PRECISIONS, 0)
     print(f"{'layer':17}{'C,H -> K, R/stride,padding':28}", end="")
-    print(*(f"{precision:22}" for precision in largest), "milliseconds")
+    print(*(f"{precision:22}" for precision in PRECISIONS), "milliseconds")
     for name, sample in samples.items():
         layer, marks = known[name], []
-        for precision, best in largest.items():
+        for precision in PRECISIONS:
+            best = largest_allowed(layer, direction, precision)
             allowed = {
                 label: seconds
                 for label, seconds in sample.seconds.items()

@@ -380,8 +380,13 @@ class Conv2DGeometry:
 
     @property
     def suits_winograd(self) -> bool:
-        """Whether minimal filtering applies: 3x3, stride 1, no dilation, one group."""
-        return (self.R, self.S, *self.stride, *self.dilation, self.groups) == (3, 3, 1, 1, 1, 1, 1)
+        """Whether minimal filtering applies: 3x3 or 5x5, stride 1, no dilation, one group."""
+        ones = (*self.stride, *self.dilation, self.groups) == (1, 1, 1, 1, 1)
+        return ones and self.R == self.S and self.R in (3, 5)
+
+    def winograd_edge(self, m: int) -> int:
+        """Inputs a side of the tile that makes m x m outputs."""
+        return m + self.R - 1
 
     def winograd_tiles(self, m: int) -> int:
         """Tiles of m x m outputs in one image."""
@@ -407,11 +412,11 @@ class Conv2DGeometry:
 
     def winograd_slot_bytes(self, m: int, length: int, itemsize: int, lanes: int) -> int:
         """Workspace of one thread: transformed input and output of a block of tiles."""
-        return (m + 2) ** 2 * length * (self.C + lanes) * itemsize
+        return self.winograd_edge(m) ** 2 * length * (self.C + lanes) * itemsize
 
     def winograd_packed_bytes(self, m: int, itemsize: int, lanes: int) -> int:
-        """Transformed weights, (m + 2)^2 numbers for the 9 of a packed one."""
-        return self.packed_bytes(itemsize, lanes) // 9 * (m + 2) ** 2
+        """Transformed weights: the square of the edge, for all taps of a packed one."""
+        return self.packed_bytes(itemsize, lanes) // self.R**2 * self.winograd_edge(m) ** 2
 
     def winograd_gradient(self, m: int, itemsize: int, lanes: int, tile: int) -> GradientBlocks:
         """Return the blocks of the gradient of the weights by minimal filtering.
@@ -429,7 +434,8 @@ class Conv2DGeometry:
         # an odd number of cache lines apart, planes that are written in turn use different sets
         v, d = ((-(-length * width // line) | 1) * line for width in (row, lanes))
         numbers = pieces * v + panels * d + (pieces * panels * row * lanes if count > 1 else 0)
-        return GradientBlocks(count, length, v, d, pieces * row, (m + 2) ** 2 * numbers * itemsize)
+        nbytes = self.winograd_edge(m) ** 2 * numbers * itemsize
+        return GradientBlocks(count, length, v, d, pieces * row, nbytes)
 
     def mirrored(self) -> Conv2DGeometry:
         """Return the convolution that computes dx from dy where the stride is 1."""

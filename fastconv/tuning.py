@@ -63,7 +63,7 @@ def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, co
     """Return the cost of each algorithm, with "F(2x2)" and "F(4x4)" in place of "winograd"."""
     found = costs.convolution_costs(g, on, direction, ConvOptions(), 1)
     if found.pop("winograd", None) is not None:
-        for m in (2, 4):
+        for m in filter(None, costs.TILES[g.R][direction]):
             tiles = (0, m) if direction == "weight" else (m, 0)
             found[f"F({m}x{m})"] = costs.winograd_cost(g, *tiles, on, direction, None, 1)
     return found

@@ -77,7 +77,7 @@ def dtype(request):
 
 def skip_unless(algorithm, x_shape, weight_shape, options):
     if algorithm not in fastconv.conv2d_costs(x_shape, weight_shape, **options):
-        pytest.skip("winograd is for 3x3 kernels of stride 1")
+        pytest.skip("winograd is for 3x3 and 5x5 kernels of stride 1")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -179,7 +179,8 @@ def test_auto_never_takes_more_than_a_slab_to_unfold():
                 assert found.choice != "im2col"
                 sums = found["direct"].workspace
                 row = found["im2col_tiled"].least - sums
-                assert found[found.choice].workspace - sums <= max(SLAB_BYTES, row)
+                if found.choice != "winograd":
+                    assert found[found.choice].workspace - sums <= max(SLAB_BYTES, row)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])

@@ -426,7 +426,8 @@ SPILLS = {
         "wide_edges_of": "up to three sums, at the sides of maps, at 0.9 of the peak",
         "point_tile_of": "one of 24 sums, once in four channels; without it as fast",
         "dot_(three|five)(_apart)?": "in maps that fit a vector: 0.64 to 0.83 of PyTorch's time",
-        "multiply_panel|transform_(input|block)": "once a tile, beside Winograd's products",
+        "multiply_panel|transform_(input|block|channels)": "once a tile, beside Winograd's "
+        "products, or once in all: the 30 numbers of a 5x5 kernel between its two axes",
     },
 }
 

@@ -37,8 +37,14 @@ def is_held(environ: Mapping[str, str] = os.environ) -> bool:
     return any(Path(one).parent == KEPT for one in environ.get("LD_PRELOAD", "").split(":"))
 
 
-def environment() -> dict[str, str]:
+def environment(installed: Path | None = None) -> dict[str, str]:
     """Return the environment of a process that is held to AVX2; build the library for it.
+
+    Parameters
+    ----------
+    installed : Path
+        The packages that are copied where the processor does not fault on CPUID; by default all
+        that Python has.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def environment() -> dict[str, str]:
     tunables = [*filter(None, [os.environ.get("GLIBC_TUNABLES", "")]), _GLIBC]
     found = {**os.environ, "LD_PRELOAD": ":".join(loaded), "GLIBC_TUNABLES": ":".join(tunables)}
     if not _starts(found):  # this processor does not fault on CPUID
-        found["HELD_COPIES"] = str(_copies())
+        found["HELD_COPIES"] = str(_copies(installed or Path(sysconfig.get_path("platlib"))))
         paths = [found["HELD_COPIES"], *filter(None, [os.environ.get("PYTHONPATH", "")])]
         found |= {"PYTHONPATH": ":".join(paths), "FASTCONV_ISA": "avx2"}
         if not _starts(found):
@@ -74,9 +80,9 @@ def _starts(environ: Mapping[str, str]) -> bool:
     return not subprocess.run(command, env=environ, capture_output=True).returncode
 
 
-def _copies() -> Path:
+def _copies(installed: Path) -> Path:
     """Return a folder of all installed packages, without a CPUID in their libraries."""
-    installed, kept = Path(sysconfig.get_path("platlib")), KEPT / "packages"
+    kept = KEPT / "packages"
     made = kept / ".made"
     if made.exists() and made.stat().st_mtime > installed.stat().st_mtime:
         return kept

@@ -14,12 +14,21 @@
 
 from fastconv.costs.choice import ConvolutionCosts, choose
 from fastconv.costs.local import active
-from fastconv.costs.model import AlgorithmCost, compared, convolution_costs, winograd_cost
+from fastconv.costs.model import (
+    ACCURATE,
+    TILES,
+    AlgorithmCost,
+    compared,
+    convolution_costs,
+    winograd_cost,
+)
 from fastconv.costs.table import SHIPPED, Table
 from fastconv.costs.target import Target
 
 __all__ = [
+    "ACCURATE",
     "SHIPPED",
+    "TILES",
     "AlgorithmCost",
     "ConvolutionCosts",
     "Table",

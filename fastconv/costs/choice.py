@@ -40,11 +40,12 @@ class ConvolutionCosts(Mapping):
 
 
 def choose(
-    costs: dict[str, AlgorithmCost], images: int, options: ConvOptions, itemsize: int
+    costs: dict[str, AlgorithmCost], images: int, side: int, options: ConvOptions, itemsize: int
 ) -> tuple[str, str]:
     """Return (algorithm, reason): the fastest within the limit and the precision of `options`.
 
     It never takes ``im2col``, for ``im2col_tiled`` does the same in less memory, and no slower.
+    The kernel is `side` taps high.
     The seconds that it compares are those of `images` images on one thread.  Their number does not
     depend on the batch, so that neither the batch nor the number of threads decides about bits.
     """
@@ -65,9 +66,10 @@ def choose(
         if name != choice
     ]
     bound = "" if limit is None else f" within {format_bytes(limit)}"
-    tiles = [f"F({cost.tile}x{cost.tile}, 3x3)"] if cost.tile else []
+    kernel = f"{side}x{side}"
+    tiles = [f"F({cost.tile}x{cost.tile}, {kernel})"] if cost.tile else []
     if cost.weight_tile:
-        tiles.append(f"F(3x3, {cost.weight_tile}x{cost.weight_tile}) for the weights")
+        tiles.append(f"F({kernel}, {cost.weight_tile}x{cost.weight_tile}) for the weights")
     kind = f" as {' and '.join(tiles)}" if tiles else ""
     batch = "an image" if images == 1 else f"{images} images"
     return choice, (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
@@ -19,12 +18,19 @@ __all__ = ["AlgorithmCost", "compared", "convolution_costs", "winograd_cost"]
 #: The images for which algorithms of a gradient are compared: a small batch of training.
 GRADIENT_IMAGES = 8
 
-#: Outputs a side of Winograd's tiles; 0 is the direct sum.
-TILES = (0, 2, 4)
+#: Outputs a side of Winograd's tiles, by the side of the kernel and by what they compute; 0 is the
+#: direct sum.
+TILES: dict[int, dict[str, tuple[int, ...]]] = {
+    3: {"forward": (0, 2, 4), "input": (0, 2, 4), "weight": (0, 2, 4)},
+    5: {"forward": (0, 2), "input": (0, 2), "weight": (0,)},
+}
 
 #: Those whose rounding errors are at most four times those of the direct sum.  In gradients this
-#: adds up more exactly, and the larger tile has five to ten times its errors.
-ACCURATE = {"forward": TILES, "input": (0, 2), "weight": (0, 2)}
+#: adds up more exactly, and the edge of six inputs has two to ten times its errors.
+ACCURATE: dict[int, dict[str, tuple[int, ...]]] = {
+    3: {"forward": (0, 2, 4), "input": (0, 2), "weight": (0, 2)},
+    5: {"forward": (0, 2), "input": (0,), "weight": (0,)},
+}
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,8 @@ class AlgorithmCost:
         The most bytes of workspace and packed weights that a call on plain weights holds at one
         time.
     tile, weight_tile : int
-        The m of F(m x m, 3x3), and of F(3x3, m x m) for the gradient of the weights; 0 where the
-        sum is direct.
+        The m of F(m x m, R x R), and of F(R x R, m x m) for the gradient of the weights; 0 where
+        the sum is direct.
     slots : int
         The threads whose Winograd tiles the workspace has room for.
     length : int
@@ -176,7 +182,7 @@ def _best_winograd(
     limit = options.workspace_limit
     found = [
         winograd_cost(g, *tiles, on, direction, limit, threads)
-        for tiles in _tiles(direction, options.precision)
+        for tiles in _tiles(g, direction, options.precision)
     ]
     least = min(cost.least for cost in found)
     fitting = [cost for cost in found if limit is None or cost.least <= max(least, limit)]
@@ -190,19 +196,16 @@ def _best_winograd(
     return replace(best, least=least, tile_least=best.least)
 
 
-def _tiles(direction: str, precision: str) -> Iterator[tuple[int, int]]:
-    """Yield pairs (m of the tile, m of the gradient of the weights), but for the direct (0, 0)."""
-
-    def allowed(of: str) -> tuple[int, ...]:
-        return TILES if precision == "fast" else ACCURATE[of]
-
+def _tiles(g: Conv2DGeometry, direction: str, precision: str) -> list[tuple[int, int]]:
+    """Return pairs (m of the tile, m of the gradient of the weights).  The direct (0, 0) is among
+    them only if there is no other."""
+    allowed = (TILES if precision == "fast" else ACCURATE)[g.R]
     of_input = "forward" if direction == "forward" else "input"
-    for tiles in product(
-        (0,) if direction == "weight" else allowed(of_input),
-        allowed("weight") if direction in ("weight", "backward") else (0,),
-    ):
-        if any(tiles):
-            yield tiles
+    pairs = product(
+        (0,) if direction == "weight" else allowed[of_input],
+        allowed["weight"] if direction in ("weight", "backward") else (0,),
+    )
+    return [tiles for tiles in pairs if any(tiles)] or [(0, 0)]
 
 
 def winograd_cost(
@@ -216,8 +219,8 @@ def winograd_cost(
 ) -> AlgorithmCost:
     """Return the cost of minimal filtering with tiles of `m` and `weight_m`; 0 is the direct sum.
 
-    F(m x m, 3x3) computes the convolution `g`, or backward the gradient of its input;
-    F(3x3, weight_m x weight_m) computes the gradient of its weights.  Panels and their transform
+    F(m x m, R x R) computes the convolution `g`, or backward the gradient of its input;
+    F(R x R, weight_m x weight_m) computes the gradient of its weights.  Panels and their transform
     count as packed.  The workspace is a slot for each thread or, for the gradient of the weights,
     the transformed input, the transformed dy and their products.
     """

@@ -11,6 +11,9 @@ from fastconv.geometry import SLAB_BYTES, Conv2DGeometry
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 
+#: Transformed weights of up to so many bytes stay in a near cache.
+NEAR_BYTES = 1 << 20
+
 #: Time of the folded gradient of the input, in units of the time of its products.
 FOLDED = 1.25
 
@@ -75,21 +78,24 @@ def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
 
 
 def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
-    """Return the time of F(m x m, 3x3) on weights that are transformed already."""
+    """Return the time of F(m x m, R x R) on weights that are transformed already."""
     table = on.table
     tiles = g.N * g.winograd_tiles(m)
     vector = on.lanes // 2
     filters = -(-g.K // vector) * vector  # in lanes even where direct has too few for them
-    products = tiles * (m + 2) ** 2 * g.C * filters / (table.rate * 4 / on.itemsize)
+    edge = g.winograd_edge(m)
+    products = tiles * edge**2 * g.C * filters / (table.rate * 4 / on.itemsize)
     transformed = g.winograd_packed_bytes(m, on.itemsize, on.lanes)
-    if transformed > SLAB_BYTES:  # else the weights stay in the cache
+    if transformed > NEAR_BYTES:
         stream = transformed * g.winograd_blocks(m, on.winograd_length(g, m)) / table.stream
         products = max(products, stream)
-        if m > 2:
-            # 2.25 times as many weights, each for a quarter of the products: the first time that
-            # they are read they come too late to be hidden
-            products += transformed / table.stream
-    into, out = (table.input2, table.output2) if m == 2 else (table.input4, table.output4)
+        if edge > 4:
+            # 36 numbers for 9 or 25, each for few products: half of the time in which they are
+            # read for the first time is not hidden
+            products += transformed / table.stream / 2
+    into, out = (table.input2, table.output2) if edge == 4 else (table.input4, table.output4)
+    if edge > m + 2:
+        out /= 2  # four results of a tile, not sixteen
     return (products + tiles * (g.C * into + filters * out)) * 1e-9
 
 

@@ -57,7 +57,8 @@ def decide(
         raise ArgumentError(
             operation,
             "algorithm",
-            "must not be 'winograd' but for a 3x3 kernel with stride, dilation and groups of 1",
+            "must not be 'winograd' but for a 3x3 or 5x5 kernel with stride, dilation and groups "
+            "of 1",
             chosen,
             "use 'auto'",
             shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
@@ -127,7 +128,7 @@ def price(
     estimates = costs.convolution_costs(typical, on, direction, options, 1)
     for name, cost in table.items():  # the limit is for the batch
         estimates[name] = replace(estimates[name], least=cost.least)
-    choice, why = costs.choose(estimates, typical.N, options, on.itemsize)
+    choice, why = costs.choose(estimates, typical.N, g.R, options, on.itemsize)
     return costs.ConvolutionCosts(table, choice, why)
 
 
@@ -178,8 +179,8 @@ def conv2d_costs(
     -----
     Forward, the workspace in elements is: for ``direct`` none; for ``im2col`` N OH OW C R S; for
     ``im2col_tiled`` OW C R S for each output row of a slab, which has as many rows as fit
-    `workspace_limit` and 512 KiB, at least one; for ``winograd``, which only 3x3 kernels of stride
-    1 have, (m + 2)^2 (C + lanes) for each tile of a block and each thread.
+    `workspace_limit` and 512 KiB, at least one; for ``winograd``, which only 3x3 and 5x5 kernels
+    of stride 1 have, (m + R - 1)^2 (C + lanes) for each tile of a block and each thread.
 
     Backward, all algorithms need the partial sums of the gradient of the weights besides.  A slab
     has at least the rows of one chunk of these sums: 128 pixels, or a row.  ``winograd`` then takes

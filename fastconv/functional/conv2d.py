@@ -54,8 +54,9 @@ def conv2d(
         Applied as the results are stored.
     algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
         `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
-        for 3x3 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), of which
-        gradients have the second only if `precision` is "fast"; an image with a result that is
+        for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or
+        F(2x2, 5x5).  Gradients have the last two only if `precision` is "fast", and that of 5x5
+        weights is summed directly; an image with a result that is
         not finite is computed again directly.  `auto` takes the fastest by a table of constants,
         shipped or measured by ``fastconv doctor --tune``, so with another table its bits may be
         other ones, unless `precision` is "strict".

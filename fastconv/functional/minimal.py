@@ -81,7 +81,7 @@ def winograd_weight(
 
 
 class Plain(NamedTuple):
-    """Weights (K, C, 3, 3) that are still to be transformed."""
+    """Weights (K, C, R, R) that are still to be transformed."""
 
     weight: np.ndarray
     turned: bool  # for the gradient of the input: mirrored, filters and channels exchanged
@@ -111,6 +111,7 @@ def winograd(
     If weights are `plain`, `u` is memory for their transform.
     """
     module, m = kernels.module(x.dtype), cost.tile
+    edge = g.winograd_edge(m)
     slot = g.winograd_slot_bytes(m, cost.length, x.itemsize, module.lanes)
     broken = np.zeros(g.N, np.uint8)
     with memory.workspace(cost.slots * slot) as block:
@@ -129,6 +130,7 @@ def winograd(
                     panels.slot,
                     broken,
                     m,
+                    edge,
                     panels.length,
                     panels.held,
                     g.pad,
@@ -151,6 +153,7 @@ def winograd(
             slot // x.itemsize,
             broken,
             m,
+            edge,
             length,
             g.pad,
             relu,
@@ -170,7 +173,7 @@ def by_panels(
     transformed input again.  So this should fit the L2 beside the panel, unless it is smaller.
     Else all weights are transformed beforehand, and None is returned.
     """
-    tiles, squares = g.N * g.winograd_tiles(cost.tile), (cost.tile + 2) ** 2
+    tiles, squares = g.N * g.winograd_tiles(cost.tile), g.winograd_edge(cost.tile) ** 2
     held = tiles | 1  # planes an odd number of lines apart use different sets of a cache
     panel = squares * g.C * module.lanes
     both = squares * g.C * held + panel

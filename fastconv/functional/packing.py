@@ -79,7 +79,10 @@ class PackedWeight:
         return own + sum(u.nbytes for u in list(self._transformed.values()))
 
     def transformed(self, m: int) -> np.ndarray:
-        """Return the weights for F(m x m, 3x3), made on first use: [panel][e][c][lanes]."""
+        """Return the weights for tiles of m x m outputs: [panel][e][c][lanes].
+
+        They are made on first use.
+        """
         found = self._transformed.get(m)
         if found is None:  # two threads may both make it; the first is kept
             found = self._transformed.setdefault(m, self._transform(m))
@@ -90,13 +93,16 @@ class PackedWeight:
             u = transformed_room(self.weight, m, False, self.take)
             transform(self.weight, m, False, u)
             return u
-        u = self.take(self.data.nbytes // 9 * (m + 2) ** 2, self.dtype)
+        taps = self.shape[2]
+        edge = m + taps - 1
+        u = self.take(self.data.nbytes // taps**2 * edge**2, self.dtype)
         threads.run(
             kernels.module(self.dtype).winograd_panels,
             self.data,
             u,
             self.shape[1],
-            m,
+            edge,
+            taps,
             work=threads.MOVE * u.size,
         )
         return u
@@ -179,12 +185,13 @@ def transformed_room(weight: np.ndarray, m: int, turned: bool, take: Take) -> np
     """Return empty memory for what `transform` makes of `weight`."""
     lanes = kernels.lanes(weight.dtype)
     outputs, channels = weight.shape[1::-1] if turned else weight.shape[:2]
-    nbytes = -(-outputs // lanes) * lanes * channels * (m + 2) ** 2 * weight.itemsize
+    edge = m + weight.shape[2] - 1
+    nbytes = -(-outputs // lanes) * lanes * channels * edge**2 * weight.itemsize
     return take(nbytes, weight.dtype)
 
 
 def transform(weight: np.ndarray, m: int, turned: bool, u: np.ndarray) -> None:
-    """Write `weight` (K, C, 3, 3) for F(m x m, 3x3) into `u`: [panel][e][c][lanes].
+    """Write `weight` (K, C, R, R) for tiles of m x m outputs into `u`: [panel][e][c][lanes].
 
     If it is `turned`, for the gradient of the input, filters take the place of the channels c, and
     taps are mirrored.
@@ -193,7 +200,7 @@ def transform(weight: np.ndarray, m: int, turned: bool, u: np.ndarray) -> None:
         kernels.module(weight.dtype).winograd_weight,
         weight,
         u,
-        m,
+        m + weight.shape[2] - 1,
         turned,
         work=threads.MOVE * u.size,
     )

@@ -246,6 +246,7 @@ def winograd(
     slot: int,
     broken: NDArray[np.uint8],
     m: int,
+    edge: int,
     length: int,
     pad: Pair,
     relu: bool,
@@ -264,6 +265,7 @@ def winograd_plain(
     slot: int,
     broken: NDArray[np.uint8],
     m: int,
+    edge: int,
     length: int,
     held: int,
     pad: Pair,
@@ -273,10 +275,10 @@ def winograd_plain(
     threads: int,
 ) -> None: ...
 def winograd_panels(
-    panels: Array, u: Array, C: int, m: int, part: int, parts: int, threads: int
+    panels: Array, u: Array, C: int, edge: int, taps: int, part: int, parts: int, threads: int
 ) -> None: ...
 def winograd_weight(
-    weight: Array, u: Array, m: int, turned: bool, part: int, parts: int, threads: int
+    weight: Array, u: Array, edge: int, turned: bool, part: int, parts: int, threads: int
 ) -> None: ...
 def winograd_backward_weight(
     x: Array,

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,20 +197,24 @@ def test_what_compiled_code_prints_is_swallowed(capfd):
 def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
     """And children of it neither; a fault of the program's own stays one."""
     held = peers("held")
-    monkeypatch.setattr(held, "KEPT", tmp_path)
+    monkeypatch.setattr(held, "KEPT", tmp_path / "kept")
+    installed = tmp_path / "installed"  # not all packages, which would take a minute to copy
+    shutil.copytree(Path(fastconv.__file__).parent, installed / "fastconv")
     try:
-        environment = held.environment()
+        environment = held.environment(installed)
     except ValueError as error:
         assert "--held must be left out" in str(error)
         pytest.skip(str(error))
     assert held.is_held(environment) and not held.is_held()
     program = "import fastconv; print(*fastconv.available_isas())"
     root = str(Path(__file__).parents[2])
+    paths = ":".join(filter(None, [environment.get("PYTHONPATH"), root]))
     nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}])"
     for text in (program, nested):
         run = subprocess.run(
             [sys.executable, "-c", text],
-            env={**environment, "PYTHONPATH": root},
+            env={**environment, "PYTHONPATH": paths},
+            cwd=tmp_path,  # a package beside it would come first
             capture_output=True,
             text=True,
             check=True,

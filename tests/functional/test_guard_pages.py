@@ -31,6 +31,10 @@ def same(result: np.ndarray, right: np.ndarray) -> None:
     np.testing.assert_array_equal(result, right, strict=True)
 
 
+def near(result: np.ndarray, right: np.ndarray) -> None:
+    np.testing.assert_allclose(result, right, atol=1e-5 * np.abs(right).max(), rtol=0)
+
+
 def whole_numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return (np.arange(np.prod(shape)) % 7 - 3).reshape(shape).astype(dtype)
 
@@ -78,7 +82,8 @@ def check_conv2d() -> None:
 
 
 def check_winograd() -> None:
-    """The small tiles are exact on whole numbers; the large ones touch the same arrays."""
+    """Tiles of four inputs a side are exact on whole numbers; the larger ones touch the same
+    arrays."""
     for dtype, width, at_end in cases():
         for channels, filters in ((2, 1 + width % 20), (17, 33), (16, 16), (33, 130)):
             x = guarded(whole_numbers((2, channels, 5, width), dtype), at_end)
@@ -89,7 +94,7 @@ def check_winograd() -> None:
             dy, named = guarded(right, at_end), {"padding": 1, "algorithm": "winograd"}
             out = guarded(np.zeros_like(right), at_end)
             for m in (4, 2):
-                model.ACCURATE = {"forward": (0, m), "input": (0, m), "weight": (0, m)}
+                model.ACCURATE[3] = {"forward": (0, m), "input": (0, m), "weight": (0, m)}
                 choosing.decide.cache_clear()
                 fastconv.conv2d(x, weight, out=out, **named)
                 found = fastconv.conv2d_backward(dy, x, weight, needs="x", **named)[0]
@@ -98,6 +103,14 @@ def check_winograd() -> None:
             same(out, right)
             same(found, dx)
             same(gradient, dweight)
+            large = guarded(whole_numbers((filters, channels, 5, 5), dtype), at_end)
+            right = reference.conv2d(x, large, padding=2)
+            fastconv.conv2d(x, large, out=out, padding=2, algorithm="winograd")
+            found = fastconv.conv2d_backward(
+                dy, x, large, needs="x", padding=2, algorithm="winograd", precision="fast"
+            )[0]
+            near(out, right)
+            near(found, reference.conv2d_backward(dy, x, large, padding=2)[0])
 
 
 def check_strided_points() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -31,22 +33,44 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=CASES, ids=str)
-def case(request, rng):
-    shape, filters, padding = request.param
-    x = rng.standard_normal(shape)
-    weight = rng.standard_normal((filters, shape[1], 3, 3))
-    return x, weight, rng.standard_normal(filters), padding
+class Tile(NamedTuple):
+    """A side of its outputs, and of the kernel."""
+
+    m: int
+    side: int
+
+    def __str__(self):
+        return f"F({self.m}x{self.m}, {self.side}x{self.side})"
 
 
-@pytest.fixture(params=[2, 4])
+TILES = [Tile(2, 3), Tile(4, 3), Tile(2, 5)]
+
+
+@pytest.fixture(params=TILES, ids=str)
 def tile(request, monkeypatch):
-    """Outputs a side of a tile, of which there is no other choice."""
-    only = (0, request.param)
-    monkeypatch.setattr(model, "ACCURATE", {"forward": only, "input": only, "weight": (0, 2)})
+    """The tile of which there is no other choice."""
+    only = (0, request.param.m)
+    tiles = {"forward": only, "input": only, "weight": (0, 2) if request.param.side == 3 else (0,)}
+    monkeypatch.setitem(model.ACCURATE, request.param.side, tiles)
     choosing.decide.cache_clear()
     yield request.param
     choosing.decide.cache_clear()
+
+
+def widened(padding, side):
+    """The padding that gives a larger kernel the outputs that `padding` gives one of 3x3."""
+    if padding == "same":
+        return padding
+    more = (side - 3) // 2
+    return padding + more if isinstance(padding, int) else (np.array(padding) + more).tolist()
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request, rng, tile):
+    shape, filters, padding = request.param
+    x = rng.standard_normal(shape)
+    weight = rng.standard_normal((filters, shape[1], tile.side, tile.side))
+    return x, weight, rng.standard_normal(filters), widened(padding, tile.side)
 
 
 def largest_error(y, exact):
@@ -54,7 +78,7 @@ def largest_error(y, exact):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_agrees_with_the_reference(case, tile, dtype):
+def test_agrees_with_the_reference(case, dtype):
     x, weight, bias, padding = case
     exact = reference.conv2d(x, weight, bias, padding=padding)
     y = fastconv.conv2d(
@@ -68,7 +92,7 @@ def test_agrees_with_the_reference(case, tile, dtype):
     assert largest_error(y, exact) <= 60 * unit
 
 
-def test_the_gradient_of_the_input(case, tile):
+def test_the_gradient_of_the_input(case):
     x, weight, _, padding = case
     exact_y = reference.conv2d(x, weight, padding=padding)
     dy = np.cos(np.arange(exact_y.size)).reshape(exact_y.shape)
@@ -91,34 +115,38 @@ def test_standard_is_as_accurate_as_promised(kind, channels, tile, rng):
     """With short sums and with long ones, which are added in blocks."""
     x = DRAWN[kind](rng, (1, channels, 14, 14)).astype(np.float32)
     draw = rng.random if kind == "uniform" else rng.standard_normal
-    weight = draw((64, channels, 3, 3)).astype(np.float32)
-    exact = fastconv.conv2d(x.astype(np.float64), weight.astype(np.float64), padding=1)
-    direct = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
-    found = fastconv.conv2d(x, weight, padding=1, algorithm="winograd")
+    weight = draw((64, channels, tile.side, tile.side)).astype(np.float32)
+    given = {"padding": tile.side // 2}
+    exact = fastconv.conv2d(x.astype(np.float64), weight.astype(np.float64), **given)
+    direct = fastconv.conv2d(x, weight, algorithm="direct", **given)
+    found = fastconv.conv2d(x, weight, algorithm="winograd", **given)
     assert found.tobytes() != direct.tobytes()
     assert largest_error(found, exact) <= 4 * largest_error(direct, exact)
 
 
-@pytest.mark.parametrize(("precision", "times"), [("standard", 4), ("fast", 12)])
+@pytest.mark.parametrize(
+    ("precision", "tile", "times"),
+    [("standard", TILES[0], 4), ("fast", TILES[1], 12), ("fast", TILES[2], 12)],
+    ids=str,
+    indirect=["tile"],
+)
 @pytest.mark.parametrize("filters", [16, 64, 256])
 @pytest.mark.parametrize("kind", DRAWN)
 def test_the_gradient_of_the_input_is_as_accurate_as_promised(
-    kind, filters, precision, times, rng, monkeypatch
+    kind, filters, precision, tile, times, rng, monkeypatch
 ):
-    if precision == "fast":  # and no smaller tile
-        monkeypatch.setattr(model, "TILES", (0, 4))
-    choosing.decide.cache_clear()
+    monkeypatch.setitem(model.TILES, tile.side, model.ACCURATE[tile.side])
     dy = DRAWN[kind](rng, (1, filters, 28, 28)).astype(np.float32)
     draw = rng.random if kind == "uniform" else rng.standard_normal
-    weight, x = draw((filters, 64, 3, 3)).astype(np.float32), np.zeros((1, 64, 28, 28), np.float32)
+    weight = draw((filters, 64, tile.side, tile.side)).astype(np.float32)
+    x = np.zeros((1, 64, 28, 28), np.float32)
 
     def gradient(algorithm, dtype=np.float32):
         arrays = (array.astype(dtype) for array in (dy, x, weight))
-        given = {"padding": 1, "algorithm": algorithm, "precision": precision}
+        given = {"padding": tile.side // 2, "algorithm": algorithm, "precision": precision}
         return fastconv.conv2d_backward(*arrays, needs="x", **given)[0]
 
     exact, direct, found = gradient("direct", np.float64), gradient("direct"), gradient("winograd")
-    choosing.decide.cache_clear()
     assert found.tobytes() != direct.tobytes()
     assert largest_error(found, exact) <= times * largest_error(direct, exact)
 
@@ -137,31 +165,33 @@ def test_direct_is_as_accurate_as_promised(kind, rng):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_map_of_any_width_has_the_same_bits(tile, dtype, normal):
     """A wide map is transformed with tiles in the lanes, a narrow one with channels."""
-    x, weight = normal((2, 32, 13, 150), dtype), normal((20, 32, 3, 3), dtype)
+    side = tile.side
+    x, weight = normal((2, 32, 13, 150), dtype), normal((20, 32, side, side), dtype)
     options = {"algorithm": "winograd"}
     wide = fastconv.conv2d(x, weight, **options)
     for width in (10, 34, 74):
-        narrow = fastconv.conv2d(x[..., : width + 2], weight, **options)
+        narrow = fastconv.conv2d(x[..., : width + side - 1], weight, **options)
         whole = width - width % 4  # the last tile sees what the crop has cut off
         assert_bits_equal(narrow[..., :whole], wide[..., :whole])
 
 
 def test_longer_blocks_give_the_same_bits(tile, normal):
     """Under many channels a small map is one block, or two; a limit makes them shorter."""
-    x, weight = normal((1, 256, 14, 13)).astype("f4"), normal((272, 256, 3, 3)).astype("f4")
-    given = {"padding": 1, "algorithm": "winograd"}
+    m, side = tile
+    x, weight = normal((1, 256, 14, 13)).astype("f4"), normal((272, 256, side, side)).astype("f4")
+    given = {"padding": side // 2, "algorithm": "winograd"}
     module = kernels.module(x.dtype)
     pixels = module.tile_pixels
-    g = Conv2DGeometry.make("conv2d", x.shape, weight.shape, 1, 1, 1, 1)
-    length, tiles = g.winograd_length(tile, 4, module.lanes, pixels), g.winograd_tiles(tile)
+    g = Conv2DGeometry.make("conv2d", x.shape, weight.shape, 1, given["padding"], 1, 1)
+    length, tiles = g.winograd_length(m, 4, module.lanes, pixels), g.winograd_tiles(m)
     with memory.track() as used:
         y = fastconv.conv2d(x, weight, **given)
-    assert used.workspace_peak % g.winograd_slot_bytes(tile, length, 4, module.lanes) == 0
-    longest = g.winograd_blocks(tile, 8 * pixels)
+    assert used.workspace_peak % g.winograd_slot_bytes(m, length, 4, module.lanes) == 0
+    longest = g.winograd_blocks(m, 8 * pixels)
     assert length == 2 * pixels if pixels >= 12 else tiles <= length * longest
     assert 2 * pixels <= length <= 8 * pixels and length % 4 == 0
-    least = g.winograd_slot_bytes(tile, 2 * pixels, 4, module.lanes)
-    limit = least + g.winograd_packed_bytes(tile, 4, module.lanes)
+    least = g.winograd_slot_bytes(m, 2 * pixels, 4, module.lanes)
+    limit = least + g.winograd_packed_bytes(m, 4, module.lanes)
     with memory.track() as used:
         found = fastconv.conv2d(x, weight, workspace_limit=limit, **given)
     assert used.workspace_peak == least
@@ -186,10 +216,12 @@ def test_panels_transformed_just_before_give_the_same_bits(
     shape, tile, dtype, threads, normal, monkeypatch
 ):
     (n, channels, *size), filters, padding = shape
+    padding = widened(padding, tile.side)
     given = {"padding": padding, "algorithm": "winograd"}
     x, bias = normal((n, channels, *size)).astype(dtype), normal(filters).astype(dtype)
-    weight = normal((filters, channels, 3, 3)).astype(dtype)
-    dy = normal((n, channels, *(edge + 2 * padding - 2 for edge in size))).astype(dtype)
+    weight = normal((filters, channels, tile.side, tile.side)).astype(dtype)
+    outputs = (edge + 2 * padding - tile.side + 1 for edge in size)
+    dy = normal((n, channels, *outputs)).astype(dtype)
     zeros = np.zeros((n, filters, *size), dtype)
     x[0, 0, 0, 0] = dy[-1, 0, 0, 0] = np.inf  # images that are computed again
     cuts, its_own = [], minimal.by_panels
@@ -249,8 +281,8 @@ def test_relu_is_fused(case):
 
 
 def test_bits_do_not_depend_on_batch_or_threads(tile, normal):
-    x, weight = normal((5, 12, 15, 18)), normal((40, 12, 3, 3))
-    options = {"padding": 1, "algorithm": "winograd"}
+    x, weight = normal((5, 12, 15, 18)), normal((40, 12, tile.side, tile.side))
+    options = {"padding": tile.side // 2, "algorithm": "winograd"}
     whole = fastconv.conv2d(x, weight, **options)
     for n in range(5):
         alone = fastconv.conv2d(x[n : n + 1], weight, **options)
@@ -264,11 +296,12 @@ def test_bits_do_not_depend_on_batch_or_threads(tile, normal):
         fastconv.set_num_threads(None)
 
 
-def test_what_is_not_finite_stays_where_it_belongs(normal):
-    x, weight = normal((3, 16, 12, 12)), normal((32, 16, 3, 3))
+def test_what_is_not_finite_stays_where_it_belongs(tile, normal):
+    x, weight = normal((3, 16, 12, 12)), normal((32, 16, tile.side, tile.side))
     x[1, 3, 5, 6], x[1, 2, 0, 0], x[2, 0, 11, 11] = np.inf, np.nan, 3e38
-    auto = fastconv.conv2d(x, weight, padding=1, algorithm="winograd")
-    direct = fastconv.conv2d(x, weight, padding=1, algorithm="direct")
+    given = {"padding": tile.side // 2}
+    auto = fastconv.conv2d(x, weight, algorithm="winograd", **given)
+    direct = fastconv.conv2d(x, weight, algorithm="direct", **given)
     np.testing.assert_array_equal(np.isnan(auto), np.isnan(direct))
     np.testing.assert_array_equal(auto[1], direct[1])
     assert np.isfinite(auto[0]).all()
@@ -298,10 +331,10 @@ def test_limits_are_kept(normal):
 @pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"groups": 2}])
 def test_other_geometries_are_refused(options, normal):
     weight = normal((4, 4 // options.get("groups", 1), 3, 3))
-    with pytest.raises(ValueError, match="must not be 'winograd' but for a 3x3 kernel"):
+    with pytest.raises(ValueError, match="must not be 'winograd' but for a 3x3 or 5x5 kernel"):
         fastconv.conv2d(normal((1, 4, 9, 9)), weight, algorithm="winograd", **options)
-    with pytest.raises(ValueError, match="must not be 'winograd' but for a 3x3 kernel"):
-        fastconv.conv2d(normal((1, 4, 9, 9)), normal((4, 4, 2, 3)), algorithm="winograd")
+    with pytest.raises(ValueError, match="must not be 'winograd' but for a 3x3 or 5x5 kernel"):
+        fastconv.conv2d(normal((1, 4, 9, 9)), normal((4, 4, 3, 5)), algorithm="winograd")
 
 
 def test_strict_never_rounds_otherwise(normal):
@@ -314,8 +347,8 @@ def test_strict_never_rounds_otherwise(normal):
     assert fastconv.conv2d_costs(x.shape, weight.shape, dtype="float64").choice == "direct"
 
 
-def test_a_prepared_weight_gives_the_same_bits(normal):
-    x, weight = normal((2, 32, 20, 20)), normal((48, 32, 3, 3))
+def test_a_prepared_weight_gives_the_same_bits(tile, normal):
+    x, weight = normal((2, 32, 20, 20)), normal((48, 32, tile.side, tile.side))
     prepared = fastconv.prepare_conv2d(weight)
     y = fastconv.conv2d(x, prepared, algorithm="winograd")
     assert y.tobytes() == fastconv.conv2d(x, weight, algorithm="winograd").tobytes()

@@ -44,7 +44,7 @@ cdef extern from "simd/vec.h":
     void vtranspose(vreal*) noexcept nogil
     void vturn_block(const real*, Py_ssize_t, vreal*) noexcept nogil
     void vturn_rows(const real* const*, Py_ssize_t, vreal*) noexcept nogil
-    void vdeal(const int m, const vreal*, vreal*) noexcept nogil
+    void vdeal(const int m, const int edge, const vreal*, vreal*) noexcept nogil
     vreal vlow(vreal, vreal) noexcept nogil
     vreal vhigh(vreal, vreal) noexcept nogil
     vreal vshift_in(vreal, vreal) noexcept nogil
@@ -102,7 +102,7 @@ cdef extern from "simd/vec.h":
 include "simd/widths.pxi"
 
 from libc.math cimport sqrt as dsqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 from fastconv.kernels._pool cimport parallel_for, task_t
 
 

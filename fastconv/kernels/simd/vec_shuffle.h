@@ -274,8 +274,9 @@ FC_INLINE void vturn_rows(const real *const *rows, ptrdiff_t at, vreal *to) {
 #endif
 
 /* Deal neighbouring numbers to tiles of m (2 or 4): lane t of line[q] is number t m + q, for
- * q < m + 2.  `from` holds m + 1 vectors, or m + 2 where a vector is one number. */
-FC_INLINE void vdeal(const int m, const vreal *from, vreal *line) {
+ * q < edge, which is m + 2 or m + 4.  `from` holds m vectors, and so many that have the edge - m
+ * numbers after them. */
+FC_INLINE void vdeal(const int m, const int edge, const vreal *from, vreal *line) {
 #if FC_BYTES
     if (m == 2) {
         line[0] = vevens(from[0], from[1]);
@@ -290,8 +291,12 @@ FC_INLINE void vdeal(const int m, const vreal *from, vreal *line) {
     }
     line[m] = vnext(line[0], from[m], 0);
     line[m + 1] = vnext(line[1], from[m], 1);
+    if (edge == m + 4) {
+        line[m + 2] = vnext(line[2], from[m + 2 / VL], 2 % VL);
+        line[m + 3] = vnext(line[3], from[m + 3 / VL], 3 % VL);
+    }
 #else
-    for (int q = 0; q < m + 2; q++) line[q] = from[q];
+    for (int q = 0; q < edge; q++) line[q] = from[q];
 #endif
 }
 

@@ -1,8 +1,8 @@
-# Winograd's minimal filtering for 3x3 kernels of stride 1: F(2x2, 3x3) and F(4x4, 3x3)
+# Winograd's minimal filtering for kernels of stride 1: F(2x2, 3x3), F(4x4, 3x3) and F(2x2, 5x5)
 # (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4).
 #
-#   tiles of M x M outputs           EDGE = M + 2 inputs a side, EDGE^2 products in place
-#   +----+----+----+                 of 9 M^2: 16 for 36, or 36 for 144.
+#   tiles of M x M outputs           EDGE = M + R - 1 inputs a side, EDGE^2 products in place
+#   +----+----+----+                 of R^2 M^2: 16 for 36, 36 for 144, or 36 for 100.
 #   | t0 | t1 | t2 | ...
 #   +----+----+----+                 V[c / LINE][e][t][LINE] = transformed input, if channels
 #   |    |    |    |                 fill lines of the cache and maps are not wide; else V[e][c][t]
@@ -17,8 +17,8 @@ cdef extern from *:
     """
     enum { LONG_SUM = 512, SHORT_SUM = 64, WIDEST = 32 };
     """
-    enum: LONG_SUM                         # channels of a block of a sum, for tiles of 2x2 outputs
-    enum: SHORT_SUM                        # and of 4x4, whose errors are larger
+    enum: LONG_SUM                         # channels of a block of a sum, for edges of 4
+    enum: SHORT_SUM                        # and of 6, whose errors are larger
     enum: WIDEST                           # tiles in a row, at most, if channels are in the lanes
 
 cdef struct Winograd:
@@ -31,7 +31,7 @@ cdef struct Winograd:
     Py_ssize_t C, K, OH, OW, yn, yk, yh
     Py_ssize_t tiles, length, slot, panels
     Py_ssize_t held                        # tiles that V has places for
-    int m
+    int m, edge
     bint relu
     bint channel_lanes                     # whether V is transformed with channels in the lanes
     int slots[FC_SLOTS]
@@ -55,7 +55,7 @@ cdef inline void prefetch_outputs(const Winograd* g, const int m, TilePlace at, 
         tiles -= count
 
 
-cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
+cdef inline bint transform_output(const Winograd* g, const int m, const int edge, const real* z,
                                   Py_ssize_t plane, Py_ssize_t lanes, Py_ssize_t count,
                                   Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels,
                                   const real* bias, real* y) noexcept nogil:
@@ -63,25 +63,24 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
 
     Return whether all of them are finite.
     """
-    cdef vreal line[6]
+    cdef vreal line[MOST_EDGE]
     cdef vreal out[4]
-    cdef vreal across[4 * 6]
+    cdef vreal across[4 * MOST_EDGE]
     cdef vreal block[4][VL + 4]            # [output row][output column][lanes: channels]
     cdef vreal shift = vload_n(bias, channels) if bias != NULL else vzero()
     cdef vreal check = vzero()
     cdef vreal value, all
-    cdef int edge = m + 2
     cdef int t, i, j, k
     for t in range(count):
         for i in range(edge):
             for j in range(edge):
                 line[j] = vload(z + (i * edge + j) * plane + t * lanes)
-            output_line(m, line, out)
+            output_line(m, edge, line, out)
             for j in range(m):
-                across[j * 6 + i] = out[j]
+                across[j * MOST_EDGE + i] = out[j]
         all = vzero()
         for j in range(m):
-            output_line(m, &across[j * 6], out)
+            output_line(m, edge, &across[j * MOST_EDGE], out)
             for i in range(m):
                 value = out[i] + shift
                 all = all + value
@@ -101,8 +100,9 @@ cdef inline bint transform_output(const Winograd* g, const int m, const real* z,
     return vsum(check) == 0
 
 
-cdef inline void finish_tiles(Winograd* g, const int m, TilePlace* at, Py_ssize_t tiles,
-                              Py_ssize_t panel, Py_ssize_t lanes, const real* z) noexcept nogil:
+cdef inline void finish_tiles(Winograd* g, const int m, const int edge, TilePlace* at,
+                              Py_ssize_t tiles, Py_ssize_t panel, Py_ssize_t lanes,
+                              const real* z) noexcept nogil:
     """Write a panel's outputs for so many tiles, and move on past them."""
     cdef int group = max(1, VL // m)
     cdef Py_ssize_t count, lane, k
@@ -111,7 +111,7 @@ cdef inline void finish_tiles(Winograd* g, const int m, TilePlace* at, Py_ssize_
         for lane from 0 <= lane < lanes by VL:
             k = panel * LANES + lane
             if k < g.K and not transform_output(
-                    g, m, z + lane, g.length * LANES, lanes, count,
+                    g, m, edge, z + lane, g.length * LANES, lanes, count,
                     g.OH - at.row * m, min(g.OW - at.column * m, count * m), g.K - k,
                     g.bias + k if g.bias != NULL else NULL,
                     g.y + at.n * g.yn + k * g.yk + at.row * m * g.yh + at.column * m):
@@ -121,9 +121,9 @@ cdef inline void finish_tiles(Winograd* g, const int m, TilePlace* at, Py_ssize_
         tiles -= count
 
 
-cdef inline void input_of(const Winograd* g, const int m, Py_ssize_t begin, Py_ssize_t end,
-                          Py_ssize_t places, real* v) noexcept nogil:
-    cdef Py_ssize_t size = (m + 2) * (m + 2) * g.held
+cdef inline void input_of(const Winograd* g, const int m, const int edge, Py_ssize_t begin,
+                          Py_ssize_t end, Py_ssize_t places, real* v) noexcept nogil:
+    cdef Py_ssize_t size = edge * edge * g.held
     cdef TilePlace at = find_tile(&g.x, begin)
     cdef TilePlace after
     cdef Py_ssize_t count, i, j, c, distance
@@ -137,7 +137,7 @@ cdef inline void input_of(const Winograd* g, const int m, Py_ssize_t begin, Py_s
             distance = VL * g.x.channel if c + VL < g.C else \
                 (after.n - at.n) * g.x.image - c * g.x.channel \
                 + (after.row - at.row) * m * g.x.row + (after.column - at.column) * m
-            transform_vector(&g.x, m, False, c, VL, begin, end, distance,
+            transform_vector(&g.x, m, edge, False, c, VL, begin, end, distance,
                              v + c // CACHE_LINE * CACHE_LINE * size + c % CACHE_LINE, CACHE_LINE,
                              g.held * CACHE_LINE)
         return
@@ -146,10 +146,10 @@ cdef inline void input_of(const Winograd* g, const int m, Py_ssize_t begin, Py_s
         i, j = at.row * m - g.x.top, at.column * m - g.x.left
         whole = t - begin + VL <= places
         x = g.x.at + at.n * g.x.image
-        if is_inner(&g.x, m, i, j, count):
-            transform_run(&g.x, m, True, x, i, j, count, g.C, g.held, whole, v + t - begin)
+        if is_inner(&g.x, m, edge, i, j, count):
+            transform_run(&g.x, m, edge, True, x, i, j, count, g.C, g.held, whole, v + t - begin)
         else:
-            transform_run(&g.x, m, False, x, i, j, count, g.C, g.held, whole, v + t - begin)
+            transform_run(&g.x, m, edge, False, x, i, j, count, g.C, g.held, whole, v + t - begin)
         move_on(&g.x, count, &at)
         t += count
 
@@ -158,22 +158,24 @@ cdef void transform_input(const Winograd* g, Py_ssize_t begin, Py_ssize_t end,
                           Py_ssize_t places, real* v) noexcept nogil:
     """Make V of the tiles begin .. end, with channels or with tiles in the lanes.  v is at the
     first of them, and `places` from there on may be written."""
-    if g.m == 2:
-        input_of(g, 2, begin, end, places, v)
+    if g.edge == 4:
+        input_of(g, 2, 4, begin, end, places, v)
+    elif g.m == 4:
+        input_of(g, 4, 6, begin, end, places, v)
     else:
-        input_of(g, 4, begin, end, places, v)
+        input_of(g, 2, 6, begin, end, places, v)
 
 
-cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, const real* u,
+cdef inline void multiply_tiles(const Winograd* g, const int edge, const real* v, const real* u,
                                 int count, Py_ssize_t lanes, const real* next_, Py_ssize_t move,
                                 real* z) noexcept nogil:
     """Z = sum over channels of U V for `count` tiles and one e.  Unless `next_` is NULL, ask for
     the weights that are needed next, in every channel `move` numbers further."""
     cdef Nest nest
     cdef Ahead ahead
-    cdef Py_ssize_t squares = (m + 2) * (m + 2)
+    cdef Py_ssize_t squares = edge * edge
     cdef Py_ssize_t step = CACHE_LINE if g.channel_lanes else 1
-    cdef Py_ssize_t most = LONG_SUM if m == 2 else SHORT_SUM
+    cdef Py_ssize_t most = LONG_SUM if edge == 4 else SHORT_SUM
     cdef Py_ssize_t channel, channels, far
     nest.n2 = 1
     ahead.move = move
@@ -198,10 +200,10 @@ cdef inline void multiply_tiles(const Winograd* g, const int m, const real* v, c
         u = u + channels * LANES
 
 
-cdef inline void panel_of(Winograd* g, const int m, Py_ssize_t panel, Py_ssize_t begin,
-                          Py_ssize_t end, Py_ssize_t together, const real* v, const real* u,
-                          real* z) noexcept nogil:
-    cdef Py_ssize_t squares = (m + 2) * (m + 2)
+cdef inline void panel_of(Winograd* g, const int m, const int edge, Py_ssize_t panel,
+                          Py_ssize_t begin, Py_ssize_t end, Py_ssize_t together, const real* v,
+                          const real* u, real* z) noexcept nogil:
+    cdef Py_ssize_t squares = edge * edge
     # from one e to the next, and from one tile to the next
     cdef Py_ssize_t v_plane = g.held * (CACHE_LINE if g.channel_lanes else g.C)
     cdef Py_ssize_t v_tile = CACHE_LINE if g.channel_lanes else 1
@@ -228,12 +230,12 @@ cdef inline void panel_of(Winograd* g, const int m, Py_ssize_t panel, Py_ssize_t
             last = first
             for i in range(from_, from_ + together):
                 count = piece + (i < longer)
-                multiply_tiles(g, m, v + e * v_plane + last * v_tile, u + e * u_plane,
+                multiply_tiles(g, edge, v + e * v_plane + last * v_tile, u + e * u_plane,
                                <int> count, lanes, next_, move, z + e * z_plane + last * lanes)
                 last += count
                 if next_ != NULL:
                     next_ = next_ + g.C * move
-        finish_tiles(g, m, &at, last - first, panel, lanes, z + first * lanes)
+        finish_tiles(g, m, edge, &at, last - first, panel, lanes, z + first * lanes)
 
 
 cdef void multiply_panel(Winograd* g, Py_ssize_t panel, Py_ssize_t begin, Py_ssize_t end,
@@ -241,17 +243,19 @@ cdef void multiply_panel(Winograd* g, Py_ssize_t panel, Py_ssize_t begin, Py_ssi
                          real* z) noexcept nogil:
     """Do the tiles begin .. end for one panel, from V to output: so many pieces together.  v is at
     the first tile, and u at the panel."""
-    if g.m == 2:
-        panel_of(g, 2, panel, begin, end, together, v, u, z)
+    if g.edge == 4:
+        panel_of(g, 2, 4, panel, begin, end, together, v, u, z)
+    elif g.m == 4:
+        panel_of(g, 4, 6, panel, begin, end, together, v, u, z)
     else:
-        panel_of(g, 4, panel, begin, end, together, v, u, z)
+        panel_of(g, 2, 6, panel, begin, end, together, v, u, z)
 
 
 cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Items are blocks of tiles, which go from input to output."""
     cdef Winograd* g = <Winograd*> args
     cdef int slot = fc_take_slot(g.slots)
-    cdef Py_ssize_t squares = (g.m + 2) * (g.m + 2)
+    cdef Py_ssize_t squares = g.edge * g.edge
     cdef real* z = g.work + slot * g.slot
     cdef real* v = z + squares * g.length * LANES
     cdef Py_ssize_t item, first, last, panel, together
@@ -269,8 +273,8 @@ cdef void winograd_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
 
 
 cdef Winograd plan_winograd(const real[:, :, :, :] x, bias, real[:, :, :, ::1] y, real[::1] work,
-                            Py_ssize_t slot, unsigned char[::1] broken, int m, Py_ssize_t length,
-                            pad, bint relu):
+                            Py_ssize_t slot, unsigned char[::1] broken, int m, int edge,
+                            Py_ssize_t length, pad, bint relu):
     """Return all but the weights."""
     cdef Winograd g
     cdef const real[::1] bias_view
@@ -283,7 +287,7 @@ cdef Winograd plan_winograd(const real[:, :, :, :] x, bias, real[:, :, :, ::1] y
     g.y, g.work, g.broken = &y[0, 0, 0, 0], &work[0], &broken[0]
     g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
-    g.m, g.length, g.held, g.slot, g.relu = m, length, length, slot, relu
+    g.m, g.edge, g.length, g.held, g.slot, g.relu = m, edge, length, length, slot, relu
     g.channel_lanes = VL > 1 and g.C % CACHE_LINE == 0 and g.x.tile_columns <= WIDEST
     if not g.channel_lanes:
         g.x.strip = g.x.tile_columns
@@ -295,14 +299,16 @@ cdef Winograd plan_winograd(const real[:, :, :, :] x, bias, real[:, :, :, ::1] y
 
 
 def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::1] y,
-             real[::1] work, Py_ssize_t slot, unsigned char[::1] broken, int m, Py_ssize_t length,
-             pad, bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """y = 3x3 convolution of x through blocks of `length` tiles of m x m outputs.
+             real[::1] work, Py_ssize_t slot, unsigned char[::1] broken, int m, int edge,
+             Py_ssize_t length, pad, bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """y = convolution of x through blocks of `length` tiles of m x m outputs.
+
+    A tile is made of edge x edge inputs: for a 3x3 kernel, edge is m + 2.
 
     work holds a Z and a V for each thread: `slot` numbers, which are whole cache lines.  broken[n]
     becomes 1 if image n has an output that is not finite.
     """
-    cdef Winograd g = plan_winograd(x, bias, y, work, slot, broken, m, length, pad, relu)
+    cdef Winograd g = plan_winograd(x, bias, y, work, slot, broken, m, edge, length, pad, relu)
     g.u = &u[0]
     with nogil:
         run_items(winograd_items, &g, ceil_div(g.tiles, length), part, parts, 1, threads)

@@ -57,19 +57,19 @@ cdef void transform_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
             last = (piece + 1) * g.C // g.pieces
             to = g.v + piece * squares * g.v_plane + at
             if first < last and g.m == 2:
-                transform_vector(&g.x, 2, False, first, last - first, g.begin, g.end,
+                transform_vector(&g.x, 2, 4, False, first, last - first, g.begin, g.end,
                                  rows_below(&g.x, g.m), to, PIECE_ROW, g.v_plane)
             elif first < last:
-                transform_vector(&g.x, 4, False, first, last - first, g.begin, g.end,
+                transform_vector(&g.x, 4, 6, False, first, last - first, g.begin, g.end,
                                  rows_below(&g.x, g.m), to, PIECE_ROW, g.v_plane)
         else:
             first = (item - g.pieces * vectors) * VL
             to = g.d + first // LANES * squares * g.d_plane + first % LANES
             if first < g.K and g.m == 2:
-                transform_vector(&g.dy, 2, True, first, g.K - first, g.begin, g.end,
+                transform_vector(&g.dy, 2, 4, True, first, g.K - first, g.begin, g.end,
                                  rows_below(&g.dy, g.m), to, LANES, g.d_plane)
             elif first < g.K:
-                transform_vector(&g.dy, 4, True, first, g.K - first, g.begin, g.end,
+                transform_vector(&g.dy, 4, 6, True, first, g.K - first, g.begin, g.end,
                                  rows_below(&g.dy, g.m), to, LANES, g.d_plane)
 
 

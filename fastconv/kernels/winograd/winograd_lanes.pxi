@@ -146,7 +146,7 @@ cdef void lay_window(const real* x, Py_ssize_t xc, Py_ssize_t xh, Py_ssize_t cha
         lay_strip(x + r * xh, xc, channels, q1 - q0, q1 - q0, 0, to + r * columns * VL)
 
 
-cdef inline void transform_lanes(const int m, bint gradient, const real* window,
+cdef inline void transform_lanes(const int m, const int edge, bint gradient, const real* window,
                                  Py_ssize_t columns, Py_ssize_t count, const RowsAhead* ahead,
                                  real* to, Py_ssize_t row, Py_ssize_t plane) noexcept nogil:
     """to[e][t][row] = the transform of `count` tiles of VL channels.  The planes of e are `plane`
@@ -155,8 +155,7 @@ cdef inline void transform_lanes(const int m, bint gradient, const real* window,
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef vreal down[MOST_EDGE * MOST_EDGE]
-    cdef int edge = m + 2
-    cdef int side = m if gradient else m + 2
+    cdef int side = m if gradient else edge
     cdef int r, q
     cdef Py_ssize_t t, share = ceil_div(ahead.channels, count)
     for t in range(count):
@@ -169,33 +168,33 @@ cdef inline void transform_lanes(const int m, bint gradient, const real* window,
             if gradient:
                 output_gradient_line(m, line, out)
             else:
-                input_line(m, line, out)
+                input_line(edge, line, out)
             for r in range(edge):
                 down[r * MOST_EDGE + q] = out[r]
         for r in range(edge):
             if gradient:
                 output_gradient_line(m, &down[r * MOST_EDGE], out)
             else:
-                input_line(m, &down[r * MOST_EDGE], out)
+                input_line(edge, &down[r * MOST_EDGE], out)
             for q in range(edge):
                 vstore(to + (r * edge + q) * plane + t * row, out[q])
 
 
-cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradient,
-                                  Py_ssize_t first, Py_ssize_t channels, Py_ssize_t begin,
-                                  Py_ssize_t end, Py_ssize_t distance, real* to, Py_ssize_t row,
-                                  Py_ssize_t plane) noexcept nogil:
+cdef inline void transform_vector(const TiledMaps* maps, const int m, const int edge,
+                                  bint gradient, Py_ssize_t first, Py_ssize_t channels,
+                                  Py_ssize_t begin, Py_ssize_t end, Py_ssize_t distance, real* to,
+                                  Py_ssize_t row, Py_ssize_t plane) noexcept nogil:
     """Transform the tiles begin .. end, for up to VL channels from `first` on, as
     `transform_lanes` does.  What lies `distance` numbers further than what is read is prefetched;
     0 is for no prefetching.
 
-    The two rows of x that a tile shares with the tile below it stay in the window.
+    The rows of x that a tile shares with the tile below it stay in the window.
     """
-    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]
+    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 4) * VL]
     cdef TilePlace at = find_tile(maps, begin)
     cdef Py_ssize_t t = begin
     cdef Py_ssize_t count, columns, kept
-    cdef Py_ssize_t rows = m if gradient else m + 2
+    cdef Py_ssize_t rows = m if gradient else edge
     cdef const real* x
     cdef RowsAhead ahead
     ahead.channel, ahead.row = maps.channel, maps.row
@@ -204,13 +203,13 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, bint gradi
         count = min(at.right - at.column, end - t)
         columns = (at.right - at.left) * m + rows - m
         kept = rows - m if at.row > 0 and t > begin else 0
-        memcpy(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
+        memmove(window, window + m * columns * VL, kept * columns * VL * sizeof(real))
         x = maps.at + at.n * maps.image + first * maps.channel
         lay_window(x, maps.channel, maps.row, channels, at.row * m - maps.top + kept, rows - kept,
                    at.left * m - maps.left, columns, maps.H, maps.W, &ahead,
                    window + kept * columns * VL)
         ahead.at = ahead.at + distance
-        transform_lanes(m, gradient, window + (at.column - at.left) * m * VL, columns, count,
+        transform_lanes(m, edge, gradient, window + (at.column - at.left) * m * VL, columns, count,
                         &ahead, to + (t - begin) * row, row, plane)
         move_on(maps, count, &at)
         t += count

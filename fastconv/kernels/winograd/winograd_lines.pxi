@@ -2,7 +2,8 @@
 # gradient of the weights, which are transposed (winograd_gradient.pxi).
 #
 # M outputs of R weights are a product of polynomials, known by its values at M + R - 1 points, the
-# edge of a tile.  These are 0, 1, -1 and infinity for edges of 4, and
+# edge of a tile: 4 for two outputs of three weights, 6 for four of three and for two of five.  The
+# points are 0, 1, -1 and infinity for edges of 4, and
 #
 #     0, +p, -p, +q, -q and infinity     where p = sqrt(1/2) and q = sqrt(2) = 2 p
 #
@@ -21,13 +22,13 @@ cdef extern from *:
     const double SQRT_HALF
 
 
-cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
+cdef inline void input_line(const int edge, vreal* d, vreal* v) noexcept nogil:
     """v = B^T d along one axis."""
     cdef vreal p = vset1(<real> SQRT_HALF)
     cdef vreal q = vset1(<real> (2 * SQRT_HALF))
     cdef vreal middle = vset1(-2.5)
     cdef vreal a, b
-    if m == 2:
+    if edge == 4:
         v[0] = d[0] - d[2]
         v[1] = d[1] + d[2]
         v[2] = d[2] - d[1]
@@ -45,10 +46,10 @@ cdef inline void input_line(const int m, vreal* d, vreal* v) noexcept nogil:
         v[5] = vmadd(d[1] + d[5], middle, d[3])
 
 
-cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
+cdef inline void output_line(const int m, const int edge, vreal* z, vreal* y) noexcept nogil:
     """y = A^T z along one axis."""
     cdef vreal a, b, c, d
-    if m == 2:
+    if edge == 4:
         y[0] = z[0] + z[1] + z[2]
         y[1] = z[1] - z[2] - z[3]
     else:
@@ -58,15 +59,20 @@ cdef inline void output_line(const int m, vreal* z, vreal* y) noexcept nogil:
         d = z[3] - z[4]
         y[0] = z[0] + a + c
         y[1] = vmadd(vset1(<real> SQRT_HALF) * b, vset1(<real> (2 * SQRT_HALF)), d)
+        if m == 2:
+            y[1] = y[1] + z[5]
+            return
         y[2] = vset1(0.5) * a + vset1(2) * c
         y[3] = vmadd(z[5], vset1(<real> (SQRT_HALF / 2)), b)
         y[3] = vmadd(y[3], vset1(<real> (4 * SQRT_HALF)), d)
 
 
-cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
+cdef inline void weight_line(const int edge, const int taps, vreal* g, vreal* u) noexcept nogil:
     """u = G g along one axis."""
+    cdef vreal even = g[2]                 # with what else is even but g[0]
+    cdef vreal odd = g[1]
     cdef vreal a, b
-    if m == 2:
+    if edge == 4:
         a = vset1(0.5) * (g[0] + g[2])
         b = vset1(0.5) * g[1]
         u[0] = g[0]
@@ -75,15 +81,21 @@ cdef inline void weight_line(const int m, vreal* g, vreal* u) noexcept nogil:
         u[3] = g[2]
     else:
         u[0] = g[0]
-        a = vset1(<real> (-2.0 / 3)) * (g[0] + vset1(0.5) * g[2])
+        if taps == 5:
+            even = g[2] + vset1(0.5) * g[4]
+            odd = g[1] + vset1(0.5) * g[3]
+        a = vset1(<real> (-2.0 / 3)) * (g[0] + vset1(0.5) * even)
         b = vset1(<real> (SQRT_HALF * 2 / 3))
-        u[1] = vmadd(a, -b, g[1])
-        u[2] = vmadd(a, b, g[1])
-        a = vset1(<real> (1.0 / 6)) * (g[0] + vset1(2) * g[2])
+        u[1] = vmadd(a, -b, odd)
+        u[2] = vmadd(a, b, odd)
+        if taps == 5:
+            even = g[2] + vset1(2) * g[4]
+            odd = g[1] + vset1(2) * g[3]
+        a = vset1(<real> (1.0 / 6)) * (g[0] + vset1(2) * even)
         b = vset1(<real> (SQRT_HALF / 3))
-        u[3] = vmadd(a, b, g[1])
-        u[4] = vmadd(a, -b, g[1])
-        u[5] = g[2]
+        u[3] = vmadd(a, b, odd)
+        u[4] = vmadd(a, -b, odd)
+        u[5] = g[taps - 1]
 
 
 cdef inline void output_gradient_line(const int m, vreal* d, vreal* z) noexcept nogil:

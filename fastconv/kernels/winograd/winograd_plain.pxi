@@ -35,7 +35,7 @@ cdef void plain_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     cdef WinogradPlain* plan = <WinogradPlain*> args
     cdef Winograd* g = &plan.tiles
     cdef int slot = fc_take_slot(g.slots)
-    cdef real* u = plan.u + slot * (g.m + 2) * (g.m + 2) * g.C * LANES
+    cdef real* u = plan.u + slot * g.edge * g.edge * g.C * LANES
     cdef Py_ssize_t panel, c, first, last
     for panel in range(begin, end):
         for c from 0 <= c < g.C by TURNED:
@@ -49,20 +49,20 @@ cdef void plain_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
 
 def winograd_plain(const real[:, :, :, :] x, const real[:, :, :, ::1] weight, bint turned,
                    real[::1] room, bias, real[:, :, :, ::1] y, real[::1] work, Py_ssize_t slot,
-                   unsigned char[::1] broken, int m, Py_ssize_t length, Py_ssize_t held, pad,
-                   bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
-    """As `winograd`, by weights (K, C, 3, 3), `turned` for the gradient of the input.
+                   unsigned char[::1] broken, int m, int edge, Py_ssize_t length, Py_ssize_t held,
+                   pad, bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
+    """As `winograd`, by weights (K, C, R, R), `turned` for the gradient of the input.
 
     room holds V of `held` tiles, at least all, and then for each thread one panel of U.
     """
     cdef WinogradPlain plan
     cdef Winograd* g = &plan.tiles
-    g[0] = plan_winograd(x, bias, y, work, slot, broken, m, length, pad, relu)
+    g[0] = plan_winograd(x, bias, y, work, slot, broken, m, edge, length, pad, relu)
     g.held = held
-    plan.weights = plan_weights(weight.shape[0], weight.shape[1], m, turned)
+    plan.weights = plan_weights(weight.shape[0], weight.shape[1], edge, edge - m + 1, turned)
     plan.weights.weight = &weight[0, 0, 0, 0]
     plan.v = &room[0]
-    plan.u = plan.v + (m + 2) * (m + 2) * held * g.C
+    plan.u = plan.v + edge * edge * held * g.C
     with nogil:
         if part == 0:
             run_items(transform_tiles, &plan, ceil_div(g.tiles, length), 0, 1, 1, threads)

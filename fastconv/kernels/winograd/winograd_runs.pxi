@@ -8,10 +8,10 @@ cdef extern from *:
     enum: AHEAD                            # so many channels of x ahead are prefetched
 
 
-cdef inline void transform_run(const TiledMaps* maps, const int m, const bint inner,
-                               const real* x, Py_ssize_t i, Py_ssize_t j, Py_ssize_t count,
-                               Py_ssize_t channels, Py_ssize_t length, bint whole,
-                               real* v) noexcept nogil:
+cdef inline void transform_run(const TiledMaps* maps, const int m, const int edge,
+                               const bint inner, const real* x, Py_ssize_t i, Py_ssize_t j,
+                               Py_ssize_t count, Py_ssize_t channels, Py_ssize_t length,
+                               bint whole, real* v) noexcept nogil:
     """Write V[e][c][t] for up to VL tiles of a row, in all channels.  x is an image, (i, j) is the
     first input, v is at the first tile, and V has `length` tiles.
 
@@ -19,23 +19,22 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const bint in
     out by their place in a tile, which puts tiles in the lanes, and it goes across.  An `inner` run
     needs no masks.  Where `whole` vectors are written, they reach into the places of later tiles.
     """
-    cdef vreal down[6 * 6]
-    cdef vreal line[6]
-    cdef vreal out[6]
-    cdef lanes_t inside[6]
+    cdef vreal down[MOST_EDGE * MOST_EDGE]
+    cdef vreal line[MOST_EDGE]
+    cdef vreal out[MOST_EDGE]
+    cdef lanes_t inside[MOST_EDGE]
     cdef lanes_t tiles = lanes_between(0, count)
     cdef Py_ssize_t plane = channels * length
     cdef Py_ssize_t c, first
-    cdef int edge = m + 2
-    cdef int vectors = m + 1 if VL > 1 else m + 2
+    cdef int vectors = m + (edge - m + VL - 1) // VL
     cdef int r, q, e
     for q in range(vectors):
         first = j + q * VL
-        inside[q] = lanes_between(-first, min(maps.W - first, m * count + 2 - q * VL))
+        inside[q] = lanes_between(-first, min(maps.W - first, m * count + edge - m - q * VL))
     x += i * maps.row + j
     for c in range(channels):
         for q in range(vectors):
-            for r in range(2, edge):       # the tiles above have prefetched the first two rows
+            for r in range(edge - m, edge):  # the tiles above have prefetched the rows before
                 vprefetch(x + AHEAD * maps.channel + r * maps.row + q * VL)
             for r in range(edge):
                 if inner:
@@ -44,12 +43,12 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const bint in
                 line[r] = vzero()
                 if 0 <= i + r < maps.H:
                     line[r] = vload_where(x + r * maps.row + q * VL, inside[q])
-            input_line(m, line, out)
+            input_line(edge, line, out)
             for r in range(edge):
-                down[r * 6 + q] = out[r]
+                down[r * MOST_EDGE + q] = out[r]
         for r in range(edge):
-            vdeal(m, &down[r * 6], line)
-            input_line(m, line, out)
+            vdeal(m, edge, &down[r * MOST_EDGE], line)
+            input_line(edge, line, out)
             for e in range(edge):
                 if whole:
                     vstore(v + (r * edge + e) * plane, out[e])
@@ -59,9 +58,9 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const bint in
         v += length
 
 
-cdef inline bint is_inner(const TiledMaps* maps, const int m, Py_ssize_t i, Py_ssize_t j,
-                          Py_ssize_t count) noexcept nogil:
+cdef inline bint is_inner(const TiledMaps* maps, const int m, const int edge, Py_ssize_t i,
+                          Py_ssize_t j, Py_ssize_t count) noexcept nogil:
     """Whether a run sees no padding, and loads of whole vectors stay inside the channel."""
-    cdef Py_ssize_t read = (m + 1 if VL > 1 else m + 2) * VL
-    return i >= 0 and i + m + 2 <= maps.H and j >= 0 and j + m * count + 2 <= maps.W \
-        and maps.row > 0 and j + read <= maps.W + (maps.H - i - m - 2) * maps.row
+    cdef Py_ssize_t read = (m + (edge - m + VL - 1) // VL) * VL
+    return i >= 0 and i + edge <= maps.H and j >= 0 and j + m * (count - 1) + edge <= maps.W \
+        and maps.row > 0 and j + read <= maps.W + (maps.H - i - edge) * maps.row
