@@ -137,8 +137,10 @@ def output_of(arguments: argparse.Namespace, settings: Settings) -> Path:
 
 
 def name_of_report() -> str:
-    """Return the instruction set that fastconv runs, and whether all are held to it."""
-    return held.HELD if held.is_held() else fastconv.active_isa()
+    """Return the instruction set that fastconv runs, whether all are held to it, and whether the
+    processor is AMD's, whose units and caches make another class."""
+    isa = held.HELD if held.is_held() else fastconv.active_isa()
+    return f"{isa}-amd" if machine.processor().startswith("AMD") else isa
 
 
 def pin_threads(settings: Settings) -> None:
