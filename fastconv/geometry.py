@@ -40,6 +40,11 @@ CHUNK = 128
 SLAB_BYTES = 512 * 1024
 
 
+def winograd_edge(m: int, side: int) -> int:
+    """Return the inputs a side of the Winograd tile of m x m outputs, for side x side kernels."""
+    return m + side - 1
+
+
 def nbytes(shape: Sequence[int], itemsize: int) -> int:
     """Return the bytes of an array of `shape` with elements of `itemsize` bytes."""
     return math.prod(shape) * itemsize
@@ -386,7 +391,7 @@ class Conv2DGeometry:
 
     def winograd_edge(self, m: int) -> int:
         """Inputs a side of the tile that makes m x m outputs."""
-        return m + self.R - 1
+        return winograd_edge(m, self.R)
 
     def winograd_tiles(self, m: int) -> int:
         """Tiles of m x m outputs in one image."""
@@ -415,7 +420,7 @@ class Conv2DGeometry:
         return self.winograd_edge(m) ** 2 * length * (self.C + lanes) * itemsize
 
     def winograd_packed_bytes(self, m: int, itemsize: int, lanes: int) -> int:
-        """Transformed weights: the square of the edge, for all taps of a packed one."""
+        """Bytes of transformed weights: edge^2 numbers for the R^2 of a packed kernel."""
         return self.packed_bytes(itemsize, lanes) // self.R**2 * self.winograd_edge(m) ** 2
 
     def winograd_gradient(self, m: int, itemsize: int, lanes: int, tile: int) -> GradientBlocks:

@@ -60,7 +60,7 @@ class Sample(NamedTuple):
 
 
 def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, costs.AlgorithmCost]:
-    """Return the cost of each algorithm, with "F(2x2)" and "F(4x4)" in place of "winograd"."""
+    """Return the cost of each algorithm, with its tiles, such as "F(2x2)", for "winograd"."""
     found = costs.convolution_costs(g, on, direction, ConvOptions(), 1)
     if found.pop("winograd", None) is not None:
         for m in filter(None, costs.TILES[g.R][direction]):
@@ -72,7 +72,7 @@ def _priced(g: Conv2DGeometry, direction: str, on: costs.Target) -> dict[str, co
 def contenders(g: Conv2DGeometry, direction: str) -> Calls:
     """Return each algorithm that can compute `g` in float32 as a call on Gaussian data.
 
-    The keys are those of `conv2d_costs`, except for "F(2x2)" and "F(4x4)" in place of "winograd".
+    The keys are those of `conv2d_costs`, with its tiles, such as "F(2x2)", for "winograd".
     In the forward direction, weights are packed before the call; for the gradient of the "input",
     in the call.
     """

@@ -20,7 +20,7 @@
 static const unsigned char CPUID[2] = {0x0f, 0xa2}, STAND_IN[2] = {0x0f, 0x04};
 
 static int faulting;               /* whether CPUID itself faults */
-static struct sigaction before[2]; /* what a segmentation fault, a wrong instruction did until now */
+static struct sigaction before[2]; /* what SIGSEGV and SIGILL did until now */
 
 static long allow_cpuid(int allowed) {
     return syscall(SYS_arch_prctl, ARCH_SET_CPUID, allowed);

@@ -42,7 +42,7 @@ def environment(installed: Path | None = None) -> dict[str, str]:
 
     Parameters
     ----------
-    installed : Path
+    installed : Path, optional
         The packages that are copied where the processor does not fault on CPUID; by default all
         that Python has.
 
@@ -65,33 +65,41 @@ def environment(installed: Path | None = None) -> dict[str, str]:
     loaded = [str(library), *filter(None, [os.environ.get("LD_PRELOAD", "")])]
     tunables = [*filter(None, [os.environ.get("GLIBC_TUNABLES", "")]), _GLIBC]
     found = {**os.environ, "LD_PRELOAD": ":".join(loaded), "GLIBC_TUNABLES": ":".join(tunables)}
-    if not _starts(found):  # this processor does not fault on CPUID
+    failure = _failure(found, "")
+    if "cannot fault on CPUID" in failure:
         found["HELD_COPIES"] = str(_copies(installed or Path(sysconfig.get_path("platlib"))))
         paths = [found["HELD_COPIES"], *filter(None, [os.environ.get("PYTHONPATH", "")])]
+        # fastconv may be installed in place, and is then not among the copies
         found |= {"PYTHONPATH": ":".join(paths), "FASTCONV_ISA": "avx2"}
-        if not _starts(found):
-            raise ValueError("--held must be left out: Python does not start under held.so")
+        failure = _failure(found, "import numpy")
+    if failure:
+        raise ValueError(f"--held must be left out: {failure}")
     return found
 
 
-def _starts(environ: Mapping[str, str]) -> bool:
-    """Return whether Python starts under the library."""
-    command = [sys.executable, "-c", ""]
-    return not subprocess.run(command, env=environ, capture_output=True).returncode
+def _failure(environ: Mapping[str, str], program: str) -> str:
+    """Return what a Python program under the library says when it fails, or ""."""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    return (done.stderr.strip() or "Python does not start") if done.returncode else ""
 
 
 def _copies(installed: Path) -> Path:
     """Return a folder of all installed packages, without a CPUID in their libraries."""
+    missing = [tool for tool in ("sh", "objdump", "grep") if shutil.which(tool) is None]
+    if missing:
+        raise ValueError(f"--held must be left out: it needs {' and '.join(missing)} here")
     kept = KEPT / "packages"
     made = kept / ".made"
-    if made.exists() and made.stat().st_mtime > installed.stat().st_mtime:
+    is_kept = made.exists() and made.read_text() == str(installed)
+    if is_kept and made.stat().st_mtime > installed.stat().st_mtime:
         return kept
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(installed, kept, ignore=shutil.ignore_patterns("__pycache__"))
     for library in sorted(kept.rglob("*.so*")):
-        if library.is_file() and not library.is_symlink():
+        if library.is_file():
             _replace_cpuid(library)
-    made.touch()
+    made.write_text(str(installed))
     return kept
 
 
@@ -101,10 +109,9 @@ def _replace_cpuid(library: Path) -> None:
     if code[:6] != b"\x7fELF\x02\x01" or _CPUID not in code:
         return
     listing = 'objdump --disassemble "$0" | grep -P "\\t0f a2 *\\tcpuid"'
-    try:
-        found = subprocess.run(["sh", "-c", listing, library], capture_output=True, text=True)
-    except OSError as error:
-        raise ValueError(f"--held needs sh, objdump and grep here: {error}") from error
+    found = subprocess.run(["sh", "-c", listing, library], capture_output=True, text=True)
+    if found.returncode > 1:  # 1: there is none
+        raise ValueError(f"--held must be left out: {found.stderr.strip()}")
     patched = bytearray(code)
     for line in found.stdout.splitlines():
         at = _offset(code, int(line.partition(":")[0], 16))
@@ -124,4 +131,4 @@ def _offset(code: bytes, address: int) -> int:
         )
         if kind == _LOADED and start <= address < start + length:
             return int(offset + address - start)
-    raise ValueError(f"address {address:#x} is in no part of the library that is loaded")
+    raise ValueError(f"--held must be left out: no part of a library has the address {address:#x}")

@@ -22,8 +22,8 @@ ERRORS = (
 
 _ABOUT = (
     "By the instruction set that fastconv runs, one machine each (`held`: a processor with "
-    "AVX-512 on which all contenders were held to AVX2; `amd`: one of AMD's, else of Intel's); "
-    "written by `make peers` from "
+    "AVX-512 on which all contenders were held to AVX2; `amd`: a processor of AMD's); written by "
+    "`make peers` from "
     "the reports that the heads of the columns lead to, which have every case. A figure is "
     "fastconv's time over that of the best peer, the geometric mean (beside its aim, bold "
     "where it misses) and the largest: below 1, fastconv is faster. Of a convolution the peers "

@@ -13,7 +13,7 @@ from fastconv.engines import folds
 from fastconv.geometry import Conv2DGeometry
 from fastconv.options import ConvOptions
 
-__all__ = ["AlgorithmCost", "compared", "convolution_costs", "winograd_cost"]
+__all__ = ["ACCURATE", "TILES", "AlgorithmCost", "compared", "convolution_costs", "winograd_cost"]
 
 #: The images for which algorithms of a gradient are compared: a small batch of training.
 GRADIENT_IMAGES = 8
@@ -26,7 +26,7 @@ TILES: dict[int, dict[str, tuple[int, ...]]] = {
 }
 
 #: Those whose rounding errors are at most four times those of the direct sum.  In gradients this
-#: adds up more exactly, and the edge of six inputs has two to ten times its errors.
+#: adds up more exactly, and tiles of six inputs a side have two to ten times its errors.
 ACCURATE: dict[int, dict[str, tuple[int, ...]]] = {
     3: {"forward": (0, 2, 4), "input": (0, 2), "weight": (0, 2)},
     5: {"forward": (0, 2), "input": (0,), "weight": (0,)},

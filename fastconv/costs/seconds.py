@@ -11,7 +11,8 @@ from fastconv.geometry import SLAB_BYTES, Conv2DGeometry
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 
-#: Transformed weights of up to so many bytes stay in a near cache.
+#: Transformed weights of up to so many bytes stay in a cache near enough between two blocks: layers
+#: whose weights are between half a MiB and this ran as if they did.
 NEAR_BYTES = 1 << 20
 
 #: Time of the folded gradient of the input, in units of the time of its products.
@@ -65,7 +66,7 @@ def _written(g: Conv2DGeometry, on: Target) -> float:
 
 def winograd_weight_gradient(g: Conv2DGeometry, m: int, on: Target) -> float:
     """Return the time of the gradient of the weights by F(3x3, m x m)."""
-    table, tiles, squares = on.table, g.N * g.winograd_tiles(m), (m + 2) ** 2
+    table, tiles, squares = on.table, g.N * g.winograd_tiles(m), g.winograd_edge(m) ** 2
     filters = on.padded(g.K)
     products = tiles * squares * g.C * filters / (table.rate * 4 / on.itemsize)
     blocks = on.gradient_blocks(g, m)
@@ -90,8 +91,8 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
         stream = transformed * g.winograd_blocks(m, on.winograd_length(g, m)) / table.stream
         products = max(products, stream)
         if edge > 4:
-            # 36 numbers for 9 or 25, each for few products: half of the time in which they are
-            # read for the first time is not hidden
+            # 36 numbers for 9 or 25 weights, each for few products: their first reading is hidden
+            # by half
             products += transformed / table.stream / 2
     into, out = (table.input2, table.output2) if edge == 4 else (table.input4, table.output4)
     if edge > m + 2:

@@ -183,9 +183,10 @@ def conv2d_costs(
     of stride 1 have, (m + R - 1)^2 (C + lanes) for each tile of a block and each thread.
 
     Backward, all algorithms need the partial sums of the gradient of the weights besides.  A slab
-    has at least the rows of one chunk of these sums: 128 pixels, or a row.  ``winograd`` then takes
-    (m + 2)^2 (C + K) for each of 64 to 256 tiles, and (m + 2)^2 C K more if there are more tiles
-    than that; lanes round C and K up.
+    has at least the rows of one chunk of these sums: 128 pixels, or a row.  For 3x3 kernels
+    ``winograd`` then takes (m + 2)^2 (C + K) for each of 64 to 256 tiles, and (m + 2)^2 C K more if
+    there are more tiles than that; lanes round C and K up.  The gradient of 5x5 weights it sums
+    directly, and with another precision than "fast" that of the input too.
 
     Examples
     --------

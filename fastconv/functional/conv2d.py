@@ -55,11 +55,11 @@ def conv2d(
     algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
         `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
         for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or
-        F(2x2, 5x5).  Gradients have the last two only if `precision` is "fast", and that of 5x5
-        weights is summed directly; an image with a result that is
-        not finite is computed again directly.  `auto` takes the fastest by a table of constants,
-        shipped or measured by ``fastconv doctor --tune``, so with another table its bits may be
-        other ones, unless `precision` is "strict".
+        F(2x2, 5x5).  In gradients, F(4x4, 3x3) and F(2x2, 5x5) serve only if `precision` is
+        "fast", and the gradient of 5x5 weights is always summed directly.  An image with a
+        result that is not finite is computed again directly.  `auto` takes the fastest by a table
+        of constants, shipped or measured by ``fastconv doctor --tune``, so with another table its
+        bits may be other ones, unless `precision` is "strict".
     workspace_limit : int or str, optional
         Bytes, or text such as "8 MiB", that the workspace must keep within.  `auto` needs none
         forward; 0 admits `direct` alone.

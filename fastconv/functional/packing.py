@@ -12,6 +12,7 @@ from fastconv.arguments import check_axes
 from fastconv.errors import ShapeError
 from fastconv.floating import is_finite
 from fastconv.functional import checks
+from fastconv.geometry import winograd_edge
 from fastconv.options import as_options
 
 __all__ = ["PackedWeight", "as_operands", "prepare_conv2d", "prepare_dense"]
@@ -93,16 +94,16 @@ class PackedWeight:
             u = transformed_room(self.weight, m, False, self.take)
             transform(self.weight, m, False, u)
             return u
-        taps = self.shape[2]
-        edge = m + taps - 1
-        u = self.take(self.data.nbytes // taps**2 * edge**2, self.dtype)
+        side = self.shape[2]
+        edge = winograd_edge(m, side)
+        u = self.take(self.data.nbytes // side**2 * edge**2, self.dtype)
         threads.run(
             kernels.module(self.dtype).winograd_panels,
             self.data,
             u,
             self.shape[1],
             edge,
-            taps,
+            side,
             work=threads.MOVE * u.size,
         )
         return u
@@ -185,7 +186,7 @@ def transformed_room(weight: np.ndarray, m: int, turned: bool, take: Take) -> np
     """Return empty memory for what `transform` makes of `weight`."""
     lanes = kernels.lanes(weight.dtype)
     outputs, channels = weight.shape[1::-1] if turned else weight.shape[:2]
-    edge = m + weight.shape[2] - 1
+    edge = winograd_edge(m, weight.shape[2])
     nbytes = -(-outputs // lanes) * lanes * channels * edge**2 * weight.itemsize
     return take(nbytes, weight.dtype)
 
@@ -200,7 +201,7 @@ def transform(weight: np.ndarray, m: int, turned: bool, u: np.ndarray) -> None:
         kernels.module(weight.dtype).winograd_weight,
         weight,
         u,
-        m + weight.shape[2] - 1,
+        winograd_edge(m, weight.shape[2]),
         turned,
         work=threads.MOVE * u.size,
     )

@@ -275,7 +275,7 @@ def winograd_plain(
     threads: int,
 ) -> None: ...
 def winograd_panels(
-    panels: Array, u: Array, C: int, edge: int, taps: int, part: int, parts: int, threads: int
+    panels: Array, u: Array, C: int, edge: int, side: int, part: int, parts: int, threads: int
 ) -> None: ...
 def winograd_weight(
     weight: Array, u: Array, edge: int, turned: bool, part: int, parts: int, threads: int

@@ -214,7 +214,7 @@ def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
         run = subprocess.run(
             [sys.executable, "-c", text],
             env={**environment, "PYTHONPATH": paths},
-            cwd=tmp_path,  # a package beside it would come first
+            cwd=tmp_path,  # not the repository, whose own fastconv would come before the copy
             capture_output=True,
             text=True,
             check=True,
@@ -223,6 +223,16 @@ def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
     crash = "import ctypes; ctypes.string_at(0)"
     run = subprocess.run([sys.executable, "-c", crash], env=environment, capture_output=True)
     assert run.returncode == -signal.SIGSEGV
+
+
+@pytest.mark.parametrize(
+    ("processor", "name"), [("AMD EPYC (model 17)", "avx2-amd"), ("Intel(R) Xeon(R)", "avx2")]
+)
+def test_a_processor_of_another_maker_has_a_report_of_its_own(processor, name, monkeypatch):
+    program = peers("__main__")
+    monkeypatch.setattr(program.machine, "processor", lambda: processor)
+    monkeypatch.setattr(program.fastconv, "active_isa", lambda: "avx2")
+    assert program.name_of_report() == name
 
 
 def test_a_machine_that_cannot_be_held_says_so(monkeypatch):

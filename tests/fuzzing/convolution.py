@@ -21,8 +21,8 @@ from fuzzing.geometries import draw_convolution, draw_limit
 EXACT = ("direct", "im2col", "im2col_tiled")
 #: Those that are tried in a direction of a case, at most.
 ALGORITHMS = 3
-#: Roundings that a sum by minimal filtering may cost, by the side of its tile.
-ROUNDINGS = {2: 60, 4: 600}
+#: Roundings that a sum by minimal filtering may cost, by the inputs a side of its tile.
+ROUNDINGS = {4: 60, 6: 600}
 
 
 def check(case: Case) -> None:
@@ -127,14 +127,15 @@ class _Direction:
         """Compare with the reference, and without minimal filtering with other algorithms."""
         what_how = f"{what} {how}"
         case = self.case
-        if self.exact and tile != 4:
+        edge = self.g.winograd_edge(tile) if tile else 0
+        if self.exact and edge != 6:
             same(what_how, found, right.astype(case.dtype, copy=False))
             return
         if tile:
             with np.errstate(all="ignore"):
                 finite = np.abs(right[np.isfinite(right)])
             size = bound.largest * bound.products**0.5 + float(np.max(finite, initial=0))
-            allowed = case.bound(ROUNDINGS[tile] + bound.products, size)
+            allowed = case.bound(ROUNDINGS[edge] + bound.products, size)
         else:
             allowed = case.bound(2 * bound.products, bound.sizes)
         close(what_how, found, right, allowed, case.dtype)

@@ -55,7 +55,7 @@ def _draw_convolution(rng: np.random.Generator) -> tuple[Shape, Shape, dict[str,
     stride = pick(1, 1, 1, 2, 2, 3, 4), pick(1, 1, 1, 2, 2, 3, 4)
     dilation = pick(1, 1, 1, 1, 2, 3), pick(1, 1, 1, 1, 2, 3)
     if rng.random() < 0.15:  # what minimal filtering is for
-        kernel, stride, dilation = (3, 3), (1, 1), (1, 1)
+        kernel, stride, dilation = pick((3, 3), (5, 5)), (1, 1), (1, 1)
         filters, channels, groups = pick(filters // groups, 8, 17, 33), channels // groups, 1
     room = 0, 0, 1, 2, 3, 5, 8, 13, 30
     if rng.random() < 0.03:  # more channels or filters than a block of a sum has

@@ -274,8 +274,8 @@ FC_INLINE void vturn_rows(const real *const *rows, ptrdiff_t at, vreal *to) {
 #endif
 
 /* Deal neighbouring numbers to tiles of m (2 or 4): lane t of line[q] is number t m + q, for
- * q < edge, which is m + 2 or m + 4.  `from` holds m vectors, and so many that have the edge - m
- * numbers after them. */
+ * q < edge, which is m + 2 or m + 4.  `from` holds m vectors, and as many more as the next
+ * edge - m numbers fill. */
 FC_INLINE void vdeal(const int m, const int edge, const vreal *from, vreal *line) {
 #if FC_BYTES
     if (m == 2) {

@@ -283,7 +283,7 @@ cdef Winograd plan_winograd(const real[:, :, :, :] x, bias, real[:, :, :, ::1] y
     if bias is not None:
         bias_view = bias
         g.bias = &bias_view[0]
-    g.x = cut_maps(x, m, y.shape[2], y.shape[3], pad)
+    g.x = cut_maps(x, m, edge, y.shape[2], y.shape[3], pad)
     g.y, g.work, g.broken = &y[0, 0, 0, 0], &work[0], &broken[0]
     g.C, g.K, g.OH, g.OW = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
     g.yn, g.yk, g.yh = g.K * g.OH * g.OW, g.OH * g.OW, g.OW
@@ -303,7 +303,7 @@ def winograd(const real[:, :, :, :] x, const real[::1] u, bias, real[:, :, :, ::
              Py_ssize_t length, pad, bint relu, Py_ssize_t part, Py_ssize_t parts, int threads):
     """y = convolution of x through blocks of `length` tiles of m x m outputs.
 
-    A tile is made of edge x edge inputs: for a 3x3 kernel, edge is m + 2.
+    A tile has edge x edge inputs: m + R - 1 a side for a kernel of R x R.
 
     work holds a Z and a V for each thread: `slot` numbers, which are whole cache lines.  broken[n]
     becomes 1 if image n has an output that is not finite.

@@ -199,8 +199,8 @@ def winograd_backward_weight(const real[:, :, :, :] x, const real[:, :, :, ::1] 
     cdef WinogradGradient g
     cdef Py_ssize_t squares = (m + 2) * (m + 2)
     cdef Py_ssize_t blocks, block, stretches = ceil_div(length, STRETCH)
-    g.x = cut_maps(x, m, dy.shape[2], dy.shape[3], pad)
-    g.dy = cut_maps(dy, m, dy.shape[2], dy.shape[3], (0, 0))
+    g.x = cut_maps(x, m, m + 2, dy.shape[2], dy.shape[3], pad)
+    g.dy = cut_maps(dy, m, m + 2, dy.shape[2], dy.shape[3], (0, 0))
     g.dweight, g.C, g.K = &dweight[0, 0, 0, 0], x.shape[1], dy.shape[1]
     g.m, g.length, g.broken = m, length, &broken[0]
     g.tiles = x.shape[0] * g.x.tile_rows * g.x.tile_columns

@@ -23,12 +23,12 @@ cdef struct TiledMaps:                     # the maps of all images, and the til
     Py_ssize_t strip                       # tiles side by side; those below them are counted next
 
 
-cdef inline Py_ssize_t strip_of(Py_ssize_t tile_columns) noexcept nogil:
-    """Tiles side by side in a strip: at most RUN_TILES - 1, whose columns and two more fill whole
-    vectors, unless there are no more in a row."""
+cdef inline Py_ssize_t strip_of(Py_ssize_t tile_columns, int m, int edge) noexcept nogil:
+    """Tiles side by side in a strip: so many that their columns, and those that the last of them
+    sees besides, fill whole vectors, unless there are hardly more in a row."""
     if tile_columns <= RUN_TILES:
         return tile_columns
-    return ceil_div(tile_columns, ceil_div(tile_columns, <Py_ssize_t> RUN_TILES - 1))
+    return ceil_div(tile_columns, ceil_div(tile_columns, RUN_TILES - ceil_div(edge - m, m)))
 
 
 cdef struct TilePlace:
@@ -190,7 +190,7 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, const int 
 
     The rows of x that a tile shares with the tile below it stay in the window.
     """
-    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 4) * VL]
+    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]  # the widest: tiles of 4, edge 6
     cdef TilePlace at = find_tile(maps, begin)
     cdef Py_ssize_t t = begin
     cdef Py_ssize_t count, columns, kept
@@ -215,7 +215,8 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, const int 
         t += count
 
 
-cdef TiledMaps cut_maps(const real[:, :, :, :] x, int m, Py_ssize_t rows, Py_ssize_t columns, pad):
+cdef TiledMaps cut_maps(const real[:, :, :, :] x, int m, int edge, Py_ssize_t rows,
+                        Py_ssize_t columns, pad):
     """Return the maps of x, cut into strips of tiles that make rows x columns outputs."""
     cdef TiledMaps maps
     maps.at = &x[0, 0, 0, 0]
@@ -225,5 +226,5 @@ cdef TiledMaps cut_maps(const real[:, :, :, :] x, int m, Py_ssize_t rows, Py_ssi
     maps.H, maps.W = x.shape[2], x.shape[3]
     maps.top, maps.left = pad[0], pad[1]
     maps.tile_rows, maps.tile_columns = (rows + m - 1) // m, (columns + m - 1) // m
-    maps.strip = strip_of(maps.tile_columns)
+    maps.strip = strip_of(maps.tile_columns, m, edge)
     return maps

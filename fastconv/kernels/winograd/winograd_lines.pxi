@@ -67,9 +67,10 @@ cdef inline void output_line(const int m, const int edge, vreal* z, vreal* y) no
         y[3] = vmadd(y[3], vset1(<real> (4 * SQRT_HALF)), d)
 
 
-cdef inline void weight_line(const int edge, const int taps, vreal* g, vreal* u) noexcept nogil:
+cdef inline void weight_line(const int edge, const int side, vreal* g, vreal* u) noexcept nogil:
     """u = G g along one axis."""
-    cdef vreal even = g[2]                 # with what else is even but g[0]
+    # at a point p the value is g[0] + p^2 even + p odd
+    cdef vreal even = g[2]
     cdef vreal odd = g[1]
     cdef vreal a, b
     if edge == 4:
@@ -81,21 +82,21 @@ cdef inline void weight_line(const int edge, const int taps, vreal* g, vreal* u)
         u[3] = g[2]
     else:
         u[0] = g[0]
-        if taps == 5:
+        if side == 5:
             even = g[2] + vset1(0.5) * g[4]
             odd = g[1] + vset1(0.5) * g[3]
         a = vset1(<real> (-2.0 / 3)) * (g[0] + vset1(0.5) * even)
         b = vset1(<real> (SQRT_HALF * 2 / 3))
         u[1] = vmadd(a, -b, odd)
         u[2] = vmadd(a, b, odd)
-        if taps == 5:
+        if side == 5:
             even = g[2] + vset1(2) * g[4]
             odd = g[1] + vset1(2) * g[3]
         a = vset1(<real> (1.0 / 6)) * (g[0] + vset1(2) * even)
         b = vset1(<real> (SQRT_HALF / 3))
         u[3] = vmadd(a, b, odd)
         u[4] = vmadd(a, -b, odd)
-        u[5] = g[taps - 1]
+        u[5] = g[side - 1]
 
 
 cdef inline void output_gradient_line(const int m, vreal* d, vreal* z) noexcept nogil:

@@ -8,6 +8,11 @@ cdef extern from *:
     enum: AHEAD                            # so many channels of x ahead are prefetched
 
 
+cdef inline int run_vectors(const int m, const int edge) noexcept nogil:
+    """Vectors that hold the inputs of VL tiles of a row: m, and those of the numbers after them."""
+    return m + (edge - m + VL - 1) // VL
+
+
 cdef inline void transform_run(const TiledMaps* maps, const int m, const int edge,
                                const bint inner, const real* x, Py_ssize_t i, Py_ssize_t j,
                                Py_ssize_t count, Py_ssize_t channels, Py_ssize_t length,
@@ -26,7 +31,7 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const int edg
     cdef lanes_t tiles = lanes_between(0, count)
     cdef Py_ssize_t plane = channels * length
     cdef Py_ssize_t c, first
-    cdef int vectors = m + (edge - m + VL - 1) // VL
+    cdef int vectors = run_vectors(m, edge)
     cdef int r, q, e
     for q in range(vectors):
         first = j + q * VL
@@ -61,6 +66,6 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const int edg
 cdef inline bint is_inner(const TiledMaps* maps, const int m, const int edge, Py_ssize_t i,
                           Py_ssize_t j, Py_ssize_t count) noexcept nogil:
     """Whether a run sees no padding, and loads of whole vectors stay inside the channel."""
-    cdef Py_ssize_t read = (m + (edge - m + VL - 1) // VL) * VL
+    cdef Py_ssize_t read = run_vectors(m, edge) * VL
     return i >= 0 and i + edge <= maps.H and j >= 0 and j + m * (count - 1) + edge <= maps.W \
         and maps.row > 0 and j + read <= maps.W + (maps.H - i - edge) * maps.row
