@@ -108,10 +108,10 @@ def _replace_cpuid(library: Path) -> None:
     code = library.read_bytes()
     if code[:6] != b"\x7fELF\x02\x01" or _CPUID not in code:
         return
-    listing = 'objdump --disassemble "$0" | grep -P "\\t0f a2 *\\tcpuid"'
+    listing = '{ objdump --disassemble "$0" || echo failed >&2; } | grep -P "\\t0f a2 *\\tcpuid"'
     found = subprocess.run(["sh", "-c", listing, library], capture_output=True, text=True)
-    if found.returncode > 1:  # 1: there is none
-        raise ValueError(f"--held must be left out: {found.stderr.strip()}")
+    if found.returncode > 1 or found.stderr.endswith("failed\n"):  # 1: there is none
+        raise ValueError(f"--held must be left out: {library}: {found.stderr.strip()}")
     patched = bytearray(code)
     for line in found.stdout.splitlines():
         at = _offset(code, int(line.partition(":")[0], 16))

@@ -45,9 +45,9 @@ def choose(
     """Return (algorithm, reason): the fastest within the limit and the precision of `options`.
 
     It never takes ``im2col``, for ``im2col_tiled`` does the same in less memory, and no slower.
-    The reason names tiles for a kernel of `side` x `side`.
-    The seconds that it compares are those of `images` images on one thread.  Their number does not
-    depend on the batch, so that neither the batch nor the number of threads decides about bits.
+    The reason names Winograd's tiles, which are for kernels of `side` x `side`.  The seconds that
+    it compares are those of `images` images on one thread.  Their number does not depend on the
+    batch, so that neither the batch nor the number of threads decides about bits.
     """
     limit, precision = options.workspace_limit, options.precision
     allowed = {

@@ -11,8 +11,8 @@ from fastconv.geometry import SLAB_BYTES, Conv2DGeometry
 
 __all__ = ["direct", "unfolded", "weight_gradient", "winograd", "winograd_weight_gradient"]
 
-#: Transformed weights of up to so many bytes stay in a cache near enough between two blocks: layers
-#: whose weights are between half a MiB and this ran as if they did.
+#: Up to so many bytes of transformed weights stay in a near cache between two blocks: layers with
+#: more than half of that ran as if they did.
 NEAR_BYTES = 1 << 20
 
 #: Time of the folded gradient of the input, in units of the time of its products.

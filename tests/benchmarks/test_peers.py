@@ -225,6 +225,14 @@ def test_a_held_process_sees_no_avx512(tmp_path, monkeypatch):
     assert run.returncode == -signal.SIGSEGV
 
 
+@pytest.mark.skipif(not shutil.which("objdump"), reason="needs objdump")
+def test_a_library_that_cannot_be_read_is_not_left_as_it_is(tmp_path):
+    library = tmp_path / "broken.so"
+    library.write_bytes(b"\x7fELF\x02\x01" + b"\x0f\xa2")
+    with pytest.raises(ValueError, match=r"--held must be left out: .*broken\.so"):
+        peers("held")._replace_cpuid(library)
+
+
 @pytest.mark.parametrize(
     ("processor", "name"), [("AMD EPYC (model 17)", "avx2-amd"), ("Intel(R) Xeon(R)", "avx2")]
 )
