@@ -17,6 +17,9 @@ from fastconv.step_memory import ALIGNMENT, aligned
 
 __all__ = ["Arena", "Block"]
 
+#: Bytes by which the blocks of one call may grow, since each begins at a whole line.
+ROUNDING = 4 * ALIGNMENT
+
 
 class Block:
     """Memory that is lent to a call, an aligned `array` of uint8; free when the block dies."""
@@ -81,15 +84,17 @@ class Arena:
         self.pieces: list[Piece] = []
         self.largest = 0  # what a call has needed at one time
 
-    def take(self, nbytes: int, keep: bool = True) -> Block:
+    def take(self, nbytes: int, keep: bool = True, room: int = 0) -> Block:
         """Lend `nbytes`.
 
         With `keep`, the first block of a stack has room behind it for the largest call so far, and
-        its memory is kept for the next call.
+        its memory is kept for the next call.  `room` says what this call will need at one time: a
+        piece that only its first block fits would stay beside memory for the others.
         """
         stack: Stack | None = getattr(self.own, "stack", _nothing)()
         if stack is None:
-            stack = self._new_stack(nbytes, keep)
+            whole = max(nbytes, room + ROUNDING) if keep and room > nbytes else nbytes
+            stack = self._new_stack(whole, keep)
             self.own.stack = weakref.ref(stack)
         block = stack.push(nbytes)
         if keep:

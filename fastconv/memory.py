@@ -177,21 +177,24 @@ def _or_release(make: Callable[..., T], *args: object) -> T:
     return make(*args)
 
 
-def _lend(nbytes: int) -> Block:
-    return _or_release(_arena.take, nbytes, not _frugal.get())
+def _lend(nbytes: int, room: int) -> Block:
+    return _or_release(_arena.take, nbytes, not _frugal.get(), room)
 
 
 class workspace:  # noqa: N801
-    """Lend `nbytes` of uninitialised memory, a uint8 array aligned to 64 bytes."""
+    """Lend `nbytes` of uninitialised memory, a uint8 array aligned to 64 bytes.
 
-    __slots__ = ("_block", "_nbytes")
+    `room` is what will be lent at one time, if more follows within the block.
+    """
 
-    def __init__(self, nbytes: int) -> None:
-        self._nbytes = nbytes
+    __slots__ = ("_block", "_nbytes", "_room")
+
+    def __init__(self, nbytes: int, room: int = 0) -> None:
+        self._nbytes, self._room = nbytes, room
         self._block: Block | None = None
 
     def __enter__(self) -> np.ndarray:
-        block = self._block = _lend(self._nbytes)
+        block = self._block = _lend(self._nbytes, self._room)
         for ref in _trackers.get():
             usage = ref()
             if usage is not None:
@@ -245,14 +248,20 @@ def packed(nbytes: int, dtype: np.dtype) -> np.ndarray:
 
 
 class Lent:
-    """Packed weights that serve one call: memory of the arena, free again at the end of it."""
+    """Packed weights that serve one call: memory of the arena, free again at the end of it.
 
-    __slots__ = ("blocks",)
+    `room` is as for `workspace`.
+    """
+
+    __slots__ = ("blocks", "room")
+
+    def __init__(self, room: int = 0) -> None:
+        self.room = room
 
     def packed(self, nbytes: int, dtype: np.dtype) -> np.ndarray:
         """As the function `packed`, but lent until the `with` block ends."""
         _count("packed", nbytes)
-        self.blocks.append(_lend(nbytes))
+        self.blocks.append(_lend(nbytes, self.room))
         return self.blocks[-1].array.view(dtype)
 
     def __enter__(self) -> Lent:

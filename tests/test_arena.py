@@ -41,6 +41,18 @@ def test_nested_blocks_are_one_piece_from_the_second_time_on():
     assert arena.release() == 0
 
 
+def test_a_call_that_says_what_it_needs_takes_one_piece_at_once():
+    arena = Arena()
+    arena.take(3000)
+    first = arena.take(1000, room=9000)
+    second = arena.take(8000)
+    assert address(second) == address(first) + 1024
+    del first, second
+    assert free(arena) == [9280]  # what the smaller call left is gone
+    kept = arena.take(1000, keep=False, room=9000)
+    assert kept.stack.memory.nbytes in (1024, 9280)
+
+
 def test_blocks_come_back_in_any_order():
     arena = Arena()
     blocks = [arena.take(64 * n) for n in (1, 2, 3)]

@@ -26,7 +26,7 @@ def forward(
         winograd_forward(g, cost, x, weight, bias, y, relu)
         return
     if algorithm != "direct":
-        unfolded_forward(g, cost.slab, x, weight, bias, y, relu)
+        unfolded_forward(g, cost, x, weight, bias, y, relu)
         if not g.padded or weight.is_finite():
             return
         # an infinite or NaN weight times a padded zero is NaN: the direct sum has no padding
@@ -46,7 +46,7 @@ def backward(
     if algorithm in ("im2col", "im2col_tiled"):
         # few filters have no panels to multiply by; an infinite dy times a padded zero is NaN
         directly = few_filters(weight, g.groups) or (g.padded and not is_finite(dy))
-        unfolded_backward(g, cost.slab, dy, x, weight, dx, None if directly else dweight)
+        unfolded_backward(g, cost, dy, x, weight, dx, None if directly else dweight)
         dx, dweight = None, dweight if directly else None
     if dx is not None and cost.tile:
         winograd_input(g, cost, dy, weight, dx)

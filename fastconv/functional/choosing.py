@@ -157,7 +157,7 @@ def conv2d_costs(
     dtype : "float32" or "float64"
     direction : "forward", "backward", "input" or "weight"
         ``"backward"`` covers all three gradients, ``"input"`` that of the input alone, and
-        ``"weight"`` that of the weights alone.
+        ``"weight"`` that of the weights alone, with or without that of the bias.
     threads : int, optional
         The threads that run, for each of which `winograd` takes a slot of workspace; by default
         as many as `get_num_threads` says.
@@ -166,7 +166,8 @@ def conv2d_costs(
     -------
     ConvolutionCosts
         A mapping from algorithm to ``.workspace``, ``.packed`` and ``.output`` in bytes,
-        ``.multiply_adds``, and ``.least``, the smallest `workspace_limit` it can keep;
+        ``.multiply_adds``, and ``.least``, the smallest `workspace_limit` it can keep, which for
+        `winograd` counts transformed weights too, and so may be above ``.workspace``;
         ``.choice`` and ``.why`` say what `auto` takes, whose estimates are those of one thread
         for one image forward and eight for gradients, whatever N is.
 

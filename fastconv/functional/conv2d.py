@@ -57,7 +57,9 @@ def conv2d(
         for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or
         F(2x2, 5x5).  In gradients, F(4x4, 3x3) and F(2x2, 5x5) serve only if `precision` is
         "fast", and the gradient of 5x5 weights is always summed directly.  An image with a
-        result that is not finite is computed again directly.  `auto` takes the fastest by a table
+        result that is not finite is computed again directly.  On maps of a few pixels a 5x5
+        kernel mostly multiplies padding, which must cancel and leaves errors of up to 1e-5 of the
+        largest result; `auto` sums directly there.  `auto` takes the fastest by a table
         of constants, shipped or measured by ``fastconv doctor --tune``, so with another table its
         bits may be other ones, unless `precision` is "strict".
     workspace_limit : int or str, optional
@@ -128,7 +130,7 @@ def conv2d(
     if packed:
         forward(decided, x, weight, bias, y, relu)
         return y
-    with memory.Lent() as lent:
+    with memory.Lent(decided.cost.together) as lent:
         weight = PackedWeight(weight, g.groups, decided.plain, lent)
         forward(decided, x, weight, bias, y, relu)
     return y
@@ -165,6 +167,8 @@ def conv2d_backward(
         Lists and integers as in `conv2d`.
     weight : ndarray (K, C/groups, R, S)
     needs : sequence of "x", "weight", "bias"
+        `auto` takes what is fastest for these, so without "x" another algorithm may give dweight
+        its last bits.
     stride, padding, dilation, groups, algorithm, workspace_limit, precision
         As in `conv2d`.
 
@@ -211,9 +215,10 @@ def conv2d_backward(
     options = as_options(
         operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
     )
+    of_weight = "backward" if "x" in wanted else "weight"
     decided = decide(
         operation,
-        "backward" if "weight" in wanted else "input",
+        of_weight if "weight" in wanted else "input",
         x.shape,
         weight.shape,
         x.dtype,

@@ -43,7 +43,7 @@ def winograd_input(
     g: Conv2DGeometry, cost: costs.AlgorithmCost, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray
 ) -> None:
     """Compute dx: dy convolved with mirrored weights whose filters and channels are exchanged."""
-    with memory.Lent() as lent:
+    with memory.Lent(cost.together) as lent:
         u = transformed_room(weight, cost.tile, True, lent.packed)
         plain = Plain(weight, turned=True)
         broken = winograd(g.mirrored(), cost, dy, u, None, dx, False, plain)

@@ -282,7 +282,7 @@ def conv2d_transpose_backward(
         )
     dy, x, weight = checks.readable(dy), checks.contiguous(x), checks.contiguous(weight)
     if dx is not None:
-        with memory.Lent() as lent:
+        with memory.Lent(of_input.cost.together) as lent:
             packed = PackedWeight(weight, g.groups, of_input.plain, lent)
             forward(of_input, dy, packed, None, dx, False)
     if dweight is not None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv import kernels, memory, threads
+from fastconv import costs, kernels, memory, threads
 from fastconv.functional.packing import PackedWeight, pack_backward
 from fastconv.geometry import SUM_LENGTH, Conv2DGeometry
 
@@ -76,7 +76,7 @@ def _share(g: Conv2DGeometry, at: Slab) -> int:
 
 def unfolded_forward(
     g: Conv2DGeometry,
-    size: tuple[int, int],
+    cost: costs.AlgorithmCost,
     x: np.ndarray,
     weight: PackedWeight,
     bias: np.ndarray | None,
@@ -86,8 +86,8 @@ def unfolded_forward(
     """Unfold and multiply, slab by slab: a 1x1 convolution with C R S channels."""
     module = kernels.module(x.dtype)
     flat = y.reshape(g.N, g.K, 1, g.OH * g.OW)
-    with memory.workspace(g.unfolded_bytes(*size, x.itemsize)) as block:
-        for at in slabs(g, size, 0, g.N):
+    with memory.workspace(g.unfolded_bytes(*cost.slab, x.itemsize)) as block:
+        for at in slabs(g, cost.slab, 0, g.N):
             col = _unfold(g, at, x, block)
             pixels = (at.bottom - at.top) * g.OW
             threads.run(
@@ -112,7 +112,7 @@ def unfolded_forward(
 
 def unfolded_backward(
     g: Conv2DGeometry,
-    size: tuple[int, int],
+    cost: costs.AlgorithmCost,
     dy: np.ndarray,
     x: np.ndarray,
     weight: np.ndarray,
@@ -120,11 +120,14 @@ def unfolded_backward(
     dweight: np.ndarray | None,
 ) -> None:
     """Compute both gradients, one after the other, in one block of workspace."""
-    with memory.workspace(g.unfolded_bytes(*size, x.itemsize)) as block:
+    unfolded = g.unfolded_bytes(*cost.slab, x.itemsize)
+    sums = cost.workspace - unfolded if dweight is not None else 0
+    beside = max(sums, cost.packed if dx is not None else 0)
+    with memory.workspace(unfolded, unfolded + beside) as block:
         if dweight is not None:
-            _weight_gradient(g, size, dy, x, dweight, block)
+            _weight_gradient(g, cost.slab, dy, x, dweight, block)
         if dx is not None:
-            _input_gradient(g, size, dy, weight, dx, block)
+            _input_gradient(g, cost.slab, dy, weight, dx, block)
 
 
 def _weight_gradient(

@@ -180,9 +180,12 @@ class Conv2DTranspose(Convolution):
         }
         return ((batch, self.filters, oh, ow), self.weight_shape(spec.shape[0])), options
 
-    def directions(self, learns: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def directions(self, which: str) -> tuple[str, ...]:
         """Return the directions of the `conv2d` that leads back."""
-        return ("input",), ("forward", "weight") if learns else ("forward",)
+        if which == "forward":
+            return ("input",)
+        of_input = ("forward",) if which == "backward" else ()
+        return (*of_input, "weight") if self.learns else of_input
 
     def folded(self, affine: Affine) -> Any:
         """Return a twin whose own weights compute this layer and then `affine`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -172,18 +173,11 @@ class Convolution(Spatial):
     ) -> LayerCosts:
         """Return the figures of `fastconv.conv2d_costs`; in training those of both directions."""
         spec = specs[0]
-        passes = self.passes(batch, spec, training=training, workspace_limit=workspace_limit)
-        (((table, taken),), backs) = passes
-        cost, backward = table[taken], None
-        if backs:
-            found = [other[name] for other, name in backs]
-            backward = PassCosts(
-                max(back.workspace for back in found),
-                max(back.packed for back in found),
-                max(back.together for back in found),
-                max(back.least for back in found),
-                seconds=sum(back.seconds for back in found),
-            )
+        ((table, taken),) = self.passes(batch, spec, "forward", workspace_limit)
+        cost, backs, alone = table[taken], [], []
+        if training:
+            backs = self.passes(batch, spec, "backward", workspace_limit)
+            alone = self.passes(batch, spec, "without_dx", workspace_limit)
         return LayerCosts(
             workspace=cost.workspace,
             packed=cost.packed,
@@ -193,9 +187,11 @@ class Convolution(Spatial):
             multiply_adds=cost.multiply_adds,
             algorithm=taken,
             why=self._why(table),
-            backward=backward,
-            im2col=max(other["im2col"].workspace for other, _ in backs or passes[0]),
-            backward_algorithm=" and ".join(dict.fromkeys(name for _, name in backs)),
+            backward=_pass_costs(backs) if training else None,
+            im2col=max(other["im2col"].workspace for other, _ in backs or [(table, taken)]),
+            backward_algorithm=_names(backs),
+            without_dx=_pass_costs(alone) if training else None,
+            without_dx_algorithm=_names(alone),
             **activation_costs(self.function, batch * self.infer(spec).nbytes, training),
         )
 
@@ -203,18 +199,12 @@ class Convolution(Spatial):
         self,
         batch: int,
         spec: Spec,
-        *,
-        training: bool = False,
+        which: str = "forward",
         workspace_limit: int | str | None = None,
-    ) -> tuple[list[Priced], list[Priced]]:
-        """Return what `priced` does for the convolutions of the forward pass, and for those of
-        the backward pass, of which there are none unless `training`."""
-        weight = self.parameters.get("weight")
-        first, then = self.directions(weight is None or weight.trainable)
-        return (
-            [self.priced(batch, spec, one, workspace_limit) for one in first],
-            [self.priced(batch, spec, one, workspace_limit) for one in then if training],
-        )
+    ) -> list[Priced]:
+        """Return what `priced` does for the convolutions of a pass: ``"forward"``,
+        ``"backward"``, or ``"without_dx"``, which makes no gradient of the input."""
+        return [self.priced(batch, spec, one, workspace_limit) for one in self.directions(which)]
 
     def priced(
         self,
@@ -250,9 +240,19 @@ class Convolution(Spatial):
         del options["algorithm"]
         return ((batch, *self.maps(spec.shape)), self.weight_shape(channels)), options
 
-    def directions(self, learns: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the directions of `conv2d_costs` of the forward and the backward pass."""
-        return ("forward",), ("backward" if learns else "input",)  # as `backward` asks for them
+    def directions(self, which: str) -> tuple[str, ...]:
+        """Return the directions of `conv2d_costs` of a pass, as the pass itself asks for them."""
+        if which == "forward":
+            return ("forward",)
+        if not self.learns:
+            return ("input",) if which == "backward" else ()
+        return ("backward" if which == "backward" else "weight",)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the weight has a gradient."""
+        weight = self.parameters.get("weight")
+        return weight is None or weight.trainable
 
     def weight_shape(self, channels: int) -> tuple[int, int, int, int]:
         """Return (K, C/groups, R, S), with one row of taps for signals."""
@@ -286,6 +286,23 @@ class Convolution(Spatial):
     def _channels(self, weight: np.ndarray) -> int:
         """Return the channels of the input for which `weight` (K, C/groups, R, S) was made."""
         return weight.shape[1] * self.groups
+
+
+def _pass_costs(passes: Sequence[Priced]) -> PassCosts:
+    """Return what convolutions take that run one after the other."""
+    found = [table[name] for table, name in passes]
+    return PassCosts(
+        max((cost.workspace for cost in found), default=0),
+        max((cost.packed for cost in found), default=0),
+        max((cost.together for cost in found), default=0),
+        max((cost.least for cost in found), default=0),
+        seconds=sum(cost.seconds for cost in found),
+    )
+
+
+def _names(passes: Sequence[Priced]) -> str:
+    """Return the algorithms of `passes`, each once."""
+    return " and ".join(dict.fromkeys(name for _, name in passes))
 
 
 def with_addition(layer: Any) -> Any:

@@ -177,13 +177,16 @@ class LayerCosts(PassCosts):
         Whether the layer gave no figures of its own.
     backward : PassCosts or None
         The figures of the backward pass. None means that they are those of the forward pass.
+    without_dx : PassCosts or None
+        Those of a backward pass that makes no gradient of the inputs, as the first layer's. None
+        means that they are those of `backward`.
     im2col : int
         The workspace that im2col would take: in inference in the forward pass, in training in the
         backward pass. 0 where there is no such choice.
     dy_copied : int
         What the backward pass takes besides, for a copy of `dy`, if it may not write over `dy`.
-    backward_algorithm : str
-        The algorithm of the backward pass; two are joined by ``" and "``.
+    backward_algorithm, without_dx_algorithm : str
+        The algorithm of these passes; two are joined by ``" and "``.
     """
 
     saved: int = 0
@@ -196,3 +199,5 @@ class LayerCosts(PassCosts):
     im2col: int = 0
     dy_copied: int = 0
     backward_algorithm: str = ""
+    without_dx: PassCosts | None = None
+    without_dx_algorithm: str = ""

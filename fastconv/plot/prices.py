@@ -21,6 +21,7 @@ from fastconv.errors import ArgumentError
 from fastconv.layers import Conv2DTranspose
 from fastconv.layers.convolution import Convolution
 from fastconv.memory import format_bytes
+from fastconv.models import Model, Plan
 from fastconv.models.graph import Graph, Step
 from fastconv.plot.networks import as_network, graph_of
 
@@ -45,7 +46,8 @@ def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any
     batch_size : int
         The images of a batch.
     training : bool
-        Whether to draw the backward pass, all gradients, instead of the forward pass.
+        Whether to draw the backward pass, all gradients that training needs, instead of the
+        forward pass.
     ax : matplotlib.axes.Axes, optional
         Where to draw, instead of a figure of its own, which has room for a row a layer.
 
@@ -73,10 +75,16 @@ def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any
     operation = "algorithms"
     as_network(operation, net)
     rows = as_int(operation, "batch_size", batch_size, 1)
-    direction = "backward" if as_bool(operation, "training", training) else "forward"
+    training = as_bool(operation, "training", training)
+    direction = "backward" if training else "forward"
     graph = graph_of(net)
+    # the gradient of the input is not made in the first layers
+    learns = training and isinstance(net, Model)
+    first = first_layers(net.plan(rows, training=True)) if learns else set()
     found = {
-        step.id: layer.priced(rows, graph.source_specs(step)[0], direction)
+        step.id: layer.priced(
+            rows, graph.source_specs(step)[0], "weight" if step.id in first else direction
+        )
         for step, layer in convolutions(operation, graph)
     }
     figure, axes = axes_for(operation, ax, (8.0, 1.6 + 0.26 * len(found)))
@@ -105,6 +113,16 @@ def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any
     axes.set_title(f"Algorithms of the {direction} pass, batch of {rows}", fontsize="medium")
     legend_below(figure, axes, ax)
     return figure
+
+
+def first_layers(plan: Plan) -> set[str]:
+    """Return the ids of the layers whose input needs no gradient."""
+    return {
+        step.id
+        for op in plan.schedule.operations
+        if not any(plan.needs[source] for source in op.sources)
+        for step in op.steps
+    }
 
 
 def convolutions(operation: str, graph: Graph) -> list[tuple[Step, Convolution]]:

@@ -330,3 +330,37 @@ def test_gradients_that_are_not_asked_for_take_nothing(needs):
     with fastconv.memory.track() as used:
         fastconv.conv2d_backward(dy, x, weight, needs=needs, **options)
     assert used.workspace_peak == (costs[costs.choice].workspace if "x" in needs else 0)
+
+
+@pytest.mark.parametrize("precision", ["standard", "fast"])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col", "im2col_tiled", "winograd"])
+@pytest.mark.parametrize(
+    ("x_shape", "weight_shape"),
+    [
+        ((3, 1, 1, 27), (33, 1, 5, 5)),  # the gradient of the input of 5x5 has tiles with "fast"
+        ((2, 3, 20, 20), (40, 3, 5, 5)),
+        ((2, 24, 20, 20), (40, 24, 3, 3)),
+        ((2, 3, 28, 28), (16, 3, 7, 7)),
+    ],
+)
+def test_the_gradient_of_weights_alone_takes_what_is_stated(
+    x_shape, weight_shape, algorithm, precision, normal
+):
+    options = {"padding": weight_shape[2] // 2, "precision": precision}
+    costs = fastconv.conv2d_costs(x_shape, weight_shape, direction="weight", **options)
+    if algorithm != "auto" and algorithm not in costs:
+        pytest.skip("7x7 has no tiles")
+    cost = costs[costs.choice if algorithm == "auto" else algorithm]
+    x, weight = normal(x_shape, "float32"), normal(weight_shape, "float32")
+    dy = normal((x_shape[0], weight_shape[0], *x_shape[2:]), "float32")
+    for limit in (None, cost.least):
+        given = {**options, "algorithm": algorithm, "workspace_limit": limit}
+        with memory.track() as used:
+            _, dweight, _ = fastconv.conv2d_backward(dy, x, weight, needs="weight", **given)
+        if limit is None:
+            assert used.workspace_peak == cost.workspace
+        else:
+            assert used.workspace_peak <= limit
+        assert used.packed == 0
+        right = fastconv.conv2d_backward(dy, x, weight, **{**options, "algorithm": "direct"})[1]
+        assert np.abs(dweight - right).max() < 1e-5 * np.abs(right).max()

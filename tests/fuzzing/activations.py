@@ -68,12 +68,18 @@ def _settings(case: Case, name: str) -> dict[str, Any]:
     if case.chance(0.3):
         return {}
     pick = case.pick
-    return {
+    settings = {
         "elu": {"alpha": pick(0.0, 0.5, 1.7)},
         "gelu": {"approximate": pick("none", "tanh")},
         "hard_sigmoid": {"alpha": pick(0.2, -0.3, 1.0), "beta": pick(0.5, 0.0, -1.0)},
         "leaky_relu": {"negative_slope": pick(0.0, 0.2, 1.5)},
     }.get(name, {})
+    # rounded as the kernels have them: else a slope is 0 for them, and not for the reference
+    kind = np.dtype(case.dtype).type
+    return {
+        key: value if isinstance(value, str) else float(kind(value))
+        for key, value in settings.items()
+    }
 
 
 def _called(case: Case, function: Any, settings: Any, *given: np.ndarray) -> Any:

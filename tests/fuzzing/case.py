@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,9 +151,9 @@ class Case:
 
     def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call a function of fastconv; memory it takes lies against guard pages too."""
-        memory.release()  # else the arena would lend what it has
         with np.errstate(all="raise") if self.raises else nullcontext():
-            return function(*args, **options)
+            # else the arena would lend what it has, and blocks would have room behind them
+            return memory.frugal(partial(function, *args, **options))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

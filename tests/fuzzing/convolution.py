@@ -70,13 +70,7 @@ class _Direction:
         if algorithm == "winograd" and precision == "strict":
             precision = "fast"
         limit = draw_limit(
-            case.rng,
-            algorithm,
-            x_shape,
-            self.weight_shape,
-            case.dtype,
-            self.options,
-            "forward" if direction == "forward" else "backward",
+            case.rng, algorithm, x_shape, self.weight_shape, case.dtype, self.options, direction
         )
         chosen = {
             **self.options,
@@ -102,18 +96,15 @@ class _Direction:
             chosen["workspace_limit"] = cost().least
         return chosen, cost()
 
-    def check_memory(
-        self, call: Any, cost: costs.AlgorithmCost, chosen: dict[str, Any], whole: bool = True
-    ) -> Any:
+    def check_memory(self, call: Any, cost: costs.AlgorithmCost, chosen: dict[str, Any]) -> Any:
         """Call, and hold the workspace against the limit and what was stated.
 
-        It may be less where not the `whole` of what was stated is needed, and otherwise where
-        what is not finite is computed again.
+        It may be another where what is not finite is computed again.
         """
         with memory.track() as used:
             found = call()
         limit = chosen["workspace_limit"]
-        usual = whole and self.g.N and self.case.values != "special"
+        usual = self.g.N and self.case.values != "special"
         if usual and used.workspace_peak != cost.workspace:
             raise AssertionError(
                 f"{used.workspace_peak} bytes of workspace, and {cost.workspace} were stated: "
@@ -226,7 +217,9 @@ class _Backward(_Direction):
     def check(self, algorithm: str) -> None:
         case = self.case
         needs = case.pick(("x", "weight", "bias"), ("weight", "x"), ("x",), ("bias", "weight"))
-        chosen, cost = self.decide(algorithm, "backward" if "weight" in needs else "input")
+        alone = "weight" if "weight" in needs else "input"
+        both = "weight" in needs and "x" in needs
+        chosen, cost = self.decide(algorithm, "backward" if both else alone)
         dy, x, weight = self.arrays
         if case.chance(0.1):
             weight = case.call(fastconv.prepare_conv2d, weight, **self.options)
@@ -234,7 +227,7 @@ class _Backward(_Direction):
         def call() -> Any:
             return case.call(fastconv.conv2d_backward, dy, x, weight, needs=needs, **chosen)
 
-        found = self.check_memory(call, cost, chosen, "bias" not in needs or "x" in needs)
+        found = self.check_memory(call, cost, chosen)
         tiles = cost.tile, cost.weight_tile, 0
         for i, name in enumerate(("x", "weight", "bias")):
             if (found[i] is None) != (name not in needs):

@@ -33,6 +33,30 @@ def test_weights_that_were_packed_before_count():
     assert frozen.measure(2) == pytest.approx(plan.peak, rel=0.01)
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("filters", [(8,), (1, 8), (1, 17), (33, 33)])
+def test_steps_whose_calls_grow_take_what_is_planned(filters, kernel):
+    """Each call needs more than those before it, and its weights fit what they left."""
+    given = {"kernel_size": kernel, "padding": "same", "algorithm": "winograd"}
+    layers = [("Conv2D", {"filters": k, "precision": "fast", **given}) for k in filters]
+    net = fastconv.Sequential(layers, (1, 3, 7), seed=0)
+    plan = net.plan(1, training=True)
+    taken = net.measure(1, training=True)
+    assert 0 < taken - plan.peak < 2**15, "no more than Python's own objects beside the plan"
+
+
+def test_a_layer_whose_input_needs_no_gradient_is_planned_without_it():
+    given = {"filters": 16, "kernel_size": 3, "padding": "same", "algorithm": "winograd"}
+    net = fastconv.Sequential([("Conv2D", given)] * 2, (16, 20, 20), seed=0)
+    plan = net.plan(4, training=True)
+    second, first = [moment for moment in plan.moments if moment.phase == "backward"]
+    for moment, direction in ((first, "weight"), (second, "backward")):
+        shapes = (4, 16, 20, 20), (16, 16, 3, 3)
+        cost = fastconv.conv2d_costs(*shapes, padding=1, direction=direction)["winograd"]
+        assert moment.algorithm == "winograd" and moment.seconds == cost.seconds
+    assert plan.needs == (False, True, True)
+
+
 def test_parts_of_large_results_are_let_go():
     """Nothing refers to the first rows of the results while the next ones are computed."""
     layers = [("Conv2D", {"filters": 8, "kernel_size": 3, "padding": "same"}), "BatchNorm"]

@@ -13,14 +13,8 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
-from fastconv.models.planning.prices import (
-    Fitted,
-    LeastBytes,
-    Prices,
-    Way,
-    beside,
-    splitting_seconds,
-)
+from fastconv.models.planning.calls import beside, splitting_seconds
+from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, Way
 from fastconv.models.running import Allowance, Operation, Program, Stage, whole
 
 __all__ = ["InferenceFit"]

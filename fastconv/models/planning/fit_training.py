@@ -6,14 +6,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fastconv.layers.spec import LayerCosts
-from fastconv.models.planning.prices import (
-    Fitted,
-    LeastBytes,
-    Prices,
-    beside,
-    forward_bytes,
-    packing_bytes,
-)
+from fastconv.models.planning.calls import beside, forward_bytes, packing_bytes
+from fastconv.models.planning.prices import Fitted, LeastBytes, Prices
 from fastconv.models.planning.segments import Segmenter
 from fastconv.models.planning.steps import trace_step
 from fastconv.models.running import Allowance, Program, Segment

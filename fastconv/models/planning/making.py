@@ -8,18 +8,11 @@ from typing import Any
 
 from fastconv.errors import MemoryLimitError
 from fastconv.layers.spec import LayerCosts, PassCosts
+from fastconv.models.planning.calls import forward_bytes, packing_bytes, splitting_seconds
 from fastconv.models.planning.fit_inference import InferenceFit
 from fastconv.models.planning.fit_training import TrainingFit
 from fastconv.models.planning.plan import Moment, Plan, PlannedNode
-from fastconv.models.planning.prices import (
-    Fitted,
-    LeastBytes,
-    Prices,
-    Shared,
-    forward_bytes,
-    packing_bytes,
-    splitting_seconds,
-)
+from fastconv.models.planning.prices import Fitted, LeastBytes, Prices, Shared
 from fastconv.models.planning.steps import Held, trace_step
 from fastconv.models.planning.subject import Asked, Subject
 from fastconv.models.running import Schedule
@@ -80,6 +73,7 @@ def _made(subject: Subject, asked: Asked, shared: Shared, operation: str) -> Pla
         moments,
         _seconds(prices, fitted, moments),
         tuple(subject.specs),
+        tuple(prices.needs),
     )
 
 

@@ -94,17 +94,16 @@ def _convolutions(plan: Plan) -> Iterator[dict[str, Any]]:
         if not isinstance(op.layer, Convolution):
             continue
         spec = plan.specs[op.sources[0]]
-        passes = op.layer.passes(
-            plan.batch_size, spec, training=plan.training, workspace_limit=plan.workspace_limit
-        )
-        for tables, back in zip(passes, (False, True), strict=True):
+        back = "backward" if any(plan.needs[source] for source in op.sources) else "without_dx"
+        for which in ("forward", back)[: 1 + plan.training]:
+            tables = op.layer.passes(plan.batch_size, spec, which, plan.workspace_limit)
             # where two convolutions lead back, one makes each gradient
             names = ("backward, input", "backward, weight") if len(tables) > 1 else ("backward",)
             for number, (table, _) in enumerate(tables):
                 yield {
                     "node": at,
-                    "back": back,
-                    "pass": names[number] if back else "forward",
+                    "back": which != "forward",
+                    "pass": which if which == "forward" else names[number],
                     "costs": _costs(table),
                 }
 
