@@ -17,7 +17,8 @@ from fastconv.step_memory import ALIGNMENT, aligned
 
 __all__ = ["Arena", "Block"]
 
-#: Bytes by which the blocks of one call may grow, since each begins at a whole line.
+#: Bytes by which the blocks of one call grow at most, since each begins at a whole line; but for
+#: groups of many filters, which have a block each.  A block that then fits no more lies elsewhere.
 ROUNDING = 4 * ALIGNMENT
 
 

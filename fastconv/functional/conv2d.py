@@ -215,10 +215,11 @@ def conv2d_backward(
     options = as_options(
         operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
     )
-    of_weight = "backward" if "x" in wanted else "weight"
+    if not wanted & {"x", "weight"}:  # that of the bias takes no workspace
+        options = options._replace(workspace_limit=None)
     decided = decide(
         operation,
-        of_weight if "weight" in wanted else "input",
+        direction_of(wanted),
         x.shape,
         weight.shape,
         x.dtype,
@@ -248,6 +249,13 @@ def conv2d_backward(
     if dx is not None or dweight is not None:
         backward(decided, dy, x, weight, dx, dweight)
     return dx, dweight, dbias
+
+
+def direction_of(wanted: frozenset[str]) -> str:
+    """Return the direction of `conv2d_costs` that covers the gradients that are wanted."""
+    if "weight" not in wanted:
+        return "input"
+    return "backward" if "x" in wanted else "weight"
 
 
 def check_needs(operation: str, needs: Any) -> frozenset[str]:

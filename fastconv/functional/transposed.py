@@ -259,9 +259,13 @@ def conv2d_transpose_backward(
     options = as_options(
         operation, stride, padding, dilation, groups, algorithm, workspace_limit, precision
     )
-    of_input, of_weight = _decide(
-        operation, ("forward", "weight"), x, weight, options, output_padding
-    )
+    # only what is wanted keeps within the limit; without either it is the geometry that is needed
+    pairs = (("x", "forward"), ("weight", "weight"))
+    directions = tuple(direction for name, direction in pairs if name in wanted)
+    if not directions:
+        directions, options = ("weight",), options._replace(workspace_limit=None)
+    found = _decide(operation, directions, x, weight, options, output_padding)
+    of_input, of_weight = found[0], found[-1]
     g = of_input.geometry
     if dy.shape != (g.N, g.C, g.H, g.W):
         rule = f"must have the shape of the output, {(g.N, g.C, g.H, g.W)}"

@@ -86,7 +86,8 @@ def unfolded_forward(
     """Unfold and multiply, slab by slab: a 1x1 convolution with C R S channels."""
     module = kernels.module(x.dtype)
     flat = y.reshape(g.N, g.K, 1, g.OH * g.OW)
-    with memory.workspace(g.unfolded_bytes(*cost.slab, x.itemsize)) as block:
+    room = cost.together if weight.once else 0
+    with memory.workspace(g.unfolded_bytes(*cost.slab, x.itemsize), room) as block:
         for at in slabs(g, cost.slab, 0, g.N):
             col = _unfold(g, at, x, block)
             pixels = (at.bottom - at.top) * g.OW

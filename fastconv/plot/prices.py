@@ -77,16 +77,16 @@ def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any
     rows = as_int(operation, "batch_size", batch_size, 1)
     training = as_bool(operation, "training", training)
     direction = "backward" if training else "forward"
-    graph = graph_of(net)
-    # the gradient of the input is not made in the first layers
-    learns = training and isinstance(net, Model)
-    first = first_layers(net.plan(rows, training=True)) if learns else set()
-    found = {
-        step.id: layer.priced(
-            rows, graph.source_specs(step)[0], "weight" if step.id in first else direction
-        )
-        for step, layer in convolutions(operation, graph)
-    }
+    graph, learns = graph_of(net), training and isinstance(net, Model)
+    alone = without_dx(net.plan(rows, training=True)) if learns else set()
+    found = {}
+    for step, layer in convolutions(operation, graph):
+        which = "without_dx" if step.id in alone else direction
+        for priced in layer.passes(rows, graph.source_specs(step)[0], which):
+            found[step.id] = priced
+    if not found:
+        rule = "must have a convolution that learns"
+        raise ArgumentError(operation, "net", rule, remedy="unfreeze one", shown="none")
     figure, axes = axes_for(operation, ax, (8.0, 1.6 + 0.26 * len(found)))
     most = max(bytes_of(cost) for table, _ in found.values() for cost in table.values())
     for at, (table, taken) in enumerate(found.values()):
@@ -115,14 +115,9 @@ def algorithms(net: Any, *, batch_size: int = 1, training: bool = False, ax: Any
     return figure
 
 
-def first_layers(plan: Plan) -> set[str]:
-    """Return the ids of the layers whose input needs no gradient."""
-    return {
-        step.id
-        for op in plan.schedule.operations
-        if not any(plan.needs[source] for source in op.sources)
-        for step in op.steps
-    }
+def without_dx(plan: Plan) -> set[str]:
+    """Return the ids of the layers whose inputs need no gradient."""
+    return {step.id for at in plan.without_dx for step in plan.schedule.operations[at].steps}
 
 
 def convolutions(operation: str, graph: Graph) -> list[tuple[Step, Convolution]]:

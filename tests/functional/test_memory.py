@@ -332,6 +332,30 @@ def test_gradients_that_are_not_asked_for_take_nothing(needs):
     assert used.workspace_peak == (costs[costs.choice].workspace if "x" in needs else 0)
 
 
+@pytest.mark.parametrize("algorithm", ["auto", "im2col", "winograd"])
+def test_the_gradient_of_the_bias_alone_keeps_any_limit(algorithm):
+    x, weight = np.ones((2, 16, 9, 9), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    given = {"padding": 1, "algorithm": algorithm, "workspace_limit": 0, "needs": "bias"}
+    for backward in (fastconv.conv2d_backward, fastconv.functional.conv2d_transpose_backward):
+        with memory.track() as used:
+            dbias = backward(x, x, weight, **given)[2]
+        assert used.workspace_peak == 0 and dbias.tolist() == [162] * 16
+
+
+def test_a_transposed_gradient_of_weights_alone_needs_no_more(integers):
+    """That of the input, which is a forward pass, would have tiles."""
+    x, weight = integers((2, 8, 9, 9)), integers((8, 8, 5, 5))
+    dy, given = integers((2, 8, 9, 9)), {"padding": 2, "algorithm": "winograd"}
+    least = fastconv.conv2d_costs(x.shape, weight.shape, padding=2, direction="weight")[
+        "winograd"
+    ].least
+    backward = fastconv.functional.conv2d_transpose_backward
+    found = backward(dy, x, weight, workspace_limit=least, needs="weight", **given)[1]
+    np.testing.assert_array_equal(found, backward(dy, x, weight, **given)[1])
+    with pytest.raises(fastconv.MemoryLimitError):
+        backward(dy, x, weight, workspace_limit=least, **given)
+
+
 @pytest.mark.parametrize("precision", ["standard", "fast"])
 @pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col", "im2col_tiled", "winograd"])
 @pytest.mark.parametrize(

@@ -369,6 +369,17 @@ def test_training_with_frozen_weights_takes_what_is_planned(frozen):
     assert net.measure(256, training=True, memory_limit=plan.peak) <= plan.peak + SLACK
 
 
+@pytest.mark.parametrize("algorithm", ["auto", "im2col", "winograd"])
+def test_a_first_layer_that_learns_its_bias_alone_keeps_the_least_limit(algorithm):
+    given = {"filters": 16, "kernel_size": 3, "padding": 1, "algorithm": algorithm}
+    layers = [("Conv2D", given), "ReLU", "Flatten", ("Dense", {"units": 2})]
+    net = fastconv.Sequential(layers, (16, 12, 12), seed=0)
+    net.freeze("conv2d_1/weight")
+    lowest = least(lambda **limit: net.plan(64, training=True, **limit))
+    assert net.measure(64, training=True, memory_limit=lowest) <= lowest + SLACK
+    assert net.gradients.keys() == {"conv2d_1/bias", "dense_1/weight", "dense_1/bias"}
+
+
 @pytest.mark.parametrize("before", [[], ["ReLU"], [("Dense", {"units": 500}), "ReLU"]])
 def test_masks_that_no_gradient_needs_are_not_kept(before):
     layers = [*before, ("Dropout", {"rate": 0.5}), "Tanh", ("Dense", {"units": 3})]

@@ -33,11 +33,12 @@ def test_weights_that_were_packed_before_count():
     assert frozen.measure(2) == pytest.approx(plan.peak, rel=0.01)
 
 
+@pytest.mark.parametrize("algorithm", ["winograd", "im2col", "im2col_tiled"])
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("filters", [(8,), (1, 8), (1, 17), (33, 33)])
-def test_steps_whose_calls_grow_take_what_is_planned(filters, kernel):
+def test_steps_whose_calls_grow_take_what_is_planned(filters, kernel, algorithm):
     """Each call needs more than those before it, and its weights fit what they left."""
-    given = {"kernel_size": kernel, "padding": "same", "algorithm": "winograd"}
+    given = {"kernel_size": kernel, "padding": "same", "algorithm": algorithm}
     layers = [("Conv2D", {"filters": k, "precision": "fast", **given}) for k in filters]
     net = fastconv.Sequential(layers, (1, 3, 7), seed=0)
     plan = net.plan(1, training=True)
@@ -54,7 +55,7 @@ def test_a_layer_whose_input_needs_no_gradient_is_planned_without_it():
         shapes = (4, 16, 20, 20), (16, 16, 3, 3)
         cost = fastconv.conv2d_costs(*shapes, padding=1, direction=direction)["winograd"]
         assert moment.algorithm == "winograd" and moment.seconds == cost.seconds
-    assert plan.needs == (False, True, True)
+    assert plan.without_dx == {0}
 
 
 def test_parts_of_large_results_are_let_go():

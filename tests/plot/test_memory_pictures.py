@@ -113,6 +113,23 @@ def test_a_network_without_convolutions_is_told():
         plot.algorithms(net)
 
 
+def test_what_makes_no_gradient_is_not_drawn():
+    given = {"filters": 4, "kernel_size": 3, "padding": 1}
+    net = fastconv.Sequential([("Conv2D", given)] * 3, (3, 8, 8), seed=0)
+
+    def labels() -> list[str]:
+        axes = plot.algorithms(net, training=True).axes[0]
+        return [tick.get_text() for tick in axes.get_yticklabels()]
+
+    assert labels() == ["conv2d_1", "conv2d_2", "conv2d_3"]
+    net.freeze("conv2d_1")
+    assert labels() == ["conv2d_2", "conv2d_3"]
+    net.freeze("conv2d_2")
+    net.freeze("conv2d_3")
+    with pytest.raises(ArgumentError, match="net must have a convolution that learns"):
+        plot.algorithms(net, training=True)
+
+
 SHAPES = (1, 64, 56, 56), (64, 64, 3, 3)
 
 

@@ -73,7 +73,7 @@ def _made(subject: Subject, asked: Asked, shared: Shared, operation: str) -> Pla
         moments,
         _seconds(prices, fitted, moments),
         tuple(subject.specs),
-        tuple(prices.needs),
+        prices.without_dx,
     )
 
 

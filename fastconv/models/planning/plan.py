@@ -155,8 +155,8 @@ class Plan:
         packing for them and of gathering rows. It serves to compare limits.
     specs : tuple of Spec
         Of every value: the inputs, and what the operations of `schedule` make.
-    needs : tuple of bool
-        For every value whether training needs its gradient.
+    without_dx : frozenset of int
+        The places of the operations none of whose inputs needs its gradient.
     sums : int
         Bytes of the peak for sums of the gradients of pieces, and for those that are on their way
         to other processes; 0 where the batch is not cut.
@@ -177,7 +177,7 @@ class Plan:
     moments: tuple[Moment, ...] = field(default=(), repr=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
     specs: tuple[Spec, ...] = field(default=(), repr=False, compare=False)
-    needs: tuple[bool, ...] = field(default=(), repr=False, compare=False)
+    without_dx: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
     sums: int = 0
 
     def cut(self, batch_size: int, sums: int) -> Plan:

@@ -128,14 +128,19 @@ class Prices:
             training=self.training,
             workspace_limit=limit,
         )
-        if cost.without_dx is None or any(self.needs[source] for source in op.sources):
+        if cost.without_dx is None or at not in self.without_dx:
             return cost
         return replace(cost, backward=cost.without_dx, backward_algorithm=cost.without_dx_algorithm)
 
-    @property
-    def needs(self) -> list[bool]:
-        """Whether the gradient of each value is needed."""
-        return self.tally(1).needs
+    @computed_once
+    def without_dx(self) -> frozenset[int]:
+        """The places of the operations none of whose inputs needs its gradient."""
+        needs = self.tally(1).needs
+        return frozenset(
+            at
+            for at, op in enumerate(self.operations)
+            if not any(needs[source] for source in op.sources)
+        )
 
     def tally(self, rows: int) -> Tally:
         """Return the Tally of a run of so many rows."""

@@ -94,7 +94,7 @@ def _convolutions(plan: Plan) -> Iterator[dict[str, Any]]:
         if not isinstance(op.layer, Convolution):
             continue
         spec = plan.specs[op.sources[0]]
-        back = "backward" if any(plan.needs[source] for source in op.sources) else "without_dx"
+        back = "without_dx" if at in plan.without_dx else "backward"
         for which in ("forward", back)[: 1 + plan.training]:
             tables = op.layer.passes(plan.batch_size, spec, which, plan.workspace_limit)
             # where two convolutions lead back, one makes each gradient
