@@ -24,6 +24,9 @@ def widths(dtype):
             *range(2 * vector - 1, 2 * vector + 4),
             4 * vector,
             4 * vector + 3,
+            13 * vector + 1,
+            20 * vector + 3,  # a second block of columns, which begins within the last vector
+            42 * vector,  # the same with stride 2
         }
     )
 

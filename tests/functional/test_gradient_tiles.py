@@ -221,6 +221,10 @@ BANDS = {
     "several bands": ((90, 120), (3, 3), {"padding": 1}),
     "several bands, stride 2": ((130, 91), (5, 5), {"padding": 2, "stride": 2}),
     "rows too long for a band": ((4, 3100), (3, 3), {"padding": 1}),
+    "three, much padding": ((5, 30), (3, 3), {"padding": (3, 21)}),
+    "three, much padding, stride 2": ((6, 31), (3, 3), {"padding": (3, 40), "stride": 2}),
+    "three, several blocks": ((11, 203), (3, 3), {"padding": 1}),
+    "three, several blocks, stride 2": ((22, 406), (3, 3), {"padding": (0, 1), "stride": 2}),
     "one pixel": ((1, 1), (3, 3), {"padding": 1}),
 }
 
@@ -237,7 +241,8 @@ def test_weights_of_planes_equal_the_reference(case, dtype, integers):
 
 def test_weights_of_planes_of_any_layout_have_the_same_bits(normal):
     w = np.zeros((3, 1, 3, 3), np.float32)
-    for height, width, options in ((20, 44, {}), (21, 43, {"stride": 2}), (7, 7, {})):
+    wide_maps = ((6, 203, {}), (9, 399, {"stride": 2}))
+    for height, width, options in ((20, 44, {}), (21, 43, {"stride": 2}), (7, 7, {}), *wide_maps):
         x = normal((2, 3, height, width))
         options = options | {"padding": 1, "groups": 3, "needs": ("weight",)}
         dy = normal(

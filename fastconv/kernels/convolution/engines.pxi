@@ -2,7 +2,8 @@
 # gradient of its input.  fastconv/engines.py says of each engine when it may be taken, and why.
 #
 #   weights lie      forward: asked in this order            gradient of the input
-#   plain            lines, columns, bands, windows, planes  spread; else forward's, by phases
+#   plain            lines, quads, columns, bands, windows,  spread; else forward's, by phases
+#                    planes
 #   in panels        points, strips, flat, rows, rectangles  pixel strips, whole rows; else the same
 #
 # The first engine that may do it is taken, and all of them give the same bits.  Whether an engine
@@ -16,6 +17,7 @@ cdef struct Work:                          # what an engine that was taken does
     Py_ssize_t items, grain                # grain: how many of the items a thread takes at once
     Convolution* c
     Axis rows, columns                     # of the forward pass, if c is for a gradient
+    DepthQuads depth_quads
     DepthColumns depth_columns
     DepthBands bands
     Depthwise depthwise
@@ -57,6 +59,13 @@ cdef bint take_lines(Work* work) noexcept nogil:
 cdef inline Py_ssize_t plane_items(Convolution* c) noexcept nogil:
     c.row_blocks = ceil_div(c.rows.outputs, PLANE_ROWS)
     return c.N * c.groups * c.K * c.row_blocks
+
+
+cdef bint take_depth_quads(Work* work) noexcept nogil:
+    return is_depthwise(work.c) and plan_quads(&work.depth_quads, work.c) \
+        and give(work, depth_quads_task(work.c), &work.depth_quads, plane_items(work.c),
+                 few_items(min(work.c.rows.outputs, <Py_ssize_t> PLANE_ROWS),
+                           work.c.columns.outputs))
 
 
 cdef bint take_depth_columns(Work* work) noexcept nogil:
@@ -150,7 +159,7 @@ cdef void set_phase(Work* work, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
 
 cdef extern from *:
     """
-    enum { FORWARD_ENGINES = 10, INPUT_ENGINES = 3, FOLDED_ENGINE = 0, PIXEL_PANELS_ENGINE = 1,
+    enum { FORWARD_ENGINES = 11, INPUT_ENGINES = 3, FOLDED_ENGINE = 0, PIXEL_PANELS_ENGINE = 1,
            OWN_ENGINES = 2 };
     """
     enum: FORWARD_ENGINES
@@ -161,15 +170,16 @@ cdef extern from *:
 
 cdef Engine forward_table[FORWARD_ENGINES]
 forward_table[0] = Engine("lines", False, take_lines)
-forward_table[1] = Engine("columns", False, take_depth_columns)
-forward_table[2] = Engine("bands", False, take_depth_bands)
-forward_table[3] = Engine("windows", False, take_depthwise)
-forward_table[4] = Engine("planes", False, take_planes)
-forward_table[5] = Engine("points", True, take_points)
-forward_table[6] = Engine("strips", True, take_strips)
-forward_table[7] = Engine("flat", True, take_flat)
-forward_table[8] = Engine("rows", True, take_rows)
-forward_table[9] = Engine("rectangles", True, take_rectangles)
+forward_table[1] = Engine("quads", False, take_depth_quads)
+forward_table[2] = Engine("columns", False, take_depth_columns)
+forward_table[3] = Engine("bands", False, take_depth_bands)
+forward_table[4] = Engine("windows", False, take_depthwise)
+forward_table[5] = Engine("planes", False, take_planes)
+forward_table[6] = Engine("points", True, take_points)
+forward_table[7] = Engine("strips", True, take_strips)
+forward_table[8] = Engine("flat", True, take_flat)
+forward_table[9] = Engine("rows", True, take_rows)
+forward_table[10] = Engine("rectangles", True, take_rectangles)
 
 cdef Engine input_table[INPUT_ENGINES]
 input_table[0] = Engine("spread", False, take_spread)

@@ -69,6 +69,8 @@ cdef extern from "simd/vec.h":
     const void* vanew(const void*) noexcept nogil
     const real* vbeyond(const real*, Py_ssize_t bytes) noexcept nogil
     vreal vload_where(const real*, lanes_t) noexcept nogil
+    vmask vspread(lanes_t) noexcept nogil
+    vreal vload_masked(const real*, const vmask*) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
     vreal vadd_product(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil

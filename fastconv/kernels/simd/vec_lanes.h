@@ -126,6 +126,20 @@ FC_INLINE vreal vadd_product(vreal acc, vreal a, vreal b) {
     return acc + a * b;
 #endif
 }
+/* The same lanes as a vector, and a load by such a vector, which may come from memory. */
+FC_INLINE vmask vspread(lanes_t lanes) { return fc_spread(lanes); }
+FC_INLINE vreal vload_masked(const real *p, const vmask *lanes) {
+#if FC_BYTES == 32 && defined(fc_maskz_load_mask)
+    return fc_maskz_load_mask(*lanes, p);
+#else
+    real at[VL];
+    ireal seen[VL];
+    memcpy(seen, lanes, sizeof seen);
+    for (int i = 0; i < VL; i++) at[i] = seen[i] ? p[i] : 0;
+    return vload(at);
+#endif
+}
+
 #ifdef FC_512
 FC_INLINE vreal vload_where(const real *p, lanes_t lanes) {
     return (vreal)FC_512(maskz_loadu)(FC_M(lanes), p);

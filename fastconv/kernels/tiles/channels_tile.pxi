@@ -4,9 +4,11 @@
 
 cdef extern from *:
     """
-    enum { ASKS_AHEAD = TILE >= 12 };  /* targets of 16 registers have strips for such kernels */
+    enum { ASKS_AHEAD = TILE >= 12,  /* targets of 16 registers have strips for such kernels */
+           PRODUCTS_ASK = ASKS_AHEAD || VL * sizeof(real) == 32 };
     """
-    enum: ASKS_AHEAD
+    enum: ASKS_AHEAD                       # whether tiles of 1x1 kernels do
+    enum: PRODUCTS_ASK                     # whether those of Winograd's products do
 
 cdef struct Ahead:
     const real* next           # weights to prefetch during the first channel
@@ -66,7 +68,7 @@ ctypedef void (*channels_t)(const void*, const real* x, Py_ssize_t step, const r
 
 cdef void channels_tile_of(const width* _, const real* x, Py_ssize_t step, const real* w,
                            const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil:
-    if ASKS_AHEAD and sizeof(width) <= TILE:
+    if PRODUCTS_ASK and sizeof(width) <= TILE:
         channels_tile(<int> sizeof(width), x, step, w, nest, ahead, total)
 
 

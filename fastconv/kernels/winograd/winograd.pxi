@@ -226,7 +226,7 @@ cdef inline void panel_of(Winograd* g, const int m, const int edge, Py_ssize_t p
             if from_ == 0:                 # a share of the lines: more at one time would stall
                 prefetch_outputs(g, m, start, end - begin, panel * LANES + e * filters // squares,
                                  panel * LANES + (e + 1) * filters // squares)
-            next_ = u + (e + 1) * u_plane if ASKS_AHEAD and lanes > VL else NULL
+            next_ = u + (e + 1) * u_plane if PRODUCTS_ASK and lanes > VL else NULL
             last = first
             for i in range(from_, from_ + together):
                 count = piece + (i < longer)

@@ -1,5 +1,6 @@
 # The gradient of the weights where groups have few filters, from bands that are laid out anew with
-# zeros.  It is for any window; on targets with registers of masks not for 3x3.
+# zeros.  It is for any window; where there are registers of masks not for 3x3, nor with AVX2 for 3x3
+# of strides 1 and 2 (quads_gradient.pxi).
 #
 #     dy, a gap of zeros after each row        x of one phase of the strides, as wide
 #     d d d d d d d 0 0 d d d d d d d 0 0 ...  0 x x x x x x x 0 0 x x x x x x x 0 ...

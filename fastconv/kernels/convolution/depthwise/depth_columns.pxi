@@ -1,5 +1,6 @@
 # Depthwise convolution with the usual windows, 3x3 and 5x5 with strides 1 and 2, for targets
-# without registers of masks; depthwise.pxi has the walk for targets with them.
+# without registers of masks; depthwise.pxi has the walk for targets with them, and with AVX2
+# depth_quads.pxi does some wide maps.
 #
 #   source rows      q = 0  1  2  3  4           A column of output vectors is walked down the map.
 #                        |\ |\ |\ |  |           The taps of a source row are loaded once and added

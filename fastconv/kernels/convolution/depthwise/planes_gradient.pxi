@@ -216,7 +216,7 @@ cdef inline void dot_items(const WeightGradient* g, const int S, const int step,
             dot_item(g, S, step, TWO_MAPS, item, &sides)
         elif knows_narrow(S) and kind == NARROW_MAP:
             dot_item(g, S, step, NARROW_MAP, item, &sides)
-        elif not DOT_BANDS or DOT_MASKS and S == 3:  # else bands_gradient.pxi does it
+        elif not DOT_BANDS or DOT_MASKS and S == 3:  # else quads or bands do it
             k = item // g.C
             dot_window(g, S, step, g.x + (k // g.K * g.C + item % g.C) * g.xc, g.dy + k * g.yk,
                        g.dweight + item * S * S)

@@ -27,8 +27,7 @@ cdef extern from *:
            POINT_STEPS = 4,
            POINT_AHEAD = 4,
            POINTS_ASK = MANY_REGISTERS,
-           /* with few registers a tile of two vectors has too few sums: strips stay */
-           POINTS_EACH = MANY_REGISTERS ? 8 : 0,
+           POINTS_EACH = 8,
            POINT_CHANNELS = 128,
            POINTS_KEPT = 256,
            POINT_FEWEST = 64,

@@ -1,14 +1,15 @@
 # The compiled half of the table of engines (fastconv/engines.py), for the gradient of the weights:
 #
-#     bands, windows, planes             groups of few filters: pixels of one channel in the lanes
+#     quads, bands, windows, planes      groups of few filters: pixels of one channel in the lanes
 #     points, taps, columns, tile        the others, through partial sums
 #
-# The first engine that may do it is taken.  All engines of a line give the same bits, except where
-# a factor is not finite: `taps` and `columns` multiply zeros of the padding.
+# The first engine that may do it is taken.  All engines of a line give the same bits, but quads and
+# bands, which no layout of x and dy and no number of threads chooses, and except where a factor is
+# not finite: `taps` and `columns` multiply zeros of the padding.
 
 cdef extern from *:
     """
-    enum { FEW_CHANNELS = 4, COLUMN_FILTERS = 128, WEIGHT_ENGINES = 7 };
+    enum { FEW_CHANNELS = 4, COLUMN_FILTERS = 128, WEIGHT_ENGINES = 8 };
     """
     enum: FEW_CHANNELS                     # so few channels are too few rows for the tile
     enum: COLUMN_FILTERS                   # most filters of an item of columns_gradient.pxi
@@ -37,6 +38,13 @@ cdef inline bint give(WeightWork* work, task_t add, task_t join, void* args, Py_
                       Py_ssize_t joins) noexcept nogil:
     work.add, work.join, work.args, work.items, work.joins = add, join, args, items, joins
     return True
+
+
+cdef bint take_quads(WeightWork* work) noexcept nogil:
+    cdef WeightGradient* g = work.g
+    cdef task_t task = dot_quads_of_three if g.columns.stride == 1 else dot_quads_of_three_apart
+    return QUADS and g.columns.taps == 3 and knows_dots(g) and not dots_narrow(g) \
+        and give(work, task, NULL, g, g.groups * g.K * g.C, 0)
 
 
 cdef bint take_bands(WeightWork* work) noexcept nogil:
@@ -110,13 +118,14 @@ cdef bint take_tile(WeightWork* work) noexcept nogil:
 
 
 cdef WeightEngine weight_table[WEIGHT_ENGINES]
-weight_table[0] = WeightEngine("bands", False, False, take_bands)
-weight_table[1] = WeightEngine("windows", False, False, take_windows)
-weight_table[2] = WeightEngine("planes", False, False, take_planes)
-weight_table[3] = WeightEngine("points", True, False, take_points)
-weight_table[4] = WeightEngine("taps", True, True, take_taps)
-weight_table[5] = WeightEngine("columns", True, True, take_columns)
-weight_table[6] = WeightEngine("tile", True, False, take_tile)
+weight_table[0] = WeightEngine("quads", False, False, take_quads)
+weight_table[1] = WeightEngine("bands", False, False, take_bands)
+weight_table[2] = WeightEngine("windows", False, False, take_windows)
+weight_table[3] = WeightEngine("planes", False, False, take_planes)
+weight_table[4] = WeightEngine("points", True, False, take_points)
+weight_table[5] = WeightEngine("taps", True, True, take_taps)
+weight_table[6] = WeightEngine("columns", True, True, take_columns)
+weight_table[7] = WeightEngine("tile", True, False, take_tile)
 
 cdef int choose(WeightWork* work) noexcept nogil:
     """The place of the first engine that may do it."""

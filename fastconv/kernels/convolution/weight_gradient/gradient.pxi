@@ -164,6 +164,8 @@ cdef void add_partial_sums(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
 
 
 include "convolution/depthwise/planes_gradient.pxi"
+include "convolution/depthwise/quads.pxi"
+include "convolution/depthwise/quads_gradient.pxi"
 include "convolution/depthwise/bands_gradient.pxi"
 include "convolution/weight_gradient/points_gradient.pxi"
 include "convolution/weight_gradient/columns_gradient.pxi"
