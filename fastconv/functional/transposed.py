@@ -286,9 +286,15 @@ def conv2d_transpose_backward(
         )
     dy, x, weight = checks.readable(dy), checks.contiguous(x), checks.contiguous(weight)
     if dx is not None:
-        with memory.Lent(of_input.cost.together) as lent:
-            packed = PackedWeight(weight, g.groups, of_input.plain, lent)
-            forward(of_input, dy, packed, None, dx, False)
+        _input_gradient(of_input, dy, weight, dx)
     if dweight is not None:
         backward(of_weight, x, dy, weight, None, dweight)
     return dx, dweight, dbias
+
+
+def _input_gradient(decided: Decision, dy: np.ndarray, weight: np.ndarray, dx: np.ndarray) -> None:
+    """Write dx, a forward pass of `dy`; its packed weights end with this function, and their memory
+    serves what follows."""
+    with memory.Lent(decided.cost.together) as lent:
+        packed = PackedWeight(weight, decided.geometry.groups, decided.plain, lent)
+        forward(decided, dy, packed, None, dx, False)

@@ -32,12 +32,13 @@ class Slab(NamedTuple):
     bottom: int
 
 
-def slabs(g: Conv2DGeometry, size: tuple[int, int], first: int, last: int) -> Iterator[Slab]:
-    """Yield the slabs of the images [first, last), at most `size` = (images, rows) each."""
+def slabs(g: Conv2DGeometry, size: tuple[int, int], backward: bool = False) -> Iterator[Slab]:
+    """Yield the slabs, at most `size` = (images, rows) each; `backward` from the last one."""
     images, rows = size
-    for n in range(first, last, images):
-        for top in range(0, g.OH, rows):
-            yield Slab(n, min(n + images, last), top, min(top + rows, g.OH))
+    order = reversed if backward else iter
+    for n in order(range(0, g.N, images)):
+        for top in order(range(0, g.OH, rows)):
+            yield Slab(n, min(n + images, g.N), top, min(top + rows, g.OH))
 
 
 def _columns(g: Conv2DGeometry, at: Slab, block: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -88,7 +89,7 @@ def unfolded_forward(
     flat = y.reshape(g.N, g.K, 1, g.OH * g.OW)
     room = cost.together if weight.once else 0
     with memory.workspace(g.unfolded_bytes(*cost.slab, x.itemsize), room) as block:
-        for at in slabs(g, cost.slab, 0, g.N):
+        for at in slabs(g, cost.slab):
             col = _unfold(g, at, x, block)
             pixels = (at.bottom - at.top) * g.OW
             threads.run(
@@ -143,7 +144,7 @@ def _weight_gradient(
     module = kernels.module(x.dtype)
     chunks = g.gradient_chunks(g.N, g.OH)
     with memory.workspace(g.weight_gradient_bytes(x.itemsize, module.lanes)) as held:
-        for at in slabs(g, size, 0, g.N):
+        for at in slabs(g, size):
             first = g.gradient_chunks(at.first, g.OH) + g.gradient_chunks(1, at.top)
             threads.run(
                 module.add_slab,
@@ -189,7 +190,7 @@ def _input_gradient(
                 share = weight[rows].reshape(-1, g.taps, 1, 1)
                 channels = slice(group * g.taps, (group + together) * g.taps)
                 shares.append((rows, channels, *pack_backward(share, together, lent)))
-            for at in reversed(list(slabs(g, size, 0, g.N))):
+            for at in slabs(g, size, backward=True):
                 col = _columns(g, at, block, dx.dtype)
                 pixels = slice(at.top * g.OW, at.bottom * g.OW)
                 for rows, channels, data, packed in shares:

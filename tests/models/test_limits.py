@@ -369,6 +369,40 @@ def test_training_with_frozen_weights_takes_what_is_planned(frozen):
     assert net.measure(256, training=True, memory_limit=plan.peak) <= plan.peak + SLACK
 
 
+@pytest.mark.parametrize(
+    ("channels", "filters", "kernel", "size"), [(64, 64, 3, 9), (128, 128, 3, 14), (64, 16, 5, 11)]
+)
+def test_inference_by_winograd_keeps_every_limit(channels, filters, kernel, size):
+    """Layers that keep packed weights keep panels too, which a call by tiles does not read."""
+    given = {"filters": filters, "kernel_size": kernel, "algorithm": "winograd"}
+    net = fastconv.Sequential([("Conv2D", given)], (channels, size, size), seed=0)
+    lowest, free = least(lambda **limit: net.plan(2, **limit)), net.plan(2).peak
+    for limit in np.linspace(lowest, free, 6).astype(int).tolist():
+        assert net.plan(2, memory_limit=limit).peak <= limit
+        assert net.measure(2, memory_limit=limit) <= limit + SLACK
+
+
+def test_the_least_limit_of_inference_is_that_of_the_whole_batch_if_parts_need_more():
+    net = fastconv.Sequential(["ReLU"], (2, 56, 16))
+    lowest = least(lambda **limit: net.plan(8, **limit))
+    assert lowest == net.plan(8).peak == net.plan(8, memory_limit=lowest).peak
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "im2col_tiled"])
+def test_both_gradients_of_a_transposed_convolution_share_their_memory(algorithm):
+    first = ("Conv2D", {"filters": 16, "kernel_size": 5})
+    given = {"filters": 16, "kernel_size": 3, "algorithm": algorithm}
+    net = fastconv.Sequential([first, ("Conv2DTranspose", given)], (1, 60, 60), seed=0)
+    assert net.measure(8, training=True) <= net.plan(8, training=True).peak + SLACK
+
+
+def test_many_slabs_take_no_memory_of_their_own():
+    given = {"filters": 1, "kernel_size": 1, "algorithm": "im2col_tiled"}
+    net = fastconv.Sequential(["BatchNorm", ("Conv2D", given)], (1, 95, 35), seed=0)
+    lowest = least(lambda **limit: net.plan(64, training=True, **limit))
+    assert net.measure(64, training=True, memory_limit=lowest) <= lowest + SLACK
+
+
 @pytest.mark.parametrize("algorithm", ["auto", "im2col", "winograd"])
 def test_a_first_layer_that_learns_its_bias_alone_keeps_the_least_limit(algorithm):
     given = {"filters": 16, "kernel_size": 3, "padding": 1, "algorithm": algorithm}

@@ -130,7 +130,7 @@ class InferenceFit:
         live = self.prices.live(self._stages((), [1]), self.results)
         most = 0
         for at, op in enumerate(self.operations):
-            own = self._beside(at, 1) + self.prices.cost(at, 1, 0).lowest_limit
+            own = self._beside(at, 1, ()) + self.prices.cost(at, 1, 0).lowest_limit
             most = max(most, live[at] + self._others(op, self.prices.released) + own)
         return most
 
@@ -140,7 +140,7 @@ class InferenceFit:
         live = prices.live(self._stages((), [1]), 1)
         found = []
         for at, op in enumerate(self.operations):
-            others = self._others(op, prices.released) + self._beside(at, 1)
+            others = self._others(op, prices.released) + self._beside(at, 1, ())
             room = self.limit - split - live[at] - others
             found.append(prices.cost(at, 1, None).lowest_limit <= room)
         return found
@@ -160,17 +160,21 @@ class InferenceFit:
         # weights that were packed ahead stay, also while their own operation runs
         return total if op.name in self.prices.released else total - own.get(op.name, 0)
 
-    def _beside(self, at: int, rows: int) -> int:
-        """Return the bytes that a call packs, which its workspace limit does not count."""
-        if self.operations[at].name in self.prices.released:
+    def _beside(self, at: int, rows: int, kept: Collection[str]) -> int:
+        """Return the bytes of packed weights that a call's workspace limit does not count: those
+        that it packs, and those of a layer `kept` that this call does not read."""
+        name, cost = self.operations[at].name, self.prices.cost(at, rows, 0)
+        if name in self.prices.released:
             return 0
-        return beside(self.prices.cost(at, rows, 0))
+        if name in kept:
+            return max(beside(cost), cost.workspace + cost.packed - cost.lowest_limit)
+        return beside(cost)
 
     def _rooms(self, stages: Sequence[Stage], kept: Collection[str]) -> list[int]:
         """Return the workspace limit that each operation has room for."""
         live, rows = self.prices.live(stages, self.results), _rows(stages)
         return [
-            self.limit - live[at] - self._others(op, kept) - self._beside(at, rows[at])
+            self.limit - live[at] - self._others(op, kept) - self._beside(at, rows[at], kept)
             for at, op in enumerate(self.operations)
         ]
 
@@ -187,7 +191,7 @@ class InferenceFit:
         if key not in self._most:
             if key[:2] not in self._own:
                 self._own[key[:2]] = [
-                    sum((nbytes, self._others(op, kept), self._beside(at, rows)))
+                    sum((nbytes, self._others(op, kept), self._beside(at, rows, kept)))
                     + self.prices.cost(at, rows, None if self.free[at] else 0).lowest_limit
                     for at, (op, nbytes) in enumerate(
                         zip(self.operations, self.prices.alive(rows), strict=True)

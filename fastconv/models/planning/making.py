@@ -88,12 +88,15 @@ def _fitted(prices: Prices, asked: Asked, operation: str) -> Fitted:
     try:
         return _within(prices, asked, limit - asked.held)
     except LeastBytes as error:
-        least = error.args[0] + asked.held
+        least = error.args[0]
     mode = f"{'training' if asked.training else 'inference'} on a batch of {asked.batch_size}"
     remedy = "take a smaller batch_size" if asked.training and asked.batch_size > 1 else ""
-    if not asked.training and asked.results > 1 and not asked.measured.most(1):
+    if peak < least:  # part after part may take more, beside the results of the whole batch
+        least = peak
+    elif not asked.training and asked.results > 1 and not asked.measured.most(1):
         mode = f"the outputs of {asked.results} rows, computed one at a time"
         remedy = "give fewer rows in a call"
+    least += asked.held
     rule = f"must be at least {least} bytes for {mode}"
     raise MemoryLimitError(operation, "memory_limit", rule, limit, remedy, least=least)
 
