@@ -44,7 +44,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         type=typed_path,
         help="digits (the default), a folder of IDX files as MNIST's, a folder with a folder of "
-        "pictures for each class, an .npz, or a .csv of pixels",
+        "pictures for each class (without labels: a folder of pictures), an .npz, or a .csv of "
+        "pixels behind the label",
     )
     source.add_argument(
         "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"

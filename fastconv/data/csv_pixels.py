@@ -123,7 +123,8 @@ class _Reader:
         for row, number in zip(table, numbers, strict=True):
             parts = lines[number - first].split(b",")
             if len(parts) != self.values:
-                self._refuse(number, f"must have {self.values} values", len(parts))
+                what = "" if self.label is None else f", the {self.label} of them the label"
+                self._refuse(number, f"must have {self.values} values{what}", len(parts))
             try:
                 row[:] = parts
             except ValueError:
