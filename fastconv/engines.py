@@ -190,7 +190,8 @@ WEIGHT = (
     Engine(
         "bands",
         "none",
-        "4 to 1024 taps whose maps fit a band, vector targets; those of 64 bytes not 3x3",
+        "4 to 1024 taps whose maps fit a band, vector targets; those of 64 bytes "
+        "not 3x3, and AVX2 not what quads do",
         "depthwise/bands_gradient.pxi",
         "a plane is one run without edges, and 9 taps share a vector of dy: 0.33 to 0.6 of the "
         "time for 5x5, 0.12 to 0.2 for 7x7",
