@@ -24,7 +24,7 @@ cdef extern from *:
            FLAT_SUMS = FLAT_TOTALS / VL,
            FLAT_CHANNELS = 256,                      /* of 1x1: with so many, pixels fill the L1 */
            FLAT_TILE = TILE < 12 ? TILE : 1,         /* larger tiles lack registers for places */
-           MASKS = VL * sizeof(real) >= 64 };        /* registers of masks: a rest is one vector */
+           MASKS = VL * sizeof(real) >= 32 };        /* a rest is loaded as one vector */
     """
     enum: FLAT_PIXELS
     enum: FLAT_NUMBERS
@@ -186,8 +186,9 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     plan.channels = min(c.C, c.block)
     if size * min(plan.channels, <Py_ssize_t> FLAT_LEAST) > FLAT_NUMBERS:
         return False
-    # a strip and the weights that it meets shall be in the L1 together
-    most = CACHES.l1 // <Py_ssize_t> sizeof(real) // (size + LANES * c.R * c.S)
+    # a strip and the weights that it meets shall be in the L1 together, with 1x1 the next too
+    most = size + LANES * c.R * c.S * (2 if small else 1)
+    most = CACHES.l1 // <Py_ssize_t> sizeof(real) // most
     most = clamp(most, FLAT_LEAST, FLAT_NUMBERS // size)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, most))
     size = min(FLAT_TOTALS // (height * width * LANES),
@@ -200,6 +201,12 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     plan.panel_blocks = ceil_div(c.panels, plan.panels)
     plan.padded = pads(&c.rows) or pads(&c.columns)
     return True
+
+
+cdef inline bint in_a_row(const Convolution* c) noexcept nogil:
+    """Whether the pixels of all rows follow each other in x."""
+    return c.columns.stride * c.xw == 1 and (
+        c.rows.outputs == 1 or c.rows.stride * c.xh == c.columns.outputs)
 
 
 cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first, Py_ssize_t last,
@@ -241,23 +248,26 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
     Where a kernel row has one tap, only every `step`-th number of a row is laid out.
     """
     cdef const Convolution* c = plan.c
-    cdef Py_ssize_t channel, r, h, j
+    cdef Py_ssize_t channel, r, h, j, pitch = plan.pitch
     cdef Py_ssize_t down = c.rows.stride if c.R == 1 else 1
     cdef Py_ssize_t step = c.columns.stride if c.S == 1 else 1
     cdef Py_ssize_t column = left * c.columns.stride + c.columns.offset
     cdef Py_ssize_t seen = c.columns.inputs - column
-    cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, plan.pitch)
-    cdef Py_ssize_t last = clamp(floor_div(seen - 1, step) + 1, first, plan.pitch)
+    cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, pitch)
+    cdef Py_ssize_t last = clamp(floor_div(seen - 1, step) + 1, first, pitch)
+    if c.R * c.S == 1 and not plan.padded and pitch == c.columns.outputs and in_a_row(c):
+        pitch, rows = rows * pitch, 1      # as one row
+        last = seen = pitch
     for channel in range(channels):
         for r in range(rows):
             h = top * c.rows.stride + c.rows.offset + r * down
             if 0 <= h < c.rows.inputs:
-                lay_out_row(x + h * c.xh + column * c.xw, step * c.xw, first, last, plan.pitch,
-                            seen, to)
+                lay_out_row(x + h * c.xh + column * c.xw, step * c.xw, first, last, pitch, seen,
+                            to)
             else:
-                for j from 0 <= j < plan.pitch by VL:
+                for j from 0 <= j < pitch by VL:
                     vstore(to + j, vzero())
-            to = to + plan.pitch
+            to = to + pitch
         x = x + c.xc
 
 

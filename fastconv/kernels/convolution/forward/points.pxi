@@ -8,11 +8,13 @@
 #  3, or 7     |           |           |           |        Weights are broadcast from panels.
 #              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
-# A strip is two tiles wide.  The two tiles meet the same few filters one after the other, so whole
-# lines of y are written at one time.  Sums have the order of convolution.pxi.  With many registers
-# the gradient of the input is the same walk over dy, which scatters its results if there is a
-# stride.  There a tile asks, a line of cache at a time, for the place of its results, for the next
-# panel, and for what is laid out next.
+# A strip is two tiles wide, each laid out by itself.  A tile meets the filters of a panel one after
+# the other, then the second tile does: so one tile and one panel are in the L1, and lines of y that
+# two tiles share are written soon one after the other.  Sums have the order of convolution.pxi.
+# With many registers the gradient of the input is the same walk over dy, which scatters its results
+# if there is a stride.  There a tile asks, a line of cache at a time, for the place of its results,
+# for the next panel, and for what is laid out next.  With few, asking costs more than it saves: the
+# next panel would push the tile out of the L1.
 
 cdef extern from *:
     """
@@ -25,7 +27,7 @@ cdef extern from *:
            POINT_STRIP = POINT_VECTORS ? 2 * POINT_VECTORS : 1, /* never 0: it divides */
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
-           POINT_AHEAD = 4,
+           POINT_AHEAD = MANY_REGISTERS ? 4 : 8,
            POINTS_ASK = MANY_REGISTERS,
            POINTS_EACH = 8,
            POINT_CHANNELS = 128,
@@ -55,13 +57,13 @@ cdef extern from *:
 cdef struct Points:
     const Convolution* c
     Py_ssize_t length                      # vectors of an image
-    Py_ssize_t strips                      # strips of an image
+    Py_ssize_t tiles, strips               # tiles and strips of an image
     Py_ssize_t filters, filter_blocks      # filters of an item, and how many blocks these make
     Py_ssize_t channels                    # channels that are laid out at one time
     bint scattered                         # whether outputs do not follow each other in y
 
 cdef struct PointSums:
-    Py_ssize_t channels, step              # of the strip; vectors from one channel to the next
+    Py_ssize_t channels                    # of the strip
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether that block ends here, is the first, the last
     bint relu, adds
@@ -96,33 +98,89 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     plan.filter_blocks = ceil_div(c.K, plan.filters)
     plan.filters = ceil_div(ceil_div(c.K, plan.filter_blocks), POINT_TILE) * POINT_TILE
     plan.filter_blocks = ceil_div(c.K, plan.filters)
-    plan.strips = shared_blocks(ceil_div(plan.length, POINT_STRIP), plan.length,
+    plan.tiles = ceil_div(plan.length, POINT_MOST)
+    plan.strips = shared_blocks(ceil_div(plan.tiles, 2), plan.tiles,
                                 c.groups * c.N * plan.filter_blocks, c.threads, POINTS_EACH)
     return True
 
 
-cdef inline bint in_a_row(const Convolution* c) noexcept nogil:
-    """Whether the pixels of all rows follow each other in x."""
-    return c.columns.stride * c.xw == 1 and (
-        c.rows.outputs == 1 or c.rows.stride * c.xh == c.columns.outputs)
+cdef inline Py_ssize_t tile_begins(const Points* plan, Py_ssize_t tile) noexcept nogil:
+    """The first vector of a tile.  Tiles have POINT_MOST vectors; the last ones have fewer, and
+    none has one where two may share."""
+    if plan.length % POINT_MOST == 1 and tile == plan.tiles - 1 and tile:
+        return plan.length - 2
+    return min(tile * POINT_MOST, plan.length)
+
+
+cdef struct PointStrip:                    # of an item
+    Py_ssize_t n, group
+    Py_ssize_t k0, filters                 # the filters
+    Py_ssize_t first, pixels               # the first output, and how many there are
+    Py_ssize_t vectors[2]                  # of the tiles; the second may have none
+
+
+cdef inline PointStrip point_strip(const Points* plan, Py_ssize_t item) noexcept nogil:
+    """Items are (group, block of filters, image, strip); the last varies fastest."""
+    cdef const Convolution* c = plan.c
+    cdef PointStrip strip
+    cdef Py_ssize_t at = item % plan.strips
+    cdef Py_ssize_t tile = at * plan.tiles // plan.strips
+    cdef Py_ssize_t end = tile_begins(plan, (at + 1) * plan.tiles // plan.strips)
+    item //= plan.strips
+    strip.n = item % c.N
+    item //= c.N
+    strip.k0 = item % plan.filter_blocks * plan.filters
+    strip.filters = min(plan.filters, c.K - strip.k0)
+    strip.group = item // plan.filter_blocks
+    strip.first = tile_begins(plan, tile)
+    strip.vectors[0] = tile_begins(plan, tile + 1) - strip.first
+    strip.vectors[1] = end - strip.first - strip.vectors[0]
+    strip.pixels = min(c.rows.outputs * c.columns.outputs, end * VL) - strip.first * VL
+    strip.first *= VL
+    return strip
+
+
+cdef inline void copy_columns(const int vectors, const real* x, Py_ssize_t xc,
+                              Py_ssize_t channels, vreal* to) noexcept nogil:
+    """to[channels][vectors] = the pixels at x of each channel.  Every load has the same step from
+    one channel to the next, which the hardware foresees within a page; beyond, it is asked for."""
+    cdef Py_ssize_t channel
+    cdef const real* ahead = x + POINT_AHEAD * xc
+    cdef int v
+    for channel in range(channels):
+        vprefetch(ahead)
+        vprefetch(ahead + vectors * VL - 1)
+        ahead = ahead + xc
+        for v in range(vectors):
+            to[v] = vload(x + v * VL)
+        x = x + xc
+        to = to + vectors
 
 
 cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t channels,
-                                Py_ssize_t first, Py_ssize_t pixels, bint ahead,
-                                real* to) noexcept nogil:
-    """to[channels][.] = some pixels of each channel, from output `first` on, with zeros in the rest
-    of the last vector.  If `ahead`, the pixels after these are prefetched."""
+                                Py_ssize_t first, Py_ssize_t pixels, vreal* tile) noexcept nogil:
+    """tile[channels][.] = some pixels of each channel, from output `first` on, with zeros in the
+    rest of the last vector."""
     cdef Py_ssize_t width = c.columns.outputs * (c.rows.outputs if in_a_row(c) else 1)
     cdef Py_ssize_t step = c.columns.stride * c.xw
     cdef Py_ssize_t row = first // width, column = first % width
     cdef Py_ssize_t length = ceil_div(pixels, VL) * VL
     cdef Py_ssize_t channel, done, count, i
     cdef const real* at
+    cdef real* to = <real*> tile
     x = x + row * c.rows.stride * c.xh + column * step
+    if step == 1 and pixels == length and column + pixels <= width:
+        if pixels == POINT_MOST * VL:
+            copy_columns(POINT_MOST, x, c.xc, channels, tile)
+        elif pixels == 2 * VL:
+            copy_columns(2, x, c.xc, channels, tile)
+        else:
+            copy_columns(1, x, c.xc, channels, tile)
+        return
     for channel in range(channels):
         at, done, count = x, 0, min(pixels, width - column)
         while True:
-            if MASKS and step > 1:         # the hardware does not foresee every other row
+            if MANY_REGISTERS and step > 1:  # the hardware does not foresee every other row
                 for i from 0 <= i < count * step by CACHE_LINE:
                     vprefetch(at + POINT_AHEAD * c.xc + i)
             # the next row writes over the zeros that follow this one
@@ -133,20 +191,22 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
                 break
             at = at + c.rows.stride * c.xh - (column * step if done == count else 0)
             count = min(width, pixels - done)
-        if ahead:
-            for i from 0 <= i < POINT_STRIP * VL by CACHE_LINE:
-                vprefetch(x + pixels + i)
         x = x + c.xc
         to = to + length
 
 
-cdef inline Coming pixels_after(const Points* plan, const real* x, Py_ssize_t channels,
-                                Py_ssize_t pixels, Py_ssize_t times) noexcept nogil:
-    """What is laid out after so many channels of `pixels` at x: more of them, or the next strip."""
+cdef inline Coming pixels_after(const Points* plan, const PointStrip* strip, const real* x,
+                                Py_ssize_t channel, Py_ssize_t times) noexcept nogil:
+    """What is laid out next: the strip's pixels from `channel` on, or those of the next strip.
+    x is the image."""
     cdef const Convolution* c = plan.c
-    if channels < c.C:
-        return comes(x + channels * c.xc, min(plan.channels, c.C - channels), pixels, c.xc, times)
-    return comes(x + pixels, plan.channels, POINT_STRIP * VL, c.xc, times)
+    x = x + strip.first
+    if channel < c.C:
+        return comes(x + channel * c.xc, min(plan.channels, c.C - channel), strip.pixels, c.xc,
+                     times)
+    if strip.first + strip.pixels < c.rows.outputs * c.columns.outputs:
+        return comes(x + strip.pixels, plan.channels, POINT_STRIP * VL, c.xc, times)
+    return nothing_comes()
 
 
 cdef inline void point_step(const int vectors, const vreal* x, const real* w,
@@ -169,6 +229,22 @@ cdef inline void scatter(real* y, const Py_ssize_t* places, vreal value,
     vstore(lanes, value)
     for i in range(min(<Py_ssize_t> VL, count)):
         y[places[i]] = lanes[i]
+
+
+cdef inline void store_whole(const int vectors, vreal* acc, const PointSums* sums, real* y,
+                             Py_ssize_t plane) noexcept nogil:
+    """Store a tile no filter or pixel of which is left out, without a question for each vector."""
+    cdef int f, v
+    if sums.adds:
+        for f in range(POINT_TILE):
+            for v in range(vectors):
+                acc[f * vectors + v] = vload(y + f * plane + v * VL) + acc[f * vectors + v]
+    if sums.relu:
+        for f in range(POINT_TILE * vectors):
+            acc[f] = vrelu(acc[f])
+    for f in range(POINT_TILE):
+        for v in range(vectors):
+            vstore(y + f * plane + v * VL, acc[f * vectors + v])
 
 
 cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
@@ -203,7 +279,7 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
                 ask_for(&sums.pixels)
             for i in range(POINT_STEPS):
                 point_step(vectors, x, w, acc)
-                x = x + sums.step
+                x = x + vectors
                 w = w + LANES
             channel -= POINT_STEPS
             if channel == 0:
@@ -211,7 +287,7 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
     else:
         while True:
             point_step(vectors, x, w, acc)
-            x = x + sums.step
+            x = x + vectors
             w = w + LANES
             channel -= 1
             if channel == 0:
@@ -227,10 +303,16 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
             total[i] = acc[i]
         return
     for f in range(POINT_TILE):
+        added = vset1(bias[f]) if bias != NULL and f < filters else vzero()
+        for v in range(vectors):
+            acc[f * vectors + v] = acc[f * vectors + v] + added
+    if not scattered and filters >= POINT_TILE and pixels >= vectors * VL:
+        store_whole(vectors, acc, sums, y, plane)
+        return
+    for f in range(POINT_TILE):
         if f < filters:
-            added = vset1(bias[f]) if bias != NULL else vzero()
             for v in range(vectors):
-                value = acc[f * vectors + v] + added
+                value = acc[f * vectors + v]
                 if sums.adds:
                     value = vload_n(y + v * VL, pixels - v * VL) + value
                 if sums.relu:
@@ -269,76 +351,71 @@ point_tiles[:] = [
 
 
 cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, block of filters, image, strip); the last varies fastest."""
     cdef const Points* plan = <const Points*> args
     cdef const Convolution* c = plan.c
-    cdef vreal strip[POINT_MEMORY]
+    cdef vreal memory[POINT_MEMORY]
     cdef Py_ssize_t places[POINT_STRIP * VL]
     cdef vreal waiting[2 * POINT_SUMS]
     cdef vreal* total = waiting + (POINT_SUMS if c.C > c.block else 0)
     cdef PointSums sums
-    cdef Py_ssize_t item, rest, at, first, n, group, k0, k, filters, channel, stop, j, i, h
-    cdef Py_ssize_t vectors, half, pixels, count, wide, asks
+    cdef PointStrip strip
+    cdef Py_ssize_t item, channel, stop, j, i, k, k0, panel, count, asks, half, seen
     cdef Py_ssize_t waits = plan.channels < c.C
+    cdef int h
     cdef bint row = in_a_row(c)
     cdef const real* x
     cdef const real* w
     cdef const real* bias
     cdef real* y
     sums.relu, sums.adds = c.relu, c.adds
+    sums.pixels = sums.weights = nothing_comes()
     for item in range(begin, end):
-        rest = item
-        at = rest % plan.strips
-        rest //= plan.strips
-        n = rest % c.N
-        rest //= c.N
-        k0 = rest % plan.filter_blocks * plan.filters
-        group = rest // plan.filter_blocks
-        filters = min(plan.filters, c.K - k0)
-        first = at * plan.length // plan.strips
-        vectors = (at + 1) * plan.length // plan.strips - first
-        half = (vectors + 1) // 2
-        first *= VL
-        pixels = min(c.rows.outputs * c.columns.outputs - first, vectors * VL)
-        x = c.x + n * c.xn + group * c.C * c.xc
+        strip = point_strip(plan, item)
+        half = strip.vectors[0]
         if plan.scattered:
-            for i in range(pixels):
-                places[i] = (first + i) // c.columns.outputs * c.yh \
-                    + (first + i) % c.columns.outputs * c.yw
+            for i in range(strip.pixels):
+                places[i] = (strip.first + i) // c.columns.outputs * c.yh \
+                    + (strip.first + i) % c.columns.outputs * c.yw
+        x = c.x + strip.n * c.xn + strip.group * c.C * c.xc
         for channel from 0 <= channel < c.C by c.block:
             stop = min(channel + c.block, c.C)
             for j from channel <= j < stop by plan.channels:
                 count = min(plan.channels, stop - j)
-                lay_out_points(c, x + j * c.xc, count, first, pixels,
-                               not POINTS_ASK and row and at + 1 < plan.strips
-                               and k0 + filters == c.K, <real*> strip)
-                asks = max(count // POINT_STEPS, <Py_ssize_t> 1) * (2 if vectors > 1 else 1)
-                sums.pixels = nothing_comes()
-                if POINTS_ASK and row and (j + count < c.C or at + 1 < plan.strips):
-                    sums.pixels = pixels_after(plan, x + first, j + count, pixels,
-                                               asks * ceil_div(filters, POINT_TILE))
-                sums.channels, sums.step = count, vectors
+                for h in range(2):
+                    if strip.vectors[h]:
+                        seen = h * half * VL
+                        lay_out_points(c, x + j * c.xc, count, strip.first + seen,
+                                       min(strip.pixels - seen, strip.vectors[h] * VL),
+                                       memory + h * half * count)
+                sums.channels = count
                 sums.resume, sums.ends = j > channel, j + count == stop
                 sums.fresh, sums.last = channel == 0, stop == c.C
-                for k from 0 <= k < filters by POINT_TILE:
-                    w = c.w + (group * c.panels + (k0 + k) // LANES) * c.C * LANES \
-                        + j * LANES + (k0 + k) % LANES
-                    if POINTS_ASK and k % LANES == 0:
-                        sums.weights = comes(w + c.C * LANES, 1, count * LANES, 0,
-                                             asks * (LANES // POINT_TILE))
-                    bias = c.bias + group * c.K + k0 + k if c.bias != NULL else NULL
-                    y = c.y + n * c.yn + (group * c.K + k0 + k) * c.yk
+                asks = max(count // POINT_STEPS, <Py_ssize_t> 1) * (2 if strip.vectors[1] else 1)
+                if POINTS_ASK and row:
+                    sums.pixels = pixels_after(plan, &strip, x, j + count,
+                                               asks * ceil_div(strip.filters, POINT_TILE))
+                for panel from 0 <= panel < strip.filters by LANES:
                     for h in range(2):
-                        wide = vectors - half if h else half
-                        if wide == 0:
+                        if strip.vectors[h] == 0:
                             break
-                        sums.places = places + h * half * VL if plan.scattered else NULL
-                        i = waits * (2 * k + h * POINT_TILE) * POINT_VECTORS
-                        point_tiles[wide](
-                            NULL, strip + h * half, w, &sums, waiting + i,
-                            total + i, bias, filters - k,
-                            y if plan.scattered else y + first + h * half * VL, c.yk,
-                            pixels - h * half * VL)
+                        seen = h * half * VL
+                        sums.places = places + seen if plan.scattered else NULL
+                        for k from panel <= k < min(panel + LANES, strip.filters) by POINT_TILE:
+                            k0 = strip.k0 + k
+                            w = c.w + (strip.group * c.panels + k0 // LANES) * c.C * LANES \
+                                + j * LANES + k0 % LANES
+                            if POINTS_ASK and k == panel and h == 0:
+                                sums.weights = comes(w + c.C * LANES, 1, count * LANES, 0,
+                                                     asks * (LANES // POINT_TILE))
+                            k0 += strip.group * c.K
+                            bias = c.bias + k0 if c.bias != NULL else NULL
+                            y = c.y + strip.n * c.yn + k0 * c.yk
+                            i = waits * (2 * k + h * POINT_TILE) * POINT_VECTORS
+                            point_tiles[strip.vectors[h]](
+                                NULL, memory + h * half * count, w, &sums, waiting + i, total + i,
+                                bias, strip.filters - k,
+                                y if plan.scattered else y + strip.first + seen, c.yk,
+                                strip.pixels - seen)
 
 
 cdef inline Py_ssize_t point_items(const Points* plan) noexcept nogil:
