@@ -25,6 +25,16 @@ from fastconv.geometry import Conv2DGeometry
 TESTS = Path(__file__).parents[1]
 WIDTHS = [*range(1, 36), 63, 64, 65]
 DTYPES = ["float32", "float64"]
+UNFOLDED = [  # kernel, stride, padding
+    ((3, 3), 1, 1),
+    ((3, 3), 1, 0),
+    ((2, 5), 2, 0),
+    ((4, 7), 1, 3),
+    ((2, 1), 2, 0),
+    ((1, 1), 1, 0),
+    ((1, 11), 4, 2),
+    ((1, 17), 1, 8),
+]
 
 
 def same(result: np.ndarray, right: np.ndarray) -> None:
@@ -160,11 +170,20 @@ def check_pooling() -> None:
 
 def check_unfold() -> None:
     for dtype, width, at_end in cases():
-        for kernel, stride, pad in (((3, 3), 1, 1), ((4, 7), 1, 3), ((2, 1), 2, 0), ((1, 1), 1, 0)):
+        for kernel, stride, pad in UNFOLDED:
+            if width + 2 * pad < kernel[1]:
+                continue
             x = guarded(whole_numbers((2, 2, 4, width), dtype), at_end)
             right = reference.im2col(x, *kernel, stride, pad)
             same(fastconv.im2col(x, *kernel, stride, pad), right)
-            col = guarded(right, at_end)
+            col = guarded(np.zeros_like(right), at_end)
+            steps = [(size, size) for size in (stride, pad, 1)]
+            outputs = [
+                (n + 2 * pad - k) // stride + 1 for n, k in zip((4, width), kernel, strict=True)
+            ]
+            unfold = kernels.module(x.dtype).unfold
+            unfold(x, col.reshape(-1), kernel, *steps, *outputs, True, 0, 1, 1)
+            same(col, right)
             image = reference.col2im(right, x.shape, *kernel, stride, pad)
             same(fastconv.col2im(col, x.shape, *kernel, stride, pad), image)
 

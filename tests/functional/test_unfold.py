@@ -51,6 +51,38 @@ def test_every_tail_of_the_width(width, dtype, integers):
         assert_bits_equal(image, reference.col2im(col, x.shape, *kernel, stride, pad))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", range(1, 19))
+def test_runs_of_every_length(columns, dtype, integers):
+    """From rows that have room for whole loads, and from maps that end with the last window."""
+    for rows, stride, pad in ((1, 1, 0), (2, 3, 2), (3, 1, 1), (5, 2, 4)):
+        for width in (columns, columns + 1, columns + 17, 40):
+            x = integers((2, 3, 6, width), dtype)
+            col = fastconv.im2col(x, rows, columns, stride, pad)
+            assert_bits_equal(col, reference.im2col(x, rows, columns, stride, pad))
+
+
+@pytest.mark.parametrize("columns", [2, 3, 5, 7, 9])
+def test_views_are_unfolded_as_their_copies(columns, integers):
+    whole = integers((3, 4, 12, 23))
+    views = [
+        whole[..., 2:-3],
+        whole[:, 1:3, 3:, :],
+        whole[::-1],
+        whole[:, ::-1, ::-1],
+        whole[..., ::-1],
+        whole[..., ::2],
+        whole.transpose(0, 1, 3, 2),
+        whole.transpose(2, 0, 1, 3),
+        np.broadcast_to(whole[:, :1], whole.shape),
+    ]
+    for x in views:
+        for pad in (0, 2):
+            col = fastconv.im2col(x, 3, columns, 1, pad)
+            assert_bits_equal(col, fastconv.im2col(x.copy(), 3, columns, 1, pad))
+            assert_bits_equal(col, reference.im2col(x, 3, columns, 1, pad))
+
+
 @pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), CASES[:-1])
 def test_each_is_the_adjoint_of_the_other(shape, kernel, stride, pad, integers):
     """<v, im2col(x)> = <col2im(v), x>, exactly: all products and sums are whole numbers."""

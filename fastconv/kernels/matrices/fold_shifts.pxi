@@ -11,7 +11,7 @@
 #
 # Some channels are done together: they share lines of cache, which are still there for the next
 # channel.  This is for vectors of 32 bytes only.  Shorter ones hold few taps, and longer ones are
-# as fast when they transpose (unfold_tiles.pxi).
+# as fast when they transpose (fold_tiles.pxi).
 
 cdef extern from *:
     """

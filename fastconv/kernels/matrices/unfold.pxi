@@ -21,7 +21,10 @@ cdef inline bint row_inside(const Unfolding* g, Py_ssize_t i, Py_ssize_t r,
     return 0 <= row[0] < g.H
 
 
+include "matrices/unfold_pixels.pxi"
+include "matrices/fold_tiles.pxi"
 include "matrices/unfold_tiles.pxi"
+include "matrices/unfold_runs.pxi"
 include "matrices/fold_shifts.pxi"
 
 
@@ -183,8 +186,10 @@ def unfold(const real[:, :, :, :] x, real[::1] col, kernel, stride, pad, dilatio
         if book and is_transposition(&g):
             run_items(unfold_pixels, &g, g.N * ((g.H * g.W + VL - 1) // VL), part, parts, 1,
                       threads)
-        elif book and tiles_fit(&g):
+        elif book and runs_are_short(&g):
             run_items(unfold_tiles, &g, g.N * g.rows.outputs, part, parts, 1, threads)
+        elif book and runs_fit(&g):
+            run_items(unfold_runs, &g, g.N * g.rows.outputs, part, parts, 1, threads)
         elif book:
             run_items(unfold_book, &g, g.N * OH, part, parts, 1, threads)
         else:

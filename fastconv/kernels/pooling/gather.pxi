@@ -25,10 +25,32 @@ cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
     return vload(counts)
 
 
-# Vectors shorter than 64 bytes have no masks for bytes and for stores.  So whole vectors of taps
-# are loaded where they lie inside the array: lanes beyond do not matter, since their gradient is 0.
-# Vectors of 8 lanes are stored whole where they lie inside the plane: lanes beyond are written
-# again as they are.  With 4 lanes, storing them one by one takes no longer.
+# Vectors shorter than 64 bytes have no masks for bytes and for stores, and those for loads are
+# vectors, which are made once for all rows.  Whole vectors of taps are loaded where they lie inside
+# the array: lanes beyond do not matter, since their gradient is 0.  Vectors of 8 lanes are stored
+# whole where they lie inside the plane: lanes beyond are written again as they are.  With 4 lanes,
+# storing them one by one takes no longer.
+
+cdef struct Some:                          # lanes
+    lanes_t bits
+    vmask spread                           # the same as a vector
+
+
+cdef inline Some some(lanes_t lanes) noexcept nogil:
+    cdef Some these
+    these.bits, these.spread = vkeep(lanes), vspread(lanes)
+    return these
+
+
+cdef inline vreal load_some(const real* p, const Some* lanes) noexcept nogil:
+    return vload_masked(p, &lanes.spread) if VL * sizeof(real) == 32 \
+        else vload_where(p, lanes.bits)
+
+
+cdef inline vreal pick_some(vreal v, vreal other, const Some* lanes) noexcept nogil:
+    return vselect(lanes.spread, other, v) if VL * sizeof(real) == 32 \
+        else vpick(v, other, lanes.bits)
+
 
 cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
                                const Py_ssize_t* bounds) noexcept nogil:
@@ -50,26 +72,25 @@ cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, P
 
 
 cdef inline void store_columns(real* plane, Py_ssize_t size, Py_ssize_t at, vreal v,
-                               lanes_t lanes) noexcept nogil:
+                               const Some* lanes) noexcept nogil:
     """Store some lanes to a plane."""
-    if VL == 8 and sizeof(real) == 4 and lanes != lanes_between(0, VL) and 0 <= at \
-            and at + VL <= size:
-        vstore(plane + at, vpick(vload(plane + at), v, lanes))
+    if VL == 8 and sizeof(real) == 4 and 0 <= at and at + VL <= size:
+        vstore(plane + at, pick_some(vload(plane + at), v, lanes))
     else:
-        vstore_where(plane + at, v, lanes)
+        vstore_where(plane + at, v, lanes.bits)
 
 
 cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima, const int kind,
                                 const real* dy, const unsigned char* argmax, Py_ssize_t next,
-                                Py_ssize_t row, Py_ssize_t m, const lanes_t* lanes,
+                                Py_ssize_t row, Py_ssize_t m, const Some* lanes,
                                 const vreal* columns, const Py_ssize_t* bounds, vreal* d,
                                 vmask* t) noexcept nogil:
     """Load the gradients of a row's windows from columns m - 1 and m on, and the taps that won.
 
-    With TWO_MAPS the upper half of a vector belongs to the map `next` elements further on.
+    With TWO_MAPS the upper half of a vector belongs to the map `next` elements further on; its
+    lanes are `lanes + 2`.
     """
-    cdef Py_ssize_t at, above
-    cdef lanes_t upper
+    cdef Py_ssize_t at
     cdef int k
     cdef bint inside = 0 <= row < g.rows.outputs
     for k in range(2):
@@ -81,15 +102,14 @@ cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima
             if maxima:
                 t[k] = vload_bytes(argmax + at, lanes_between(0, VL))
         elif inside:
-            d[k] = vload_where(dy + at, lanes[k])
+            d[k] = load_some(dy + at, &lanes[k])
             if maxima and kind != TWO_MAPS:
-                t[k] = load_winners(argmax, at, lanes[k], bounds)
+                t[k] = load_winners(argmax, at, lanes[k].bits, bounds)
             if kind == TWO_MAPS:
-                above = at + next - VL // 2
-                upper = lanes[k] << (VL // 2)
-                d[k] = vpick(d[k], vload_where(dy + above, upper), upper)
+                d[k] = pick_some(d[k], load_some(dy + at + next - VL // 2, &lanes[2 + k]),
+                                 &lanes[2 + k])
                 if maxima:
-                    t[k] = load_two_winners(argmax, at, next, lanes[k], bounds)
+                    t[k] = load_two_winners(argmax, at, next, lanes[k].bits, bounds)
         else:
             d[k], t[k] = vzero(), vtap(0)
         if not maxima:
@@ -109,17 +129,18 @@ cdef inline void gather_column(const Pooling* g, const int S, const bint maxima,
     cdef vreal d[4]
     cdef vmask t[4]
     cdef vreal columns[2]
-    cdef lanes_t lanes[2]
-    cdef lanes_t low, high
+    cdef Some lanes[4]
+    cdef Some low, high
     cdef vreal even, odd
     cdef Py_ssize_t width = VL // 2 if kind == TWO_MAPS else VL
     cdef Py_ssize_t c = 2 * m + g.columns.offset
     cdef Py_ssize_t i, h
     cdef int k
-    low = vkeep(lanes_between(-c, g.W - c))
-    high = vkeep(low if kind == TWO_MAPS else lanes_between(-c - VL, g.W - c - VL))
+    low = some(lanes_between(-c, g.W - c))
+    high = low if kind == TWO_MAPS else some(lanes_between(-c - VL, g.W - c - VL))
     for k in range(2):
-        lanes[k] = vkeep(lanes_between(1 - k - m, min(g.columns.outputs - m + 1 - k, width)))
+        lanes[k] = some(lanes_between(1 - k - m, min(g.columns.outputs - m + 1 - k, width)))
+        lanes[2 + k] = some(lanes[k].bits << (VL // 2))
         columns[k] = vset1(<real> g.columns.taps)
         if not maxima and kind != INSIDE:
             columns[k] = window_columns(g, m - 1 + k)
@@ -152,11 +173,11 @@ cdef inline void gather_column(const Pooling* g, const int S, const bint maxima,
                 vstore(dx + h * g.W + c, vlow(even, odd))
                 vstore(dx + h * g.W + c + VL, vhigh(even, odd))
             elif kind == TWO_MAPS:
-                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), low)
-                store_columns(other, g.H * g.W, h * g.W + c, vhigh(even, odd), high)
+                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), &low)
+                store_columns(other, g.H * g.W, h * g.W + c, vhigh(even, odd), &high)
             else:
-                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), low)
-                store_columns(dx, g.H * g.W, h * g.W + c + VL, vhigh(even, odd), high)
+                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), &low)
+                store_columns(dx, g.H * g.W, h * g.W + c + VL, vhigh(even, odd), &high)
 
 
 cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima, const real* dy,

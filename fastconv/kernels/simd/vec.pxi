@@ -71,6 +71,7 @@ cdef extern from "simd/vec.h":
     vreal vload_where(const real*, lanes_t) noexcept nogil
     vmask vspread(lanes_t) noexcept nogil
     vreal vload_masked(const real*, const vmask*) noexcept nogil
+    vreal vselect(vmask, vreal, vreal) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
     vreal vadd_product(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
