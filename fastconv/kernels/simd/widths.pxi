@@ -79,6 +79,11 @@ ctypedef fused narrow_width:               # widths up to NARROW
     n6
     n7
 
+ctypedef fused strip_width:                # vectors of a tile with pixels in the lanes
+    n1
+    n2
+    n3
+
 ctypedef fused slim_width:                 # widths up to SLIM
     n1
     n2

@@ -326,21 +326,16 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
             y = y + plane
 
 
-ctypedef fused half_width:
-    n1
-    n2
-    n3
-
 ctypedef void (*point_t)(const void*, const vreal* x, const real* w, PointSums* sums,
                          vreal* waiting, vreal* total, const real* bias, Py_ssize_t filters,
                          real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil
 
 
-cdef void point_tile_of(const half_width* _, const vreal* x, const real* w, PointSums* sums,
+cdef void point_tile_of(const strip_width* _, const vreal* x, const real* w, PointSums* sums,
                         vreal* waiting, vreal* total, const real* bias, Py_ssize_t filters,
                         real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil:
-    if sizeof(half_width) <= POINT_VECTORS:
-        point_tile(<int> sizeof(half_width), x, w, sums, waiting, total, bias, filters, y, plane,
+    if sizeof(strip_width) <= POINT_VECTORS:
+        point_tile(<int> sizeof(strip_width), x, w, sums, waiting, total, bias, filters, y, plane,
                    pixels)
 
 

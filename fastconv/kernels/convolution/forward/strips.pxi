@@ -27,7 +27,7 @@ cdef extern from *:
     """
     enum { STRIP_TAPS = 128, STRIP_CHANNELS = 4, STRIP_ROWS = 8, TALL_ROWS = 24, TALL_IMAGES = 16,
            STRIP_COLUMNS = 6,
-           STRIP_VECTORS = TILE >= 12 ? 3 : 2,
+           STRIP_VECTORS = TILE >= 12 || VL * sizeof(real) == 32 ? 3 : 2,
            STRIP_LINES = STRIP_VECTORS + 1, STRIPS_ASK = VL * sizeof(real) >= 64,
            STRIP_FILTERS = TILE >= 12 && LANES >= 8 ? 8 : LANES < 4 ? LANES : 4,
            STRIP_NUMBERS = (32 << 10) / sizeof(real), STRIP_MEMORY = STRIP_NUMBERS / VL };
@@ -261,6 +261,24 @@ cdef inline void strip_tile(const int vectors, const Strips* plan, const real* x
         store_strip(vectors, False, True, acc, bias, filters, y, plane, last)
 
 
+ctypedef void (*strip_t)(const void*, const Strips* plan, const real* x, const real* w,
+                         const real* bias, int filters, real* y, Py_ssize_t done,
+                         Py_ssize_t last) noexcept nogil
+
+
+cdef void strip_tile_of(const strip_width* _, const Strips* plan, const real* x, const real* w,
+                        const real* bias, int filters, real* y, Py_ssize_t done,
+                        Py_ssize_t last) noexcept nogil:
+    if sizeof(strip_width) <= STRIP_VECTORS:
+        strip_tile(<int> sizeof(strip_width), plan, x, w, bias, filters, y, done, last)
+
+
+cdef strip_t strip_tiles[4]
+strip_tiles[:] = [
+    NULL, <strip_t> strip_tile_of[n1], <strip_t> strip_tile_of[n2], <strip_t> strip_tile_of[n3],
+]
+
+
 cdef void strip_run(const Strips* plan, const real* x, const real* w, const real* bias,
                     int filters, real* y, Py_ssize_t pixels) noexcept nogil:
     """Write a run of outputs that follow each other in x and in y.  If it is long enough, the last
@@ -276,12 +294,7 @@ cdef void strip_run(const Strips* plan, const real* x, const real* w, const real
         done = max(<Py_ssize_t> 0, min(first * VL, end * VL - pixels))
         first = first * VL - done
         last = min(<Py_ssize_t> VL, pixels - first - (vectors - 1) * VL)
-        if STRIP_VECTORS == 3 and vectors == 3:
-            strip_tile(3, plan, x + first, w, bias, filters, y + first, done, last)
-        elif vectors == 2:
-            strip_tile(2, plan, x + first, w, bias, filters, y + first, done, last)
-        else:
-            strip_tile(1, plan, x + first, w, bias, filters, y + first, done, last)
+        strip_tiles[vectors](NULL, plan, x + first, w, bias, filters, y + first, done, last)
 
 
 cdef void convolve_strips(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
