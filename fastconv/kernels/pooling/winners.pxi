@@ -42,14 +42,17 @@ cdef bint has_winners(const Pooling* g) noexcept nogil:
 cdef void place_windows(const Pooling* g, Py_ssize_t window, Py_ssize_t count,
                         Winners* to) noexcept nogil:
     """Note where the taps of some windows of a map begin and end."""
-    cdef Py_ssize_t i = window // g.columns.outputs, j = window % g.columns.outputs, k
-    for k in range(count):
-        to.rows[k] = <ireal> (i * g.rows.stride + g.rows.offset)
-        to.ends[k] = <ireal> clamp(to.rows[k] + g.rows.taps, 0, g.H)  # a tap beyond is none
-        to.columns[k] = <ireal> (j * g.columns.stride + g.columns.offset)
-        j += 1
-        if j == g.columns.outputs:
-            i, j = i + 1, 0
+    cdef Py_ssize_t i = window // g.columns.outputs, j = window % g.columns.outputs, k = 0, stop
+    cdef ireal row, end, column, step = <ireal> g.columns.stride
+    while k < count:
+        stop = min(count, k + g.columns.outputs - j)
+        row = <ireal> (i * g.rows.stride + g.rows.offset)
+        end = <ireal> clamp(row + g.rows.taps, 0, g.H)     # a tap beyond is none
+        column = <ireal> (j * g.columns.stride + g.columns.offset)
+        for k in range(k, stop):           # of a row of windows: whole vectors at one time
+            to.rows[k], to.ends[k], to.columns[k] = row, end, column
+            column += step
+        i, j, k = i + 1, 0, stop
 
 
 cdef inline void find_winners(const Pooling* g, const real* dy, const unsigned char* argmax,
