@@ -49,6 +49,8 @@ def test_every_tail_equals_the_reference(size, dtype, integers):
         (1, 2501, 530),
         (2, 1030, 600),
         (4, 1025, 33),
+        (64, 2, 32),
+        (130, 2, 17),
     ],
 )
 def test_large_products_equal_the_reference(shape, dtype, integers):

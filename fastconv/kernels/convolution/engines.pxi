@@ -137,6 +137,8 @@ cdef bint take_pixel_strips(Work* work) noexcept nogil:
     if work.rows.stride > 1 or work.columns.stride > 1:
         return False
     set_phase(work, 0, 0)
+    if plan_points(&work.points, work.c):
+        return False                       # the forward pass has a faster walk for it
     return plan_pixels(&work.pixels, work.c) \
         and give(work, pixel_strips, &work.pixels, pixel_items(&work.pixels), 1)
 

@@ -252,9 +252,10 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
     cdef Py_ssize_t down = c.rows.stride if c.R == 1 else 1
     cdef Py_ssize_t step = c.columns.stride if c.S == 1 else 1
     cdef Py_ssize_t column = left * c.columns.stride + c.columns.offset
-    cdef Py_ssize_t seen = c.columns.inputs - column
+    cdef Py_ssize_t seen = c.columns.inputs - column - 1   # from column to the last of a row
     cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, pitch)
-    cdef Py_ssize_t last = clamp(floor_div(seen - 1, step) + 1, first, pitch)
+    cdef Py_ssize_t last = clamp(floor_div(seen, step) + 1, first, pitch)
+    seen = seen * c.xw + 1                 # in numbers
     if c.R * c.S == 1 and not plan.padded and pitch == c.columns.outputs and in_a_row(c):
         pitch, rows = rows * pitch, 1      # as one row
         last = seen = pitch

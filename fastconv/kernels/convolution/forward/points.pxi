@@ -11,8 +11,8 @@
 # A strip is two tiles wide, each laid out by itself.  A tile meets the filters of a panel one after
 # the other, then the second tile does: so one tile and one panel are in the L1, and lines of y that
 # two tiles share are written soon one after the other.  Sums have the order of convolution.pxi.
-# With many registers the gradient of the input is the same walk over dy, which scatters its results
-# if there is a stride.  There a tile asks, a line of cache at a time, for the place of its results,
+# The gradient of the input is the same walk over dy, which scatters its results if there is a
+# stride.  With many registers a tile asks, a line of cache at a time, for the place of its results,
 # for the next panel, and for what is laid out next.  With few, asking costs more than it saves: the
 # next panel would push the tile out of the L1.
 
@@ -76,9 +76,9 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
     cdef Py_ssize_t pixels = c.rows.outputs * c.columns.outputs
     plan.scattered = c.yw != 1 or c.rows.outputs > 1 and c.yh != c.columns.outputs
     if POINT_VECTORS == 0 or c.R * c.S != 1 or c.taps_first and (
-            not MANY_REGISTERS or c.rows.taps * c.columns.taps == 0
-            or c.rows.offset != 0 or c.columns.offset != 0) \
-            or plan.scattered and not MANY_REGISTERS or pads(&c.rows) or pads(&c.columns):
+            c.rows.taps * c.columns.taps == 0 or c.rows.offset != 0 or c.columns.offset != 0) \
+            or plan.scattered and not (MANY_REGISTERS or c.taps_first) \
+            or pads(&c.rows) or pads(&c.columns):
         return False
     if c.K <= LANES and c.rows.outputs == 1 and not share_sets(c.xc):
         return False                       # few filters read the map where it lies
@@ -185,7 +185,7 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
                     vprefetch(at + POINT_AHEAD * c.xc + i)
             # the next row writes over the zeros that follow this one
             lay_out_row(at, step, 0, count, length - done if done + count == pixels else count,
-                        (count - 1) * c.columns.stride + 1, to + done)
+                        (count - 1) * step + 1, to + done)
             done += count
             if done == pixels:
                 break
