@@ -164,10 +164,11 @@ INPUT = (
     Engine(
         "pixel strips",
         "panels",
-        "stride 1, or 1x1 of any but what points do, at least 48 filters, rows that do not fill "
-        "tiles, many filters, or planes that share sets of the cache, on targets of 16 registers",
+        "stride 1, or 1x1 of any stride that points may not do; at least 48 filters, rows that do "
+        "not fill tiles, many filters, or planes that share sets of the cache, on targets of 16 "
+        "registers",
         "input_gradient/pixel_strips.pxi",
-        "dy by pixels gives full tiles and whole lines of the L1: 0.56 to 0.8 of the time",
+        "dy by pixels gives full tiles and whole lines of the L1: 0.7 to 0.8 of the time",
     ),
     Engine(
         "whole rows",

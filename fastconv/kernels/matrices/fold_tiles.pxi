@@ -19,7 +19,7 @@ cdef extern from *:
 
 
 cdef bint tiles_fit(const Unfolding* g) noexcept nogil:
-    """Whether the tiles know this window."""
+    """Whether tiles know this window, here and in unfold_tiles.pxi."""
     return g.columns.taps <= VL and g.columns.dilation == 1 and g.columns.stride <= 2 \
         and g.xw == 1
 

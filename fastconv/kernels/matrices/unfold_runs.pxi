@@ -16,8 +16,7 @@ cdef enum:
 cdef struct Run:
     Py_ssize_t r0, r1                      # kernel rows inside the map
     Py_ssize_t s0, s1                      # taps of a row inside the map
-    lanes_t lanes                          # the same as lanes, and as a vector
-    vmask spread
+    LaneSet seen                           # the same as lanes
 
 
 cdef bint runs_fit(const Unfolding* g) noexcept nogil:
@@ -37,7 +36,7 @@ cdef inline void copy_some(const int room, const Run* at, const real* x, real* t
     cdef vreal taps
     cdef int s
     if room <= VL:
-        taps = vload_masked(x, &at.spread) if VL * sizeof(real) == 32 else vload_where(x, at.lanes)
+        taps = load_lanes(x, &at.seen)
         copy_run(room, <real*> &taps, to)
     else:
         for s in range(room):
@@ -46,7 +45,8 @@ cdef inline void copy_some(const int room, const Run* at, const real* x, real* t
 
 cdef inline void copy_window(const int room, const int rows, const Unfolding* g, const real* x,
                              real* to) noexcept nogil:
-    """Unfold a window all of whose loads lie inside the map.  `rows` are those of the kernel."""
+    """Unfold a window no load of which leaves x, and no tap of which lies outside the map.  `rows`
+    are those of the kernel."""
     cdef Py_ssize_t step = g.rows.dilation * g.xh, xc = g.xc, S = g.columns.taps, c
     cdef int r
     for c in range(g.C):
@@ -58,8 +58,9 @@ cdef inline void copy_window(const int room, const int rows, const Unfolding* g,
 
 cdef inline void unfold_aside(const int room, const bint inside, const Unfolding* g, const Run* at,
                               const real* x, bint last, real* to) noexcept nogil:
-    """Unfold a window at a side of the map, the first tap of which is x[0].  If it is the last one,
-    nothing is written beyond.  With `inside`, only rows are missing."""
+    """Unfold any other window, whose first tap is x[0]: at a side of the map, at the end of x, or
+    the last of its row, after which nothing is written.  With `inside`, whole runs may be loaded,
+    and only rows may be missing."""
     cdef Py_ssize_t R = g.rows.taps, S = g.columns.taps, c, r, s
     cdef const real* row
     for c in range(g.C):
@@ -120,8 +121,7 @@ cdef inline void unfold_rows(const int room, const Unfolding* g, Py_ssize_t begi
                 unfold_aside(room, True, g, &at, x, j == last, to)
             else:
                 taps_inside(&g.columns, j, &at.s0, &at.s1)
-                at.lanes = lanes_between(at.s0, at.s1)
-                at.spread = vspread(at.lanes)
+                at.seen = lane_set(lanes_between(at.s0, at.s1))
                 unfold_aside(room, False, g, &at, x, j == last, to)
             to = to + size
             x = x + g.columns.stride

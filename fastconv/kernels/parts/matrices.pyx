@@ -1,6 +1,7 @@
 """Matrices: unfolded maps, products of dense layers, packed weights."""
 
 include "simd/vec.pxi"
+include "simd/lane_set.pxi"
 include "tiles/axes.pxi"
 include "sums/long_sums.pxi"
 include "sums/chunk.pxi"

@@ -31,27 +31,6 @@ cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
 # whole where they lie inside the plane: lanes beyond are written again as they are.  With 4 lanes,
 # storing them one by one takes no longer.
 
-cdef struct Some:                          # lanes
-    lanes_t bits
-    vmask spread                           # the same as a vector
-
-
-cdef inline Some some(lanes_t lanes) noexcept nogil:
-    cdef Some these
-    these.bits, these.spread = vkeep(lanes), vspread(lanes)
-    return these
-
-
-cdef inline vreal load_some(const real* p, const Some* lanes) noexcept nogil:
-    return vload_masked(p, &lanes.spread) if VL * sizeof(real) == 32 \
-        else vload_where(p, lanes.bits)
-
-
-cdef inline vreal pick_some(vreal v, vreal other, const Some* lanes) noexcept nogil:
-    return vselect(lanes.spread, other, v) if VL * sizeof(real) == 32 \
-        else vpick(v, other, lanes.bits)
-
-
 cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
                                const Py_ssize_t* bounds) noexcept nogil:
     """Load the taps of some lanes.  `bounds` are where the array begins and ends, counted from the
@@ -72,17 +51,17 @@ cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, P
 
 
 cdef inline void store_columns(real* plane, Py_ssize_t size, Py_ssize_t at, vreal v,
-                               const Some* lanes) noexcept nogil:
+                               const LaneSet* lanes) noexcept nogil:
     """Store some lanes to a plane."""
     if VL == 8 and sizeof(real) == 4 and 0 <= at and at + VL <= size:
-        vstore(plane + at, pick_some(vload(plane + at), v, lanes))
+        vstore(plane + at, pick_lanes(vload(plane + at), v, lanes))
     else:
         vstore_where(plane + at, v, lanes.bits)
 
 
 cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima, const int kind,
                                 const real* dy, const unsigned char* argmax, Py_ssize_t next,
-                                Py_ssize_t row, Py_ssize_t m, const Some* lanes,
+                                Py_ssize_t row, Py_ssize_t m, const LaneSet* lanes,
                                 const vreal* columns, const Py_ssize_t* bounds, vreal* d,
                                 vmask* t) noexcept nogil:
     """Load the gradients of a row's windows from columns m - 1 and m on, and the taps that won.
@@ -102,11 +81,11 @@ cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima
             if maxima:
                 t[k] = vload_bytes(argmax + at, lanes_between(0, VL))
         elif inside:
-            d[k] = load_some(dy + at, &lanes[k])
+            d[k] = load_lanes(dy + at, &lanes[k])
             if maxima and kind != TWO_MAPS:
                 t[k] = load_winners(argmax, at, lanes[k].bits, bounds)
             if kind == TWO_MAPS:
-                d[k] = pick_some(d[k], load_some(dy + at + next - VL // 2, &lanes[2 + k]),
+                d[k] = pick_lanes(d[k], load_lanes(dy + at + next - VL // 2, &lanes[2 + k]),
                                  &lanes[2 + k])
                 if maxima:
                     t[k] = load_two_winners(argmax, at, next, lanes[k].bits, bounds)
@@ -129,18 +108,18 @@ cdef inline void gather_column(const Pooling* g, const int S, const bint maxima,
     cdef vreal d[4]
     cdef vmask t[4]
     cdef vreal columns[2]
-    cdef Some lanes[4]
-    cdef Some low, high
+    cdef LaneSet lanes[4]
+    cdef LaneSet low, high
     cdef vreal even, odd
     cdef Py_ssize_t width = VL // 2 if kind == TWO_MAPS else VL
     cdef Py_ssize_t c = 2 * m + g.columns.offset
     cdef Py_ssize_t i, h
     cdef int k
-    low = some(lanes_between(-c, g.W - c))
-    high = low if kind == TWO_MAPS else some(lanes_between(-c - VL, g.W - c - VL))
+    low = lane_set(lanes_between(-c, g.W - c))
+    high = low if kind == TWO_MAPS else lane_set(lanes_between(-c - VL, g.W - c - VL))
     for k in range(2):
-        lanes[k] = some(lanes_between(1 - k - m, min(g.columns.outputs - m + 1 - k, width)))
-        lanes[2 + k] = some(lanes[k].bits << (VL // 2))
+        lanes[k] = lane_set(lanes_between(1 - k - m, min(g.columns.outputs - m + 1 - k, width)))
+        lanes[2 + k] = lane_set(lanes[k].bits << (VL // 2))
         columns[k] = vset1(<real> g.columns.taps)
         if not maxima and kind != INSIDE:
             columns[k] = window_columns(g, m - 1 + k)

@@ -158,7 +158,7 @@ flat_tiles[2][:] = [
 
 cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     """Whether a strip fits its buffer and is worth it; if so, cut the output into strips."""
-    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size, most
+    cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size, each, most
     cdef bint small = c.R * c.S == 1
     if FLAT_TILE < 4 or c.taps_first or c.rows.dilation != 1 or c.columns.dilation != 1 \
             or c.K <= VL or c.R > FLAT_PIXELS or c.S > FLAT_PIXELS \
@@ -186,9 +186,10 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     plan.channels = min(c.C, c.block)
     if size * min(plan.channels, <Py_ssize_t> FLAT_LEAST) > FLAT_NUMBERS:
         return False
-    # a strip and the weights that it meets shall be in the L1 together, with 1x1 the next too
-    most = size + LANES * c.R * c.S * (2 if small else 1)
-    most = CACHES.l1 // <Py_ssize_t> sizeof(real) // most
+    # a strip and the weights that it meets shall be in the L1 together, and with 1x1 also those of
+    # the next panel, which are prefetched
+    each = size + LANES * c.R * c.S * (2 if small else 1)    # numbers of a channel
+    most = CACHES.l1 // <Py_ssize_t> sizeof(real) // each
     most = clamp(most, FLAT_LEAST, FLAT_NUMBERS // size)
     plan.channels = ceil_div(plan.channels, ceil_div(plan.channels, most))
     size = min(FLAT_TOTALS // (height * width * LANES),

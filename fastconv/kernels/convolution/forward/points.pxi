@@ -43,13 +43,13 @@ cdef extern from *:
     enum: POINT_TILE                       # filters of a tile; they divide LANES
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
-    enum: POINT_AHEAD                      # rows are prefetched so many channels ahead
+    enum: POINT_AHEAD                      # pixels are prefetched so many channels ahead
     enum: POINTS_ASK                       # whether tiles ask for what comes next
     enum: POINTS_EACH                      # strips of a thread, from which on none is cut
-    enum: MANY_REGISTERS                   # whether the tile of maps in place is good, see below
+    enum: MANY_REGISTERS                   # for 8 filters; then maps in place may do, see below
     enum: POINT_FEWEST                     # then the most channels that are left to others
     enum: POINT_PLANE                      # and the least bytes from one channel to the next
-    enum: POINT_CHANNELS                   # channels of a strip, which is in the L1
+    enum: POINT_CHANNELS                   # most channels of a strip: a tile of them is in the L1
     enum: POINTS_KEPT                      # filters whose sums and totals wait for more channels
     enum: POINT_MEMORY
     enum: POINT_SUMS
@@ -105,9 +105,9 @@ cdef inline bint plan_points(Points* plan, const Convolution* c) noexcept nogil:
 
 
 cdef inline Py_ssize_t tile_begins(const Points* plan, Py_ssize_t tile) noexcept nogil:
-    """The first vector of a tile.  Tiles have POINT_MOST vectors; the last ones have fewer, and
-    none has one where two may share."""
-    if plan.length % POINT_MOST == 1 and tile == plan.tiles - 1 and tile:
+    """The first vector of a tile.  Tiles have POINT_MOST vectors.  The last one may have two; where
+    one vector would be left over, the last two have two each."""
+    if plan.length % POINT_MOST == 1 and tile == plan.tiles - 1:
         return plan.length - 2
     return min(tile * POINT_MOST, plan.length)
 
@@ -172,10 +172,8 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
     if step == 1 and pixels == length and column + pixels <= width:
         if pixels == POINT_MOST * VL:
             copy_columns(POINT_MOST, x, c.xc, channels, tile)
-        elif pixels == 2 * VL:
-            copy_columns(2, x, c.xc, channels, tile)
-        else:
-            copy_columns(1, x, c.xc, channels, tile)
+        else:                              # no tile has one vector
+            copy_columns(POINT_MOST - 1, x, c.xc, channels, tile)
         return
     for channel in range(channels):
         at, done, count = x, 0, min(pixels, width - column)
