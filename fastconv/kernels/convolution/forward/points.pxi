@@ -67,6 +67,7 @@ cdef struct PointSums:
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh, last                 # whether that block ends here, is the first, the last
     bint relu, adds
+    const real* bias                       # of the tile's filters, or NULL
     const Py_ssize_t* places               # of the tile's pixels in y if scattered, or NULL
     Coming pixels, weights                 # of the strip, and of the panel, that come next
 
@@ -246,9 +247,8 @@ cdef inline void store_whole(const int vectors, vreal* acc, const PointSums* sum
 
 
 cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
-                            PointSums* sums, vreal* waiting, vreal* total,
-                            const real* bias, Py_ssize_t filters, real* y, Py_ssize_t plane,
-                            Py_ssize_t pixels) noexcept nogil:
+                            PointSums* sums, vreal* waiting, vreal* total, Py_ssize_t filters,
+                            real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil:
     """A tile of POINT_TILE filters, the first `filters` of which are stored, by some vectors with
     `pixels` pixels."""
     cdef vreal acc[POINT_MOST * POINT_TILE]
@@ -301,7 +301,7 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
             total[i] = acc[i]
         return
     for f in range(POINT_TILE):
-        added = vset1(bias[f]) if bias != NULL and f < filters else vzero()
+        added = vset1(sums.bias[f]) if sums.bias != NULL and f < filters else vzero()
         for v in range(vectors):
             acc[f * vectors + v] = acc[f * vectors + v] + added
     if not scattered and filters >= POINT_TILE and pixels >= vectors * VL:
@@ -325,15 +325,15 @@ cdef inline void point_tile(const int vectors, const vreal* x, const real* w,
 
 
 ctypedef void (*point_t)(const void*, const vreal* x, const real* w, PointSums* sums,
-                         vreal* waiting, vreal* total, const real* bias, Py_ssize_t filters,
-                         real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil
+                         vreal* waiting, vreal* total, Py_ssize_t filters, real* y,
+                         Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil
 
 
 cdef void point_tile_of(const strip_width* _, const vreal* x, const real* w, PointSums* sums,
-                        vreal* waiting, vreal* total, const real* bias, Py_ssize_t filters,
-                        real* y, Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil:
+                        vreal* waiting, vreal* total, Py_ssize_t filters, real* y,
+                        Py_ssize_t plane, Py_ssize_t pixels) noexcept nogil:
     if sizeof(strip_width) <= POINT_VECTORS:
-        point_tile(<int> sizeof(strip_width), x, w, sums, waiting, total, bias, filters, y, plane,
+        point_tile(<int> sizeof(strip_width), x, w, sums, waiting, total, filters, y, plane,
                    pixels)
 
 
@@ -358,7 +358,6 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
     cdef bint row = in_a_row(c)
     cdef const real* x
     cdef const real* w
-    cdef const real* bias
     cdef real* y
     sums.relu, sums.adds = c.relu, c.adds
     sums.pixels = sums.weights = nothing_comes()
@@ -401,12 +400,12 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
                                 sums.weights = comes(w + c.C * LANES, 1, count * LANES, 0,
                                                      asks * (LANES // POINT_TILE))
                             k0 += strip.group * c.K
-                            bias = c.bias + k0 if c.bias != NULL else NULL
+                            sums.bias = c.bias + k0 if c.bias != NULL else NULL
                             y = c.y + strip.n * c.yn + k0 * c.yk
                             i = waits * (2 * k + h * POINT_TILE) * POINT_VECTORS
                             point_tiles[strip.vectors[h]](
                                 NULL, memory + h * half * count, w, &sums, waiting + i, total + i,
-                                bias, strip.filters - k,
+                                strip.filters - k,
                                 y if plan.scattered else y + strip.first + seen, c.yk,
                                 strip.pixels - seen)
 
