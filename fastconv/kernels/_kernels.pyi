@@ -85,12 +85,12 @@ def input_slot(
     block: int,
     room: int,
     threads: int,
-) -> tuple[int, int, int]: ...
+) -> tuple[int, int, int, int]: ...
 def conv2d_backward_input_plain(
     dy: Array,
     weight: Array,
     work: Array,
-    slot: tuple[int, int, int],
+    slot: tuple[int, int, int, int],
     holds: Array,
     broken: Array,
     dx: Array,

@@ -19,6 +19,7 @@ STRIPS = {
     "few rows a strip": (200, 40, (21, 7), (3, 3), {"padding": 1}),
     "several blocks of filters": (530, 24, (3, 7), (1, 3), {"padding": (0, 1)}),
     "1x1": (70, 40, (9, 31), (1, 1), {}),
+    "1x1, panels copied by fours": (150, 150, (9, 31), (1, 1), {}),
     "1x1, several blocks of filters": (1030, 24, (5, 9), (1, 1), {}),
     "1x1, padded": (70, 40, (9, 13), (1, 1), {"padding": (1, 2)}),
     "1x1, strides": (70, 40, (9, 31), (1, 1), {"stride": (2, 3)}),
@@ -39,6 +40,7 @@ TURNED = {
     "several images": (5, 290, 140, (6, 7), (3, 3), {"padding": 1}),
     "a few images more than a slot has": (7, 310, 130, (14, 13), (3, 3), {"padding": 1}),
     "several blocks of filters": (2, 530, 90, (5, 5), (3, 3), {"padding": 1}),
+    "1x1 of one block": (1, 400, 330, (7, 7), (1, 1), {}),
     "1x1 of several blocks": (1, 1100, 170, (7, 7), (1, 1), {}),
     "1x1, strides": (3, 1100, 170, (14, 13), (1, 1), {"stride": 2}),
     "3x5": (1, 260, 150, (6, 6), (3, 5), {"padding": (1, 2)}),
@@ -132,7 +134,9 @@ def test_weights_are_turned_in_the_memory_of_packed_ones(case, monkeypatch):
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("where", ["weight", "dy"])
-@pytest.mark.parametrize("case", ["7x7", "groups", "several images", "1x1 of several blocks"])
+@pytest.mark.parametrize(
+    "case", ["7x7", "groups", "several images", "1x1 of one block", "1x1 of several blocks"]
+)
 def test_what_is_not_finite_misses_the_padding(case, where, value, integers):
     """Zeros of the padding times such a weight are NaN, which the padding must not give."""
     if case in TURNED:

@@ -1,9 +1,16 @@
 # Weights in the order in which the register tile reads them: panels of LANES channels.
 
+cdef extern from *:
+    """
+    enum { PANELS_COPIED = 4 };
+    """
+    enum: PANELS_COPIED                    # panels of 1x1 that are packed together
+
 cdef struct Packing:
     const real* weight
     real* packed
     Py_ssize_t K, C, taps, panels, blocks
+    Py_ssize_t together, panel_blocks      # panels of an item, and how many blocks these make
 
 
 cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -18,9 +25,11 @@ cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
 
 
 cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (group, panel of channels, block of 64 filters).
+    """Items are (group, block of panels of channels, block of 64 filters); with more than one tap a
+    panel is a block.
 
-    For one filter a panel is a matrix of channels by taps, which is transposed.  The planes of
+    Of one filter a panel of 1x1 is one line of cache, and so several are copied together.  Else
+    for one filter a panel is a matrix of channels by taps, which is transposed.  The planes of
     the taps often lie so far apart that they share a set of the cache.  So a few filters are put
     together on the stack, and each plane is then written in one run.
     """
@@ -31,16 +40,19 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
     cdef real* to
     for item in range(begin, end):
         first = item % g.blocks * 64
-        panel = item // g.blocks % g.panels
-        group = item // g.blocks // g.panels
+        panel = item // g.blocks % g.panel_blocks * g.together
+        group = item // g.blocks // g.panel_blocks
+        if g.taps == 1:
+            copy_panels(g.weight + (group * g.K + first) * g.C + panel * LANES, g.C,
+                        min(<Py_ssize_t> 64, g.K - first), g.C - panel * LANES,
+                        min(g.together, g.panels - panel),
+                        g.packed + ((group * g.panels + panel) * g.K + first) * LANES, g.K * LANES)
+            continue
         channels = min(<Py_ssize_t> LANES, g.C - panel * LANES)
         for k from first <= k < min(first + 64, g.K) by TURNED:
             count = min(<Py_ssize_t> TURNED, min(first + 64, g.K) - k)
             w = g.weight + ((group * g.K + k) * g.C + panel * LANES) * g.taps
             to = g.packed + ((group * g.panels + panel) * g.taps * g.K + k) * LANES
-            if g.taps == 1:
-                turn_filters(w, g.C, count, 1, 1, channels, to, 0)
-                continue
             for t from 0 <= t < g.taps by VL:
                 taps = min(<Py_ssize_t> VL, g.taps - t)
                 turn_filters(w + t, g.C * g.taps, count, g.taps, taps, channels, planes,
@@ -73,5 +85,8 @@ def pack_weight_backward(const real[:, :, :, ::1] weight, real[::1] packed, Py_s
     """Pack weight (K, C, R, S) into [group][panel of c][r][s][k][LANES], with zeros beyond C."""
     cdef Packing g = packing(weight, packed, groups)
     g.panels = (g.C + LANES - 1) // LANES
+    g.together = PANELS_COPIED if g.taps == 1 else 1
+    g.panel_blocks = (g.panels + g.together - 1) // g.together
     with nogil:
-        run_items(pack_panels_backward, &g, groups * g.panels * g.blocks, part, parts, 1, threads)
+        run_items(pack_panels_backward, &g, groups * g.panel_blocks * g.blocks, part, parts, 1,
+                  threads)

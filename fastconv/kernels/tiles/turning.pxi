@@ -85,6 +85,23 @@ cdef inline void write_turned(const real* rows, Py_ssize_t step, Py_ssize_t coun
         to = to + BLOCK * apart
 
 
+cdef void copy_panels(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t channels,
+                      Py_ssize_t panels, real* to, Py_ssize_t panel) noexcept nogil:
+    """to[p * panel + k * LANES + lane] = w[k * step + p * LANES + lane] for some filters, zeros
+    beyond the channels."""
+    cdef Py_ssize_t k, p, i
+    cdef bint whole = channels >= panels * LANES
+    for k in range(filters):
+        if k + FILTERS_AHEAD < filters:
+            prefetch_filter(w + FILTERS_AHEAD * step, min(channels, panels * LANES))
+        for p in range(panels):
+            for i from 0 <= i < LANES by VL:
+                vstore(to + p * panel + i, vload(w + p * LANES + i) if whole else
+                       vload_n(w + p * LANES + i, channels - p * LANES - i))
+        w = w + step
+        to = to + LANES
+
+
 cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t row,
                        Py_ssize_t taps, Py_ssize_t channels, real* to,
                        Py_ssize_t plane) noexcept nogil:
@@ -102,10 +119,7 @@ cdef void turn_filters(const real* w, Py_ssize_t step, Py_ssize_t filters, Py_ss
     for k in range(filters):
         if k + FILTERS_AHEAD < filters:
             prefetch_filter(w + FILTERS_AHEAD * step, min(channels, <Py_ssize_t> LANES) * row)
-        if row == 1:
-            for i from 0 <= i < LANES by VL:
-                vstore(to + i, vload_n(w + i, channels - i))
-        elif TURNS_BLOCKS and taps >= BLOCK and channels >= LANES:
+        if TURNS_BLOCKS and taps >= BLOCK and channels >= LANES:
             for t from 0 <= t < taps by BLOCK:
                 turn_blocks(w, row, min(t, taps - BLOCK), to, plane)
         else:

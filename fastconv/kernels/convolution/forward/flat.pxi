@@ -9,6 +9,7 @@
 #
 # A strip is laid out once, for some channels at a time, and serves several panels of filters.
 # So it is in the L1, its rows are in few pages, and weights are read once for all its pixels.
+# A small map that 1x1 kernels meet is its own strip.
 #
 # Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
 # bit of them.  Where a result is not finite, the outputs of the strip are computed again without
@@ -24,6 +25,8 @@ cdef extern from *:
            FLAT_SUMS = FLAT_TOTALS / VL,
            FLAT_CHANNELS = 256,                      /* of 1x1: with so many, pixels fill the L1 */
            FLAT_TILE = TILE < 12 ? TILE : 1,         /* larger tiles lack registers for places */
+           FLAT_AHEAD = 4,                           /* channels ahead that are prefetched, */
+           FLAT_PLANE = 1280,                        /* if they are so many bytes apart */
            MASKS = VL * sizeof(real) >= 32 };        /* a rest is loaded as one vector */
     """
     enum: FLAT_PIXELS
@@ -34,6 +37,8 @@ cdef extern from *:
     enum: FLAT_SUMS
     enum: FLAT_CHANNELS
     enum: FLAT_TILE
+    enum: FLAT_AHEAD
+    enum: FLAT_PLANE
     enum: MASKS
 
 cdef struct Flat:
@@ -45,10 +50,12 @@ cdef struct Flat:
     Py_ssize_t down, across                # from one output to the next, in rows and columns
     Py_ssize_t rows, pitch                 # rows of a channel's strip, numbers of a row
     bint padded
+    bint in_place                          # whether maps lie as their strips would
 
 cdef struct FlatNest:
     Py_ssize_t channels, rows, taps        # iterations, outermost first
     Py_ssize_t xc, xh                      # how far the pixels move
+    Py_ssize_t skip                        # numbers of weights of the rows that are left out
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh                       # whether that block ends here, and is the first
 
@@ -107,6 +114,8 @@ cdef inline void flat_tile(const int pixels, const int taps, const real* x,
             if taps == 1 or r == nest.rows:  # with one tap there is one row
                 break
         channel_at = channel_at + nest.xc
+        if taps != 1:
+            w = w + nest.skip
         c += 1
         if c == nest.channels:
             break
@@ -156,6 +165,13 @@ flat_tiles[2][:] = [
     <flat_t> flat_tile_of[n6, n4], <flat_t> flat_tile_of[n7, n4],
 ]
 
+
+cdef inline bint in_a_row(const Convolution* c) noexcept nogil:
+    """Whether the pixels of all rows follow each other in x."""
+    return c.columns.stride * c.xw == 1 and (
+        c.rows.outputs == 1 or c.rows.stride * c.xh == c.columns.outputs)
+
+
 cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     """Whether a strip fits its buffer and is worth it; if so, cut the output into strips."""
     cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, size, each, most
@@ -201,13 +217,9 @@ cdef inline bint plan_flat(Flat* plan, const Convolution* c) noexcept nogil:
     plan.panels = ceil_div(c.panels, plan.panel_blocks)
     plan.panel_blocks = ceil_div(c.panels, plan.panels)
     plan.padded = pads(&c.rows) or pads(&c.columns)
+    plan.in_place = small and not plan.padded and in_a_row(c) \
+        and plan.row_blocks == 1 and plan.column_blocks == 1 and c.xc == height * width
     return True
-
-
-cdef inline bint in_a_row(const Convolution* c) noexcept nogil:
-    """Whether the pixels of all rows follow each other in x."""
-    return c.columns.stride * c.xw == 1 and (
-        c.rows.outputs == 1 or c.rows.stride * c.xh == c.columns.outputs)
 
 
 cdef inline void lay_out_row(const real* row, Py_ssize_t step, Py_ssize_t first, Py_ssize_t last,
@@ -249,13 +261,15 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
     Where a kernel row has one tap, only every `step`-th number of a row is laid out.
     """
     cdef const Convolution* c = plan.c
-    cdef Py_ssize_t channel, r, h, j, pitch = plan.pitch
+    cdef Py_ssize_t channel, r, h, i, j, pitch = plan.pitch
     cdef Py_ssize_t down = c.rows.stride if c.R == 1 else 1
     cdef Py_ssize_t step = c.columns.stride if c.S == 1 else 1
     cdef Py_ssize_t column = left * c.columns.stride + c.columns.offset
     cdef Py_ssize_t seen = c.columns.inputs - column - 1   # from column to the last of a row
     cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, pitch)
     cdef Py_ssize_t last = clamp(floor_div(seen, step) + 1, first, pitch)
+    cdef bint far = c.xc * <Py_ssize_t> sizeof(real) >= FLAT_PLANE
+    cdef const real* row
     seen = seen * c.xw + 1                 # in numbers
     if c.R * c.S == 1 and not plan.padded and pitch == c.columns.outputs and in_a_row(c):
         pitch, rows = rows * pitch, 1      # as one row
@@ -264,8 +278,11 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
         for r in range(rows):
             h = top * c.rows.stride + c.rows.offset + r * down
             if 0 <= h < c.rows.inputs:
-                lay_out_row(x + h * c.xh + column * c.xw, step * c.xw, first, last, pitch, seen,
-                            to)
+                row = x + h * c.xh + column * c.xw
+                if far:                    # the hardware does not foresee the rows of the next
+                    for i from first * step <= i < last * step by CACHE_LINE:
+                        vprefetch(row + FLAT_AHEAD * c.xc + i)
+                lay_out_row(row, step * c.xw, first, last, pitch, seen, to)
             else:
                 for j from 0 <= j < pitch by VL:
                     vstore(to + j, vzero())
@@ -282,11 +299,13 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     cdef vreal totals[FLAT_SUMS]
     cdef vreal waitings[FLAT_SUMS]
     cdef Py_ssize_t places[FLAT_PIXELS + TILE]
-    cdef real* strip = <real*> strip_memory
+    cdef real* laid_out = <real*> strip_memory
+    cdef const real* strip
     cdef Destination to
     cdef FlatNest nest
     cdef Py_ssize_t item, rest, left, top, n, panel, first_panel, group, panels, height, width
     cdef Py_ssize_t pixels, pieces, piece, channel, stop, count, i, k, first, last, lines, rows
+    cdef Py_ssize_t r0, r1                 # the kernel rows that meet the map
     cdef Py_ssize_t panel_size = c.C * c.R * c.S * LANES
     cdef int kind = 1 if c.S == 1 and c.R == 1 else 2 if c.S == 3 else 0
     cdef const real* x
@@ -295,8 +314,7 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     cdef real* y
     cdef vreal* total
     cdef bint finite
-    nest.rows, nest.taps = c.R, c.S
-    nest.xh = plan.pitch
+    nest.taps, nest.xh = c.S, plan.pitch
     to.channel, to.pixel, to.relu, to.adds = c.yk, c.yw, c.relu, c.adds
     for item in range(begin, end):
         rest = item
@@ -314,6 +332,11 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
         pixels = height * width
         rows = (height - 1) * plan.down + c.R
         nest.xc = rows * plan.pitch
+        taps_inside(&c.rows, top, &i, &r1)
+        taps_inside(&c.rows, top + height - 1, &r0, &i)
+        if r0 >= r1:
+            r0, r1 = 0, c.R
+        nest.rows, nest.skip = r1 - r0, (c.R - r1 + r0) * c.S * LANES
         pieces = (pixels + FLAT_TILE - 1) // FLAT_TILE
         for i in range(pixels):
             places[i] = i // width * plan.down * plan.pitch + i % width * plan.across
@@ -322,7 +345,11 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
             stop = min(channel + c.block, c.C)
             for k from channel <= k < stop by plan.channels:
                 count = min(plan.channels, stop - k)
-                lay_out_strip(plan, x + k * c.xc, count, top, rows, left, strip)
+                strip = x + k * c.xc
+                if not plan.in_place:
+                    lay_out_strip(plan, strip, count, top, rows, left, laid_out)
+                    strip = laid_out
+                strip = strip + r0 * plan.pitch
                 nest.channels, nest.resume, nest.ends = count, k > channel, k + count == stop
                 nest.fresh = channel == 0
                 lines = ceil_div(count * c.R * c.S * LANES, CACHE_LINE * pieces)
@@ -340,8 +367,9 @@ cdef void convolve_flat(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
                         for i in range(piece * lines, (piece + 1) * lines):
                             vprefetch(ahead + i * CACHE_LINE)
                         i = (panel * pixels + first) * NV
-                        flat_tiles[kind][last - first](NULL, NULL, strip, places + first, w, &nest,
-                                                       waitings + i, totals + i)
+                        flat_tiles[kind][last - first](NULL, NULL, strip, places + first,
+                                                       w + r0 * c.S * LANES, &nest, waitings + i,
+                                                       totals + i)
         finite = not plan.padded or all_finite(<real*> totals, panels * pixels * LANES)
         for panel in range(panels):
             k = (first_panel + panel) * LANES

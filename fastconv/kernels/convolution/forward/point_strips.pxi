@@ -13,6 +13,7 @@ cdef extern from *:
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_AHEAD = MANY_REGISTERS ? 4 : 8,
+           ROWS_AHEAD = 4,
            POINTS_ASK = MANY_REGISTERS,
            POINTS_EACH = 8,
            POINT_CHANNELS = 128,
@@ -29,6 +30,7 @@ cdef extern from *:
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_AHEAD                      # pixels are prefetched so many channels ahead
+    enum: ROWS_AHEAD                       # and rows of which not all pixels are laid out
     enum: POINTS_ASK                       # whether tiles ask for what comes next
     enum: POINTS_EACH                      # strips of a thread, from which on none is cut
     enum: MANY_REGISTERS                   # for 8 filters; then maps in place may do, see below
@@ -154,9 +156,9 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
     for channel in range(channels):
         at, done, count = x, 0, min(pixels, width - column)
         while True:
-            if MANY_REGISTERS and step > 1:  # the hardware does not foresee every other row
+            if step > 1:                   # the hardware does not foresee every other row
                 for i from 0 <= i < count * step by CACHE_LINE:
-                    vprefetch(at + POINT_AHEAD * c.xc + i)
+                    vprefetch(at + ROWS_AHEAD * c.xc + i)
             # the next row writes over the zeros that follow this one
             lay_out_row(at, step, 0, count, length - done if done + count == pixels else count,
                         (count - 1) * step + 1, to + done)

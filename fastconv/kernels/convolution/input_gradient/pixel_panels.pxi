@@ -8,8 +8,10 @@
 #     one panel of channels
 #
 # If dx has few pixels, packing all weights beforehand takes as long as multiplying by them, and
-# goes through memory twice.  A panel that is turned just before it is used stays in the L2.  Where
-# tiles prefetch (pixel_tile.pxi), they ask for the weights of the next panel.
+# goes through memory twice.  A panel that is turned just before it is used stays in the L2.  With
+# 1x1 kernels it has one line of cache of each filter, and filters lie kilobytes apart; so several
+# panels are turned together.  Where tiles prefetch (pixel_tile.pxi), they ask for the weights of
+# the next panel instead.
 
 cdef extern from *:
     """
@@ -21,6 +23,7 @@ cdef extern from *:
            FEW_PIXELS = 100,                       /* where tiles prefetch: for more of 1x1, */
            MANY_WEIGHTS = 128 << 10,               /* or fewer weights, packing is as fast */
            FEW_TURNS = PIXEL_ASKS ? 1 : 3,         /* turning a panel so often beats packing it */
+           MOST_TURNED = PIXEL_ASKS ? 1 : 4,       /* panels of 1x1 that are turned together */
            MANY_PIXELS = PIXEL_ASKS ? DX_PLACES + 1 : 98 };  /* for so many, more often does too */
     """
     enum: DX_PLACES
@@ -31,11 +34,13 @@ cdef extern from *:
     enum: FEW_PIXELS
     enum: MANY_WEIGHTS
     enum: FEW_TURNS
+    enum: MOST_TURNED
     enum: MANY_PIXELS
 
 cdef struct PixelPanels:
     PixelStrips strips                     # of whole maps
     Py_ssize_t images                      # whose strips a slot holds
+    Py_ssize_t turned                      # panels that are turned together
     real* work
     Py_ssize_t slot, plane                 # numbers of a slot; from tap to tap in its panel
     long long* holds                       # [slot]: which strips it holds, or -1
@@ -53,7 +58,8 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
                Py_ssize_t S, size, stride, dilation, Py_ssize_t block, Py_ssize_t room,
                Py_ssize_t threads):
     """Return how many images and how many panels of a group's channels a slot of
-    `conv2d_backward_input_plain` is for, and how many numbers it has.
+    `conv2d_backward_input_plain` is for, how many panels it turns together, and how many numbers it
+    has.
 
     Return zeros if that function does not suit dx of `size` (H, W), or if the slots of all threads
     have more than `room` numbers.
@@ -62,26 +68,32 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
     cdef Py_ssize_t W = size[1]
     cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
     cdef Py_ssize_t columns = W + (S - 1) * <Py_ssize_t> dilation[1]
-    cdef Py_ssize_t strip, turned, panels, slot, together
+    cdef Py_ssize_t strip, turned, panels, share, at_once, slot, together
     if PIXEL_TILE < 4 or stride != (1, 1) or rows > DY_KEPT or columns > DY_KEPT \
             or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
-        return 0, 0, 0                     # so the products of these stay small
+        return 0, 0, 0, 0                  # so the products of these stay small
     if PIXEL_ASKS and R * S == 1 and (images * H * W > FEW_PIXELS
                                       or filters * channels < MANY_WEIGHTS):
-        return 0, 0, 0
+        return 0, 0, 0, 0
     strip = rows * columns * pixel_numbers(min(filters, block))
     turned = R * S * panel_plane(min(filters, block))
     together = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
-    # if filters come block by block, all sums wait
-    panels = 1 if filters <= block else ceil_div(ceil_div(channels, LANES), threads)
-    if together == 0 or turned > PANEL_KEPT or together * panels * H * W * LANES > DX_KEPT:
-        return 0, 0, 0
+    share = ceil_div(ceil_div(channels, LANES), threads)
+    at_once = min(share, <Py_ssize_t> MOST_TURNED) if R * S == 1 else 1
+    while True:
+        # if filters come block by block, all sums wait
+        panels = share if filters > block else at_once
+        slot = together * (panels * H * W * LANES + strip) + at_once * turned
+        if threads * slot <= room and together * panels * H * W * LANES <= DX_KEPT:
+            break
+        at_once -= 1
+        if at_once == 0:
+            return 0, 0, 0, 0
+    if together == 0 or turned > PANEL_KEPT:
+        return 0, 0, 0, 0
     if ceil_div(images, together) > FEW_TURNS and (R * S == 1 or together * H * W < MANY_PIXELS):
-        return 0, 0, 0                     # a panel would be turned too often, for few pixels
-    slot = together * (panels * H * W * LANES + strip) + turned
-    if threads * slot > room:
-        return 0, 0, 0
-    return together, panels, slot
+        return 0, 0, 0, 0                  # a panel would be turned too often, for few pixels
+    return together, panels, at_once, slot
 
 
 cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,
@@ -97,11 +109,15 @@ cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t las
                        c.columns.outputs + plan.across, strips + (n - first) * size)
 
 
-cdef void turn_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
-                     Py_ssize_t channels, real* turned) noexcept nogil:
-    """Turn the weights of some filters for one panel of channels, tap by tap."""
+cdef void turn_panels(const PixelPanels* plan, const real* w, Py_ssize_t filters,
+                      Py_ssize_t channels, Py_ssize_t panels, real* turned) noexcept nogil:
+    """Turn the weights of some filters for some panels of channels, tap by tap; for one panel if
+    there is more than one tap."""
     cdef const Convolution* c = plan.strips.c
     cdef Py_ssize_t t, taps = c.R * c.S
+    if taps == 1:
+        copy_panels(w, c.K, filters, channels, panels, turned, plan.plane)
+        return
     for t from 0 <= t < taps by VL:
         turn_filters(w + t, c.K * taps, filters, taps, min(<Py_ssize_t> VL, taps - t), channels,
                      turned + t * plan.plane, plan.plane)
@@ -109,7 +125,7 @@ cdef void turn_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
 
 cdef Coming next_panel(const PixelPanels* plan, const real* w, Py_ssize_t filters,
                        Py_ssize_t pixels) noexcept nogil:
-    """What `turn_panel` will read after so many pixels are multiplied, if the L2 has room for it
+    """What `turn_panels` will read after so many pixels are multiplied, if the L2 has room for it
     beside what is there."""
     cdef const Convolution* c = plan.strips.c
     cdef Py_ssize_t taps = c.R * c.S, step = c.K * taps
@@ -162,7 +178,9 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     cdef real* totals = plan.work + slot * plan.slot
     cdef real* strips = totals + cut.panels * sums
     cdef real* turned = strips + plan.images * size
-    cdef Py_ssize_t item, rest, panel, first_panel, n, first, last, group, k, i, count, channels
+    cdef real* used                        # of what is turned
+    cdef Py_ssize_t item, rest, panel, panels, first_panel, n, first, last, group, k, i, count
+    cdef Py_ssize_t channels
     cdef const real* w
     cdef real* y
     cdef Coming coming
@@ -180,11 +198,14 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
             if c.C > c.block or plan.holds[slot] != rest:
                 lay_out_maps(cut, first, last, group, k, size, strips)
                 plan.holds[slot] = rest
-            for panel in range(min(cut.panels, c.panels - first_panel)):
+            panels = min(cut.panels, c.panels - first_panel)
+            for panel in range(panels):
                 channels = c.K - (first_panel + panel) * LANES
                 y = c.y + (group * c.K + (first_panel + panel) * LANES) * c.yk
                 w = c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES) * c.R * c.S
-                turn_panel(plan, w, count, channels, turned)
+                used = turned + panel % plan.turned * plan.plane
+                if panel % plan.turned == 0:
+                    turn_panels(plan, w, count, channels, min(plan.turned, panels - panel), turned)
                 if k + count == c.C:
                     for n in range(first, last):
                         prefetch_pixels(c, y + n * c.yn, height, width,
@@ -193,7 +214,7 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                 if PIXEL_ASKS and channels >= 2 * LANES:
                     coming = next_panel(plan, w + LANES * c.R * c.S, count,
                                         (last - first) * pixels)
-                multiply_maps(plan, strips, places, (last - first) * pixels, turned, count,
+                multiply_maps(plan, strips, places, (last - first) * pixels, used, count,
                               k == 0, &coming, <vreal*> (totals + panel * sums))
                 if k + count == c.C:
                     finish_maps(plan, <vreal*> (totals + panel * sums), first, last, y, channels)

@@ -206,6 +206,7 @@ cdef void multiply_strip(const PixelStrips* plan, const real* strip, const Py_ss
     cdef const real* x
     cdef const real* wt
     nest.channels, nest.rows, nest.taps, nest.xc, nest.xh = 1, 1, filters, 0, 0
+    nest.skip = 0
     nest.resume, nest.ends, nest.fresh = False, True, fresh
     for r in range(c.rows.taps):
         for s in range(c.columns.taps):
