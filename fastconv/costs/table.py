@@ -57,10 +57,9 @@ class Table:
     written: float
 
 
-#: Fitted by ``python benchmarks/choices.py --fit``; neon is an estimate.  Those of baseline and
-#: avx2 were fitted before the input of Winograd's algorithm was transformed with channels in the
-#: lanes.  In avx2 `input2` to `output4` are scaled by what the present kernel takes of the time of
-#: the older one on another processor.
+#: Fitted by ``python benchmarks/choices.py --fit``; neon is an estimate.  Those of baseline were
+#: fitted before the input of Winograd's algorithm was transformed with channels in the lanes, those
+#: of avx2 on a processor that has no more (AMD family 25, model 1; two runs together).
 SHIPPED = {
     "baseline": Table(
         rate=23.2,
@@ -82,23 +81,23 @@ SHIPPED = {
         written=8.27,
     ),
     "avx2": Table(
-        rate=29.9,
+        rate=30.7,
         few=9.64,
-        store=0.661,
-        stream=8.85,
-        unfold=3.47,
-        fold=2.96,
+        store=0.398,
+        stream=14.3,
+        unfold=3.38,
+        fold=3.28,
         memory=148,
-        pack=3.34,
-        transform=3.2,
-        input2=8,
-        output2=6,
-        input4=24,
+        pack=2.23,
+        transform=4.8,
+        input2=6.7,
+        output2=7.93,
+        input4=16.8,
         output4=20.6,
-        gradient2=2.91,
-        gradient4=21.2,
-        sums=32.4,
-        written=5.43,
+        gradient2=4.48,
+        gradient4=16.9,
+        sums=34.1,
+        written=5.16,
     ),
     "avx512": Table(
         rate=60.4,

@@ -149,7 +149,7 @@ FLAT = {
     "1x1 with strides and padding": ((20, 9, 11), (1, 1), {"stride": 2, "padding": (1, 3)}),
     "5x5": ((10, 7, 9), (5, 5), {"padding": 2, "stride": 2}),
     "rows of taps in the padding": ((3, 11, 40), (9, 7), {"padding": (5, 3), "stride": (2, 1)}),
-    "all rows of taps in the padding": ((3, 2, 50), (3, 3), {"padding": (9, 1), "stride": 2}),
+    "all rows of taps in the padding": ((20, 2, 50), (3, 3), {"padding": (9, 1), "stride": 2}),
     "one row of taps": ((30, 6, 7), (1, 3), {"padding": (0, 1)}),
     "much padding": ((12, 3, 4), (3, 3), {"padding": ((4, 1), (0, 5)), "stride": 2}),
     "groups": ((24, 7, 7), (3, 3), {"padding": 1, "groups": 2}),

@@ -135,6 +135,26 @@ cdef inline void copy_columns(const int vectors, const real* x, Py_ssize_t xc,
         to = to + vectors
 
 
+cdef inline void copy_two_tiles(const real* x, Py_ssize_t xc, Py_ssize_t channels,
+                                vreal* to) noexcept nogil:
+    """As `copy_columns` for two whole tiles, one behind the other."""
+    cdef const real* ahead = x + POINT_AHEAD * xc
+    cdef vreal* second = to + POINT_MOST * channels
+    cdef Py_ssize_t channel
+    cdef int v
+    for channel in range(channels):
+        for v from 0 <= v < POINT_STRIP * VL by CACHE_LINE:
+            vprefetch(ahead + v)
+        vprefetch(ahead + POINT_STRIP * VL - 1)
+        ahead = ahead + xc
+        for v in range(POINT_MOST):
+            to[v] = vload(x + v * VL)
+            second[v] = vload(x + (POINT_MOST + v) * VL)
+        x = x + xc
+        to = to + POINT_MOST
+        second = second + POINT_MOST
+
+
 cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t channels,
                                 Py_ssize_t first, Py_ssize_t pixels, vreal* tile) noexcept nogil:
     """tile[channels][.] = some pixels of each channel, from output `first` on, with zeros in the
@@ -169,6 +189,27 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
             count = min(width, pixels - done)
         x = x + c.xc
         to = to + length
+
+
+cdef inline void lay_out_tiles(const Convolution* c, const real* x, Py_ssize_t channels,
+                               const PointStrip* strip, vreal* memory) noexcept nogil:
+    """Lay out the two tiles of a strip, one behind the other.
+
+    In the map, channels are on pages of their own.  So with few registers, where nothing is asked
+    for while tiles are multiplied, a page is turned to once for both.
+    """
+    cdef Py_ssize_t width = c.columns.outputs * (c.rows.outputs if in_a_row(c) else 1)
+    cdef Py_ssize_t half = strip.vectors[0], before = half * VL
+    cdef Py_ssize_t column = strip.first % width
+    if not POINTS_ASK and strip.pixels == POINT_STRIP * VL and column + strip.pixels <= width \
+            and c.columns.stride * c.xw == 1:
+        x = x + strip.first // width * c.rows.stride * c.xh + column
+        copy_two_tiles(x, c.xc, channels, memory)
+        return
+    lay_out_points(c, x, channels, strip.first, min(strip.pixels, before), memory)
+    if strip.vectors[1]:
+        lay_out_points(c, x, channels, strip.first + before, strip.pixels - before,
+                       memory + half * channels)
 
 
 cdef inline Coming pixels_after(const Points* plan, const PointStrip* strip, const real* x,

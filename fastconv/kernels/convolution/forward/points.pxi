@@ -191,12 +191,7 @@ cdef void convolve_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept
             stop = min(channel + c.block, c.C)
             for j from channel <= j < stop by plan.channels:
                 count = min(plan.channels, stop - j)
-                for h in range(2):
-                    if strip.vectors[h]:
-                        before = h * half * VL
-                        lay_out_points(c, x + j * c.xc, count, strip.first + before,
-                                       min(strip.pixels - before, strip.vectors[h] * VL),
-                                       memory + h * half * count)
+                lay_out_tiles(c, x + j * c.xc, count, &strip, memory)
                 sums.channels = count
                 sums.resume, sums.ends = j > channel, j + count == stop
                 sums.fresh, sums.last = channel == 0, stop == c.C
