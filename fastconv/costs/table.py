@@ -57,9 +57,10 @@ class Table:
     written: float
 
 
-#: Fitted by ``python benchmarks/choices.py --fit``; neon is an estimate.  Those of baseline were
-#: fitted before the input of Winograd's algorithm was transformed with channels in the lanes, those
-#: of avx2 on a processor that has no more (AMD family 25, model 1; two runs together).
+#: Fitted by ``python benchmarks/choices.py --fit``; neon is an estimate.  Those of baseline are
+#: older: they were fitted before the input of Winograd's algorithm was transformed with channels in
+#: the lanes.  Those of avx2 are of an AMD processor with AVX2 and no AVX-512 (family 25, model 1),
+#: from two runs together.
 SHIPPED = {
     "baseline": Table(
         rate=23.2,

@@ -96,7 +96,8 @@ def small_input(
     """Compute dx of small maps with plain weights; return -1 if it was not computed so.
 
     Where dx has few pixels, packing all weights takes as long as multiplying by them.  So each
-    thread packs one panel after the other, into its slot of the memory that would hold all panels.
+    thread packs one panel after the other, of 1x1 up to four at a time, into its slot of the memory
+    that would hold all panels.
     """
     count = threads.get_num_threads() if g.multiply_adds > threads.SMALL_WORK else 1
     slot = module.input_slot(

@@ -145,6 +145,8 @@ FLAT = {
     "columns in blocks": ((9, 5, 203), (3, 3), {"stride": (1, 2), "padding": (0, 2)}),
     "several blocks of channels": ((70, 8, 8), (3, 3), {"padding": 1}),
     "1x1 of many channels": ((300, 7, 7), (1, 1), {}),
+    "1x1 of many channels, groups": ((600, 7, 7), (1, 1), {"groups": 2}),
+    "1x1 of many channels, one row": ((300, 1, 40), (1, 1), {}),
     "1x1 with strides": ((20, 15, 37), (1, 1), {"stride": (3, 2)}),
     "1x1 with strides and padding": ((20, 9, 11), (1, 1), {"stride": 2, "padding": (1, 3)}),
     "5x5": ((10, 7, 9), (5, 5), {"padding": 2, "stride": 2}),
@@ -209,6 +211,7 @@ POINTS = {
     "few filters of planes that share sets": (6, 5, (32, 32), {}),
     "stride 2": (40, 36, (21, 27), {"stride": 2}),
     "stride of rows": (20, 36, (33, 9), {"stride": (3, 1)}),
+    "stride of rows, wide": (20, 36, (9, 203), {"stride": (3, 1)}),
     "stride of columns, rows in pieces": (20, 36, (3, 203), {"stride": (1, 2)}),
     "rows of one output": (20, 36, (70, 3), {"stride": (1, 3)}),
 }

@@ -94,7 +94,7 @@ def conv2d_backward_input_plain(const real[:, :, :, ::1] dy, const real[:, :, :,
     c.panels = (c.K + LANES - 1) // LANES
     g.strips.c = &c
     set_reach(&g.strips)
-    g.images, g.strips.panels, g.turned, g.slot = slot
+    g.images, g.strips.panels, g.turned_panels, g.slot = slot
     g.strips.panel_blocks = ceil_div(c.panels, g.strips.panels)
     g.plane = panel_plane(min(c.C, block))
     g.work, g.holds, g.broken = &work[0], &holds[0], &broken[0]

@@ -4,13 +4,13 @@ cdef extern from *:
     """
     enum { PANELS_COPIED = 4 };
     """
-    enum: PANELS_COPIED                    # panels of 1x1 that are packed together
+    enum: PANELS_COPIED                    # panels of 1x1 that are packed together, as MOST_TURNED
 
 cdef struct Packing:
     const real* weight
     real* packed
     Py_ssize_t K, C, taps, panels, blocks
-    Py_ssize_t together, panel_blocks      # panels of an item, and how many blocks these make
+    Py_ssize_t panels_each, panel_blocks   # panels of an item, and how many blocks these make
 
 
 cdef void pack_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -40,12 +40,12 @@ cdef void pack_panels_backward(void* args, Py_ssize_t begin, Py_ssize_t end) noe
     cdef real* to
     for item in range(begin, end):
         first = item % g.blocks * 64
-        panel = item // g.blocks % g.panel_blocks * g.together
+        panel = item // g.blocks % g.panel_blocks * g.panels_each
         group = item // g.blocks // g.panel_blocks
         if g.taps == 1:
             copy_panels(g.weight + (group * g.K + first) * g.C + panel * LANES, g.C,
                         min(<Py_ssize_t> 64, g.K - first), g.C - panel * LANES,
-                        min(g.together, g.panels - panel),
+                        min(g.panels_each, g.panels - panel),
                         g.packed + ((group * g.panels + panel) * g.K + first) * LANES, g.K * LANES)
             continue
         channels = min(<Py_ssize_t> LANES, g.C - panel * LANES)
@@ -85,8 +85,8 @@ def pack_weight_backward(const real[:, :, :, ::1] weight, real[::1] packed, Py_s
     """Pack weight (K, C, R, S) into [group][panel of c][r][s][k][LANES], with zeros beyond C."""
     cdef Packing g = packing(weight, packed, groups)
     g.panels = (g.C + LANES - 1) // LANES
-    g.together = PANELS_COPIED if g.taps == 1 else 1
-    g.panel_blocks = (g.panels + g.together - 1) // g.together
+    g.panels_each = PANELS_COPIED if g.taps == 1 else 1
+    g.panel_blocks = (g.panels + g.panels_each - 1) // g.panels_each
     with nogil:
         run_items(pack_panels_backward, &g, groups * g.panel_blocks * g.blocks, part, parts, 1,
                   threads)

@@ -9,7 +9,8 @@
 #
 # A strip is laid out once, for some channels at a time, and serves several panels of filters.
 # So it is in the L1, its rows are in few pages, and weights are read once for all its pixels.
-# A small map that 1x1 kernels meet is its own strip.
+# A small map without padding that 1x1 kernels meet lies as its strip would, and is not laid out.
+# Kernel rows that meet nothing but the padding in a whole strip are left out.
 #
 # Sums have the order of convolution.pxi.  A zero of the padding times a finite weight changes no
 # bit of them.  Where a result is not finite, the outputs of the strip are computed again without
@@ -25,7 +26,7 @@ cdef extern from *:
            FLAT_SUMS = FLAT_TOTALS / VL,
            FLAT_CHANNELS = 256,                      /* of 1x1: with so many, pixels fill the L1 */
            FLAT_TILE = TILE < 12 ? TILE : 1,         /* larger tiles lack registers for places */
-           FLAT_AHEAD = 4,                           /* channels ahead that are prefetched, */
+           FLAT_AHEAD = 4,                           /* how many channels ahead is prefetched, */
            FLAT_PLANE = 1280,                        /* if they are so many bytes apart */
            MASKS = VL * sizeof(real) >= 32 };        /* a rest is loaded as one vector */
     """
@@ -55,7 +56,7 @@ cdef struct Flat:
 cdef struct FlatNest:
     Py_ssize_t channels, rows, taps        # iterations, outermost first
     Py_ssize_t xc, xh                      # how far the pixels move
-    Py_ssize_t skip                        # numbers of weights of the rows that are left out
+    Py_ssize_t skip                        # weights of a channel in rows that are left out
     bint resume                            # whether the block of the sum goes on from `waiting`
     bint ends, fresh                       # whether that block ends here, and is the first
 
@@ -268,7 +269,7 @@ cdef void lay_out_strip(const Flat* plan, const real* x, Py_ssize_t channels, Py
     cdef Py_ssize_t seen = c.columns.inputs - column - 1   # from column to the last of a row
     cdef Py_ssize_t first = clamp(ceil_div(-column, step), 0, pitch)
     cdef Py_ssize_t last = clamp(floor_div(seen, step) + 1, first, pitch)
-    cdef bint far = c.xc * <Py_ssize_t> sizeof(real) >= FLAT_PLANE
+    cdef bint far = c.xw == 1 and c.xc * <Py_ssize_t> sizeof(real) >= FLAT_PLANE
     cdef const real* row
     seen = seen * c.xw + 1                 # in numbers
     if c.R * c.S == 1 and not plan.padded and pitch == c.columns.outputs and in_a_row(c):

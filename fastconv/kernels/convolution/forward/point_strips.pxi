@@ -30,7 +30,7 @@ cdef extern from *:
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_AHEAD                      # pixels are prefetched so many channels ahead
-    enum: ROWS_AHEAD                       # and rows of which not all pixels are laid out
+    enum: ROWS_AHEAD                       # rows of strided maps, so many
     enum: POINTS_ASK                       # whether tiles ask for what comes next
     enum: POINTS_EACH                      # strips of a thread, from which on none is cut
     enum: MANY_REGISTERS                   # for 8 filters; then maps in place may do, see below
@@ -137,7 +137,8 @@ cdef inline void copy_columns(const int vectors, const real* x, Py_ssize_t xc,
 
 cdef inline void copy_two_tiles(const real* x, Py_ssize_t xc, Py_ssize_t channels,
                                 vreal* to) noexcept nogil:
-    """As `copy_columns` for two whole tiles, one behind the other."""
+    """As `copy_columns` for two whole tiles, one behind the other.  Every line is asked for, not
+    only the first and the last."""
     cdef const real* ahead = x + POINT_AHEAD * xc
     cdef vreal* second = to + POINT_MOST * channels
     cdef Py_ssize_t channel
@@ -196,7 +197,7 @@ cdef inline void lay_out_tiles(const Convolution* c, const real* x, Py_ssize_t c
     """Lay out the two tiles of a strip, one behind the other.
 
     In the map, channels are on pages of their own.  So with few registers, where nothing is asked
-    for while tiles are multiplied, a page is turned to once for both.
+    for while tiles are multiplied, each page is visited once for both tiles.
     """
     cdef Py_ssize_t width = c.columns.outputs * (c.rows.outputs if in_a_row(c) else 1)
     cdef Py_ssize_t half = strip.vectors[0], before = half * VL

@@ -8,9 +8,11 @@
 #  3, or 7     |           |           |           |        Weights are broadcast from panels.
 #              +-----------+-----------+-----------+        Sums go to NCHW as they are.
 #
-# A strip is two tiles wide, each laid out by itself.  A tile meets the filters of a panel one after
-# the other, then the second tile does: so one tile and one panel are in the L1, and lines of y that
-# two tiles share are written soon one after the other.  Sums have the order of convolution.pxi.
+# A strip is two tiles wide, which lie one behind the other.  A tile meets the filters of a panel
+# one after the other, then the second tile does: so one tile and one panel are in the L1, and lines
+# of y that two tiles share are written one soon after the other.  Sums have the order of
+# convolution.pxi.
+#
 # The gradient of the input is the same walk over dy, which scatters its results if there is a
 # stride.  With many registers a tile asks, a line of cache at a time, for the place of its results,
 # for the next panel, and for what is laid out next.  With few, asking costs more than it saves: the

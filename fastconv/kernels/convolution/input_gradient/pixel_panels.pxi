@@ -5,7 +5,7 @@
 #     o o o o | o o o o        totals   of a block of panels, where filters come block by block
 #     o o o o | o o o o   ->   strips   of dy of some images: laid out once for all panels
 #     o o o o | o o o o        panel    turned to [r][s][k][LANES] just before it is multiplied
-#     one panel of channels
+#     one panel of channels, of 1x1 up to four
 #
 # If dx has few pixels, packing all weights beforehand takes as long as multiplying by them, and
 # goes through memory twice.  A panel that is turned just before it is used stays in the L2.  With
@@ -40,9 +40,10 @@ cdef extern from *:
 cdef struct PixelPanels:
     PixelStrips strips                     # of whole maps
     Py_ssize_t images                      # whose strips a slot holds
-    Py_ssize_t turned                      # panels that are turned together
+    Py_ssize_t turned_panels               # panels that are turned together
     real* work
-    Py_ssize_t slot, plane                 # numbers of a slot; from tap to tap in its panel
+    Py_ssize_t slot                        # numbers of a slot
+    Py_ssize_t plane                       # from tap to tap of a turned panel; of 1x1 to the next
     long long* holds                       # [slot]: which strips it holds, or -1
     unsigned char* broken                  # [n]: whether image n has a result that is not finite
     int slots[FC_SLOTS]
@@ -68,7 +69,7 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
     cdef Py_ssize_t W = size[1]
     cdef Py_ssize_t rows = H + (R - 1) * <Py_ssize_t> dilation[0]
     cdef Py_ssize_t columns = W + (S - 1) * <Py_ssize_t> dilation[1]
-    cdef Py_ssize_t strip, turned, panels, share, at_once, slot, together
+    cdef Py_ssize_t strip, turned, kept, share, at_once, slot, together
     if PIXEL_TILE < 4 or stride != (1, 1) or rows > DY_KEPT or columns > DY_KEPT \
             or R * S > 1 and fills_tiles(W) and filters < MANY_FILTERS:
         return 0, 0, 0, 0                  # so the products of these stay small
@@ -79,21 +80,19 @@ def input_slot(Py_ssize_t images, Py_ssize_t filters, Py_ssize_t channels, Py_ss
     turned = R * S * panel_plane(min(filters, block))
     together = min(min(images, DY_KEPT // strip), DX_PLACES // (H * W))
     share = ceil_div(ceil_div(channels, LANES), threads)
-    at_once = min(share, <Py_ssize_t> MOST_TURNED) if R * S == 1 else 1
-    while True:
-        # if filters come block by block, all sums wait
-        panels = share if filters > block else at_once
-        slot = together * (panels * H * W * LANES + strip) + at_once * turned
-        if threads * slot <= room and together * panels * H * W * LANES <= DX_KEPT:
-            break
-        at_once -= 1
-        if at_once == 0:
-            return 0, 0, 0, 0
-    if together == 0 or turned > PANEL_KEPT:
+    kept = share if filters > block else 1  # if filters come block by block, all sums wait
+    if together == 0 or turned > PANEL_KEPT or together * kept * H * W * LANES > DX_KEPT:
         return 0, 0, 0, 0
     if ceil_div(images, together) > FEW_TURNS and (R * S == 1 or together * H * W < MANY_PIXELS):
         return 0, 0, 0, 0                  # a panel would be turned too often, for few pixels
-    return together, panels, at_once, slot
+    at_once = min(share, <Py_ssize_t> MOST_TURNED) if R * S == 1 else 1
+    at_once = ceil_div(share, ceil_div(share, at_once))  # in nearly equal shares
+    slot = together * (kept * H * W * LANES + strip)
+    while threads * (slot + at_once * turned) > room:
+        at_once -= 1
+        if at_once == 0:
+            return 0, 0, 0, 0
+    return together, share if filters > block else at_once, at_once, slot + at_once * turned
 
 
 cdef void lay_out_maps(const PixelStrips* plan, Py_ssize_t first, Py_ssize_t last,
@@ -175,9 +174,11 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
     cdef Py_ssize_t height = c.rows.outputs, width = c.columns.outputs, pixels = height * width
     cdef Py_ssize_t size = (height + cut.down) * (width + cut.across) * cut.pixel
     cdef Py_ssize_t sums = plan.images * pixels * LANES
+    cdef bint waits = c.C > c.block        # whether sums wait for the next block of filters
     cdef real* totals = plan.work + slot * plan.slot
-    cdef real* strips = totals + cut.panels * sums
+    cdef real* strips = totals + (cut.panels if waits else 1) * sums
     cdef real* turned = strips + plan.images * size
+    cdef real* total
     cdef real* used                        # of what is turned
     cdef Py_ssize_t item, rest, panel, panels, first_panel, n, first, last, group, k, i, count
     cdef Py_ssize_t channels
@@ -203,9 +204,11 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                 channels = c.K - (first_panel + panel) * LANES
                 y = c.y + (group * c.K + (first_panel + panel) * LANES) * c.yk
                 w = c.w + ((group * c.C + k) * c.K + (first_panel + panel) * LANES) * c.R * c.S
-                used = turned + panel % plan.turned * plan.plane
-                if panel % plan.turned == 0:
-                    turn_panels(plan, w, count, channels, min(plan.turned, panels - panel), turned)
+                used = turned + panel % plan.turned_panels * plan.plane
+                total = totals + (panel * sums if waits else 0)
+                if panel % plan.turned_panels == 0:
+                    turn_panels(plan, w, count, channels, min(plan.turned_panels, panels - panel),
+                                turned)
                 if k + count == c.C:
                     for n in range(first, last):
                         prefetch_pixels(c, y + n * c.yn, height, width,
@@ -215,7 +218,7 @@ cdef void pixel_panels(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept no
                     coming = next_panel(plan, w + LANES * c.R * c.S, count,
                                         (last - first) * pixels)
                 multiply_maps(plan, strips, places, (last - first) * pixels, used, count,
-                              k == 0, &coming, <vreal*> (totals + panel * sums))
+                              k == 0, &coming, <vreal*> total)
                 if k + count == c.C:
-                    finish_maps(plan, <vreal*> (totals + panel * sums), first, last, y, channels)
+                    finish_maps(plan, <vreal*> total, first, last, y, channels)
     fc_free_slot(plan.slots, slot)
