@@ -82,7 +82,8 @@ def test_batch_norm_stands_between_until_it_is_folded(rng):
 
 
 def test_the_plan_is_exact_and_lower(rng):
-    """While the sum is made, nothing is alive but what the convolution reads and the branch."""
+    """While the sum is made, nothing is alive but what the convolution reads and the branch, and
+    what is kept for every layer: packed weights, and the workspace of the one that takes most."""
     x = fastconv.Input((3, 64, 64))
     net = fastconv.Model(x, bottleneck(ReLU()(Conv2D(16, 3, padding=1)(x))), seed=0)
     batch = rng.standard_normal((4, 3, 64, 64)).astype("float32")
@@ -90,9 +91,9 @@ def test_the_plan_is_exact_and_lower(rng):
     net(batch)
     plan = net.plan(4)
     node = next(node for node in plan.nodes if node.id == "conv2d_4+add_1+relu_4")
-    packed = sum(one.packed for one in plan.nodes)
+    kept = sum(one.packed for one in plan.nodes) + max(one.workspace for one in plan.nodes)
     assert node.activations == node.workspace == 0
-    assert node.live == (16 + 16) * plane + packed
+    assert node.live == (16 + 16) * plane + kept
     assert plan.peak - SLACK < traced(lambda: net(batch)) <= plan.peak + SLACK
 
 
