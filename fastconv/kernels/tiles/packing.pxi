@@ -1,11 +1,5 @@
 # Weights in the order in which the register tile reads them: panels of LANES channels.
 
-cdef extern from *:
-    """
-    enum { PANELS_COPIED = 4 };
-    """
-    enum: PANELS_COPIED                    # panels of 1x1 that are packed together, as MOST_TURNED
-
 cdef struct Packing:
     const real* weight
     real* packed

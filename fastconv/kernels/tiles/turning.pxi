@@ -4,13 +4,14 @@
 cdef extern from *:
     """
     enum { LINE = 64 / sizeof(real), LEAD = 8 * LINE, BESIDE = 8, TURNED = 8,
-           FILTERS_AHEAD = 5 };
+           FILTERS_AHEAD = 5, PANELS_COPIED = 4 };
     """
     enum: LINE                             # numbers of a cache line
     enum: LEAD                             # how far ahead of a row to ask
     enum: BESIDE                           # vectors of a row that are read one after the other
     enum: TURNED                           # filters or channels that are put together
     enum: FILTERS_AHEAD                    # how many filters ahead to ask
+    enum: PANELS_COPIED                    # panels of 1x1 that are copied together
 
 
 cdef void turn(const real* w, Py_ssize_t step, Py_ssize_t columns, Py_ssize_t rows,

@@ -13,13 +13,12 @@ cdef extern from *:
            POINT_PIXELS = 64,
            POINT_STEPS = 4,
            POINT_AHEAD = MANY_REGISTERS ? 4 : 8,
-           ROWS_AHEAD = 4,
            POINTS_ASK = MANY_REGISTERS,
            POINTS_EACH = 8,
            POINT_CHANNELS = 128,
            POINTS_KEPT = 256,
            POINT_FEWEST = 64,
-           POINT_PLANE = 1280,
+           POINT_PLANE = FLAT_PLANE,
            POINT_MEMORY = 2 * POINT_MOST * POINT_CHANNELS + 1, /* vectors; the last may overrun */
            POINT_SUMS = 2 * POINT_MOST * POINTS_KEPT };
     """
@@ -30,7 +29,6 @@ cdef extern from *:
     enum: POINT_PIXELS                     # pixels of a map, at least
     enum: POINT_STEPS                      # channels between two tests for the end
     enum: POINT_AHEAD                      # pixels are prefetched so many channels ahead
-    enum: ROWS_AHEAD                       # rows of strided maps, so many
     enum: POINTS_ASK                       # whether tiles ask for what comes next
     enum: POINTS_EACH                      # strips of a thread, from which on none is cut
     enum: MANY_REGISTERS                   # for 8 filters; then maps in place may do, see below
@@ -179,7 +177,7 @@ cdef inline void lay_out_points(const Convolution* c, const real* x, Py_ssize_t 
         while True:
             if step > 1:                   # the hardware does not foresee every other row
                 for i from 0 <= i < count * step by CACHE_LINE:
-                    vprefetch(at + ROWS_AHEAD * c.xc + i)
+                    vprefetch(at + FLAT_AHEAD * c.xc + i)
             # the next row writes over the zeros that follow this one
             lay_out_row(at, step, 0, count, length - done if done + count == pixels else count,
                         (count - 1) * step + 1, to + done)

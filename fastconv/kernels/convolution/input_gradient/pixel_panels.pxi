@@ -23,7 +23,7 @@ cdef extern from *:
            FEW_PIXELS = 100,                       /* where tiles prefetch: for more of 1x1, */
            MANY_WEIGHTS = 128 << 10,               /* or fewer weights, packing is as fast */
            FEW_TURNS = PIXEL_ASKS ? 1 : 3,         /* turning a panel so often beats packing it */
-           MOST_TURNED = PIXEL_ASKS ? 1 : 4,       /* panels of 1x1 that are turned together */
+           MOST_TURNED = PIXEL_ASKS ? 1 : PANELS_COPIED, /* panels of 1x1 turned together */
            MANY_PIXELS = PIXEL_ASKS ? DX_PLACES + 1 : 98 };  /* for so many, more often does too */
     """
     enum: DX_PLACES
