@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -169,6 +170,25 @@ def test_a_window_of_minus_infinities_has_a_valid_index(width):
         y, indices = fastconv.max_pool2d(x, 3, **options, return_indices=True)
         assert_bits_equal(y, np.full(y.shape, -np.inf, np.float32))
         assert_bits_equal(indices, reference.max_pool2d(x, 3, **options, return_indices=True)[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 1), (2, 2), (5, 7), (17, 34)])
+def test_gradients_are_added_to_zero(shape, dtype):
+    """So a gradient of -0.0 gives 0.0, also where one window is the whole map."""
+    x = np.zeros((2, 3, *shape), dtype)
+    sizes = [(rows, columns) for rows in (1, 2, 3, 5, 17) for columns in (1, 2, 3, 7, 34)]
+    fitting = [size for size in sizes if size[0] <= shape[0] and size[1] <= shape[1]]
+    assert (1, 1) in fitting and shape in fitting
+    for pool_size, stride in itertools.product(fitting, (1, 2, 3, 5)):
+        dy = np.negative(np.zeros_like(fastconv.avg_pool2d(x, pool_size, stride=stride)))
+        dx = fastconv.avg_pool2d_backward(dy, x.shape, pool_size, stride=stride)
+        assert_bits_equal(dx, x)
+        _, indices = fastconv.max_pool2d(x, pool_size, stride=stride, return_indices=True)
+        assert_bits_equal(fastconv.max_pool2d_backward(dy, indices, x.shape), x)
+        _, argmax = functional.max_pool2d_argmax(x, pool_size, stride=stride)
+        dx = functional.max_pool2d_argmax_backward(dy, argmax, x.shape, pool_size, stride=stride)
+        assert_bits_equal(dx, x)
 
 
 @pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])

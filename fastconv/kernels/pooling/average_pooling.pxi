@@ -320,7 +320,7 @@ cdef void average_planes_backward(void* args, Py_ssize_t begin, Py_ssize_t end) 
     cdef real share
     if is_whole_plane(g):
         for item in range(begin, end):
-            share = g.x[item] / <real> (g.H * g.W)
+            share = 0 + g.x[item] / <real> (g.H * g.W)     # a gradient of -0.0 is 0.0 in a sum
             for i in range(g.H * g.W):
                 g.y[item * g.H * g.W + i] = share
         return
