@@ -191,6 +191,25 @@ def test_gradients_are_added_to_zero(shape, dtype):
         assert_bits_equal(dx, x)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pool_size", [2, 3])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_gradients_of_long_rows(padding, pool_size, dtype, integers):
+    """Rows are gathered in stripes of 1024 columns, the last of which may reach over its end."""
+    for width in (1023, 1024, 1025, 1030, 2047, 2048, 2049, 2075):
+        x = integers((3, 1, 5, width), dtype)
+        options = {"stride": 2, "padding": padding}
+        y, indices = fastconv.max_pool2d(x, pool_size, **options, return_indices=True)
+        dy = integers(y.shape, dtype)
+        dx = fastconv.max_pool2d_backward(dy, indices, x.shape)
+        _, argmax = functional.max_pool2d_argmax(x, pool_size, **options)
+        gathered = functional.max_pool2d_argmax_backward(dy, argmax, x.shape, pool_size, **options)
+        assert_bits_equal(gathered, dx)
+        shared = fastconv.avg_pool2d_backward(36 * dy, x.shape, pool_size, **options)
+        right = reference.avg_pool2d_backward(36 * dy, x.shape, pool_size, **options)
+        assert_bits_equal(shared, right)
+
+
 @pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])
 @pytest.mark.parametrize("width", [2, 16, 34])
 @pytest.mark.parametrize("pool_size", [2, (2, 1), (1, 2)])

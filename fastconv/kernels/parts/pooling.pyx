@@ -1,7 +1,6 @@
 """Maxima and averages of windows, and their gradients."""
 
 include "simd/vec.pxi"
-include "simd/lane_set.pxi"
 include "tiles/axes.pxi"
 include "sums/long_sums.pxi"
 include "convolution/depthwise/sides.pxi"

@@ -1,35 +1,46 @@
 # Gradients of pooling with strides 1 and 2: every element of the map gathers from the windows that
-# it is in.  With stride 2 there are two columns of elements for each column of windows:
+# it is in, and is written once.
 #
-#        even row    taps 8 6 2 0 | 7 1    of the windows (i-1, m-1) (i-1, m) (i, m-1) (i, m)
-#        odd row          5 3     | 4      in even columns | in odd columns, which see the
-#                                          windows of column m alone; of a 2x2 window 0 | 1, 2 | 3
+# With stride 2 a column of the map is in the middle of one window of 3x3, or on a side of two; so is
+# a row.  Neighbouring columns of both kinds are made together, from the windows u and u + 1 of one
+# row, or of two rows that meet:
 #
-# Rows and columns are those of the padded map.  A maximum gives its gradient to the tap that won,
-# and an average gives a share to every tap.  Both are added window by window, in row-major order.
-# With stride 1 only maxima of up to 4 taps are gathered: for larger windows gathering takes longer
-# than adding each gradient to its winner.
+#                             sides                  middle
+#     upper row, i - 1    8 of u, 6 of u + 1       7 of u or u + 1
+#     lower row, i        2 of u, 0 of u + 1       1 of u or u + 1
+#     middle of row i     5 of u, 3 of u + 1       4 of u or u + 1
+#
+# The first column of the map is a side if the padding is even, and then the middle is that of u + 1;
+# else it is the middle of u.  Windows of 2x2 meet no others: u + 1 has the side as its first column,
+# and the middle is its second, or that of u.
+#
+# Rows of windows are laid out with zeros around them, so that no column is a special case.  A
+# maximum gives its gradient to the tap that won, and an average gives a share to every tap.  Both
+# are added window by window, in row-major order.  With stride 1 only maxima of up to 4 taps are
+# gathered: for larger windows gathering takes longer than adding each gradient to its winner.
 
 cdef extern from *:
     """
-    enum { MOST_STEPS = 4 };
+    enum { MOST_STEPS = 4,
+           STRIPE_WINDOWS = 512 };      /* of a row, laid out together: whole vectors */
     """
     enum: MOST_STEPS                       # taps of a window, with stride 1
+    enum: STRIPE_WINDOWS
 
-cdef inline vreal window_columns(const Pooling* g, Py_ssize_t j) noexcept nogil:
-    """How many columns of each of the windows j, j + 1, ... the average counts, but at least 1."""
-    cdef real counts[VL]
-    cdef int lane
-    for lane in range(VL):
-        counts[lane] = <real> max(columns_counted(g, j + lane), <Py_ssize_t> 1)
-    return vload(counts)
+cdef struct WindowLine:                    # windows of a row: what they give, and to which taps
+    real gradients[STRIPE_WINDOWS + 2 * VL]
+    ireal taps[STRIPE_WINDOWS + 2 * VL]
+
+cdef struct Stripe:                        # neighbouring columns of the maps
+    Py_ssize_t column, columns             # the first, and how many
+    Py_ssize_t u                           # the first window of a line, which may be outside
+    Py_ssize_t first, last                 # the windows of a line that there are
+    WindowLine lines[2]                    # of the rows i and i - 1
+    real counts[STRIPE_WINDOWS + 2 * VL]   # how many columns the average counts, from `first` on
 
 
-# Vectors shorter than 64 bytes have no masks for bytes and for stores, and those for loads are
-# vectors, which are made once for all rows.  Whole vectors of taps are loaded where they lie inside
-# the array: lanes beyond do not matter, since their gradient is 0.  Vectors of 8 lanes are stored
-# whole where they lie inside the plane: lanes beyond are written again as they are.  With 4 lanes,
-# storing them one by one takes no longer.
+# Vectors shorter than 64 bytes have no masks for bytes.  Whole vectors of taps are loaded where they
+# lie inside the array: lanes beyond do not matter, since their gradient is 0.
 
 cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
                                const Py_ssize_t* bounds) noexcept nogil:
@@ -40,59 +51,46 @@ cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes
     return vload_bytes(argmax + at, lanes)
 
 
-cdef inline vmask load_two_winners(const unsigned char* argmax, Py_ssize_t at, Py_ssize_t next,
-                                   lanes_t lanes, const Py_ssize_t* bounds) noexcept nogil:
-    """Load the taps of some lanes into the lower half, and into the upper half those of the plane
-    that lies `next` elements further on."""
-    if VL * sizeof(real) <= 32 and bounds[0] <= at and at + next + VL // 2 <= bounds[1]:
-        return vload_bytes_of_two(argmax + at, argmax + at + next)
-    return vload_bytes(argmax + at, lanes) \
-        | vload_bytes(argmax + at + next - VL // 2, lanes << (VL // 2))
+cdef inline WindowLine* line_of(Stripe* at, Py_ssize_t row) noexcept nogil:
+    return &at.lines[row & 1]
 
 
-cdef inline void store_columns(real* plane, Py_ssize_t size, Py_ssize_t at, vreal v,
-                               const LaneSet* lanes) noexcept nogil:
-    """Store some lanes to a plane."""
-    if VL == 8 and sizeof(real) == 4 and 0 <= at and at + VL <= size:
-        vstore(plane + at, pick_lanes(vload(plane + at), v, lanes))
+cdef inline void lay_vector(const Pooling* g, const bint maxima, Py_ssize_t item, Py_ssize_t j,
+                            Py_ssize_t count, vreal counted, real* gradients,
+                            ireal* taps) noexcept nogil:
+    """Lay out `count` windows of a plane, from window j on, with zeros to the end of a vector."""
+    cdef Py_ssize_t outputs = g.rows.outputs * g.columns.outputs
+    cdef const real* dy = g.x + item * outputs + j
+    cdef vreal d = vload(dy) if count == VL else vload_n(dy, count)
+    cdef Py_ssize_t bounds[2]
+    if maxima:
+        bounds[0], bounds[1] = -item * outputs, (g.planes - item) * outputs
+        vstore_mask(taps, load_winners(<const unsigned char*> g.argmax + item * outputs, j,
+                                       lanes_between(0, count), bounds))
     else:
-        vstore_where(plane + at, v, lanes.bits)
+        d = vratio(d, counted)
+    vstore(gradients, d)
 
 
-cdef inline void gather_windows(const Pooling* g, const int S, const bint maxima, const int kind,
-                                const real* dy, const unsigned char* argmax, Py_ssize_t next,
-                                Py_ssize_t row, Py_ssize_t m, const LaneSet* lanes,
-                                const vreal* columns, const Py_ssize_t* bounds, vreal* d,
-                                vmask* t) noexcept nogil:
-    """Load the gradients of a row's windows from columns m - 1 and m on, and the taps that won.
-
-    With TWO_MAPS the upper half of a vector belongs to the map `next` elements further on; its
-    lanes are `lanes + 2`.
-    """
-    cdef Py_ssize_t at
-    cdef int k
-    cdef bint inside = 0 <= row < g.rows.outputs
-    for k in range(2):
-        if S == 2 and k == 0:
-            continue
-        at = row * g.columns.outputs + m - 1 + k
-        if kind == INSIDE and inside:
-            d[k] = vload(dy + at)
-            if maxima:
-                t[k] = vload_bytes(argmax + at, lanes_between(0, VL))
-        elif inside:
-            d[k] = load_lanes(dy + at, &lanes[k])
-            if maxima and kind != TWO_MAPS:
-                t[k] = load_winners(argmax, at, lanes[k].bits, bounds)
-            if kind == TWO_MAPS:
-                d[k] = pick_lanes(d[k], load_lanes(dy + at + next - VL // 2, &lanes[2 + k]),
-                                 &lanes[2 + k])
-                if maxima:
-                    t[k] = load_two_winners(argmax, at, next, lanes[k].bits, bounds)
-        else:
-            d[k], t[k] = vzero(), vtap(0)
-        if not maxima:
-            d[k] = vratio(d[k], vset1(<real> rows_counted(g, row) if inside else 1) * columns[k])
+cdef inline void lay_windows(const Pooling* g, const bint maxima, Py_ssize_t item, Py_ssize_t row,
+                             Stripe* at) noexcept nogil:
+    """Lay out a row of a plane's windows.  Where there is none, they give nothing."""
+    cdef WindowLine* line = line_of(at, row)
+    cdef real* gradients = line.gradients + (at.first - at.u)
+    cdef ireal* taps = line.taps + (at.first - at.u)
+    cdef Py_ssize_t j = row * g.columns.outputs + at.first, k = 0, count = at.last - at.first
+    cdef vreal rows
+    if row < 0 or row >= g.rows.outputs:
+        for k from 0 <= k < count by VL:
+            vstore(gradients + k, vzero())
+        return
+    rows = vset1(<real> rows_counted(g, row))
+    while k + VL <= count:
+        lay_vector(g, maxima, item, j + k, VL, rows * vload(at.counts + k), gradients + k, taps + k)
+        k += VL
+    if k < count:
+        lay_vector(g, maxima, item, j + k, count - k, rows * vload(at.counts + k), gradients + k,
+                   taps + k)
 
 
 cdef inline vreal gather_tap(const bint maxima, vreal acc, vreal d, vmask t,
@@ -100,99 +98,93 @@ cdef inline vreal gather_tap(const bint maxima, vreal acc, vreal d, vmask t,
     return vadd_winner(acc, d, t, tap) if maxima else acc + d
 
 
-cdef inline void gather_column(const Pooling* g, const int S, const bint maxima, const int kind,
-                               const real* dy, const unsigned char* argmax, Py_ssize_t next,
-                               Py_ssize_t m, const Py_ssize_t* bounds, real* dx,
-                               real* other) noexcept nogil:
-    """Write the columns 2m .. 2m + 2 VL - 1 of a plane, or with TWO_MAPS half as many of two."""
-    cdef vreal d[4]
-    cdef vmask t[4]
-    cdef vreal columns[2]
-    cdef LaneSet lanes[4]
-    cdef LaneSet low, high
-    cdef vreal even, odd
-    cdef Py_ssize_t width = VL // 2 if kind == TWO_MAPS else VL
-    cdef Py_ssize_t c = 2 * m + g.columns.offset
-    cdef Py_ssize_t i, h
-    cdef int k
-    low = lane_set(lanes_between(-c, g.W - c))
-    high = low if kind == TWO_MAPS else lane_set(lanes_between(-c - VL, g.W - c - VL))
-    for k in range(2):
-        lanes[k] = lane_set(lanes_between(1 - k - m, min(g.columns.outputs - m + 1 - k, width)))
-        lanes[2 + k] = lane_set(lanes[k].bits << (VL // 2))
-        columns[k] = vset1(<real> g.columns.taps)
-        if not maxima and kind != INSIDE:
-            columns[k] = window_columns(g, m - 1 + k)
-            if kind == TWO_MAPS:
-                columns[k] = vlower(columns[k], columns[k])
+cdef inline void gather_windows(const int S, const bint maxima, const bint middle_first,
+                                const int r, const WindowLine* line, Py_ssize_t k, vreal* side,
+                                vreal* middle) noexcept nogil:
+    """Add what the windows of a line give to their row r of taps."""
+    cdef vreal d = vload(line.gradients + k), next_d = vload(line.gradients + k + 1)
+    cdef vmask t = vload_mask(line.taps + k), next_t = vload_mask(line.taps + k + 1)
     if S == 3:
-        gather_windows(g, S, maxima, kind, dy, argmax, next, -1, m, lanes, columns, bounds,
-                       d + 2, t + 2)
-    for i in range((g.H - g.rows.offset + 1) // 2):
-        d[0], d[1], t[0], t[1] = d[2], d[3], t[2], t[3]
-        gather_windows(g, S, maxima, kind, dy, argmax, next, i, m, lanes, columns, bounds,
-                       d + 2, t + 2)
-        for k in range(2):
-            h = 2 * i + k + g.rows.offset
-            if h < 0 or h >= g.H:
-                continue
-            even = odd = vzero()
-            if S == 2:
-                even = gather_tap(maxima, even, d[3], t[3], 2 * k)
-                odd = gather_tap(maxima, odd, d[3], t[3], 2 * k + 1)
-            else:
-                if k == 0:
-                    even = gather_tap(maxima, even, d[0], t[0], 8)
-                    even = gather_tap(maxima, even, d[1], t[1], 6)
-                    odd = gather_tap(maxima, odd, d[1], t[1], 7)
-                even = gather_tap(maxima, even, d[2], t[2], 3 * k + 2)
-                even = gather_tap(maxima, even, d[3], t[3], 3 * k)
-                odd = gather_tap(maxima, odd, d[3], t[3], 3 * k + 1)
-            if kind == INSIDE:
-                vstore(dx + h * g.W + c, vlow(even, odd))
-                vstore(dx + h * g.W + c + VL, vhigh(even, odd))
-            elif kind == TWO_MAPS:
-                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), &low)
-                store_columns(other, g.H * g.W, h * g.W + c, vhigh(even, odd), &high)
-            else:
-                store_columns(dx, g.H * g.W, h * g.W + c, vlow(even, odd), &low)
-                store_columns(dx, g.H * g.W, h * g.W + c + VL, vhigh(even, odd), &high)
+        side[0] = gather_tap(maxima, side[0], d, t, 3 * r + 2)
+    side[0] = gather_tap(maxima, side[0], next_d, next_t, S * r)
+    if middle_first:
+        middle[0] = gather_tap(maxima, middle[0], d, t, S * r + 1)
+    else:
+        middle[0] = gather_tap(maxima, middle[0], next_d, next_t, S * r + 1)
 
 
-cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima, const real* dy,
-                              const unsigned char* argmax, const Py_ssize_t* bounds,
-                              real* dx) noexcept nogil:
-    cdef Py_ssize_t m
-    for m from 0 <= m < (g.W - g.columns.offset + 1) // 2 by VL:
-        if m >= S - 2 and m + VL <= g.columns.outputs and 2 * m + g.columns.offset >= 0 \
-                and 2 * m + 2 * VL + g.columns.offset <= g.W \
-                and (maxima or g.first_column <= m - (S - 2) and m + VL <= g.last_column):
-            gather_column(g, S, maxima, INSIDE, dy, argmax, 0, m, bounds, dx, dx)
+cdef inline void gather_row(const int S, const bint maxima, const bint middle_first, const int r,
+                            const WindowLine* upper, const WindowLine* lower, Py_ssize_t columns,
+                            real* dx, const real* end) noexcept nogil:
+    """Write so many columns of a row, which has row r of the lower windows' taps.  What is written
+    behind it, before `end`, must be written later."""
+    cdef vreal side, middle, low, high
+    cdef Py_ssize_t k, count = (columns + 1) // 2
+    for k from 0 <= k < count by VL:
+        side = middle = vzero()
+        if S == 3 and r == 0:
+            gather_windows(S, maxima, middle_first, 2, upper, k, &side, &middle)
+        gather_windows(S, maxima, middle_first, r, lower, k, &side, &middle)
+        if middle_first:
+            low, high = vlow(middle, side), vhigh(middle, side)
         else:
-            gather_column(g, S, maxima, ASIDE, dy, argmax, 0, m, bounds, dx, dx)
+            low, high = vlow(side, middle), vhigh(side, middle)
+        if end - dx >= 2 * VL:
+            vstore(dx, low)
+            vstore(dx + VL, high)
+        else:
+            vstore_n(dx, low, columns - 2 * k)
+            vstore_n(dx + VL, high, columns - 2 * k - VL)
+        dx = dx + 2 * VL
+
+
+cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima,
+                              const bint middle_first, Py_ssize_t item, Stripe* at,
+                              const real* end) noexcept nogil:
+    cdef real* dx = g.y + item * g.H * g.W + at.column
+    cdef Py_ssize_t h, i
+    i = floor_div(-g.rows.offset - 1, 2)
+    lay_windows(g, maxima, item, i, at)
+    lay_windows(g, maxima, item, i + 1, at)
+    for h in range(-g.rows.offset, g.H - g.rows.offset):
+        i = h // 2
+        if h % 2 == 0:
+            gather_row(S, maxima, middle_first, 0, line_of(at, i - 1), line_of(at, i), at.columns,
+                       dx, end)
+            # the row after next: what was just stored could not be loaded at once
+            lay_windows(g, maxima, item, i + 1, at)
+        else:
+            gather_row(S, maxima, middle_first, 1, NULL, line_of(at, i), at.columns, dx, end)
+        dx = dx + g.W
+
+
+cdef inline void look_at_stripe(const Pooling* g, Py_ssize_t column, Stripe* at) noexcept nogil:
+    cdef Py_ssize_t k
+    memset(at, 0, sizeof(Stripe))
+    at.column, at.columns = column, min(g.W - column, <Py_ssize_t> (2 * STRIPE_WINDOWS))
+    at.u = floor_div(column - g.columns.offset - 1, 2)
+    at.first = clamp(at.u, 0, g.columns.outputs)
+    at.last = clamp(at.u + (at.columns + 1) // 2 + 1, at.first, g.columns.outputs)
+    for k in range(at.last - at.first + VL):
+        at.counts[k] = <real> max(columns_counted(g, at.first + k), <Py_ssize_t> 1)
 
 
 cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
                                Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Write every element of dx once.  Where planes are narrow, the item of an even plane also does
-    the next plane."""
-    cdef Py_ssize_t item, outputs = g.rows.outputs * g.columns.outputs, size = g.H * g.W
-    cdef bint two = VL >= 8 and (g.W - g.columns.offset + 1) // 2 <= VL // 2
-    cdef const unsigned char* argmax = NULL
-    cdef Py_ssize_t other
-    cdef Py_ssize_t bounds[2]
-    for item in range(begin, end):
-        bounds[0], bounds[1] = -item * outputs, (g.planes - item) * outputs
-        if maxima:
-            argmax = <unsigned char*> g.argmax + item * outputs
-        other = 1 if item + 1 < g.planes else 0
-        prefetch_planes(g, item, True)
-        if not two:
-            gather_plane(g, S, maxima, g.x + item * outputs, argmax, bounds,
-                         g.y + item * size)
-        elif item % 2 == 0:
-            gather_column(g, S, maxima, TWO_MAPS, g.x + item * outputs, argmax, other * outputs,
-                          0, bounds, g.y + item * size, g.y + (item + other) * size)
+    """Write planes, the last stripe first: the rows of a stripe may reach over their ends, into the
+    first columns of the rows and planes that follow."""
+    cdef Py_ssize_t item, column = (g.W - 1) // (2 * STRIPE_WINDOWS) * (2 * STRIPE_WINDOWS)
+    cdef const real* after = g.y + end * g.H * g.W
+    cdef Stripe stripe
+    while column >= 0:
+        look_at_stripe(g, column, &stripe)
+        for item in range(begin, end):
+            prefetch_planes(g, item, True)
+            if g.columns.offset % 2 == 0:
+                gather_plane(g, S, maxima, False, item, &stripe, after)
+            else:
+                gather_plane(g, S, maxima, True, item, &stripe, after)
+        column -= 2 * STRIPE_WINDOWS
 
 
 cdef void gather_maxima(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -174,12 +174,12 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
             task = max_whole_backward_uint8
         elif has_halves(&g):
             task = spread_maxima
-        elif gathers_by_two(&g):
-            task = gather_maxima
         elif gathers_every(&g):
             task = gather_every_maximum
         elif has_winners(&g):
             task, grain = add_to_winners, MAPS_TOGETHER
+        elif gathers_by_two(&g):
+            task, grain = gather_maxima, maps_at_once(&g, True)
         else:
             task = max_backward_uint8
     else:
@@ -223,14 +223,15 @@ def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, st
     if count_padding:
         (g.top, g.bottom), (g.left, g.right) = pad
     cdef task_t task = spread_by_columns
+    cdef Py_ssize_t grain = 1
     if is_whole_plane(&g):
         task = average_planes_backward
     elif has_halves(&g):
         task = spread_averages
     elif gathers_by_two(&g):
-        task = gather_averages
+        task, grain = gather_averages, maps_at_once(&g, True)
     elif g.rows.taps <= g.rows.stride and g.columns.taps <= g.columns.stride:
         task = average_planes_backward
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     with nogil:
-        run_items(task, &g, dx.shape[0], part, parts, 1, threads)
+        run_items(task, &g, dx.shape[0], part, parts, grain, threads)

@@ -1,6 +1,6 @@
 # The gradient of the maxima for windows of up to 256 taps that share at least half of their columns
-# with the next one: each gradient is added to the tap that won, as in max_gradient.pxi, for
-# MAPS_TOGETHER maps at a time.
+# with the next one, and for 2x2 and 3x3 with stride 2 on narrow maps: each gradient is added to the
+# tap that won, as in max_gradient.pxi, for MAPS_TOGETHER maps at a time.
 #
 #   maps      a chunk of windows        places in the maps          maps of dx
 #     0     3 1 0 0 8 7 6 5 8 ...  ->  17 17 17 18 38 38 38 ...        +=
@@ -14,11 +14,13 @@ cdef extern from *:
     """
     enum { MAPS_TOGETHER = 8,
            WINNERS = 256,            /* windows of a chunk */
+           SHORT_ROW = 4 * VL,
            SHORT_SIDE = 32767,       /* what `vtimes` multiplies */
            SMALL_MAP = INT_MAX / MAPS_TOGETHER };
     """
     enum: MAPS_TOGETHER
     enum: WINNERS
+    enum: SHORT_ROW
     enum: SHORT_SIDE
     enum: SMALL_MAP
 
@@ -33,10 +35,11 @@ cdef struct Winners:
 
 
 cdef bint has_winners(const Pooling* g) noexcept nogil:
-    """Whether `add_to_winners` knows this window, and vectors are long enough to gain by it."""
+    """Whether `add_to_winners` knows this window, and vectors are long enough to gain by it: also by
+    what gather.pxi knows, if a row of windows is few vectors."""
     return VL >= 8 and g.rows.dilation == 1 and g.columns.dilation == 1 \
-        and g.columns.taps >= 2 * g.columns.stride and g.H <= SHORT_SIDE and g.W <= SHORT_SIDE \
-        and g.H * g.W <= SMALL_MAP
+        and (g.columns.taps >= 2 * g.columns.stride or gathers_by_two(g) and g.W <= SHORT_ROW) \
+        and g.H <= SHORT_SIDE and g.W <= SHORT_SIDE and g.H * g.W <= SMALL_MAP
 
 
 cdef void place_windows(const Pooling* g, Py_ssize_t window, Py_ssize_t count,
@@ -79,6 +82,7 @@ cdef inline void add_in_turns(const int maps, const Winners* found, Py_ssize_t c
                               real* dx) noexcept nogil:
     cdef Py_ssize_t k
     cdef int map
+    dx = <real*> vanew(dx)                 # else its offset is added to every place
     for k in range(count):
         for map in range(maps):
             dx[found.places[map * WINNERS + k]] += found.gradients[map * WINNERS + k]

@@ -16,9 +16,3 @@ cdef inline vreal load_lanes(const real* p, const LaneSet* lanes) noexcept nogil
     """The numbers of these lanes, zeros in the others; their memory is not touched."""
     return vload_masked(p, &lanes.spread) if VL * sizeof(real) == 32 \
         else vload_where(p, lanes.bits)
-
-
-cdef inline vreal pick_lanes(vreal v, vreal other, const LaneSet* lanes) noexcept nogil:
-    """`other` in these lanes, v in the others."""
-    return vselect(lanes.spread, other, v) if VL * sizeof(real) == 32 \
-        else vpick(v, other, lanes.bits)

@@ -50,7 +50,6 @@ cdef extern from "simd/vec.h":
     vreal vshift_in(vreal, vreal) noexcept nogil
     vreal vshift_up(vreal, vreal) noexcept nogil
     vreal vpush(vreal, real) noexcept nogil
-    vreal vlower(vreal, vreal) noexcept nogil
     void vprefetch(const real*) noexcept nogil
     vmask vturn(int by) noexcept nogil
     vreal vturned(vreal, vmask) noexcept nogil
@@ -71,7 +70,6 @@ cdef extern from "simd/vec.h":
     vreal vload_where(const real*, lanes_t) noexcept nogil
     vmask vspread(lanes_t) noexcept nogil
     vreal vload_masked(const real*, const vmask*) noexcept nogil
-    vreal vselect(vmask, vreal, vreal) noexcept nogil
     void vstore_where(real*, vreal, lanes_t) noexcept nogil
     vreal vadd_product(vreal acc, vreal a, vreal b) noexcept nogil
     vreal vmadd(vreal acc, vreal a, vreal b) noexcept nogil
@@ -94,7 +92,6 @@ cdef extern from "simd/vec.h":
     void vstore_bytes_where(unsigned char*, vmask taken, lanes_t) noexcept nogil
     void vstore_ints(int*, vmask taken, Py_ssize_t n) noexcept nogil
     vmask vload_bytes(const unsigned char*, lanes_t) noexcept nogil
-    vmask vload_bytes_of_two(const unsigned char* low, const unsigned char* high) noexcept nogil
     vreal vadd_winner(vreal acc, vreal a, vmask taken, int tap) noexcept nogil
     vmask vload_mask(const ireal*) noexcept nogil
     void vstore_mask(ireal*, vmask) noexcept nogil

@@ -300,17 +300,4 @@ FC_INLINE void vdeal(const int m, const int edge, const vreal *from, vreal *line
 #endif
 }
 
-/* The lower half of a, then that of b. */
-FC_INLINE vreal vlower(vreal a, vreal b) {
-#if FC_BYTES
-    real lanes[2 * VL];
-    vstore(lanes, a);
-    vstore(lanes + VL / 2, b);
-    return vload(lanes);
-#else
-    (void)b;
-    return a;
-#endif
-}
-
 #endif

@@ -226,14 +226,6 @@ FC_INLINE vmask vload_bytes(const unsigned char *p, lanes_t lanes) {
 #endif
 }
 
-/* Load VL bytes: the lower half of the lanes from one place, the upper from another. */
-FC_INLINE vmask vload_bytes_of_two(const unsigned char *low, const unsigned char *high) {
-    unsigned char bytes[VL + 1];
-    memcpy(bytes, low, VL / 2);
-    memcpy(bytes + VL / 2, high, VL / 2);
-    return vload_bytes(bytes, lanes_between(0, VL));
-}
-
 FC_INLINE vmask vload_mask(const ireal *p) { vmask v; memcpy(&v, p, sizeof v); return v; }
 FC_INLINE void vstore_mask(ireal *p, vmask v) { memcpy(p, &v, sizeof v); }
 /* taps / S for taps below 256, where `reciprocal` is 65536 / S + 1 and S is 2 to 256. */
