@@ -1,18 +1,18 @@
 # Gradients of pooling with strides 1 and 2: every element of the map gathers from the windows that
 # it is in, and is written once.
 #
-# With stride 2 a column of the map is in the middle of one window of 3x3, or on a side of two; so is
-# a row.  Neighbouring columns of both kinds are made together, from the windows u and u + 1 of one
-# row, or of two rows that meet:
+# With stride 2 a column of the map is in the middle of one window of 3x3, or on a side of two; so
+# is a row.  Neighbouring columns of both kinds are made together, from the windows u and u + 1 of
+# one row, or of two rows that meet:
 #
 #                             sides                  middle
 #     upper row, i - 1    8 of u, 6 of u + 1       7 of u or u + 1
 #     lower row, i        2 of u, 0 of u + 1       1 of u or u + 1
 #     middle of row i     5 of u, 3 of u + 1       4 of u or u + 1
 #
-# The first column of the map is a side if the padding is even, and then the middle is that of u + 1;
-# else it is the middle of u.  Windows of 2x2 meet no others: u + 1 has the side as its first column,
-# and the middle is its second, or that of u.
+# The first column of the map is a side if the padding is even, and then the middle is that of
+# u + 1; else it is the middle of u.  Windows of 2x2 meet no others: u + 1 has the side as its first
+# column, and the middle is its second, or that of u.
 #
 # Rows of windows are laid out with zeros around them, so that no column is a special case.  A
 # maximum gives its gradient to the tap that won, and an average gives a share to every tap.  Both
@@ -39,8 +39,8 @@ cdef struct Stripe:                        # neighbouring columns of the maps
     real counts[STRIPE_WINDOWS + 2 * VL]   # how many columns the average counts, from `first` on
 
 
-# Vectors shorter than 64 bytes have no masks for bytes.  Whole vectors of taps are loaded where they
-# lie inside the array: lanes beyond do not matter, since their gradient is 0.
+# Vectors shorter than 64 bytes have no masks for bytes.  Whole vectors of taps are loaded where
+# they lie inside the array: lanes beyond do not matter, since their gradient is 0.
 
 cdef inline vmask load_winners(const unsigned char* argmax, Py_ssize_t at, lanes_t lanes,
                                const Py_ssize_t* bounds) noexcept nogil:
