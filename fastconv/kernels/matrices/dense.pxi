@@ -196,6 +196,28 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
             c.start = c.stop
 
 
+cdef inline void add_units(const Product* g, Py_ssize_t units, int vectors, const real* a,
+                           const real* rows, const Steps* steps, bint fresh, const real* next_,
+                           real* y, real* total) noexcept nogil:
+    """Add the steps of a chunk to the totals of so many units, tile by tile.  Each tile prefetches
+    its share of the rows of the next chunk, if there is one, and its rows of y after the last."""
+    cdef Py_ssize_t places[TILE]
+    cdef Py_ssize_t pieces = ceil_div(units, TILE), piece, first, last = 0, i
+    cdef Py_ssize_t terms = steps.stretches[steps.count - 1].right
+    for i in range(TILE):
+        places[i] = i * g.ap
+    for piece in range(pieces):
+        first, last = last, (piece + 1) * units // pieces
+        if next_ != NULL:
+            for i in range(piece * terms // pieces, (piece + 1) * terms // pieces):
+                fetch_lines(next_ + i * g.bk)
+        if y != NULL:
+            for i in range(first, last):
+                fetch_lines(y + i * g.yp)
+        add_steps(last - first, vectors, a + first * g.ap, places, rows, steps, fresh,
+                  total + first * vectors * VL, vectors * VL)
+
+
 cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """The gradient of the weights, for more samples than a single chain may have.  Items are
     (panel, block of units)."""
@@ -203,39 +225,48 @@ cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef real rows[CHUNK * LANES]
     cdef vreal total[PRODUCT_PIXELS * NV]
     cdef vreal high[PRODUCT_PIXELS * NV]
-    cdef Py_ssize_t places[PRODUCT_PIXELS]
     cdef Py_ssize_t chunks = (g.terms + CHUNK - 1) // CHUNK
     cdef Rounds rounds = plan_rounds(g.terms, 1, ceil_div(g.terms, chunks), chunks, 1, 0, chunks)
     cdef Steps steps
     cdef Py_ssize_t item, top, units, lane, lanes, chunk, first, terms, run, i, p, v
     cdef int vectors
+    cdef const real* next_
+    cdef real* y
     cdef vreal lost
-    for i in range(PRODUCT_PIXELS):
-        places[i] = i * g.ap
     for item in range(begin, end):
         top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
         units = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
         lane = item // g.pixel_blocks * LANES
         lanes = g.lanes - lane
         vectors = 1 if lanes <= VL else NV
+        y = g.y + top * g.yp + lane
         run = 0
         for chunk in range(chunks):
             first = chunk * g.terms // chunks
             terms = (chunk + 1) * g.terms // chunks - first
             lay_out_rows(g.b + first * g.bk + lane * g.bl, g.bk, g.bl, terms, lanes, rows)
             steps = cut_steps(1, terms, 0, g.ak, False)
-            add_steps(units, vectors, g.a + top * g.ap + first * g.ak, places, rows, &steps,
-                      begins_anew(&rounds, run, chunk), <real*> total, vectors * VL)
+            next_ = g.b + (first + terms) * g.bk + lane
+            if chunk + 1 == chunks:
+                next_ = g.b + lane + LANES if lanes > LANES else NULL
+            add_units(g, units, vectors, g.a + top * g.ap + first * g.ak, rows, &steps,
+                      begins_anew(&rounds, run, chunk), next_ if g.bl == 1 else NULL,
+                      y if chunk + 1 == chunks else NULL, <real*> total)
             if chunk + 1 < run_start(&rounds, run + 1):
                 continue
             for i in range(units * vectors):
-                high[i] = vjoin(vzero() if run == 0 else high[i], total[i], &lost)
-                total[i] = vlost(lost)
+                if run == 0:               # nothing is lost, and the next run begins anew
+                    high[i] = vzero() + total[i]
+                else:
+                    high[i] = vjoin(high[i], total[i], &lost)
+                    total[i] = vlost(lost)
             run += 1
         for p in range(units):
             for v in range(vectors):
-                vstore_n(g.y + (top + p) * g.yp + lane + v * VL, high[p * vectors + v],
-                         lanes - v * VL)
+                if lanes >= LANES:
+                    vstore(y + p * g.yp + v * VL, high[p * vectors + v])
+                else:
+                    vstore_n(y + p * g.yp + v * VL, high[p * vectors + v], lanes - v * VL)
 
 
 def matrix_product(const real[:, :] a, const real[:, :] b, const real[::1] bias,

@@ -36,8 +36,10 @@ cdef inline void add_rows(const int count, const real* a, Py_ssize_t ak, const r
 
 
 cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (run of lanes, pixel); the last varies fastest."""
+    """Items are (run of lanes, pixel), of which the last varies fastest, so that a run of b stays in
+    the cache; of a single term, (pixel, run of lanes), so that y is written from end to end."""
     cdef const Product* g = <const Product*> args
+    cdef Py_ssize_t runs = ceil_div(g.lanes, ROW_LANES)
     cdef vreal sums[ROW_VECTORS]
     cdef Ending to
     cdef Py_ssize_t item, pixel, lane, k, stop, i
@@ -48,6 +50,8 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     to.relu = g.relu
     for item in range(begin, end):
         pixel, lane = item % g.pixels, item // g.pixels * ROW_LANES
+        if g.terms == 1:
+            pixel, lane = item // runs, item % runs * ROW_LANES
         to.lanes = min(<Py_ssize_t> ROW_LANES, g.lanes - lane)
         to.bias = g.bias + lane if g.bias != NULL else NULL
         to.y = g.y + pixel * g.yp + lane
