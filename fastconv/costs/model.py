@@ -22,7 +22,7 @@ GRADIENT_IMAGES = 8
 #: direct sum.
 TILES: dict[int, dict[str, tuple[int, ...]]] = {
     3: {"forward": (0, 2, 4), "input": (0, 2, 4), "weight": (0, 2, 4)},
-    5: {"forward": (0, 2), "input": (0, 2), "weight": (0,)},
+    5: {"forward": (0, 2, 4), "input": (0, 2, 4), "weight": (0,)},
 }
 
 #: Those whose rounding errors are at most four times those of the direct sum.  In gradients this

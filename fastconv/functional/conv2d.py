@@ -54,14 +54,14 @@ def conv2d(
         Applied as the results are stored.
     algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
         `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
-        for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or
-        F(2x2, 5x5).  In gradients, F(4x4, 3x3) and F(2x2, 5x5) serve only if `precision` is
-        "fast", and the gradient of 5x5 weights is always summed directly.  An image with a
-        result that is not finite is computed again directly.  On maps of a few pixels a 5x5
-        kernel mostly multiplies padding, which must cancel and leaves errors of up to 1e-5 of the
-        largest result; `auto` sums directly there.  `auto` takes the fastest by a table
-        of constants, shipped or measured by ``fastconv doctor --tune``, so with another table its
-        bits may be other ones, unless `precision` is "strict".
+        for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or of
+        F(2x2, 5x5) and F(4x4, 5x5).  Only if `precision` is "fast" does F(4x4, 5x5) serve, and in
+        gradients all but F(2x2, 3x3).  The gradient of 5x5 weights is always summed directly.
+        An image with a result that is not finite is computed again directly.  On maps of a few
+        pixels a 5x5 kernel mostly multiplies padding, which must cancel and leaves errors of up
+        to 1e-5 of the largest result; `auto` sums directly there.  `auto` takes the fastest by a
+        table of constants, shipped or measured by ``fastconv doctor --tune``, so with another
+        table its bits may be other ones, unless `precision` is "strict".
     workspace_limit : int or str, optional
         Bytes, or text such as "8 MiB", that the workspace must keep within.  `auto` needs none
         forward; 0 admits `direct` alone.

@@ -1,8 +1,8 @@
-# Winograd's minimal filtering for kernels of stride 1: F(2x2, 3x3), F(4x4, 3x3) and F(2x2, 5x5)
-# (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4).
+# Winograd's minimal filtering for kernels of stride 1: F(2x2, 3x3), F(4x4, 3x3), F(2x2, 5x5) and
+# F(4x4, 5x5) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4).
 #
 #   tiles of M x M outputs           EDGE = M + R - 1 inputs a side, EDGE^2 products in place
-#   +----+----+----+                 of R^2 M^2: 16 for 36, 36 for 144, or 36 for 100.
+#   +----+----+----+                 of R^2 M^2: 16 for 36, 36 for 144 or 100, 64 for 400.
 #   | t0 | t1 | t2 | ...
 #   +----+----+----+                 V[c / LINE][e][t][LINE] = transformed input, if channels
 #   |    |    |    |                 fill lines of the cache and maps are not wide; else V[e][c][t]
@@ -18,7 +18,7 @@ cdef extern from *:
     enum { LONG_SUM = 512, SHORT_SUM = 64, WIDEST = 32 };
     """
     enum: LONG_SUM                         # channels of a block of a sum, for edges of 4
-    enum: SHORT_SUM                        # and of 6, whose errors are larger
+    enum: SHORT_SUM                        # and of 6 and 8, whose errors are larger
     enum: WIDEST                           # tiles in a row, at most, if channels are in the lanes
 
 cdef struct Winograd:
@@ -160,6 +160,8 @@ cdef void transform_input(const Winograd* g, Py_ssize_t begin, Py_ssize_t end,
     first of them, and `places` from there on may be written."""
     if g.edge == 4:
         input_of(g, 2, 4, begin, end, places, v)
+    elif g.edge == 8:
+        input_of(g, 4, 8, begin, end, places, v)
     elif g.m == 4:
         input_of(g, 4, 6, begin, end, places, v)
     else:
@@ -245,6 +247,8 @@ cdef void multiply_panel(Winograd* g, Py_ssize_t panel, Py_ssize_t begin, Py_ssi
     the first tile, and u at the panel."""
     if g.edge == 4:
         panel_of(g, 2, 4, panel, begin, end, together, v, u, z)
+    elif g.edge == 8:
+        panel_of(g, 4, 8, panel, begin, end, together, v, u, z)
     elif g.m == 4:
         panel_of(g, 4, 6, panel, begin, end, together, v, u, z)
     else:

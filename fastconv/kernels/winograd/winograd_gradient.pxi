@@ -19,9 +19,10 @@
 
 cdef extern from *:
     """
-    enum { PIECE_ROW = (TILE + VL - 1) / VL * VL };
+    enum { PIECE_ROW = (TILE + VL - 1) / VL * VL, GRADIENT_EDGE = 6 };
     """
     enum: PIECE_ROW
+    enum: GRADIENT_EDGE                    # the longest edge of these tiles
 
 cdef struct WinogradGradient:
     TiledMaps x, dy
@@ -148,7 +149,7 @@ cdef void multiply_block(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
     """Add all products of a block to Z, and after the last block of a run add to dweight.  Items
     are (panel, piece)."""
     cdef WinogradGradient* g = <WinogradGradient*> args
-    cdef vreal sums[MOST_EDGE * MOST_EDGE * PIECE_ROW * NV]
+    cdef vreal sums[GRADIENT_EDGE * GRADIENT_EDGE * PIECE_ROW * NV]
     cdef Steps steps = cut_steps(1, g.end - g.begin, 0, PIECE_ROW, False)
     cdef int squares = (g.m + 2) * (g.m + 2)
     cdef Py_ssize_t places[PIECE_ROW]

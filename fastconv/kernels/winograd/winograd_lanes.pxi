@@ -9,7 +9,7 @@
 
 cdef extern from *:
     """
-    enum { RUN_TILES = 16, MOST_EDGE = 6 };
+    enum { RUN_TILES = 16, MOST_EDGE = 8 };
     """
     enum: RUN_TILES                        # neighbouring tiles that are transformed together
     enum: MOST_EDGE
@@ -190,7 +190,7 @@ cdef inline void transform_vector(const TiledMaps* maps, const int m, const int 
 
     The rows of x that a tile shares with the tile below it stay in the window.
     """
-    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 2) * VL]  # the widest: tiles of 4, edge 6
+    cdef real window[MOST_EDGE * (RUN_TILES * 4 + 4) * VL]  # the widest: tiles of 4, edge 8
     cdef TilePlace at = find_tile(maps, begin)
     cdef Py_ssize_t t = begin
     cdef Py_ssize_t count, columns, kept

@@ -73,6 +73,8 @@ cdef void transform_channels(const WinogradWeights* g, Py_ssize_t panel, Py_ssiz
             u = planes + c * LANES + lane
             if g.edge == 4:
                 transform_weight(4, 3, w, tap, u, TURNED * LANES)
+            elif g.edge == 8:
+                transform_weight(8, 5, w, tap, u, TURNED * LANES)
             elif g.side == 3:
                 transform_weight(6, 3, w, tap, u, TURNED * LANES)
             else:
