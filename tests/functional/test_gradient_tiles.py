@@ -174,6 +174,24 @@ def test_what_is_not_finite_beside_few_channels(padding, value, integers):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kernel", "padding"), [(3, 1), (5, 2), (1, ((0, 3), (1, 0))), (7, 3)])
+def test_weights_have_one_order_beside_the_padding(kernel, padding, dtype, normal):
+    """A kernel row may see nothing of the rows that are added last: their zeros begin the sum."""
+    for height, width in ((32, 32), (31, 30), (32, 29), (29, 32), (40, 13), (9, 60), (7, 130)):
+        for channels, filters in ((1, 3), (3, 2), (16, 17), (5, 40)):
+            x = normal((2, channels, height, width), dtype)
+            weight = normal((filters, channels, kernel, kernel), dtype)
+            dy = np.cos(fastconv.conv2d(x, weight, padding=padding))
+            given = {"needs": ("weight",), "padding": padding}
+            direct, *others = (
+                fastconv.conv2d_backward(dy, x, weight, algorithm=name, **given)[1]
+                for name in ("direct", "im2col", "im2col_tiled")
+            )
+            for other in others:
+                assert_bits_equal(direct, other)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("shape", "weight", "options"),
     [

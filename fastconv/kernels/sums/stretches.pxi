@@ -80,9 +80,15 @@ cdef inline Steps cut_steps(Py_ssize_t height, Py_ssize_t width, Py_ssize_t x2, 
 
 cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j0,
                             Py_ssize_t j1, Steps* steps) noexcept nogil:
-    """The steps that lie in the rows i0 <= i < i1 and the columns j0 <= j < j1."""
+    """The steps that lie in the rows i0 <= i < i1 and the columns j0 <= j < j1.
+
+    The first stretch takes the place of a last one that is left out, so that the sum is the one
+    that begins with its zeros.
+    """
     cdef const Stretch* at
+    cdef Stretch first
     cdef Py_ssize_t top, bottom, left, right
+    cdef bint last = False                 # whether there are steps of the last stretch
     cdef int k
     steps.reads.first, steps.writes.first = NULL, NULL
     steps.x2, steps.x3, steps.w2, steps.count, steps.single = all_.x2, all_.x3, all_.w2, 0, False
@@ -90,8 +96,14 @@ cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_
         at = &all_.stretches[k]
         top, bottom = max(at.top, i0), min(at.bottom, i1)
         left, right = max(at.left, j0), min(at.right, j1)
-        if top < bottom and left < right:
+        last = top < bottom and left < right
+        if last:
             add_stretch(steps, top, bottom, left, right)
+    if not last and steps.count > 2:       # the sum of two has no order
+        first = steps.stretches[0]
+        for k in range(1, steps.count):
+            steps.stretches[k - 1] = steps.stretches[k]
+        steps.stretches[steps.count - 1] = first
 
 
 cdef inline vreal stretch_pixel(const int p, const real* const* from_, Py_ssize_t at,
