@@ -420,8 +420,8 @@ SPILLS = {
         "narrow_edges_of": "one of twelve sums, in maps of two panels; its cost was not measured",
         "(dot|depth)_quads_of_three(_apart|_back)?": "one to three sums, in the two vectors at the "
         "sides of a row alone: 0.51 to 0.58 of the time of 0.20.0, and 0.87 to 0.95",
-        "multiply_panel|transform_(input|block|channels)": "6x6 numbers in 16 registers, once a "
-        "tile beside Winograd's products, or once in all",
+        "multiply_panel|transform_(input|block|channels)": "6x6 or 8x8 numbers in 16 registers, "
+        "once a tile beside Winograd's products, or once in all",
     },
     "avx512": {
         "narrow(_line)?_(tile|edges)_of": "one of 28 sums, at 0.76 to 0.82 of the peak",
@@ -429,7 +429,7 @@ SPILLS = {
         "point_tile_of": "one of 24 sums, once in four channels; without it as fast",
         "dot_(three|five)(_apart)?": "in maps that fit a vector: 0.64 to 0.83 of PyTorch's time",
         "multiply_panel|transform_(input|block|channels)": "once a tile, beside Winograd's "
-        "products, or once in all: the 30 numbers of a 5x5 kernel between its two axes",
+        "products, or once in all: the 30 or 40 numbers of a 5x5 kernel between its two axes",
     },
 }
 

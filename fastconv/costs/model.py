@@ -26,7 +26,8 @@ TILES: dict[int, dict[str, tuple[int, ...]]] = {
 }
 
 #: Those whose rounding errors are at most four times those of the direct sum.  In gradients this
-#: adds up more exactly, and tiles of six inputs a side have two to ten times its errors.
+#: adds up more exactly, and tiles of six inputs a side have two to ten times its errors.  Those of
+#: eight have up to twenty times forward, and up to forty in the gradient of the input.
 ACCURATE: dict[int, dict[str, tuple[int, ...]]] = {
     3: {"forward": (0, 2, 4), "input": (0, 2), "weight": (0, 2)},
     5: {"forward": (0, 2), "input": (0,), "weight": (0,)},

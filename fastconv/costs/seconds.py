@@ -91,8 +91,8 @@ def winograd(g: Conv2DGeometry, m: int, on: Target) -> float:
         stream = transformed * g.winograd_blocks(m, on.winograd_length(g, m)) / table.stream
         products = max(products, stream)
         if edge > 4:
-            # 36 numbers for 9 or 25 weights, each for few products: their first reading is hidden
-            # by half
+            # 36 or 64 numbers for 9 or 25 weights, each for few products: their first reading is
+            # hidden by half
             products += transformed / table.stream / 2
     into, out = (table.input2, table.output2) if edge == 4 else (table.input4, table.output4)
     if edge == 8:  # 64 numbers of a tile, not 36, in longer lines: measured on Zen 3 with AVX2

@@ -30,7 +30,7 @@ class Table:
     input2, output2, input4, output4 : float
         Nanoseconds to transform one channel of the input of a Winograd tile, and one filter of
         its output, for F(2x2, 3x3) and F(4x4, 3x3).  F(2x2, 5x5) takes input4 and half of output4,
-        F(4x4, 5x5) 2.2 and 2 times both.
+        F(4x4, 5x5) 2.2 times input4 and twice output4.
     gradient2, gradient4 : float
         The same for the gradient of the weights, a channel or filter: F(3x3, 2x2) and F(3x3, 4x4).
     sums, written : float

@@ -55,11 +55,12 @@ def conv2d(
     algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
         `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
         for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or of
-        F(2x2, 5x5) and F(4x4, 5x5).  Only if `precision` is "fast" does F(4x4, 5x5) serve, and in
-        gradients all but F(2x2, 3x3).  The gradient of 5x5 weights is always summed directly.
-        An image with a result that is not finite is computed again directly.  On maps of a few
-        pixels a 5x5 kernel mostly multiplies padding, which must cancel and leaves errors of up
-        to 1e-5 of the largest result; `auto` sums directly there.  `auto` takes the fastest by a
+        F(2x2, 5x5) and F(4x4, 5x5).  F(4x4, 5x5) serves only if `precision` is "fast".
+        In gradients so do F(4x4, 3x3) and F(2x2, 5x5); F(2x2, 3x3) serves in both.  The gradient
+        of 5x5 weights is always summed directly.  An image with a result that is not finite is
+        computed again directly.  On maps of a few pixels a 5x5 kernel mostly multiplies padding,
+        which must cancel and leaves errors of up to 1e-5 of the largest result, and of 3e-5 by
+        F(4x4, 5x5); but for "fast", `auto` sums directly there.  `auto` takes the fastest by a
         table of constants, shipped or measured by ``fastconv doctor --tune``, so with another
         table its bits may be other ones, unless `precision` is "strict".
     workspace_limit : int or str, optional
@@ -68,7 +69,8 @@ def conv2d(
     precision : "strict", "standard" or "fast"
         What `auto` may take: strictly the algorithms that give the same bits; also Winograd's in
         float32 where its rounding errors are at most four times those of the direct sum; also
-        where they are larger, which is in gradients, by about ten times at most.
+        where they are larger: ten times at most in gradients; by 5x5 kernels up to twenty times
+        forward, and up to forty in the gradient of the input.
     out : ndarray (N, K, OH, OW), optional
         C-contiguous, of the dtype of `x`, not overlapping an input.
 

@@ -66,7 +66,7 @@ def test_max_pool2d_equals_the_reference(pool_size, options, dtype, integers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_max_pool2d_of_every_tail(width, dtype, integers):
-    for pool_size, options in (WINDOWS[0], WINDOWS[1], WINDOWS[2]):
+    for pool_size, options in (*WINDOWS[:3], *WINDOWS[5 : 6 if width < 3 else 7]):
         check_max(integers((1, 2, 6, width), dtype, 9), pool_size, options, integers)
 
 
@@ -139,7 +139,7 @@ def test_maxima_of_large_windows(pool_size, options, dtype, integers, rng):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_avg_pool2d_of_every_tail(width, dtype, integers):
-    for pool_size, options in (WINDOWS[0], WINDOWS[1], WINDOWS[2]):
+    for pool_size, options in (*WINDOWS[:3], *WINDOWS[5 : 6 if width < 3 else 7]):
         x = integers((1, 2, 6, width), dtype, 9)
         y = fastconv.avg_pool2d(x, pool_size, **options)
         assert_bits_equal(y, reference.avg_pool2d(x, pool_size, **options))
@@ -196,18 +196,25 @@ def test_gradients_are_added_to_zero(shape, dtype):
 @pytest.mark.parametrize("padding", [0, 1])
 def test_gradients_of_long_rows(padding, pool_size, dtype, integers):
     """Rows are gathered in stripes of 1024 columns, the last of which may reach over its end."""
-    for width in (1023, 1024, 1025, 1030, 2047, 2048, 2049, 2075):
-        x = integers((3, 1, 5, width), dtype)
+    for width in (67, 81, 100, 129, 140, 1023, 1024, 1025, 1030, 2047, 2048, 2049, 2075):
+        x = integers((5, 1, 5, width), dtype)
         options = {"stride": 2, "padding": padding}
         y, indices = fastconv.max_pool2d(x, pool_size, **options, return_indices=True)
         dy = integers(y.shape, dtype)
         dx = fastconv.max_pool2d_backward(dy, indices, x.shape)
         _, argmax = functional.max_pool2d_argmax(x, pool_size, **options)
-        gathered = functional.max_pool2d_argmax_backward(dy, argmax, x.shape, pool_size, **options)
-        assert_bits_equal(gathered, dx)
-        shared = fastconv.avg_pool2d_backward(36 * dy, x.shape, pool_size, **options)
         right = reference.avg_pool2d_backward(36 * dy, x.shape, pool_size, **options)
-        assert_bits_equal(shared, right)
+        for count in (1, 3):
+            fastconv.set_num_threads(count)
+            try:
+                gathered = functional.max_pool2d_argmax_backward(
+                    dy, argmax, x.shape, pool_size, **options
+                )
+                shared = fastconv.avg_pool2d_backward(36 * dy, x.shape, pool_size, **options)
+            finally:
+                fastconv.set_num_threads(None)
+            assert_bits_equal(gathered, dx)
+            assert_bits_equal(shared, right)
 
 
 @pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])

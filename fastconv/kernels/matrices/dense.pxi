@@ -196,25 +196,34 @@ cdef void multiply_items(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept 
             c.start = c.stop
 
 
-cdef inline void add_units(const Product* g, Py_ssize_t units, int vectors, const real* a,
-                           const real* rows, const Steps* steps, bint fresh, const real* next_,
-                           real* y, real* total) noexcept nogil:
-    """Add the steps of a chunk to the totals of so many units, tile by tile.  Each tile prefetches
-    its share of the rows of the next chunk, if there is one, and its rows of y after the last."""
-    cdef Py_ssize_t places[TILE]
-    cdef Py_ssize_t pieces = ceil_div(units, TILE), piece, first, last = 0, i
-    cdef Py_ssize_t terms = steps.stretches[steps.count - 1].right
-    for i in range(TILE):
+cdef struct Samples:
+    # a chunk of samples that is laid out, and what is prefetched while units are multiplied by it
+    const real* a                          # of the first unit
+    const real* rows
+    Py_ssize_t terms
+    const real* next                       # the rows that are laid out next, or NULL
+    const real* y                          # of the first unit, if the chunk is the last; or NULL
+
+
+cdef inline void add_units(const Product* g, const Samples* c, Py_ssize_t units, int vectors,
+                           bint fresh, real* total) noexcept nogil:
+    """Add a chunk to the totals of so many units, tile by tile.  Each tile prefetches its share of
+    the rows that are laid out next, and in the last chunk its rows of y."""
+    cdef Py_ssize_t most = SLIM if vectors == 1 else TILE
+    cdef Py_ssize_t places[SLIM]
+    cdef Py_ssize_t pieces = ceil_div(units, most), piece, first, last = 0, i
+    cdef Steps steps = cut_steps(1, c.terms, 0, g.ak, False)
+    for i in range(SLIM):
         places[i] = i * g.ap
     for piece in range(pieces):
         first, last = last, (piece + 1) * units // pieces
-        if next_ != NULL:
-            for i in range(piece * terms // pieces, (piece + 1) * terms // pieces):
-                fetch_lines(next_ + i * g.bk)
-        if y != NULL:
+        if c.next != NULL:
+            for i in range(piece * c.terms // pieces, (piece + 1) * c.terms // pieces):
+                fetch_lines(c.next + i * g.bk)
+        if c.y != NULL:
             for i in range(first, last):
-                fetch_lines(y + i * g.yp)
-        add_steps(last - first, vectors, a + first * g.ap, places, rows, steps, fresh,
+                fetch_lines(c.y + i * g.yp)
+        add_steps(last - first, vectors, c.a + first * g.ap, places, c.rows, &steps, fresh,
                   total + first * vectors * VL, vectors * VL)
 
 
@@ -227,12 +236,12 @@ cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
     cdef vreal high[PRODUCT_PIXELS * NV]
     cdef Py_ssize_t chunks = (g.terms + CHUNK - 1) // CHUNK
     cdef Rounds rounds = plan_rounds(g.terms, 1, ceil_div(g.terms, chunks), chunks, 1, 0, chunks)
-    cdef Steps steps
-    cdef Py_ssize_t item, top, units, lane, lanes, chunk, first, terms, run, i, p, v
+    cdef Samples c
+    cdef Py_ssize_t item, top, units, lane, lanes, chunk, first, run, i, p, v
     cdef int vectors
-    cdef const real* next_
     cdef real* y
     cdef vreal lost
+    c.rows = rows
     for item in range(begin, end):
         top = item % g.pixel_blocks * g.pixels // g.pixel_blocks
         units = (item % g.pixel_blocks + 1) * g.pixels // g.pixel_blocks - top
@@ -243,15 +252,17 @@ cdef void multiply_samples(void* args, Py_ssize_t begin, Py_ssize_t end) noexcep
         run = 0
         for chunk in range(chunks):
             first = chunk * g.terms // chunks
-            terms = (chunk + 1) * g.terms // chunks - first
-            lay_out_rows(g.b + first * g.bk + lane * g.bl, g.bk, g.bl, terms, lanes, rows)
-            steps = cut_steps(1, terms, 0, g.ak, False)
-            next_ = g.b + (first + terms) * g.bk + lane
+            c.terms = (chunk + 1) * g.terms // chunks - first
+            c.a = g.a + top * g.ap + first * g.ak
+            lay_out_rows(g.b + first * g.bk + lane * g.bl, g.bk, g.bl, c.terms, lanes, rows)
+            c.y = c.next = NULL
             if chunk + 1 == chunks:
-                next_ = g.b + lane + LANES if lanes > LANES else NULL
-            add_units(g, units, vectors, g.a + top * g.ap + first * g.ak, rows, &steps,
-                      begins_anew(&rounds, run, chunk), next_ if g.bl == 1 else NULL,
-                      y if chunk + 1 == chunks else NULL, <real*> total)
+                c.y = y
+                if g.bl == 1 and item + 1 < end:
+                    c.next = g.b + (item + 1) // g.pixel_blocks * LANES
+            elif g.bl == 1:
+                c.next = g.b + (first + c.terms) * g.bk + lane
+            add_units(g, &c, units, vectors, begins_anew(&rounds, run, chunk), <real*> total)
             if chunk + 1 < run_start(&rounds, run + 1):
                 continue
             for i in range(units * vectors):

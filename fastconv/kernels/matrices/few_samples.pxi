@@ -5,7 +5,8 @@
 
 cdef extern from *:
     """
-    enum { FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROW_VECTORS = ROW_LANES / VL, ROWS = 8 };
+    enum { FEW_PIXELS = 4, ROW_LANES = 4096 / sizeof(real), ROW_VECTORS = ROW_LANES / VL,
+           ROWS = 8 };
     """
     enum: FEW_PIXELS                       # so few pixels fill no tile
     enum: ROW_LANES                        # lanes of a run of y that waits in the L1
@@ -36,8 +37,9 @@ cdef inline void add_rows(const int count, const real* a, Py_ssize_t ak, const r
 
 
 cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (run of lanes, pixel), of which the last varies fastest, so that a run of b stays in
-    the cache; of a single term, (pixel, run of lanes), so that y is written from end to end."""
+    """Items are (run of lanes, pixel), the last varying fastest, so that a run of b stays in the
+    cache.  Of a single term they are (pixel, run of lanes), so that y is written from end to end.
+    """
     cdef const Product* g = <const Product*> args
     cdef Py_ssize_t runs = ceil_div(g.lanes, ROW_LANES)
     cdef vreal sums[ROW_VECTORS]
@@ -49,9 +51,10 @@ cdef void multiply_rows(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept n
     cdef const real* b
     to.relu = g.relu
     for item in range(begin, end):
-        pixel, lane = item % g.pixels, item // g.pixels * ROW_LANES
         if g.terms == 1:
             pixel, lane = item // runs, item % runs * ROW_LANES
+        else:
+            pixel, lane = item % g.pixels, item // g.pixels * ROW_LANES
         to.lanes = min(<Py_ssize_t> ROW_LANES, g.lanes - lane)
         to.bias = g.bias + lane if g.bias != NULL else NULL
         to.y = g.y + pixel * g.yp + lane

@@ -14,10 +14,11 @@
 # u + 1; else it is the middle of u.  Windows of 2x2 meet no others: u + 1 has the side as its first
 # column, and the middle is its second, or that of u.
 #
-# Rows of windows are laid out with zeros around them, so that no column is a special case.  A
-# maximum gives its gradient to the tap that won, and an average gives a share to every tap.  Both
-# are added window by window, in row-major order.  With stride 1 only maxima of up to 4 taps are
-# gathered: for larger windows gathering takes longer than adding each gradient to its winner.
+# Rows of windows are laid out with zeros around them, so that no column is a special case.  Vectors
+# of 64 bytes do without: gather_columns.pxi.  A maximum gives its gradient to the tap that won, and
+# an average gives a share to every tap.  Both are added window by window, in row-major order.  With
+# stride 1 only maxima of up to 4 taps are gathered: for larger windows gathering takes longer than
+# adding each gradient to its winner.
 
 cdef extern from *:
     """
@@ -74,7 +75,7 @@ cdef inline void lay_vector(const Pooling* g, const bint maxima, Py_ssize_t item
 
 cdef inline void lay_windows(const Pooling* g, const bint maxima, Py_ssize_t item, Py_ssize_t row,
                              Stripe* at) noexcept nogil:
-    """Lay out a row of a plane's windows.  Where there is none, they give nothing."""
+    """Lay out a row of a plane's windows.  A row outside of the plane gives zeros."""
     cdef WindowLine* line = line_of(at, row)
     cdef real* gradients = line.gradients + (at.first - at.u)
     cdef ireal* taps = line.taps + (at.first - at.u)
@@ -116,8 +117,8 @@ cdef inline void gather_windows(const int S, const bint maxima, const bint middl
 cdef inline void gather_row(const int S, const bint maxima, const bint middle_first, const int r,
                             const WindowLine* upper, const WindowLine* lower, Py_ssize_t columns,
                             real* dx, const real* end) noexcept nogil:
-    """Write so many columns of a row, which has row r of the lower windows' taps.  What is written
-    behind it, before `end`, must be written later."""
+    """Write so many columns of a row, which has row r of the lower windows' taps.  Whole vectors
+    reach over its end, but not over `end`: what they overwrite must be written later."""
     cdef vreal side, middle, low, high
     cdef Py_ssize_t k, count = (columns + 1) // 2
     for k from 0 <= k < count by VL:
@@ -141,17 +142,18 @@ cdef inline void gather_row(const int S, const bint maxima, const bint middle_fi
 cdef inline void gather_plane(const Pooling* g, const int S, const bint maxima,
                               const bint middle_first, Py_ssize_t item, Stripe* at,
                               const real* end) noexcept nogil:
+    """Write the columns of a stripe of a plane, row by row."""
     cdef real* dx = g.y + item * g.H * g.W + at.column
     cdef Py_ssize_t h, i
     i = floor_div(-g.rows.offset - 1, 2)
     lay_windows(g, maxima, item, i, at)
     lay_windows(g, maxima, item, i + 1, at)
-    for h in range(-g.rows.offset, g.H - g.rows.offset):
+    for h in range(-g.rows.offset, g.H - g.rows.offset):  # rows of the padded map
         i = h // 2
         if h % 2 == 0:
             gather_row(S, maxima, middle_first, 0, line_of(at, i - 1), line_of(at, i), at.columns,
                        dx, end)
-            # the row after next: what was just stored could not be loaded at once
+            # for the row after next: what was just stored cannot be loaded at once
             lay_windows(g, maxima, item, i + 1, at)
         else:
             gather_row(S, maxima, middle_first, 1, NULL, line_of(at, i), at.columns, dx, end)
@@ -169,8 +171,8 @@ cdef inline void look_at_stripe(const Pooling* g, Py_ssize_t column, Stripe* at)
         at.counts[k] = <real> max(columns_counted(g, at.first + k), <Py_ssize_t> 1)
 
 
-cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
-                               Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+cdef inline void gather_by_rows(const Pooling* g, const int S, const bint maxima,
+                                Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Write planes, the last stripe first: the rows of a stripe may reach over their ends, into the
     first columns of the rows and planes that follow."""
     cdef Py_ssize_t item, column = (g.W - 1) // (2 * STRIPE_WINDOWS) * (2 * STRIPE_WINDOWS)
@@ -185,6 +187,17 @@ cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
             else:
                 gather_plane(g, S, maxima, True, item, &stripe, after)
         column -= 2 * STRIPE_WINDOWS
+
+
+include "pooling/gather_columns.pxi"
+
+
+cdef inline void gather_planes(const Pooling* g, const int S, const bint maxima,
+                               Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    if GATHERS_COLUMNS:
+        gather_by_columns(g, S, maxima, begin, end)
+    else:
+        gather_by_rows(g, S, maxima, begin, end)
 
 
 cdef void gather_maxima(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -14,13 +14,13 @@ cdef extern from *:
     """
     enum { MAPS_TOGETHER = 8,
            WINNERS = 256,            /* windows of a chunk */
-           SHORT_ROW = 4 * VL,
+           SHORT_ROW = VL * sizeof(real) == 64 ? 0 : 4 * VL,
            SHORT_SIDE = 32767,       /* what `vtimes` multiplies */
            SMALL_MAP = INT_MAX / MAPS_TOGETHER };
     """
     enum: MAPS_TOGETHER
     enum: WINNERS
-    enum: SHORT_ROW
+    enum: SHORT_ROW                        # columns of a map too narrow for gather.pxi
     enum: SHORT_SIDE
     enum: SMALL_MAP
 
@@ -35,8 +35,8 @@ cdef struct Winners:
 
 
 cdef bint has_winners(const Pooling* g) noexcept nogil:
-    """Whether `add_to_winners` knows this window, and vectors are long enough to gain by it: also by
-    what gather.pxi knows, if a row of windows is few vectors."""
+    """Whether `add_to_winners` knows this window and gains by it: vectors must be long, and maps
+    narrow if gather.pxi knows the window too."""
     return VL >= 8 and g.rows.dilation == 1 and g.columns.dilation == 1 \
         and (g.columns.taps >= 2 * g.columns.stride or gathers_by_two(g) and g.W <= SHORT_ROW) \
         and g.H <= SHORT_SIDE and g.W <= SHORT_SIDE and g.H * g.W <= SMALL_MAP
@@ -82,7 +82,7 @@ cdef inline void add_in_turns(const int maps, const Winners* found, Py_ssize_t c
                               real* dx) noexcept nogil:
     cdef Py_ssize_t k
     cdef int map
-    dx = <real*> vanew(dx)                 # else its offset is added to every place
+    dx = <real*> vanew(dx)                 # else GCC adds where the maps begin to every place
     for k in range(count):
         for map in range(maps):
             dx[found.places[map * WINNERS + k]] += found.gradients[map * WINNERS + k]

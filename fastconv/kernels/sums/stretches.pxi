@@ -82,8 +82,8 @@ cdef inline void clip_steps(const Steps* all_, Py_ssize_t i0, Py_ssize_t i1, Py_
                             Py_ssize_t j1, Steps* steps) noexcept nogil:
     """The steps that lie in the rows i0 <= i < i1 and the columns j0 <= j < j1.
 
-    The first stretch takes the place of a last one that is left out, so that the sum is the one
-    that begins with its zeros.
+    A sum begins with its last stretch, to which the others are added in order.  If that one is left
+    out its zeros would begin the sum, so the first that is left takes its place.
     """
     cdef const Stretch* at
     cdef Stretch first

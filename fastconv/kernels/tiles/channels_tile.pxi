@@ -10,7 +10,8 @@ cdef extern from *:
     """
     enum: ASKS_AHEAD                       # whether tiles of 1x1 kernels do
     enum: PRODUCTS_ASK                     # whether those of Winograd's products do
-    enum: CHANNEL_PAIRS                    # whether channels go in pairs: narrow tiles hide little
+    enum: CHANNEL_PAIRS                    # whether channels go in pairs: the loop itself costs
+                                           # time beside the few products of a tile of six pixels
 
 cdef struct Ahead:
     const real* next           # weights to prefetch during the first channel

@@ -1,5 +1,6 @@
 # Winograd's minimal filtering for kernels of stride 1: F(2x2, 3x3), F(4x4, 3x3), F(2x2, 5x5) and
-# F(4x4, 5x5) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4).
+# F(4x4, 5x5) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
+# section 4).
 #
 #   tiles of M x M outputs           EDGE = M + R - 1 inputs a side, EDGE^2 products in place
 #   +----+----+----+                 of R^2 M^2: 16 for 36, 36 for 144 or 100, 64 for 400.
