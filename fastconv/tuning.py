@@ -128,7 +128,7 @@ def fit(samples: Iterable[Sample], start: Table) -> Table:
     def badness(table: Table) -> float:
         return _loss(samples, replace(on, table=table)) + near * _distance(table, start)
 
-    best, loss, factor = start, badness(start), 1.5
+    best, loss, factor = start, badness(start), 2.0
     while factor > 1.015:
         before = loss
         for field in fields(Table):
