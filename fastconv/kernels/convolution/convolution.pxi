@@ -116,21 +116,6 @@ cdef void sum_tile(const Convolution* c, const Region* at, const real* x, Py_ssi
             nest.fresh = False
 
 
-cdef void sum_channels(const Convolution* c, const real* x, Py_ssize_t step, const real* w,
-                       int pixels, const Ahead* ahead, vreal* total) noexcept nogil:
-    """As `sum_tile` for one panel of a 1x1 kernel."""
-    cdef Ahead block = ahead[0]
-    cdef Nest nest
-    cdef Py_ssize_t channel
-    nest.n1, nest.n2 = 1, 1
-    set_moves(&nest, 0, 0, c.xc, 0, 0)
-    for channel from 0 <= channel < c.C by c.block:
-        block.next = ahead.next + channel * ahead.move
-        nest.n3, nest.fresh = min(c.block, c.C - channel), channel == 0
-        channels_tiles[pixels](NULL, x + channel * c.xc, step, w + channel * LANES, &nest, &block,
-                               total)
-
-
 cdef void convolve_region(const Convolution* c, const Region* at, const real* x, real* y,
                           const real* w, const real* after, const real* bias,
                           Py_ssize_t channels, bint pair) noexcept nogil:
@@ -148,11 +133,12 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     cdef Py_ssize_t line, piece, first, i, j
     cdef int pixels
     cdef const real* at_tap
-    cdef Ahead ahead
+    cdef Channels sums
     to.channel, to.relu, to.adds, to.bias = c.yk, c.relu, c.adds, bias
     to.pixel = c.yh if down else c.yw
-    ahead.next = after
-    ahead.move = ceil_div(LANES, lines * pieces)
+    if after != NULL:
+        sums = cut_channels(c.C, c.block, c.block, c.xc, c.block * c.xc, x_step)
+        sums.next_move = ceil_div(LANES, lines * pieces)
     for line in range(lines):
         for piece in range(pieces):  # pieces of nearly equal length
             first = piece * length // pieces
@@ -166,8 +152,8 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
             if after == NULL:
                 sum_tile(c, at, at_tap, x_step, w, pixels, vectors, total)
             else:
-                sum_channels(c, at_tap, x_step, w, pixels, &ahead, total)
-                ahead.next = ahead.next + c.C * ahead.move
+                channels_tiles[pixels](NULL, at_tap, x_step, w, after, &sums, total)
+                after = after + c.C * sums.next_move
             store_tile(&to, total, pixels, vectors, channels)
 
 

@@ -51,6 +51,7 @@ cdef extern from "simd/vec.h":
     vreal vshift_up(vreal, vreal) noexcept nogil
     vreal vpush(vreal, real) noexcept nogil
     void vprefetch(const real*) noexcept nogil
+    void vprefetch_here(const real*) noexcept nogil
     vmask vturn(int by) noexcept nogil
     vreal vturned(vreal, vmask) noexcept nogil
     vreal vrotate(vreal, int by) noexcept nogil

@@ -11,86 +11,119 @@ cdef extern from *:
     enum: ASKS_AHEAD                       # whether tiles of 1x1 kernels do
     enum: PRODUCTS_ASK                     # whether those of Winograd's products do
     enum: CHANNEL_PAIRS                    # whether channels go in pairs: the loop itself costs
-                                           # time beside the few products of a tile of six pixels
+                                           # time beside the few products of a tile of six pixels,
+                                           # and so do prefetches that all come at its beginning
 
-cdef struct Ahead:
-    const real* next           # weights to prefetch during the first channel
-    Py_ssize_t move            # and how much further with every channel
+cdef struct Channels:
+    # how the channels of a sum lie, in numbers: in lines, `far` apart, of channels that are `move`
+    # apart
+    Py_ssize_t lines, line, last   # all lines, the channels of one, and those of the last one
+    Py_ssize_t move, far
+    Py_ssize_t together            # lines whose sum is then added to the others
+    Py_ssize_t ahead, next_move    # with every channel, what is asked for moves on so far: the
+                                   # pixels of the next line, and weights
+
+
+cdef inline Channels cut_channels(Py_ssize_t count, Py_ssize_t line, Py_ssize_t most,
+                                  Py_ssize_t move, Py_ssize_t far,
+                                  Py_ssize_t ahead) noexcept nogil:
+    """So many channels in lines; a sum has at most so many, a multiple of a line."""
+    cdef Channels channels
+    channels.lines = ceil_div(count, line)
+    channels.line, channels.last = line, count - (channels.lines - 1) * line
+    channels.move, channels.far, channels.together = move, far, most // line
+    channels.ahead, channels.next_move = ahead, 0
+    return channels
 
 
 cdef struct ChannelPlaces:
     # where a tile is, and what it asks for
     Pixels pixels
     const real* weights
-    const real* pixels_ahead               # a line for each pixel
-    const real* next                       # weights
+    const real* ahead                      # pixels that are needed next
+    const real* next                       # and weights
 
 
-cdef inline void add_channel(const int pixels, Py_ssize_t step, const Nest* nest,
-                             const Ahead* ahead, ChannelPlaces* at, vreal* acc) noexcept nogil:
-    """Add a channel to the sums, ask for a line of what comes next, and move on."""
+cdef inline void add_channel(const int pixels, const Channels* channels, ChannelPlaces* at,
+                             vreal* acc) noexcept nogil:
+    """Add a channel to the sums, ask for a line of pixels and one of weights, and move on."""
     cdef vreal weights[NV]
     cdef vreal pixel
     cdef int p, v
-    vprefetch(at.pixels_ahead)
-    at.pixels_ahead = at.pixels_ahead + step
-    vprefetch(at.next)
-    at.next = at.next + ahead.move
+    if not CHANNEL_PAIRS:
+        vprefetch(at.ahead)
+        vprefetch(at.next)
     for v in range(NV):
         weights[v] = vload(at.weights + v * VL)
     for p in range(pixels):
         pixel = pixel_at(p, &at.pixels)
         for v in range(NV):
             acc[p * NV + v] = vadd_product(acc[p * NV + v], pixel, weights[v])
-    move_pixels(pixels, nest.x3, &at.pixels)
+        if CHANNEL_PAIRS and p == 0:
+            vprefetch_here(at.ahead)
+        if CHANNEL_PAIRS and p == pixels // 2:
+            vprefetch_here(at.next)
+    at.ahead = at.ahead + channels.ahead
+    at.next = at.next + channels.next_move
+    move_pixels(pixels, channels.move * sizeof(real), &at.pixels)
     at.weights = at.weights + LANES
 
 
 cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step, const real* w,
-                               const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil:
-    """As `tile` for one panel where n2 is 1; the weights of all channels follow each other."""
+                               const real* next_, const Channels* channels,
+                               vreal* total) noexcept nogil:
+    """total = sum over channels of x, at so many pixels that lie `step` apart, times w, whose
+    channels follow each other.  Asks for the weights from `next_` on."""
     cdef vreal acc[TILE * NV]
     cdef ChannelPlaces at
-    cdef Py_ssize_t i1 = 0, i3
+    cdef Py_ssize_t left = channels.lines, lines, line
+    cdef bint fresh = True
     cdef int p
-    at.weights, at.next = w, ahead.next
+    at.weights, at.next = w, next_
     space_pixels(&at.pixels, step)
-    for p in range(pixels * NV):
-        acc[p] = vzero()
     while True:
-        nest = <const Nest*> vanew(nest)
-        i3 = nest.n3
-        at.pixels_ahead = vbeyond(x, nest.x1)
-        begin_pixels(pixels, x, &at.pixels)
-        if CHANNEL_PAIRS and i3 % 2 == 1:
-            add_channel(pixels, step, nest, ahead, &at, acc)
-            i3 -= 1
-        while i3 > 0:
-            add_channel(pixels, step, nest, ahead, &at, acc)
-            if CHANNEL_PAIRS:
-                add_channel(pixels, step, nest, ahead, &at, acc)
-                i3 -= 1
-            i3 -= 1
-        x = vbeyond(x, nest.x1)
-        i1 += 1
-        if i1 == nest.n1:
+        for p in range(pixels * NV):
+            acc[p] = vzero()
+        lines = min(channels.together, left)
+        left -= lines
+        while True:
+            channels = <const Channels*> vanew(channels)
+            line = channels.last if lines + left == 1 else channels.line
+            at.ahead = x + channels.far
+            begin_pixels(pixels, x, &at.pixels)
+            if CHANNEL_PAIRS and line & 1:
+                add_channel(pixels, channels, &at, acc)
+            line >>= CHANNEL_PAIRS
+            while line:
+                add_channel(pixels, channels, &at, acc)
+                if CHANNEL_PAIRS:
+                    add_channel(pixels, channels, &at, acc)
+                line -= 1
+            x = x + channels.far
+            lines -= 1
+            if lines == 0:
+                break
+        if fresh:
+            for p in range(pixels * NV):
+                total[p] = vzero() + acc[p]
+        else:
+            for p in range(pixels * NV):
+                total[p] = total[p] + acc[p]
+        fresh = False
+        if left == 0:
             break
-    if nest.fresh:
-        for p in range(pixels * NV):
-            total[p] = vzero() + acc[p]
-    else:
-        for p in range(pixels * NV):
-            total[p] = total[p] + acc[p]
 
 
 ctypedef void (*channels_t)(const void*, const real* x, Py_ssize_t step, const real* w,
-                            const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil
+                            const real* next_, const Channels* channels,
+                            vreal* total) noexcept nogil
 
 
 cdef void channels_tile_of(const width* _, const real* x, Py_ssize_t step, const real* w,
-                           const Nest* nest, const Ahead* ahead, vreal* total) noexcept nogil:
+                           const real* next_, const Channels* channels,
+                           vreal* total) noexcept nogil:
     if PRODUCTS_ASK and sizeof(width) <= TILE:
-        channels_tile(<int> sizeof(width), x, step, w, nest, ahead, total)
+        channels_tile(<int> sizeof(width), x, step, w, next_, channels, total)
 
 
 cdef channels_t channels_tiles[15]

@@ -169,38 +169,34 @@ cdef void transform_input(const Winograd* g, Py_ssize_t begin, Py_ssize_t end,
         input_of(g, 2, 6, begin, end, places, v)
 
 
-cdef inline void multiply_tiles(const Winograd* g, const int edge, const real* v, const real* u,
-                                int count, Py_ssize_t lanes, const real* next_, Py_ssize_t move,
-                                real* z) noexcept nogil:
-    """Z = sum over channels of U V for `count` tiles and one e.  Unless `next_` is NULL, ask for
-    the weights that are needed next, in every channel `move` numbers further."""
-    cdef Nest nest
-    cdef Ahead ahead
-    cdef Py_ssize_t squares = edge * edge
-    cdef Py_ssize_t step = CACHE_LINE if g.channel_lanes else 1
+cdef Channels channels_of(const Winograd* g, const int edge) noexcept nogil:
+    """How V holds channels, and how many of them are a sum."""
     cdef Py_ssize_t most = LONG_SUM if edge == 4 else SHORT_SUM
-    cdef Py_ssize_t channel, channels, far
+    if g.channel_lanes:
+        return cut_channels(g.C, CACHE_LINE, most, 1, edge * edge * g.held * CACHE_LINE, CACHE_LINE)
+    return cut_channels(g.C, most, most, g.held, most * g.held, g.held)
+
+
+cdef inline void multiply_tiles(const Channels* channels, int count, Py_ssize_t step,
+                                Py_ssize_t lanes, const real* v, const real* u,
+                                vreal* z) noexcept nogil:
+    """Z = sum over channels of U V for `count` tiles, which lie `step` apart, and one e."""
+    cdef Nest nest
+    cdef Py_ssize_t line, lines
     nest.n2 = 1
-    ahead.move = move
-    for channel from 0 <= channel < g.C by most:
-        channels = min(most, g.C - channel)
-        nest.fresh = channel == 0
-        if g.channel_lanes:
-            nest.n1, nest.n3 = channels // CACHE_LINE, CACHE_LINE
-            far = squares * g.held * CACHE_LINE
-            set_moves(&nest, far, 0, 1, CACHE_LINE * LANES, 0)
+    for line from 0 <= line < channels.lines by channels.together:
+        lines = min(channels.together, channels.lines - line)
+        nest.n1, nest.n3 = lines, channels.line
+        if lines == 1 and line + 1 == channels.lines:
+            nest.n3 = channels.last
+        nest.fresh = line == 0
+        set_moves(&nest, channels.far, 0, channels.move, nest.n3 * LANES, 0)
+        if lanes == VL:
+            slim_tile(count, v, step, u, &nest, z)
         else:
-            nest.n1, nest.n3, far = 1, channels, channels * g.held
-            set_moves(&nest, far, 0, g.held, 0, 0)
-        if next_ != NULL:
-            ahead.next = next_ + channel * move
-            channels_tiles[count](NULL, v, step, u, &nest, &ahead, <vreal*> z)
-        elif lanes == VL:
-            slim_tile(count, v, step, u, &nest, <vreal*> z)
-        else:
-            wide_tile(count, v, step, u, &nest, <vreal*> z)
-        v = v + nest.n1 * far
-        u = u + channels * LANES
+            wide_tile(count, v, step, u, &nest, z)
+        v = v + lines * channels.far
+        u = u + lines * nest.n3 * LANES
 
 
 cdef inline void panel_of(Winograd* g, const int m, const int edge, Py_ssize_t panel,
@@ -218,26 +214,33 @@ cdef inline void panel_of(Winograd* g, const int m, const int edge, Py_ssize_t p
     cdef Py_ssize_t longer = (end - begin) % pieces
     cdef Py_ssize_t filters = min(g.K - panel * LANES, <Py_ssize_t> LANES)
     cdef Py_ssize_t lanes = VL if filters <= VL else LANES
-    cdef Py_ssize_t move = ceil_div(LANES, together)
-    cdef Py_ssize_t e, from_, first, last = 0, count, i
+    cdef Py_ssize_t e, from_, first, last = 0, i
+    cdef int count
     cdef TilePlace start = find_tile(&g.x, begin)
     cdef TilePlace at = start
+    cdef Channels channels = channels_of(g, edge)
     cdef const real* next_
+    channels.next_move = ceil_div(LANES, together)
     for from_ from 0 <= from_ < pieces by together:
         first = last
         for e in range(squares):
             if from_ == 0:                 # a share of the lines: more at one time would stall
                 prefetch_outputs(g, m, start, end - begin, panel * LANES + e * filters // squares,
                                  panel * LANES + (e + 1) * filters // squares)
-            next_ = u + (e + 1) * u_plane if PRODUCTS_ASK and lanes > VL else NULL
+            next_ = u + (e + 1) * u_plane
             last = first
             for i in range(from_, from_ + together):
-                count = piece + (i < longer)
-                multiply_tiles(g, edge, v + e * v_plane + last * v_tile, u + e * u_plane,
-                               <int> count, lanes, next_, move, z + e * z_plane + last * lanes)
+                count = <int> (piece + (i < longer))
+                if PRODUCTS_ASK and lanes > VL:
+                    channels_tiles[count](NULL, v + e * v_plane + last * v_tile, v_tile,
+                                          u + e * u_plane, next_, &channels,
+                                          <vreal*> (z + e * z_plane + last * lanes))
+                else:
+                    multiply_tiles(&channels, count, v_tile, lanes,
+                                   v + e * v_plane + last * v_tile, u + e * u_plane,
+                                   <vreal*> (z + e * z_plane + last * lanes))
+                next_ = next_ + g.C * channels.next_move
                 last += count
-                if next_ != NULL:
-                    next_ = next_ + g.C * move
         finish_tiles(g, m, edge, &at, last - first, panel, lanes, z + first * lanes)
 
 

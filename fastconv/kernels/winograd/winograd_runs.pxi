@@ -28,7 +28,6 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const int edg
     cdef vreal line[MOST_EDGE]
     cdef vreal out[MOST_EDGE]
     cdef lanes_t inside[MOST_EDGE]
-    cdef lanes_t tiles = lanes_between(0, count)
     cdef Py_ssize_t plane = channels * length
     cdef Py_ssize_t c, first
     cdef int vectors = run_vectors(m, edge)
@@ -58,7 +57,7 @@ cdef inline void transform_run(const TiledMaps* maps, const int m, const int edg
                 if whole:
                     vstore(v + (r * edge + e) * plane, out[e])
                 else:
-                    vstore_where(v + (r * edge + e) * plane, out[e], tiles)
+                    vstore_n(v + (r * edge + e) * plane, out[e], count)
         x += maps.channel
         v += length
 
