@@ -9,13 +9,17 @@ import fastconv
 from fastconv import kernels
 from fastconv.functional import conv2d_costs
 
-LAYERS = [  # x, weight, options: narrow maps, strides, weights that no L2 holds, a long kernel
+# x, weight, options: narrow maps, strides, weights that no L2 holds, a long kernel, rows in which
+# blocks of channels go in parts, also where whole rows of taps lie in the padding
+LAYERS = [
     ((2, 96, 7, 7), (40, 96, 3, 3), {"padding": 1}),
     ((1, 300, 14, 14), (64, 300, 3, 3), {"padding": 1}),
     ((1, 70, 15, 15), (33, 70, 3, 3), {"stride": 2, "padding": 1}),
     ((1, 260, 9, 9), (48, 260, 1, 1), {"stride": 2}),
     ((1, 600, 7, 7), (100, 600, 1, 1), {}),
     ((1, 9, 12, 12), (20, 9, 7, 7), {"padding": 3}),
+    ((2, 130, 20, 29), (40, 130, 3, 3), {"padding": 1}),
+    ((1, 120, 12, 30), (24, 120, 3, 3), {"padding": (5, 1)}),
 ]
 
 

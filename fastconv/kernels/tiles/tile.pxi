@@ -26,6 +26,7 @@ cdef struct Nest:
     Py_ssize_t x1, x2, x3
     Py_ssize_t w1, w2          # the innermost loop's is w3 of `tile`
     bint fresh                 # whether this block begins the total
+    bint resume, ends          # in rows: whether it goes on with a sum that waits, and ends it
 
 
 cdef inline void set_moves(Nest* nest, Py_ssize_t x1, Py_ssize_t x2, Py_ssize_t x3,

@@ -13,12 +13,16 @@ cdef extern from *:
     enum { ANY_TAPS = 4, FAR_TAPS = 5,
            FAR_EDGES = TILE == 14,         /* narrower tiles would be all edge */
            /* with 16 registers and no fused multiply-add a sum would go through memory */
-           THREE_TAPS = TILE >= 12 || VL * sizeof(real) >= 32 };
+           THREE_TAPS = TILE >= 12 || VL * sizeof(real) >= 32,
+           SUMS_WAIT = THREE_TAPS && TILE < 12,
+           ROW_TOTALS = (ITEM_PIXELS + VL) * NV };
     """
     enum: ANY_TAPS                         # kinds of tiles, see Edges
     enum: FAR_TAPS
     enum: FAR_EDGES                        # whether up to five pixels may miss a tap
     enum: THREE_TAPS                       # whether there are other kinds
+    enum: SUMS_WAIT                        # whether a block of their sums may go in parts
+    enum: ROW_TOTALS                       # of all tiles; sums that wait are so far behind them
 
 cdef struct Edges:
     # how many neighbouring taps are missed by two pixels at the left, by one at the left, by none,
@@ -29,6 +33,9 @@ cdef struct Edges:
     Py_ssize_t below           # from the first row of x to the one that the tile below needs next
     const real* next           # weights to prefetch, and lines of them for each channel
     Py_ssize_t lines
+
+
+cdef vreal nothing_waits[TILE * NV]       # zeros, from which a block begins
 
 
 cdef inline void edge_step(const int vectors, const int first, const int last,
@@ -67,11 +74,13 @@ cdef inline void near_step(const int vectors, const int first, const int last, c
     w[0] = w[0] + LANES
 
 
-cdef inline void edge_tile(const int pixels, const int vectors, const int kind, const real* x,
-                           Py_ssize_t step, const real* w, Py_ssize_t panel, const Nest* nest,
-                           const Edges* edges, vreal* total) noexcept nogil:
+cdef inline void edge_tile(const int pixels, const int vectors, const int kind, const bint waits,
+                           const real* x, Py_ssize_t step, const real* w, Py_ssize_t panel,
+                           const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
     """As `tile`, but the innermost loop goes over the taps of `edges`.  Where `kind` tells them,
     the taps take no loop and no branch, which narrow tiles have too few cycles to hide.
+
+    If a block of channels goes in parts, its sum `waits` for them ROW_TOTALS vectors behind total.
 
     Between two channels it prefetches what comes next.  The rows of x are in as many pages as
     there are channels, which is more than a hardware prefetcher follows.
@@ -86,9 +95,10 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
     cdef const real* w_row
     cdef const real* coming = edges.next
     cdef Py_ssize_t i1, i2, i
+    cdef const vreal* begin = total + ROW_TOTALS if nest.resume else nothing_waits
     cdef int p
     for p in range(pixels * vectors):
-        acc[p] = vzero()
+        acc[p] = begin[p] if waits else vzero()
     i1 = 0
     while True:
         nest, edges = <const Nest*> vanew(nest), <const Edges*> vanew(edges)
@@ -144,7 +154,10 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
         i1 += 1
         if i1 == nest.n1:
             break
-    if nest.fresh:
+    if waits and not nest.ends:
+        for p in range(pixels * vectors):
+            total[ROW_TOTALS + p] = acc[p]
+    elif nest.fresh:
         for p in range(pixels * vectors):
             total[p] = vzero() + acc[p]
     else:
@@ -170,8 +183,16 @@ cdef void wide_edges_of(const width* _, const kind_after* __, const real* x, Py_
                         vreal* total) noexcept nogil:
     if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS) \
             and (FAR_EDGES or sizeof(kind_after) <= FAR_TAPS):
-        edge_tile(<int> sizeof(width), NV, <int> sizeof(kind_after) - 1, x, step, w, 0, nest,
-                  edges, total)
+        edge_tile(<int> sizeof(width), NV, <int> sizeof(kind_after) - 1, False, x, step, w, 0,
+                  nest, edges, total)
+
+
+cdef void part_edges_of(const width* _, const kind_after* __, const real* x, Py_ssize_t step,
+                        const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
+                        vreal* total) noexcept nogil:
+    if SUMS_WAIT and sizeof(width) <= TILE and sizeof(kind_after) <= ANY_TAPS:
+        edge_tile(<int> sizeof(width), NV, <int> sizeof(kind_after) - 1, True, x, step, w, 0,
+                  nest, edges, total)
 
 
 cdef void slim_edges_of(const width* _, const kind_after* __, const real* x, Py_ssize_t step,
@@ -179,16 +200,16 @@ cdef void slim_edges_of(const width* _, const kind_after* __, const real* x, Py_
                         vreal* total) noexcept nogil:
     if sizeof(width) <= TILE and (THREE_TAPS or sizeof(kind_after) > ANY_TAPS) \
             and (FAR_EDGES or sizeof(kind_after) <= FAR_TAPS):
-        edge_tile(<int> sizeof(width), 1, <int> sizeof(kind_after) - 1, x, step, w, 0, nest,
-                  edges, total)
+        edge_tile(<int> sizeof(width), 1, <int> sizeof(kind_after) - 1, False, x, step, w, 0,
+                  nest, edges, total)
 
 
 cdef void narrow_edges_of(const narrow_width* _, const void* __, const real* x, Py_ssize_t step,
                           const real* w, Py_ssize_t panel, const Nest* nest, const Edges* edges,
                           vreal* total) noexcept nogil:
     if sizeof(narrow_width) <= NARROW:
-        edge_tile(<int> sizeof(narrow_width), 2 * NV, ANY_TAPS, x, step, w, panel, nest, edges,
-                  total)
+        edge_tile(<int> sizeof(narrow_width), 2 * NV, ANY_TAPS, False, x, step, w, panel, nest,
+                  edges, total)
 
 
 cdef edges_t wide_edges_tiles[6][15]
@@ -245,6 +266,27 @@ wide_edges_tiles[5][:] = [
     <edges_t> wide_edges_of[n9, n6], <edges_t> wide_edges_of[n10, n6],
     <edges_t> wide_edges_of[n11, n6], <edges_t> wide_edges_of[n12, n6],
     <edges_t> wide_edges_of[n13, n6], <edges_t> wide_edges_of[n14, n6],
+]
+cdef edges_t part_edges_tiles[4][7]
+part_edges_tiles[0][:] = [
+    NULL, <edges_t> part_edges_of[n1, n1], <edges_t> part_edges_of[n2, n1],
+    <edges_t> part_edges_of[n3, n1], <edges_t> part_edges_of[n4, n1],
+    <edges_t> part_edges_of[n5, n1], <edges_t> part_edges_of[n6, n1],
+]
+part_edges_tiles[1][:] = [
+    NULL, <edges_t> part_edges_of[n1, n2], <edges_t> part_edges_of[n2, n2],
+    <edges_t> part_edges_of[n3, n2], <edges_t> part_edges_of[n4, n2],
+    <edges_t> part_edges_of[n5, n2], <edges_t> part_edges_of[n6, n2],
+]
+part_edges_tiles[2][:] = [
+    NULL, <edges_t> part_edges_of[n1, n3], <edges_t> part_edges_of[n2, n3],
+    <edges_t> part_edges_of[n3, n3], <edges_t> part_edges_of[n4, n3],
+    <edges_t> part_edges_of[n5, n3], <edges_t> part_edges_of[n6, n3],
+]
+part_edges_tiles[3][:] = [
+    NULL, <edges_t> part_edges_of[n1, n4], <edges_t> part_edges_of[n2, n4],
+    <edges_t> part_edges_of[n3, n4], <edges_t> part_edges_of[n4, n4],
+    <edges_t> part_edges_of[n5, n4], <edges_t> part_edges_of[n6, n4],
 ]
 cdef edges_t slim_edges_tiles[6][15]
 slim_edges_tiles[0][:] = [
@@ -313,6 +355,12 @@ cdef inline void wide_edges(int pixels, const real* x, Py_ssize_t step, const re
                             const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
     """A tile of up to TILE pixels by one panel."""
     wide_edges_tiles[edges.kind][pixels](NULL, NULL, x, step, w, 0, nest, edges, total)
+
+
+cdef inline void part_edges(int pixels, const real* x, Py_ssize_t step, const real* w,
+                            const Nest* nest, const Edges* edges, vreal* total) noexcept nogil:
+    """The same, of three taps, for a part of a block of channels."""
+    part_edges_tiles[edges.kind][pixels](NULL, NULL, x, step, w, 0, nest, edges, total)
 
 
 cdef inline void slim_edges(int pixels, const real* x, Py_ssize_t step, const real* w,

@@ -2,10 +2,10 @@
 
 cdef extern from *:
     """
-    enum { ROW_TOTALS = (ITEM_PIXELS + VL) * NV, RUN_PIXELS = 4 * TILE,
-           MOST_PIECES = (ITEM_PIXELS + TILE - 1) / TILE };
+    enum { RUN_PIXELS = 4 * TILE, MOST_PIECES = (ITEM_PIXELS + TILE - 1) / TILE,
+           ROW_SUMS = ROW_TOTALS * (1 + SUMS_WAIT) };
     """
-    enum: ROW_TOTALS
+    enum: ROW_SUMS                         # totals, and sums that wait for the rest of a block
     enum: MOST_PIECES                      # pieces of a row; of a pair's, which is narrow, one
     enum: RUN_PIXELS                       # pixels that are stored together, at least
 
@@ -91,11 +91,13 @@ cdef inline void look_further(const Axis* axis, Py_ssize_t first, Py_ssize_t pix
     edges.right3, edges.right4, edges.right5 = r[1] - r[0], r[2] - r[1], axis.taps - r[2]
 
 
-cdef inline void cut_row(const Convolution* c, Py_ssize_t left, Py_ssize_t right, int count,
+cdef inline bint cut_row(const Convolution* c, Py_ssize_t left, Py_ssize_t right, int count,
                          bint three, Py_ssize_t lines, Piece* pieces) noexcept nogil:
-    """Cut a row into pieces of nearly equal length.  Rows have the same ones, and to look for edges
-    at every tile would take a twentieth of the time where channels are few."""
+    """Cut a row into pieces of nearly equal length, and return whether all have three taps.  Rows
+    have the same ones, and to look for edges at every tile would take a twentieth of the time where
+    channels are few."""
     cdef Piece* piece
+    cdef bint near = True
     cdef Py_ssize_t first, end = left
     cdef int i
     for i in range(count):
@@ -105,6 +107,22 @@ cdef inline void cut_row(const Convolution* c, Py_ssize_t left, Py_ssize_t right
         piece.at = (first * c.columns.stride + c.columns.offset) * c.xw
         look_at_edges(&c.columns, first, piece.pixels, three, c.edges, &piece.edges)
         piece.edges.lines = lines
+        near = near and piece.edges.kind < ANY_TAPS
+    return near
+
+
+cdef inline Py_ssize_t part_of(const Convolution* c, Py_ssize_t block,
+                               Py_ssize_t width) noexcept nogil:
+    """How many channels of a block go through all tiles before the others.
+
+    If the weights of a block and the rows that they meet do not fit the L1, every tile reads both
+    from the L2.  So the weights of a part take a third, and neighbouring tiles find the lines of x.
+    """
+    cdef Py_ssize_t l1 = CACHES.l1 // <Py_ssize_t> sizeof(real)
+    cdef Py_ssize_t weights = c.R * c.S * LANES
+    if block * (weights + c.R * width) <= l1:
+        return block
+    return ceil_div(block, ceil_div(block * weights, l1 // 3))
 
 
 cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
@@ -113,11 +131,11 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                         bint pair) noexcept nogil:
     """Write some rows and columns of outputs for one panel, or for two where `pair`.
 
-    It goes through a block of channels at a time, whose weights stay in the cache for all outputs.
-    If the weights do not stay in the cache until the next item, `after` points to the weights that
-    are needed next, to prefetch them; else it is NULL.
+    It goes through a block of channels at a time, or a part of one, whose weights stay in the cache
+    for all outputs.  If the weights do not stay in the cache until the next item, `after` points to
+    the weights that are needed next, to prefetch them; else it is NULL.
     """
-    cdef vreal totals[ROW_TOTALS]
+    cdef vreal totals[ROW_SUMS]
     cdef vreal* total
     cdef Destination to
     cdef Nest nest
@@ -130,7 +148,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int count = <int> ((width + most - 1) // most)
     cdef Py_ssize_t kernel = c.R * c.S * LANES, panel = c.C * kernel
     cdef Py_ssize_t step = c.columns.stride * c.xw, down = c.rows.dilation * c.xh
-    cdef Py_ssize_t channel, i, r0, r1
+    cdef Py_ssize_t channel, first, end, i, r0, r1
     cdef const real* row
     cdef const real* xb
     cdef const real* wb
@@ -138,22 +156,29 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int run = 0           # outputs whose sums wait to be stored together
     cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
     cdef bint three = THREE_TAPS and step == 1 and c.columns.dilation * c.xw == 1
-    cdef bint last, planes
+    cdef bint near, parts, last, planes
     cdef const real* ahead
     cdef Py_ssize_t share, lines = 0
     if after != NULL:  # every tile prefetches its share of the next block
         lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * (bottom - top) * count)
-    share = lines * c.block * CACHE_LINE
-    cut_row(c, left, right, count, three, lines, pieces)
+    near = cut_row(c, left, right, count, three, lines, pieces) and vectors == NV
     to.channel, to.pixel, to.bias, to.relu, to.adds = c.yk, c.yw, bias, c.relu, c.adds
     # only rows of whole vectors: `store_planes` would write over the totals of the next row
     planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
     set_moves(&nest, c.xc, down, c.columns.dilation * c.xw, kernel, c.S * LANES)
-    for channel from 0 <= channel < c.C by c.block:
-        last = channel + c.block >= c.C
-        ahead = after if last else w + (channel + c.block) * kernel
-        nest.n1 = min(c.block, c.C - channel)
-        nest.fresh = channel == 0
+    channel = first = 0
+    while channel < c.C:
+        end = min(first + c.block, c.C)
+        nest.n1 = end - channel
+        if SUMS_WAIT and near:
+            nest.n1 = min(nest.n1, part_of(c, end - first, width))
+        parts = SUMS_WAIT and nest.n1 < end - first
+        nest.fresh, nest.resume, nest.ends = first == 0, channel > first, channel + nest.n1 == end
+        last = channel + nest.n1 == c.C
+        ahead = w + (channel + c.block) * kernel
+        if end == c.C:
+            ahead = after + (channel - first) * kernel if after != NULL else NULL
+        share = lines * nest.n1 * CACHE_LINE
         total = totals
         for i in range(top, bottom):
             taps_inside(&c.rows, i, &r0, &r1)
@@ -179,6 +204,8 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                     # a step takes so few cycles that the loops around it count
                     nest.n3 = c.S
                     wide_tile(pixels, xb, step, wb, &nest, total)
+                elif parts:
+                    part_edges(pixels, xb, step, wb, &nest, edges, total)
                 else:
                     wide_edges(pixels, xb, step, wb, &nest, edges, total)
                 total += pixels * vectors
@@ -193,5 +220,8 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                 else:
                     store_tile(&to, total - run * vectors, run, vectors, channels)
                 run = 0
-                if c.C <= c.block:
+                if nest.n1 == c.C:
                     total = totals
+        channel += nest.n1
+        if nest.ends:
+            first = channel
