@@ -501,7 +501,7 @@ def test_a_sum_on_the_stack_is_seen():
 
 
 #: The tiles of sums, whose loops over channels and rows lie around the loop of multiply-adds.
-TILES = re.compile(r"_(wide|slim|narrow|walking|flat)_(edges|stretches|tile)_of$")
+TILES = re.compile(r"_(wide|slim|narrow|part|walking|flat|channels)_(edges|stretches|tile)_of$")
 
 
 def multiplications(code: list[Instruction]) -> dict[str, set[str]]:

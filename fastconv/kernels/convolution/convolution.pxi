@@ -137,7 +137,8 @@ cdef void convolve_region(const Convolution* c, const Region* at, const real* x,
     to.channel, to.relu, to.adds, to.bias = c.yk, c.relu, c.adds, bias
     to.pixel = c.yh if down else c.yw
     if after != NULL:
-        sums = cut_channels(c.C, c.block, c.block, c.xc, c.block * c.xc, x_step)
+        sums = cut_channels(c.C, c.block, c.block, c.xc, c.block * c.xc)
+        sums.ahead_move = x_step
         sums.next_move = ceil_div(LANES, lines * pieces)
     for line in range(lines):
         for piece in range(pieces):  # pieces of nearly equal length

@@ -232,11 +232,11 @@ FC_INLINE void vprefetch(const real *p) {
 #endif
 }
 
-/* The same, at just this place among the operations before and behind it.  Compilers put prefetches
+/* The same, about where it stands among the operations around it.  Compilers put prefetches
  * together, ahead of multiply-adds, and the loads behind them wait for their turn. */
 FC_INLINE void vprefetch_here(const real *p) {
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
-    __asm__ volatile("prefetcht0 %0" : : "m"(*(const char *)p));
+    __asm__ volatile("prefetcht0 %a0" : : "p"(p));
 #else
     vprefetch(p);
 #endif

@@ -20,19 +20,18 @@ cdef struct Channels:
     Py_ssize_t lines, line, last   # all lines, the channels of one, and those of the last one
     Py_ssize_t move, far
     Py_ssize_t together            # lines whose sum is then added to the others
-    Py_ssize_t ahead, next_move    # with every channel, what is asked for moves on so far: the
-                                   # pixels of the next line, and weights
+    Py_ssize_t ahead, ahead_move   # from a line to the pixels that are asked for meanwhile; with
+    Py_ssize_t next_move           # every channel these move on so far, and weights so far
 
 
 cdef inline Channels cut_channels(Py_ssize_t count, Py_ssize_t line, Py_ssize_t most,
-                                  Py_ssize_t move, Py_ssize_t far,
-                                  Py_ssize_t ahead) noexcept nogil:
-    """So many channels in lines; a sum has at most so many, a multiple of a line."""
+                                  Py_ssize_t move, Py_ssize_t far) noexcept nogil:
+    """Cut `count` channels into lines.  A sum has at most `most` channels, whole lines."""
     cdef Channels channels
     channels.lines = ceil_div(count, line)
     channels.line, channels.last = line, count - (channels.lines - 1) * line
     channels.move, channels.far, channels.together = move, far, most // line
-    channels.ahead, channels.next_move = ahead, 0
+    channels.ahead, channels.ahead_move, channels.next_move = 0, 0, 0
     return channels
 
 
@@ -63,8 +62,9 @@ cdef inline void add_channel(const int pixels, const Channels* channels, Channel
             vprefetch_here(at.ahead)
         if CHANNEL_PAIRS and p == pixels // 2:
             vprefetch_here(at.next)
-    at.ahead = at.ahead + channels.ahead
-    at.next = at.next + channels.next_move
+    at.ahead = at.ahead + channels.ahead_move
+    # apart, or GCC finds where the loop ends by a multiplication, see `edge_tile`
+    at.next = vapart(at.next + channels.next_move)
     move_pixels(pixels, channels.move * sizeof(real), &at.pixels)
     at.weights = at.weights + LANES
 
@@ -73,10 +73,15 @@ cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step,
                                const real* next_, const Channels* channels,
                                vreal* total) noexcept nogil:
     """total = sum over channels of x, at so many pixels that lie `step` apart, times w, whose
-    channels follow each other.  Asks for the weights from `next_` on."""
+    channels follow each other.
+
+    Some lines together are a sum from zero, which is then added to the total; a fresh total is 0 +
+    the sum, as in `tile`.  Meanwhile each channel asks for a line of pixels and, from `next_` on,
+    of weights.
+    """
     cdef vreal acc[TILE * NV]
     cdef ChannelPlaces at
-    cdef Py_ssize_t left = channels.lines, lines, line
+    cdef Py_ssize_t left = channels.lines, lines, turns
     cdef bint fresh = True
     cdef int p
     at.weights, at.next = w, next_
@@ -88,17 +93,17 @@ cdef inline void channels_tile(const int pixels, const real* x, Py_ssize_t step,
         left -= lines
         while True:
             channels = <const Channels*> vanew(channels)
-            line = channels.last if lines + left == 1 else channels.line
-            at.ahead = x + channels.far
+            turns = channels.last if lines + left == 1 else channels.line
+            at.ahead = x + channels.ahead
             begin_pixels(pixels, x, &at.pixels)
-            if CHANNEL_PAIRS and line & 1:
+            if CHANNEL_PAIRS and turns & 1:
                 add_channel(pixels, channels, &at, acc)
-            line >>= CHANNEL_PAIRS
-            while line:
+            turns >>= CHANNEL_PAIRS
+            while turns:
                 add_channel(pixels, channels, &at, acc)
                 if CHANNEL_PAIRS:
                     add_channel(pixels, channels, &at, acc)
-                line -= 1
+                turns -= 1
             x = x + channels.far
             lines -= 1
             if lines == 0:

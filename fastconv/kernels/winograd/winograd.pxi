@@ -172,9 +172,16 @@ cdef void transform_input(const Winograd* g, Py_ssize_t begin, Py_ssize_t end,
 cdef Channels channels_of(const Winograd* g, const int edge) noexcept nogil:
     """How V holds channels, and how many of them are a sum."""
     cdef Py_ssize_t most = LONG_SUM if edge == 4 else SHORT_SUM
+    cdef Py_ssize_t line = min(most, g.C)
+    cdef Channels channels
     if g.channel_lanes:
-        return cut_channels(g.C, CACHE_LINE, most, 1, edge * edge * g.held * CACHE_LINE, CACHE_LINE)
-    return cut_channels(g.C, most, most, g.held, most * g.held, g.held)
+        channels = cut_channels(g.C, CACHE_LINE, most, 1, edge * edge * g.held * CACHE_LINE)
+        channels.ahead_move = CACHE_LINE
+    else:
+        channels = cut_channels(g.C, line, line, g.held, line * g.held)
+        channels.ahead_move = g.held
+    channels.ahead = channels.far
+    return channels
 
 
 cdef inline void multiply_tiles(const Channels* channels, int count, Py_ssize_t step,
@@ -187,7 +194,7 @@ cdef inline void multiply_tiles(const Channels* channels, int count, Py_ssize_t 
     for line from 0 <= line < channels.lines by channels.together:
         lines = min(channels.together, channels.lines - line)
         nest.n1, nest.n3 = lines, channels.line
-        if lines == 1 and line + 1 == channels.lines:
+        if line + lines == channels.lines:  # a shorter last line is a sum by itself
             nest.n3 = channels.last
         nest.fresh = line == 0
         set_moves(&nest, channels.far, 0, channels.move, nest.n3 * LANES, 0)

@@ -22,7 +22,7 @@ cdef extern from *:
     enum: FAR_EDGES                        # whether up to five pixels may miss a tap
     enum: THREE_TAPS                       # whether there are other kinds
     enum: SUMS_WAIT                        # whether a block of their sums may go in parts
-    enum: ROW_TOTALS                       # of all tiles; sums that wait are so far behind them
+    enum: ROW_TOTALS                       # vectors of totals; sums that wait lie so far behind
 
 cdef struct Edges:
     # how many neighbouring taps are missed by two pixels at the left, by one at the left, by none,
@@ -35,7 +35,8 @@ cdef struct Edges:
     Py_ssize_t lines
 
 
-cdef vreal nothing_waits[TILE * NV]       # zeros, from which a block begins
+# Zeros, from which a block begins: after a branch GCC would carry all sums through memory.
+cdef vreal nothing_waits[TILE * NV]
 
 
 cdef inline void edge_step(const int vectors, const int first, const int last,
@@ -80,7 +81,8 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
     """As `tile`, but the innermost loop goes over the taps of `edges`.  Where `kind` tells them,
     the taps take no loop and no branch, which narrow tiles have too few cycles to hide.
 
-    If a block of channels goes in parts, its sum `waits` for them ROW_TOTALS vectors behind total.
+    Where a block of channels goes in parts, its sum `waits` for the next part ROW_TOTALS vectors
+    behind the total.
 
     Between two channels it prefetches what comes next.  The rows of x are in as many pages as
     there are channels, which is more than a hardware prefetcher follows.
@@ -95,7 +97,7 @@ cdef inline void edge_tile(const int pixels, const int vectors, const int kind, 
     cdef const real* w_row
     cdef const real* coming = edges.next
     cdef Py_ssize_t i1, i2, i
-    cdef const vreal* begin = total + ROW_TOTALS if nest.resume else nothing_waits
+    cdef const vreal* begin = total + ROW_TOTALS if waits and nest.resume else nothing_waits
     cdef int p
     for p in range(pixels * vectors):
         acc[p] = begin[p] if waits else vzero()

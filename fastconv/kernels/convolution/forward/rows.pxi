@@ -97,7 +97,7 @@ cdef inline bint cut_row(const Convolution* c, Py_ssize_t left, Py_ssize_t right
     have the same ones, and to look for edges at every tile would take a twentieth of the time where
     channels are few."""
     cdef Piece* piece
-    cdef bint near = True
+    cdef bint all_three = True
     cdef Py_ssize_t first, end = left
     cdef int i
     for i in range(count):
@@ -107,16 +107,17 @@ cdef inline bint cut_row(const Convolution* c, Py_ssize_t left, Py_ssize_t right
         piece.at = (first * c.columns.stride + c.columns.offset) * c.xw
         look_at_edges(&c.columns, first, piece.pixels, three, c.edges, &piece.edges)
         piece.edges.lines = lines
-        near = near and piece.edges.kind < ANY_TAPS
-    return near
+        all_three = all_three and piece.edges.kind < ANY_TAPS
+    return all_three
 
 
 cdef inline Py_ssize_t part_of(const Convolution* c, Py_ssize_t block,
                                Py_ssize_t width) noexcept nogil:
     """How many channels of a block go through all tiles before the others.
 
-    If the weights of a block and the rows that they meet do not fit the L1, every tile reads both
+    If the weights of a block and the rows that they meet do not share the L1, every tile reads both
     from the L2.  So the weights of a part take a third, and neighbouring tiles find the lines of x.
+    Totals pass through once for each part, and are not counted.
     """
     cdef Py_ssize_t l1 = CACHES.l1 // <Py_ssize_t> sizeof(real)
     cdef Py_ssize_t weights = c.R * c.S * LANES
@@ -148,7 +149,8 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int count = <int> ((width + most - 1) // most)
     cdef Py_ssize_t kernel = c.R * c.S * LANES, panel = c.C * kernel
     cdef Py_ssize_t step = c.columns.stride * c.xw, down = c.rows.dilation * c.xh
-    cdef Py_ssize_t channel, first, end, i, r0, r1
+    cdef Py_ssize_t channel, first, end    # a part begins at `channel`, its block is first .. end
+    cdef Py_ssize_t i, r0, r1
     cdef const real* row
     cdef const real* xb
     cdef const real* wb
@@ -156,12 +158,12 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     cdef int run = 0           # outputs whose sums wait to be stored together
     cdef bint flat = left == 0 and right == c.columns.outputs and c.yh == right * c.yw
     cdef bint three = THREE_TAPS and step == 1 and c.columns.dilation * c.xw == 1
-    cdef bint near, parts, last, planes
+    cdef bint all_three, in_parts, last, planes
     cdef const real* ahead
     cdef Py_ssize_t share, lines = 0
     if after != NULL:  # every tile prefetches its share of the next block
         lines = ceil_div(c.R * c.S * LANES, CACHE_LINE * (bottom - top) * count)
-    near = cut_row(c, left, right, count, three, lines, pieces) and vectors == NV
+    all_three = cut_row(c, left, right, count, three, lines, pieces) and vectors == NV
     to.channel, to.pixel, to.bias, to.relu, to.adds = c.yk, c.yw, bias, c.relu, c.adds
     # only rows of whole vectors: `store_planes` would write over the totals of the next row
     planes = vectors == NV and planes_collide(&to) and (flat or width % VL == 0)
@@ -170,9 +172,9 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
     while channel < c.C:
         end = min(first + c.block, c.C)
         nest.n1 = end - channel
-        if SUMS_WAIT and near:
+        if SUMS_WAIT and all_three:
             nest.n1 = min(nest.n1, part_of(c, end - first, width))
-        parts = SUMS_WAIT and nest.n1 < end - first
+        in_parts = SUMS_WAIT and nest.n1 < end - first
         nest.fresh, nest.resume, nest.ends = first == 0, channel > first, channel + nest.n1 == end
         last = channel + nest.n1 == c.C
         ahead = w + (channel + c.block) * kernel
@@ -204,7 +206,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                     # a step takes so few cycles that the loops around it count
                     nest.n3 = c.S
                     wide_tile(pixels, xb, step, wb, &nest, total)
-                elif parts:
+                elif in_parts:
                     part_edges(pixels, xb, step, wb, &nest, edges, total)
                 else:
                     wide_edges(pixels, xb, step, wb, &nest, edges, total)
@@ -220,7 +222,7 @@ cdef void convolve_rows(const Convolution* c, Py_ssize_t top, Py_ssize_t bottom,
                 else:
                     store_tile(&to, total - run * vectors, run, vectors, channels)
                 run = 0
-                if nest.n1 == c.C:
+                if nest.n1 == c.C:         # no other part needs them
                     total = totals
         channel += nest.n1
         if nest.ends:
