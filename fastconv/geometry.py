@@ -45,6 +45,13 @@ def winograd_edge(m: int, side: int) -> int:
     return m + side - 1
 
 
+def may_filter_minimally(
+    kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> bool:
+    """Whether Winograd's algorithm applies: 3x3 or 5x5, stride 1, no dilation, one group."""
+    return kernel in ((3, 3), (5, 5)) and (*stride, *dilation, groups) == (1, 1, 1, 1, 1)
+
+
 def nbytes(shape: Sequence[int], itemsize: int) -> int:
     """Return the bytes of an array of `shape` with elements of `itemsize` bytes."""
     return math.prod(shape) * itemsize
@@ -270,13 +277,15 @@ class Conv2DGeometry:
             )
         if c_group * groups != c:
             of = "" if groups == 1 else f" x {groups} groups"
-            last = w == c_group * groups
+            remedy = CHANNELS_FIRST if w == c_group * groups else ""
+            if groups > 1 and c_group == c:
+                remedy = f"a group sees {c // groups} of them: {(k, c // groups, r, s)}"
             raise ShapeError(
                 operation,
                 "weight",
                 f"must be for the {c} channels of x, {tuple(x_shape)}",
                 c_group,
-                CHANNELS_FIRST if last else "",
+                remedy,
                 shown=f"{c_group}{of} in {tuple(weight_shape)}",
             )
         window = Window2D.make(operation, (r, s), stride, padding, dilation)
@@ -385,9 +394,8 @@ class Conv2DGeometry:
 
     @property
     def suits_winograd(self) -> bool:
-        """Whether minimal filtering applies: 3x3 or 5x5, stride 1, no dilation, one group."""
-        ones = (*self.stride, *self.dilation, self.groups) == (1, 1, 1, 1, 1)
-        return ones and self.R == self.S and self.R in (3, 5)
+        """Whether minimal filtering applies."""
+        return may_filter_minimally((self.R, self.S), self.stride, self.dilation, self.groups)
 
     def winograd_edge(self, m: int) -> int:
         """Inputs a side of the tile that makes m x m outputs."""

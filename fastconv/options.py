@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fastconv.arguments import Padding, as_choice, as_int, as_padding, as_pair, parse_bytes
-from fastconv.errors import ArgumentTypeError
-from fastconv.geometry import Conv2DGeometry
+from fastconv.errors import ArgumentError, ArgumentTypeError
+from fastconv.geometry import Conv2DGeometry, may_filter_minimally
 
 __all__ = ["ALGORITHMS", "PRECISIONS", "ConvOptions", "as_options"]
 
@@ -51,6 +51,29 @@ class ConvOptions(NamedTuple):
         return Conv2DGeometry.make(
             operation, x, weight, self.stride, self.padding, self.dilation, self.groups
         )
+
+    def check_named(self, operation: str, kernel: tuple[int, int]) -> None:
+        """Raise ArgumentError, naming `operation`, if kernels of R x S cannot take `algorithm`."""
+        if self.algorithm != "winograd":
+            return
+        if not may_filter_minimally(kernel, self.stride, self.dilation, self.groups):
+            raise ArgumentError(
+                operation,
+                "algorithm",
+                "must not be 'winograd' but for a 3x3 or 5x5 kernel with stride, dilation and "
+                "groups of 1",
+                self.algorithm,
+                "use 'auto'",
+                shown=f"{kernel[0]}x{kernel[1]}, {self.stride}, {self.dilation} and {self.groups}",
+            )
+        if self.precision == "strict":
+            raise ArgumentError(
+                operation,
+                "algorithm",
+                "must not be 'winograd' where precision is 'strict', for it rounds otherwise",
+                self.algorithm,
+                "use precision 'standard' or 'fast'",
+            )
 
 
 def as_options(

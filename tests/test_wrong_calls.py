@@ -271,7 +271,7 @@ REMEDIES = [
     (lambda g: conv(ones(2, 1, 8, 8).astype("f2")), r"x.astype\(np.float32\)"),
     (lambda g: conv(ones(2, 1, 8, 8).astype(complex)), r"x.astype\(np.float32\)"),
     (lambda g: conv(np.ma.zeros((2, 1, 8, 8))), r"\.filled\(value\)"),
-    (lambda g: conv(np.ones((2, 1, 8, 8))), r"weight.astype\(np.float64\)"),
+    (lambda g: conv(np.ones((2, 1, 8, 8))), r"np.asarray\(weight, np.float64\)"),
     (lambda g: conv(np.full((2, 1, 8, 8), 2**24 + 1)), r"x.astype\(np.float32\)"),
     (lambda g: conv(ones(5, 8, 8)), r"reshape\(5, 1, 8, 8\)"),
     (lambda g: conv(ones(5, 8, 8, 1)), r"x.transpose\(0, 3, 1, 2\)"),

@@ -126,7 +126,7 @@ def of_one_dtype(operation: str, **arrays: Any) -> list[Any]:
                 name,
                 f"must have the dtype of {first}, {dtype}",
                 other,
-                f"cast one of them, for example {name}.astype(np.{dtype})",
+                f"cast one of them, for example np.asarray({name}, np.{dtype})",
                 shown=str(other),
             )
     return [

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv import costs, engines, kernels
 from fastconv.arguments import as_choice, as_int, as_shape
-from fastconv.errors import ArgumentError, ArgumentTypeError, MemoryLimitError, from_signal
+from fastconv.errors import ArgumentTypeError, MemoryLimitError, from_signal
 from fastconv.geometry import Conv2DGeometry
 from fastconv.options import ConvOptions, as_options
 from fastconv.threads import get_num_threads
@@ -50,27 +50,10 @@ def decide(
         Naming `operation`, the parameter, the rule and the value.
     """
     g = options.geometry(operation, x, weight)
+    options.check_named(operation, (g.R, g.S))
     table = price(g, dtype, direction, options, count)
     algorithm, limit = options.algorithm, options.workspace_limit
     chosen = table.choice if algorithm == "auto" else algorithm
-    if chosen not in table:
-        raise ArgumentError(
-            operation,
-            "algorithm",
-            "must not be 'winograd' but for a 3x3 or 5x5 kernel with stride, dilation and groups "
-            "of 1",
-            chosen,
-            "use 'auto'",
-            shown=f"{g.R}x{g.S}, {g.stride}, {g.dilation} and {g.groups}",
-        )
-    if algorithm == "winograd" and options.precision == "strict":
-        raise ArgumentError(
-            operation,
-            "algorithm",
-            "must not be 'winograd' where precision is 'strict', for it rounds otherwise",
-            algorithm,
-            "use precision 'standard' or 'fast'",
-        )
     if limit is not None and table[chosen].least > limit:
         raise MemoryLimitError(
             operation,

@@ -70,7 +70,9 @@ def conv2d(
         What `auto` may take: strictly the algorithms that give the same bits; also Winograd's in
         float32 where its rounding errors are at most four times those of the direct sum; also
         where they are larger: ten times at most in gradients; by 5x5 kernels up to twenty times
-        forward, and up to forty in the gradient of the input.
+        forward, and up to forty in the gradient of the input.  That is so for numbers of like
+        size: Winograd's outputs are computed 2x2 or 4x4 together, and one number far above its
+        neighbours rounds also those of them that do not see it.
     out : ndarray (N, K, OH, OW), optional
         C-contiguous, of the dtype of `x`, not overlapping an input.
 

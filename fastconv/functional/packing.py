@@ -275,6 +275,7 @@ def prepare_conv2d(
     array = checks.as_array(operation, "weight", weight)
     check_axes(operation, "weight", array.shape, "KCRS")
     options = as_options(operation, stride, padding, dilation, groups, algorithm, None, precision)
+    options.check_named(operation, array.shape[2:])
     groups = options.groups
     if array.shape[0] % groups:
         raise ShapeError(

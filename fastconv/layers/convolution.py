@@ -64,6 +64,18 @@ class Convolution(Spatial):
             rule = f"must divide the filters (= {self.filters})"
             raise ArgumentError(type(self).__name__, "groups", rule, self.groups)
 
+    def check_algorithm(self, channels: int) -> None:
+        """Raise ArgumentError if the kernel cannot take the algorithm that the layer names."""
+        _, _, r, s = self.weight_shape(channels)
+        given = ConvOptions(
+            stride=self.window.stride,
+            dilation=self.window.dilation,
+            groups=self.options_for(channels)["groups"],
+            algorithm=self.algorithm,
+            precision=self.precision,
+        )
+        given.check_named(type(self).__name__, (r, s))
+
     def check_groups(self, channels: int) -> None:
         """Raise ShapeError unless the groups divide the channels of the input."""
         if channels % self.groups:
@@ -82,6 +94,7 @@ class Convolution(Spatial):
         """Return (filters, OH, OW) for (C, H, W); of signals (filters, OL) for (C, L)."""
         spec = self.one_input(specs, self.axes)
         self.check_groups(spec.shape[0])
+        self.check_algorithm(spec.shape[0])
         return self.spec_of(self.filters_for(spec.shape[0]), self.output_size(spec), spec.dtype)
 
     def build(self, rng: np.random.Generator, *specs: Spec) -> None:

@@ -192,6 +192,11 @@ SHAPES = [
         ValueError,
         "conv2d: groups .*6.*4.*got 3",
     ),
+    (  # a weight for all channels; that the map is as wide as channels times groups is chance
+        lambda: fastconv.conv2d(f32(1, 4, 8, 8), f32(6, 4, 3, 3), groups=2),
+        ValueError,
+        r"conv2d: weight .*4 x 2 groups in .*; a group sees 2 of them: \(6, 2, 3, 3\)$",
+    ),
     (
         lambda: fastconv.conv2d(f32(5, 28, 28), f32(1, 1, 3, 3)),
         ValueError,

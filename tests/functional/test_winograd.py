@@ -344,6 +344,8 @@ def test_other_geometries_are_refused(options, normal):
     weight = normal((4, 4 // options.get("groups", 1), 3, 3))
     with pytest.raises(ValueError, match="must not be 'winograd' but for a 3x3 or 5x5 kernel"):
         fastconv.conv2d(normal((1, 4, 9, 9)), weight, algorithm="winograd", **options)
+    with pytest.raises(ValueError, match="prepare_conv2d: algorithm must not be 'winograd' but"):
+        fastconv.prepare_conv2d(weight, algorithm="winograd", **options)
     with pytest.raises(ValueError, match="must not be 'winograd' but for a 3x3 or 5x5 kernel"):
         fastconv.conv2d(normal((1, 4, 9, 9)), normal((4, 4, 3, 5)), algorithm="winograd")
 
@@ -354,6 +356,8 @@ def test_strict_never_rounds_otherwise(normal):
     assert strict.tobytes() == fastconv.conv2d(x, weight, algorithm="im2col").tobytes()
     with pytest.raises(ValueError, match="precision is 'strict'"):
         fastconv.conv2d(x, weight, algorithm="winograd", precision="strict")
+    with pytest.raises(ValueError, match="prepare_conv2d: .*precision is 'strict'"):
+        fastconv.prepare_conv2d(weight, algorithm="winograd", precision="strict")
     assert fastconv.conv2d_costs(x.shape, weight.shape).choice == "winograd"
     assert fastconv.conv2d_costs(x.shape, weight.shape, dtype="float64").choice == "direct"
 

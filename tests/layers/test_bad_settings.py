@@ -215,3 +215,25 @@ def test_a_kernel_as_large_as_the_input_gives_one_pixel():
     assert layer.infer(Spec((1, 8, 8))).shape == (1, 1, 1)
     pool = fastconv.create_layer("MaxPool2D", pool_size=1, dilation=2**31 - 1)
     assert pool.infer(Spec((1, 8, 8))).shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("Conv2D", CONV | {"stride": 2}),
+        ("Conv2D", CONV | {"groups": 2}),
+        ("Conv2D", CONV | {"kernel_size": 4}),
+        ("Conv2D", CONV | {"precision": "strict"}),
+        ("Conv2DTranspose", CONV | {"stride": 2}),
+        ("DepthwiseConv2D", {"kernel_size": 3}),
+        ("Conv1D", CONV),
+    ],
+)
+def test_an_algorithm_that_cannot_compute_a_layer_is_refused_when_it_is_made(name, settings):
+    """Plans and limits met it as a KeyError, or promised what could not run."""
+    shape = (4, 8) if name == "Conv1D" else (4, 8, 8)
+    layers = [("ReLU", {}), (name, settings | {"algorithm": "winograd"})]
+    with pytest.raises(
+        ConfigError, match=rf"layers\[1\]: {name}: algorithm must not be 'winograd'"
+    ):
+        fastconv.Sequential(layers, input_shape=shape)
