@@ -10,7 +10,8 @@ import numpy as np
 
 from fastconv import data
 from fastconv.cli.networks import typed_path
-from fastconv.errors import FormatError, ShapeError, shorten
+from fastconv.data.image_folder import image_paths
+from fastconv.errors import ArgumentError, FormatError, ShapeError, shorten
 from fastconv.models.graph import reshaped
 from fastconv.training.sources.classes import labels_of
 from fastconv.training.sources.table import Table
@@ -44,7 +45,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         type=typed_path,
         help="digits (the default), a folder of IDX files as MNIST's, a folder with a folder of "
-        "pictures for each class (without labels: a folder of pictures), an .npz, or a .csv of "
+        "pictures for each class (for predict: any folder of pictures), an .npz, or a .csv of "
         "pixels behind the label",
     )
     source.add_argument(
@@ -142,7 +143,7 @@ def _read(command: str, arguments: argparse.Namespace, net: Any, labels: bool) -
         train, test = data.mnist(named)
         return Parts(Images(*train), Images(*test))
     if path.is_dir():
-        return Parts(_pictures(path, _shape(net), labels), None)
+        return Parts(_pictures(command, path, _shape(net), labels), None)
     if path.name.endswith((".csv", ".csv.gz")) and not arguments.npz:
         return Parts(Images(*data.read_csv(named, _shape(net))), None)
     return _npz(command, named, labels)
@@ -157,14 +158,17 @@ def _has_idx(folder: Path) -> bool:
     return any("-ubyte" in path.name for path in folder.iterdir())
 
 
-def _pictures(folder: Path, shape: tuple[int, ...], labels: bool) -> Images:
+def _pictures(command: str, folder: Path, shape: tuple[int, ...], labels: bool) -> Images:
     """Return the pictures of a folder, of the size and the channels that the network takes."""
     wanted: dict[str, Any] = {"grey": shape[0] == 1}
     if len(shape) == 3:
         wanted["size"] = shape[1:]
-    loose = sorted(path for path in folder.iterdir() if path.is_file())
-    if not labels and loose and not any(path.is_dir() for path in folder.iterdir()):
-        return Images(data.Images(loose, **wanted), None)
+    if not labels:
+        paths = image_paths(folder)
+        if not paths:
+            shown = f"none in {shorten(str(folder))}"
+            raise ArgumentError(command, "--data", "must have images in it", folder, shown=shown)
+        return Images(data.Images(paths, **wanted), None)
     found = data.image_folder(folder, **wanted)
     return Images(found.x, found.y)
 

@@ -1,9 +1,9 @@
 """Say what a network makes of images.
 
-Each line has the number of an image, the class that the network finds, and how sure it is. With
---numbers, and of a network that gives no classes, it has the numbers that come out. Where the
-images have a test part, as MNIST's, that is taken. Where something that comes out is infinite or
-NaN, that is said at the end, and the exit code is 1.
+Each line has the file or the number of an image, the class that the network finds, and how sure it
+is. With --numbers, and of a network that gives no classes, it has the numbers that come out. Where
+the images have a test part, as MNIST's, that is taken. Where something that comes out is infinite
+or NaN, that is said at the end, and the exit code is 1.
 
 examples:
   fastconv predict net.safetensors --data mine.npz          arrays x; y is not needed
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import functional
+from fastconv import data, functional
 from fastconv.arguments import parse_bytes
 from fastconv.cli.datasets import add_data, parts
 from fastconv.cli.networks import add_file, at_least, check_writable, network_of, typed_path, write
@@ -38,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, default=100, help="images computed at a time; default 100")
     add("--memory-limit", metavar="BYTES", help="bytes that a batch may take, or '20 MB'")
     add("--numbers", action="store_true", help="print what comes out, and no classes")
-    add("--save", metavar="OUT.npz", type=typed_path, help="an .npz for the outputs, as array y")
+    add(
+        "--save",
+        metavar="OUT.npz",
+        type=typed_path,
+        help="an .npz for the outputs, as array y; of pictures their files too, as array paths",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -53,41 +58,46 @@ def run(arguments: argparse.Namespace) -> None:
     found = parts("predict", arguments, net, labels=False)
     x = (found.test or found.train).x
     y = net.predict(x, arguments.batch_size, memory_limit=limit)
+    pictures = isinstance(x, data.Images)
+    names = [str(name) for name in (x.paths if pictures else range(len(x)))]
     if arguments.save:
-        np.savez(arguments.save, y=y)
+        arrays: dict[str, Any] = {"y": y}
+        if pictures:
+            arrays["paths"] = np.array(names)
+        np.savez(arguments.save, **arrays)
         write(f"saved as {arguments.save}")
     else:
-        for line in _lines(net, y, arguments.numbers):
-            print(line)
-    _check_finite(y)
+        for name, answer in zip(names, _answers(net, y, arguments.numbers), strict=True):
+            print(f"{name}: {answer}")
+    _check_finite(y, names)
 
 
-def _check_finite(y: Any) -> None:
+def _check_finite(y: Any, names: list[str]) -> None:
     """Raise TrainingError if what came out is infinite or NaN for some image."""
     for output in y if isinstance(y, tuple) else (y,):
         finite = np.isfinite(output).all(axis=tuple(range(1, output.ndim)))
         if not finite.all():
             row = int(finite.argmin())
-            shown = f"{output[row][~np.isfinite(output[row])][0]:g} for image {row}"
+            shown = f"{output[row][~np.isfinite(output[row])][0]:g} for image {names[row]}"
             remedy = f"it is so for {np.count_nonzero(~finite)} of {len(finite)} images"
             raise TrainingError(
                 "predict", "the outputs", "must be finite", remedy=remedy, shown=shown
             )
 
 
-def _lines(net: Any, y: Any, numbers: bool) -> Iterator[str]:
-    """Return a line for each image."""
+def _answers(net: Any, y: Any, numbers: bool) -> Iterator[str]:
+    """Return what is to be said of each image."""
     kind = net.output_answers()[0].kind
     several = isinstance(y, tuple)
     classes = not several and y.ndim == 2 and y.shape[1] > 1 and kind not in ("chances", "bounded")
     if classes and not numbers:
         shares = y if kind == "probabilities" else functional.softmax(y, axis=1)
-        for row, (answer, share) in enumerate(zip(y.argmax(1), shares.max(1), strict=True)):
-            yield f"{row}: {answer} ({100 * share:.1f} %)"
+        for answer, share in zip(y.argmax(1), shares.max(1), strict=True):
+            yield f"{answer} ({100 * share:.1f} %)"
         return
     outputs = y if several else (y,)
     for row in range(len(outputs[0])):
-        yield f"{row}: " + "; ".join(_shortly(output[row]) for output in outputs)
+        yield "; ".join(_shortly(output[row]) for output in outputs)
 
 
 def _shortly(values: np.ndarray[Any, Any]) -> str:

@@ -178,7 +178,7 @@ def image_folder(
     paths: list[Path] = []
     counts = []
     for each in classes:
-        own = sorted(path for path in each.rglob("*") if _is_image(path, each))
+        own = image_paths(each)
         if not own:
             rule = "must have images in the folder of every class"
             shown = f"none in {str(each)!r}"
@@ -187,6 +187,14 @@ def image_folder(
         counts.append(len(own))
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
     return ImageFolder(Images(paths, size=size, grey=grey), labels, [each.name for each in classes])
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """Return the images of a folder, and of folders within, in the order of their paths.
+
+    What is an image is told by its name; whose name begins with a dot is left out.
+    """
+    return sorted(path for path in folder.rglob("*") if _is_image(path, folder))
 
 
 def _is_image(path: Path, within: Path) -> bool:

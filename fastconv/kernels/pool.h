@@ -121,11 +121,15 @@ static void fc_after_fork(void) {  /* the child has no workers, and nobody there
     fc_pool.open = fc_pool.inside = 0;
 }
 
+/* When the library is loaded: if a first loop did this, a fork before that would leave a child in
+ * which the pool is taken for ever. */
+__attribute__((constructor)) static void fc_hear_of_forks(void) {
+    pthread_atfork(NULL, NULL, fc_after_fork);
+}
+
 static void fc_start_workers(int wanted) {
-    static int registered;
     sigset_t all, before;
     pthread_attr_t attributes;
-    if (!registered) registered = pthread_atfork(NULL, NULL, fc_after_fork) == 0;
     if (wanted > FC_MAX_WORKERS) wanted = FC_MAX_WORKERS;
     if (fc_pool.started >= wanted) return;
     sigfillset(&all);  /* signals, Ctrl-C among them, shall go to the caller's threads */

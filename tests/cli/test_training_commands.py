@@ -219,9 +219,38 @@ def test_pictures_by_class(capsys, tmp_path):
     code, said, _ = run(capsys, "evaluate", out, "--data", pictures)
     assert code == 0 and "60 images" in said
     assert float(said.split("accuracy: ")[1].split()[0]) > 0.5
-    code, said, _ = run(capsys, "predict", out, "--data", os.path.join(pictures, "3"))
-    count = len(list((tmp_path / "pictures" / "3").iterdir()))
-    assert code == 0 and len(said.splitlines()) == count
+
+
+def test_answers_name_the_pictures(capsys, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder = tmp_path / "pictures"
+    x = data.digits()[0][:4]
+    names = ["a.png", "b/c.PNG", "b/d.png", "é.png"]
+    for name, pixels in zip(names, x, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(np.round(255 * pixels[0]).astype(np.uint8)).save(folder / name, "PNG")
+    (folder / "Thumbs.db").write_text("no picture")
+    (folder / ".hidden.png").write_text("no picture")
+    trained = fastconv.from_config(LINEAR, seed=3)
+    net = str(tmp_path / "net.safetensors")
+    trained.save(net)
+    words = ("predict", net, "--data", str(folder))
+    code, said, err = run(capsys, *words)
+    assert code == 0, err
+    y = trained.predict(data.Images([folder / name for name in names], grey=True))
+    paths = [str(folder / name) for name in names]
+    for line, path, answer in zip(said.splitlines(), paths, y.argmax(1), strict=True):
+        assert line.startswith(f"{path}: {answer} (")
+    code, said, _ = run(capsys, *words, "--numbers")
+    assert [line.partition(": ")[0] for line in said.splitlines()] == paths
+    out = str(tmp_path / "y.npz")
+    assert run(capsys, *words, "--save", out)[0] == 0
+    with np.load(out, allow_pickle=False) as saved:
+        np.testing.assert_array_equal(saved["y"], y)
+        assert saved["paths"].tolist() == paths
+    (tmp_path / "none").mkdir()
+    code, said, err = run(capsys, "predict", net, "--data", str(tmp_path / "none"))
+    assert code == 2 and "--data must have images in it, got none in '" in err
 
 
 def test_lines_of_pixels(capsys, net, tmp_path):

@@ -13,6 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <pthread.h>
+
+/* It takes its time, so that a process can fork while a first loop waits for it. */
+static int late_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+    usleep(50000);
+    return pthread_atfork(prepare, parent, child);
+}
+#define pthread_atfork late_atfork
 #include "pool.h"
 
 enum { CALLERS = 4, MOST_ITEMS = 400 };
@@ -168,6 +176,15 @@ static void use_in_child(unsigned seed) {
     loops[CALLERS + 1]++;
 }
 
+/* A fork at the beginning of the first loop there is. */
+static void fork_in_first_loop(void) {
+    pthread_t first;
+    if (spawn(&first, mayfly, 1)) fail("no thread for the first loop", 0, 0);
+    usleep(20000);
+    use_in_child(1);
+    pthread_join(first, NULL);
+}
+
 /* Callers, births, signals and forks at once, with up to `most` threads a loop. */
 static void storm(double seconds, int forks) {
     pthread_t threads[CALLERS + 1];
@@ -195,6 +212,7 @@ int main(int argc, char **argv) {
     memset(&action, 0, sizeof action);
     action.sa_handler = on_alarm;
     sigaction(SIGALRM, &action, NULL);
+    if (forks) fork_in_first_loop();
     most = 4;
     storm(seconds, forks);
     most = FC_MAX_WORKERS + 1;
