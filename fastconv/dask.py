@@ -100,14 +100,7 @@ def _dask(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(
-            OPERATION,
-            "Dask",
-            "must be installed",
-            None,
-            'pip install "fastconv[dask]"',
-            shown="none",
-        ) from error
+        raise MissingExtraError.of(OPERATION, "Dask", "dask") from error
 
 
 def _as_predictor(net: Any, memory_limit: int | str | None) -> Predictor:

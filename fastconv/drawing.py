@@ -78,14 +78,7 @@ def new_figure(
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(
-            operation,
-            "matplotlib",
-            "must be installed",
-            None,
-            'pip install "fastconv[plot]"',
-            shown="none",
-        ) from error
+        raise MissingExtraError.of(operation, "matplotlib", "plot") from error
     return _picture()(figsize=size, layout=layout)
 
 

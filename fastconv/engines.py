@@ -79,7 +79,7 @@ FORWARD = (
         "stride 1 or 2 in a row; vector targets",
         "depthwise/depth_bands.pxi",
         "zeros around a band, laid out once, in place of a mask for each tap, and two rows of "
-        "outputs share its rows: 7x7 takes 0.08 to 0.1 of the time of planes",
+        "outputs share its rows: 7x7 takes 0.05 to 0.1 of the time of planes",
     ),
     Engine(
         "windows",
@@ -195,7 +195,7 @@ WEIGHT = (
         "not 3x3, and AVX2 not what quads do",
         "depthwise/bands_gradient.pxi",
         "a plane is one run without edges, and 9 taps share a vector of dy: 0.33 to 0.6 of the "
-        "time for 5x5, 0.12 to 0.2 for 7x7",
+        "time for 5x5, 0.12 to 0.26 for 7x7",
     ),
     Engine(
         "windows",

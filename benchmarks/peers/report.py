@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from peers.aims import aim_of
 from peers.exactness import LIMITS, shown
 from peers.table import Ratio, Table, summary
 from peers.timing import Times
@@ -44,7 +45,7 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
         "of the ratios of minima, which other users of the host disturb less.",
         "\n".join(f"- {title}: {text}" for title, text in facts.items()),
         "## Summary",
-        _summary(summaries(tables)),
+        _summary(summaries(tables), isa),
     ]
     for table in tables:
         parts += [f"## {table.title}", "\n".join(f"- {note}" for note in table.notes), _grid(table)]
@@ -54,7 +55,7 @@ def markdown(tables: Sequence[Table], facts: Mapping[str, str], command: str, is
 
 
 def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """Return what a report says of each ratio: geometric mean, largest, where, and the aims."""
+    """Return what a report says of each ratio: geometric mean, largest, and where."""
     return [
         {
             "table": table.title,
@@ -64,8 +65,6 @@ def summaries(tables: Sequence[Table]) -> list[dict[str, Any]]:
             "mean_of_minima": summary(table.values(replace(ratio, statistic="minimum")))[
                 "geometric_mean"
             ],
-            "aim": ratio.aim,
-            "most": ratio.most,
         }
         for table in tables
         for ratio in table.ratios
@@ -78,7 +77,8 @@ def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for isa, data in found.items():
         for one in data["summary"]:
-            cell = f"{_against(one['geometric_mean'], one['aim'])} / {one['worst']:.2f}"
+            aim = aim_of(one["table"], one["ratio"], isa)
+            cell = f"{_against(one['geometric_mean'], aim.mean)} / {one['worst']:.2f}"
             rows.setdefault((one["table"], one["ratio"]), {})[isa] = cell
     facts = ("date", "processor", "versions", "run", "quiet")
     about = [[fact, *(data["facts"].get(fact, "") for data in found.values())] for fact in facts]
@@ -103,18 +103,19 @@ def classes(found: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _summary(found: Sequence[Mapping[str, Any]]) -> str:
+def _summary(found: Sequence[Mapping[str, Any]], isa: str) -> str:
     rows = [
         [
             one["table"],
             one["ratio"],
             str(one["cases"]),
-            _against(one["geometric_mean"], one["aim"]),
+            _against(one["geometric_mean"], aim.mean),
             f"{one['mean_of_minima']:.2f}",
-            _against(one["worst"], one["most"]),
+            _against(one["worst"], aim.largest),
             one["worst_at"],
         ]
         for one in found
+        for aim in [aim_of(one["table"], one["ratio"], isa)]
     ]
     head = ["table", "ratio", "cases", "geometric mean (aim)", "of minima", "largest (aim)", "at"]
     return _lines(head, rows)

@@ -48,8 +48,6 @@ class Ratio:
     label : str
     ours : str
     peers : tuple of str
-    aim, most : float, optional
-        The geometric mean, and the largest single ratio, to be reached.
     tag : str, optional
         Only rows that have it count.
     statistic : str
@@ -63,8 +61,6 @@ class Ratio:
     label: str
     ours: str
     peers: Sequence[str]
-    aim: float | None = None
-    most: float | None = None
     tag: str | None = None
     statistic: str = "median"
     within: float | None = None

@@ -5,7 +5,7 @@ examples:
   fastconv completion zsh > ~/.zfunc/_fastconv      (a folder in $fpath)
   fastconv completion tcsh >> ~/.tcshrc
 
-To print it takes the extra [completion]: pip install "fastconv[completion]". To use it takes
+Printing it needs the extra [completion]: pip install "fastconv[completion]". Using it needs
 nothing more, and does not start fastconv.
 """
 
@@ -42,14 +42,7 @@ def script(shell: str, parser: argparse.ArgumentParser) -> str:
     try:
         import shtab
     except ImportError:
-        raise MissingExtraError(
-            "completion",
-            "shtab",
-            "must be installed",
-            None,
-            'pip install "fastconv[completion]"',
-            shown="none",
-        ) from None
+        raise MissingExtraError.of("completion", "shtab", "completion") from None
     for command in _commands(parser):
         for action in command._actions:
             if action.type is typed_path:

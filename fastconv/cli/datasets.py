@@ -10,31 +10,31 @@ import numpy as np
 
 from fastconv import data
 from fastconv.cli.networks import typed_path
-from fastconv.data.image_folder import image_paths
+from fastconv.data.image_folder import SUFFIXES, image_paths
 from fastconv.errors import ArgumentError, FormatError, ShapeError, shorten
 from fastconv.models.graph import reshaped
 from fastconv.training.sources.classes import labels_of
 from fastconv.training.sources.table import Table
 
-__all__ = ["Images", "Parts", "add_data", "held_out", "is_digits", "parts", "to_judge"]
+__all__ = ["Examples", "Parts", "add_data", "held_out", "is_digits", "parts", "to_judge"]
 
 DIGITS = "digits"
 #: Of the rows, what is held out.
 SHARE = 0.25
 
 
-class Images(NamedTuple):
-    """Images and what is to be said of them; `y` is None where nobody knows."""
+class Examples(NamedTuple):
+    """Inputs and their targets; `y` is None without targets."""
 
     x: Any
     y: Any
 
 
 class Parts(NamedTuple):
-    """Images to learn from, and those held out; `test` is None where the source has none."""
+    """Examples to learn from, and those held out; `test` is None where the source has none."""
 
-    train: Images
-    test: Images | None
+    train: Examples
+    test: Examples | None
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         type=typed_path,
         help="digits (the default), a folder of IDX files as MNIST's, a folder with a folder of "
-        "pictures for each class (for predict: any folder of pictures), an .npz, or a .csv of "
+        "pictures for each class (where no labels are needed any folder of pictures), an .npz, or "
         "pixels behind the label",
     )
     source.add_argument(
@@ -81,7 +81,7 @@ def parts(command: str, arguments: argparse.Namespace, net: Any, *, labels: bool
     return found
 
 
-def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
+def held_out(found: Parts, seed: int) -> tuple[Examples, Examples]:
     """Return the rows to learn from and those held out: of one part a quarter of each class.
 
     Where y holds no classes it is the last quarter, as that of `fit` with a validation_split.
@@ -109,12 +109,12 @@ def held_out(found: Parts, seed: int) -> tuple[Images, Images]:
     return _rows(found.train, train), _rows(found.train, test)
 
 
-def _rows(images: Images, rows: np.ndarray[Any, Any]) -> Images:
+def _rows(images: Examples, rows: np.ndarray[Any, Any]) -> Examples:
     x = images.x
     if isinstance(x, data.Images):  # pictures stay on the disk
         kept = data.Images([x.paths[row] for row in rows], size=x.size, grey=x.grey)
-        return Images(kept, images.y[rows])
-    return Images(x[rows], images.y[rows])
+        return Examples(kept, images.y[rows])
+    return Examples(x[rows], images.y[rows])
 
 
 def is_digits(arguments: argparse.Namespace) -> bool:
@@ -122,7 +122,7 @@ def is_digits(arguments: argparse.Namespace) -> bool:
     return _named(arguments) == DIGITS
 
 
-def to_judge(arguments: argparse.Namespace, found: Parts) -> Images:
+def to_judge(arguments: argparse.Namespace, found: Parts) -> Examples:
     """Return the images that a network is judged by: those held out, where any are, or all."""
     if found.test is not None or is_digits(arguments):
         return held_out(found, arguments.seed)[1]
@@ -137,15 +137,15 @@ def _read(command: str, arguments: argparse.Namespace, net: Any, labels: bool) -
     """Return what the source holds; a path's kind is told by what is there."""
     named = _named(arguments)
     if named == DIGITS:
-        return Parts(Images(*data.digits()), None)
+        return Parts(Examples(*data.digits()), None)
     path = Path(named)
     if arguments.mnist or (path.is_dir() and _has_idx(path)):
         train, test = data.mnist(named)
-        return Parts(Images(*train), Images(*test))
+        return Parts(Examples(*train), Examples(*test))
     if path.is_dir():
         return Parts(_pictures(command, path, _shape(net), labels), None)
     if path.name.endswith((".csv", ".csv.gz")) and not arguments.npz:
-        return Parts(Images(*data.read_csv(named, _shape(net))), None)
+        return Parts(Examples(*data.read_csv(named, _shape(net))), None)
     return _npz(command, named, labels)
 
 
@@ -158,7 +158,7 @@ def _has_idx(folder: Path) -> bool:
     return any("-ubyte" in path.name for path in folder.iterdir())
 
 
-def _pictures(command: str, folder: Path, shape: tuple[int, ...], labels: bool) -> Images:
+def _pictures(command: str, folder: Path, shape: tuple[int, ...], labels: bool) -> Examples:
     """Return the pictures of a folder, of the size and the channels that the network takes."""
     wanted: dict[str, Any] = {"grey": shape[0] == 1}
     if len(shape) == 3:
@@ -166,11 +166,11 @@ def _pictures(command: str, folder: Path, shape: tuple[int, ...], labels: bool) 
     if not labels:
         paths = image_paths(folder)
         if not paths:
-            shown = f"none in {shorten(str(folder))}"
-            raise ArgumentError(command, "--data", "must have images in it", folder, shown=shown)
-        return Images(data.Images(paths, **wanted), None)
+            known = f"known are {', '.join(sorted(SUFFIXES))}"
+            raise ArgumentError(command, str(folder), "must have images in it", remedy=known)
+        return Examples(data.Images(paths, **wanted), None)
     found = data.image_folder(folder, **wanted)
-    return Images(found.x, found.y)
+    return Examples(found.x, found.y)
 
 
 def _check_shape(command: str, arguments: argparse.Namespace, net: Any, x: Any) -> None:
@@ -213,5 +213,5 @@ def _npz(command: str, path: str, labels: bool) -> Parts:
         if x in names and y in names and len(stored[x]) != len(stored[y]):
             rule = f"must hold as many rows of {y} as of {x}, {len(stored[x])}"
             raise FormatError(command, path, rule, len(stored[y]))
-    test = Images(stored["x_test"], stored.get("y_test")) if "x_test" in names else None
-    return Parts(Images(stored["x"], stored.get("y")), test)
+    test = Examples(stored["x_test"], stored.get("y_test")) if "x_test" in names else None
+    return Parts(Examples(stored["x"], stored.get("y")), test)

@@ -53,14 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     drawn = importlib.util.find_spec("matplotlib") is not None
     if arguments.png:
         if not drawn:
-            raise MissingExtraError(
-                "demo",
-                "matplotlib",
-                "must be installed for --png",
-                None,
-                'pip install "fastconv[plot]"',
-                shown="none",
-            )
+            rule = "must be installed for --png"
+            raise MissingExtraError.of("demo", "matplotlib", "plot", rule)
         check_picture("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)

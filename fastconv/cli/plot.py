@@ -6,7 +6,8 @@ WHAT is one of:
   filters         the filters of a convolution; with --before FILE, before and after learning
   feature-maps    what the layers make of an image of the data, that of --row
   activation-maximization   an input that excites each channel of a layer most
-  confusion-matrix, misclassified   what it takes for what, on what `evaluate` judges it by
+  confusion-matrix   how often each class is taken for which, of the images that `evaluate` uses
+  misclassified   the images of those that it gets wrong
   memory          the bytes alive at each node, and what im2col would add
   algorithms      what each algorithm would take in each convolution
   time-against-memory   how long each takes in one convolution, against its bytes
@@ -34,7 +35,7 @@ import numpy as np
 from fastconv import data, models, plot
 from fastconv.arguments import as_choice, as_int
 from fastconv.cli.choices import OneOf
-from fastconv.cli.datasets import Images, add_data, parts, to_judge
+from fastconv.cli.datasets import Examples, add_data, parts, to_judge
 from fastconv.cli.logs import read_log
 from fastconv.cli.networks import (
     add_file,
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("plot", "--batch", arguments.batch, 1)
     _check_options(arguments)
     given = vars(arguments)
-    given.update({name: usual for name, usual in USUAL.items() if given[name] is None})
+    given.update({name: usual for name, usual in DEFAULTS.items() if given[name] is None})
     figure = PICTURES[arguments.what].draw(arguments)
     figure.savefig(arguments.output, format="png", dpi=120)
     print(f"as a picture: {arguments.output}")
@@ -169,7 +170,7 @@ def _network(arguments: argparse.Namespace) -> models.Model:
     return network_of(arguments, arguments.seed)
 
 
-def _judged(arguments: argparse.Namespace) -> tuple[models.Model, Images]:
+def _judged(arguments: argparse.Namespace) -> tuple[models.Model, Examples]:
     """Return the network, and the images that `evaluate` would judge it by."""
     net = _network(arguments)
     return net, to_judge(arguments, parts("plot", arguments, net))
@@ -193,7 +194,7 @@ class Picture(NamedTuple):
 OF_NETWORKS = frozenset({"classes", "input_shape", "imports", "seed"})
 OF_IMAGES = OF_NETWORKS | {"data", "mnist", "npz"}
 #: What an option says that is not given.
-USUAL = {"row": 0, "batch": 1, "seed": 0}
+DEFAULTS = {"row": 0, "batch": 1, "seed": 0}
 #: What can be drawn, by the word for it.
 PICTURES = {
     "graph": Picture(_graph, OF_NETWORKS),

@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save",
         metavar="OUT.npz",
         type=typed_path,
-        help="an .npz for the outputs, as array y; of pictures their files too, as array paths",
+        help="an .npz for the outputs: array y, or of several outputs y_NAME for each; of pictures "
+        "their files too, as array paths",
     )
 
 
@@ -61,15 +62,23 @@ def run(arguments: argparse.Namespace) -> None:
     pictures = isinstance(x, data.Images)
     names = [str(name) for name in (x.paths if pictures else range(len(x)))]
     if arguments.save:
-        arrays: dict[str, Any] = {"y": y}
-        if pictures:
-            arrays["paths"] = np.array(names)
+        arrays: dict[str, Any] = {"paths": np.array(names)} if pictures else {}
+        if isinstance(y, tuple):
+            ids = net.to_config()["outputs"]
+            arrays |= {f"y_{id}": output for id, output in zip(ids, y, strict=True)}
+        else:
+            arrays["y"] = y
         np.savez(arguments.save, **arrays)
         write(f"saved as {arguments.save}")
     else:
         for name, answer in zip(names, _answers(net, y, arguments.numbers), strict=True):
-            print(f"{name}: {answer}")
+            print(f"{_in_one_line(name)}: {answer}")
     _check_finite(y, names)
+
+
+def _in_one_line(name: str) -> str:
+    """Return a file's name as text without breaks, which a name may have on most systems."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def _check_finite(y: Any, names: list[str]) -> None:
@@ -78,7 +87,8 @@ def _check_finite(y: Any, names: list[str]) -> None:
         finite = np.isfinite(output).all(axis=tuple(range(1, output.ndim)))
         if not finite.all():
             row = int(finite.argmin())
-            shown = f"{output[row][~np.isfinite(output[row])][0]:g} for image {names[row]}"
+            found = output[row][~np.isfinite(output[row])][0]
+            shown = f"{found:g} for image {_in_one_line(names[row])}"
             remedy = f"it is so for {np.count_nonzero(~finite)} of {len(finite)} images"
             raise TrainingError(
                 "predict", "the outputs", "must be finite", remedy=remedy, shown=shown

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "net.json, a name that `fastconv models` lists, or net.safetensors to go on")
     add_data(parser)
     add = parser.add_argument
-    add("--epochs", type=int, default=10, help="default 10; with --resume all of them")
+    add("--epochs", type=int, default=10, help="in all, with --resume too; default 10")
     add("--batch-size", type=int, default=100, help="default 100")
     names = ", ".join(registry.optimizers.names())
     add(
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: the optimizer's own",
     )
     add_goal(parser)
-    add("--class-weight", choices=["balanced"], help="what rows count, by how rare their class is")
+    add("--class-weight", choices=["balanced"], help="weigh rows by how rare their class is")
     add(
         "--callback",
         type=typed_choice,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastconv import geometry
 from fastconv.costs import seconds
@@ -25,9 +25,9 @@ TILES: dict[int, dict[str, tuple[int, ...]]] = {
     5: {"forward": (0, 2, 4), "input": (0, 2, 4), "weight": (0,)},
 }
 
-#: Those whose rounding errors are at most four times those of the direct sum.  In gradients this
-#: adds up more exactly, and tiles of six inputs a side have two to ten times its errors.  Those of
-#: eight have up to twenty times forward, and up to forty in the gradient of the input.
+#: Those whose rounding errors are at most four times those of the direct sum.  In gradients the
+#: direct sum is more exact, and tiles of six inputs a side have two to ten times its errors.  Those
+#: of eight have up to twenty times forward, and up to forty in the gradient of the input.
 ACCURATE: dict[int, dict[str, tuple[int, ...]]] = {
     3: {"forward": (0, 2, 4), "input": (0, 2), "weight": (0, 2)},
     5: {"forward": (0, 2), "input": (0,), "weight": (0,)},
@@ -136,15 +136,15 @@ def convolution_costs(
     """
     limit = options.workspace_limit
     size, shared, packed = on.itemsize, _shared(g, on, direction), _packed(g, on, direction)
+    result: dict[str, Any] = {"output": shared.output, "multiply_adds": shared.multiply_adds}
     found = {
         "direct": AlgorithmCost(
-            shared.sums,
-            packed,
-            shared.output,
-            shared.multiply_adds,
-            shared.direct + shared.weight,
-            shared.sums,
-            max(packed, shared.sums),
+            workspace=shared.sums,
+            packed=packed,
+            seconds=shared.direct + shared.weight,
+            least=shared.sums,
+            together=max(packed, shared.sums),
+            **result,
         )
     }
     if direction in ("input", "backward") and not on.few(g.taps):
@@ -159,14 +159,13 @@ def convolution_costs(
     ):
         unfolded = g.unfolded_bytes(*slab, size)
         found[name] = AlgorithmCost(
-            shared.sums + unfolded,
-            packed,
-            shared.output,
-            shared.multiply_adds,
-            seconds.unfolded(g, on, direction, name == "im2col"),
-            shared.sums + g.unfolded_bytes(*least, size),
-            unfolded + max(packed, shared.sums),
+            workspace=shared.sums + unfolded,
+            packed=packed,
+            seconds=seconds.unfolded(g, on, direction, name == "im2col"),
+            least=shared.sums + g.unfolded_bytes(*least, size),
+            together=unfolded + max(packed, shared.sums),
             slab=slab,
+            **result,
         )
     if g.suits_winograd:
         found["winograd"] = _best_winograd(g, on, direction, options, threads)
@@ -226,11 +225,11 @@ def winograd_cost(
     the transformed input, the transformed dy and their products.
     """
     shared, size = _shared(g, on, direction), on.itemsize
-    packed = given_back = _packed(g, on, direction)
+    packed = packed_in_call = _packed(g, on, direction)
     took, slots, slot, length, least = shared.direct, 0, 0, 0, 0
     if m:
         minimal = g if direction == "forward" else g.mirrored()
-        transformed = given_back = minimal.winograd_packed_bytes(m, size, on.lanes)
+        transformed = packed_in_call = minimal.winograd_packed_bytes(m, size, on.lanes)
         length, short = on.winograd_length(minimal, m), 2 * on.tile
         least = minimal.winograd_slot_bytes(m, short, size, on.lanes) + transformed
         slot = minimal.winograd_slot_bytes(m, length, size, on.lanes)
@@ -249,15 +248,15 @@ def winograd_cost(
     sums = max(shared.sums, on.gradient_blocks(g, weight_m).nbytes if weight_m else 0)
     took += seconds.winograd_weight_gradient(g, weight_m, on) if weight_m else shared.weight
     return AlgorithmCost(
-        max(slots * slot, sums),
-        packed,
-        shared.output,
-        shared.multiply_adds,
-        took,
-        max(least, sums),
-        max(slots * slot + given_back, sums),
-        m,
-        weight_m,
-        slots,
-        length,
+        workspace=max(slots * slot, sums),
+        packed=packed,
+        output=shared.output,
+        multiply_adds=shared.multiply_adds,
+        seconds=took,
+        least=max(least, sums),
+        together=max(slots * slot + packed_in_call, sums),
+        tile=m,
+        weight_tile=weight_m,
+        slots=slots,
+        length=length,
     )

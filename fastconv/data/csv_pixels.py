@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fastconv.arguments import as_choice, as_path, as_real, as_sizes, check_regular
+from fastconv.data.gzipped import open_maybe_gzipped
 from fastconv.errors import ArgumentError, FormatError
 
 __all__ = ["read_csv"]
@@ -90,23 +91,15 @@ class _Reader:
 
     def read(self) -> tuple[Array, Array | None]:
         """Return images and labels."""
-        import gzip  # not before it is needed: import fastconv should take no time
-
-        packed = self.path.endswith(".gz")
         images, labels, number = [], [], 1
-        opened = gzip.open(self.path) if packed else open(self.path, "rb")  # noqa: SIM115
-        with cast(BinaryIO, opened) as file:
-            try:
-                while lines := file.readlines(BLOCK):
-                    if number == 1 and self._is_header(lines[0]):
-                        lines[0] = b""
-                    x, y = self._block(lines, number)
-                    images.append(x)
-                    labels.append(y)
-                    number += len(lines)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                rule = "must be whole gzip data"
-                raise FormatError("read_csv", self.path, rule, shown=str(error)) from error
+        with open_maybe_gzipped("read_csv", Path(self.path)) as file:
+            while lines := file.readlines(BLOCK):
+                if number == 1 and self._is_header(lines[0]):
+                    lines[0] = b""
+                x, y = self._block(lines, number)
+                images.append(x)
+                labels.append(y)
+                number += len(lines)
         x = np.concatenate(images) if images else np.empty((0, *self.shape))
         if not len(x):
             raise FormatError("read_csv", self.path, "must hold at least one image", shown="none")

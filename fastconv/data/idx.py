@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
 from os import PathLike
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from fastconv.arguments import as_path, check_regular
+from fastconv.data.gzipped import open_maybe_gzipped
 from fastconv.errors import ArgumentError, FormatError
 
 if TYPE_CHECKING:
@@ -49,16 +49,9 @@ def read_idx(path: str | PathLike[str]) -> Array:
     """
     path = as_path("read_idx", "path", path)
     check_regular("read_idx", "path", str(path))
-    import gzip  # not before it is needed: import fastconv should take no time
-
-    with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
-        try:
-            dtype, shape = _header(file, path)
-            data = _exactly(file, math.prod(shape) * dtype.itemsize, path)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise FormatError(
-                "read_idx", str(path), "must be whole gzip data", str(error), shown=str(error)
-            ) from error
+    with open_maybe_gzipped("read_idx", path) as file:
+        dtype, shape = _header(file, path)
+        data = _exactly(file, math.prod(shape) * dtype.itemsize, path)
     try:
         array: Array = np.frombuffer(data, dtype).reshape(shape)
     except ValueError as error:  # one size is 0, and no array can have the others

@@ -14,7 +14,7 @@ from fastconv.errors import ArgumentError, FormatError, MissingExtraError, Shape
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ImageFolder", "Images", "image_folder"]
+__all__ = ["SUFFIXES", "ImageFolder", "Images", "image_folder", "image_paths"]
 
 Array = np.ndarray[Any, Any]
 
@@ -107,14 +107,7 @@ def _pillow(operation: str) -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtraError(
-            operation,
-            "Pillow",
-            "must be installed",
-            None,
-            'pip install "fastconv[images]"',
-            shown="none",
-        ) from error
+        raise MissingExtraError.of(operation, "Pillow", "images") from error
     return Image.open
 
 
@@ -192,7 +185,7 @@ def image_folder(
 def image_paths(folder: Path) -> list[Path]:
     """Return the images of a folder, and of folders within, in the order of their paths.
 
-    What is an image is told by its name; whose name begins with a dot is left out.
+    A file is an image by its suffix.  Names that begin with a dot are left out.
     """
     return sorted(path for path in folder.rglob("*") if _is_image(path, folder))
 

@@ -326,6 +326,13 @@ class InstructionSetError(FastconvError, ValueError):
 class MissingExtraError(FastconvError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 
+    @classmethod
+    def of(
+        cls, operation: str, package: str, extra: str, rule: str = "must be installed"
+    ) -> MissingExtraError:
+        """Return the error of an `operation` for which `extra` would install a `package`."""
+        return cls(operation, package, rule, None, f'pip install "fastconv[{extra}]"', shown="none")
+
 
 class TrainingError(FastconvError, ValueError):
     """Training met numbers that are infinite or NaN; the weights are the last finite ones.

@@ -40,8 +40,8 @@ def conv2d(
     ----------
     x : ndarray (N, C, H, W), float32 or float64
         Any strides, read-only or byte-swapped; what cannot be read in place is copied.  Lists
-        are right too, as float64, and integers, in `weight` and `bias` as well: beside float32
-        they become float32, else float64; one that is not exact there is an error.
+        and integers are taken too, as `weight` and `bias` as well: as float32 beside an array of
+        float32, else as float64.  An integer that this cannot hold exactly is an error.
     weight : ndarray (K, C/groups, R, S) or PackedWeight
         Of the dtype of `x`.
     bias : ndarray (K,), optional
@@ -54,15 +54,15 @@ def conv2d(
         Applied as the results are stored.
     algorithm : "auto", "direct", "im2col", "im2col_tiled" or "winograd"
         `direct`, `im2col` and `im2col_tiled` give the same bits on finite data.  `winograd` is
-        for 3x3 and 5x5 kernels of stride 1: the faster of F(2x2, 3x3) and F(4x4, 3x3), or of
-        F(2x2, 5x5) and F(4x4, 5x5).  F(4x4, 5x5) serves only if `precision` is "fast".
-        In gradients so do F(4x4, 3x3) and F(2x2, 5x5); F(2x2, 3x3) serves in both.  The gradient
-        of 5x5 weights is always summed directly.  An image with a result that is not finite is
-        computed again directly.  On maps of a few pixels a 5x5 kernel mostly multiplies padding,
-        which must cancel and leaves errors of up to 1e-5 of the largest result, and of 3e-5 by
-        F(4x4, 5x5); but for "fast", `auto` sums directly there.  `auto` takes the fastest by a
-        table of constants, shipped or measured by ``fastconv doctor --tune``, so with another
-        table its bits may be other ones, unless `precision` is "strict".
+        for 3x3 and 5x5 kernels of stride 1, and takes the faster of its tiles of 2x2 and 4x4
+        results.  `precision` "standard" admits F(2x2, 3x3), F(4x4, 3x3) and F(2x2, 5x5) forward,
+        and F(2x2, 3x3) in gradients; "fast" admits all three and F(4x4, 5x5) in both.  The
+        gradient of 5x5 weights is always summed directly.  An image with a result that is not
+        finite is computed again directly.  On maps of a few pixels a 5x5 kernel mostly multiplies
+        padding, which must cancel and leaves errors of up to 1e-5 of the largest result, and of
+        3e-5 by F(4x4, 5x5); unless `precision` is "fast", `auto` sums directly there.  `auto`
+        takes the fastest by a table of constants, shipped or measured by ``fastconv doctor
+        --tune``, so with another table its bits may be other ones, unless `precision` is "strict".
     workspace_limit : int or str, optional
         Bytes, or text such as "8 MiB", that the workspace must keep within.  `auto` needs none
         forward; 0 admits `direct` alone.

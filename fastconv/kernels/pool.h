@@ -121,9 +121,9 @@ static void fc_after_fork(void) {  /* the child has no workers, and nobody there
     fc_pool.open = fc_pool.inside = 0;
 }
 
-/* When the library is loaded: if a first loop did this, a fork before that would leave a child in
- * which the pool is taken for ever. */
-__attribute__((constructor)) static void fc_hear_of_forks(void) {
+/* As the library is loaded: if the first loop did it, a fork by another thread just before would
+ * give the child a pool that is taken for ever. */
+__attribute__((constructor)) static void fc_register_fork_handler(void) {
     pthread_atfork(NULL, NULL, fc_after_fork);
 }
 

@@ -44,7 +44,7 @@ class Conv2D(Convolution):
     precision : {"strict", "standard", "fast"}
         Which algorithms auto may take; strict: those of equal bits; standard: Winograd's too, in
         float32, with at most four times the rounding errors of the direct sum; fast: also with up
-        to about ten times in gradients, and by 5x5 kernels twenty forward, forty in gradients.
+        to ten times in gradients, and by 5x5 kernels twenty forward, forty in those of the input.
     initializer : name, (name, {...}) or callable
         Starting values of the weight.
 

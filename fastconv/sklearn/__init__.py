@@ -26,13 +26,7 @@ try:
 except ImportError as error:
     if (error.name or "").partition(".")[0] != "sklearn":
         raise
-    raise MissingExtraError(
-        "fastconv.sklearn",
-        "scikit-learn 1.6 or newer",
-        "must be installed",
-        None,
-        'pip install "fastconv[sklearn]"',
-        shown="none",
-    ) from error
+    package = "scikit-learn 1.6 or newer"
+    raise MissingExtraError.of("fastconv.sklearn", package, "sklearn") from error
 
 __all__ = ["CNNClassifier", "CNNRegressor"]

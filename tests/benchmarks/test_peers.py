@@ -60,7 +60,7 @@ def test_beside_direct_sums_only_direct_sums_count(row):
     assert ratio.of(row) == pytest.approx(4 / 3)
     words = ["--algorithms", "direct", "winograd", "auto", "--precision", "strict", "fast"]
     direct = {
-        one.label: one.direct for one in forward._ratios(settings_of(*words), {}) if one.tag is None
+        one.label: one.direct for one in forward._ratios(settings_of(*words)) if one.tag is None
     }
     assert direct == {
         "direct / best peer": True,
@@ -113,12 +113,29 @@ def test_a_table_comes_back_from_json(row):
             indirect=frozenset({"wild"}),
         ),
     ]
-    ratios = [table.Ratio("r", "ours", ("wild", "exact"), 0.5, 1.0, within=5e-6)]
+    ratios = [table.Ratio("r", "ours", ("wild", "exact"), within=5e-6)]
     given = table.Table("Title", ["note"], ratios, rows)
     back = table.Table.from_json(json.loads(json.dumps(given.to_json())))
     assert back.rows == given.rows
     assert (back.title, list(back.notes)) == (given.title, list(given.notes))
     assert [vars(r) for r in back.ratios] == [{**vars(r), "peers": list(r.peers)} for r in ratios]
+
+
+def test_every_aim_is_of_a_ratio_that_is_reported():
+    reports = sorted((Path(__file__).parents[2] / "docs" / "peers").glob("*.json"))
+    summaries = [one for path in reports for one in json.loads(path.read_text())["summary"]]
+    known = {(one["table"], one["ratio"]) for one in summaries}
+    aims = {(table, ratio) for table, ratios in peers("aims").AIMS.items() for ratio in ratios}
+    assert aims and aims <= known
+
+
+def test_the_aim_is_that_of_the_class():
+    aim_of = peers("aims").aim_of
+    first = "Forward convolution, layers of 'first'"
+    assert aim_of(first, "direct / best peer", "avx2-held-amd") == (0.93, 1.03)
+    assert aim_of(first, "direct / best peer", "avx512") == (0.90, 1.02)
+    assert aim_of("Dense layers", "book, dx", "avx512-amd") == (0.95, None)
+    assert aim_of(first, "no such ratio", "neon") == (None, None)
 
 
 def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):

@@ -250,7 +250,36 @@ def test_answers_name_the_pictures(capsys, tmp_path):
         assert saved["paths"].tolist() == paths
     (tmp_path / "none").mkdir()
     code, said, err = run(capsys, "predict", net, "--data", str(tmp_path / "none"))
-    assert code == 2 and "--data must have images in it, got none in '" in err
+    assert code == 2 and "none must have images in it; known are .bmp, " in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file can have such a name")
+def test_an_answer_is_one_line_whatever_the_picture_is_called(capsys, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "pictures").mkdir()
+    image.new("L", (8, 8)).save(tmp_path / "pictures" / "a\nb.png")
+    net = str(tmp_path / "net.safetensors")
+    fastconv.from_config(LINEAR, seed=3).save(net)
+    code, said, err = run(capsys, "predict", net, "--data", str(tmp_path / "pictures"))
+    assert code == 0, err
+    assert len(said.splitlines()) == 1 and "a\\nb.png: " in said
+
+
+@pytest.mark.parametrize("units", [(3, 2), (3, 3)])
+def test_several_outputs_are_saved_apart(capsys, tmp_path, units):
+    x = fastconv.Input((1, 8, 8))
+    flat = fastconv.layers.Flatten()(x)
+    net = fastconv.Model(x, tuple(fastconv.layers.Dense(count)(flat) for count in units))
+    net.save(tmp_path / "net.safetensors")
+    images = np.random.default_rng(0).random((5, 1, 8, 8), np.float32)
+    np.savez(tmp_path / "x.npz", x=images)
+    words = ("--npz", str(tmp_path / "x.npz"), "--save", str(tmp_path / "y.npz"))
+    code, said, err = run(capsys, "predict", str(tmp_path / "net.safetensors"), *words)
+    assert code == 0, err
+    with np.load(tmp_path / "y.npz") as saved:
+        assert sorted(saved.files) == ["y_dense_1", "y_dense_2"]
+        for name, output in zip(("y_dense_1", "y_dense_2"), net.predict(images), strict=True):
+            np.testing.assert_array_equal(saved[name], output)
 
 
 def test_lines_of_pixels(capsys, net, tmp_path):

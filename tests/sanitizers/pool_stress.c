@@ -7,15 +7,14 @@
  * once.  Each loop checks that every item was done exactly once, and that the loop had ended when
  * the call came back.  Counters are plain numbers, so that a sanitizer sees two threads that meet.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <pthread.h>
-
-/* It takes its time, so that a process can fork while a first loop waits for it. */
+/* Slow, so that `fork_in_first_loop` finds a pool whose first loop had still to register. */
 static int late_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
     usleep(50000);
     return pthread_atfork(prepare, parent, child);

@@ -15,7 +15,7 @@ from peers.settings import Settings
 from peers.table import Ratio, Row, Table
 from peers.tables import progress
 
-OURS, AIM = "fastconv", 1.0
+OURS = "fastconv"
 #: Maps of a network's beginning and end, and vectors.
 SHAPES: list[tuple[int, ...]] = [(32, 64, 56, 56), (100, 16, 14, 14), (100, 1000)]
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ def run(settings: Settings) -> list[Table]:
         return []
     from peers.libraries.pytorch_activations import PLAIN
 
-    ratio = Ratio("fastconv / PyTorch", OURS, (PLAIN,), AIM)
+    ratio = Ratio("fastconv / PyTorch", OURS, (PLAIN,))
     forward = Table("Activations, forward", ["Into new memory."], [ratio])
     backward = Table(
         "Activations, backward",

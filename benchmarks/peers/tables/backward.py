@@ -15,9 +15,6 @@ from peers.table import Ratio, Row, Table
 from peers.tables import progress
 from peers.tables.forward import PYTORCH
 
-#: The aims at the precision "standard", by table of layers: the geometric mean, the largest ratio.
-AIMS = {"first": (0.45, 1.0), "others": (0.55, 1.05)}
-
 
 def run(settings: Settings) -> list[Table]:
     """Return a table for each table of layers that `settings.layers` names."""
@@ -33,9 +30,8 @@ def run(settings: Settings) -> list[Table]:
                 "`convolution_backward`, without autograd. New arrays and tensors each call."
             ],
             [
-                Ratio(f"{column} / best of PyTorch", column, PYTORCH, *aims)
+                Ratio(f"{column} / best of PyTorch", column, PYTORCH)
                 for precision in settings.precisions
-                for aims in [AIMS.get(title, ()) if precision == "standard" else ()]
                 for column in [ours.column("fastconv", precision)]
             ],
         )

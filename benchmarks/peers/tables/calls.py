@@ -21,7 +21,7 @@ def run(settings: Settings) -> list[Table]:
         "The price of a call",
         ["Weights prepared ahead for the algorithms; `conv2d on arrays` takes plain ones."],
         [
-            Ratio("auto / best of PyTorch", "auto", PYTORCH, 1.5),
+            Ratio("auto / best of PyTorch", "auto", PYTORCH),
             Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH),
         ],
     )

@@ -8,6 +8,7 @@ import numpy as np
 from suite.shapes import normal
 
 import fastconv
+from peers.aims import TILED
 from peers.cases import Case, gigaflops, is_winograd, may_tile, select
 from peers.contenders import Contender, compare
 from peers.exactness import LIMITS, errors
@@ -28,18 +29,6 @@ EVERYONE = (
     ncnn.DIRECT,
 )
 INDIRECT = frozenset({mnn.NAME, mnn.SMALL_TILES, ncnn.NAME})  # where tiles may be chosen
-#: The aims by table of layers and column: the geometric mean, the largest ratio, and the mean of
-#: layers for which Winograd pays.
-AIMS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
-    "first": {
-        "direct": (0.90, 1.05, None),
-        "auto": (0.80, None, 0.65),
-        "auto fast": (0.75, None, 0.50),
-        ours.ARRAYS: (0.60, None, None),
-    },
-    "others": {"auto": (0.82, 1.05, None)},
-}
-UNKNOWN = (None, None, None)
 
 
 def run(settings: Settings) -> list[Table]:
@@ -67,7 +56,7 @@ def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
             "All add a bias. NCHW in and out, PyTorch channels_last apart. GFLOP: operations "
             "that fall in the padding are not counted.",
         ],
-        _ratios(settings, AIMS.get(title, AIMS["first"])),
+        _ratios(settings),
     )
     for name, layer in layers.items():
         progress(table.title, name)
@@ -75,32 +64,24 @@ def _table(title: str, layers: dict[str, Case], settings: Settings) -> Table:
     return table
 
 
-def _ratios(settings: Settings, aims: dict[str, tuple]) -> list[Ratio]:
+def _ratios(settings: Settings) -> list[Ratio]:
     ratios = []
     for algorithm in settings.algorithms:
         if algorithm != "auto":
-            aim, most, _ = aims.get(algorithm, UNKNOWN)
             direct = algorithm in settings.direct_algorithms
-            ratios.append(_over_everyone(algorithm, aim, most, direct=direct))
+            ratios.append(_over_everyone(algorithm, direct=direct))
     for precision in settings.precisions if "auto" in settings.algorithms else ():
         column = ours.column("auto", precision)
-        every, most, winograd = aims.get(column, UNKNOWN)
         direct = precision == "strict"
-        ratios.append(_over_everyone(column, every, most, within=precision, direct=direct))
-        narrower: dict[str, Any] = {
-            "tag": "winograd",
-            "where": ", 3x3 stride 1, C, K >= 64, maps >= 14",
-            "direct": direct,
-        }
-        ratios.append(_over_everyone(column, winograd, within=precision, **narrower))
-    arrays = aims.get(ours.ARRAYS, UNKNOWN)
-    ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH, *arrays[:2]))
+        ratios.append(_over_everyone(column, within=precision, direct=direct))
+        narrower: dict[str, Any] = {"tag": "winograd", "where": TILED, "direct": direct}
+        ratios.append(_over_everyone(column, within=precision, **narrower))
+    ratios.append(Ratio("on arrays / best of PyTorch", ours.ARRAYS, PYTORCH))
     if settings.threads > 1:
         first = settings.algorithms[0]
         first = ours.column(first, settings.precisions[0] if first == "auto" else "standard")
         label = f"{first}, {settings.threads} threads / one, over 1 ms"
-        aim = 1 / 1.85 if settings.threads == 2 else None
-        ratios.append(Ratio(label, first, (ours.ONE_THREAD,), aim, tag="long"))
+        ratios.append(Ratio(label, first, (ours.ONE_THREAD,), tag="long"))
     return ratios
 
 
@@ -129,8 +110,6 @@ def peers(
 
 def _over_everyone(
     column: str,
-    aim: float | None = None,
-    most: float | None = None,
     *,
     within: str = "standard",
     direct: bool = False,
@@ -139,7 +118,7 @@ def _over_everyone(
 ) -> Ratio:
     """Compare a column with the best peer that is as exact as the precision `within` asks for."""
     label = f"{column} / best peer{where}"
-    return Ratio(label, column, EVERYONE, aim, most, tag, within=LIMITS[within], direct=direct)
+    return Ratio(label, column, EVERYONE, tag, within=LIMITS[within], direct=direct)
 
 
 def _row(name: str, layer: Case, settings: Settings) -> Row:

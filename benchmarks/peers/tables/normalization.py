@@ -16,7 +16,6 @@ from peers.table import Ratio, Row, Table
 from peers.tables import progress
 
 OURS, PEER = "fastconv", "PyTorch"
-AIM = 1.0
 
 #: Operation, shape, and the axis, the axes, the groups or the size of a window.
 CASES: list[tuple[str, tuple[int, ...], Any]] = [
@@ -47,7 +46,7 @@ def run(settings: Settings) -> list[Table]:
         Table(
             f"Normalisation, softmax and embedding, {way}",
             ["Both write into new memory.", note],
-            [Ratio("fastconv / PyTorch", OURS, (PEER,), AIM)],
+            [Ratio("fastconv / PyTorch", OURS, (PEER,))],
         )
         for way, note in (
             ("forward", "PyTorch keeps nothing for a backward pass."),

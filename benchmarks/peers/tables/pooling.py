@@ -20,21 +20,18 @@ from peers.tables.forward import PYTORCH
 OURS, TRAINING = "fastconv", "fastconv, with argmax"
 EVERYONE = (*PYTORCH, *NAMES.values())
 WIDE = ", 5x5 to 13x13 of stride 1"
-WIDE_AIM = 0.60
 
 
 def run(settings: Settings) -> list[Table]:
     """Return the tables of maxima and of averages, forward and backward."""
     return [
-        *_maxima("", POOL_CASES, settings, 0.65, 0.70),
-        *_maxima(WIDE, WIDE_POOLS, settings, WIDE_AIM, WIDE_AIM),
-        *_averages(WIDE, WIDE_POOLS, settings, WIDE_AIM),
+        *_maxima("", POOL_CASES, settings),
+        *_maxima(WIDE, WIDE_POOLS, settings),
+        *_averages(WIDE, WIDE_POOLS, settings),
     ]
 
 
-def _maxima(
-    which: str, cases: Mapping[str, Pool], settings: Settings, aim: float, aim_backward: float
-) -> list[Table]:
+def _maxima(which: str, cases: Mapping[str, Pool], settings: Settings) -> list[Table]:
     forward = Table(
         f"Max pooling{which}, forward",
         [
@@ -42,28 +39,28 @@ def _maxima(
             "(uint8) and not in inference. fastconv and PyTorch write into new memory."
         ],
         [
-            Ratio("fastconv / best peer", OURS, EVERYONE, aim),
+            Ratio("fastconv / best peer", OURS, EVERYONE),
             Ratio("with argmax / best of PyTorch", TRAINING, PYTORCH),
         ],
     )
     backward = Table(
         f"Max pooling{which}, backward",
         ["The positions are those of the forward pass, ahead of the timing."],
-        [Ratio("fastconv / best of PyTorch", OURS, PYTORCH, aim_backward)],
+        [Ratio("fastconv / best of PyTorch", OURS, PYTORCH)],
     )
     return _filled(forward, backward, cases, settings, _max_forward, _max_backward)
 
 
-def _averages(which: str, cases: Mapping[str, Pool], settings: Settings, aim: float) -> list[Table]:
+def _averages(which: str, cases: Mapping[str, Pool], settings: Settings) -> list[Table]:
     forward = Table(
         f"Average pooling{which}, forward",
         ["What is padded does not count. fastconv and PyTorch write into new memory."],
-        [Ratio("fastconv / best peer", OURS, EVERYONE, aim)],
+        [Ratio("fastconv / best peer", OURS, EVERYONE)],
     )
     backward = Table(
         f"Average pooling{which}, backward",
         ["PyTorch's operator `avg_pool2d_backward`, without autograd."],
-        [Ratio("fastconv / best of PyTorch", OURS, PYTORCH, aim)],
+        [Ratio("fastconv / best of PyTorch", OURS, PYTORCH)],
     )
     return _filled(forward, backward, cases, settings, _average_forward, _average_backward)
 

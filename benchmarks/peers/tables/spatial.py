@@ -80,7 +80,7 @@ def _tables(
         Table(
             f"{title}, {direction}",
             ["fastconv and PyTorch write into new memory; both have all gradients of the call."],
-            [Ratio("fastconv / PyTorch", OURS, (PEER,), 1.0)],
+            [Ratio("fastconv / PyTorch", OURS, (PEER,))],
         )
         for direction in ("forward", "backward")
     ]

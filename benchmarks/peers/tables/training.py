@@ -13,7 +13,6 @@ from peers.tables import progress
 from peers.timing import race
 
 BATCH = 100
-AIMS = {"SimpleConvNet": 0.35, "DeepConvNet": 0.75, "conv 128, pool, dense": 0.20}
 
 
 def run(settings: Settings) -> list[Table]:
@@ -32,7 +31,7 @@ def run(settings: Settings) -> list[Table]:
         ],
         [
             Ratio("fastconv / best of PyTorch", "fastconv", peers),
-            *(Ratio(name, "fastconv", peers, aim, tag=name) for name, aim in AIMS.items()),
+            *(Ratio(name, "fastconv", peers, tag=name) for name in TRAINED),
         ],
     )
     for name in TRAINED:

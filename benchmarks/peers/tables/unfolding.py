@@ -28,16 +28,16 @@ def run(settings: Settings) -> list[Table]:
         "im2col",
         notes,
         [
-            Ratio("im2col / unfold", "im2col", ("PyTorch unfold",), 0.30),
-            Ratio("im2col / copy", "im2col", (COPY,), most=4.0),
+            Ratio("im2col / unfold", "im2col", ("PyTorch unfold",)),
+            Ratio("im2col / copy", "im2col", (COPY,)),
         ],
     )
     folding = Table(
         "col2im",
         notes,
         [
-            Ratio("col2im / fold", "col2im", ("PyTorch fold",), 0.30),
-            Ratio("col2im / copy", "col2im", (COPY,), most=4.0),
+            Ratio("col2im / fold", "col2im", ("PyTorch fold",)),
+            Ratio("col2im / copy", "col2im", (COPY,)),
         ],
     )
     for name, pool in UNFOLDS.items():
