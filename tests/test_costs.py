@@ -56,7 +56,7 @@ def test_a_saved_table_serves_the_same_processor(fresh, monkeypatch):
     path = local.save(table, ISA)
     assert path.is_relative_to(fresh) and [path] == list(path.parent.iterdir())
     assert costs.active(ISA) == table
-    assert local.source(ISA).path == path
+    assert local.source(ISA).path == str(path)
     found = json.loads(path.read_text())
     assert found["format"] == "fastconv-costs/2" and found["processor"] == local.processor()
     monkeypatch.setattr(local, "processor", lambda: "another: one/../x")

@@ -38,7 +38,14 @@ from fastconv.arguments.numbers import (
     parse_bytes,
     parse_int,
 )
-from fastconv.arguments.paths import as_path, check_place, check_regular, check_suffix, home
+from fastconv.arguments.paths import (
+    as_path,
+    check_place,
+    check_regular,
+    check_suffix,
+    full_path,
+    home,
+)
 from fastconv.arguments.words import as_bool, as_choice, as_list, as_mapping, as_text
 
 __all__ = [
@@ -71,6 +78,7 @@ __all__ = [
     "check_regular",
     "check_rounding",
     "check_suffix",
+    "full_path",
     "home",
     "is_masked",
     "is_sequence",

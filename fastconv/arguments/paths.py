@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -13,7 +14,10 @@ from fastconv.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["as_path", "check_place", "check_regular", "check_suffix", "home"]
+with contextlib.suppress(ImportError):  # as on Windows
+    import pwd
+
+__all__ = ["as_path", "check_place", "check_regular", "check_suffix", "full_path", "home"]
 
 #: Suffixes of files of other formats.
 ELSEWHERE = (".h5", ".keras", ".onnx", ".pt", ".pth", ".npz", ".pkl")
@@ -27,6 +31,15 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
     """
     from pathlib import Path  # no part of an import of fastconv, which is to be quick
 
+    return Path(full_path(operation, parameter, value, what))
+
+
+def full_path(operation: str, parameter: str, value: Any, what: str = "file") -> str:
+    """Return `value`, the path of a file or of `what` is said, as text; see `as_path`.
+
+    It imports nothing: where a first call of a process needs a path, another thread may fork, and a
+    child would wait for ever for the lock of the import.
+    """
     rule = f"must be the path of a {what}"
     try:
         path = os.fspath(value)
@@ -41,14 +54,14 @@ def as_path(operation: str, parameter: str, value: Any, what: str = "file") -> P
     if not path or "\0" in path or not _is_name(path):
         rule = rule if not path else "must be made of characters that files can have"
         raise ArgumentError(operation, parameter, rule, value)
-    first, *rest = Path(path).parts or ("",)
+    first, *rest = path.replace(os.sep, "/").split("/")
     if first != "~":  # "~name/file" too, of somebody whom the system knows
-        return Path(os.path.expanduser(path))
+        return os.path.expanduser(path)
     folder = home()
     if folder is None:
         rule = "must not begin with ~ where the variable HOME does not say which folder that is"
         raise ArgumentError(operation, parameter, rule, path, "write the folder in full")
-    return folder.joinpath(*rest)
+    return os.path.join(folder, *filter(None, rest))
 
 
 def check_suffix(
@@ -104,20 +117,16 @@ def check_regular(
     raise ArgumentError(operation, parameter, rule, path, shown=f"{path!r}, which is {what}")
 
 
-def home() -> Path | None:
+def home() -> str | None:
     """Return the folder of the user, or None for one whom the system does not know."""
-    from pathlib import Path
-
     if os.name == "posix" and not os.path.isabs(os.environ.get("HOME", "")):
         try:  # an empty HOME says no more than none
-            import pwd
-
             found = pwd.getpwuid(os.getuid()).pw_dir
-        except (ImportError, KeyError):
+        except (NameError, KeyError):
             return None
     else:
         found = os.path.expanduser("~")
-    return Path(found) if os.path.isabs(found) else None
+    return found if os.path.isabs(found) else None
 
 
 def _is_name(path: str) -> bool:

@@ -189,7 +189,7 @@ def _costs() -> Iterator[tuple[str, str]]:
     except ArgumentError as error:
         yield "BROKEN", error.said
         return
-    yield "in use", str(found.path) if found.path else "shipped"
+    yield "in use", found.path or "shipped"
     if found.problem:
         yield "BROKEN", found.problem
     elif found.path is None and not os.environ.get(local.VARIABLE):

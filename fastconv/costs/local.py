@@ -16,7 +16,7 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastconv.arguments import as_path, home
+from fastconv.arguments import full_path, home
 from fastconv.costs.table import SHIPPED, Table
 from fastconv.errors import ArgumentError, CostTableWarning, FormatError
 
@@ -35,7 +35,7 @@ class Source(NamedTuple):
     """A table, the file it was read from, and what is wrong with a file that was passed over."""
 
     table: Table
-    path: Path | None
+    path: str | None
     problem: str = ""
 
 
@@ -60,7 +60,7 @@ def source(isa: str) -> Source:
     if named == "shipped":
         return Source(SHIPPED[isa], None)
     try:
-        path = as_path("fastconv", VARIABLE, named) if named else cache_path(isa)
+        path = full_path("fastconv", VARIABLE, named) if named else _cache_file(isa)
         content = _content(path)
     except (OSError, ArgumentError) as error:
         if not named:  # never tuned, or no home to have a cache in
@@ -78,9 +78,9 @@ def source(isa: str) -> Source:
         return Source(SHIPPED[isa], None, f"{path} is no table of costs for {isa}: {error}")
 
 
-def _content(path: Path) -> bytes:
+def _content(path: str) -> bytes:
     """Return the first megabyte of a file; raise OSError for a device or a pipe."""
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EINVAL, "no regular file")
     with open(path, "rb") as file:
         return file.read(1 << 20)
@@ -152,25 +152,31 @@ def cache_path(isa: str) -> Path:
     ArgumentError
         If the user has no home, and nothing says where else the folder is.
     """
-    name = "".join(c if c.isalnum() else "-" for c in processor()).strip("-").lower()
-    return _cache_folder() / f"costs-2-{isa}-{name[:80] or 'unknown'}.json"
-
-
-def _cache_folder() -> Path:
     from pathlib import Path
 
+    return Path(_cache_file(isa))
+
+
+def _cache_file(isa: str) -> str:
+    """Return `cache_path` as text; it imports nothing, see `full_path`."""
+    name = "".join(c if c.isalnum() else "-" for c in processor()).strip("-").lower()
+    return os.path.join(_cache_folder(), f"costs-2-{isa}-{name[:80] or 'unknown'}.json")
+
+
+def _cache_folder() -> str:
     if sys.platform == "win32":
         given = os.environ.get("LOCALAPPDATA", "")
-        return Path(given or _home("LOCALAPPDATA") / "AppData/Local") / "fastconv" / "Cache"
+        inside = given or os.path.join(_home("LOCALAPPDATA"), "AppData", "Local")
+        return os.path.join(inside, "fastconv", "Cache")
     if sys.platform == "darwin":
-        return _home("HOME") / "Library" / "Caches" / "fastconv"
+        return os.path.join(_home("HOME"), "Library", "Caches", "fastconv")
     # the convention says that a relative path is to be ignored
     given = os.environ.get("XDG_CACHE_HOME", "")
-    inside = Path(given) if os.path.isabs(given) else _home("XDG_CACHE_HOME") / ".cache"
-    return inside / "fastconv"
+    inside = given if os.path.isabs(given) else os.path.join(_home("XDG_CACHE_HOME"), ".cache")
+    return os.path.join(inside, "fastconv")
 
 
-def _home(variable: str) -> Path:
+def _home(variable: str) -> str:
     found = home()
     if found is None:  # no folder is to be called "~"
         remedy = f"set it, or {variable}" if variable != "HOME" else "set it"

@@ -15,6 +15,7 @@ import pytest
 
 import fastconv
 from fastconv import memory, threads
+from fastconv.costs import SHIPPED, local
 from fastconv.testing import assert_bits_equal
 
 PREPARE = """
@@ -144,6 +145,53 @@ def test_fork_after_a_parallel_call(environment):
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[0, 0, 0]", "a child hung, crashed or was wrong"
+
+
+FIRST_CALLS = """
+import sys
+import numpy as np
+import fastconv
+known = set(sys.modules)
+x, w = np.ones((2, 4, 9, 9), np.float32), np.ones((8, 4, 3, 3), np.float32)
+y = fastconv.conv2d(x, w, padding=1)
+fastconv.conv2d_backward(y, x, fastconv.prepare_conv2d(w), padding=1)
+fastconv.conv2d_costs(x.shape, w.shape)
+y, indices = fastconv.max_pool2d(x, 2, return_indices=True)
+fastconv.max_pool2d_backward(y, indices, x.shape)
+fastconv.avg_pool2d(x, 2)
+fastconv.im2col(x, 3, 3)
+new = set(sys.modules) - known
+net = fastconv.Sequential(
+    [("Conv2D", {"filters": 3, "kernel_size": 3}), "ReLU", "Flatten", ("Dense", {"units": 2})],
+    input_shape=(4, 9, 9),
+)
+known = set(sys.modules)  # random numbers are NumPy's, which imports them when they are drawn
+net(x)
+net.for_inference()(x)
+print(*sorted(new | set(sys.modules) - known))
+"""
+
+
+@pytest.mark.parametrize("table", ["none", "of this processor", "named"])
+def test_first_calls_import_nothing(table, environment, tmp_path):
+    """A child of a fork by another thread would wait for ever for the lock of that import."""
+    path = tmp_path / "costs.json"
+    isa = fastconv.active_isa()
+    path.write_text(local.to_json(SHIPPED[isa], isa))
+    environment = dict(environment)
+    environment.pop("FASTCONV_COSTS", None)
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    environment |= {"LOCALAPPDATA": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    if table == "of this processor":
+        save = "from fastconv.costs import SHIPPED, local; local.save(SHIPPED[{0!r}], {0!r})"
+        command = [sys.executable, "-c", save.format(isa)]
+        subprocess.run(command, env=environment, check=True)
+    elif table == "named":
+        environment["FASTCONV_COSTS"] = str(path)
+    command = [sys.executable, "-c", FIRST_CALLS]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == []
 
 
 @pytest.mark.parametrize("shared", [False, True])
