@@ -231,6 +231,11 @@ def as_padding(operation: str, value: Any) -> Padding:
                 as_pair(operation, "padding", vertical, 0),
                 as_pair(operation, "padding", horizontal, 0),
             )
+    if is_sequence(value) and len(value) != 2:
+        rule = "must be an integer, a pair or two pairs"
+        remedy = "two pairs are ((top, bottom), (left, right))"
+        shown = f"{len(value)}: {shorten(value)}"
+        raise ArgumentError(operation, "padding", rule, value, remedy, shown=shown)
     vertical, horizontal = as_pair(operation, "padding", value, 0)
     return (vertical, vertical), (horizontal, horizontal)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import data
-from fastconv.cli.networks import typed_path
+from fastconv.cli.networks import note, typed_path
 from fastconv.data.image_folder import SUFFIXES, image_paths
 from fastconv.errors import ArgumentError, FormatError, ShapeError, shorten
 from fastconv.models.graph import reshaped
@@ -45,8 +47,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         type=typed_path,
         help="digits (the default), a folder of IDX files as MNIST's, a folder with a folder of "
-        "pictures for each class (where no labels are needed any folder of pictures), an .npz, or "
-        "pixels behind the label",
+        "pictures for each class (where no labels are needed any folder of pictures, or one), an "
+        ".npz, or a .csv of pixels behind the label",
     )
     source.add_argument(
         "--mnist", metavar="DIR", type=typed_path, help="a folder of IDX or IDX.gz files"
@@ -118,8 +120,8 @@ def _rows(images: Examples, rows: np.ndarray[Any, Any]) -> Examples:
 
 
 def is_digits(arguments: argparse.Namespace) -> bool:
-    """Return whether the images are the digits that come with fastconv."""
-    return _named(arguments) == DIGITS
+    """Return whether the images are the digits that come with fastconv, and no file or folder."""
+    return not (arguments.mnist or arguments.npz) and arguments.data in (None, DIGITS)
 
 
 def to_judge(arguments: argparse.Namespace, found: Parts) -> Examples:
@@ -136,16 +138,20 @@ def _named(arguments: argparse.Namespace) -> str:
 def _read(command: str, arguments: argparse.Namespace, net: Any, labels: bool) -> Parts:
     """Return what the source holds; a path's kind is told by what is there."""
     named = _named(arguments)
-    if named == DIGITS:
+    if is_digits(arguments):
+        if arguments.data and os.path.exists(DIGITS):
+            own = os.path.join(os.curdir, DIGITS)
+            note(command, f"these are the digits that come with fastconv; {own} is what lies here")
         return Parts(Examples(*data.digits()), None)
     path = Path(named)
     if arguments.mnist or (path.is_dir() and _has_idx(path)):
         train, test = data.mnist(named)
         return Parts(Examples(*train), Examples(*test))
-    if path.is_dir():
+    picture = not labels and path.suffix.lower() in SUFFIXES
+    if (path.is_dir() or picture) and not arguments.npz:
         return Parts(_pictures(command, path, _shape(net), labels), None)
     if path.name.endswith((".csv", ".csv.gz")) and not arguments.npz:
-        return Parts(Examples(*data.read_csv(named, _shape(net))), None)
+        return Parts(_pixels(named, _shape(net), labels), None)
     return _npz(command, named, labels)
 
 
@@ -155,16 +161,27 @@ def _shape(net: Any) -> tuple[int, ...]:
 
 
 def _has_idx(folder: Path) -> bool:
-    return any("-ubyte" in path.name for path in folder.iterdir())
+    return any(
+        "-ubyte" in path.name and path.suffix.lower() not in SUFFIXES for path in folder.iterdir()
+    )
+
+
+def _pixels(path: str, shape: tuple[int, ...], labels: bool) -> Examples:
+    """Return the images of a .csv; where no labels are needed, its lines may have none."""
+    if not labels:
+        with contextlib.suppress(FormatError):
+            return Examples(*data.read_csv(path, shape, label=None))
+    return Examples(*data.read_csv(path, shape))
 
 
 def _pictures(command: str, folder: Path, shape: tuple[int, ...], labels: bool) -> Examples:
-    """Return the pictures of a folder, of the size and the channels that the network takes."""
+    """Return the pictures of a folder, of the size and the channels that the network takes; where
+    no labels are needed, it may be a picture itself."""
     wanted: dict[str, Any] = {"grey": shape[0] == 1}
     if len(shape) == 3:
         wanted["size"] = shape[1:]
     if not labels:
-        paths = image_paths(folder)
+        paths = image_paths(folder) if folder.is_dir() else [folder]
         if not paths:
             known = f"known are {', '.join(sorted(SUFFIXES))}"
             raise ArgumentError(command, str(folder), "must have images in it", remedy=known)
@@ -181,15 +198,15 @@ def _check_shape(command: str, arguments: argparse.Namespace, net: Any, x: Any) 
     if len(inputs) > 1 or got == want:
         return
     named = _named(arguments)
-    own = named != DIGITS and not arguments.mnist and Path(named).is_file()
+    own = not (is_digits(arguments) or arguments.mnist) and Path(named).is_file()
     advice = reshaped(x.shape, want) if own else ""
     if advice:
         how = f"save x with the shape (N, {', '.join(map(str, want))}): {advice}"
     else:
         how = f'write "input_shape": {got}'
-        if named == DIGITS:
+        if is_digits(arguments):
             how = f"give other images by --data, --mnist DIR (28x28) or --npz FILE, or {how}"
-    source = "the digits" if named == DIGITS else named
+    source = "the digits" if is_digits(arguments) else named
     rule = f"must have the network's input_shape, {want} in {arguments.file}"
     raise ShapeError(command, "images", rule, got, how, shown=f"{got} from {source}")
 

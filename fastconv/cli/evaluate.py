@@ -21,7 +21,7 @@ import numpy as np
 from fastconv.arguments import parse_bytes
 from fastconv.cli.datasets import add_data, parts, to_judge
 from fastconv.cli.goal import add_goal, check_finite, loss_and_metrics
-from fastconv.cli.networks import add_file, at_least, network_of, write
+from fastconv.cli.networks import add_file, at_least, has_weights, network_of, note, write
 from fastconv.training import confusion_matrix
 
 
@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("evaluate", "--seed", arguments.seed, 0)
     limit = parse_bytes("evaluate", "--memory-limit", arguments.memory_limit)
     net = network_of(arguments, arguments.seed)
+    if not has_weights(arguments.file):
+        note("evaluate", f"{arguments.file} has no weights: those of the network are random")
     x, y = to_judge(arguments, parts("evaluate", arguments, net))
     net.compile(optimizer="sgd", **loss_and_metrics(arguments, net, y))
     write(f"{len(x):,} images")

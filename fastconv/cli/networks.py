@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fastconv import models, registry
-from fastconv.arguments import as_int, as_path, parse_int
+from fastconv.arguments import as_int, full_path, parse_int
 from fastconv.errors import (
     ArgumentError,
     ConfigError,
@@ -58,7 +58,7 @@ def typed_shape(text: str) -> tuple[int, ...]:
 def typed_path(text: str) -> str:
     """Return the path that was typed; shells leave the ``~`` in ``--mnist=~/x`` as it is."""
     try:
-        return str(as_path("", "it", text))
+        return full_path("", "it", text)
     except FastconvError as error:
         raise argparse.ArgumentTypeError(error.said) from None
 
@@ -188,18 +188,30 @@ def at_least(command: str, option: str, value: int | None, least: int) -> None:
         as_int(command, option, value, least)
 
 
+def has_weights(file: str) -> bool:
+    """Return whether FILE holds weights, so that those of the network are not random numbers."""
+    return Path(file).exists() and formats.tell(head_of("", file)) is not formats.JSON
+
+
+def note(command: str, text: str) -> None:
+    """Say on the standard error what is no error, and should not go unseen."""
+    print(f"fastconv {command}: {text}", file=sys.stderr, flush=True)
+
+
 def write(text: str) -> None:
     """Print without delay, so that whoever reads a pipe sees progress too."""
     print(text, flush=True)
 
 
 def check_writable(command: str, option: str, path: str) -> None:
-    """Refuse a path whose folder does not exist, before time is spent on the file's content."""
+    """Refuse a path for which there is no folder, or none that may be written to, before time is
+    spent on the file's content."""
     folder = Path(path).resolve().parent
+    name = f"the folder of {option}"
     if not folder.is_dir():
-        raise ArgumentError(
-            command, f"the folder of {option}", "must exist", str(folder), "create it first"
-        )
+        raise ArgumentError(command, name, "must exist", str(folder), "create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ArgumentError(command, name, "must be one that you may write to", str(folder))
 
 
 def check_picture(command: str, option: str, path: str) -> None:

@@ -23,7 +23,16 @@ import numpy as np
 from fastconv import data, functional
 from fastconv.arguments import parse_bytes
 from fastconv.cli.datasets import add_data, parts
-from fastconv.cli.networks import add_file, at_least, check_writable, network_of, typed_path, write
+from fastconv.cli.networks import (
+    add_file,
+    at_least,
+    check_writable,
+    has_weights,
+    network_of,
+    note,
+    typed_path,
+    write,
+)
 from fastconv.errors import ArgumentError, TrainingError
 
 #: So many numbers of an output that has no classes are printed.
@@ -56,6 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise ArgumentError("predict", "--save", "must end in .npz", arguments.save)
         check_writable("predict", "--save", arguments.save)
     net = network_of(arguments)
+    if not has_weights(arguments.file):
+        note("predict", f"{arguments.file} has no weights: those of the network are random")
     found = parts("predict", arguments, net, labels=False)
     x = (found.test or found.train).x
     y = net.predict(x, arguments.batch_size, memory_limit=limit)

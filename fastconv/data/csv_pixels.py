@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Sequence
 from os import PathLike
@@ -94,8 +95,10 @@ class _Reader:
         images, labels, number = [], [], 1
         with open_maybe_gzipped("read_csv", Path(self.path)) as file:
             while lines := file.readlines(BLOCK):
-                if number == 1 and self._is_header(lines[0]):
-                    lines[0] = b""
+                if number == 1:
+                    lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)  # as spreadsheets write it
+                    if self._is_header(lines[0]):
+                        lines[0] = b""
                 x, y = self._block(lines, number)
                 images.append(x)
                 labels.append(y)
@@ -106,8 +109,14 @@ class _Reader:
         return x, None if self.label is None else np.concatenate(labels)
 
     def _is_header(self, line: bytes) -> bool:
-        """Whether a first line holds nothing that is a number."""
-        return bool(line.strip()) and not any(map(_is_number, line.split(b",")))
+        """Whether a first line holds names: nothing that is a number, but the places of pixels."""
+        names = line.split(b",")
+        if self.label is not None and len(names) > 2:
+            pixels = names[1:] if self.label == "first" else names[:-1]
+            places = [name.strip() for name in pixels]
+            if any(places == [b"%d" % (first + i) for i in range(len(places))] for first in (0, 1)):
+                names = [names[0 if self.label == "first" else -1]]
+        return bool(line.strip()) and not any(map(_is_number, names))
 
     def _block(self, lines: list[bytes], first: int) -> tuple[Array, Array]:
         """Return images and labels of the lines, of which the first has the number `first`."""
@@ -120,7 +129,10 @@ class _Reader:
                 self._refuse(number, f"must have {self.values} values{what}", len(parts))
             try:
                 row[:] = parts
+                right = b"_" not in lines[number - first]  # Python reads 1_0 as 10
             except ValueError:
+                right = False
+            if not right:
                 wrong = next(part for part in parts if not _is_number(part))
                 self._refuse(number, "must hold numbers", wrong.strip().decode("ascii", "replace"))
         labels = np.zeros(len(table), np.int64)
@@ -152,4 +164,4 @@ def _is_number(text: bytes) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return b"_" not in text

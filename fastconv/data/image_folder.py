@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +37,8 @@ class Images:
     Notes
     -----
     An item is a float32 (1 or 3, H, W) from 0 to 1. Pillow decodes and scales the images, the
-    latter with its bilinear filter.
+    latter with its bilinear filter. 16 bits in a channel are rounded to 8. Pixels are taken as they
+    lie in the file: what a camera notes of its position turns nothing, and transparency is dropped.
     """
 
     def __init__(
@@ -78,13 +81,16 @@ class Images:
         out /= np.float32(255)
         return out
 
+    def __iter__(self) -> Iterator[Array]:
+        return (self[row] for row in range(len(self)))
+
     def _read(self, path: Path) -> Array:
         """Return the pixels as uint8, (H, W) or (H, W, 3)."""
         from PIL import Image
 
         try:
             with self._opens(path) as image:
-                image = image.convert("L" if self.grey else "RGB")
+                image = _of_8_bits(path, image).convert("L" if self.grey else "RGB")
                 if self.size is not None:
                     image = image.resize(self.size[::-1], Image.Resampling.BILINEAR)
                 return np.asarray(image)
@@ -92,8 +98,25 @@ class Images:
             if error.errno is not None:  # of the system: it is not there, or may not be read
                 raise
             raise _refused(path, error) from error
+        except (FormatError, MemoryError):
+            raise
         except Exception as error:  # whatever Pillow raises for a damaged file, or too large a one
             raise _refused(path, error) from error
+
+
+def _of_8_bits(path: Path, image: Any) -> Any:
+    """Return an image of Pillow's whose numbers are from 0 to 255; others are cut off there."""
+    if image.mode == "I" and image.format == "PNG" or image.mode.startswith("I;16"):
+        from PIL import Image
+
+        numbers = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((numbers * 255 + 32767) // 65535).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        rule = "must have 8 or 16 bits in a channel"
+        remedy = "save it so; nothing says which of its numbers is white"
+        shown = "32, whole numbers" if image.mode == "I" else "32, floats"
+        raise FormatError("Images", str(path), rule, remedy=remedy, shown=shown)
+    return image
 
 
 def _refused(path: Path, error: Exception) -> FormatError:
@@ -155,6 +178,8 @@ def image_folder(
     ------
     ArgumentError
         If there is no folder of a class, or one without images.
+    OSError
+        If a folder cannot be read, or a link leads nowhere.
     MissingExtraError
         If Pillow is not installed.
     """
@@ -163,7 +188,9 @@ def image_folder(
         shown = f"{str(found)!r}"
         raise ArgumentError("image_folder", "folder", "must be a folder", str(found), shown=shown)
     classes = sorted(
-        each for each in found.iterdir() if each.is_dir() and not each.name.startswith(".")
+        each
+        for each in found.iterdir()
+        if not each.name.startswith(".") and stat.S_ISDIR(each.stat().st_mode)
     )
     if not classes:
         rule = "must have a folder for each class"
@@ -171,7 +198,7 @@ def image_folder(
     paths: list[Path] = []
     counts = []
     for each in classes:
-        own = image_paths(each)
+        own = image_paths(each, found)
         if not own:
             rule = "must have images in the folder of every class"
             shown = f"none in {str(each)!r}"
@@ -182,14 +209,30 @@ def image_folder(
     return ImageFolder(Images(paths, size=size, grey=grey), labels, [each.name for each in classes])
 
 
-def image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path, *around: Path) -> list[Path]:
     """Return the images of a folder, and of folders within, in the order of their paths.
 
-    A file is an image by its suffix.  Names that begin with a dot are left out.
+    A file is an image by its suffix.  Names that begin with a dot are left out.  Links are
+    followed, but for those that lead to a folder that they are in, or to one `around` it.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be read, or a link leads nowhere: a class is not to lose its images.
     """
-    return sorted(path for path in folder.rglob("*") if _is_image(path, folder))
+    return sorted(_images_within(folder, tuple([above.stat() for above in around])))
 
 
-def _is_image(path: Path, within: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(within).parts)
-    return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()
+def _images_within(folder: Path, around: tuple[os.stat_result, ...]) -> Iterator[Path]:
+    here = folder.stat()
+    if any(os.path.samestat(here, other) for other in around):
+        return
+    for path in folder.iterdir():
+        image = path.suffix.lower() in SUFFIXES
+        if path.name.startswith(".") or not (image or path.is_dir() or path.is_symlink()):
+            continue
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            yield from _images_within(path, (*around, here))
+        elif image and stat.S_ISREG(mode):
+            yield path

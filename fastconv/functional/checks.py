@@ -121,12 +121,14 @@ def of_one_dtype(operation: str, **arrays: Any) -> list[Any]:
     first, dtype = floats[0] if floats else ("", FLOAT64)
     for name, other in floats[1:]:
         if other != dtype:
+            packed = not isinstance(arrays[name], np.ndarray)  # which cannot be cast
+            what, to = (first, other) if packed else (name, dtype)
             raise ArgumentTypeError(
                 operation,
                 name,
                 f"must have the dtype of {first}, {dtype}",
                 other,
-                f"cast one of them, for example np.asarray({name}, np.{dtype})",
+                f"cast one of them, for example np.asarray({what}, np.{to})",
                 shown=str(other),
             )
     return [

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from fastconv.batches import Stream, Use, ahead, as_tuple, cast, following, rows_at_a_time, slices
-from fastconv.errors import ShapeError
+from fastconv.errors import MemoryLimitError, ShapeError
 from fastconv.floating import quietly
 from fastconv.training.compiled import Compiled
 from fastconv.training.sharding.iterables import check_batches
@@ -148,15 +148,17 @@ def _rows_at_a_time(
 ) -> tuple[int, Any]:
     """Return how many rows are measured at once, and as what program."""
     size = min(batch_size, len(table))
-    return rows_at_a_time(
-        operation,
-        model,
-        table.inputs,
-        size,
-        memory_limit,
-        held=table.held + size * table.target_bytes(table.gathers),
-        use=Use(gathered=table.gathers, measured=True, counted=len(table)),
-    )
+    use = Use(gathered=table.gathers, measured=True, counted=len(table))
+    while True:
+        held = table.held + size * table.target_bytes(table.gathers)
+        try:
+            return rows_at_a_time(
+                operation, model, table.inputs, size, memory_limit, held=held, use=use
+            )
+        except MemoryLimitError:
+            if size <= 1:
+                raise
+        size //= 2  # fewer rows have fewer targets, and outputs of which figures are computed
 
 
 @quietly

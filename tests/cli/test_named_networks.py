@@ -91,7 +91,7 @@ def with_nan(tmp_path):
 def test_figures_that_are_not_finite_are_no_success(net, with_nan, tmp_path, capsys):
     code, said, err = run(capsys, "evaluate", net, "--data", with_nan["all"], "--confusion")
     assert code == 1 and "loss: nan" in said and "true" not in said
-    assert err.startswith("fastconv evaluate: loss must be finite, got nan; numbers in the data")
+    assert "\nfastconv evaluate: loss must be finite, got nan; numbers in the data" in err
     assert run(capsys, "evaluate", net, "--data", with_nan["none"], "--confusion")[0] == 0
 
     saved = tmp_path / "net.safetensors"
@@ -110,7 +110,8 @@ def test_outputs_that_are_not_finite_are_no_success(more, net, with_nan, tmp_pat
     code, said, err = run(capsys, "predict", net, "--data", with_nan["all"], *words)
     assert code == 1 and ("saved as" in said if words[:1] == ["--save"] else "\n19: " in said)
     told = "the outputs must be finite, got nan for image 3; it is so for 1 of 20 images"
-    assert err == f"fastconv predict: {told}\n"
+    random = f"{net} has no weights: those of the network are random"
+    assert err == f"fastconv predict: {random}\nfastconv predict: {told}\n"
     assert run(capsys, "predict", net, "--data", with_nan["none"], *words)[0] == 0
 
 

@@ -282,6 +282,56 @@ def test_several_outputs_are_saved_apart(capsys, tmp_path, units):
             np.testing.assert_array_equal(saved[name], output)
 
 
+def test_a_folder_called_digits_is_no_word(capsys, net, tmp_path, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "digits").mkdir()
+    image.new("L", (8, 8)).save(tmp_path / "digits" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for words in (("--data", "./digits"), ("--data", "digits/"), ("--data", "digits/a.png")):
+        code, said, err = run(capsys, "predict", net, *words)
+        assert code == 0 and len(said.splitlines()) == 1, err
+        assert said.startswith(f"digits{os.sep}a.png: ")
+    assert run(capsys, "predict", net, "--npz", "digits")[0] == 2
+    code, said, err = run(capsys, "predict", net, "--data", "digits")
+    assert code == 0 and len(said.splitlines()) > 1000
+    assert f"these are the digits that come with fastconv; .{os.sep}digits is what lies here" in err
+
+
+def test_answers_of_random_weights_are_said_to_be(capsys, net, tmp_path):
+    saved = str(tmp_path / "net.safetensors")
+    fastconv.from_config(LINEAR, seed=3).save(saved)
+    for command in ("predict", "evaluate"):
+        assert (
+            "net.json has no weights: those of the network are random"
+            in run(capsys, command, net)[2]
+        )
+        assert run(capsys, command, saved)[2] == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its folders have no such permission")
+def test_a_folder_that_may_not_be_written_to_is_refused_at_once(capsys, net, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    for words in (("train", net, "--save"), ("predict", net, "--save")):
+        out = str(tmp_path / ("out.safetensors" if words[0] == "train" else "out.npz"))
+        code, said, err = run(capsys, *words, out)
+        assert code == 2 and said == ""
+        assert "the folder of --save must be one that you may write to" in err
+
+
+def test_lines_without_labels_can_be_answered(capsys, net, tmp_path):
+    pixels = np.round(255 * data.digits()[0][:3].reshape(3, -1))
+    np.savetxt(tmp_path / "x.csv", pixels, fmt="%d", delimiter=",")
+    np.savetxt(tmp_path / "xy.csv", np.column_stack([[1, 2, 3], pixels]), fmt="%d", delimiter=",")
+    saved = str(tmp_path / "net.safetensors")
+    fastconv.from_config(LINEAR, seed=3).save(saved)
+    answers = [
+        run(capsys, "predict", saved, "--data", str(tmp_path / name))[1]
+        for name in ("x.csv", "xy.csv")
+    ]
+    assert answers[0] == answers[1] and len(answers[0].splitlines()) == 3
+    assert run(capsys, "evaluate", saved, "--data", str(tmp_path / "x.csv"))[0] == 2
+
+
 def test_lines_of_pixels(capsys, net, tmp_path):
     x, y = data.digits()
     rows = np.column_stack([y[:200], np.round(255 * x[:200]).reshape(200, -1)])

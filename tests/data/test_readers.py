@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastconv
 from fastconv import data
+from fastconv.data.image_folder import image_paths
 from fastconv.errors import ArgumentError, FormatError, MissingExtraError, ShapeError
 
 # .npz
@@ -235,3 +237,115 @@ def test_folders_that_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingExtraError, match=r'Pillow must be .*"fastconv\[images\]"'):
         data.image_folder(tmp_path)
+
+
+@pytest.fixture
+def picture():
+    """A function that writes a grey picture of 2x2 pixels."""
+    image = pytest.importorskip("PIL.Image")
+
+    def write(path, value=100):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.new("L", (2, 2), value).save(path)
+
+    return write
+
+
+def linked(link, target):
+    try:
+        link.symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system lets nobody make links")
+
+
+def test_links_are_followed_and_never_lost(tmp_path, picture):
+    picture(tmp_path / "elsewhere" / "a.png", 1)
+    picture(tmp_path / "pets" / "cat" / "b.png", 2)
+    linked(tmp_path / "pets" / "dog", tmp_path / "elsewhere")
+    linked(tmp_path / "pets" / "cat" / "all", tmp_path / "pets")
+    x, y, names = data.image_folder(tmp_path / "pets")
+    assert names == ["cat", "dog"] and y.tolist() == [0, 1]
+    assert [path.name for path in x.paths] == ["b.png", "a.png"]
+    assert [path.name for path in image_paths(tmp_path / "pets")] == ["b.png", "a.png"]
+    linked(tmp_path / "pets" / "up", tmp_path / "pets")
+    with pytest.raises(
+        ArgumentError, match="images in the folder of every class, got none in .*up"
+    ):
+        data.image_folder(tmp_path / "pets")
+    (tmp_path / "pets" / "up").unlink()
+    linked(tmp_path / "pets" / "bird", tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match="bird"):
+        data.image_folder(tmp_path / "pets")
+    (tmp_path / "pets" / "bird").unlink()
+    linked(tmp_path / "pets" / "cat" / "c.png", tmp_path / "gone.png")
+    with pytest.raises(FileNotFoundError, match=r"c\.png"):
+        data.image_folder(tmp_path / "pets")
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, picture, monkeypatch):
+    picture(tmp_path / "pets" / "cat" / "kittens" / "a.png")
+
+    def refuse(folder, own=Path.iterdir):
+        if folder.name == "kittens":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return own(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    with pytest.raises(PermissionError, match="kittens"):
+        data.image_folder(tmp_path / "pets")
+
+
+def test_images_can_be_walked_through(tmp_path, picture):
+    for row in range(3):
+        picture(tmp_path / f"{row}.png", 50 * row)
+    x = data.Images([tmp_path / f"{row}.png" for row in range(3)], grey=True)
+    assert [round(255 * float(one[0, 0, 0])) for one in x] == [0, 50, 100]
+    assert [len(one) for one in (list(x), list(data.Images([])))] == [3, 0]
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_pictures_of_16_bits_keep_their_greys(tmp_path, grey):
+    image = pytest.importorskip("PIL.Image")
+    values = np.array([[0, 257], [32768, 65535]], np.uint16)
+    for name in ("a.png", "a.tif"):
+        image.fromarray(values).save(tmp_path / name)
+        x = data.Images([tmp_path / name], grey=grey)[0]
+        assert x.shape == (1 if grey else 3, 2, 2)
+        np.testing.assert_allclose(x, np.broadcast_to(values / 65535, x.shape), atol=0.5 / 255)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_pictures_of_an_unknown_range_are_refused(tmp_path, dtype):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.ones((2, 2), dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(FormatError, match=r"a\.tif must have 8 or 16 bits in a channel, got 32, "):
+        data.Images([tmp_path / "a.tif"])[0]
+
+
+def test_too_little_memory_is_no_fault_of_the_picture(tmp_path, picture, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    picture(tmp_path / "a.png")
+
+    def resize(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(image.Image, "resize", resize)
+    with pytest.raises(MemoryError):
+        data.Images([tmp_path / "a.png"], size=60_000)[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff7,0,255\n", "label,0,1\n7,0,255\n", "\ufefflabel,1,2\n7,0,255\n"]
+)
+def test_lines_as_spreadsheets_write_them(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    x, y = data.read_csv(path, (1, 1, 2))
+    assert y.tolist() == [7] and x.ravel().tolist() == [0, 1]
+
+
+def test_a_first_line_with_a_typing_error_is_not_taken_for_names(tmp_path):
+    for text, wrong in (("7x,0,255\n", "7x"), ("7,1_0,255\n", "1_0")):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(FormatError, match=f"line 1, must hold numbers, got '{wrong}'"):
+            data.read_csv(tmp_path / "a.csv", (1, 1, 2))

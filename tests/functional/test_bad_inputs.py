@@ -468,3 +468,19 @@ def test_an_output_of_more_than_2_to_the_31_elements():
     assert y.size > 2**31
     assert y[0, 0, -1, -1] == 2 * (side - 1)
     assert y[0, 0, -1, 1] == y[0, 0, 0, 1] == 2
+
+
+@pytest.mark.parametrize("padding", [(1, 2, 3, 4), ((1, 2),), (1,)])
+def test_padding_of_no_pair_is_told_what_pairs_are(padding):
+    x, weight = np.ones((1, 2, 8, 8), np.float32), np.ones((3, 2, 3, 3), np.float32)
+    with pytest.raises(fastconv.ArgumentError, match="two pairs are") as caught:
+        fastconv.conv2d(x, weight, padding=padding)
+    assert caught.value.remedy == "two pairs are ((top, bottom), (left, right))"
+
+
+def test_the_advice_for_packed_weights_of_another_dtype_works():
+    x, packed = np.ones((1, 2, 8, 8)), fastconv.prepare_conv2d(np.ones((3, 2, 3, 3), np.float32))
+    with pytest.raises(fastconv.ArgumentTypeError) as caught:
+        fastconv.conv2d(x, packed)
+    advice = caught.value.remedy.partition("for example ")[2]
+    assert fastconv.conv2d(eval(advice, {"np": np, "x": x}), packed).dtype == np.float32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -158,6 +159,21 @@ def test_evaluating_large_maps_keeps_within_its_limit(spec, rng):
     net.evaluate(x, y, batch_size=8, memory_limit=limit)
     taken = traced(lambda: net.evaluate(x, y, batch_size=8, memory_limit=limit))
     assert 0.4 * limit < taken <= limit * 1.01 + SLACK
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_evaluating_names_the_smallest_limit(batch_size, rng):
+    layers = ["Flatten", ("Dense", {"units": 40}), "ReLU", ("Dense", {"units": 10})]
+    net = fastconv.Sequential(layers, (1, 8, 8), seed=0)
+    net.compile("sgd", "softmax_cross_entropy", ["accuracy"])
+    x, y = rng.random((100, 1, 8, 8), np.float32), np.arange(100) % 10
+    call = partial(net.evaluate, x, y, batch_size=batch_size)
+    limit = least(lambda **k: call(**k))
+    assert call(memory_limit=limit) == pytest.approx(call(), rel=1e-5)
+    for smaller in (limit - 1, limit // 2):
+        with pytest.raises(fastconv.MemoryLimitError) as caught:
+            call(memory_limit=smaller)
+        assert caught.value.least == limit
 
 
 def test_a_plan_without_a_loss_keeps_evaluating_within_it(rng):

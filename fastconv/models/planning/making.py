@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from fastconv.errors import MemoryLimitError
@@ -105,25 +104,33 @@ def _within(prices: Prices, asked: Asked, room: int) -> Fitted:
     """Return a program that takes at most `room` bytes, or raise LeastBytes."""
     if asked.training:
         return TrainingFit(prices).within(room)
-    after = asked.measured.most(1)
+    if asked.measured.most(1):
+        return _measured_within(prices, asked, room)
+    return InferenceFit(prices, room, asked.batch_size, asked.results).fitted()
+
+
+def _measured_within(prices: Prices, asked: Asked, room: int) -> Fitted:
+    """Return `_within` for inference, of whose outputs losses and metrics are computed."""
+    for within in (room, room - asked.measured.most(1)):
+        fitted, peak = _tried(prices, asked, within)
+        if fitted and peak <= room:
+            return fitted
+    fitted, least = _tried(prices, asked, 0)
+    if fitted is None:
+        fitted, least = _tried(prices, asked, least)
+    if fitted and least <= room:
+        return fitted
+    raise LeastBytes(least)
+
+
+def _tried(prices: Prices, asked: Asked, within: int) -> tuple[Fitted | None, int]:
+    """Return a program within a limit and its peak when its outputs are measured, or None and the
+    smallest limit."""
     try:
-        while True:
-            rows = asked.batch_size
-            fitted = InferenceFit(prices, room, rows, asked.results).fitted()
-            if not after or _peak(prices.schedule, _moments(prices, fitted, asked))[0] <= room:
-                return fitted
-            if rows == 1:
-                break
-            # fewer outputs at a time leave more room for what is computed of them
-            asked = replace(asked, batch_size=rows // 2, results=rows // 2)
+        fitted = InferenceFit(prices, within, asked.batch_size, asked.results).fitted()
     except LeastBytes as error:
-        if not after:
-            raise
-        raise LeastBytes(error.args[0] + after) from None
-    try:
-        return InferenceFit(prices, room - after, 1, 1).fitted()
-    except LeastBytes as error:
-        raise LeastBytes(error.args[0] + after) from None
+        return None, error.args[0]
+    return fitted, _peak(prices.schedule, _moments(prices, fitted, asked))[0]
 
 
 def _check_workspaces(prices: Prices, fitted: Fitted, asked: Asked, operation: str) -> None:
