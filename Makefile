@@ -30,7 +30,7 @@ FROZEN := .venv-frozen
 ENGINES := .venv-engines
 
 .PHONY: scale scale-page
-.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices resident drawings test-gallery clean test-aarch64 test-clang test-pythons test-mpi help
+.PHONY: always demo test test-slow test-resume test-frozen test-engines fuzz sanitize lint format peers choices limits resident drawings test-gallery clean test-aarch64 test-clang test-pythons test-mpi help
 .PHONY: bench bench-history bench-history-exact bench-pages bench-compare bench-gate
 
 help:  ## what can be made
@@ -190,6 +190,9 @@ $(PEERS)/.made: $(SOURCES) $(PACKAGE)
 
 choices: $(VENV)/.dev  ## how often the algorithm "auto" is the fastest, on layers of known networks
 	FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} $(BIN)/python benchmarks/choices.py $(ARGS)
+
+limits: $(VENV)/.dev  ## what a memory limit costs: the table of docs/memory.md
+	FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} $(BIN)/python benchmarks/limits.py
 
 resident: $(VENV)/.dev  ## the resident peak of a process that runs ResNet-50
 	FASTCONV_COSTS=$${FASTCONV_COSTS:-shipped} $(BIN)/python benchmarks/resident.py

@@ -351,3 +351,10 @@ def test_the_mark_of_windows_editors_is_read_over():
 def test_half_a_surrogate_pair_is_no_id():
     with pytest.raises(ConfigError, match=r"nodes\[0\].id: must be 1 to 100 characters"):
         fastconv.from_config(full({"id": "\ud800", "layer": "ReLU"}))
+
+
+def test_a_chain_without_layers_is_told_that_they_are_missing():
+    with pytest.raises(ConfigError) as caught:
+        fastconv.from_config({"input_shape": [1, 8, 8]})
+    assert str(caught.value).endswith("layers: must be a list of layers, is missing")
+    assert len(caught.value.problems) == 1

@@ -110,7 +110,8 @@ def read(config: Any) -> tuple[Ends, str | None]:
     name = config.get("name")
     if name is not None and not isinstance(name, str):
         problems.add("name", "must be a string", name)
-    version = config.get("format", FORMAT if "layers" in config else None)
+    chain = "layers" in config or ("input_shape" in config and "nodes" not in config)
+    version = config.get("format", FORMAT if chain else None)
     if not isinstance(version, str) or version != FORMAT:
         rule = f"must be {FORMAT!r}"
         if version is None:
@@ -118,15 +119,19 @@ def read(config: Any) -> tuple[Ends, str | None]:
         else:
             problems.add("format", rule, version)
     dtype = config.get("dtype", "float32")
-    known = DTYPES if "layers" in config else FLOATS  # the full form has them at the inputs
+    known = DTYPES if chain else FLOATS  # the full form has them at the inputs
     if not isinstance(dtype, str) or dtype not in known:
-        rule = DTYPES_RULE if "layers" in config else FLOATS_RULE
+        rule = DTYPES_RULE if chain else FLOATS_RULE
         problems.add("dtype", rule, dtype)
         dtype = "float32"
-    if "layers" in config:
+    if chain:
         problems.keys("", config, ("format", "name", "dtype", "input_shape", "layers"))
         shape = config.get("input_shape")
-        ends = _chain(config["layers"], shape, dtype, problems, from_json=True)
+        ends = None
+        if "layers" not in config:
+            problems.add("layers", "must be a list of layers, is missing")
+        else:
+            ends = _chain(config["layers"], shape, dtype, problems, from_json=True)
     else:
         problems.keys("", config, ("format", "name", "dtype", "inputs", "nodes", "outputs"))
         ends = Reader(config, dtype, problems).ends()
