@@ -44,12 +44,11 @@ def test_one_thread_at_a_time():
 
 
 def test_threads_are_served_in_the_order_in_which_they_came():
-    mutex, served, begun = Mutex(), [], threading.Event()
+    mutex, served, begun, all_wait = Mutex(), [], threading.Event(), threading.Event()
 
     def first():
         begun.set()
-        while len(mutex._line) < 5:
-            time.sleep(0.001)
+        assert all_wait.wait(60)
 
     holder = threading.Thread(target=mutex.run, args=(first,))
     holder.start()
@@ -60,6 +59,7 @@ def test_threads_are_served_in_the_order_in_which_they_came():
         others[-1].start()
         while len(mutex._line) < 2 + number:
             time.sleep(0.001)
+    all_wait.set()  # if the holder looked for itself, the line could be gone before it is seen here
     for thread in (holder, *others):
         thread.join()
     assert served == [0, 1, 2, 3]
