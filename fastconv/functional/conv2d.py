@@ -40,8 +40,8 @@ def conv2d(
     ----------
     x : ndarray (N, C, H, W), float32 or float64
         Any strides, read-only or byte-swapped; what cannot be read in place is copied.  Lists
-        and integers are taken too, as `weight` and `bias` as well: as float32 beside an array of
-        float32, else as float64.  An integer that this cannot hold exactly is an error.
+        of floats are taken as float64.  Integers, of `weight` and `bias` as well, are taken as
+        float32 beside float32, else as float64; one that is not exact there is an error.
     weight : ndarray (K, C/groups, R, S) or PackedWeight
         Of the dtype of `x`.
     bias : ndarray (K,), optional
