@@ -105,7 +105,7 @@ class Images:
 
 
 def _of_8_bits(path: Path, image: Any) -> Any:
-    """Return an image of Pillow's whose numbers are from 0 to 255; others are cut off there."""
+    """Return the image with numbers from 0 to 255, since Pillow's `convert` cuts off all above."""
     if image.mode == "I" and image.format == "PNG" or image.mode.startswith("I;16"):
         from PIL import Image
 
