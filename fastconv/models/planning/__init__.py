@@ -4,6 +4,7 @@
 
     plan            Plan, PlannedNode, Moment: the figures, and how they are shown
     making          plan_of: asks the layers and, if there is a limit, one of the two searches
+    moments         what is alive at each moment of a run, the peak, and the seconds
     subject         the network that is planned, and what the plan is asked for
     prices          what operations take, for any number of rows and any limit
     tally, steps    what is alive while a schedule runs: in inference, and in a step of training

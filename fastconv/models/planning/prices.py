@@ -92,6 +92,8 @@ class Prices:
         has no batch.
     ceiling : int or None
         The most workspace that any operation may take.
+    measured, results, memory_limit
+        As they were asked for.
     """
 
     def __init__(self, subject: Subject, asked: Asked, shared: Shared) -> None:
@@ -102,7 +104,8 @@ class Prices:
         self.released = {key.partition("/")[0] for key in subject.released}
         self.constant = subject.constant(asked.learns)
         self.input_bytes, self.ceiling = asked.input_bytes, asked.workspace_limit
-        self.measured = asked.measured
+        self.measured, self.results = asked.measured, asked.results
+        self.memory_limit = asked.memory_limit
         self._priced: Costs = {}
         self.shared = shared
         self._row_bytes: dict[tuple[int, ...], int] = {}

@@ -81,6 +81,11 @@ class Operation:
         """The name of the layer that holds the parameters."""
         return self.steps[0].name
 
+    @property
+    def id(self) -> str:
+        """The ids of its nodes, joined by "+"."""
+        return "+".join(step.id for step in self.steps)
+
 
 @dataclass(frozen=True)
 class Schedule:
