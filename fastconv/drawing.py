@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
-from fastconv.errors import ArgumentTypeError, MissingExtraError
+from fastconv.errors import ArgumentTypeError, MissingExtraError, in_one_line
 from fastconv.errors.callers import outside
-from fastconv.errors.texts import in_one_line
 from fastconv.floating import quietly
 
 __all__ = [

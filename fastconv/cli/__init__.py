@@ -29,7 +29,7 @@ from fastconv.cli import (
     train,
 )
 from fastconv.cli.networks import import_modules, package, version
-from fastconv.errors import ArgumentError, FastconvError, TrainingError, did_you_mean, shorten
+from fastconv.errors import ArgumentError, FastconvError, TrainingError, did_you_mean, in_one_line
 
 __all__ = ["main"]
 
@@ -143,7 +143,7 @@ def _check_known(unknown: list[str], command: argparse.ArgumentParser) -> None:
     option = next((word for word in unknown if word.startswith("-")), None)
     if option is None:
         rule = "must be left out, for the command takes no more"
-        raise ArgumentError("", shorten(unknown[0])[1:-1], rule)
+        raise ArgumentError("", in_one_line(unknown[0]), rule)
     known = [word for action in command._actions for word in action.option_strings]
     typed = option.partition("=")[0]
     remedy = did_you_mean(typed, known) or f"it has {', '.join(w for w in known if w[:2] == '--')}"

@@ -13,7 +13,7 @@ import numpy as np
 from fastconv import data
 from fastconv.cli.networks import note, typed_path
 from fastconv.data.image_folder import SUFFIXES, image_paths
-from fastconv.errors import ArgumentError, FormatError, ShapeError, shorten
+from fastconv.errors import ArgumentError, FormatError, ShapeError, in_one_line
 from fastconv.models.graph import reshaped
 from fastconv.training.sources.classes import labels_of
 from fastconv.training.sources.table import Table
@@ -219,7 +219,7 @@ def _npz(command: str, path: str, labels: bool) -> Parts:
         names = [name for name in names if name in stored or name == "x"]
     if missing := [name for name in names if name not in stored]:
         rule = "must hold x and y, or x, y, x_test and y_test" if labels else "must hold x"
-        found = shorten(", ".join(stored) or "none")[1:-1]
+        found = in_one_line(", ".join(stored) or "none")
         remedy = f"{', '.join(missing)} is missing, it has {found}"
         raise FormatError(command, path, rule, remedy=remedy)
     for name in names:

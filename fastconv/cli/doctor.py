@@ -35,7 +35,7 @@ from typing import Any
 from fastconv import kernels, registry, threads
 from fastconv.cli.networks import version
 from fastconv.costs import local
-from fastconv.errors import ArgumentError, FastconvError, PluginWarning, describe, shorten
+from fastconv.errors import ArgumentError, FastconvError, PluginWarning, describe, in_one_line
 from fastconv.memory import format_bytes
 
 EXTRAS = {
@@ -207,7 +207,7 @@ def _threads() -> Iterator[tuple[str, str]]:
     yield "cgroup quota", "none" if quota is None else f"{quota:g} processors"
     for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
         if value := os.environ.get(variable):
-            yield variable, shorten(value)[1:-1]
+            yield variable, in_one_line(value)
 
 
 def _plugins() -> Iterator[tuple[str, str]]:
@@ -220,7 +220,7 @@ def _plugins() -> Iterator[tuple[str, str]]:
                 if not name:
                     yield f"{where.kind}s of {owner}", f"BROKEN: {refusal}"
                 elif refusal:
-                    yield f"{shorten(name)[1:-1]} ({where.kind} of {owner})", f"REFUSED: {refusal}"
+                    yield f"{in_one_line(name)} ({where.kind} of {owner})", f"REFUSED: {refusal}"
                 else:
                     yield f"{name} ({where.kind} of {owner})", _works(where, name)
 

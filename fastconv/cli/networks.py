@@ -20,6 +20,7 @@ from fastconv.errors import (
     FastconvError,
     describe,
     from_signal,
+    in_one_line,
     shorten,
 )
 from fastconv.models.saving import formats, head_of, strict_json, target_of
@@ -116,7 +117,7 @@ def import_modules(names: list[str]) -> None:
                 "must name a module that can be imported",
                 name,
                 remedy,
-                shown=f"{shorten(name)[1:-1]}, {describe(error)}",
+                shown=f"{in_one_line(name)}, {describe(error)}",
             ) from error
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "describe",
     "did_you_mean",
     "from_signal",
+    "in_one_line",
     "nearest",
     "shorten",
 ]

@@ -70,7 +70,7 @@ def text_of(show: type[str] | Callable[[object], str], value: object) -> str | N
         return None
 
 
-def in_one_line(text: str, limit: int) -> str:
+def in_one_line(text: str, limit: int = 60) -> str:
     """Return `text` without breaks and control characters, cut in the middle at `limit`."""
     if len(text) <= limit and text.isprintable():  # the usual case, quickly
         return text

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastconv.drawing import axes_for, families_for, label, legible, new_figure
-from fastconv.errors.texts import in_one_line
+from fastconv.errors import in_one_line
 from fastconv.models.graph import Graph, Step
 from fastconv.plot.layering import layered
 from fastconv.plot.networks import as_network, finishes, graph_of, weight_shape

@@ -14,6 +14,7 @@ from fastconv.errors import (
     ArgumentTypeError,
     UnknownNameError,
     from_signal,
+    in_one_line,
     nearest,
     shorten,
 )
@@ -138,7 +139,7 @@ class Registry(Generic[T]):
                 "must be new",
                 name,
                 "take another name or version, or pass override=True",
-                shown=f"{name!r}, which is {shorten(owner, 200)[1:-1]}",
+                shown=f"{name!r}, which is {in_one_line(owner, 200)}",
             )
         # Copied, so that another thread that is iterating is not disturbed.
         self._table = _Known({**known.entries, name: obj}, known.announced)

@@ -19,8 +19,8 @@ from fastconv.errors import (
     ArgumentTypeError,
     ConfigError,
     ShapeError,
+    in_one_line,
     nearest,
-    shorten,
 )
 from fastconv.layers.base import Layer
 from fastconv.layers.nodes import Node, ancestry, connect
@@ -241,5 +241,5 @@ def _no_node(parameter: str, given: object) -> ArgumentTypeError:
         remedy = "call the layer on a node first; fastconv.Sequential takes layers as they are"
     elif isinstance(given, Mapping):
         remedy = "give the nodes in a list; fastconv.from_config reads a configuration"
-    name = shorten(kind.__name__)[1:-1]
+    name = in_one_line(kind.__name__)
     return ArgumentTypeError("Model", parameter, "must be nodes", name, remedy, shown=name)

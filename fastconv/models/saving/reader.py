@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.errors import from_signal, shorten
+from fastconv.errors import from_signal, in_one_line, shorten
 from fastconv.layers.base import Layer
 from fastconv.models.graph import Node, Slot, connect, weights
 from fastconv.models.saving.problems import MAX_NODES, Problems, input_node, problems_of
@@ -169,7 +169,7 @@ class Reader:
                 walk.append(at)
                 at = next(s for s in self.sources[at] if s in stuck)  # type: ignore[assignment]
             if at in walk:
-                names = [shorten(self.items[1][i].get("id"))[1:-1] for i in walk[walk.index(at) :]]
+                names = [in_one_line(self.items[1][i]["id"]) for i in walk[walk.index(at) :]]
                 listed = " -> ".join(reversed([*names[:8], names[0]]))
                 self.problems.add(f"nodes[{at}].from", f"is part of a cycle: {listed}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from fastconv.errors import NOTHING, ConfigError, shorten
+from fastconv.errors import NOTHING, ConfigError, in_one_line, shorten
 
 __all__ = ["parse"]
 
@@ -78,5 +78,5 @@ def parse(text: str | bytes, what: str = "JSON") -> Any:
     except RecursionError:
         raise ConfigError(what, "", "is nested too deeply") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        rule = f"must be JSON: {shorten(str(error), 200)[1:-1]}"
+        rule = f"must be JSON: {in_one_line(str(error), 200)}"
         raise ConfigError(what, "", rule, text[:100]) from None
