@@ -9,7 +9,6 @@ from fastconv.layers.spec import LayerCosts
 from fastconv.models.planning.calls import beside, forward_bytes, packing_bytes
 from fastconv.models.planning.prices import Fitted, LeastBytes, Prices
 from fastconv.models.planning.segments import Segmenter
-from fastconv.models.planning.steps import trace_step
 from fastconv.models.running import Allowance, Program, Segment
 
 __all__ = ["TrainingFit"]
@@ -124,7 +123,7 @@ class TrainingFit:
         """Return a program in which each operation gets the workspace that there is room for."""
         costs, limits, lends = list(begin.costs), begin.limits, begin.lends
         always = begin.segmenter.always
-        found = trace_step(self.prices.tally(self.prices.batch), costs, segments)
+        found = self.prices.traced(costs, segments)
         allowances = []
         for at, (forward, backward) in enumerate(limits):
             if liked:

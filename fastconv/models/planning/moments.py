@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from fastconv.layers.spec import LayerCosts, PassCosts
 from fastconv.models.planning.calls import forward_bytes, packing_bytes, splitting_seconds
 from fastconv.models.planning.plan import Moment
 from fastconv.models.planning.prices import Fitted, Prices
-from fastconv.models.planning.steps import Held, trace_step
 
 __all__ = ["kept_beside", "live_bytes", "moments_of", "peak_of", "seconds_of"]
 
@@ -30,9 +29,9 @@ def moments_of(prices: Prices, fitted: Fitted) -> tuple[Moment, ...]:
     calls = {"forward": forward, "again": forward, "backward": backward}
     once = _measured(prices, fitted)
     found = []
-    for held, share in _held(prices, fitted):
+    for held, share in prices.held(fitted):
         own = once[held.phase] if held.at < 0 else 0 if steady else calls[held.phase][held.at]
-        algorithm, cost = _of_phase(costs, held)
+        algorithm, cost = _of_phase(costs, held.phase, held.at)
         found.append(
             Moment(
                 held.phase,
@@ -102,29 +101,11 @@ def _measured(prices: Prices, fitted: Fitted) -> dict[str, int]:
     return {"loss": measured.loss_bytes(rows) - counted, "metrics": measured.metric_bytes(rows)}
 
 
-def _held(prices: Prices, fitted: Fitted) -> Iterator[tuple[Held, float]]:
-    """Yield what is held at each moment, and by how much the batch exceeds the rows that run."""
-    program, costs = fitted.program, fitted.costs
-    if prices.training:
-        for held in trace_step(prices.tally(program.rows), costs, program.segments).held:
-            # without a limit what metrics take counts everywhere: see `kept_beside`
-            if held.phase != "metrics" or prices.memory_limit is not None:
-                yield held, 1.0
-        return
-    stages = program.parts
-    live = prices.live(stages, prices.results)
-    for stage in stages:
-        for at in range(stage.begin, stage.end):
-            yield Held("forward", at, live[at], 0, 0), prices.batch / stage.rows
-    if prices.measured.most(program.rows):  # when all else is gone
-        yield Held("loss", -1, prices.result_bytes(program.rows), 0, 0), 1.0
-
-
-def _of_phase(costs: Sequence[LayerCosts], held: Held) -> tuple[str, PassCosts]:
+def _of_phase(costs: Sequence[LayerCosts], phase: str, at: int) -> tuple[str, PassCosts]:
     """Return the algorithm and the costs of the call that runs at a moment."""
-    if held.at < 0:
+    if at < 0:
         return "", PassCosts()
-    cost = costs[held.at]
-    if held.phase == "backward":
+    cost = costs[at]
+    if phase == "backward":
         return cost.backward_algorithm, cost.backward or PassCosts()
     return cost.algorithm, cost

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastconv.concurrency import computed_once
 from fastconv.layers.spec import LayerCosts
+from fastconv.models.planning.steps import Held, Traced, trace_step
 from fastconv.models.planning.subject import Asked, Subject
 from fastconv.models.planning.tally import Tally
-from fastconv.models.running import Allowance, Program, Stage, whole
+from fastconv.models.running import Allowance, Program, Segment, Stage, whole
 
 __all__ = ["Fitted", "LeastBytes", "Prices", "Shared", "Way"]
 
@@ -235,6 +236,28 @@ class Prices:
             found.append(always)
             always += self.bytes_of(stage.sources, stage.rows)
         return found[::-1]
+
+    def traced(self, costs: Sequence[LayerCosts], segments: Sequence[Segment]) -> Traced:
+        """Return what is alive in a step of training that computes some segments again."""
+        return trace_step(self.tally(self.batch), costs, segments)
+
+    def held(self, fitted: Fitted) -> Iterator[tuple[Held, float]]:
+        """Yield what is held at each moment, and by how much the batch exceeds the rows that run.
+
+        Metrics of a step without a limit have no moment: what they take counts everywhere.
+        """
+        program = fitted.program
+        if self.training:
+            for held in self.traced(fitted.costs, program.segments).held:
+                if held.phase != "metrics" or self.memory_limit is not None:
+                    yield held, 1.0
+            return
+        live = self.live(program.parts, self.results)
+        for stage in program.parts:
+            for at in range(stage.begin, stage.end):
+                yield Held("forward", at, live[at], 0, 0), self.batch / stage.rows
+        if self.measured.most(program.rows):  # when all else is gone
+            yield Held("loss", -1, self.result_bytes(program.rows), 0, 0), 1.0
 
     def row_bytes(self, values: tuple[int, ...]) -> int:
         """Return the bytes that one row of all `values` takes; arrays without a batch have none."""
