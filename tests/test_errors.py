@@ -263,3 +263,8 @@ def test_an_array_that_cannot_tell_its_shape_is_shown_all_the_same():
     for call in (lambda: fastconv.conv2d(Closed(), weight), lambda: net(Closed())):
         with pytest.raises(errors.ArgumentTypeError, match="x must be an array"):
             call()
+
+
+def test_a_backslash_in_what_is_shown_without_quotes_stays_one():
+    with pytest.raises(ConfigError, match=r"must be JSON: Invalid \\escape: line 1"):
+        fastconv.from_config(r'{"layers": ["\q"]}')
