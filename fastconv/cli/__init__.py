@@ -28,7 +28,7 @@ from fastconv.cli import (
     summary,
     train,
 )
-from fastconv.cli.networks import import_modules, package, version
+from fastconv.cli.modules import import_modules, package, version
 from fastconv.errors import ArgumentError, FastconvError, TrainingError, did_you_mean, in_one_line
 
 __all__ = ["main"]

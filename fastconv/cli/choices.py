@@ -1,4 +1,4 @@
-"""Reads choices that commands take: a word, or a name with settings as ``adamw:clip_norm=1``."""
+"""What options take: a word, a name with settings as ``adamw:clip_norm=1``, or a number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["CHOICE", "OneOf", "typed_choice", "typed_rate"]
+from fastconv.arguments import as_int
+
+__all__ = ["CHOICE", "OneOf", "at_least", "typed_choice", "typed_rate"]
 
 #: What help texts say about it.
 CHOICE = "NAME, or NAME:setting=value,setting=value"
@@ -65,6 +67,12 @@ def typed_rate(text: str) -> float | str | tuple[str, dict[str, Any]]:
         return float(text)
     except ValueError:
         return typed_choice(text)
+
+
+def at_least(command: str, option: str, value: int | None, least: int) -> None:
+    """Refuse the number given for `option` if it is below `least`; None means not given."""
+    if value is not None:
+        as_int(command, option, value, least)
 
 
 def _value(text: str) -> Any:

@@ -15,7 +15,7 @@ import argparse
 from typing import Any
 
 from fastconv.cli.choices import OneOf
-from fastconv.cli.networks import typed_path
+from fastconv.cli.paths import typed_path
 from fastconv.errors import MissingExtraError
 
 SHELLS = ("bash", "zsh", "tcsh")

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import data
-from fastconv.cli.networks import note, typed_path
+from fastconv.cli.output import note
+from fastconv.cli.paths import typed_path
 from fastconv.data.image_folder import SUFFIXES, image_paths
 from fastconv.errors import ArgumentError, FormatError, ShapeError, in_one_line
 from fastconv.models.graph import reshaped

@@ -26,7 +26,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, functional, memory, models, plot
-from fastconv.cli.networks import at_least, check_picture, typed_path, write
+from fastconv.cli.choices import at_least
+from fastconv.cli.output import write
+from fastconv.cli.paths import check_picture, typed_path
 from fastconv.errors import MissingExtraError
 from fastconv.zoo.digits import digits_net
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from fastconv import registry
-from fastconv.cli.networks import add_imports
+from fastconv.cli.modules import add_imports
 from fastconv.layers import describe_layer, list_layers
 from fastconv.models import describe_model, list_models
 from fastconv.registry.spellings import name_offers

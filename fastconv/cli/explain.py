@@ -21,7 +21,7 @@ import numpy as np
 
 from fastconv import explain
 from fastconv.arguments import as_pair, check_regular
-from fastconv.cli.networks import typed_path
+from fastconv.cli.paths import typed_path
 from fastconv.errors import ArgumentError, FormatError, describe
 from fastconv.models.saving import strict_json
 

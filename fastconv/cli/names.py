@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastconv.cli.networks import add_pattern, print_names
+from fastconv.cli.listing import add_pattern, print_names
 from fastconv.models import list_models
 
 

@@ -1,37 +1,32 @@
-"""What several commands do with files, above all with the file of a network."""
+"""The network that a command works on: a file, or a name with settings."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import re
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from fastconv import models, registry
-from fastconv.arguments import as_int, full_path, parse_int
-from fastconv.errors import (
-    ArgumentError,
-    ConfigError,
-    FastconvError,
-    describe,
-    from_signal,
-    in_one_line,
-    shorten,
-)
+from fastconv.arguments import parse_int
+from fastconv.cli.modules import add_imports
+from fastconv.cli.paths import check_writable, typed_path
+from fastconv.errors import ArgumentError, ConfigError, shorten
 from fastconv.models.saving import formats, head_of, strict_json, target_of
-from fastconv.plot.figure import check_path
 from fastconv.registry.spellings import either, name_offers
 
+__all__ = ["add_file", "check_saving", "has_weights", "network_of", "read_network", "typed_shape"]
+
+#: The ending of files that `fastconv train` writes.
 SUFFIX = ".safetensors"
-_SUFFIXES = (SUFFIX, ".json")
 
-
+#: What help texts say that FILE is.
 FILE = "net.json, net.safetensors, or a name that `fastconv models` lists"
+
+_SUFFIXES = (SUFFIX, ".json")
 
 
 def add_file(parser: argparse.ArgumentParser, text: str = FILE) -> None:
@@ -54,71 +49,6 @@ def typed_shape(text: str) -> tuple[int, ...]:
     if None in sizes:
         raise argparse.ArgumentTypeError(f"must be numbers such as 3,64,64, got {text!r}")
     return tuple(size for size in sizes if size is not None)
-
-
-def typed_path(text: str) -> str:
-    """Return the path that was typed; shells leave the ``~`` in ``--mnist=~/x`` as it is."""
-    try:
-        return full_path("", "it", text)
-    except FastconvError as error:
-        raise argparse.ArgumentTypeError(error.said) from None
-
-
-def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Add ``--import MODULE``, which `main` obeys before the command runs."""
-    parser.add_argument(
-        "--import",
-        dest="imports",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="a module of this folder, or installed, that registers layers; may be repeated",
-    )
-
-
-def add_pattern(parser: argparse.ArgumentParser) -> None:
-    """Add PATTERN, which names are to match."""
-    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="default: *")
-    add_imports(parser)
-
-
-def print_names(kind: str, pattern: str, names: Callable[[str], list[str]]) -> None:
-    """Print what `names`, the function that lists a `kind` of names, says to `pattern`."""
-    anywhere = not any(sign in pattern for sign in "*?[")
-    found = names(f"*{pattern}*" if anywhere else pattern)
-    if not found:
-        remedy = f"`fastconv {kind}s` lists all of them"
-        if offers := name_offers(kind, pattern, names("*")):
-            remedy = f"did you mean {either(offers)}?"
-        raise ArgumentError(f"{kind}s", "pattern", f"must match a {kind}", pattern, remedy)
-    print("\n".join(found))
-
-
-def import_modules(names: list[str]) -> None:
-    """Import modules by name, also from the working folder, as ``python -m`` would.
-
-    Raises
-    ------
-    ArgumentError
-        If one cannot be imported, for whatever reason.
-    """
-    if names and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except BaseException as error:  # a module may end in any way
-            if from_signal(error):
-                raise
-            remedy = f"write --import {name[:-3]}" if name.endswith(".py") else ""
-            raise ArgumentError(
-                "",
-                "--import",
-                "must name a module that can be imported",
-                name,
-                remedy,
-                shown=f"{in_one_line(name)}, {describe(error)}",
-            ) from error
 
 
 def network_of(arguments: argparse.Namespace, seed: int | None = None) -> models.Model:
@@ -183,42 +113,9 @@ def _named(name: str, seed: int | None, settings: Mapping[str, Any]) -> models.M
     return None
 
 
-def at_least(command: str, option: str, value: int | None, least: int) -> None:
-    """Refuse the number given for `option` if it is below `least`; None means not given."""
-    if value is not None:
-        as_int(command, option, value, least)
-
-
 def has_weights(file: str) -> bool:
     """Return whether FILE holds weights, so that those of the network are not random numbers."""
     return Path(file).exists() and formats.tell(head_of("", file)) is not formats.JSON
-
-
-def note(command: str, text: str) -> None:
-    """Say on the standard error what is no error, and should not go unseen."""
-    print(f"fastconv {command}: {text}", file=sys.stderr, flush=True)
-
-
-def write(text: str) -> None:
-    """Print without delay, so that whoever reads a pipe sees progress too."""
-    print(text, flush=True)
-
-
-def check_writable(command: str, option: str, path: str) -> None:
-    """Refuse a path for which there is no folder, or none that may be written to, before time is
-    spent on the file's content."""
-    folder = Path(path).resolve().parent
-    name = f"the folder of {option}"
-    if not folder.is_dir():
-        raise ArgumentError(command, name, "must exist", str(folder), "create it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ArgumentError(command, name, "must be one that you may write to", str(folder))
-
-
-def check_picture(command: str, option: str, path: str) -> None:
-    """Refuse a path for a picture that is for another kind of file, or whose folder is missing."""
-    check_path(command, option, path)
-    check_writable(command, option, path)
 
 
 def check_saving(command: str, option: str, path: str) -> None:
@@ -226,13 +123,3 @@ def check_saving(command: str, option: str, path: str) -> None:
     if Path(path).suffix != SUFFIX:
         raise ArgumentError(command, option, f"must end in {SUFFIX}", path)
     check_writable(command, option, target_of(command, path).path)
-
-
-def package() -> Any:
-    """Return the package itself; modules do not import it, since it imports all of them."""
-    return sys.modules["fastconv"]
-
-
-def version() -> str:
-    """Return the version of the package that runs, installed or not."""
-    return str(package().__version__)

@@ -24,14 +24,9 @@ import json
 
 from fastconv import plot
 from fastconv.arguments import parse_bytes
-from fastconv.cli.networks import (
-    add_file,
-    at_least,
-    check_picture,
-    check_writable,
-    network_of,
-    typed_path,
-)
+from fastconv.cli.choices import at_least
+from fastconv.cli.networks import add_file, network_of
+from fastconv.cli.paths import check_picture, check_writable, typed_path
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes
 from fastconv.plot.figure import check_path

@@ -34,17 +34,11 @@ import numpy as np
 
 from fastconv import data, models, plot
 from fastconv.arguments import as_choice, as_int
-from fastconv.cli.choices import OneOf
+from fastconv.cli.choices import OneOf, at_least
 from fastconv.cli.datasets import Examples, add_data, parts, to_judge
 from fastconv.cli.logs import read_log
-from fastconv.cli.networks import (
-    add_file,
-    at_least,
-    check_picture,
-    network_of,
-    read_network,
-    typed_path,
-)
+from fastconv.cli.networks import add_file, network_of, read_network
+from fastconv.cli.paths import check_picture, typed_path
 from fastconv.errors import ArgumentError, shorten
 from fastconv.models.saving import strict_json
 from fastconv.plot.times import settings_of
