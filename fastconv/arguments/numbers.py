@@ -44,8 +44,15 @@ UNITS = {
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
 
-def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: int = LARGEST) -> int:
-    """Return `value` as an int between `minimum` and `maximum`, or raise.
+def as_int(
+    operation: str,
+    parameter: str,
+    value: Any,
+    minimum: int,
+    maximum: int = LARGEST,
+    rule: str = "must be an integer",
+) -> int:
+    """Return `value` as an int between `minimum` and `maximum`, or raise; `rule` says what it is.
 
     Raises
     ------
@@ -57,16 +64,12 @@ def as_int(operation: str, parameter: str, value: Any, minimum: int, maximum: in
     if type(value) is not int:
         name = type(value).__name__
         if isinstance(value, bool) or name in ("bool", "bool_"):
-            raise ArgumentTypeError(operation, parameter, "must be an integer", value)
+            raise ArgumentTypeError(operation, parameter, rule, value)
         try:
             value = operator.index(value)
         except TypeError:
             raise ArgumentTypeError(
-                operation,
-                parameter,
-                "must be an integer",
-                value,
-                shown=f"{shorten(value)} ({name})",
+                operation, parameter, rule, value, shown=f"{shorten(value)} ({name})"
             ) from None
     if value < minimum:
         raise ArgumentError(operation, parameter, f"must be at least {minimum}", value)
@@ -176,17 +179,13 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
         if type(first) is int and type(second) is int and minimum <= first <= LARGEST:
             if minimum <= second <= LARGEST:
                 return value
+    rule = "must be an integer or two of them"
     if not is_sequence(value):
-        number = as_int(operation, parameter, value, minimum)
+        number = as_int(operation, parameter, value, minimum, rule=rule)
         return number, number
     if len(value) != 2:
-        raise ArgumentError(
-            operation,
-            parameter,
-            "must be an integer or two of them",
-            value,
-            shown=f"{len(value)}: {shorten(value)}",
-        )
+        shown = f"{len(value)}: {shorten(value)}"
+        raise ArgumentError(operation, parameter, rule, value, shown=shown)
     first, second = value
     return (
         as_int(operation, parameter, first, minimum),

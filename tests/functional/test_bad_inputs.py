@@ -107,17 +107,19 @@ LENGTHS = [
     for call, operation in [(conv, "conv2d"), (pool, "max_pool2d"), (mean, "avg_pool2d")]
     for name, value in [("stride", []), ("stride", (1, 1, 1)), ("padding", [])]
 ]
+EITHER = "must be an integer or two of them"
 TYPES = [
-    (call(**{name: value}), TypeError, f"{operation}: {name} must be an integer, got {value!r}")
+    (call(**{name: value}), TypeError, f"{operation}: {name} {EITHER}, got {value!r}")
     for call, operation in [(conv, "conv2d"), (pool, "max_pool2d"), (back, "conv2d_backward")]
     for name, value in [("stride", 1.5), ("stride", True), ("stride", "2"), ("dilation", None)]
 ] + [
-    (conv(stride=None), TypeError, "conv2d: stride must be an integer, got None"),
-    (conv(stride=np.bool_(True)), TypeError, "conv2d: stride must be an integer"),
+    (conv(stride=None), TypeError, f"conv2d: stride {EITHER}, got None"),
+    (conv(stride=np.bool_(True)), TypeError, f"conv2d: stride {EITHER}"),
+    (conv(stride=np.array([1, 2])), TypeError, f"conv2d: stride {EITHER}, got array.*ndarray"),
     (conv(groups=1.0), TypeError, "conv2d: groups must be an integer, got 1.0"),
-    (conv(padding=1.0), TypeError, "conv2d: padding must be an integer, got 1.0"),
-    (pool(pool_size=True), TypeError, "max_pool2d: pool_size must be an integer, got True"),
-    (pool(pool_size=None), TypeError, "max_pool2d: pool_size must be an integer, got None"),
+    (conv(padding=1.0), TypeError, f"conv2d: padding {EITHER}, got 1.0"),
+    (pool(pool_size=True), TypeError, f"max_pool2d: pool_size {EITHER}, got True"),
+    (pool(pool_size=None), TypeError, f"max_pool2d: pool_size {EITHER}, got None"),
     (lambda: fastconv.im2col(X, 3.0, 3), TypeError, "im2col: .*must be an integer, got 3.0"),
     (pool(ceil_mode=1.5), TypeError, "max_pool2d: ceil_mode .*got 1.5"),
     *[
