@@ -43,6 +43,10 @@ UNITS = {
 
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
+_PAIR = "must be an integer or a tuple of two"
+_PADDING = "must be an integer, a pair, two pairs, 'same' or 'valid'"
+_ROW_PADDING = "must be an integer, a pair, 'same' or 'valid'"
+
 
 def as_int(
     operation: str,
@@ -50,9 +54,12 @@ def as_int(
     value: Any,
     minimum: int,
     maximum: int = LARGEST,
+    *,
     rule: str = "must be an integer",
 ) -> int:
-    """Return `value` as an int between `minimum` and `maximum`, or raise; `rule` says what it is.
+    """Return `value` as an int between `minimum` and `maximum`, or raise.
+
+    `rule` is what the error says of a value that is no integer, where other kinds are right too.
 
     Raises
     ------
@@ -150,17 +157,13 @@ def parse_bytes(operation: str, parameter: str, value: int | str | None) -> int 
     """
     if value is None:
         return None
+    rule = "must be a number of bytes, such as 8388608 or '8 MiB' (B, kB, MB, GB, KiB, MiB, GiB)"
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([a-zA-Z]{0,3})\s*", value)
         if match and match[2].lower() in UNITS:
             return int(float(match[1]) * UNITS[match[2].lower()])
-        raise ArgumentError(
-            operation,
-            parameter,
-            "must be a number of bytes, such as 8388608 or '8 MiB' (B, kB, MB, GB, KiB, MiB, GiB)",
-            value,
-        )
-    return as_int(operation, parameter, value, 0, 2**63 - 1)
+        raise ArgumentError(operation, parameter, rule, value)
+    return as_int(operation, parameter, value, 0, 2**63 - 1, rule=rule)
 
 
 def is_sequence(value: Any) -> bool:
@@ -170,7 +173,9 @@ def is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[int, int]:
+def as_pair(
+    operation: str, parameter: str, value: Any, minimum: int, *, rule: str = _PAIR
+) -> tuple[int, int]:
     """Return an integer, or a sequence of two, as a pair (vertical, horizontal)."""
     if type(value) is int and minimum <= value <= LARGEST:  # the usual cases, quickly
         return value, value
@@ -179,7 +184,6 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
         if type(first) is int and type(second) is int and minimum <= first <= LARGEST:
             if minimum <= second <= LARGEST:
                 return value
-    rule = "must be an integer or two of them"
     if not is_sequence(value):
         number = as_int(operation, parameter, value, minimum, rule=rule)
         return number, number
@@ -188,8 +192,8 @@ def as_pair(operation: str, parameter: str, value: Any, minimum: int) -> tuple[i
         raise ArgumentError(operation, parameter, rule, value, shown=shown)
     first, second = value
     return (
-        as_int(operation, parameter, first, minimum),
-        as_int(operation, parameter, second, minimum),
+        as_int(operation, parameter, first, minimum, rule=rule),
+        as_int(operation, parameter, second, minimum, rule=rule),
     )
 
 
@@ -206,7 +210,7 @@ def briefly(value: Any) -> Any:
     return value
 
 
-def as_padding(operation: str, value: Any) -> Padding:
+def as_padding(operation: str, value: Any, *, rule: str = _PADDING) -> Padding:
     """Return `value` as ``((top, bottom), (left, right))``, or as the word ``"same"``."""
     if type(value) is int and 0 <= value <= LARGEST:  # the usual case, quickly
         return (value, value), (value, value)
@@ -217,25 +221,22 @@ def as_padding(operation: str, value: Any) -> Padding:
             return "same"
         close = nearest(value, ("same", "valid"), 1)
         raise ArgumentError(
-            operation,
-            "padding",
-            "must be an integer, a pair, two pairs, 'same' or 'valid'",
-            value,
-            f"did you mean {close[0]!r}?" if close else "",
+            operation, "padding", rule, value, f"did you mean {close[0]!r}?" if close else ""
         )
-    if is_sequence(value) and len(value) == 2:
+    if is_sequence(value):
+        remedy = "two pairs are ((top, bottom), (left, right))"
+        if len(value) != 2:
+            shown = f"{len(value)}: {shorten(value)}"
+            raise ArgumentError(operation, "padding", rule, value, remedy, shown=shown)
         vertical, horizontal = value
         if is_sequence(vertical) and is_sequence(horizontal):
             return (
-                as_pair(operation, "padding", vertical, 0),
-                as_pair(operation, "padding", horizontal, 0),
+                as_pair(operation, "padding", vertical, 0, rule=rule),
+                as_pair(operation, "padding", horizontal, 0, rule=rule),
             )
-    if is_sequence(value) and len(value) != 2:
-        rule = "must be an integer, a pair or two pairs"
-        remedy = "two pairs are ((top, bottom), (left, right))"
-        shown = f"{len(value)}: {shorten(value)}"
-        raise ArgumentError(operation, "padding", rule, value, remedy, shown=shown)
-    vertical, horizontal = as_pair(operation, "padding", value, 0)
+        if is_sequence(vertical) or is_sequence(horizontal):
+            raise ArgumentTypeError(operation, "padding", rule, value, remedy)
+    vertical, horizontal = as_pair(operation, "padding", value, 0, rule=rule)
     return (vertical, vertical), (horizontal, horizontal)
 
 
@@ -248,5 +249,5 @@ def as_row_padding(operation: str, value: Any) -> Padding:
     (((0, 0), (2, 2)), ((0, 0), (2, 0)))
     """
     if isinstance(value, str):
-        return as_padding(operation, value)
-    return (0, 0), as_pair(operation, "padding", value, 0)
+        return as_padding(operation, value, rule=_ROW_PADDING)
+    return (0, 0), as_pair(operation, "padding", value, 0, rule=_ROW_PADDING)

@@ -2,6 +2,19 @@
 
 The module of a command has a docstring, ``add_arguments(parser)`` and ``run(arguments)``. The
 first line of the docstring is the help in the overview; the rest is the text of its ``--help``.
+
+Beside the commands stand what they share::
+
+    networks  FILE: the network that a command works on
+    datasets  --data and the like: the examples
+    goal      --loss and --metric
+    modules   --import
+    values    what options take: words, names with settings, numbers
+    paths     files that are typed, to read or to write
+    logs      what the callback csv_log has written
+    listing   how names are listed
+    output    what is said while a command runs
+    about     the package itself, and its version
 """
 
 from __future__ import annotations
@@ -28,7 +41,8 @@ from fastconv.cli import (
     summary,
     train,
 )
-from fastconv.cli.modules import import_modules, package, version
+from fastconv.cli.about import package, version
+from fastconv.cli.modules import import_modules
 from fastconv.errors import ArgumentError, FastconvError, TrainingError, did_you_mean, in_one_line
 
 __all__ = ["main"]

@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fastconv.cli.choices import OneOf
 from fastconv.cli.paths import typed_path
+from fastconv.cli.values import OneOf
 from fastconv.errors import MissingExtraError
 
 SHELLS = ("bash", "zsh", "tcsh")

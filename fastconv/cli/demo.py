@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import data, functional, memory, models, plot
-from fastconv.cli.choices import at_least
 from fastconv.cli.output import write
-from fastconv.cli.paths import check_picture, typed_path
+from fastconv.cli.paths import check_drawing, typed_path
+from fastconv.cli.values import at_least
 from fastconv.errors import MissingExtraError
 from fastconv.zoo.digits import digits_net
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         if not drawn:
             rule = "must be installed for --png"
             raise MissingExtraError.of("demo", "matplotlib", "plot", rule)
-        check_picture("demo", "--png", arguments.png)
+        check_drawing("demo", "--png", arguments.png)
 
     (x, y), (x_test, y_test) = _digits(arguments)
     whole = digits_net(input_shape=x.shape[1:])

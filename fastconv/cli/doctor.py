@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from fastconv import kernels, registry, threads
-from fastconv.cli.modules import version
+from fastconv.cli.about import version
 from fastconv.costs import local
 from fastconv.errors import ArgumentError, FastconvError, PluginWarning, describe, in_one_line
 from fastconv.memory import format_bytes

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from fastconv.arguments import parse_bytes
-from fastconv.cli.choices import at_least
 from fastconv.cli.datasets import add_data, parts, to_judge
 from fastconv.cli.goal import add_goal, check_finite, loss_and_metrics
 from fastconv.cli.networks import add_file, has_weights, network_of
 from fastconv.cli.output import note, write
+from fastconv.cli.values import at_least
 from fastconv.training import confusion_matrix
 
 

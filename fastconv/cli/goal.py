@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import registry
-from fastconv.cli.choices import CHOICE, typed_choice
+from fastconv.cli.values import CHOICE, typed_choice
 from fastconv.errors import TrainingError
 
 __all__ = ["add_goal", "check_finite", "is_chosen", "loss_and_metrics"]

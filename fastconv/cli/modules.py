@@ -1,4 +1,4 @@
-"""Modules that a command imports because it was told to, and the package itself."""
+"""The option ``--import``: modules that register layers of one's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import argparse
 import importlib
 import os
 import sys
-from typing import Any
 
 from fastconv.errors import ArgumentError, describe, from_signal, in_one_line
 
-__all__ = ["add_imports", "import_modules", "package", "version"]
+__all__ = ["add_imports", "import_modules"]
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +49,3 @@ def import_modules(names: list[str]) -> None:
                 remedy,
                 shown=f"{in_one_line(name)}, {describe(error)}",
             ) from error
-
-
-def package() -> Any:
-    """Return the package itself; modules do not import it, since it imports all of them."""
-    return sys.modules["fastconv"]
-
-
-def version() -> str:
-    """Return the version of the package that runs, installed or not."""
-    return str(package().__version__)

@@ -20,7 +20,7 @@ from fastconv.registry.spellings import either, name_offers
 
 __all__ = ["add_file", "check_saving", "has_weights", "network_of", "read_network", "typed_shape"]
 
-#: The ending of files that `fastconv train` writes.
+#: The ending of saved networks.
 SUFFIX = ".safetensors"
 
 #: What help texts say that FILE is.

@@ -10,7 +10,7 @@ from fastconv.arguments import full_path
 from fastconv.errors import ArgumentError, FastconvError
 from fastconv.plot.figure import check_path
 
-__all__ = ["check_picture", "check_writable", "typed_path"]
+__all__ = ["check_drawing", "check_writable", "typed_path"]
 
 
 def typed_path(text: str) -> str:
@@ -32,7 +32,7 @@ def check_writable(command: str, option: str, path: str) -> None:
         raise ArgumentError(command, name, "must be one that you may write to", str(folder))
 
 
-def check_picture(command: str, option: str, path: str) -> None:
-    """Refuse a path for a picture that is for another kind of file, or whose folder is missing."""
-    check_path(command, option, path)
+def check_drawing(command: str, option: str, path: str, suffix: str = ".png") -> None:
+    """Refuse a path for a picture or a page that ends otherwise, or that cannot be written to."""
+    check_path(command, option, path, suffix)
     check_writable(command, option, path)

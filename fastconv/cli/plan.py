@@ -24,12 +24,11 @@ import json
 
 from fastconv import plot
 from fastconv.arguments import parse_bytes
-from fastconv.cli.choices import at_least
 from fastconv.cli.networks import add_file, network_of
-from fastconv.cli.paths import check_picture, check_writable, typed_path
+from fastconv.cli.paths import check_drawing, typed_path
+from fastconv.cli.values import at_least
 from fastconv.errors import ArgumentError
 from fastconv.memory import format_bytes
-from fastconv.plot.figure import check_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +58,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the plan and, if that is asked for, what a run took."""
     at_least("plan", "--batch", arguments.batch, 1)
     if arguments.png:
-        check_picture("plan", "--png", arguments.png)
+        check_drawing("plan", "--png", arguments.png)
     if arguments.html:
-        check_path("plan", "--html", arguments.html, ".html")
-        check_writable("plan", "--html", arguments.html)
+        check_drawing("plan", "--html", arguments.html, ".html")
     net = network_of(arguments)
     limit = parse_bytes("plan", "--memory-limit", arguments.memory_limit)
     plan = net.plan(

@@ -34,11 +34,11 @@ import numpy as np
 
 from fastconv import data, models, plot
 from fastconv.arguments import as_choice, as_int
-from fastconv.cli.choices import OneOf, at_least
 from fastconv.cli.datasets import Examples, add_data, parts, to_judge
 from fastconv.cli.logs import read_log
 from fastconv.cli.networks import add_file, network_of, read_network
-from fastconv.cli.paths import check_picture, typed_path
+from fastconv.cli.paths import check_drawing, typed_path
+from fastconv.cli.values import OneOf, at_least
 from fastconv.errors import ArgumentError, shorten
 from fastconv.models.saving import strict_json
 from fastconv.plot.times import settings_of
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Draw the picture and write it."""
     as_choice("plot", "WHAT", arguments.what, tuple(PICTURES))
-    check_picture("plot", "--output", arguments.output)
+    check_drawing("plot", "--output", arguments.output)
     at_least("plot", "--seed", arguments.seed, 0)
     at_least("plot", "--batch", arguments.batch, 1)
     _check_options(arguments)

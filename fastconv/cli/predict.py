@@ -22,11 +22,11 @@ import numpy as np
 
 from fastconv import data, functional
 from fastconv.arguments import parse_bytes
-from fastconv.cli.choices import at_least
 from fastconv.cli.datasets import add_data, parts
 from fastconv.cli.networks import add_file, has_weights, network_of
 from fastconv.cli.output import note, write
 from fastconv.cli.paths import check_writable, typed_path
+from fastconv.cli.values import at_least
 from fastconv.errors import ArgumentError, TrainingError
 
 #: So many numbers of an output that has no classes are printed.

@@ -36,12 +36,12 @@ from typing import Any
 
 from fastconv import data, registry
 from fastconv.arguments import as_real, parse_bytes
-from fastconv.cli.choices import CHOICE, at_least, typed_choice, typed_rate
 from fastconv.cli.datasets import add_data, held_out, parts
 from fastconv.cli.goal import add_goal, check_finite, is_chosen, loss_and_metrics
 from fastconv.cli.networks import add_file, check_saving, network_of
 from fastconv.cli.output import write
 from fastconv.cli.paths import typed_path
+from fastconv.cli.values import CHOICE, at_least, typed_choice, typed_rate
 from fastconv.errors import ArgumentError, ConfigError, did_you_mean
 
 _TRANSFORMS = {each.__name__: each for each in (data.crop, data.flip, data.noise, data.shift)}

@@ -37,16 +37,17 @@ def as_axes(operation: str, axes: Any) -> int | tuple[int, ...]:
     ArgumentError, ArgumentTypeError
         If there are none, if one is 0 or comes twice, or if one is no integer.
     """
+    rule = "must be an axis, or several different ones"
     if not is_sequence(axes):
-        return _as_axis(operation, axes)
-    found = tuple(_as_axis(operation, axis) for axis in axes)
+        return _as_axis(operation, axes, rule)
+    found = tuple(_as_axis(operation, axis, rule) for axis in axes)
     if not found or len(set(found)) < len(found):
-        raise ArgumentError(operation, "axes", "must be an axis, or several different ones", axes)
+        raise ArgumentError(operation, "axes", rule, axes)
     return found
 
 
-def _as_axis(operation: str, axis: Any) -> int:
-    axis = as_int(operation, "axes", axis, -LARGEST)
+def _as_axis(operation: str, axis: Any, rule: str) -> int:
+    axis = as_int(operation, "axes", axis, -LARGEST, rule=rule)
     if axis == 0:
         raise ArgumentError(operation, "axes", "must not hold 0, the axis of the batch", axis)
     return axis

@@ -18,10 +18,10 @@ Sides = tuple[tuple[int, int], tuple[int, int]]
 
 def as_sides(operation: str, padding: Any) -> Sides:
     """Return `padding` as ((top, bottom), (left, right)); words are refused."""
+    rule = "must be an integer, a pair or two pairs"
     if isinstance(padding, str):
-        rule = "must be an integer, a pair, or two pairs"
         raise ArgumentError(operation, "padding", rule, padding)
-    sides = as_padding(operation, padding)
+    sides = as_padding(operation, padding, rule=rule)
     assert not isinstance(sides, str)
     return sides
 

@@ -131,14 +131,14 @@ class StepDecay(Schedule):
     ) -> None:
         super().__init__(learning_rate, warm_up)
         self.steps: int | list[int]
+        rule = "must be one number of steps, or several that increase"
         if is_sequence(steps):
             given: Any = steps
-            self.steps = [as_int(self.name, "steps", each, 1) for each in given]
+            self.steps = [as_int(self.name, "steps", each, 1, rule=rule) for each in given]
             if not self.steps or self.steps != sorted(set(self.steps)):
-                rule = "must be one number of steps, or several that increase"
                 raise ArgumentError(self.name, "steps", rule, steps)
         else:
-            self.steps = as_int(self.name, "steps", steps, 1)
+            self.steps = as_int(self.name, "steps", steps, 1, rule=rule)
         self.factor = _factor(self.name, factor)
 
     def share(self, step: int) -> float:

@@ -50,7 +50,7 @@ def test_matrices_in_files(capsys, tmp_path, monkeypatch):
         (("conv2d", X, "2"), "WINDOW must be a matrix in JSON"),
         (("conv2d", X, F, "--kind", "max"), "--kind must be left out with conv2d; it takes --str"),
         (("im2col", X, "2", "--dilation", "2"), "--dilation must be left out with im2col"),
-        (("im2col", X, "two"), "WINDOW must be an integer or two of them, got 'two'"),
+        (("im2col", X, "two"), "WINDOW must be an integer or a tuple of two, got 'two'"),
         (("pool2d", X, "2", "--kind", "maxx"), "explain: kind must be 'max' or 'average'"),
         (("pool2d", "[[1,2],[3]]", "1"), "lists in it must be equally long"),
         (("conv2d", "[[1e400]]", "[[1]]"), "numbers must be finite"),

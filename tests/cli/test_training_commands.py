@@ -16,7 +16,7 @@ import pytest
 import fastconv
 from fastconv import data
 from fastconv.cli import main
-from fastconv.cli.choices import typed_choice, typed_rate
+from fastconv.cli.values import typed_choice, typed_rate
 
 LINEAR = {"input_shape": [1, 8, 8], "layers": ["Flatten", ["Dense", {"units": 10}]]}
 

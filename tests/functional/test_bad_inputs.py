@@ -107,7 +107,8 @@ LENGTHS = [
     for call, operation in [(conv, "conv2d"), (pool, "max_pool2d"), (mean, "avg_pool2d")]
     for name, value in [("stride", []), ("stride", (1, 1, 1)), ("padding", [])]
 ]
-EITHER = "must be an integer or two of them"
+EITHER = "must be an integer or a tuple of two"
+PADDING = "must be an integer, a pair, two pairs, 'same' or 'valid'"
 TYPES = [
     (call(**{name: value}), TypeError, f"{operation}: {name} {EITHER}, got {value!r}")
     for call, operation in [(conv, "conv2d"), (pool, "max_pool2d"), (back, "conv2d_backward")]
@@ -117,7 +118,22 @@ TYPES = [
     (conv(stride=np.bool_(True)), TypeError, f"conv2d: stride {EITHER}"),
     (conv(stride=np.array([1, 2])), TypeError, f"conv2d: stride {EITHER}, got array.*ndarray"),
     (conv(groups=1.0), TypeError, "conv2d: groups must be an integer, got 1.0"),
-    (conv(padding=1.0), TypeError, f"conv2d: padding {EITHER}, got 1.0"),
+    (conv(stride=(1, 1.5)), TypeError, rf"conv2d: stride {EITHER}, got 1.5 \(float\)"),
+    (conv(padding=1.0), TypeError, f"conv2d: padding {PADDING}, got 1.0"),
+    (conv(padding=(1, 1.5)), TypeError, f"conv2d: padding {PADDING}, got 1.5"),
+    (conv(padding=((1, 1), 2)), TypeError, rf"conv2d: padding {PADDING}, got \(\(1, 1\), 2\)"),
+    (conv(padding=(1, 1, 1)), ValueError, f"conv2d: padding {PADDING}, got 3: "),
+    (
+        lambda: fastconv.functional.zero_padding2d(X, 1.5),
+        TypeError,
+        ".* an integer, a pair or two pairs, got",
+    ),
+    (conv(workspace_limit=1.5), TypeError, "conv2d: .* number of bytes, such as 8388608.*got 1.5"),
+    (
+        lambda: fastconv.layers.Conv1D(4, 3, padding=(1, 1.5)),
+        TypeError,
+        "Conv1D: padding must be an integer, a pair, 'same' or 'valid', got 1.5",
+    ),
     (pool(pool_size=True), TypeError, f"max_pool2d: pool_size {EITHER}, got True"),
     (pool(pool_size=None), TypeError, f"max_pool2d: pool_size {EITHER}, got None"),
     (lambda: fastconv.im2col(X, 3.0, 3), TypeError, "im2col: .*must be an integer, got 3.0"),

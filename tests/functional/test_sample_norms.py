@@ -259,7 +259,7 @@ def test_axes_that_do_not_fit_are_refused():
     for axes in ([1, 3], [-1, 3], [1, 2, -2]):
         refused(axes, ShapeError, "must follow each other")
     for axes in (1.0, "1", None, [1, None], True):
-        refused(axes, ArgumentTypeError, "must be an integer")
+        refused(axes, ArgumentTypeError, "must be an axis, or several different ones")
 
 
 def test_what_does_not_fit_is_refused():

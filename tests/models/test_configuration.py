@@ -123,7 +123,7 @@ WRONG = [
     (chain(["Conv2D", {"filters": 3}]), r"layers\[0\]\[1\].kernel_size: missing"),
     (
         chain(["Conv2D", {"filters": 3, "kernel_size": 3, "stride": True}]),
-        r"layers\[0\]\[1\].stride: must be an integer or two of them, got True",
+        r"layers\[0\]\[1\].stride: must be an integer or a tuple of two, got True",
     ),
     (chain(["Conv2D", {"filters": 3, "kernel_size": 1e30}]), "kernel_size: must be an integer"),
     (chain(["Conv2D", {"filters": 10**15, "kernel_size": 3}]), "filters: must be at most"),

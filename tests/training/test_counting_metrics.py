@@ -267,6 +267,7 @@ def test_top_k_of_one_is_accuracy_and_ties_go_to_the_first():
         ("softmax_cross_entropy", ("f1", {"threshold": 0.3}), "leave the threshold out"),
         ("softmax_cross_entropy", "top_k", "must have more than 5 classes"),
         ("softmax_cross_entropy", ("recall", {"average": 3}), "must be a class, 0 to 2, got 3"),
+        ("softmax_cross_entropy", ("recall", {"average": 1.5}), "or the number of a class"),
         ("softmax_cross_entropy", ("recall", {"average": "makro"}), "did you mean 'macro'"),
         ("softmax_cross_entropy", ("auc", {"average": "micro"}), "'auto', 'macro' or 'weighted'"),
         ("softmax_cross_entropy", "top_5_accuracy", "did you mean 'top_k'"),

@@ -176,6 +176,7 @@ def test_a_schedule_of_ones_own():
         (("cosine", {"steps": 5, "warm_up": 5}), ArgumentError, "warm_up must be less than steps"),
         (("cosine", {"steps": 0}), ArgumentError, "cosine: steps must be at least 1"),
         (("cosine", {"steps": 9, "final": 1.5}), ArgumentError, "final must be at least 0 and at"),
+        (("step", {"steps": 1.5}), ArgumentTypeError, "step: steps must be one .* or several"),
         (("step", {"steps": []}), ArgumentError, "step: steps must be one number of steps"),
         (("step", {"steps": [3, 3]}), ArgumentError, "or several that increase"),
         (("step", {"steps": 3, "factor": 0}), ArgumentError, "factor must be positive and finite"),

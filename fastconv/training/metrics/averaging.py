@@ -17,7 +17,7 @@ Average = str | int
 
 def as_average(operation: str, average: Any, *words: str) -> Average:
     """Return `average`, which must be one of `words` or the number of a class."""
-    if isinstance(average, str) or average is None or isinstance(average, bool):
+    if isinstance(average, bool) or not hasattr(average, "__index__"):
         remedy = "or the number of a class"
         word: str = as_choice(operation, "average", average, words, remedy)
         return word

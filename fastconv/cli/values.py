@@ -1,4 +1,4 @@
-"""What options take: a word, a name with settings as ``adamw:clip_norm=1``, or a number."""
+"""Values of options: a word, a name with settings as ``adamw:clip_norm=1``, a number."""
 
 from __future__ import annotations
 
