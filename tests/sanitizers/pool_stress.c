@@ -6,6 +6,7 @@
  * and die, as many workers as there may be, signals, and children of fork that use the pool at
  * once.  Each loop checks that every item was done exactly once, and that the loop had ended when
  * the call came back.  Counters are plain numbers, so that a sanitizer sees two threads that meet.
+ * The word no-fork after the seconds leaves the children out.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -184,6 +185,37 @@ static void fork_in_first_loop(void) {
     pthread_join(first, NULL);
 }
 
+/* Two threads say something and then look whether the other has: one at least must see it, or a
+ * caller could fall asleep while the last worker finds nobody to wake. */
+enum { ROUNDS = 300000 };
+typedef struct {
+    int round, said; /* atomic */
+    unsigned char saw[ROUNDS + 1];
+} Side;
+static Side sides[2];
+
+static void *say_and_look(void *which) {
+    Side *own = &sides[(size_t)which], *other = &sides[!(size_t)which];
+    begin();
+    for (int round = 1; round <= ROUNDS; round++) {
+        __atomic_store_n(&own->round, round, __ATOMIC_RELEASE);
+        for (int wait = 0; wait < 1000; wait++) /* nearly at once, unless one lost its core */
+            if (__atomic_load_n(&other->round, __ATOMIC_ACQUIRE) >= round) break;
+        fc_announce(&own->said, round);
+        own->saw[round] = __atomic_load_n(&other->said, __ATOMIC_SEQ_CST) >= round;
+    }
+    return NULL;
+}
+
+static void see_each_other(void) {
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++)
+        if (spawn(&threads[i], say_and_look, i)) fail("no thread that says something", (long)i, 0);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    for (int round = 1; round <= ROUNDS; round++)
+        if (!sides[0].saw[round] && !sides[1].saw[round]) fail("neither saw the other", round, 0);
+}
+
 /* Callers, births, signals and forks at once, with up to `most` threads a loop. */
 static void storm(double seconds, int forks) {
     pthread_t threads[CALLERS + 1];
@@ -212,6 +244,7 @@ int main(int argc, char **argv) {
     action.sa_handler = on_alarm;
     sigaction(SIGALRM, &action, NULL);
     if (forks) fork_in_first_loop();
+    see_each_other();
     most = 4;
     storm(seconds, forks);
     most = FC_MAX_WORKERS + 1;
