@@ -6,6 +6,12 @@
  * waits for a worker that has not begun, and a child starts a pool of its own.
  *
  * One loop runs at a time.  A caller that finds the pool taken does its loop alone.
+ *
+ * Each thread of a loop has a run of items that follow each other, and does them in their order;
+ * then it helps with the runs of the others, one grain at a time.  Neighbours often write to the
+ * same lines of cache, read the same rows of a map, and ask for what the next of them will read: if
+ * threads took items by turns, lines would go to and fro between cores, and what was asked for
+ * would be in the wrong one.
  */
 #ifndef FASTCONV_POOL_H
 #define FASTCONV_POOL_H
@@ -28,6 +34,12 @@ static void fc_parallel_for(fc_task task, void *args, ptrdiff_t begin, ptrdiff_t
 
 enum { FC_MAX_WORKERS = 255, FC_SPIN_NANOSECONDS = 30000 };
 
+/* Items that follow each other, in lines of cache that no other run touches. */
+typedef struct {
+    ptrdiff_t next; /* atomic: the first item nobody has taken */
+    ptrdiff_t end;
+} __attribute__((aligned(128))) fc_run;
+
 static struct {
     pthread_mutex_t busy;      /* held by the caller whose loop is running */
     pthread_mutex_t lock;      /* guards wake and done, on which threads sleep */
@@ -38,8 +50,9 @@ static struct {
     /* the loop */
     fc_task task;
     void *args;
-    ptrdiff_t end, grain;
-    ptrdiff_t next;            /* atomic: the first item nobody has taken */
+    ptrdiff_t grain;
+    int threads;               /* that may take part, the caller among them: each has a run */
+    fc_run runs[FC_MAX_WORKERS + 1];
     int seats;                 /* atomic: how many more workers may join */
     int open;                  /* atomic: number of the loop that may be joined, or 0 */
     int inside;                /* atomic: workers that look at the loop */
@@ -68,12 +81,26 @@ static void fc_announce(int *place, int value) {
     __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
 }
 
-static void fc_take_items(void) {
-    for (;;) {
-        ptrdiff_t first = __atomic_fetch_add(&fc_pool.next, fc_pool.grain, __ATOMIC_RELAXED);
-        if (first >= fc_pool.end) return;
-        ptrdiff_t last = first + fc_pool.grain;
-        fc_pool.task(fc_pool.args, first, last < fc_pool.end ? last : fc_pool.end);
+/* Give each thread a run of the grains, as equal as can be; the caller has the first. */
+static void fc_deal_items(ptrdiff_t begin, ptrdiff_t end, ptrdiff_t grains) {
+    for (int i = 0; i < fc_pool.threads; i++) {
+        ptrdiff_t next = begin + grains * i / fc_pool.threads * fc_pool.grain;
+        ptrdiff_t stop = begin + grains * (i + 1) / fc_pool.threads * fc_pool.grain;
+        fc_pool.runs[i].next = next;
+        fc_pool.runs[i].end = stop < end ? stop : end;
+    }
+}
+
+/* Do the items of the run of `seat`, and then what nobody has taken of those after it. */
+static void fc_take_items(int seat) {
+    for (int i = 0; i < fc_pool.threads; i++) {
+        fc_run *run = &fc_pool.runs[(seat + i) % fc_pool.threads];
+        ptrdiff_t first, last;
+        while ((first = __atomic_fetch_add(&run->next, fc_pool.grain, __ATOMIC_RELAXED))
+               < run->end) {
+            last = first + fc_pool.grain;
+            fc_pool.task(fc_pool.args, first, last < run->end ? last : run->end);
+        }
     }
 }
 
@@ -83,7 +110,8 @@ static int fc_join(int seen) {
     int open = __atomic_load_n(&fc_pool.open, __ATOMIC_SEQ_CST);
     if (open && open != seen) {
         seen = open;
-        if (__atomic_fetch_sub(&fc_pool.seats, 1, __ATOMIC_SEQ_CST) > 0) fc_take_items();
+        int seat = __atomic_fetch_sub(&fc_pool.seats, 1, __ATOMIC_SEQ_CST);
+        if (seat > 0) fc_take_items(seat);
     }
     if (__atomic_sub_fetch(&fc_pool.inside, 1, __ATOMIC_SEQ_CST) == 0 &&
         __atomic_load_n(&fc_pool.caller_sleeps, __ATOMIC_SEQ_CST)) {
@@ -138,7 +166,6 @@ __attribute__((constructor)) static void fc_register_fork_handler(void) {
 static void fc_start_workers(int wanted) {
     sigset_t all, before;
     pthread_attr_t attributes;
-    if (wanted > FC_MAX_WORKERS) wanted = FC_MAX_WORKERS;
     if (fc_pool.started >= wanted) return;
     sigfillset(&all);  /* signals, Ctrl-C among them, shall go to the caller's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -163,12 +190,15 @@ static void fc_parallel_for(fc_task task, void *args, ptrdiff_t begin, ptrdiff_t
         task(args, begin, end);
         return;
     }
+    ptrdiff_t grains = (end - begin + grain - 1) / grain;
+    if (threads > FC_MAX_WORKERS + 1) threads = FC_MAX_WORKERS + 1;
+    if (threads > grains) threads = (int)grains;
     fc_start_workers(threads - 1);
     fc_pool.task = task;
     fc_pool.args = args;
-    fc_pool.end = end;
     fc_pool.grain = grain;
-    fc_pool.next = begin;
+    fc_pool.threads = threads;
+    fc_deal_items(begin, end, grains);
     fc_pool.seats = threads - 1;
     fc_pool.number = fc_pool.number == 0x7fffffff ? 1 : fc_pool.number + 1;
     fc_announce(&fc_pool.open, fc_pool.number);
@@ -177,7 +207,7 @@ static void fc_parallel_for(fc_task task, void *args, ptrdiff_t begin, ptrdiff_t
         pthread_cond_broadcast(&fc_pool.wake);
         pthread_mutex_unlock(&fc_pool.lock);
     }
-    fc_take_items();
+    fc_take_items(0);
     fc_announce(&fc_pool.open, 0);
     if (__atomic_load_n(&fc_pool.inside, __ATOMIC_SEQ_CST)) {
         long long until = fc_now() + FC_SPIN_NANOSECONDS;

@@ -4,7 +4,7 @@
  *
  * For some seconds: callers whose loops compete for the pool, nested loops, callers that are born
  * and die, as many workers as there may be, signals, and children of fork that use the pool at
- * once.  Each loop checks that every item was done exactly once, and that the loop had ended when
+ * once.  Before that, which thread does which items.  Each loop checks that every item was done exactly once, and that the loop had ended when
  * the call came back.  Counters are plain numbers, so that a sanitizer sees two threads that meet.
  * The word no-fork after the seconds leaves the children out.
  */
@@ -159,6 +159,55 @@ static void need_a_worker(void) {
     fc_parallel_for(meet, &there, 0, 2, 1, 2);
 }
 
+/* Two threads and four items: the first item waits for the third, so that the second can only be
+ * done before the third has begun by a thread that takes what follows another thread's item. */
+typedef struct {
+    int begun[4]; /* atomic */
+    int early;    /* whether the second item was done too soon */
+} Four;
+
+static void note_order(void *args, ptrdiff_t begin, ptrdiff_t end) {
+    Four *four = args;
+    long long until = fc_now() + 60 * 1000000000LL;
+    (void)end;
+    __atomic_store_n(&four->begun[begin], 1, __ATOMIC_SEQ_CST);
+    if (begin == 1) four->early = !__atomic_load_n(&four->begun[2], __ATOMIC_SEQ_CST);
+    while (begin == 0 && !__atomic_load_n(&four->begun[2], __ATOMIC_SEQ_CST)) {
+        if (fc_now() > until) fail("no worker began its own items", 0, 0);
+        usleep(10);
+    }
+}
+
+static void do_own_items(void) {
+    for (int i = 0; i < 100; i++) {
+        Four four = {{0}, 0};
+        fc_parallel_for(note_order, &four, 0, 4, 1, 2);
+        if (four.early) fail("a thread did an item that follows another's, in loop", i, 100);
+    }
+}
+
+/* Runs have every item once and whole grains, and differ by one grain at most. */
+static void deal_fairly(void) {
+    unsigned seed = 5;
+    for (int round = 0; round < 2000; round++) {
+        ptrdiff_t begin = draw(&seed, 40), grain = 1 + draw(&seed, 9);
+        ptrdiff_t end = begin + 1 + draw(&seed, MOST_ITEMS), grains = (end - begin - 1) / grain + 1;
+        fc_pool.threads = 1 + (int)draw(&seed, grains < 8 ? (unsigned)grains : 8);
+        fc_pool.grain = grain;
+        fc_deal_items(begin, end, grains);
+        for (int i = 0; i < fc_pool.threads; i++) {
+            ptrdiff_t next = fc_pool.runs[i].next, stop = fc_pool.runs[i].end;
+            ptrdiff_t fewest = grains / fc_pool.threads, most_grains = fewest + 1;
+            if (next != begin) fail("a run begins at", next, begin);
+            if (stop < end && (stop - begin) % grain) fail("a run has", stop - begin, grain);
+            if ((stop - begin + grain - 1) / grain < fewest ||
+                (stop - begin + grain - 1) / grain > most_grains) fail("a run has", stop, begin);
+            begin = stop;
+        }
+        if (begin != end) fail("the last run ends at", begin, end);
+    }
+}
+
 /* A child of a process in which other threads run loops: it has a pool of its own. */
 static void use_in_child(unsigned seed) {
     pid_t child = fork();
@@ -245,6 +294,8 @@ int main(int argc, char **argv) {
     sigaction(SIGALRM, &action, NULL);
     if (forks) fork_in_first_loop();
     see_each_other();
+    deal_fairly();
+    do_own_items();
     most = 4;
     storm(seconds, forks);
     most = FC_MAX_WORKERS + 1;

@@ -121,7 +121,7 @@ cdef void turn_taps(const WeightGradient* g, const Segment* segments, int cuts, 
 
 
 cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (partial sum, group, panel of taps, block of filters).
+    """Items are (partial sum, group, block of filters, panel of taps), as in points_gradient.pxi.
 
     The chunks are those of `add_partial_sums`.  Each block of filters unfolds its panel again, and
     the number of blocks changes no sum.
@@ -146,13 +146,14 @@ cdef void add_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nog
     for c in range(TILE):
         places[c] = c * g.yk
     for item in range(begin, end):
-        k = item % g.blocks * g.K // g.blocks
-        last = (item % g.blocks + 1) * g.K // g.blocks
-        tap = item // g.blocks % panels * LANES
+        tap = item % panels * LANES
+        rest = item // panels
+        k = rest % g.blocks * g.K // g.blocks
+        last = (rest % g.blocks + 1) * g.K // g.blocks
         count = min(<Py_ssize_t> LANES, taps - tap)
         vectors = 1 if count <= VL else NV
         cuts = cut_taps(g, tap, tap + count, segments)
-        rest = item // g.blocks // panels
+        rest //= g.blocks
         group = rest % g.groups
         share = rest // g.groups
         tiles = (last - k + TILE - 1) // TILE

@@ -102,7 +102,8 @@ cdef inline void walk_ahead(const WeightGradient* g, Steps* steps, const real* d
 
 
 cdef void add_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (partial sum, group, strip of panels of channels, block of filters).
+    """Items are (partial sum, group, block of filters, strip of panels of channels); the last varies
+    fastest.  So threads, each of which has items that follow each other, write to other pages.
 
     The chunks are those of `add_partial_sums`.  How channels and filters are cut changes no sum.
     """
@@ -123,14 +124,14 @@ cdef void add_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogi
     for p in range(TILE):
         places[p] = p * g.yk
     for item in range(begin, end):
-        k = item % g.blocks * g.K // g.blocks
-        last = (item % g.blocks + 1) * g.K // g.blocks
-        rest = item // g.blocks
-        first = rest % strips * panels // strips
-        panel = (rest % strips + 1) * panels // strips
+        first = item % strips * panels // strips
+        panel = (item % strips + 1) * panels // strips
         c = first * LANES                  # channels c .. c + count
         count = min(panel * LANES, g.C) - c
-        rest //= strips
+        rest = item // strips
+        k = rest % g.blocks * g.K // g.blocks
+        last = (rest % g.blocks + 1) * g.K // g.blocks
+        rest //= g.blocks
         group = rest % g.groups
         share = rest // g.groups
         tiles = (last - k + TILE - 1) // TILE
