@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from fastconv import data as data
     from fastconv import training as training
 
-__version__ = "0.26.1"
+__version__ = "0.27.0"
 _introduce()
 
 #: Modules that not every program needs, imported when they are first named.

@@ -300,8 +300,8 @@ int main(int argc, char **argv) {
     storm(seconds, forks);
     most = FC_MAX_WORKERS + 1;
     storm(seconds / 2, forks);
-    for (unsigned seed = 1; fc_pool.started < FC_MAX_WORKERS && seed < 100; seed++)
-        run_loop(&seed, most); /* had others the pool whenever it was asked for all workers? */
+    unsigned char done[MOST_ITEMS] = {0}; /* enough items for each worker to have one */
+    fc_parallel_for(count, done, 0, MOST_ITEMS, 1, most);
     need_a_worker();
     hear(SIG_BLOCK);
     kill(getpid(), SIGALRM); /* only a worker could take it now */

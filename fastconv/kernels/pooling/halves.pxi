@@ -5,10 +5,10 @@
 #   below   c0 d0 c1 d1 ..       evens c0 c1 ..   odds d0 d1 ..      max(d, c), and of the two rows
 #
 # The maximum of two numbers forgets a NaN, so a block of rows that holds one is done again, tap by
-# tap.  Vectors of 64 bytes have masks for free: for them max_lines.pxi and gather.pxi are as good.
+# tap.  Where a row has fewer windows than a vector lanes, max_lines.pxi and gather.pxi are better.
 
 cdef inline bint has_halves(const Pooling* g) noexcept nogil:
-    return 1 < VL and VL * sizeof(real) <= 32 and g.rows.taps == 2 and g.columns.taps == 2 \
+    return 1 < VL and g.rows.taps == 2 and g.columns.taps == 2 \
         and g.rows.stride == 2 and g.columns.stride == 2 and g.rows.dilation == 1 \
         and g.columns.dilation == 1 and g.rows.offset == 0 and g.columns.offset == 0 \
         and g.columns.outputs >= VL and 2 * g.rows.outputs <= g.H \

@@ -82,11 +82,10 @@ cdef inline vmask lay_out_line(const Pooling* g, const real* row, Py_ssize_t col
         v = vload(row + last - VL)
         nans = nans | vnans(v)
         vstore(line + last - VL, v)
-    else:
-        for i in range(first, last):
-            v = vset1(row[i])
-            nans = nans | vnans(v)
-            line[i] = row[i]
+    elif last > first:                     # what is written beyond, minus infinity overwrites
+        v = vload_n(row + first, last - first)
+        nans = nans | vnans(v)
+        vstore(line + first, v)
     for i from last <= i < count by VL:
         vstore(line + i, nothing)
     return nans
