@@ -105,9 +105,11 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
     return g
 
 
-cdef Py_ssize_t maps_at_once(const Pooling* g, bint whole) noexcept nogil:
-    """How many items a thread takes at a time: whole maps may be small."""
-    return 1 + WHOLE_RUN // (g.H * g.W) if whole else 1
+cdef Py_ssize_t maps_at_once(const Pooling* g, int threads) noexcept nogil:
+    """How many items a thread takes at a time: maps may be small, and a kernel gets ready anew each
+    time.  Each thread has some eight turns, so that all end together."""
+    return max(<Py_ssize_t> 1, min(1 + WHOLE_RUN // max(g.H * g.W, <Py_ssize_t> 1),
+                                   g.planes // (8 * threads)))
 
 
 def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
@@ -153,7 +155,8 @@ def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, strid
             g.argmax = &wide[0, 0, 0]
             task = max_whole_int32 if whole else max_planes_int32
     with nogil:
-        run_items(task, &g, x.shape[0] * g.blocks, part, parts, maps_at_once(&g, whole), threads)
+        run_items(task, &g, x.shape[0] * g.blocks, part, parts, maps_at_once(&g, threads),
+                  threads)
 
 
 def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, kernel, stride, pad,
@@ -165,7 +168,7 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
     cdef const int[:, :, ::1] wide
     cdef task_t task
     cdef bint whole = is_whole_plane(&g)
-    cdef Py_ssize_t grain = maps_at_once(&g, whole)
+    cdef Py_ssize_t grain = maps_at_once(&g, threads)
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     if argmax.itemsize == 1:
         narrow = argmax
@@ -179,7 +182,7 @@ def max_pool2d_backward(const real[:, :, ::1] dy, argmax, real[:, :, ::1] dx, ke
         elif has_winners(&g):
             task, grain = add_to_winners, MAPS_TOGETHER
         elif gathers_by_two(&g):
-            task, grain = gather_maxima, maps_at_once(&g, True)
+            task = gather_maxima
         else:
             task = max_backward_uint8
     else:
@@ -212,7 +215,8 @@ def avg_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, kernel, stride, pad,
     cdef task_t task = average_by_columns if has_window_sums(&g) else average_task(&g)
     g.x, g.y = &x[0, 0, 0], &y[0, 0, 0]
     with nogil:
-        run_items(task, &g, x.shape[0] * g.blocks, part, parts, 1, threads)
+        run_items(task, &g, x.shape[0] * g.blocks, part, parts, maps_at_once(&g, threads),
+                  threads)
 
 
 def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, stride, pad,
@@ -223,15 +227,14 @@ def avg_pool2d_backward(const real[:, :, ::1] dy, real[:, :, ::1] dx, kernel, st
     if count_padding:
         (g.top, g.bottom), (g.left, g.right) = pad
     cdef task_t task = spread_by_columns
-    cdef Py_ssize_t grain = 1
     if is_whole_plane(&g):
         task = average_planes_backward
     elif has_halves(&g):
         task = spread_averages
     elif gathers_by_two(&g):
-        task, grain = gather_averages, maps_at_once(&g, True)
+        task = gather_averages
     elif g.rows.taps <= g.rows.stride and g.columns.taps <= g.columns.stride:
         task = average_planes_backward
     g.x, g.y = &dy[0, 0, 0], &dx[0, 0, 0]
     with nogil:
-        run_items(task, &g, dx.shape[0], part, parts, grain, threads)
+        run_items(task, &g, dx.shape[0], part, parts, maps_at_once(&g, threads), threads)

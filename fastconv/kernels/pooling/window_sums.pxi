@@ -36,6 +36,23 @@ cdef struct Band:
     Py_ssize_t width                       # numbers of a row of shares
 
 
+cdef struct Counted:
+    # how many columns each window of an average counts, but at least 1, the same in all planes
+    Py_ssize_t first, count                # of the windows first .. first + count
+    real columns[SUM_TAPS + SUM_WIDTH + 2 * VL]
+
+
+cdef inline void count_columns(const Pooling* g, Py_ssize_t first, Py_ssize_t count,
+                               Counted* counted) noexcept nogil:
+    """Count the columns of some windows, unless these are the ones that were counted last."""
+    cdef Py_ssize_t j
+    if counted.first == first and counted.count >= count:
+        return
+    counted.first, counted.count = first, count
+    for j in range(count):
+        counted.columns[j] = <real> max(columns_counted(g, first + j), <Py_ssize_t> 1)
+
+
 cdef bint has_window_sums(const Pooling* g) noexcept nogil:
     """Whether averages are made this way: it saves few additions where windows are small."""
     return VL > 1 and g.columns.stride == 1 and g.rows.taps > 1 and g.columns.taps > 1 \
@@ -220,9 +237,9 @@ cdef void add_to_row(const real* line, Py_ssize_t taps, Py_ssize_t width,
 
 
 cdef void look_at_band(const Pooling* g, const bint backward, Py_ssize_t base, Py_ssize_t span,
-                       Band* at, real* columns) noexcept nogil:
+                       Band* at, Counted* counted) noexcept nogil:
     """Find what the results of a band see: `span` columns of the source from `base` on."""
-    cdef Py_ssize_t j, unused
+    cdef Py_ssize_t unused
     cdef Py_ssize_t sources = g.columns.outputs if backward else g.W
     source_rows(g, backward, at.top, &at.first, &unused)
     source_rows(g, backward, at.bottom - 1, &unused, &at.last)
@@ -230,8 +247,7 @@ cdef void look_at_band(const Pooling* g, const bint backward, Py_ssize_t base, P
     at.right = clamp(base + span, at.left, sources)
     at.width = ceil_div(at.right - at.left, VL) * VL
     if backward:
-        for j in range(at.width):          # 1 in lanes without a window
-            columns[j] = <real> max(columns_counted(g, at.left + j), <Py_ssize_t> 1)
+        count_columns(g, at.left, at.width, counted)
 
 
 cdef inline void sum_band(const Pooling* g, const bint backward, const Band* at, Py_ssize_t base,
@@ -251,12 +267,12 @@ cdef inline void sum_band(const Pooling* g, const bint backward, const Band* at,
 
 cdef inline void sum_strip(const Pooling* g, const bint backward, const real* source,
                            Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t from_,
-                           Py_ssize_t width, real* out) noexcept nogil:
+                           Py_ssize_t width, Counted* counted, real* out) noexcept nogil:
     """Make results in some rows of a plane: `width` of each row and phase, from `from_` on."""
     cdef vreal vectors[SUM_VECTORS]        # lines and shares, as vectors so that they are aligned
     cdef real* lines = <real*> vectors
     cdef real* shares = lines + SUM_LINES
-    cdef real columns[SUM_TAPS + SUM_WIDTH + 2 * VL]
+    cdef real* columns = counted.columns
     cdef double totals[SUM_WIDTH + VL]
     cdef Band at
     cdef Row to
@@ -271,8 +287,7 @@ cdef inline void sum_strip(const Pooling* g, const bint backward, const real* so
     to.step, to.columns = step, columns
     to.width = g.W if backward else g.columns.outputs
     if not backward:
-        for k in range(width + VL):
-            columns[k] = <real> max(columns_counted(g, from_ + k), <Py_ssize_t> 1)
+        count_columns(g, from_, width + VL, counted)
     at.top = top
     while at.top < bottom:
         at.bottom = min(bottom, at.top + rows)
@@ -287,7 +302,7 @@ cdef inline void sum_strip(const Pooling* g, const bint backward, const real* so
                 if phase == 0 or rows == 1:
                     if n > SUM_TAPS:
                         memset(lines, 0, pitch * sizeof(real))
-                    look_at_band(g, backward, base, width + taps - 1, &at, columns)
+                    look_at_band(g, backward, base, width + taps - 1, &at, counted)
                     sum_band(g, backward, &at, base, source, shares, columns, pitch, lines)
                 k = min(max(missing - t, <Py_ssize_t> 0), taps)
                 if n > SUM_TAPS:
@@ -309,6 +324,8 @@ cdef void average_by_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexc
     """Items are blocks of rows of planes."""
     cdef const Pooling* g = <const Pooling*> args
     cdef Py_ssize_t item, plane, top, from_, OW = g.columns.outputs
+    cdef Counted counted
+    counted.count = -1
     for item in range(begin, end):
         plane, top = item // g.blocks, item % g.blocks * POOL_ROWS
         if g.blocks == 1:
@@ -316,7 +333,7 @@ cdef void average_by_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexc
         for from_ from 0 <= from_ < OW by SUM_WIDTH:
             sum_strip(g, False, g.x + plane * g.H * g.W, top,
                       min(top + POOL_ROWS, g.rows.outputs), from_,
-                      min(<Py_ssize_t> SUM_WIDTH, OW - from_),
+                      min(<Py_ssize_t> SUM_WIDTH, OW - from_), &counted,
                       g.y + plane * g.rows.outputs * OW)
 
 
@@ -325,8 +342,11 @@ cdef void spread_by_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexce
     cdef const Pooling* g = <const Pooling*> args
     cdef Py_ssize_t plane, from_, step = g.columns.stride
     cdef Py_ssize_t last = ceil_div(g.W - g.columns.offset, step)
+    cdef Counted counted
+    counted.count = -1
     for plane in range(begin, end):
         prefetch_planes(g, plane, True)
         for from_ from ceil_div(1 - step - g.columns.offset, step) <= from_ < last by SUM_WIDTH:
             sum_strip(g, True, g.x + plane * g.rows.outputs * g.columns.outputs, 0, g.H, from_,
-                      min(<Py_ssize_t> SUM_WIDTH, last - from_), g.y + plane * g.H * g.W)
+                      min(<Py_ssize_t> SUM_WIDTH, last - from_), &counted,
+                      g.y + plane * g.H * g.W)
