@@ -34,7 +34,7 @@ static void fc_parallel_for(fc_task task, void *args, ptrdiff_t begin, ptrdiff_t
 
 enum { FC_MAX_WORKERS = 255, FC_SPIN_NANOSECONDS = 30000 };
 
-/* Items that follow each other, in lines of cache that no other run touches. */
+/* A run of items. Each has lines of cache to itself. */
 typedef struct {
     ptrdiff_t next; /* atomic: the first item nobody has taken */
     ptrdiff_t end;
@@ -96,6 +96,8 @@ static void fc_take_items(int seat) {
     for (int i = 0; i < fc_pool.threads; i++) {
         fc_run *run = &fc_pool.runs[(seat + i) % fc_pool.threads];
         ptrdiff_t first, last;
+        /* only looked at, so that all may read a run that is done at the same time */
+        if (__atomic_load_n(&run->next, __ATOMIC_RELAXED) >= run->end) continue;
         while ((first = __atomic_fetch_add(&run->next, fc_pool.grain, __ATOMIC_RELAXED))
                < run->end) {
             last = first + fc_pool.grain;

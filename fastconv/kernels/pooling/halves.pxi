@@ -5,7 +5,8 @@
 #   below   c0 d0 c1 d1 ..       evens c0 c1 ..   odds d0 d1 ..      max(d, c), and of the two rows
 #
 # The maximum of two numbers forgets a NaN, so a block of rows that holds one is done again, tap by
-# tap.  Where a row has fewer windows than a vector lanes, max_lines.pxi and gather.pxi are better.
+# tap.  Where a row has fewer windows than a vector has lanes, max_lines.pxi, gather.pxi and
+# winners.pxi are better.
 
 cdef inline bint has_halves(const Pooling* g) noexcept nogil:
     return 1 < VL and g.rows.taps == 2 and g.columns.taps == 2 \

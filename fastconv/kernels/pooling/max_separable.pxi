@@ -82,7 +82,8 @@ cdef inline vmask lay_out_line(const Pooling* g, const real* row, Py_ssize_t col
         v = vload(row + last - VL)
         nans = nans | vnans(v)
         vstore(line + last - VL, v)
-    elif last > first:                     # what is written beyond, minus infinity overwrites
+    elif last > first:                     # what it writes beyond is overwritten: below, or with
+                                           # the next line
         v = vload_n(row + first, last - first)
         nans = nans | vnans(v)
         vstore(line + first, v)

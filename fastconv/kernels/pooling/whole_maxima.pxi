@@ -9,7 +9,7 @@ cdef extern from "simd/vec_bits.h":
     """
     enum { WHOLE_RUN = 16384 / sizeof(real) };
     """
-    enum: WHOLE_RUN                        # numbers of the maps that are cleared together
+    enum: WHOLE_RUN                        # numbers of the maps that are cleared, or taken, together
     vmask vequal(vreal a, vreal b) noexcept nogil
 
 

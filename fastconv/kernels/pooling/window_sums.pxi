@@ -325,7 +325,7 @@ cdef void average_by_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexc
     cdef const Pooling* g = <const Pooling*> args
     cdef Py_ssize_t item, plane, top, from_, OW = g.columns.outputs
     cdef Counted counted
-    counted.count = -1
+    counted.first, counted.count = 0, -1
     for item in range(begin, end):
         plane, top = item // g.blocks, item % g.blocks * POOL_ROWS
         if g.blocks == 1:
@@ -343,7 +343,7 @@ cdef void spread_by_columns(void* args, Py_ssize_t begin, Py_ssize_t end) noexce
     cdef Py_ssize_t plane, from_, step = g.columns.stride
     cdef Py_ssize_t last = ceil_div(g.W - g.columns.offset, step)
     cdef Counted counted
-    counted.count = -1
+    counted.first, counted.count = 0, -1
     for plane in range(begin, end):
         prefetch_planes(g, plane, True)
         for from_ from ceil_div(1 - step - g.columns.offset, step) <= from_ < last by SUM_WIDTH:

@@ -102,8 +102,9 @@ cdef inline void walk_ahead(const WeightGradient* g, Steps* steps, const real* d
 
 
 cdef void add_points(void* args, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Items are (partial sum, group, block of filters, strip of panels of channels); the last varies
-    fastest.  So threads, each of which has items that follow each other, write to other pages.
+    """Items are (partial sum, group, block of filters, strip of panels of channels); the last
+    varies fastest.  So threads, each of which has items that follow each other, write to different
+    rows of the result.
 
     The chunks are those of `add_partial_sums`.  How channels and filters are cut changes no sum.
     """
