@@ -138,6 +138,52 @@ def test_the_aim_is_that_of_the_class():
     assert aim_of(first, "no such ratio", "neon") == (None, None)
 
 
+def test_bounds_are_those_of_the_work_of_each_case():
+    """At 100 GFLOP/s and 80 GB/s copied, against peers that take 10 ms, or 1 ms for im2col."""
+    Row, Ratio, Table = (getattr(peers("table"), name) for name in ("Row", "Ratio", "Table"))
+
+    def table(title, rows, *ratios):
+        return Table(title, [], [Ratio(label, *names) for label, *names in ratios], rows)
+
+    def case(name, *ours, peer=10e-3, **facts):
+        return Row(name, {k: times(1e-3) for k in ours} | {"peer": times(peer)}, facts)
+
+    takes = {"GFLOP": "0.900", "auto takes": "winograd", "auto fast takes": "winograd"}
+    layers = [case("a", "direct", "auto", **takes), case("mb.dw1", "direct", "auto", **takes)]
+    pool = "Max pooling, backward"
+    small = case("few (1,4,8; 1/1,0)", "im2col", peer=1e-3)
+    copied = {"copy of the columns": times(2 * 4 * 4 * 64 / 80e9)}
+    tables = [
+        table(
+            "Forward convolution, layers of 'first'",
+            layers,
+            ("direct / best peer", "direct", ("peer",)),
+            ("auto / best peer", "auto", ("peer",)),
+            ("auto fast / best peer", "auto", ("peer",)),
+        ),
+        table("Backward convolution, layers of 'first'", layers, ("x", "auto", ("peer",))),
+        table(pool, [case("m (1,10,20; 2/2,0)", "ours")], ("y", "ours", ("peer",))),
+        table(
+            "im2col",
+            [dataclasses.replace(small, times={**small.times, **copied})],
+            ("im2col / unfold", "im2col", ("peer",)),
+            ("im2col / copy", "im2col", ("copy of the columns",)),
+        ),
+        table("Activations, forward", [case("relu", "ours")], ("z", "ours", ("peer",))),
+    ]
+    first, second, *_ = (one.title for one in tables)
+    assert peers("bounds").bounds(tables, 100e9) == pytest.approx(
+        {
+            (first, "direct / best peer"): 0.9,
+            (first, "auto / best peer"): 0.4,
+            (first, "auto fast / best peer"): 0.225,
+            (second, "x"): 0.8,
+            (pool, "y"): 10 * (4 * 400 + 5 * 100) / 80e9 / 10e-3,
+            ("im2col", "im2col / unfold"): 2 * 4 * 4 * 64 / 80e9 / 1e-3,
+        }
+    )
+
+
 def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
     module = peers("settings")
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnx" else name)
