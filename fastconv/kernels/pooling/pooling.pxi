@@ -107,10 +107,10 @@ cdef Pooling pooling(Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O
 
 cdef Py_ssize_t maps_at_once(const Pooling* g, int threads) noexcept nogil:
     """How many items a thread takes at a time: maps may be small, and a kernel gets ready anew each
-    time.  Each thread has eight turns or more where there are maps enough, so that all end
+    time.  Each thread has sixteen turns or more where there are maps enough, so that all end
     together."""
-    return max(<Py_ssize_t> 1, min(1 + WHOLE_RUN // max(g.H * g.W, <Py_ssize_t> 1),
-                                   g.planes // (8 * threads)))
+    return max(<Py_ssize_t> 1, min(WHOLE_RUN // max(g.H * g.W, <Py_ssize_t> 1),
+                                   g.planes // (16 * threads)))
 
 
 def max_pool2d(const real[:, :, ::1] x, real[:, :, ::1] y, argmax, kernel, stride, pad, dilation,
